@@ -1,0 +1,133 @@
+"""Everything that edgesim raises for a reason outside itself, and the exit code that stands for it.
+
+Each error is one line that says what is wrong and where, and a `fix`: the command or the change that mends it.
+Exceptions of other libraries are translated in one module each; what is not in this tree is a fault of edgesim's own.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command."""
+
+    OK = 0
+    FAIL = 1
+    USAGE = 2
+    HOST = 3
+    DEVICE = 4
+    INVALID = 5
+    INCONCLUSIVE = 6
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class EdgesimError(Exception):
+    """Root of the tree.
+
+    Attributes:
+        problem: one line, what is wrong and where.
+        fix: what mends it, a command where there is one; empty when nothing sensible can be said.
+        log: the end of the log of what failed; empty when there is none.
+        result: what had been measured until then, an `edgesim.result.RunResult`; None when nothing was.
+    """
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, problem: str, *, fix: str = "", log: str = "", result: object | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.fix = fix
+        self.log = log
+        self.result = result
+
+
+class UsageError(EdgesimError):
+    """The command, its options or its files are wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ProfileError(UsageError):
+    """A device profile is unknown, or its file does not hold."""
+
+
+class ModelError(UsageError):
+    """A model or a model repository is unknown, or is not what it should be."""
+
+
+class ResultError(UsageError):
+    """A result file cannot be read or written."""
+
+
+class HostError(EdgesimError):
+    """This host cannot do it: something has to be installed, started or freed first."""
+
+    exit_code = ExitCode.HOST
+
+
+class EngineMissing(HostError):
+    """No Docker Engine answers."""
+
+
+class EngineDenied(HostError):
+    """A Docker Engine is there, but not for this user."""
+
+
+class BuildxMissing(HostError):
+    """The Docker client has no buildx."""
+
+
+class EmulatorMissing(HostError):
+    """Programs of the board's architecture do not run here."""
+
+
+class EmulatorTooOld(HostError):
+    """The emulator is one that is known to crash."""
+
+
+class EmulatorStale(HostError):
+    """The kernel runs another emulator than the one that is installed."""
+
+
+class DiskFull(HostError):
+    """No space is left where it was needed."""
+
+
+class BaseUnavailable(HostError):
+    """Neither a registry nor Debian's packages give the image's base."""
+
+
+class PackagesUnavailable(HostError):
+    """The server's Python packages could not be fetched."""
+
+
+class DeviceError(EdgesimError):
+    """The simulated device failed."""
+
+    exit_code = ExitCode.DEVICE
+
+
+class BuildFailed(DeviceError):
+    """The image could not be built."""
+
+
+class NotReady(DeviceError):
+    """The server did not become ready in time."""
+
+
+class DeviceDied(DeviceError):
+    """The serving container or process ended by itself."""
+
+
+class OutOfMemory(DeviceDied):
+    """The model does not fit: the kernel killed the server at the board's memory limit."""
+
+
+class EmulatorCrashed(DeviceDied):
+    """The emulator itself died, which says nothing about the model."""
+
+
+class Interrupted(EdgesimError):
+    """Ctrl-C, after everything was taken down."""
+
+    exit_code = ExitCode.INTERRUPTED

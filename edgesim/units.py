@@ -1,0 +1,27 @@
+"""Bytes, durations and frequencies as people write them."""
+
+_BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def format_bytes(count: int | float) -> str:
+    """Bytes in the largest binary unit that leaves at least 1: ``format_bytes(4187590656) == "3.9 GiB"``."""
+    value = float(count)
+    for unit in _BYTE_UNITS[:-1]:
+        if abs(value) < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} {_BYTE_UNITS[-1]}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration with three significant digits: ``0.0123`` is ``12.3 ms``, ``83`` is ``83.0 s``."""
+    if abs(seconds) < 1e-3:
+        return f"{seconds * 1e6:.3g} us"
+    if abs(seconds) < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.1f} s"
+
+
+def format_hz(frequency_hz: float) -> str:
+    """A clock: ``1.479 GHz``, ``918 MHz``."""
+    return f"{frequency_hz / 1e9:.4g} GHz" if frequency_hz >= 1e9 else f"{frequency_hz / 1e6:.4g} MHz"
