@@ -1,0 +1,1 @@
+"""The simulated device: image, container, limits, and what comes back from inside."""

@@ -1,0 +1,144 @@
+"""Which programs of the board's architecture run on this host, and through what."""
+
+import platform
+import re
+import struct
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim import resources
+from edgesim.errors import EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
+
+# QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 8 and 9 have not been tried, 10.0 has.
+OLDEST_MAJOR = 8
+_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_INSTALLED = (Path("/usr/bin/qemu-aarch64-static"), Path("/usr/bin/qemu-aarch64"))
+_REGISTRATION = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+_LOAD_ADDRESS = 0x400000
+# sub sp, sp, #16; read(0, sp, 1); exit(0)
+_READ_ONE_BYTE_AND_EXIT = (
+    0xD10043FF, 0xD2800000, 0x910003E1, 0xD2800022, 0xD28007E8, 0xD4000001, 0xD2800000, 0xD2800BA8, 0xD4000001,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """QEMU as the kernel really runs it: `version` of the running program, `interpreter` where it was started from."""
+
+    version: str
+    interpreter: str
+
+    def __str__(self) -> str:
+        return f"QEMU {self.version}"
+
+
+def host_architecture() -> str:
+    """This host's architecture in a profile's words, ``amd64`` or ``arm64``."""
+    return _MACHINES.get(platform.machine().lower(), platform.machine().lower())
+
+
+def require(architecture: str) -> Emulator | None:
+    """What runs `architecture` here; None where nothing has to, because it is this host's own.
+
+    Raises:
+        EmulatorMissing: nothing does.
+        EmulatorTooOld: a QEMU does that is known to crash.
+        EmulatorStale: the kernel's registration leads to an emulator that is gone, or was replaced by a newer one.
+        HostError: emulation of `architecture` is not supported.
+    """
+    if architecture == host_architecture():
+        return None
+    if architecture != "arm64":
+        raise HostError(f"edgesim emulates arm64 boards; this host cannot run {architecture} programs")
+    script = resources.engine_script()
+    running, installed = probe(), installed_version()
+    if running is None:
+        if _REGISTRATION.exists() and installed is not None:
+            raise EmulatorStale(
+                f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs does not "
+                "lead to it",
+                fix=f"sudo {script} start",
+            )
+        raise EmulatorMissing(
+            f"no emulation of {architecture} programs here", fix=f"sudo {script} install && sudo {script} start"
+        )
+    if not new_enough(running.version):
+        if installed is not None and new_enough(installed):
+            raise EmulatorStale(
+                f"the kernel still runs QEMU {running.version}, registered before QEMU {installed} was installed",
+                fix=f"sudo {script} start",
+            )
+        raise EmulatorTooOld(
+            f"QEMU {running.version} crashes in onnxruntime; {OLDEST_MAJOR} or newer is needed",
+            fix=f"sudo {script} install && sudo {script} start",
+        )
+    return running
+
+
+def new_enough(version: str) -> bool:
+    """Whether a QEMU of this version is not one that is known to crash."""
+    return int(version.split(".")[0]) >= OLDEST_MAJOR
+
+
+def probe() -> Emulator | None:
+    """Run an arm64 program and see what runs it; None when it does not run.
+
+    The only sure way: a registration may name a file that is gone, and holds the old one open after an upgrade. The
+    running process's /proc/PID/exe is the program that the kernel took, and can be asked for its version.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
+        program = Path(directory) / "arm64-program"
+        program.write_bytes(arm64_program())
+        program.chmod(0o700)
+        try:
+            process = subprocess.Popen(
+                [program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        except OSError:  # "exec format error"
+            return None
+        with process:
+            try:
+                return _emulator_of(process)
+            finally:
+                process.kill()
+
+
+def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
+    link = f"/proc/{process.pid}/exe"
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            version = subprocess.run([link, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
+            interpreter = str(Path(link).readlink())
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if found := re.search(r"version (\d+(?:\.\d+)*)", version):
+            return Emulator(found[1], interpreter.removesuffix(" (deleted)"))
+        time.sleep(0.01)
+    return None
+
+
+def installed_version() -> str | None:
+    """The version of the QEMU on disk, which after an upgrade need not be the one that runs; None without one."""
+    for path in _INSTALLED:
+        try:
+            output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if found := re.search(r"version (\d+(?:\.\d+)*)", output):
+            return found[1]
+    return None
+
+
+def arm64_program() -> bytes:
+    """A whole static arm64 ELF program, 156 bytes: it waits for one byte of input, then exits with 0."""
+    code = struct.pack(f"<{len(_READ_ONE_BYTE_AND_EXIT)}I", *_READ_ONE_BYTE_AND_EXIT)
+    headers_bytes = 64 + 56
+    size = headers_bytes + len(code)
+    identification = b"\x7fELF" + bytes([2, 1, 1, 0]) + bytes(8)
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, _LOAD_ADDRESS + headers_bytes, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _LOAD_ADDRESS, _LOAD_ADDRESS, size, size, 0x1000)
+    return identification + header + segment + code

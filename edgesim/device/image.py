@@ -1,0 +1,119 @@
+"""The serving image: what goes into it, its name, and when it has to be built."""
+
+import hashlib
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim import resources
+from edgesim.device import buildx, packages, rootfs
+from edgesim.device.docker import LABEL, Engine
+from edgesim.device.emulator import host_architecture
+from edgesim.errors import ProfileError
+from edgesim.profile import DeviceProfile
+from edgesim.stages import Stages
+from edgesim.version import __version__
+
+DEFAULT_BASE = "debian:bookworm-slim"
+BASE_LABEL = "edgesim.base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that the engine has. `base` says what it was made on; `cached` that nothing had to be built."""
+
+    reference: str
+    id: str
+    base: str
+    cached: bool
+
+
+def ensure(
+    engine: Engine, profile: DeviceProfile, stages: Stages, *, base: str | None = None, rebuild: bool = False
+) -> Image:
+    """The image that serves models on `profile`'s architecture, built unless one of the same content is there.
+
+    Args:
+        base: the image to build on; None is Debian's public one or, where no registry answers, one made from Debian
+            packages.
+        rebuild: build even so, and without the engine's build cache.
+
+    Raises:
+        ProfileError: the profile's Dockerfile is not there.
+        HostError: something is missing on this host; DeviceError: the build failed.
+    """
+    recipe = _dockerfile(profile)
+    reference = _reference(recipe, profile.architecture, base)
+    image_id = engine.image_id(reference)
+    if image_id is not None and not rebuild:
+        return Image(
+            reference=reference, id=image_id, base=engine.image_label(reference, BASE_LABEL) or "", cached=True
+        )
+
+    with stages.stage("base and packages", "fetching the image's base and its Python packages"):
+        contexts, chosen = _build_contexts(profile.architecture, base)
+    with (
+        stages.stage("build", f"building {reference} for linux/{profile.architecture}"),
+        tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
+    ):
+        context = Path(scratch)
+        _fill_context(context)
+        buildx.build(
+            context=context,
+            dockerfile=recipe,
+            tag=reference,
+            platform=f"linux/{profile.architecture}",
+            build_contexts=contexts,
+            build_args={"BASE": base} if base else {},
+            labels={LABEL: __version__, BASE_LABEL: chosen},
+            use_cache=not rebuild,
+        )
+    built = engine.image_id(reference)
+    assert built is not None, "buildx reported success"
+    return Image(reference=reference, id=built, base=chosen, cached=False)
+
+
+def _dockerfile(profile: DeviceProfile) -> Path:
+    path = resources.dockerfile(profile.image.dockerfile)
+    if not path.is_file():
+        raise ProfileError(f"profile {profile.name}: image.dockerfile: no file {profile.image.dockerfile!r}")
+    return path
+
+
+def _server_files() -> list[Path]:
+    directory = resources.server_directory()
+    return sorted([*directory.glob("*.py"), packages.requirements_file()])
+
+
+def _reference(recipe: Path, architecture: str, base: str | None) -> str:
+    """A name that changes with everything of ours that goes into the image."""
+    digest = hashlib.sha256()
+    for path in [recipe, *_server_files()]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(repr((architecture, base, rootfs.SUITE, rootfs.PACKAGES)).encode())
+    family = recipe.name.partition(".")[2] or "board"
+    return f"edgesim/{family}:{architecture}-{digest.hexdigest()[:12]}"
+
+
+def _build_contexts(architecture: str, base: str | None) -> tuple[dict[str, Path], str]:
+    """The stages of the Dockerfile that are handed in ready-made, and what the base is, for the image's label."""
+    with ThreadPoolExecutor() as pool:
+        fetched = pool.submit(packages.ensure, architecture)
+        if base is not None:
+            return {"packages": fetched.result()}, base
+        if buildx.registry_has(DEFAULT_BASE):
+            return {"packages": fetched.result()}, DEFAULT_BASE
+        tools = pool.submit(rootfs.ensure, host_architecture())
+        base_directory = rootfs.ensure(architecture)
+        contexts = {"packages": fetched.result(), "base": base_directory, "tools": tools.result()}
+        return contexts, f"Debian {rootfs.SUITE} packages"
+
+
+def _fill_context(context: Path) -> None:
+    """The build context as in a checkout, so that one Dockerfile serves both."""
+    target = context / "edgesim" / "server"
+    target.mkdir(parents=True)
+    for path in _server_files():
+        shutil.copy2(path, target / path.name)

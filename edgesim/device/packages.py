@@ -1,0 +1,57 @@
+"""The server's Python packages for the board's architecture, fetched on the host."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from edgesim import resources
+from edgesim.cache import new_entry
+from edgesim.errors import DiskFull, PackagesUnavailable
+
+PYTHON = "3.11"
+_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
+# glibc 2.36 of Debian 12 runs wheels built for any of these.
+_GLIBC = ("manylinux_2_36", "manylinux_2_35", "manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_27",
+          "manylinux_2_17", "manylinux2014")  # fmt: skip
+
+
+def requirements_file() -> Path:
+    """The pinned packages of the server."""
+    return resources.server_directory() / "requirements.txt"
+
+
+def ensure(architecture: str) -> Path:
+    """The directory of the installed packages for `architecture` (``arm64``, ``amd64``) and Python 3.11; cached.
+
+    Raises:
+        PackagesUnavailable: the package index does not answer, or lacks one of them.
+        DiskFull: no space is left for it.
+    """
+    requirements = requirements_file()
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    directory = resources.cache_directory() / "packages" / f"{architecture}-{digest}"
+    if directory.is_dir():
+        return directory
+    with new_entry(directory) as entry:
+        # pip knows the machine's own index, mirror and certificates.
+        platforms = [word for glibc in _GLIBC for word in ("--platform", f"{glibc}_{_MACHINES[architecture]}")]
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
+        python = ["--implementation", "cp", "--python-version", PYTHON]
+        command = [
+            sys.executable, "-m", "pip", "install", *options, *python, *platforms,
+            "--target", str(entry), "--requirement", str(requirements),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            if "No space left" in done.stderr:
+                raise DiskFull(
+                    f"no space left for the server's packages in {directory.parent}",
+                    fix=f"free some space: df -h {directory.parent}",
+                )
+            raise PackagesUnavailable(
+                f"the server's Python packages for {architecture} could not be fetched",
+                fix=f"check the package index: pip download --no-deps -r {requirements}",
+                log="\n".join(done.stderr.splitlines()[-8:]),
+            )
+    return directory
