@@ -1,0 +1,236 @@
+"""A simulated board, up and running: image, container, readiness, and what it says of itself."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from edgesim import model, profile
+from edgesim.device import budget, docker, emulator, host, image, local, readiness
+from edgesim.device.device import Device, Mount, State, server_arguments
+from edgesim.errors import DeviceError, UsageError
+from edgesim.model import Model
+from edgesim.profile import DeviceProfile
+from edgesim.result import Execution, HostSection, ImageSection
+from edgesim.stages import Listener, Stages
+
+EngineName = Literal["docker", "local"]
+
+REPOSITORY = "/models"
+READY = "/v2/health/ready"
+DESCRIPTION = "/edgesim/board"
+DEFAULT_READY_TIMEOUT_S = 180.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a board is to be started.
+
+    Attributes:
+        mounts: the model repository, or its files, below ``/models``.
+        models: the models that the server loads.
+        base: the image to build on, see `edgesim.device.image.ensure`.
+    """
+
+    profile: DeviceProfile
+    mounts: Sequence[Mount]
+    models: Sequence[Model]
+    engine: EngineName = "docker"
+    execution: Execution | None = None
+    base: str | None = None
+    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
+
+
+@dataclass(kw_only=True)
+class Board:
+    """A board whose server is ready.
+
+    Attributes:
+        models: what the server was told to load.
+        memory_limit_bytes: the board's memory; None where nothing limits the server.
+        intra_op_threads: threads of one inference.
+        shortfalls: what the board has and this host could not give.
+        image_s, create_s, ready_s: seconds for the image (None without one), for making and starting the device, and
+            from then until it was ready.
+    """
+
+    device: Device
+    execution: Execution
+    image: ImageSection
+    host: HostSection
+    memory_limit_bytes: int | None
+    intra_op_threads: int
+    shortfalls: tuple[str, ...]
+    models: Sequence[Model]
+    image_s: float | None
+    create_s: float
+    ready_s: float = 0.0
+
+    @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return self.device.url
+
+    def death(self, state: State, while_doing: str) -> DeviceError:
+        """The error for this board's end."""
+        return readiness.death(
+            state,
+            self.device.log(),
+            model=max(self.models, key=lambda model: model.size_bytes),
+            memory_limit_bytes=self.memory_limit_bytes,
+            while_doing=while_doing,
+        )
+
+    def wait_until_it_ends(self) -> NoReturn:
+        """Wait for as long as the server runs.
+
+        Raises:
+            DeviceError: it has ended by itself.
+        """
+        while (state := self.device.state()).running:
+            time.sleep(0.5)
+        raise self.death(state, "serving")
+
+
+@contextmanager
+def board(
+    profile_reference: str | DeviceProfile,
+    *,
+    models: Path | str = "models",
+    engine: EngineName = "docker",
+    base: str | None = None,
+    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
+    listener: Listener | None = None,
+) -> Iterator[Board]:
+    """A simulated board that serves a model repository, for the length of a ``with`` block; its `url` answers.
+
+    Args:
+        models: the repository; all its models are loaded.
+        base: the image that the serving image is built on.
+
+    Raises:
+        UsageError: no such profile, or no model in the repository.
+        HostError: this host cannot; DeviceError: the image, the container or the server failed.
+    """
+    repository = Path(models)
+    board_profile = (
+        profile_reference if isinstance(profile_reference, DeviceProfile) else profile.load(profile_reference)
+    )
+    served = [model.find(name, repository) for name in model.names(repository)]
+    if not served:
+        raise UsageError(
+            f"{repository}: no model in it", fix=f"edgesim models build --models {repository} makes the samples there"
+        )
+    launch = Launch(
+        profile=board_profile,
+        mounts=[Mount(repository.resolve(), REPOSITORY)],
+        models=served,
+        engine=engine,
+        base=base,
+        ready_timeout_s=ready_timeout_s,
+    )
+    with start(launch, Stages(listener)) as started:
+        yield started
+
+
+@contextmanager
+def start(launch: Launch, stages: Stages) -> Iterator[Board]:
+    """A running board, taken down when the block ends, however it ends.
+
+    Raises:
+        UsageError: the execution asked for is not the one that this engine and host give.
+        HostError: this host cannot; DeviceError: the image, the container or the server failed.
+    """
+    with ExitStack() as stack:
+        start_it = _start_local if launch.engine == "local" else _start_docker
+        started = start_it(launch, stages, stack)
+        with stages.stage("ready", "waiting for the server to load the model"):
+            started.ready_s = readiness.wait(
+                started.device,
+                READY,
+                explain_death=lambda state: started.death(state, "loading the model"),
+                timeout_s=launch.ready_timeout_s,
+            )
+        yield started
+
+
+def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
+    _check_execution(launch.execution, "host", "--engine local")
+    threads = launch.profile.cpu.cores
+    begun = time.monotonic()
+    with stages.stage("create", "starting the server as a process of this host"):
+        names = [model.name for model in launch.models]
+        device = stack.enter_context(local.start(launch.mounts, names, intra_op_threads=threads))
+    return Board(
+        device=device,
+        execution="host",
+        image=ImageSection(),
+        host=host.describe(engine=None, emulator=None),
+        memory_limit_bytes=None,
+        intra_op_threads=threads,
+        shortfalls=("limits: a plain process has none of the board's but its thread count",),
+        models=launch.models,
+        image_s=None,
+        create_s=time.monotonic() - begun,
+    )
+
+
+def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
+    simulated = launch.profile
+    native = simulated.architecture == emulator.host_architecture()
+    execution: Execution = "native" if native else "emulated"
+    _check_execution(
+        launch.execution, execution, f"an {simulated.architecture} board on this {emulator.host_architecture()} host"
+    )
+    with stages.stage("preflight", "looking at the engine and the emulator"):
+        engine = docker.Engine()
+        runs_through = emulator.require(simulated.architecture)
+    limits = budget.plan(simulated, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes)
+
+    begun = time.monotonic()
+    built = image.ensure(engine, simulated, stages, base=launch.base)
+    image_s = time.monotonic() - begun
+    if built.cached:
+        stages.note(f"image {built.reference}: unchanged, nothing to build")
+
+    begun = time.monotonic()
+    with stages.stage("create", f"starting {built.reference} within {simulated.reference}'s limits"):
+        container = docker.Container(
+            image=built.id,
+            platform=f"linux/{simulated.architecture}",
+            arguments=server_arguments(
+                [model.name for model in launch.models],
+                repository=REPOSITORY,
+                intra_op_threads=limits.intra_op_threads,
+                host="0.0.0.0",  # noqa: S104 (of the container; the engine publishes it on 127.0.0.1)
+                port=docker.PORT,
+            ),
+            mounts=launch.mounts,
+            memory_bytes=limits.memory_bytes,
+            cpus=limits.cpus,
+            environment={"QEMU_CPU": simulated.emulation.qemu_cpu}
+            if execution == "emulated" and simulated.emulation
+            else {},
+        )
+        device = stack.enter_context(engine.start(container))
+    return Board(
+        device=device,
+        execution=execution,
+        image=ImageSection(reference=built.reference, id=built.id, base=built.base, cached=built.cached),
+        host=host.describe(
+            engine=f"Docker {engine.facts.version}", emulator=str(runs_through) if runs_through is not None else None
+        ),
+        memory_limit_bytes=limits.memory_bytes,
+        intra_op_threads=limits.intra_op_threads,
+        shortfalls=limits.shortfalls,
+        models=launch.models,
+        image_s=image_s,
+        create_s=time.monotonic() - begun,
+    )
+
+
+def _check_execution(asked: Execution | None, given: Execution, where: str) -> None:
+    if asked is not None and asked != given:
+        raise UsageError(f"--execution {asked}: {where} runs as {given}", fix=f"leave --execution out, or say {given}")

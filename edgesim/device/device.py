@@ -1,0 +1,74 @@
+"""What a device is to the rest of edgesim, whatever runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgesim.model import FILE_NAME, Model
+from edgesim.result import Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Whether the server's process runs; once it has ended, how."""
+
+    running: bool
+    exit_code: int | None = None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or directory of the host, read-only at `target` in the container."""
+
+    source: Path
+    target: str
+
+
+class Device(Protocol):
+    """A running server within a board's limits."""
+
+    @property
+    def url(self) -> str:
+        """Where the server answers, e.g. ``http://127.0.0.1:49153``."""
+
+    def state(self) -> State: ...
+
+    def log(self, lines: int = 20) -> str:
+        """The end of what the server printed."""
+
+    def read(self) -> Reading:
+        """The device's resources now, `at_ns` on `time.monotonic_ns`."""
+
+
+def model_mounts(model: Model, repository: str) -> list[Mount]:
+    """What makes one model a repository at `repository` inside the container, with nothing copied.
+
+    The files are mounted one by one, so that a file of any name anywhere becomes ``NAME/VERSION/model.onnx``, with its
+    files of weights beside it under the names by which it refers to them.
+    """
+    directory = f"{repository}/{model.name}/{model.version}"
+    mounts = [Mount(model.path, f"{directory}/{FILE_NAME}")]
+    for data in model.data_paths:
+        mounts.append(Mount(data, f"{directory}/{data.relative_to(model.path.parent).as_posix()}"))
+    return mounts
+
+
+def server_arguments(
+    model_names: Sequence[str], *, repository: str, intra_op_threads: int, host: str, port: int
+) -> list[str]:
+    """The server's command line."""
+    arguments = [
+        "--models",
+        repository,
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--intra-op-threads",
+        str(intra_op_threads),
+    ]
+    for name in model_names:
+        arguments += ["--model", name]
+    return arguments

@@ -1,0 +1,320 @@
+"""The Docker Engine: containers, images that are there, and its errors in edgesim's words.
+
+The only module that imports the docker package, which speaks the engine's API: exact, and quick enough to ask often.
+Builds go through the docker command and its buildx plugin, see `buildx`.
+"""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import docker.types
+import psutil
+import requests
+import urllib3
+from docker.context import ContextAPI
+
+from edgesim import resources
+from edgesim.device.cgroup import Cgroup
+from edgesim.device.device import Mount, State
+from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError
+from edgesim.interrupts import deferred
+from edgesim.result import Reading
+from edgesim.version import __version__
+
+LABEL = "edgesim"  # on all that edgesim makes; the value is its version
+SESSION_LABEL = "edgesim.session"
+OWNER_LABEL = "edgesim.owner"
+
+PORT = 8000
+# The kernel's default period of 100 ms makes latency bimodal: a request either fits or waits for the next period.
+_CPU_PERIOD_US = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What to start: an image within limits. `session` names everything that one run makes."""
+
+    image: str
+    platform: str
+    arguments: Sequence[str]
+    mounts: Sequence[Mount]
+    memory_bytes: int
+    cpus: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    session: str = field(default_factory=lambda: secrets.token_hex(4))
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What the engine says of itself."""
+
+    version: str
+    cores: int
+    memory_bytes: int
+    storage: Path
+
+
+class Engine:
+    """A connection to the Docker Engine of the current docker context.
+
+    Raises on construction:
+        EngineMissing: none answers.
+        EngineDenied: one is there, but this user may not use it.
+    """
+
+    def __init__(self) -> None:
+        with _engine_errors():
+            if os.environ.get("DOCKER_HOST"):
+                self._client = docker.from_env(timeout=120)
+            else:
+                context = ContextAPI.get_current_context()
+                self._client = docker.DockerClient(base_url=context.Host, tls=context.TLSConfig or False, timeout=120)
+            version = self._client.version()
+            info = self._client.info()
+        self.facts = EngineFacts(version["Version"], info["NCPU"], info["MemTotal"], Path(info["DockerRootDir"]))
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image that the engine has; None when it has not."""
+        with _engine_errors():
+            try:
+                return str(self._client.images.get(reference).id)
+            except docker.errors.ImageNotFound:
+                return None
+
+    def image_label(self, reference: str, label: str) -> str | None:
+        """A label of an image that the engine has."""
+        with _engine_errors():
+            value = self._client.images.get(reference).labels.get(label)
+            return str(value) if value is not None else None
+
+    @contextmanager
+    def start(self, container: Container) -> Iterator["DockerDevice"]:
+        """A running container; it is removed when the block ends, however it ends.
+
+        Raises:
+            DeviceError: the engine cannot create or start it.
+        """
+        try:
+            with deferred(), _engine_errors():  # no Ctrl-C between the engine's making it and our holding it
+                created = self._create(container)
+        except KeyboardInterrupt:
+            self.remove_session(container.session)
+            raise
+        try:
+            with _engine_errors():
+                created.start()
+                device = DockerDevice(created, _published_port(created))
+            yield device
+        finally:
+            with deferred(), _engine_errors():
+                _remove(created)
+
+    def _create(self, container: Container) -> Any:
+        return self._client.containers.create(
+            container.image,
+            list(container.arguments),
+            platform=container.platform,
+            name=f"edgesim-{container.session}",
+            labels={LABEL: __version__, SESSION_LABEL: container.session, OWNER_LABEL: owner()},
+            environment=dict(container.environment),
+            # A bind mount through `mounts` refuses a missing source; `volumes` would create it as root.
+            mounts=[
+                docker.types.Mount(mount.target, str(mount.source), type="bind", read_only=True)
+                for mount in container.mounts
+            ],
+            mem_limit=container.memory_bytes,
+            memswap_limit=container.memory_bytes,  # of both together: no swap on top
+            cpu_period=_CPU_PERIOD_US,
+            cpu_quota=container.cpus * _CPU_PERIOD_US,
+            ports={f"{PORT}/tcp": ("127.0.0.1", 0)},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            read_only=True,
+            tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 (the container's own)
+        )
+
+    def remove_session(self, session: str) -> None:
+        """Remove the containers of one session."""
+        with _engine_errors():
+            for container in self._client.containers.list(all=True, filters={"label": f"{SESSION_LABEL}={session}"}):
+                _remove(container)
+
+    def collect_garbage(self) -> list[str]:
+        """Remove the containers of edgesim runs that are no more; return their names.
+
+        A container whose owner still runs, or ran on another host, is left alone.
+        """
+        removed = []
+        with _engine_errors():
+            for container in self._client.containers.list(all=True, filters={"label": LABEL}):
+                if not _owner_is_gone(container.labels.get(OWNER_LABEL, "")):
+                    continue
+                _remove(container)
+                removed.append(str(container.name))
+        return removed
+
+
+class DockerDevice:
+    """A device in a container: `edgesim.device.device.Device`."""
+
+    def __init__(self, container: Any, port: int) -> None:
+        self._container = container
+        self._url = f"http://127.0.0.1:{port}"
+        self._cgroup = self._find_cgroup()
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    @property
+    def name(self) -> str:
+        return str(self._container.name)
+
+    def state(self) -> State:
+        with _engine_errors():
+            self._container.reload()
+            state = self._container.attrs["State"]
+            if state["Status"] in ("running", "created"):
+                return State(running=True)
+            # The engine's flag is only about the first process; its event is about any in the container.
+            killed = bool(state["OOMKilled"]) or self._ran_out_of_memory()
+            return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
+
+    def log(self, lines: int = 20) -> str:
+        with _engine_errors():
+            return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip()
+
+    def read(self) -> Reading:
+        if self._cgroup is None:
+            return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
+        return self._cgroup.read()
+
+    def _find_cgroup(self) -> Cgroup | None:
+        """The container's control group, where the engine runs on this host and not in a virtual machine."""
+        self._container.reload()
+        pid = self._container.attrs["State"]["Pid"]
+        try:
+            ours = self._container.id in Path(f"/proc/{pid}/cgroup").read_text()
+        except OSError:
+            return None
+        return Cgroup.of_process(pid) if ours else None
+
+    def _ran_out_of_memory(self) -> bool:
+        created = self._container.attrs["Created"]
+        events = self._container.client.events(
+            since=created, until=int(time.time()) + 1, decode=True,
+            filters={"container": self._container.id, "event": "oom"},
+        )  # fmt: skip
+        return any(True for _ in events)
+
+
+def _published_port(container: Any) -> int:
+    container.reload()
+    bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+    if bindings:
+        return int(bindings[0]["HostPort"])
+    # It has ended already: the caller asks for its state next, and its log says why.
+    return 0
+
+
+def _remove(container: Any) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        pass
+    except docker.errors.APIError as error:
+        if error.status_code != 409:  # "removal is already in progress"
+            raise
+
+
+def owner() -> str:
+    """Who made a container: host, process and the process's start, which together are never used again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def _owner_is_gone(label: str) -> bool:
+    host, _, process = label.partition(":")
+    pid, _, started = process.partition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+    except psutil.NoSuchProcess:
+        return True
+
+
+# --- the clients' errors ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Translate what the docker package and the HTTP client below it raise."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise _api_error(error) from error
+    except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _connection_error(error) from error
+
+
+def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
+    text = str(error.explanation or error)
+    if "no space left on device" in text.lower():
+        return DiskFull(
+            f"no space left on the engine's disk: {text}",
+            fix="docker system prune, or docker system df to see what fills it",
+        )
+    if "bind source path does not exist" in text:
+        return HostError(
+            f"the engine does not see a file to be mounted: {text}",
+            fix="share its directory with the engine, or run the engine on this host",
+        )
+    return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what it needs")
+
+
+def _connection_error(error: BaseException) -> HostError:
+    script = resources.engine_script()
+    where = os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
+    reasons = list(_chain(error))
+    if any(isinstance(reason, PermissionError) for reason in reasons):
+        return EngineDenied(
+            f"a Docker Engine is there, but {_user()} may not use {where}",
+            fix="sudo usermod -aG docker $USER, then log in anew (or run with sudo)",
+        )
+    if any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons):
+        return EngineMissing(
+            f"no Docker Engine answers at {where}", fix=f"sudo {script} install && sudo {script} start"
+        )
+    return EngineMissing(
+        f"no Docker Engine answers at {where}: {error}", fix=f"sudo {script} install && sudo {script} start"
+    )
+
+
+def _user() -> str:
+    try:
+        return psutil.Process().username()
+    except (KeyError, psutil.Error):
+        return f"user {os.getuid()}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception, what it was raised from, and what it carries in its arguments: urllib3 nests them in all ways."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        current = waiting.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        nested = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+        waiting += [item for item in nested if isinstance(item, BaseException)]

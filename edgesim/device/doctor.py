@@ -1,0 +1,91 @@
+"""Every check of a run, beforehand: what this host can do, and the exact fix for what it cannot."""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgesim import resources
+from edgesim.device import buildx, docker, emulator, image, rootfs
+from edgesim.errors import EdgesimError
+from edgesim.units import format_bytes
+
+Status = Literal["ok", "warning", "problem"]
+
+# An arm64 image is 0.3 GB; building it holds the base, the packages and the layers at the same time.
+_SPACE_NEEDED_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `fix` is empty where nothing is wrong."""
+
+    name: str
+    status: Status
+    finding: str
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """All checks, in the order in which a run would meet them."""
+    return [
+        _try("engine", _engine),
+        _try("buildx", lambda: buildx.version()),
+        _try("emulation", _emulation),
+        _base(),
+        _space(),
+    ]
+
+
+def _try(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", check())
+    except EdgesimError as error:
+        return Check(name, "problem", error.problem, error.fix)
+
+
+def _engine() -> str:
+    facts = docker.Engine().facts
+    return f"Docker {facts.version}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
+
+
+def _emulation() -> str:
+    found = emulator.require("arm64")
+    if found is None:
+        return "not needed: this host is arm64"
+    installed = emulator.installed_version()
+    stale = f" (QEMU {installed} is installed but not registered)" if installed not in (None, found.version) else ""
+    return f"arm64 through {found}{stale}"
+
+
+def _base() -> Check:
+    if buildx.registry_has(image.DEFAULT_BASE):
+        return Check("base", "ok", f"{image.DEFAULT_BASE} from a registry")
+    if shutil.which("mmdebstrap"):
+        return Check("base", "ok", f"no registry answers: Debian {rootfs.SUITE} packages through mmdebstrap")
+    return Check(
+        "base",
+        "problem",
+        "no registry answers, and mmdebstrap is not installed",
+        f"sudo {resources.engine_script()} install",
+    )
+
+
+def _space() -> Check:
+    places = [resources.cache_directory()]
+    with contextlib.suppress(EdgesimError):  # the engine's own check says it
+        places.append(docker.Engine().facts.storage)
+    free, existing = min((shutil.disk_usage(path).free, path) for path in map(_nearest_existing, places))
+    if free < _SPACE_NEEDED_BYTES:
+        needed = format_bytes(_SPACE_NEEDED_BYTES)
+        return Check(
+            "disk", "problem", f"{format_bytes(free)} free at {existing}; building an image takes up to {needed}",
+            f"free some space: df -h {existing}; docker system df",
+        )  # fmt: skip
+    return Check("disk", "ok", f"{format_bytes(free)} free at {existing}")
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())

@@ -1,0 +1,29 @@
+"""This host, as the result file describes it."""
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from edgesim.result import HostSection
+from edgesim.server import board
+
+
+def describe(*, engine: str | None, emulator: str | None) -> HostSection:
+    """Processor, memory and kernel, with the engine and the emulator that a run used."""
+    cpuinfo = Path("/proc/cpuinfo")
+    model = board.cpu_model(cpuinfo.read_text(errors="replace")) if cpuinfo.is_file() else None
+    return HostSection(
+        cpu=model or platform.processor() or platform.machine(),
+        cores=cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        kernel=f"{platform.system()} {platform.release()}",
+        engine=engine,
+        emulator=emulator,
+    )
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,97 @@
+"""A device without a container: the server as a plain process of this host."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from edgesim.device.device import Mount, State, server_arguments
+from edgesim.interrupts import deferred
+from edgesim.result import Reading
+
+
+class LocalDevice:
+    """A device in a process: `edgesim.device.device.Device`. It has no limits but the thread count."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self._process = process
+        self._log = log
+        self._peak_bytes = 0
+        self._port: int | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the server answers; port 0 until it has said which one it took."""
+        if self._port is None:
+            found = re.search(r"listening on port (\d+)", self.log(1000))
+            self._port = int(found[1]) if found else None
+        return f"http://127.0.0.1:{self._port or 0}"
+
+    def state(self) -> State:
+        code = self._process.poll()
+        return State(running=True) if code is None else State(running=False, exit_code=code)
+
+    def log(self, lines: int = 20) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def read(self) -> Reading:
+        try:
+            process = psutil.Process(self._process.pid)
+            with process.oneshot():
+                times, memory = process.cpu_times(), process.memory_info().rss
+        except psutil.Error:
+            return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
+        self._peak_bytes = max(self._peak_bytes, memory)
+        return Reading(
+            at_ns=time.monotonic_ns(),
+            cpu_seconds=times.user + times.system,
+            memory_bytes=memory,
+            memory_peak_bytes=self._peak_bytes,
+            memory_peak_source="largest resident set seen",
+        )
+
+
+@contextmanager
+def start(mounts: Sequence[Mount], model_names: Sequence[str], *, intra_op_threads: int) -> Iterator[LocalDevice]:
+    """A running server; its process has ended when the block ends.
+
+    The repository that a container gets by mounts is made of links here.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="edgesim-"))
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        for mount in mounts:
+            link = directory / mount.target.lstrip("/")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(mount.source)
+        log = directory / "log"
+        arguments = server_arguments(
+            model_names,
+            repository=str(directory / "models"),
+            intra_op_threads=intra_op_threads,
+            host="127.0.0.1",
+            port=0,
+        )
+        environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}
+        with log.open("wb") as output:
+            # A session of its own: Ctrl-C is for edgesim, which then ends the server itself.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "edgesim.server", *arguments],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env=environment, start_new_session=True,
+            )  # fmt: skip
+        yield LocalDevice(process, log)
+    finally:
+        with deferred():
+            if process is not None:
+                process.kill()
+                process.wait()
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""Waiting for a server: until it is ready, and not a moment longer once it cannot be any more."""
+
+import time
+from collections.abc import Callable
+
+import urllib3
+
+from edgesim.device.device import Device, State
+from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, NotReady, OutOfMemory
+from edgesim.model import Model
+from edgesim.units import format_bytes, format_seconds
+
+_POLL_S = 0.05
+_LOG_EVERY_S = 1.0
+# QEMU's own words when a signal kills what it emulates; a container may hang instead of ending then.
+_EMULATOR_CRASH = "qemu: uncaught target signal"
+
+
+def wait(
+    device: Device,
+    path: str,
+    *,
+    explain_death: Callable[[State], DeviceError],
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    ask: Callable[[str], bool] | None = None,
+) -> float:
+    """Wait until ``GET path`` is answered with 200; return how long that took, in seconds.
+
+    Raises:
+        DeviceError: as `explain_death` makes it, at once when the server's process has ended.
+        EmulatorCrashed: the emulator said that it crashed, whether or not it ended then.
+        NotReady: `timeout_s` have passed.
+    """
+    answers = ask if ask is not None else _answers
+    begun = clock()
+    log_looked_at = begun
+    while True:
+        state = device.state()
+        if not state.running:
+            raise explain_death(state)
+        if answers(device.url + path):
+            return clock() - begun
+        now = clock()
+        if now - log_looked_at >= _LOG_EVERY_S:
+            log_looked_at = now
+            if crash := emulator_crash(device.log()):
+                raise crash
+        if now - begun > timeout_s:
+            raise NotReady(
+                f"the server was not ready within {format_seconds(timeout_s)}",
+                fix="give it longer with --ready-timeout",
+                log=device.log(),
+            )
+        sleep(_POLL_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        response = urllib3.request("GET", url, timeout=2.0, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return False
+    return response.status == 200
+
+
+def emulator_crash(log: str) -> EmulatorCrashed | None:
+    """The error for a log that holds the emulator's last words; None when it does not."""
+    for line in log.splitlines():
+        if _EMULATOR_CRASH in line:
+            return EmulatorCrashed(
+                f"the emulator crashed, which says nothing about the model: {line.strip()}",
+                fix="edgesim doctor tells whether a newer QEMU is at hand",
+                log=log,
+            )
+    return None
+
+
+def death(state: State, log: str, *, model: Model, memory_limit_bytes: int | None, while_doing: str) -> DeviceError:
+    """The error for a server that ended by itself: out of memory with the figures, or its exit code and log."""
+    if state.out_of_memory:
+        limit = format_bytes(memory_limit_bytes) if memory_limit_bytes else "unknown size"
+        return OutOfMemory(
+            f"model {model.name} ({format_bytes(model.size_bytes)} on disk) does not fit: "
+            f"killed at the board's memory limit of {limit} while {while_doing}",
+            fix="a smaller or quantized model, or a board with more memory: edgesim profiles list",
+            log=log,
+        )
+    if crash := emulator_crash(log):
+        return crash
+    return DeviceDied(f"the server ended with exit code {state.exit_code} while {while_doing}", log=log)
