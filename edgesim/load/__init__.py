@@ -1,0 +1,1 @@
+"""Traffic: scenarios, inputs, the client, and the generator that drives it."""
