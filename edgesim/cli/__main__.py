@@ -1,0 +1,3 @@
+from edgesim.cli.app import main
+
+main()

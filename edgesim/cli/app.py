@@ -1,0 +1,244 @@
+"""The command line: the only place that prints and exits."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from edgesim import interrupts, profile
+from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
+from edgesim.cli import models, profiles, terminal
+from edgesim.cli.options import (
+    BaseOption,
+    EngineOption,
+    JsonOption,
+    ModelArgument,
+    ModelsOption,
+    ProfileArgument,
+    ReadyOption,
+)
+from edgesim.cli.terminal import err, out, print_json
+from edgesim.device import docker, doctor, image
+from edgesim.errors import EdgesimError, ExitCode, ResultError, UsageError
+from edgesim.report import text
+from edgesim.result import Execution, RunResult
+from edgesim.run import run as run_job
+from edgesim.stages import Stages
+from edgesim.version import __version__
+
+app = typer.Typer(
+    name="edgesim",
+    help="What a model will do on an edge device, told at the desk and in CI.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(profiles.app, name="profiles")
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Entry point: run the command line and exit with the code that stands for how it went."""
+    interrupts.as_keyboard_interrupt()
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else ExitCode.OK
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        err.print("edgesim: interrupted; everything that was started is gone")
+        return ExitCode.INTERRUPTED
+    except EdgesimError as error:
+        terminal.show_error(error)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception:
+        traceback.print_exc()
+        err.print(f"edgesim {__version__}: this is a fault of edgesim's own; please report it with the lines above")
+        return ExitCode.INTERNAL
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgesim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What a model will do on an edge device, told at the desk and in CI."""
+
+
+@app.command()
+def run(
+    p: ProfileArgument,
+    m: ModelArgument,
+    models: ModelsOption = None,
+    execution: Annotated[
+        str | None, typer.Option(help="emulated, native or host; an error where it is not what runs.")
+    ] = None,
+    engine: EngineOption = "docker",
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Measured requests [default: 5 emulated, else 100].")
+    ] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds to measure, at least.")] = None,
+    warmup: Annotated[
+        int | None, typer.Option(min=0, help="Requests before the measured ones [default: 0 emulated, else 10].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N,N,…", help="An input's sizes where the model leaves them open.")
+    ] = None,
+    base: BaseOption = None,
+    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result here, as JSON.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Benchmark a model on a simulated board."""
+    if output is not None:
+        _require_writable(output)
+    try:
+        result = run_job(
+            p, m, models=models, execution=_execution(execution), engine=_engine(engine), requests=requests,
+            duration_s=duration, warmup=warmup, seed=seed, shapes=_shapes(shape or []), base=base,
+            ready_timeout_s=ready_timeout, listener=terminal.listener(),
+        )  # fmt: skip
+    except EdgesimError as error:
+        # What was measured before it went wrong is kept.
+        if isinstance(error.result, RunResult):
+            _deliver(error.result, output, as_json)
+        raise
+    _deliver(result, output, as_json)
+    return ExitCode.OK if result.validity.valid else ExitCode.INVALID
+
+
+def _deliver(result: RunResult, output: Path | None, as_json: bool) -> None:
+    if output is not None:
+        result.write(output)
+    if as_json:
+        print(result.as_json(), end="")
+        return
+    out.print(text.render(result))
+    if output is not None:
+        out.print(f"\nresult: {output}")
+
+
+def _require_writable(path: Path) -> None:
+    """Before the work, not after it."""
+    if path.is_dir():
+        raise ResultError(f"{path}: is a directory", fix="give -o a file")
+    if not path.parent.is_dir():
+        raise ResultError(f"{path}: its directory does not exist", fix=f"mkdir -p {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ResultError(f"{path}: cannot be written", fix="give -o a file in a directory that you can write")
+
+
+def _execution(word: str | None) -> Execution | None:
+    if word is None or word in ("emulated", "native", "host"):
+        return word  # type: ignore[return-value]
+    raise UsageError(f"--execution {word}: not one of emulated, native, host")
+
+
+def _engine(word: str) -> EngineName:
+    if word in ("docker", "local"):
+        return word  # type: ignore[return-value]
+    raise UsageError(f"--engine {word}: not one of docker, local")
+
+
+def _shapes(words: list[str]) -> Mapping[str, tuple[int, ...]]:
+    shapes = {}
+    for word in words:
+        name, _, sizes = word.rpartition("=")
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            raise UsageError(f"--shape {word}: not NAME=N,N,…", fix="for example --shape image=1,3,640,640") from None
+    return shapes
+
+
+@app.command()
+def serve(
+    p: ProfileArgument,
+    models: Annotated[Path, typer.Option("--models", metavar="DIR", help="Model repository.")] = Path("models"),
+    engine: EngineOption = "docker",
+    base: BaseOption = None,
+    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+) -> int:
+    """The simulated board as an endpoint, until Ctrl-C."""
+    with board(
+        p, models=models, engine=_engine(engine), base=base, ready_timeout_s=ready_timeout, listener=terminal.listener()
+    ) as started:
+        print(started.url, flush=True)
+        names = ", ".join(served.name for served in started.models)
+        err.print(f"serving {names} on {p} ({started.execution}); Ctrl-C ends it")
+        with contextlib.suppress(KeyboardInterrupt):
+            started.wait_until_it_ends()
+    return ExitCode.OK
+
+
+@app.command()
+def build(
+    p: ProfileArgument,
+    base: BaseOption = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if it is there.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Build the serving image for a board, unless one of the same content is there."""
+    built = image.ensure(docker.Engine(), profile.load(p), Stages(terminal.listener()), base=base, rebuild=rebuild)
+    if as_json:
+        print_json({"reference": built.reference, "id": built.id, "base": built.base, "cached": built.cached})
+    else:
+        print(f"{built.reference}: {'unchanged, nothing to build' if built.cached else 'built'} (on {built.base})")
+    return ExitCode.OK
+
+
+@app.command("doctor")
+def doctor_command(as_json: JsonOption = False) -> int:
+    """What this host can do, and the exact fix for what it cannot."""
+    checks = doctor.examine()
+    if as_json:
+        print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
+    else:
+        styles = {"ok": "green", "warning": "yellow", "problem": "red"}
+        table = Table.grid(padding=(0, 2))
+        for check in checks:
+            table.add_row(check.name, Text(check.status, styles[check.status]), check.finding)
+            if check.fix:
+                table.add_row("", "", f"fix: {check.fix}")
+        out.print(table, soft_wrap=True)
+    return ExitCode.HOST if any(check.status == "problem" for check in checks) else ExitCode.OK
+
+
+@app.command()
+def gc(as_json: JsonOption = False) -> int:
+    """Remove what a killed run left behind."""
+    removed = docker.Engine().collect_garbage()
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        print("\n".join(f"removed {name}" for name in removed) or "nothing was left behind")
+    return ExitCode.OK
