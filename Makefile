@@ -1,0 +1,44 @@
+# run test lint benchmark clean: each installs what it needs first, from a bare Debian or Ubuntu on.
+PROFILE ?= jetson-nano
+MODEL ?= mobilenet_v2
+RESULT ?= result.json
+PYTEST ?=
+# What makes a skipped Docker test a failure; CI sets it.
+REQUIRE_DOCKER ?=
+
+.PHONY: run test lint benchmark clean
+
+run:
+	@rm -f .stages
+	@scripts/stage engine sh -c 'scripts/engine install && scripts/engine start'
+	@scripts/stage environment $(MAKE) --no-print-directory .venv
+	@scripts/stage models .venv/bin/edgesim models build --models models
+	@scripts/engine exec env EDGESIM_STAGES="$$(cat .stages)" .venv/bin/edgesim run $(PROFILE) $(MODEL) -o $(RESULT)
+
+test: .venv/.dev
+	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: its tests will be skipped"
+	@scripts/engine exec .venv/bin/pytest $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
+
+lint: .venv/.dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+benchmark: .venv/bin/edgesim
+	@scripts/engine install && scripts/engine start
+	@scripts/engine exec .venv/bin/python benchmarks/stages.py
+
+.venv: .venv/bin/edgesim
+
+.venv/bin/edgesim: pyproject.toml
+	@scripts/environment .venv .
+	@touch $@
+
+.venv/.dev: pyproject.toml
+	@scripts/environment .venv '.[dev]'
+	@touch .venv/bin/edgesim $@
+
+clean:
+	rm -rf .venv .stages $(RESULT) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find models -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
