@@ -217,7 +217,9 @@ def read(path: Path) -> DeviceProfile:
     try:
         return DeviceProfile.model_validate(document)
     except ValidationError as error:
-        problems = [_explain(document, detail) for detail in error.errors()]
+        # A mistyped key is also a missing one: the typo explains both.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        problems = [_explain(document, detail) for detail in details]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ProfileError(
             f"{path}{problems[0]}{more}", fix=f"edit {path}, then: edgesim profiles validate {path}"
@@ -255,12 +257,11 @@ def _keys_at(location: Sequence[str | int]) -> list[str]:
     """The keys that belong at a place in the profile, from the schema itself."""
     schema: Any = DeviceProfile
     for part in location:
-        if isinstance(part, int):
-            continue
-        if isinstance(schema, type) and issubclass(schema, BaseModel):
-            schema = schema.model_fields[str(part)].annotation
-        candidates = [schema, *get_args(schema)]
-        schema = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), schema)
+        if isinstance(schema, type) and issubclass(schema, BaseModel) and part in schema.model_fields:
+            annotation = schema.model_fields[str(part)].annotation
+            # The profile's parts stand alone, or in an optional, a tuple or a dictionary of them.
+            candidates = [annotation, *get_args(annotation)]
+            schema = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), annotation)
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return [name for name in schema.model_fields if name != "mode"]
     return []

@@ -44,22 +44,38 @@ def require(architecture: str) -> Emulator | None:
     """What runs `architecture` here; None where nothing has to, because it is this host's own.
 
     Raises:
-        EmulatorMissing: nothing does.
-        EmulatorTooOld: a QEMU does that is known to crash.
-        EmulatorStale: the kernel's registration leads to an emulator that is gone, or was replaced by a newer one.
-        HostError: emulation of `architecture` is not supported.
+        HostError: as `judge` has it.
     """
     if architecture == host_architecture():
         return None
+    return judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
+
+
+def judge(architecture: str, *, running: Emulator | None, installed: str | None, registered: bool) -> Emulator:
+    """The emulator that runs `architecture` programs, if it can be relied on.
+
+    Args:
+        running: what ran a program of that kind just now; None when it did not run.
+        installed: the version of the QEMU on disk; None without one.
+        registered: whether the kernel has a registration for that kind of program.
+
+    Raises:
+        EmulatorMissing: nothing runs them.
+        EmulatorTooOld: a QEMU does that is known to crash.
+        EmulatorStale: the kernel's registration leads to an emulator that is gone, or was replaced by a newer one.
+        HostError: edgesim does not emulate this architecture.
+    """
     if architecture != "arm64":
-        raise HostError(f"edgesim emulates arm64 boards; this host cannot run {architecture} programs")
+        raise HostError(
+            f"edgesim emulates arm64 boards; this host cannot run {architecture} programs",
+            fix=f"run this profile on a host of architecture {architecture}",
+        )
     script = resources.engine_script()
-    running, installed = probe(), installed_version()
     if running is None:
-        if _REGISTRATION.exists() and installed is not None:
+        if registered and installed is not None:
             raise EmulatorStale(
-                f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs does not "
-                "lead to it",
+                f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs is stale: "
+                "it does not lead there",
                 fix=f"sudo {script} start",
             )
         raise EmulatorMissing(
@@ -68,7 +84,8 @@ def require(architecture: str) -> Emulator | None:
     if not new_enough(running.version):
         if installed is not None and new_enough(installed):
             raise EmulatorStale(
-                f"the kernel still runs QEMU {running.version}, registered before QEMU {installed} was installed",
+                f"the kernel's registration is stale: it still runs QEMU {running.version}, "
+                f"from before QEMU {installed} was installed",
                 fix=f"sudo {script} start",
             )
         raise EmulatorTooOld(

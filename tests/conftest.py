@@ -1,0 +1,102 @@
+"""Which tests can run here, and what they share."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgesim import model, samples
+from edgesim.device import docker, emulator
+from edgesim.errors import EdgesimError
+from edgesim.model import Model
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-docker", action="store_true", help="fail, instead of skipping, tests that need Docker or emulation"
+    )
+
+
+@cache
+def _engine_problem() -> str | None:
+    try:
+        docker.Engine()
+    except EdgesimError as error:
+        return error.problem
+    return None
+
+
+@cache
+def _emulation_problem() -> str | None:
+    try:
+        emulator.require("arm64")
+    except EdgesimError as error:
+        return error.problem
+    return _engine_problem()
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skip what cannot run here, with the reason; with --require-docker that is a failure."""
+    problems = {"docker": _engine_problem, "emulation": _emulation_problem}
+    for marker, find_problem in problems.items():
+        if request.node.get_closest_marker(marker) and (problem := find_problem()):
+            if request.config.getoption("--require-docker"):
+                pytest.fail(f"needs {marker}, and --require-docker was given: {problem}")
+            pytest.skip(f"needs {marker}: {problem}")
+
+
+@pytest.fixture(scope="session")
+def digits() -> Model:
+    return model.find("digits", samples.ensure("digits"))
+
+
+@pytest.fixture(scope="session")
+def resnet18() -> Model:
+    return model.find("resnet18", samples.ensure("resnet18"))
+
+
+@pytest.fixture
+def edgesim_command() -> list[str]:
+    """The command line as a process of its own."""
+    return [sys.executable, "-m", "edgesim.cli"]
+
+
+@pytest.fixture
+def nothing_left_behind() -> Iterator[None]:
+    """Fails when a test leaves containers, networks, volumes or temporary files of edgesim's."""
+    before = leftovers()
+    yield
+    assert leftovers() == before
+
+
+def leftovers() -> set[str]:
+    """Whatever of edgesim's is there now and should not outlive a run."""
+    found = {str(path) for path in Path("/tmp").glob("edgesim-*") if not path.name.startswith("edgesim-benchmark-")}
+    listings = [["ps", "-aq"], ["network", "ls", "-q"], ["volume", "ls", "-q"]]
+    for listing in listings:
+        done = subprocess.run(
+            ["docker", *listing, "--filter", "label=edgesim"], capture_output=True, text=True, check=True
+        )
+        found |= {f"{listing[0]} {line}" for line in done.stdout.split()}
+    return found
+
+
+def write_model(path: Path, *, operation: str = "Relu", shape: tuple[int | str, ...] = ("n", 4)) -> Path:
+    """A model of one node, ``x`` to ``y``, both float32 of `shape`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    graph = helper.make_graph(
+        [helper.make_node(operation, ["x"], ["y"])],
+        "one-node",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    proto.ir_version = 8
+    onnx.save(proto, path)
+    return path

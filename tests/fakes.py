@@ -1,0 +1,57 @@
+"""The device that answers from memory: for tests of what waits for devices and drives them."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from edgesim.device.device import State
+from edgesim.result import Reading
+
+
+class FakeDevice:
+    """Runs until it is told to die; its resources grow with every reading."""
+
+    def __init__(self, url: str = "http://127.0.0.1:1", log: str = "model 'fake' loaded") -> None:
+        self._url = url
+        self._log = log
+        self._state = State(running=True)
+        self._readings = itertools.count(1)
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def state(self) -> State:
+        return self._state
+
+    def log(self, lines: int = 20) -> str:
+        return "\n".join(self._log.splitlines()[-lines:])
+
+    def read(self) -> Reading:
+        n = next(self._readings)
+        return Reading(n * 10**8, cpu_seconds=n / 10, memory_bytes=n, memory_peak_bytes=n, memory_peak_source="fake")
+
+    def die(self, exit_code: int = 1, *, log: str = "", out_of_memory: bool = False) -> None:
+        self._state = State(running=False, exit_code=exit_code, out_of_memory=out_of_memory)
+        self._log = log or self._log
+
+
+class _Ready(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def running_fake() -> Iterator[FakeDevice]:
+    """A fake device at an address where something answers that it is ready."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Ready) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield FakeDevice(f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()

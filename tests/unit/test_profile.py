@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+
+from edgesim import profile, resources
+from edgesim.errors import ExitCode, ProfileError
+
+NANO = (resources.profiles_directory() / "jetson-nano.yaml").read_text()
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "board.yaml"
+    path.write_text(text)
+    return path
+
+
+def refused(directory: Path, old: str, new: str) -> str:
+    assert old in NANO
+    with pytest.raises(ProfileError) as caught:
+        profile.read(write(directory, NANO.replace(old, new, 1)))
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "\n" not in caught.value.problem
+    return caught.value.problem
+
+
+@pytest.mark.parametrize("name", profile.names())
+def test_every_profile_that_comes_along_is_valid_and_bears_its_file_name(name: str) -> None:
+    assert profile.load(name).name == name
+
+
+@pytest.mark.parametrize("name", profile.names())
+def test_every_fact_of_every_profile_that_comes_along_has_a_source(name: str) -> None:
+    board = profile.load(name)
+    sourced = {fact for source in board.sources for fact in source.facts}
+    facts = {f"cpu.{key}" for key in board.cpu.model_fields_set} | {f"modes.{mode}" for mode in board.modes}
+    facts |= {"memory.marketed_bytes", "memory.visible_bytes"}
+    assert facts <= sourced
+
+
+def test_the_jetson_nano_is_four_a57_cores_with_4_gb() -> None:
+    nano = profile.load("jetson-nano")
+    assert (nano.architecture, nano.cpu.core, nano.cpu.cores, nano.cpu.clock_hz) == (
+        "arm64",
+        "Cortex-A57",
+        4,
+        1_479_000_000,
+    )
+    assert nano.memory.marketed_bytes == 4_000_000_000
+    assert 3.89 * 2**30 < nano.memory.visible_bytes <= 3.9 * 2**30
+
+
+def test_a_power_mode_changes_cores_clock_and_digest() -> None:
+    slow = profile.load("jetson-nano:5w")
+    assert (slow.cpu.cores, slow.cpu.clock_hz, slow.reference) == (2, 918_000_000, "jetson-nano:5w")
+    assert slow.sha256 != profile.load("jetson-nano").sha256
+
+
+def test_the_default_mode_is_the_board_without_a_mode() -> None:
+    assert profile.load("jetson-nano:maxn") == profile.load("jetson-nano")
+    assert profile.load("jetson-nano").reference == "jetson-nano"
+
+
+def test_an_unknown_mode_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ProfileError, match=r"no power mode '10w'; it has MAXN, 5w"):
+        profile.load("jetson-nano:10w")
+
+
+def test_memory_is_whole_pages_so_that_a_limit_reads_back_as_it_was_set() -> None:
+    assert profile.load("jetson-nano").memory.visible_bytes % 4096 == 0
+
+
+def test_an_unknown_profile_names_the_nearest_one() -> None:
+    with pytest.raises(ProfileError, match="unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'?"):
+        profile.load("jetson-nanoo")
+
+
+def test_a_path_to_a_profile_works_with_and_without_a_mode(tmp_path: Path) -> None:
+    path = write(tmp_path, NANO)
+    assert profile.load(str(path)) == profile.load("jetson-nano")
+    assert profile.load(f"{path}:5w") == profile.load("jetson-nano:5w")
+
+
+def test_a_missing_profile_file_is_named() -> None:
+    with pytest.raises(ProfileError, match=r"no/such\.yaml: no such profile file"):
+        profile.load("no/such.yaml")
+
+
+def test_a_typo_in_a_key_names_file_line_key_and_the_right_one(tmp_path: Path) -> None:
+    problem = refused(tmp_path, "  cores: 4", "  coers: 4")
+    assert f"{tmp_path / 'board.yaml'}:9: unknown key 'cpu.coers'; did you mean 'cores'?" in problem
+
+
+def test_a_typo_in_a_key_at_the_top_names_the_right_one(tmp_path: Path) -> None:
+    assert "unknown key 'architectur'; did you mean 'architecture'?" in refused(tmp_path, "architecture:", "architectur:")
+
+
+def test_a_typo_in_a_key_below_a_mode_names_the_right_one(tmp_path: Path) -> None:
+    problem = refused(tmp_path, "5w: {cores: 2, clock_hz:", "5w: {cores: 2, clokc_hz:")
+    assert "unknown key 'modes.5w.clokc_hz'; did you mean 'clock_hz'?" in problem
+
+
+def test_a_typo_in_a_value_names_the_right_one(tmp_path: Path) -> None:
+    problem = refused(tmp_path, "qemu_cpu: cortex-a57", "qemu_cpu: cortex-a75")
+    assert "emulation.qemu_cpu: 'cortex-a75' is not one of" in problem
+    assert "did you mean 'cortex-a5" in problem or "did you mean 'cortex-a7" in problem
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    assert "key 'soc' is missing" in refused(tmp_path, "soc: Tegra X1 (T210)\n", "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("cores: 4\n", "cores: 0\n", "cpu.cores"),
+        ("cores: 4\n", "cores: many\n", "cpu.cores"),
+        ("visible_bytes: 3.9 GiB", "visible_bytes: lots", "memory.visible_bytes"),
+        ("visible_bytes: 3.9 GiB", "visible_bytes: 12", "memory.visible_bytes"),
+        ("default_mode: MAXN", "default_mode: MAXM", "did you mean 'MAXN'?"),
+        ("5w: {cores: 2", "5w: {cores: 8", "modes.5w.cores: 8 is more than the board's 4"),
+        ("facts: [cpu.features]", "facts: [cpu.featurs]", "did you mean 'cpu.features'?"),
+        ("name: jetson-nano", "name: Jetson Nano!", "name"),
+        ("name: jetson-nano", "mode: 5w\nname: jetson-nano", "unknown key 'mode'; did you mean 'modes'?"),
+        ("emulation:\n  qemu_cpu: cortex-a57\n", "", "emulation: missing"),
+    ],
+)
+def test_a_wrong_value_names_its_key(tmp_path: Path, old: str, new: str, what: str) -> None:
+    assert what in refused(tmp_path, old, new)
+
+
+def test_a_key_given_twice_is_refused_and_not_the_last_one_taken(tmp_path: Path) -> None:
+    assert "duplicate key" in refused(tmp_path, "name: jetson-nano", "name: jetson-nano\nname: other")
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "just words", "a: [", "\x00"])
+def test_what_is_no_profile_at_all_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ProfileError, match=r"board\.yaml"):
+        profile.read(write(tmp_path, text))
