@@ -188,11 +188,12 @@ class DeviceTimeSection(_Section):
 class AgreementSection(_Section):
     """The device's answers beside those of ONNX Runtime on this host, for the same inputs.
 
+    `max_abs_difference` is over all outputs, and None where there is no such number, as when a side answers NaN.
     `accuracy_device` and `accuracy_host` are shares of `compared` labelled inputs; None without labels.
     """
 
     compared: int
-    max_abs_difference: float
+    max_abs_difference: float | None
     same_class: float | None = None
     accuracy_device: float | None = None
     accuracy_host: float | None = None

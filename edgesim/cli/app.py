@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.table import Table
 from rich.text import Text
+from typer.exceptions import TyperException
 
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
@@ -55,15 +55,13 @@ def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
+        if code == ExitCode.INTERRUPTED:  # how typer hands on a KeyboardInterrupt
+            err.print("edgesim: interrupted; everything that was started is gone")
         return code if isinstance(code, int) else ExitCode.OK
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        if error.format_message():  # none where the help was the answer
+            terminal.show_error(UsageError(error.format_message(), fix="edgesim --help, edgesim COMMAND --help"))
         return ExitCode.USAGE
-    except (KeyboardInterrupt, click.Abort):
-        err.print("edgesim: interrupted; everything that was started is gone")
-        return ExitCode.INTERRUPTED
     except EdgesimError as error:
         terminal.show_error(error)
         return error.exit_code

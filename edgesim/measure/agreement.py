@@ -47,18 +47,17 @@ def compare(device: Arrays, host: Arrays, labels: NDArray[np.int64] | None = Non
 
     `compared` counts the inputs in the batch. With labels, the shares that each gets right.
     """
-    difference = 0.0
+    differences = []
     classes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
     compared = 0
     for name, theirs in host.items():
         ours = device[name]
         compared = len(theirs) if theirs.ndim else 1
-        if np.issubdtype(theirs.dtype, np.number):
-            difference = max(
-                difference, float(np.max(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)), initial=0))
-            )
+        differences.append(_largest_difference(ours, theirs))
         if classes is None and theirs.ndim == 2 and theirs.shape[1] > 1:
             classes = ours.argmax(axis=1), theirs.argmax(axis=1)
+    known = [difference for difference in differences if difference is not None]
+    difference = max(known) if known and len(known) == len(differences) else None
     if classes is None:
         return AgreementSection(compared=compared, max_abs_difference=difference)
     on_device, on_host = classes
@@ -69,3 +68,11 @@ def compare(device: Arrays, host: Arrays, labels: NDArray[np.int64] | None = Non
         accuracy_device=float((on_device == labels).mean()) if labels is not None else None,
         accuracy_host=float((on_host == labels).mean()) if labels is not None else None,
     )
+
+
+def _largest_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> float | None:
+    """The largest absolute difference; None where there is no such number: NaN on a side, or texts that differ."""
+    if theirs.dtype == np.object_:
+        return 0.0 if np.array_equal(ours, theirs) else None
+    largest = float(np.max(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)), initial=0))
+    return largest if np.isfinite(largest) else None

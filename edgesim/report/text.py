@@ -85,7 +85,11 @@ def _inside(result: RunResult) -> str:
 def _agreement(result: RunResult) -> str:
     agreement = result.agreement
     assert agreement is not None
-    words = [f"largest difference from this host's {agreement.max_abs_difference:.2g} over {agreement.compared} inputs"]
+    count = f"{agreement.compared} input{'s' if agreement.compared != 1 else ''}"
+    if agreement.max_abs_difference is None:
+        words = [f"not numbers that could be compared with this host's, over {count}"]
+    else:
+        words = [f"largest difference from this host's {agreement.max_abs_difference:.2g} over {count}"]
     if agreement.accuracy_device is not None and agreement.accuracy_host is not None:
         words.append(f"accuracy {100 * agreement.accuracy_device:.2f} % (host {100 * agreement.accuracy_host:.2f} %)")
     elif agreement.same_class is not None:

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +89,7 @@ def test_files_of_weights_beside_the_model_belong_to_it(tmp_path: Path) -> None:
     path = with_external_weights(tmp_path / "net.onnx")
     found = model.find(str(path))
     assert found.data_paths == (tmp_path / "weights.bin",)
-    assert found.size_bytes == os.path.getsize(path) + os.path.getsize(tmp_path / "weights.bin")
+    assert found.size_bytes == path.stat().st_size + (tmp_path / "weights.bin").stat().st_size
     before = found.sha256
     (tmp_path / "weights.bin").write_bytes(bytes(16))
     assert model.find(str(path)).sha256 != before

@@ -70,7 +70,7 @@ def test_memory_is_whole_pages_so_that_a_limit_reads_back_as_it_was_set() -> Non
 
 
 def test_an_unknown_profile_names_the_nearest_one() -> None:
-    with pytest.raises(ProfileError, match="unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'?"):
+    with pytest.raises(ProfileError, match=r"unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'\?"):
         profile.load("jetson-nanoo")
 
 
@@ -91,7 +91,9 @@ def test_a_typo_in_a_key_names_file_line_key_and_the_right_one(tmp_path: Path) -
 
 
 def test_a_typo_in_a_key_at_the_top_names_the_right_one(tmp_path: Path) -> None:
-    assert "unknown key 'architectur'; did you mean 'architecture'?" in refused(tmp_path, "architecture:", "architectur:")
+    assert "unknown key 'architectur'; did you mean 'architecture'?" in refused(
+        tmp_path, "architecture:", "architectur:"
+    )
 
 
 def test_a_typo_in_a_key_below_a_mode_names_the_right_one(tmp_path: Path) -> None:

@@ -1,0 +1,165 @@
+"""Budget, emulator, readiness: what a device is started with, and waited for."""
+
+import itertools
+import struct
+from pathlib import Path
+
+import pytest
+
+from edgesim import model, profile
+from edgesim.device import budget, emulator, readiness
+from edgesim.device.device import State, model_mounts
+from edgesim.device.emulator import Emulator
+from edgesim.errors import (
+    DeviceDied,
+    DeviceError,
+    EmulatorCrashed,
+    EmulatorMissing,
+    EmulatorStale,
+    EmulatorTooOld,
+    HostError,
+    NotReady,
+    OutOfMemory,
+)
+from tests.conftest import write_model
+from tests.fakes import FakeDevice
+
+GIB = 2**30
+
+
+def test_a_board_on_a_bigger_host_gets_all_that_it_has() -> None:
+    nano = profile.load("jetson-nano")
+    limits = budget.plan(nano, host_cores=16, host_memory_bytes=64 * GIB)
+    assert (limits.cpus, limits.intra_op_threads, limits.memory_bytes) == (4, 4, nano.memory.visible_bytes)
+    assert limits.shortfalls == ()
+
+
+def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing() -> None:
+    limits = budget.plan(profile.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
+    assert limits.cpus == 2
+    assert limits.intra_op_threads == 4, "threads are the board's, whatever the host has"
+    assert limits.shortfalls == (
+        "cores: the board has 4, this host gives 2",
+        "memory: the board has 3.9 GiB, this host 2.0 GiB in all",
+    )
+
+
+QEMU_7, QEMU_10 = Emulator("7.2.13", "/usr/bin/qemu"), Emulator("10.0.2", "/usr/bin/qemu")
+
+
+@pytest.mark.parametrize(
+    ("running", "installed", "registered", "error", "fix"),
+    [
+        (None, None, False, EmulatorMissing, "install"),
+        (None, "10.0.2", False, EmulatorMissing, "install"),
+        (None, "10.0.2", True, EmulatorStale, "start"),
+        (QEMU_7, "7.2.13", True, EmulatorTooOld, "install"),
+        (QEMU_7, None, True, EmulatorTooOld, "install"),
+        (QEMU_7, "10.0.2", True, EmulatorStale, "start"),
+    ],
+)
+def test_an_emulator_that_cannot_be_relied_on_is_named_with_its_fix(
+    running: Emulator | None, installed: str | None, registered: bool, error: type[HostError], fix: str
+) -> None:
+    with pytest.raises(error) as caught:
+        emulator.judge("arm64", running=running, installed=installed, registered=registered)
+    assert type(caught.value) is error
+    assert f"scripts/engine {fix}" in caught.value.fix
+
+
+def test_a_good_emulator_is_taken_even_if_another_is_installed() -> None:
+    assert emulator.judge("arm64", running=QEMU_10, installed="10.1.0", registered=True) is QEMU_10
+
+
+def test_what_is_not_emulated_is_refused() -> None:
+    with pytest.raises(HostError, match="emulates arm64 boards"):
+        emulator.judge("amd64", running=None, installed=None, registered=False)
+
+
+def test_the_arm64_program_is_a_whole_elf_file() -> None:
+    program = emulator.arm64_program()
+    machine, entry = struct.unpack_from("<H", program, 18)[0], struct.unpack_from("<Q", program, 24)[0]
+    assert program[:4] == b"\x7fELF"
+    assert machine == 183, "EM_AARCH64"
+    assert 0 < entry - 0x400000 < len(program)
+
+
+def test_a_model_becomes_a_repository_by_mounts_alone(tmp_path: Path) -> None:
+    found = model.find(str(write_model(tmp_path / "my net.onnx")))
+    (mount,) = model_mounts(found, "/models")
+    assert (mount.source, mount.target) == (tmp_path / "my net.onnx", "/models/my net/1/model.onnx")
+
+
+# --- readiness --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def explain(state: State) -> DeviceError:
+    return DeviceDied(f"ended with {state.exit_code}")
+
+
+def test_waiting_ends_when_the_server_is_ready_and_tells_how_long_it_took() -> None:
+    clock, answers = Clock(), itertools.chain([False] * 9, itertools.repeat(True))
+    took = readiness.wait(
+        FakeDevice(), "/ready", explain_death=explain, timeout_s=10, clock=clock, sleep=clock.sleep,
+        ask=lambda _: next(answers),
+    )  # fmt: skip
+    assert took == pytest.approx(clock.now)
+    assert 0 < took < 1
+
+
+def test_waiting_ends_at_once_when_the_server_has_died() -> None:
+    clock, device = Clock(), FakeDevice()
+    device.die(3)
+    with pytest.raises(DeviceDied, match="ended with 3"):
+        readiness.wait(device, "/ready", explain_death=explain, timeout_s=99, clock=clock, sleep=clock.sleep)
+    assert clock.now == 0
+
+
+def test_waiting_ends_when_time_is_up_and_shows_the_log() -> None:
+    clock = Clock()
+    with pytest.raises(NotReady) as caught:
+        readiness.wait(
+            FakeDevice(log="still loading"), "/ready", explain_death=explain, timeout_s=5, clock=clock,
+            sleep=clock.sleep, ask=lambda _: False,
+        )  # fmt: skip
+    assert caught.value.log == "still loading"
+    assert clock.now == pytest.approx(5, abs=0.2)
+
+
+def test_an_emulator_that_crashed_and_hangs_is_not_waited_for() -> None:
+    clock = Clock()
+    device = FakeDevice(log="qemu: uncaught target signal 11 (Segmentation fault) - core dumped")
+    with pytest.raises(EmulatorCrashed, match="says nothing about the model"):
+        readiness.wait(
+            device, "/ready", explain_death=explain, timeout_s=99, clock=clock, sleep=clock.sleep, ask=lambda _: False
+        )
+    assert clock.now < 2
+
+
+@pytest.mark.parametrize(
+    ("state", "log", "error", "words"),
+    [
+        (State(running=False, exit_code=137, out_of_memory=True), "", OutOfMemory, "limit of 96.0 MiB while loading"),
+        (State(running=False, exit_code=3), "bad file", DeviceDied, "exit code 3 while loading"),
+        (State(running=False, exit_code=139), "qemu: uncaught target signal 4", EmulatorCrashed, "signal 4"),
+    ],
+)
+def test_a_death_is_told_apart(
+    digits: model.Model, state: State, log: str, error: type[DeviceError], words: str
+) -> None:
+    died = readiness.death(state, log, model=digits, memory_limit_bytes=96 * 2**20, while_doing="loading the model")
+    assert type(died) is error
+    assert words in died.problem
