@@ -35,8 +35,27 @@ def deferred() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+_arrived = threading.Event()
+
+
 def as_keyboard_interrupt() -> None:
     """From here on SIGTERM and SIGHUP end the program as Ctrl-C does: with everything taken down."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    _arrived.clear()
+    for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _raise)
+
+
+def _raise(number: int, _: FrameType | None) -> None:
+    _arrived.set()
+    raise KeyboardInterrupt
+
+
+def raise_if_swallowed() -> None:
+    """Raise the KeyboardInterrupt that came before and got lost.
+
+    Python drops one that arrives while it runs a finalizer or a callback of its own, and a run would go on as if nobody
+    had asked it to stop. To be called where a run goes from one stage to the next.
+    """
+    if _arrived.is_set() and threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt

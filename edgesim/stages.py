@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from edgesim.interrupts import raise_if_swallowed
+
 
 class Listener(Protocol):
     """Hears of each stage: what people watch while they wait."""
@@ -37,6 +39,7 @@ class Stages:
     @contextmanager
     def stage(self, name: str, doing: str) -> Iterator[None]:
         """Time the block under `name`; `doing` is what a person reads meanwhile."""
+        raise_if_swallowed()
         self._listener.begin(name, doing)
         begun = self._clock()
         try:

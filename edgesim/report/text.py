@@ -24,6 +24,7 @@ def render(result: RunResult) -> RenderableType:
         _facts(result),
         Text(),
         _times(result),
+        Text(_TIME_IS[result.execution]),
         Text(),
         _stages(result),
         Text(),
@@ -99,12 +100,7 @@ def _agreement(result: RunResult) -> str:
 
 def _times(result: RunResult) -> Table:
     name = "emulated " if result.execution == "emulated" else ""
-    table = Table(
-        title=f"{name}time per request, ms",
-        caption=_TIME_IS[result.execution],
-        title_justify="left",
-        caption_justify="left",
-    )
+    table = Table(title=f"{name}time per request, ms", title_justify="left")
     table.add_column("")
     for column in ("min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"):
         table.add_column(column, justify="right")

@@ -1,9 +1,11 @@
 """Errors, units, cache, stages and interrupts: what everything else stands on."""
 
+import contextlib
 import errno
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,7 +91,26 @@ def test_an_interrupt_waits_until_what_must_be_done_is_done(number: signal.Signa
         os.kill(os.getpid(), number)
         done.append("finished")
     assert done == ["finished"]
-    assert signal.getsignal(number) is signal.default_int_handler
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_an_interrupt_that_got_lost_is_raised_at_the_next_stage() -> None:
+    interrupts.as_keyboard_interrupt()
+    stages = Stages()
+    with stages.stage("careless", ""), contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), stages.stage("next", ""):
+        pytest.fail("it went on")
+    interrupts.as_keyboard_interrupt()
+    with stages.stage("anew", ""):
+        pass
 
 
 def test_nothing_is_deferred_outside_the_main_thread() -> None:

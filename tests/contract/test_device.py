@@ -1,0 +1,81 @@
+"""What a device promises, asked of the fake, of a plain process, and of a container."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from edgesim import model, profile
+from edgesim.board import READY, REPOSITORY, Launch, start
+from edgesim.device import local, readiness
+from edgesim.device.device import Device, State, model_mounts
+from edgesim.errors import DeviceDied, DeviceError
+from edgesim.model import Model
+from edgesim.stages import Stages
+from tests.conftest import write_model
+from tests.fakes import running_fake
+
+Starter = Callable[[Model], AbstractContextManager[Device]]
+
+
+def explain(state: State) -> DeviceError:
+    return DeviceDied(f"exit code {state.exit_code}")
+
+
+@contextmanager
+def fake(_: Model) -> Iterator[Device]:
+    with running_fake() as device:
+        yield device
+
+
+@contextmanager
+def process(subject: Model) -> Iterator[Device]:
+    with local.start(model_mounts(subject, REPOSITORY), [subject.name], intra_op_threads=1) as device:
+        readiness.wait(device, READY, explain_death=explain, timeout_s=60)
+        yield device
+
+
+@contextmanager
+def container(subject: Model) -> Iterator[Device]:
+    launch = Launch(profile=profile.load("jetson-nano"), mounts=model_mounts(subject, REPOSITORY), models=[subject])
+    with start(launch, Stages()) as started:
+        yield started.device
+
+
+DEVICES = [
+    pytest.param(fake, id="fake"),
+    pytest.param(process, id="local"),
+    pytest.param(container, id="docker", marks=pytest.mark.emulation),
+]
+
+
+@pytest.mark.parametrize("starter", DEVICES)
+def test_a_device_runs_answers_logs_and_tells_what_it_uses(starter: Starter, digits: Model) -> None:
+    with starter(digits) as device:
+        assert device.state().running
+        assert readiness.wait(device, READY, explain_death=explain, timeout_s=10) < 10
+        assert "loaded" in device.log()
+        first = device.read()
+        time.sleep(0.2)
+        second = device.read()
+    assert second.at_ns > first.at_ns
+    assert first.cpu_seconds is not None
+    assert second.cpu_seconds is not None
+    assert second.cpu_seconds >= first.cpu_seconds
+    assert (second.memory_bytes or 0) > 0
+    assert second.memory_peak_bytes is not None
+    assert second.memory_peak_source is not None
+
+
+@pytest.mark.parametrize("starter", DEVICES[1:])
+def test_a_model_that_does_not_load_ends_the_wait_at_once_and_its_reason_is_shown(
+    starter: Starter, tmp_path: Path
+) -> None:
+    broken = model.find(str(write_model(tmp_path / "broken.onnx", operation="NoSuchOperation")))
+    begun = time.monotonic()
+    with pytest.raises(DeviceError) as caught, starter(broken):
+        pytest.fail("it loaded")
+    assert time.monotonic() - begun < 60
+    assert "exit code 3" in caught.value.problem or "NoSuchOperation" in caught.value.log

@@ -1,0 +1,46 @@
+"""A run of the command line in a process of its own, and the digits on the board, done once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "edgesim.cli"]
+
+
+def edgesim(*arguments: str | Path, timeout: float = 240, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False, **options
+    )
+
+
+TINY_BOARD = """
+name: tiny
+title: A board with next to no memory
+soc: none
+architecture: arm64
+cpu: {core: Cortex-A57, cores: 1, clock_hz: 1000000000}
+memory: {marketed_bytes: 128 MB, visible_bytes: 100 MiB}
+emulation: {qemu_cpu: cortex-a57}
+image: {dockerfile: Dockerfile.jetson}
+"""
+
+
+@pytest.fixture
+def tiny_board(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY_BOARD)
+    return path
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The result file of ``edgesim run jetson-nano digits``."""
+    path = tmp_path_factory.mktemp("run") / "r.json"
+    done = edgesim("run", "jetson-nano", "digits", "-o", path)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document

@@ -1,0 +1,206 @@
+"""The main job on a real engine, emulated."""
+
+import json
+import subprocess
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgesim as api
+from edgesim import profile
+from edgesim.device import docker
+from tests.conftest import leftovers
+from tests.integration.conftest import COMMAND, edgesim
+
+pytestmark = [pytest.mark.docker, pytest.mark.emulation]
+
+
+def test_the_board_is_what_the_profile_says_as_seen_from_inside(digits_run: dict[str, Any]) -> None:
+    device, nano = digits_run["device"], profile.load("jetson-nano")
+    assert digits_run["execution"] == "emulated"
+    assert device["architecture"] == "aarch64"
+    assert device["cpu_model"] == "cortex-a57"
+    assert device["memory_limit_bytes"] == nano.memory.visible_bytes
+    assert device["cpu_limit"] == min(nano.cpu.cores, docker.Engine().facts.cores)
+    assert device["intra_op_threads"] == nano.cpu.cores
+
+
+def test_the_emulated_core_lacks_what_the_board_lacks(digits_run: dict[str, Any]) -> None:
+    features = set(digits_run["device"]["cpu_features"])
+    assert {"fp", "asimd", "aes", "crc32"} <= features
+    assert not features & {"asimddp", "asimdhp", "atomics", "sve", "i8mm"}
+
+
+def test_the_server_can_do_no_more_than_serve(digits_run: dict[str, Any]) -> None:
+    device = digits_run["device"]
+    assert device["user_id"] != 0
+    assert int(device["capabilities"], 16) == 0
+    assert device["no_new_privileges"] is True
+    assert device["read_only_root"] is True
+    assert device["swap_limit_bytes"] in (0, None), "None where the kernel does not account for swap"
+
+
+def test_the_board_is_as_accurate_as_this_host_over_http(digits_run: dict[str, Any]) -> None:
+    agreement = digits_run["agreement"]
+    assert agreement["compared"] == 360
+    assert agreement["accuracy_device"] == agreement["accuracy_host"] >= 0.95
+    assert agreement["same_class"] == 1.0
+
+
+def test_a_run_measures_and_keeps_what_it_measured(digits_run: dict[str, Any]) -> None:
+    assert digits_run["validity"] == {"valid": True, "reasons": []}
+    assert digits_run["requests"]["sent"] == len(digits_run["samples"]) >= 5
+    assert digits_run["requests"]["failed"] == 0
+    assert digits_run["resources"]["cpu_seconds"] > 0
+    assert 0 < digits_run["resources"]["memory_peak_bytes"] < digits_run["device"]["memory_limit_bytes"]
+    assert len(digits_run["timeline"]) >= 2
+    assert all(value > 0 for value in digits_run["lifecycle_s"].values())
+
+
+def test_emulated_time_is_never_given_as_device_time(digits_run: dict[str, Any]) -> None:
+    assert digits_run["device_time_ms"]["p50"] is None
+    assert "emulated" in digits_run["device_time_ms"]["method"]
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_second_build_does_nothing_and_says_so() -> None:
+    assert edgesim("build", "jetson-nano").returncode == 0
+    again = edgesim("build", "jetson-nano")
+    assert "unchanged, nothing to build" in again.stdout
+    built = json.loads(edgesim("build", "jetson-nano", "--json").stdout)
+    inspected = json.loads(subprocess.check_output(["docker", "image", "inspect", built["id"]]))[0]
+    assert inspected["Architecture"] == "arm64"
+    assert inspected["Config"]["User"] not in ("", "0", "root")
+    assert "edgesim" in inspected["Config"]["Labels"]
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_byte_code_is_in_the_image_for_the_library_the_packages_and_the_server() -> None:
+    reference = json.loads(edgesim("build", "jetson-nano", "--json").stdout)["reference"]
+    script = (
+        "import importlib.util as u, os;"
+        "print([os.path.exists(u.cache_from_source(u.find_spec(m).origin))"
+        " for m in ('json.decoder', 'numpy', 'onnxruntime', 'edgesim_server.app')])"
+    )
+    command = ["docker", "run", "--rm", "--platform", "linux/arm64", "--label", "edgesim", "--entrypoint", "python3.11"]
+    output = subprocess.check_output([*command, reference, "-c", script], text=True)
+    assert output.strip() == "[True, True, True, True]"
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_model_that_does_not_fit_into_memory_is_named_with_the_figures(tiny_board: Path) -> None:
+    done = edgesim("run", tiny_board, "resnet18")
+    assert done.returncode == 4
+    assert (
+        "model resnet18 (44.6 MiB on disk) does not fit: killed at the board's memory limit of 100.0 MiB" in done.stderr
+    )
+    assert "fix:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured_is_kept(tmp_path: Path) -> None:
+    result = tmp_path / "r.json"
+    running = subprocess.Popen(
+        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(result)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(running, "single-stream")
+    time.sleep(1)
+    ours = subprocess.check_output(["docker", "ps", "-q", "--filter", "label=edgesim"], text=True).split()
+    subprocess.check_call(["docker", "kill", *ours], stdout=subprocess.DEVNULL)
+    stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 4
+    assert "the server ended with exit code 137 while measuring" in stderr
+    kept = json.loads(result.read_text())
+    assert kept["validity"]["valid"] is False
+    assert kept["requests"]["ok"] > 0
+    assert "INVALID" in stdout
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+@pytest.mark.parametrize(
+    "moment",
+    ["looking at the engine", "starting edgesim", "waiting for the server", "first inference", "single-stream"],
+)
+def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(tmp_path / "r.json")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(running, moment)
+    running.send_signal(2)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_an_interrupted_measurement_is_kept_as_an_invalid_one(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(tmp_path / "r.json")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(running, "single-stream")
+    time.sleep(1)
+    running.terminate()
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert json.loads((tmp_path / "r.json").read_text())["validity"]["valid"] is False
+
+
+def test_what_a_killed_run_left_behind_is_collected_and_a_living_one_s_is_not() -> None:
+    before = leftovers()
+    running = subprocess.Popen(
+        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(running, "single-stream")
+    assert edgesim("gc").stdout == "nothing was left behind\n"
+    running.kill()
+    running.communicate(timeout=60)
+    assert any(item.startswith("ps ") for item in leftovers() - before)
+    assert "removed edgesim-" in edgesim("gc").stdout
+    assert leftovers() == before
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_two_runs_at_once_do_not_meet() -> None:
+    codes: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: codes.append(edgesim("run", "jetson-nano", "digits").returncode))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0, 0]
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_board_serves_a_repository_from_python(digits: Any) -> None:
+    with api.board("jetson-nano", models=digits.path.parents[2]) as board:
+        with urllib.request.urlopen(f"{board.url}/v2/models/digits", timeout=30) as response:
+            metadata = json.load(response)
+        assert metadata["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 8, 8]}]
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{board.url}/v2/models/other", timeout=30)
+        assert caught.value.code == 404
+        assert "model 'other' is not served here" in json.load(caught.value)["error"]
+
+
+def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
+    """Read a run's progress until it tells of `words`."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if words in line:
+            return
+    pytest.fail(f"never said {words!r}: {''.join(seen)}")
