@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -100,8 +101,8 @@ def _agreement(result: RunResult) -> str:
 
 def _times(result: RunResult) -> Table:
     name = "emulated " if result.execution == "emulated" else ""
-    table = Table(title=f"{name}time per request, ms", title_justify="left")
-    table.add_column("")
+    table = Table(title=f"{name}time per request, ms", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
     for column in ("min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"):
         table.add_column(column, justify="right")
     table.add_row("latency", *_row(result.latency_ms))

@@ -1,0 +1,47 @@
+"""The README's commands exist, and its Python runs."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgesim.model import Model
+from tests.integration.conftest import edgesim
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.parametrize("command", [words for words in commands() if words[0] == "edgesim"], ids=" ".join)
+def test_every_option_of_every_edgesim_command_in_the_readme_exists(command: list[str]) -> None:
+    usage = edgesim(command[1], "--help").stdout
+    assert "Usage" in usage
+    for word in command:
+        if word.startswith("-"):
+            assert word in usage
+
+
+@pytest.mark.parametrize("command", [words for words in commands() if words[0] == "make"], ids=" ".join)
+def test_every_make_target_in_the_readme_exists(command: list[str]) -> None:
+    done = subprocess.run(["make", "-n", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.emulation
+def test_the_python_of_the_readme_runs(digits: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    exec(code.replace('"my-models"', repr(str(digits.path.parents[2]))), {})
+    accuracy_and_memory, url = capsys.readouterr().out.splitlines()
+    assert float(accuracy_and_memory.split()[0]) >= 0.95
+    assert url.startswith("http://127.0.0.1:")
