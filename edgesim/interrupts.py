@@ -9,14 +9,19 @@ from types import FrameType
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+_deferring = False
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Within the block Ctrl-C (and SIGTERM, SIGHUP) waits; it arrives, as KeyboardInterrupt, when the block ends.
 
-    For the two moments that a simulated board must not be torn apart in: while the engine makes a container that
-    nobody holds yet, and while one is taken down. Outside the main thread it does nothing, since signals come there.
+    For what must not be torn apart: making a container that nobody holds yet, taking one down, and any talk with the
+    engine, whose client can leave a lock locked when it is interrupted, and wait for it for ever. Within another such
+    block, and outside the main thread, where no signals come, it does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
+    global _deferring
+    if _deferring or threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[int] = []
@@ -26,9 +31,11 @@ def deferred() -> Iterator[None]:
 
     heard = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, remember) for number in heard}
+    _deferring = True
     try:
         yield
     finally:
+        _deferring = False
         for number, handler in before.items():
             signal.signal(number, handler)
     if arrived:

@@ -72,7 +72,7 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        with _engine_errors():
+        with _engine_call():
             if os.environ.get("DOCKER_HOST"):
                 self._client = docker.from_env(timeout=120)
             else:
@@ -84,7 +84,7 @@ class Engine:
 
     def image_id(self, reference: str) -> str | None:
         """The id of an image that the engine has; None when it has not."""
-        with _engine_errors():
+        with _engine_call():
             try:
                 return str(self._client.images.get(reference).id)
             except docker.errors.ImageNotFound:
@@ -92,7 +92,7 @@ class Engine:
 
     def image_label(self, reference: str, label: str) -> str | None:
         """A label of an image that the engine has."""
-        with _engine_errors():
+        with _engine_call():
             value = self._client.images.get(reference).labels.get(label)
             return str(value) if value is not None else None
 
@@ -104,18 +104,18 @@ class Engine:
             DeviceError: the engine cannot create or start it.
         """
         try:
-            with deferred(), _engine_errors():  # no Ctrl-C between the engine's making it and our holding it
+            with _engine_call():
                 created = self._create(container)
         except KeyboardInterrupt:
             self.remove_session(container.session)
             raise
         try:
-            with _engine_errors():
+            with _engine_call():
                 created.start()
                 device = DockerDevice(created, _published_port(created))
             yield device
         finally:
-            with deferred(), _engine_errors():
+            with _engine_call():
                 _remove(created)
 
     def _create(self, container: Container) -> Any:
@@ -144,7 +144,7 @@ class Engine:
 
     def remove_session(self, session: str) -> None:
         """Remove the containers of one session."""
-        with _engine_errors():
+        with _engine_call():
             for container in self._client.containers.list(all=True, filters={"label": f"{SESSION_LABEL}={session}"}):
                 _remove(container)
 
@@ -154,7 +154,7 @@ class Engine:
         A container whose owner still runs, or ran on another host, is left alone.
         """
         removed = []
-        with _engine_errors():
+        with _engine_call():
             for container in self._client.containers.list(all=True, filters={"label": LABEL}):
                 if not _owner_is_gone(container.labels.get(OWNER_LABEL, "")):
                     continue
@@ -180,7 +180,7 @@ class DockerDevice:
         return str(self._container.name)
 
     def state(self) -> State:
-        with _engine_errors():
+        with _engine_call():
             self._container.reload()
             state = self._container.attrs["State"]
             if state["Status"] in ("running", "created"):
@@ -190,7 +190,7 @@ class DockerDevice:
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
     def log(self, lines: int = 20) -> str:
-        with _engine_errors():
+        with _engine_call():
             return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip()
 
     def read(self) -> Reading:
@@ -256,10 +256,11 @@ def _owner_is_gone(label: str) -> bool:
 
 
 @contextmanager
-def _engine_errors() -> Iterator[None]:
-    """Translate what the docker package and the HTTP client below it raise."""
+def _engine_call() -> Iterator[None]:
+    """Translate what the docker package and the HTTP client below it raise; Ctrl-C waits until they are done."""
     try:
-        yield
+        with deferred():
+            yield
     except docker.errors.APIError as error:
         raise _api_error(error) from error
     except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -1,9 +1,9 @@
 """Waiting for a server: until it is ready, and not a moment longer once it cannot be any more."""
 
+import http.client
 import time
 from collections.abc import Callable
-
-import urllib3
+from urllib.parse import urlsplit
 
 from edgesim.device.device import Device, State
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, NotReady, OutOfMemory
@@ -57,11 +57,16 @@ def wait(
 
 
 def _answers(url: str) -> bool:
+    # No pool of connections here: a Ctrl-C at the wrong moment leaves its locks locked.
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=2.0)
     try:
-        response = urllib3.request("GET", url, timeout=2.0, retries=False)
-    except urllib3.exceptions.HTTPError:
+        connection.request("GET", address.path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
-    return response.status == 200
+    finally:
+        connection.close()
 
 
 def emulator_crash(log: str) -> EmulatorCrashed | None:

@@ -1,12 +1,13 @@
 """An Open Inference Protocol client, as lean as a measurement needs it."""
 
+import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import orjson
-import urllib3
 from numpy.typing import NDArray
 
 from edgesim.load.inputs import Arrays
@@ -24,11 +25,16 @@ class Answer:
 
 
 class Client:
-    """One connection to a server, kept open between requests."""
+    """One connection to a server, kept open between requests.
+
+    The standard library's, and no pool of connections: a pool has locks, which a Ctrl-C at the wrong moment leaves
+    locked.
+    """
 
     def __init__(self, url: str, model: Model, *, timeout_s: float) -> None:
-        self._pool = urllib3.connection_from_url(url, maxsize=1, timeout=urllib3.Timeout(timeout_s), retries=False)
-        self._path = f"/v2/models/{model.name}/infer"
+        address = urlsplit(url)
+        self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)
+        self._path = f"/v2/models/{quote(model.name)}/infer"
         self._datatypes = {tensor.name: tensor.datatype for tensor in model.inputs}
         self._timeout_s = timeout_s
 
@@ -43,26 +49,36 @@ class Client:
     def infer(self, body: bytes) -> Answer:
         """Send one request and wait for its answer. What goes wrong is in the outcome, not raised."""
         try:
-            response = self._pool.request("POST", self._path, body=body, headers={"Content-Type": "application/json"})
-        except urllib3.exceptions.TimeoutError:
+            status, data = self._exchange("POST", self._path, body)
+        except TimeoutError:
             return Answer(f"no answer within {self._timeout_s:g} s")
-        except urllib3.exceptions.HTTPError as error:
+        except (OSError, http.client.HTTPException) as error:
             return Answer(f"connection: {type(error).__name__}")
-        if response.status != 200:
-            return Answer(f"HTTP {response.status}: {_error_text(response.data)}")
-        return Answer("ok", response.data)
+        if status != 200:
+            return Answer(f"HTTP {status}: {_error_text(data)}")
+        return Answer("ok", data)
 
     def get_json(self, path: str) -> dict[str, Any]:
         """The JSON document at `path`; empty when the server has none there."""
         try:
-            response = self._pool.request("GET", path)
-            document = orjson.loads(response.data) if response.status == 200 else {}
-        except (urllib3.exceptions.HTTPError, orjson.JSONDecodeError):
+            status, data = self._exchange("GET", path)
+            document = orjson.loads(data) if status == 200 else {}
+        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
             return {}
         return document if isinstance(document, dict) else {}
 
+    def _exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            self._connection.request(method, path, body=body, headers=headers)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except BaseException:
+            self._connection.close()  # what comes next would be the answer to this; the next request opens a new one
+            raise
+
     def close(self) -> None:
-        self._pool.close()
+        self._connection.close()
 
 
 def decode(body: bytes) -> dict[str, NDArray[Any]]:

@@ -56,6 +56,7 @@ def main() -> int:
         http="httptools",
         loop="asyncio",
         ws="none",
+        timeout_keep_alive=75,
     )
     listening = listen(arguments.host, arguments.port)
     print(f"edgesim-server: listening on port {listening.getsockname()[1]}", flush=True)

@@ -5,9 +5,11 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import edgesim as api
@@ -141,6 +143,20 @@ def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_left_behind")
+@pytest.mark.parametrize("delay_ms", [0, 5, 10, 20, 40, 80, 160, 320])
+def test_an_interrupt_at_any_moment_of_the_talk_with_the_engine_is_heard(delay_ms: int) -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(running, "looking at the engine")
+    time.sleep(delay_ms / 1000)
+    running.send_signal(2)
+    running.communicate(timeout=30)
+    assert running.returncode == 130
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
 def test_an_interrupted_measurement_is_kept_as_an_invalid_one(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(tmp_path / "r.json")],
@@ -193,6 +209,15 @@ def test_a_board_serves_a_repository_from_python(digits: Any) -> None:
             urllib.request.urlopen(f"{board.url}/v2/models/other", timeout=30)
         assert caught.value.code == 404
         assert "model 'other' is not served here" in json.load(caught.value)["error"]
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test() -> Iterator[None]:
+    before = {child.pid for child in psutil.Process().children()}
+    yield
+    for child in psutil.Process().children():
+        if child.pid not in before:
+            child.kill()
 
 
 def wait_for(process: "subprocess.Popen[str]", words: str) -> None:

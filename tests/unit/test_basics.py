@@ -113,6 +113,15 @@ def test_an_interrupt_that_got_lost_is_raised_at_the_next_stage() -> None:
         pass
 
 
+def test_an_interrupt_waits_for_the_outermost_of_nested_blocks() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
+        with interrupts.deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append("inner block is over")
+    assert done == ["inner block is over"]
+
+
 def test_nothing_is_deferred_outside_the_main_thread() -> None:
     entered = []
 
