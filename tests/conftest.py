@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-docker", action="store_true", help="fail, instead of skipping, tests that need Docker or emulation"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A place of this test run's own for temporary files, so that what stays there is known to be ours."""
+    directory = str(tmp_path_factory.mktemp("tmp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", directory)
+        patch.setattr(tempfile, "tempdir", directory)
+        yield
 
 
 @cache
@@ -76,14 +87,12 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 def leftovers() -> set[str]:
-    """Whatever of edgesim's is there now and should not outlive a run."""
-    found = {str(path) for path in Path("/tmp").glob("edgesim-*") if not path.name.startswith("edgesim-benchmark-")}
-    listings = [["ps", "-aq"], ["network", "ls", "-q"], ["volume", "ls", "-q"]]
-    for listing in listings:
-        done = subprocess.run(
-            ["docker", *listing, "--filter", "label=edgesim"], capture_output=True, text=True, check=True
-        )
-        found |= {f"{listing[0]} {line}" for line in done.stdout.split()}
+    """Whatever of edgesim's is there now and should not outlive a run; another test run's on this engine is not."""
+    found = {str(path) for path in Path(tempfile.gettempdir()).glob("edgesim-*")}
+    found |= set(docker.Engine().abandoned())
+    for listing in ("network", "volume"):
+        command = ["docker", listing, "ls", "-q", "--filter", "label=edgesim"]
+        found |= {f"{listing} {line}" for line in subprocess.check_output(command, text=True).split()}
     return found
 
 

@@ -4,6 +4,7 @@ The only module that imports the docker package, which speaks the engine's API: 
 Builds go through the docker command and its buildx plugin, see `buildx`.
 """
 
+import contextlib
 import os
 import secrets
 import socket
@@ -145,22 +146,27 @@ class Engine:
     def remove_session(self, session: str) -> None:
         """Remove the containers of one session."""
         with _engine_call():
-            for container in self._client.containers.list(all=True, filters={"label": f"{SESSION_LABEL}={session}"}):
+            for container in self._client.containers.list(
+                all=True, filters={"label": f"{SESSION_LABEL}={session}"}, ignore_removed=True
+            ):
                 _remove(container)
+
+    def abandoned(self) -> list[str]:
+        """The names of the containers of edgesim runs that are no more.
+
+        One whose owner still runs, or ran on another host, is not among them.
+        """
+        with _engine_call():
+            ours = self._client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+            return [str(found.name) for found in ours if _owner_is_gone(found.labels.get(OWNER_LABEL, ""))]
 
     def collect_garbage(self) -> list[str]:
-        """Remove the containers of edgesim runs that are no more; return their names.
-
-        A container whose owner still runs, or ran on another host, is left alone.
-        """
-        removed = []
-        with _engine_call():
-            for container in self._client.containers.list(all=True, filters={"label": LABEL}):
-                if not _owner_is_gone(container.labels.get(OWNER_LABEL, "")):
-                    continue
-                _remove(container)
-                removed.append(str(container.name))
-        return removed
+        """Remove the abandoned containers; return their names."""
+        names = self.abandoned()
+        for name in names:
+            with _engine_call(), contextlib.suppress(docker.errors.NotFound):
+                _remove(self._client.containers.get(name))
+        return names
 
 
 class DockerDevice:
