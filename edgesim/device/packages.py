@@ -10,6 +10,7 @@ from edgesim.cache import new_entry
 from edgesim.errors import DiskFull, PackagesUnavailable
 
 PYTHON = "3.11"
+_NEEDED_BYTES = 300 << 20  # the wheels, and the packages unpacked from them
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 # glibc 2.36 of Debian 12 runs wheels built for any of these.
 _GLIBC = ("manylinux_2_36", "manylinux_2_35", "manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_27",
@@ -33,7 +34,7 @@ def ensure(architecture: str) -> Path:
     directory = resources.cache_directory() / "packages" / f"{architecture}-{digest}"
     if directory.is_dir():
         return directory
-    with new_entry(directory) as entry:
+    with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
         # pip knows the machine's own index, mirror and certificates.
         platforms = [word for glibc in _GLIBC for word in ("--platform", f"{glibc}_{_MACHINES[architecture]}")]
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]

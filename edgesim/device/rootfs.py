@@ -4,7 +4,9 @@ For hosts where no container registry answers. `mmdebstrap --variant=extract` re
 runs none of their scripts: ten seconds where an emulated installation takes five minutes.
 """
 
+import os
 import shutil
+import signal
 import subprocess
 import tarfile
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from edgesim.errors import BaseUnavailable, DiskFull
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
+_NEEDED_BYTES = 500 << 20  # package lists, packages, the tree, its archive, and the tree unpacked again
 _UNWANTED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "var/cache/")
 
 
@@ -34,7 +37,7 @@ def ensure(architecture: str) -> Path:
             "no registry answers, and mmdebstrap, which makes the image's base from Debian packages, is not installed",
             fix=f"sudo {resources.engine_script()} install",
         )
-    with new_entry(directory) as entry:
+    with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
         archive = entry.with_suffix(".tar")
         _make(architecture, archive)
         _unpack(archive, entry)
@@ -47,9 +50,9 @@ def _make(architecture: str, archive: Path) -> None:
         "mmdebstrap", "--quiet", "--variant=extract", f"--architectures={architecture}",
         f"--include={','.join(PACKAGES)}", SUITE, str(archive), *_mirrors(),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        if "No space left" in done.stderr:
+    code, log = _run_apart(command, scratch=archive.parent)
+    if code != 0:
+        if "No space left" in log:
             raise DiskFull(
                 f"no space left for the image's base in {archive.parent}",
                 fix=f"free some space: df -h {archive.parent}",
@@ -57,8 +60,28 @@ def _make(architecture: str, archive: Path) -> None:
         raise BaseUnavailable(
             f"no registry answers, and mmdebstrap could not make the {architecture} base from Debian packages",
             fix="check that apt-get update works on this host, then try again",
-            log="\n".join(done.stderr.splitlines()[-8:]),
+            log="\n".join(log.splitlines()[-8:]),
         )
+
+
+def _run_apart(command: Sequence[str], *, scratch: Path) -> tuple[int, str]:
+    """Run a command in a session of its own; return its exit code and what it said.
+
+    mmdebstrap sends a hang-up to its whole process group when it fails, which would be ours. Ctrl-C therefore does not
+    reach it by itself either. What it leaves behind, it leaves in `scratch`.
+    """
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, env=environment, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _, log = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    return process.returncode, log
 
 
 def _mirrors() -> Sequence[str]:

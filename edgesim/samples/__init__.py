@@ -29,7 +29,7 @@ def ensure(name: str, repository: Path | None = None) -> Path:
     if (target / "1" / "model.onnx").is_file():
         return repository
     model, inputs = _build(name)
-    with new_entry(target) as directory:
+    with new_entry(target, needed_bytes=model.ByteSize()) as directory:
         _write(directory, model, inputs)
     return repository
 

@@ -65,6 +65,15 @@ def test_of_two_that_make_the_same_entry_the_first_to_finish_wins(tmp_path: Path
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["quick"]
 
 
+def test_a_disk_that_will_not_hold_an_entry_is_refused_beforehand_with_the_figures(tmp_path: Path) -> None:
+    with (
+        pytest.raises(errors.DiskFull, match=r"free, 1048576\.0 TiB needed"),
+        cache.new_entry(tmp_path / "x", needed_bytes=1 << 60),
+    ):
+        pytest.fail("it began")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_and_a_forbidden_place_are_told_apart(tmp_path: Path) -> None:
     full = cache.explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), tmp_path)
     forbidden = cache.explain(OSError(errno.EACCES, os.strerror(errno.EACCES)), tmp_path)
