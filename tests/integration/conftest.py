@@ -1,6 +1,7 @@
 """A run of the command line in a process of its own, and the digits on the board, done once."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,17 @@ COMMAND = [sys.executable, "-m", "edgesim.cli"]
 def edgesim(*arguments: str | Path, timeout: float = 240, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False, **options
+    )
+
+
+def begin(*arguments: str | Path) -> "subprocess.Popen[str]":
+    """The same, and not waited for. It hears Ctrl-C even where the shell above has told its children not to."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -16,7 +16,7 @@ import edgesim as api
 from edgesim import profile
 from edgesim.device import docker
 from tests.conftest import leftovers
-from tests.integration.conftest import COMMAND, edgesim
+from tests.integration.conftest import begin, edgesim
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulation]
 
@@ -107,10 +107,7 @@ def test_a_model_that_does_not_fit_into_memory_is_named_with_the_figures(tiny_bo
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured_is_kept(tmp_path: Path) -> None:
     result = tmp_path / "r.json"
-    running = subprocess.Popen(
-        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(result)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", result)
     wait_for(running, "single-stream")
     time.sleep(1)
     listing = ["docker", "ps", "--filter", "label=edgesim", "--format", '{{.Names}} {{.Label "edgesim.owner"}}']
@@ -132,10 +129,7 @@ def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured
     ["looking at the engine", "starting edgesim", "waiting for the server", "first inference", "single-stream"],
 )
 def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
-    running = subprocess.Popen(
-        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(tmp_path / "r.json")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", tmp_path / "r.json")
     wait_for(running, moment)
     running.send_signal(2)
     _, stderr = running.communicate(timeout=60)
@@ -147,10 +141,7 @@ def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_left_behind")
 @pytest.mark.parametrize("delay_ms", [0, 5, 10, 20, 40, 80, 160, 320])
 def test_an_interrupt_at_any_moment_of_the_talk_with_the_engine_is_heard(delay_ms: int) -> None:
-    running = subprocess.Popen(
-        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = begin("run", "jetson-nano", "digits", "--duration", "60")
     wait_for(running, "looking at the engine")
     time.sleep(delay_ms / 1000)
     running.send_signal(2)
@@ -160,10 +151,7 @@ def test_an_interrupt_at_any_moment_of_the_talk_with_the_engine_is_heard(delay_m
 
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_an_interrupted_measurement_is_kept_as_an_invalid_one(tmp_path: Path) -> None:
-    running = subprocess.Popen(
-        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60", "-o", str(tmp_path / "r.json")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", tmp_path / "r.json")
     wait_for(running, "single-stream")
     time.sleep(1)
     running.terminate()
@@ -174,10 +162,7 @@ def test_an_interrupted_measurement_is_kept_as_an_invalid_one(tmp_path: Path) ->
 
 def test_what_a_killed_run_left_behind_is_collected_and_a_living_one_s_is_not() -> None:
     before = leftovers()
-    running = subprocess.Popen(
-        [*COMMAND, "run", "jetson-nano", "digits", "--duration", "60"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = begin("run", "jetson-nano", "digits", "--duration", "60")
     wait_for(running, "single-stream")
     assert not leftovers() - before
     assert edgesim("gc").returncode == 0
