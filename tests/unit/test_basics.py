@@ -103,8 +103,9 @@ def test_an_interrupt_waits_until_what_must_be_done_is_done(number: signal.Signa
 
 
 @pytest.fixture(autouse=True)
-def _handlers_as_before() -> Iterator[None]:
+def _default_handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
