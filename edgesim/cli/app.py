@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
@@ -222,12 +221,12 @@ def doctor_command(as_json: JsonOption = False) -> int:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
     else:
         styles = {"ok": "green", "warning": "yellow", "problem": "red"}
-        table = Table.grid(padding=(0, 2))
         for check in checks:
-            table.add_row(check.name, Text(check.status, styles[check.status]), check.finding)
+            # Not a table: what is to be copied must not be folded.
+            status = (f"{check.status:<9}", styles[check.status])
+            out.print(Text.assemble(f"{check.name:<11}", status, check.finding), soft_wrap=True)
             if check.fix:
-                table.add_row("", "", f"fix: {check.fix}")
-        out.print(table, soft_wrap=True)
+                out.print(f"{'':<20}fix: {check.fix}", soft_wrap=True)
     return ExitCode.HOST if any(check.status == "problem" for check in checks) else ExitCode.OK
 
 
