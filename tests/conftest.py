@@ -51,14 +51,14 @@ def _emulation_problem() -> str | None:
     return _engine_problem()
 
 
-@pytest.fixture(autouse=True)
-def _needs(request: pytest.FixtureRequest) -> None:
-    """Skip what cannot run here, with the reason; with --require-docker that is a failure."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, with the reason, before a fixture tries; a failure with --require-docker."""
     problems = {"docker": _engine_problem, "emulation": _emulation_problem}
     for marker, find_problem in problems.items():
-        if request.node.get_closest_marker(marker) and (problem := find_problem()):
-            if request.config.getoption("--require-docker"):
-                pytest.fail(f"needs {marker}, and --require-docker was given: {problem}")
+        if item.get_closest_marker(marker) and (problem := find_problem()):
+            if item.config.getoption("--require-docker"):
+                pytest.fail(f"needs {marker}, and --require-docker was given: {problem}", pytrace=False)
             pytest.skip(f"needs {marker}: {problem}")
 
 

@@ -165,3 +165,15 @@ def test_the_wheel_carries_profiles_dockerfile_server_and_engine_script(tmp_path
     data = tmp_path / "site" / "edgesim" / "_data"
     assert (data / "Dockerfile.jetson").read_bytes() == (ROOT / "Dockerfile.jetson").read_bytes()
     assert (tmp_path / "site" / "edgesim" / "server" / "requirements.txt").is_file()
+
+
+@pytest.mark.parametrize(("option", "code", "words"), [([], 0, "2 skipped"), (["--require-docker"], 1, "2 errors")])
+def test_tests_without_docker_are_skipped_with_the_reason_or_fail_where_it_is_required(
+    option: list[str], code: int, words: str
+) -> None:
+    chosen = ["tests/integration/test_run.py", "-k", "as_seen_from_inside or says_so"]
+    command = [sys.executable, "-m", "pytest", "-q", *chosen, *option]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=NO_ENGINE)
+    assert done.returncode == code, done.stdout
+    assert words in done.stdout
+    assert "no Docker Engine answers" in done.stdout
