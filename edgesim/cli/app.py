@@ -220,7 +220,7 @@ def doctor_command(as_json: JsonOption = False) -> int:
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
     else:
-        styles = {"ok": "green", "warning": "yellow", "problem": "red"}
+        styles = {"ok": "green", "problem": "red"}
         for check in checks:
             # Not a table: what is to be copied must not be folded.
             status = (f"{check.status:<9}", styles[check.status])

@@ -181,10 +181,6 @@ class DockerDevice:
     def url(self) -> str:
         return self._url
 
-    @property
-    def name(self) -> str:
-        return str(self._container.name)
-
     def state(self) -> State:
         with _engine_call():
             self._container.reload()

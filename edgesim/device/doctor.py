@@ -12,7 +12,7 @@ from edgesim.device import buildx, docker, emulator, image, rootfs
 from edgesim.errors import EdgesimError
 from edgesim.units import format_bytes
 
-Status = Literal["ok", "warning", "problem"]
+Status = Literal["ok", "problem"]
 
 # An arm64 image is 0.3 GB; building it holds the base, the packages and the layers at the same time.
 _SPACE_NEEDED_BYTES = 2 << 30
