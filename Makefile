@@ -2,6 +2,8 @@
 PROFILE ?= jetson-nano
 MODEL ?= mobilenet_v2
 RESULT ?= result.json
+# Further options of `edgesim run`, such as --ready-timeout 900 on a very slow machine.
+OPTIONS ?=
 PYTEST ?=
 # What makes a skipped Docker test a failure; CI sets it.
 REQUIRE_DOCKER ?=
@@ -13,7 +15,7 @@ run:
 	@scripts/stage engine sh -c 'scripts/engine install && scripts/engine start'
 	@scripts/stage environment $(MAKE) --no-print-directory .venv
 	@scripts/stage models .venv/bin/edgesim models build --models models
-	@scripts/engine exec env EDGESIM_STAGES="$$(cat .stages)" .venv/bin/edgesim run $(PROFILE) $(MODEL) -o $(RESULT)
+	@scripts/engine exec env EDGESIM_STAGES="$$(cat .stages)" .venv/bin/edgesim run $(PROFILE) $(MODEL) -o $(RESULT) $(OPTIONS)
 
 test: .venv/.dev
 	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: its tests will be skipped"
