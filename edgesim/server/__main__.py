@@ -1,24 +1,32 @@
 """Start the server: load the models, then answer."""
 
 import argparse
+import asyncio
+import contextlib
+import resource
+import signal
 import socket
 import sys
 from pathlib import Path
 
 import onnxruntime
-import uvicorn
 
-from .app import application
-from .repository import NotServed, Repository
+from . import board
+from .app import Application
+from .http import Connection, Limits
+from .repository import NotLoaded, NotServed, Repository
 
 CANNOT_LOAD = 3
+_FINISH_S = 5.0
+_BACKLOG = 1024
+_SPARE_FILES = 64  # beside the connections: models, libraries, logs
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket whose connections send at once.
 
-    asyncio turns Nagle's algorithm off only where the socket says that its protocol is TCP, which the one that uvicorn
-    makes itself does not: each small answer then waits 40 ms for the client's delayed acknowledgement.
+    asyncio turns Nagle's algorithm off only where the socket says that its protocol is TCP; each small answer else
+    waits 40 ms for the client's delayed acknowledgement.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,41 +34,57 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def limits(max_body_bytes: int | None) -> Limits:
+    """What clients may take: of memory a quarter of what there is (1 GiB at most), of connections what files allow."""
+    memory = board.describe()["memory_limit_bytes"]
+    bodies = max_body_bytes or min(1 << 30, memory // 4 if memory else 1 << 30)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Limits(body_bytes=bodies, connections=max(16, min(4096, files - _SPARE_FILES)))
+
+
+async def serve(application: Application, listening: socket.socket, bounds: Limits) -> None:
+    """Answer until SIGTERM or SIGINT; what is in flight then is finished."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server = application.serve(bounds)
+    accepting = await loop.create_server(lambda: Connection(server), sock=listening, backlog=_BACKLOG)
+    print(f"edgesim-server: listening on port {listening.getsockname()[1]}", flush=True)
+    sweeping = loop.create_task(server.sweep())
+    await ended.wait()
+    accepting.close()
+    await server.drain(_FINISH_S)
+    sweeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="edgesim-server", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="model repository")
     parser.add_argument("--model", action="append", default=[], metavar="NAME", help="serve this one (default: all)")
+    parser.add_argument("--watch", action="store_true", help="notice what changes in the repository")
     parser.add_argument("--intra-op-threads", type=int, default=1, metavar="N", help="threads of one inference")
+    parser.add_argument("--max-body-bytes", type=int, metavar="N", help="of all requests in flight together")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 lets the system choose, and prints it")
     arguments = parser.parse_args()
 
     onnxruntime.disable_telemetry_events()
-    repository = Repository(arguments.models, arguments.intra_op_threads)
+    repository = Repository(arguments.models, arguments.intra_op_threads, arguments.model)
+    if arguments.watch:
+        repository.watch()  # from what is there before it is loaded, so that no change is missed
     for name in arguments.model or repository.names():
         try:
-            model = repository.load(name)
-        except NotServed as error:
+            repository.load(name)
+        except (NotServed, NotLoaded) as error:
             print(f"edgesim-server: {error}", file=sys.stderr, flush=True)
-            return CANNOT_LOAD
-        except Exception as error:  # whatever ONNX Runtime makes of a bad file, this is the line that tells it
-            print(f"edgesim-server: model {name!r} does not load: {error}", file=sys.stderr, flush=True)
-            return CANNOT_LOAD
-        print(f"edgesim-server: model {name!r} version {model.version} loaded in {model.load_s:.3f} s", flush=True)
+            if arguments.model:  # what was asked for by name has to be there
+                return CANNOT_LOAD
 
-    config = uvicorn.Config(
-        application(repository),
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        http="httptools",
-        loop="asyncio",
-        ws="none",
-        timeout_keep_alive=75,
-    )
     listening = listen(arguments.host, arguments.port)
-    print(f"edgesim-server: listening on port {listening.getsockname()[1]}", flush=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    asyncio.run(serve(Application(repository), listening, limits(arguments.max_body_bytes)))
     return 0
 
 

@@ -1,0 +1,144 @@
+"""The queue before a model: one inference at a time, as on the board's one CPU, several requests in it where asked."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Run = Callable[[dict[str, np.ndarray], Sequence[str]], list[np.ndarray]]
+
+
+class Job:
+    """One request's inference. Times are those of `time.perf_counter_ns`.
+
+    Attributes:
+        kind: jobs of the same kind may share a batch; None are always alone.
+        rows: along the first dimension, where it is the batch.
+        batch_rows: of the whole execution, in its first job; 0 in the others.
+    """
+
+    __slots__ = ("batch_rows", "done", "finished_ns", "inputs", "kind", "outputs", "queued_ns", "rows", "started_ns")
+
+    def __init__(
+        self, inputs: dict[str, np.ndarray], outputs: Sequence[str], *, batched: bool, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.kind: Any = None
+        self.rows = 1
+        if batched:
+            first = next(iter(inputs.values()))
+            self.rows = len(first)
+            self.kind = (tuple(outputs), tuple((name, array.shape[1:]) for name, array in sorted(inputs.items())))
+        self.done: asyncio.Future[list[np.ndarray]] = loop.create_future()
+        self.batch_rows = 0
+        self.queued_ns = self.started_ns = self.finished_ns = time.perf_counter_ns()
+
+
+class _End:
+    """Stands behind the last job."""
+
+
+class Worker:
+    """The thread that runs one model's jobs, in the order in which they came."""
+
+    def __init__(self, name: str, run: Run, *, largest_batch: int, patience_s: float, enough: int) -> None:
+        """Args:
+        largest_batch: rows that are run together at most; 0 runs each job alone.
+        patience_s: how long the first job of a batch waits for others.
+        enough: rows with which a batch waits no longer.
+        """
+        self._run = run
+        self._largest_batch = largest_batch
+        self._patience_s = patience_s
+        self._enough = enough
+        self._jobs: queue.SimpleQueue[Job | _End] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=f"model {name}", daemon=True).start()
+
+    def submit(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def waiting(self) -> int:
+        return self._jobs.qsize()
+
+    def stop(self) -> None:
+        """End the thread after the jobs that are there."""
+        self._jobs.put(_End())
+
+    def _work(self) -> None:
+        following: Job | _End | None = None
+        while True:
+            first = following or self._jobs.get()
+            if isinstance(first, _End):
+                return
+            batch, following = self._collect(first)
+            self._execute([job for job in batch if not job.done.cancelled()])
+            del first, batch  # while waiting for the next one, hold nothing of the last
+
+    def _collect(self, first: Job) -> "tuple[list[Job], Job | _End | None]":
+        """A batch that begins with `first`, and what was taken from the queue beyond it."""
+        batch, rows = [first], first.rows
+        if first.kind is None:
+            return batch, None
+        until = time.monotonic() + self._patience_s
+        while rows < self._enough:
+            try:
+                left = until - time.monotonic()
+                job = self._jobs.get(timeout=left) if left > 0 else self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(job, _End) or job.kind != first.kind or rows + job.rows > self._largest_batch:
+                return batch, job
+            batch.append(job)
+            rows += job.rows
+        return batch, None
+
+    def _execute(self, batch: list[Job]) -> None:
+        if not batch:
+            return
+        try:
+            self._run_together(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                self._finish(batch, error=error)
+                return
+            for job in batch:  # one request's values must not fail the others'
+                self._execute([job])
+
+    def _run_together(self, batch: list[Job]) -> None:
+        first, rows = batch[0], sum(job.rows for job in batch)
+        started = time.perf_counter_ns()
+        if len(batch) == 1:
+            results = [self._run(first.inputs, first.outputs)]
+        else:
+            together = {name: np.concatenate([job.inputs[name] for job in batch]) for name in first.inputs}
+            outputs = self._run(together, first.outputs)
+            for name, output in zip(first.outputs, outputs, strict=True):
+                if output.ndim == 0 or len(output) != rows:
+                    raise ValueError(f"output {name!r} has shape {list(output.shape)} for a batch of {rows}")
+            ends = np.cumsum([job.rows for job in batch])[:-1]
+            split = [np.split(output, ends) for output in outputs]
+            results = [list(own) for own in zip(*split, strict=True)]
+        finished = time.perf_counter_ns()
+        for job in batch:
+            job.started_ns, job.finished_ns = started, finished
+        first.batch_rows = rows
+        self._finish(batch, results=results)
+
+    def _finish(
+        self, batch: list[Job], *, results: list[list[np.ndarray]] | None = None, error: Exception | None = None
+    ) -> None:
+        def deliver() -> None:
+            for i, job in enumerate(batch):
+                if job.done.cancelled():
+                    continue
+                if error is not None:
+                    job.done.set_exception(error)
+                elif results is not None:
+                    job.done.set_result(results[i])
+
+        batch[0].done.get_loop().call_soon_threadsafe(deliver)
