@@ -46,8 +46,11 @@ def ensure(architecture: str) -> Path:
 
 
 def _make(architecture: str, archive: Path) -> None:
+    # Packages that are only unpacked need no namespace and no user ids of others. As root the tool takes its own way:
+    # it refuses this one there, since with other variants it would touch the host.
+    mode = "auto" if os.getuid() == 0 else "chrootless"
     command = [
-        "mmdebstrap", "--quiet", "--variant=extract", f"--architectures={architecture}",
+        "mmdebstrap", "--quiet", f"--mode={mode}", "--variant=extract", f"--architectures={architecture}",
         f"--include={','.join(PACKAGES)}", SUITE, str(archive), *_mirrors(),
     ]  # fmt: skip
     code, log = _run_apart(command, scratch=archive.parent)

@@ -229,6 +229,8 @@ def _from_json(entry: dict[str, Any], expected: Signature, shape: list[int]) -> 
             found = np.asarray(data).reshape(-1)
         except (ValueError, OverflowError) as error:
             raise BadRequest(f"{where} holds data that is not {datatype}: lists of different lengths") from error
+        if datatype == "UINT64" and found.dtype.kind in "fO":
+            found = _large_integers(_flat(data), found)
         values = _cast(found, datatype, where)
     if values.size != math.prod(shape):
         raise BadRequest(f"{where} holds {values.size} values; its shape {shape} takes {math.prod(shape)}")
@@ -257,6 +259,12 @@ def _cast(found: np.ndarray, datatype: str, where: str) -> np.ndarray:
         if datatype == "BF16":
             return _bf16_from_float(found.astype(np.float32))
         return found.astype(dtype)
+
+
+def _large_integers(data: list[Any], otherwise: np.ndarray) -> np.ndarray:
+    """Whole numbers of 2^63 and more, which beside smaller ones numpy takes for floats."""
+    whole = all(type(value) is int and 0 <= value < 1 << 64 for value in data)
+    return np.array(data, np.uint64) if whole else otherwise
 
 
 def _flat(data: list[Any]) -> list[Any]:
