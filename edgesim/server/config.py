@@ -452,39 +452,11 @@ def _declared(tensor: Any) -> Declared:
 @cache
 def _message_type() -> Any:
     """The protocol buffer message `ModelConfig`, made from the tables above; protobuf then does the parsing."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from .protobuf import message_type
 
-    kinds = descriptor_pb2.FieldDescriptorProto
-    scalars = {
-        "string": kinds.TYPE_STRING, "int32": kinds.TYPE_INT32, "int64": kinds.TYPE_INT64,
-        "uint32": kinds.TYPE_UINT32, "uint64": kinds.TYPE_UINT64,
-    }  # fmt: skip
-    file = descriptor_pb2.FileDescriptorProto(name="edgesim_config.proto", package="edgesim", syntax="proto3")
-    for enum_name, words in _ENUMS.items():
-        enum = file.enum_type.add(name=enum_name)
-        for number, word in enumerate(words):
-            enum.value.add(name=word, number=number)
-
-    def add_field(message: Any, name: str, number: int, kind: str) -> None:
-        made = message.field.add(name=name, number=number, label=kinds.LABEL_OPTIONAL)
-        if kind.startswith("{}"):
-            entry = message.nested_type.add(name=f"{name.capitalize()}Entry")
-            entry.options.map_entry = True
-            add_field(entry, "key", 1, "string")
-            add_field(entry, "value", 2, kind[2:])
-            kind = f"*{message.name}.{entry.name}"
-        if kind.startswith("*"):
-            made.label, kind = kinds.LABEL_REPEATED, kind[1:]
-        if kind in scalars:
-            made.type = scalars[kind]
-        else:
-            made.type = kinds.TYPE_ENUM if kind in _ENUMS else kinds.TYPE_MESSAGE
-            made.type_name = f".edgesim.{kind}"
-
-    for message_name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=message_name)
-        for number, (name, kind) in enumerate(fields.items(), start=1):
-            add_field(message, name, number, kind)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("edgesim.ModelConfig"))
+    # Numbers matter in the binary form alone, which is never read here.
+    numbered = {
+        message: {name: (number, kind) for number, (name, kind) in enumerate(fields.items(), start=1)}
+        for message, fields in _MESSAGES.items()
+    }
+    return message_type("ModelConfig", numbered, _ENUMS)

@@ -34,9 +34,20 @@ class LoadedModel:
     """
 
     def __init__(
-        self, name: str, version: str, path: Path, settings: ModelConfig, board_threads: int, fingerprint: Any = None
+        self,
+        name: str,
+        version: str,
+        path: Path,
+        settings: ModelConfig,
+        *,
+        board_threads: int,
+        fingerprint: Any,
+        files_change: bool,
     ) -> None:
         """Load a model file.
+
+        Args:
+            files_change: files of weights are read, and not mapped: they may be overwritten.
 
         Raises:
             ConfigError: its configuration does not fit the model or the board.
@@ -49,9 +60,11 @@ class LoadedModel:
         self.fingerprint = fingerprint
         self.statistics = Statistics()
         begun = time.perf_counter()
-        self._session = onnxruntime.InferenceSession(
-            str(path), _options(settings, board_threads), providers=["CPUExecutionProvider"]
-        )
+        options = _options(settings, board_threads)
+        self._weights = _read_weights(path) if files_change else {}  # ONNX Runtime uses them where they are
+        if self._weights:
+            options.add_external_initializers(list(self._weights), list(self._weights.values()))
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.load_s = time.perf_counter() - begun
         self.inputs = _signatures(self._session.get_inputs())
         self.outputs = _signatures(self._session.get_outputs())
@@ -118,6 +131,12 @@ class LoadedModel:
             "inputs": [signature.as_json() for signature in self.inputs.values()],
             "outputs": [signature.as_json() for signature in self.outputs.values()],
         }
+
+
+def _read_weights(path: Path) -> dict[str, Any]:
+    from .weights import read_external  # needed by few: under emulation each import is time until the server is ready
+
+    return read_external(path)
 
 
 def _options(settings: ModelConfig, board_threads: int) -> Any:

@@ -57,6 +57,7 @@ class Repository:
         self._only = tuple(only)
         self._entries: dict[str, Entry] = {}
         self._loading = threading.RLock()
+        self._watching = False
         self.verbose = True
 
     # --- what requests ask --------------------------------------------------------------------------------------------
@@ -181,7 +182,10 @@ class Repository:
 
     def _load_version(self, name: str, version: str, settings: ModelConfig, fingerprint: Fingerprint) -> LoadedModel:
         path = self._directory / name / version / MODEL_FILE
-        model = LoadedModel(name, version, path, settings, self._board_threads, fingerprint)
+        model = LoadedModel(
+            name, version, path, settings,
+            board_threads=self._board_threads, fingerprint=fingerprint, files_change=self._watching,
+        )  # fmt: skip
         self.log(f"model {name!r} version {version} loaded in {model.load_s:.3f} s")
         return model
 
@@ -222,6 +226,7 @@ class Repository:
         where a container's directories may come from. A change is acted on when it has lasted for one interval, so
         that a file that is still being written is mostly left alone; one that is not complete even so does not load.
         """
+        self._watching = True
         applied = self._snapshot()
         threading.Thread(target=self._watch, args=(applied,), name="watch", daemon=True).start()
 

@@ -1,0 +1,246 @@
+"""Models that change while the server runs."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+from tests.conformance.serving import Server, external, identity, running_server, save, scale
+from tests.conformance.test_infer import given
+
+ONE = np.ones(1, np.float32)
+
+
+@contextmanager
+def served(repository: Path, *options: str) -> Iterator[tuple[Server, triton.InferenceServerClient]]:
+    with running_server(repository, *options) as server:
+        client = triton.InferenceServerClient(server.address)
+        yield server, client
+        client.close()
+
+
+def factor(client: triton.InferenceServerClient, model: str = "m", version: str = "") -> float:
+    return float(client.infer(model, [given("x", ONE)], model_version=version).as_numpy("y")[0])
+
+
+def soon(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until it holds. How long that takes on a busy machine is no matter of right and wrong."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.02)
+
+
+def state(client: triton.InferenceServerClient, model: str = "m") -> list[tuple[str, str]]:
+    index = client.get_model_repository_index()
+    return [(entry["version"], entry["state"]) for entry in index if entry["name"] == model]
+
+
+# --- asked to -------------------------------------------------------------------------------------------------------
+
+
+def test_a_load_takes_up_what_changed_on_disk_and_nothing_before(repository: Path) -> None:
+    save(scale(1), repository, "m")
+    with served(repository) as (_, client):
+        save(scale(2), repository, "m")
+        save(scale(3), repository, "new")
+        assert factor(client) == 1
+        assert not client.is_model_ready("new")
+        client.load_model("m")
+        client.load_model("new")
+        assert factor(client) == 2
+        assert factor(client, "new") == 3
+
+
+def test_an_unloaded_model_says_so_until_it_is_loaded_again(repository: Path) -> None:
+    save(scale(1), repository, "m")
+    with served(repository) as (_, client):
+        client.unload_model("m")
+        assert not client.is_model_ready("m")
+        assert state(client) == [("1", "UNAVAILABLE")]
+        with pytest.raises(InferenceServerException, match="model 'm' version 1 is not loaded: unloaded"):
+            factor(client)
+        client.load_model("m")
+        assert factor(client) == 1
+
+
+def test_a_configuration_can_come_with_the_load(repository: Path) -> None:
+    save(identity(shape=(None, 2)), repository, "m")
+    with served(repository) as (_, client):
+        client.load_model("m", config='{"max_batch_size": 4}')
+        assert client.get_model_config("m")["max_batch_size"] == 4
+        with pytest.raises(InferenceServerException, match='no field named "gpus"'):
+            client.load_model("m", config='{"instance_group": [{"gpus": [0]}]}')
+        assert client.is_model_ready("m")
+
+
+def test_what_is_not_there_cannot_be_loaded_and_what_is_not_served_cannot_be_unloaded(repository: Path) -> None:
+    save(scale(1), repository, "m")
+    with served(repository) as (_, client):
+        with pytest.raises(InferenceServerException, match="no model 'n' in the repository"):
+            client.load_model("n")
+        with pytest.raises(InferenceServerException, match="model 'n' is not served here"):
+            client.unload_model("n")
+        with pytest.raises(InferenceServerException, match="files of a model cannot be sent"):
+            client.load_model("m", config="{}", files={"file:1/model.onnx": b""})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("config.yaml", "max_batch: 4", "unknown field 'max_batch'; did you mean 'max_batch_size'?"),
+        ("config.yaml", "intra_op_threads: 64", "intra_op_threads: 64 is more than the board's 1"),
+        ("config.yaml", "execution_mode: fast", "execution_mode: 'fast' is not one of sequential, parallel"),
+        ("config.yaml", "dynamic_batching: true", "dynamic_batching: needs max_batch_size"),
+        ("config.yaml", "max_batch_size: [", "config.yaml: not YAML"),
+        ("config.yaml", "labels: {y: nowhere.txt}", "label_filename 'nowhere.txt'"),
+        ("config.yaml", "max_batch_size: 4\n", "input 'x' has shape [3]; its first dimension must be open"),
+        ("config.pbtxt", "sequence_batching {}", 'no field named "sequence_batching"'),
+        ("config.pbtxt", 'name: "other"', "name: 'other'; expected 'm', the directory's"),
+        ("config.pbtxt", 'input { name: "z" }', "input 'z': the model has 'x'"),
+        ("config.pbtxt", 'input { name: "x" data_type: TYPE_INT8 }', "data_type INT8; the model's is FP32"),
+        ("config.pbtxt", 'input { name: "x" dims: [4] }', "dims [4]; the model's are [3]"),
+        ("config.pbtxt", "instance_group { count: 2 }", "instance_group.count: 2; expected 1"),
+        ("config.pbtxt", 'parameters { key: "x" value { string_value: "1" } }', "parameters: unknown key 'x'"),
+    ],
+)
+def test_a_configuration_that_is_not_understood_is_the_reason_why_a_model_is_not_there(
+    repository: Path, name: str, text: str, words: str
+) -> None:
+    save(scale(1, shape=(3,)), repository, "m")
+    (repository / "m" / name).write_text(text)
+    save(scale(1), repository, "other")
+    with served(repository) as (_, client):
+        (entry,) = [entry for entry in client.get_model_repository_index() if entry["name"] == "m"]
+        assert entry["state"] == "UNAVAILABLE"
+        assert words in entry["reason"]
+        assert factor(client, "other") == 1
+
+
+def test_session_options_and_the_choice_of_versions_are_taken_from_the_configuration(repository: Path) -> None:
+    for version in (1, 2, 3):
+        save(scale(version), repository, "m", version)
+    (repository / "m" / "config.yaml").write_text(
+        "graph_optimization_level: basic\nexecution_mode: parallel\nenable_cpu_mem_arena: false\n"
+        "enable_mem_pattern: false\nintra_op_threads: 2\ninter_op_threads: 2\nversion_policy: {latest: 2}\n"
+    )
+    with served(repository, "--intra-op-threads", "4") as (_, client):
+        assert state(client) == [("2", "READY"), ("3", "READY")]
+        config = client.get_model_config("m")
+        assert config["version_policy"] == {"latest": {"num_versions": 2}}
+        assert config["optimization"]["graph"]["level"] == -1
+        assert {key: value["string_value"] for key, value in config["parameters"].items()} == {
+            "execution_mode": "1",
+            "enable_mem_arena": "0",
+            "enable_mem_pattern": "0",
+        }
+        assert factor(client) == 3
+
+
+# --- by itself ------------------------------------------------------------------------------------------------------
+
+
+def test_new_versions_new_models_replaced_and_removed_ones_are_noticed(repository: Path) -> None:
+    save(scale(1), repository, "m")
+    with served(repository, "--watch") as (_, client):
+        save(scale(2), repository, "m", 2)
+        soon(lambda: factor(client) == 2)
+        assert factor(client, version="1") == 1
+        save(scale(5), repository, "m", 2)
+        soon(lambda: factor(client) == 5)
+        save(scale(7), repository, "new")
+        soon(lambda: client.is_model_ready("new"))
+        assert factor(client, "new") == 7
+        shutil.rmtree(repository / "m" / "2")
+        soon(lambda: factor(client) == 1)
+        shutil.rmtree(repository / "new")
+        soon(lambda: state(client, "new") == [])
+        (repository / "m" / "config.yaml").write_text("version_policy: {specific: [9]}\n")
+        soon(lambda: not client.is_model_ready("m"))
+
+
+def test_a_broken_file_takes_nothing_down_and_the_index_tells_why(repository: Path) -> None:
+    path = save(scale(1), repository, "m")
+    whole = path.read_bytes()
+    with served(repository, "--watch") as (_, client):
+        path.write_bytes(whole[: len(whole) // 2])
+        soon(lambda: ("1", "UNAVAILABLE") in state(client))
+        (broken,) = [e for e in client.get_model_repository_index() if e["state"] == "UNAVAILABLE"]
+        assert broken["reason"]
+        assert factor(client) == 1
+        path.write_bytes(scale(4).SerializeToString())
+        soon(lambda: factor(client) == 4)
+        assert state(client) == [("1", "READY")]
+
+
+def test_a_file_that_is_still_being_written_is_left_alone_and_then_taken(repository: Path) -> None:
+    path = save(scale(1), repository, "m")
+    whole = save(scale(2), repository.parent / "elsewhere", "m").read_bytes()
+    with served(repository, "--watch") as (_, client):
+        with path.open("wb") as file:
+            for begin in range(0, len(whole), 16):
+                file.write(whole[begin : begin + 16])
+                file.flush()
+                time.sleep(0.1)
+                assert factor(client) == 1
+        soon(lambda: factor(client) == 2)
+
+
+def test_weights_overwritten_in_place_do_not_take_the_server_down(repository: Path) -> None:
+    """ONNX Runtime maps files of weights into memory, where a file cut short would end the process."""
+    values = np.ones(65536, np.float32)
+
+    def first(client: triton.InferenceServerClient) -> float:
+        return float(client.infer("m", [given("x", values)]).as_numpy("y")[-1])
+
+    path = external(repository, "m", 1)
+    other = external(repository.parent / "elsewhere", "m", 2)
+    with served(repository, "--watch") as (_, client):
+        assert first(client) == 1
+        (path.parent / "weights.bin").write_bytes(b"")
+        for _ in range(20):
+            assert first(client) == 1
+            time.sleep(0.1)
+        shutil.copyfile(other.parent / "weights.bin", path.parent / "weights.bin")
+        soon(lambda: first(client) == 2)
+
+
+def test_fifty_swaps_under_load_fail_no_request(repository: Path) -> None:
+    save(scale(0), repository, "m")
+    with served(repository, "--watch") as (server, client):
+        over, failed, seen = threading.Event(), [], set()
+
+        def ask() -> None:
+            own = triton.InferenceServerClient(server.address)
+            while not over.is_set():
+                try:
+                    seen.add(factor(own))
+                except InferenceServerException as error:
+                    failed.append(str(error))
+            own.close()
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for i in range(1, 51):
+                if i % 2:
+                    save(scale(i), repository, "m")
+                    client.load_model("m")  # at once
+                else:
+                    save(scale(i), repository, "m")  # and by itself
+                soon(lambda i=i: factor(client) == i)  # type: ignore[misc]
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert failed == []
+        assert len(seen) > 25
+        assert server.memory_bytes() < 400 << 20
