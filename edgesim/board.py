@@ -1,5 +1,6 @@
 """A simulated board, up and running: image, container, readiness, and what it says of itself."""
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from typing import Literal, NoReturn
 from edgesim import model, profile
 from edgesim.device import budget, docker, emulator, host, image, local, readiness
 from edgesim.device.device import Device, Mount, State, server_arguments
-from edgesim.errors import DeviceError, UsageError
+from edgesim.errors import DeviceError, ModelError, UsageError
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
 from edgesim.result import Execution, HostSection, ImageSection
@@ -18,8 +19,6 @@ from edgesim.stages import Listener, Stages
 
 EngineName = Literal["docker", "local"]
 
-REPOSITORY = "/models"
-READY = "/v2/health/ready"
 DESCRIPTION = "/edgesim/board"
 DEFAULT_READY_TIMEOUT_S = 180.0
 
@@ -29,18 +28,47 @@ class Launch:
     """How a board is to be started.
 
     Attributes:
-        mounts: the model repository, or its files, below ``/models``.
-        models: the models that the server loads.
+        mounts: the model repository, or its files, below the image's mount point.
+        models: those that are there, for what is said of them.
+        named: the server loads exactly these models, and ends when one does not load; else all that there are.
+        watch: the server notices by itself what changes in the repository.
+        port: of 127.0.0.1, where the server answers; 0 is any that is free.
         base: the image to build on, see `edgesim.device.image.ensure`.
     """
 
     profile: DeviceProfile
     mounts: Sequence[Mount]
     models: Sequence[Model]
+    named: bool = True
+    watch: bool = False
+    port: int = 0
     engine: EngineName = "docker"
     execution: Execution | None = None
     base: str | None = None
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
+
+    @property
+    def own_server(self) -> bool:
+        """Whether edgesim's own server serves, and not another image's."""
+        return self.profile.image.reference is None
+
+    def server_arguments(self, *, intra_op_threads: int) -> list[str] | None:
+        """The command line of the container; None leaves another image its own."""
+        if not self.own_server:
+            return None
+        return server_arguments(
+            self.model_names,
+            repository=self.profile.image.mount_point,
+            intra_op_threads=intra_op_threads,
+            host="0.0.0.0",  # noqa: S104 (of the container; the engine publishes it on 127.0.0.1)
+            port=self.profile.image.port,
+            watch=self.watch,
+        )
+
+    @property
+    def model_names(self) -> list[str]:
+        """What the server is told to load; none is everything."""
+        return [model.name for model in self.models] if self.named else []
 
 
 @dataclass(kw_only=True)
@@ -48,7 +76,7 @@ class Board:
     """A board whose server is ready.
 
     Attributes:
-        models: what the server was told to load.
+        models: what there is to serve.
         memory_limit_bytes: the board's memory; None where nothing limits the server.
         intra_op_threads: threads of one inference.
         shortfalls: what the board has and this host could not give.
@@ -100,6 +128,8 @@ def board(
     *,
     models: Path | str = "models",
     engine: EngineName = "docker",
+    watch: bool = False,
+    port: int = 0,
     base: str | None = None,
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
@@ -107,32 +137,48 @@ def board(
     """A simulated board that serves a model repository, for the length of a ``with`` block; its `url` answers.
 
     Args:
-        models: the repository; all its models are loaded.
+        models: the repository; all its models are loaded, but for those that are no models.
+        watch: the server notices by itself what changes in the repository.
+        port: of 127.0.0.1, where the server answers; 0 is any that is free.
         base: the image that the serving image is built on.
 
     Raises:
-        UsageError: no such profile, or no model in the repository.
+        UsageError: no such profile, no model in the repository, or the port is taken.
         HostError: this host cannot; DeviceError: the image, the container or the server failed.
     """
     repository = Path(models)
     board_profile = (
         profile_reference if isinstance(profile_reference, DeviceProfile) else profile.load(profile_reference)
     )
-    served = [model.find(name, repository) for name in model.names(repository)]
-    if not served:
-        raise UsageError(
-            f"{repository}: no model in it", fix=f"edgesim models build --models {repository} makes the samples there"
-        )
+    stages = Stages(listener)
     launch = Launch(
         profile=board_profile,
-        mounts=[Mount(repository.resolve(), REPOSITORY)],
-        models=served,
+        mounts=[Mount(repository.resolve(), board_profile.image.mount_point)],
+        models=_served(repository, stages),
+        named=False,
+        watch=watch,
+        port=port,
         engine=engine,
         base=base,
         ready_timeout_s=ready_timeout_s,
     )
-    with start(launch, Stages(listener)) as started:
+    with start(launch, stages) as started:
         yield started
+
+
+def _served(repository: Path, stages: Stages) -> list[Model]:
+    """The models of a repository. One that is broken is said, and takes nothing away from the others."""
+    served = []
+    for name in model.names(repository):
+        try:
+            served.append(model.find(name, repository))
+        except ModelError as error:
+            stages.note(f"model {name} is left out: {error.problem}")
+    if not served:
+        raise UsageError(
+            f"{repository}: no model in it", fix=f"edgesim models build --models {repository} makes the samples there"
+        )
+    return served
 
 
 @contextmanager
@@ -143,26 +189,53 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
         UsageError: the execution asked for is not the one that this engine and host give.
         HostError: this host cannot; DeviceError: the image, the container or the server failed.
     """
+    if launch.watch and not launch.own_server:
+        raise UsageError(f"--watch: is for edgesim's own server; {launch.profile.image.reference} has its own ways")
+    _check_port(launch.port)
     with ExitStack() as stack:
         start_it = _start_local if launch.engine == "local" else _start_docker
         started = start_it(launch, stages, stack)
         with stages.stage("ready", "waiting for the server to load the model"):
             started.ready_s = readiness.wait(
                 started.device,
-                READY,
+                launch.profile.image.health_path,
                 explain_death=lambda state: started.death(state, "loading the model"),
                 timeout_s=launch.ready_timeout_s,
             )
         yield started
 
 
+def _check_port(port: int) -> None:
+    """Before the work: the engine would find out last of all."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UsageError(
+                f"port {port} of 127.0.0.1: {error.strerror}", fix="give another --port, or none"
+            ) from error
+
+
 def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     _check_execution(launch.execution, "host", "--engine local")
+    if not launch.own_server:
+        raise UsageError(
+            f"--engine local: runs edgesim's own server; image {launch.profile.image.reference} needs docker"
+        )
     threads = launch.profile.cpu.cores
     begun = time.monotonic()
     with stages.stage("create", "starting the server as a process of this host"):
-        names = [model.name for model in launch.models]
-        device = stack.enter_context(local.start(launch.mounts, names, intra_op_threads=threads))
+        device = stack.enter_context(
+            local.start(
+                launch.mounts,
+                launch.model_names,
+                intra_op_threads=threads,
+                watch=launch.watch,
+                port=launch.port,
+                environment=launch.profile.image.environment,
+            )
+        )
     return Board(
         device=device,
         execution="host",
@@ -190,9 +263,12 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     limits = budget.plan(simulated, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes)
 
     begun = time.monotonic()
-    built = image.ensure(engine, simulated, stages, base=launch.base)
+    if launch.own_server:
+        built = image.ensure(engine, simulated, stages, base=launch.base)
+    else:
+        built = image.find(engine, simulated, stages)
     image_s = time.monotonic() - begun
-    if built.cached:
+    if built.cached and launch.own_server:
         stages.note(f"image {built.reference}: unchanged, nothing to build")
 
     begun = time.monotonic()
@@ -200,19 +276,15 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         container = docker.Container(
             image=built.id,
             platform=f"linux/{simulated.architecture}",
-            arguments=server_arguments(
-                [model.name for model in launch.models],
-                repository=REPOSITORY,
-                intra_op_threads=limits.intra_op_threads,
-                host="0.0.0.0",  # noqa: S104 (of the container; the engine publishes it on 127.0.0.1)
-                port=docker.PORT,
-            ),
+            arguments=launch.server_arguments(intra_op_threads=limits.intra_op_threads),
             mounts=launch.mounts,
             memory_bytes=limits.memory_bytes,
             cpus=limits.cpus,
-            environment={"QEMU_CPU": simulated.emulation.qemu_cpu}
-            if execution == "emulated" and simulated.emulation
-            else {},
+            environment=_environment(launch, execution, limits.intra_op_threads),
+            port=simulated.image.port,
+            host_port=launch.port,
+            # Another image may have been made to write where it lives.
+            read_only=launch.own_server,
         )
         device = stack.enter_context(engine.start(container))
     return Board(
@@ -224,11 +296,23 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         ),
         memory_limit_bytes=limits.memory_bytes,
         intra_op_threads=limits.intra_op_threads,
-        shortfalls=limits.shortfalls,
+        shortfalls=limits.shortfalls if launch.own_server else (*limits.shortfalls, _UNSEEN),
         models=launch.models,
         image_s=image_s,
         create_s=time.monotonic() - begun,
     )
+
+
+_UNSEEN = "what is inside: this image does not tell; architecture and limits are as this host's kernel has them"
+
+
+def _environment(launch: Launch, execution: Execution, threads: int) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    if execution == "emulated" and launch.profile.emulation:
+        environment["QEMU_CPU"] = launch.profile.emulation.qemu_cpu
+    if not launch.own_server:
+        environment["OMP_NUM_THREADS"] = str(threads)  # what most runtimes heed; else they count the host's cores
+    return environment | launch.profile.image.environment
 
 
 def _check_execution(asked: Execution | None, given: Execution, where: str) -> None:

@@ -111,6 +111,10 @@ class BuildFailed(DeviceError):
     """The image could not be built."""
 
 
+class ImageUnavailable(DeviceError):
+    """The engine has not got the image, and cannot fetch it."""
+
+
 class NotReady(DeviceError):
     """The server did not become ready in time."""
 

@@ -64,9 +64,29 @@ class Emulation(_Part):
 
 
 class Image(_Part):
-    """`dockerfile` is a file name beside edgesim's own, or a path relative to the profile."""
+    """What serves the models: edgesim's own server, built from a Dockerfile, or any image that speaks the protocol.
 
-    dockerfile: str
+    `dockerfile` is a file name beside edgesim's own, or a path relative to the profile; `reference` an image that the
+    engine has or can pull, which listens on `port`, answers 200 at `health_path` when it is ready, and finds a model
+    repository at `mount_point`. `environment` is set in the container.
+    """
+
+    dockerfile: str | None = None
+    reference: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/v2/health/ready"
+    mount_point: Annotated[str, Field(pattern=r"^/\S*[^/\s]$")] = "/models"
+    environment: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Image":
+        if (self.dockerfile is None) == (self.reference is None):
+            raise ValueError("image: give either image.dockerfile or image.reference")
+        if self.reference is None:
+            own = [name for name in ("port", "health_path", "mount_point") if name in self.model_fields_set]
+            if own:
+                raise ValueError(f"image.{own[0]}: is for image.reference; edgesim's own server has its own")
+        return self
 
 
 class Source(_Part):
@@ -127,6 +147,26 @@ class DeviceProfile(_Part):
                 if fact not in known:
                     raise ValueError(f"sources: {fact!r} is no fact of this profile{_nearest(fact, known)}")
         return self
+
+    def served_by(self, **image: Any) -> "DeviceProfile":
+        """This board with another image; the keywords are those of `Image`, and None leaves one as it is.
+
+        Raises:
+            ProfileError: they do not hold.
+        """
+        given = {key: value for key, value in image.items() if value is not None}
+        if not given:
+            return self
+        facts = self.image.model_dump(exclude_unset=True, exclude_none=True) | given
+        if "reference" in given:
+            facts.pop("dockerfile", None)
+        try:
+            return self.model_copy(update={"image": Image.model_validate(facts)})
+        except ValidationError as error:
+            detail = error.errors()[0]
+            where = ".".join(str(part) for part in ("image", *detail["loc"]))
+            text = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{where}: {detail['msg']}"
+            raise ProfileError(f"{text} (given: {', '.join(f'{k}={v}' for k, v in given.items())})") from error
 
     def in_mode(self, mode: str | None) -> "DeviceProfile":
         """This board in a power mode; None is the default one.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesim import model, profile
-from edgesim.board import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, REPOSITORY, Board, EngineName, Launch, start
+from edgesim.board import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, Board, EngineName, Launch, start
 from edgesim.device.device import model_mounts
 from edgesim.errors import Interrupted, UsageError
 from edgesim.load import client, generator, inputs
@@ -107,7 +107,7 @@ def run(
 
     launch = Launch(
         profile=board_profile,
-        mounts=model_mounts(subject, REPOSITORY),
+        mounts=model_mounts(subject, board_profile.image.mount_point),
         models=[subject],
         engine=engine,
         execution=execution,
@@ -237,12 +237,12 @@ def _compare(
 ) -> AgreementSection | None:
     """All labelled inputs as one batch where there are some, else the very first request; None if it went wrong."""
     if chosen.labelled is None:
-        return agreement.compare(client.decode(first.body), reference.run(chosen.requests[0]))
+        return agreement.compare(client.decode(first.payload), reference.run(chosen.requests[0]))
     batch, labels = chosen.labelled
     answer = peer.infer(peer.encode(batch))
     if answer.outcome != "ok":
         return None
-    return agreement.compare(client.decode(answer.body), reference.run(batch), labels)
+    return agreement.compare(client.decode(answer.payload), reference.run(batch), labels)
 
 
 def _scenario(requests: int | None, duration_s: float | None, defaults: _Defaults) -> SingleStream:
@@ -281,8 +281,9 @@ def _model_section(subject: Model) -> ModelSection:
 
 
 def _device_section(started: Board, measured: _Measured) -> DeviceSection:
-    """What the server found inside; a server that has no such description leaves only what was asked for unsaid."""
-    found = {key: value for key, value in measured.description.items() if key in DeviceSection.model_fields}
+    """What the server found inside; of another image's server, which does not tell, what this host knows."""
+    description = measured.description or started.device.from_outside()
+    found = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
     unknown = {"architecture": "unknown", "cpu_model": None, "cores": 0, "memory_limit_bytes": None, "cpu_limit": None}
     return DeviceSection(
         **{**unknown, **found}, intra_op_threads=started.intra_op_threads, shortfalls=started.shortfalls

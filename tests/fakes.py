@@ -2,9 +2,10 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from edgesim.device.device import State
 from edgesim.result import Reading
@@ -25,6 +26,9 @@ class FakeDevice:
 
     def state(self) -> State:
         return self._state
+
+    def from_outside(self) -> Mapping[str, Any]:
+        return {}
 
     def log(self, lines: int = 20) -> str:
         return "\n".join(self._log.splitlines()[-lines:])

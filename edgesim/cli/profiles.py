@@ -73,7 +73,7 @@ def _data_sheet(board_profile: DeviceProfile) -> Table:
         )
     if board_profile.emulation is not None:
         table.add_row("emulated as", f"QEMU's {board_profile.emulation.qemu_cpu}")
-    table.add_row("image", board_profile.image.dockerfile)
+    table.add_row("image", board_profile.image.reference or board_profile.image.dockerfile)
     for source in board_profile.sources:
         table.add_row("source", f"{', '.join(source.facts)}: {source.source}")
     return table

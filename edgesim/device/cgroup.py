@@ -48,6 +48,17 @@ class Cgroup:
         """One reading; a value is None where its file is missing or the group is gone."""
         return self._read_v1() if self.version == 1 else self._read_v2()
 
+    def limits(self) -> dict[str, int | float | None]:
+        """The limits that the kernel holds: `memory_limit_bytes`, and `cpu_limit` in cores; None without one."""
+        if self.version == 2:
+            quota, _, period = _text(self.cpu, "cpu.max").partition(" ")
+            memory = _number(self.memory, "memory.max")
+        else:
+            quota, period = _text(self.cpu, "cpu.cfs_quota_us"), _text(self.cpu, "cpu.cfs_period_us")
+            memory = _number(self.memory, "memory.limit_in_bytes")
+        limited = quota.strip().isdigit() and period.strip().isdigit()  # "max" and -1 are no limit
+        return {"memory_limit_bytes": memory, "cpu_limit": int(quota) / int(period) if limited else None}
+
     def _read_v2(self) -> Reading:
         cpu = _fields(self.cpu, "cpu.stat")
         usage, throttled = cpu.get("usage_usec"), cpu.get("throttled_usec")

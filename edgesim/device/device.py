@@ -1,9 +1,9 @@
 """What a device is to the rest of edgesim, whatever runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgesim.model import FILE_NAME, Model
 from edgesim.result import Reading
@@ -38,6 +38,9 @@ class Device(Protocol):
     def log(self, lines: int = 20) -> str:
         """The end of what the server printed."""
 
+    def from_outside(self) -> Mapping[str, Any]:
+        """Architecture and limits as this host has them, for a server that does not tell what it finds inside."""
+
     def read(self) -> Reading:
         """The device's resources now, `at_ns` on `time.monotonic_ns`."""
 
@@ -56,9 +59,9 @@ def model_mounts(model: Model, repository: str) -> list[Mount]:
 
 
 def server_arguments(
-    model_names: Sequence[str], *, repository: str, intra_op_threads: int, host: str, port: int
+    model_names: Sequence[str], *, repository: str, intra_op_threads: int, host: str, port: int, watch: bool = False
 ) -> list[str]:
-    """The server's command line."""
+    """The command line of edgesim's own server; no model named is all that are there."""
     arguments = [
         "--models",
         repository,
@@ -69,6 +72,8 @@ def server_arguments(
         "--intra-op-threads",
         str(intra_op_threads),
     ]
+    if watch:
+        arguments.append("--watch")
     for name in model_names:
         arguments += ["--model", name]
     return arguments

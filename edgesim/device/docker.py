@@ -26,7 +26,15 @@ from docker.context import ContextAPI
 from edgesim import resources
 from edgesim.device.cgroup import Cgroup
 from edgesim.device.device import Mount, State
-from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError
+from edgesim.errors import (
+    DeviceError,
+    DiskFull,
+    EdgesimError,
+    EngineDenied,
+    EngineMissing,
+    HostError,
+    ImageUnavailable,
+)
 from edgesim.interrupts import deferred
 from edgesim.result import Reading
 from edgesim.version import __version__
@@ -42,15 +50,21 @@ _CPU_PERIOD_US = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """What to start: an image within limits. `session` names everything that one run makes."""
+    """What to start: an image within limits. `session` names everything that one run makes.
+
+    `arguments` None leaves the image's own; `port` is the container's, published on `host_port` of 127.0.0.1 (0: any).
+    """
 
     image: str
     platform: str
-    arguments: Sequence[str]
+    arguments: Sequence[str] | None
     mounts: Sequence[Mount]
     memory_bytes: int
     cpus: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = PORT
+    host_port: int = 0
+    read_only: bool = True
     session: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
@@ -91,6 +105,26 @@ class Engine:
             except docker.errors.ImageNotFound:
                 return None
 
+    def image_architecture(self, reference: str) -> str:
+        """The architecture of an image that the engine has: ``arm64``, ``amd64``."""
+        with _engine_call():
+            return str(self._client.images.get(reference).attrs["Architecture"])
+
+    def pull(self, reference: str, *, platform: str) -> None:
+        """Fetch an image from its registry.
+
+        Raises:
+            ImageUnavailable: no registry answers for it.
+        """
+        try:
+            with _engine_call():
+                self._client.images.pull(reference, platform=platform)
+        except EdgesimError as error:
+            raise ImageUnavailable(
+                f"the engine has no image {reference!r}, and cannot pull it: {error.problem}",
+                fix=f"docker images lists what is there; docker pull --platform {platform} {reference}",
+            ) from error
+
     def image_label(self, reference: str, label: str) -> str | None:
         """A label of an image that the engine has."""
         with _engine_call():
@@ -113,7 +147,7 @@ class Engine:
         try:
             with _engine_call():
                 created.start()
-                device = DockerDevice(created, _published_port(created))
+                device = DockerDevice(created, _published_port(created, container.port))
             yield device
         finally:
             with _engine_call():
@@ -122,7 +156,7 @@ class Engine:
     def _create(self, container: Container) -> Any:
         return self._client.containers.create(
             container.image,
-            list(container.arguments),
+            list(container.arguments) if container.arguments is not None else None,
             platform=container.platform,
             name=f"edgesim-{container.session}",
             labels={LABEL: __version__, SESSION_LABEL: container.session, OWNER_LABEL: owner()},
@@ -136,10 +170,10 @@ class Engine:
             memswap_limit=container.memory_bytes,  # of both together: no swap on top
             cpu_period=_CPU_PERIOD_US,
             cpu_quota=container.cpus * _CPU_PERIOD_US,
-            ports={f"{PORT}/tcp": ("127.0.0.1", 0)},
+            ports={f"{container.port}/tcp": ("127.0.0.1", container.host_port)},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
-            read_only=True,
+            read_only=container.read_only,
             tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 (the container's own)
         )
 
@@ -191,6 +225,14 @@ class DockerDevice:
             killed = bool(state["OOMKilled"]) or self._ran_out_of_memory()
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
+    def from_outside(self) -> Mapping[str, Any]:
+        architecture = self._container.image.attrs["Architecture"]
+        machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(architecture, architecture)
+        if self._cgroup is None:
+            return {"architecture": machine}
+        pid = self._container.attrs["State"]["Pid"]
+        return {"architecture": machine, "cores": len(os.sched_getaffinity(pid)), **self._cgroup.limits()}
+
     def log(self, lines: int = 20) -> str:
         with _engine_call():
             return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip()
@@ -219,9 +261,9 @@ class DockerDevice:
         return any(True for _ in events)
 
 
-def _published_port(container: Any) -> int:
+def _published_port(container: Any, port: int) -> int:
     container.reload()
-    bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+    bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp")
     if bindings:
         return int(bindings[0]["HostPort"])
     # It has ended already: the caller asks for its state next, and its log says why.

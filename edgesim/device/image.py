@@ -11,7 +11,7 @@ from edgesim import resources
 from edgesim.device import buildx, packages, rootfs
 from edgesim.device.docker import LABEL, Engine
 from edgesim.device.emulator import host_architecture
-from edgesim.errors import ProfileError
+from edgesim.errors import ProfileError, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.stages import Stages
 from edgesim.version import __version__
@@ -22,11 +22,14 @@ BASE_LABEL = "edgesim.base"
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image that the engine has. `base` says what it was made on; `cached` that nothing had to be built."""
+    """An image that the engine has.
+
+    `base` says what it was made on, None where edgesim did not make it; `cached` that nothing had to be built.
+    """
 
     reference: str
     id: str
-    base: str
+    base: str | None
     cached: bool
 
 
@@ -75,7 +78,32 @@ def ensure(
     return Image(reference=reference, id=built, base=chosen, cached=False)
 
 
+def find(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
+    """The image that `profile` names, pulled where the engine has not got it.
+
+    Raises:
+        UsageError: it is for another architecture than the board's.
+        DeviceError: the engine has none of that name, and cannot get it.
+    """
+    reference = profile.image.reference
+    assert reference is not None, "find is for images that are not edgesim's own"
+    image_id = engine.image_id(reference)
+    if image_id is None:
+        with stages.stage("pull", f"pulling {reference} for linux/{profile.architecture}"):
+            engine.pull(reference, platform=f"linux/{profile.architecture}")
+        image_id = engine.image_id(reference)
+        assert image_id is not None, "it was pulled"
+    architecture = engine.image_architecture(reference)
+    if architecture != profile.architecture:
+        raise UsageError(
+            f"image {reference} is for {architecture}; the board {profile.name} is {profile.architecture}",
+            fix=f"docker buildx build --platform linux/{profile.architecture} makes one for it",
+        )
+    return Image(reference=reference, id=image_id, base=None, cached=True)
+
+
 def _dockerfile(profile: DeviceProfile) -> Path:
+    assert profile.image.dockerfile is not None, "ensure builds from a Dockerfile"
     path = resources.dockerfile(profile.image.dockerfile)
     if not path.is_file():
         raise ProfileError(f"profile {profile.name}: image.dockerfile: no file {profile.image.dockerfile!r}")

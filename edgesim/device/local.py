@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -39,6 +40,9 @@ class LocalDevice:
         code = self._process.poll()
         return State(running=True) if code is None else State(running=False, exit_code=code)
 
+    def from_outside(self) -> Mapping[str, Any]:
+        return {}
+
     def log(self, lines: int = 20) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
@@ -60,7 +64,15 @@ class LocalDevice:
 
 
 @contextmanager
-def start(mounts: Sequence[Mount], model_names: Sequence[str], *, intra_op_threads: int) -> Iterator[LocalDevice]:
+def start(
+    mounts: Sequence[Mount],
+    model_names: Sequence[str],
+    *,
+    intra_op_threads: int,
+    watch: bool = False,
+    port: int = 0,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[LocalDevice]:
     """A running server; its process has ended when the block ends.
 
     The repository that a container gets by mounts is made of links here.
@@ -78,15 +90,15 @@ def start(mounts: Sequence[Mount], model_names: Sequence[str], *, intra_op_threa
             repository=str(directory / "models"),
             intra_op_threads=intra_op_threads,
             host="127.0.0.1",
-            port=0,
+            port=port,
+            watch=watch,
         )
-        environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1"}
         with log.open("wb") as output:
             # A session of its own: Ctrl-C is for edgesim, which then ends the server itself.
             process = subprocess.Popen(
                 [sys.executable, "-m", "edgesim.server", *arguments],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=environment, start_new_session=True,
+                env={**os.environ, "ORT_DISABLE_TELEMETRY": "1", **(environment or {})}, start_new_session=True,
             )  # fmt: skip
         yield LocalDevice(process, log)
     finally:

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from edgesim.load.client import Answer
 from edgesim.load.scenario import SingleStream
 from edgesim.result import Sample
 
+Body = TypeVar("Body")  # whatever `send` sends
+
 
 def single_stream(
-    send: Callable[[bytes], Answer],
-    bodies: Sequence[bytes],
+    send: Callable[[Body], Answer],
+    bodies: Sequence[Body],
     scenario: SingleStream,
     *,
     into: list[Sample],

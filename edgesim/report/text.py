@@ -74,7 +74,7 @@ def _device_time(result: RunResult) -> str:
 
 def _inside(result: RunResult) -> str:
     device = result.device
-    words = [device.architecture, device.cpu_model or "unknown CPU", f"{device.cores} cores"]
+    words = [device.architecture, device.cpu_model or "unknown CPU", f"{device.cores or 'unknown'} cores"]
     if device.memory_limit_bytes is not None:
         words.append(f"{format_bytes(device.memory_limit_bytes)} memory")
     if device.cpu_limit is not None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,11 +128,11 @@ def external(repository: Path, name: str, factor: float, *, values: int = 65536)
 
 def _model(
     nodes: list[onnx.NodeProto],
-    inputs: dict[str, tuple[int, Shape]],
-    outputs: dict[str, tuple[int, Shape]],
+    inputs: Mapping[str, tuple[int, Shape]],
+    outputs: Mapping[str, tuple[int, Shape]],
     weights: Sequence[onnx.TensorProto] = (),
 ) -> onnx.ModelProto:
-    def values(tensors: dict[str, tuple[int, Shape]]) -> list[onnx.ValueInfoProto]:
+    def values(tensors: Mapping[str, tuple[int, Shape]]) -> list[onnx.ValueInfoProto]:
         return [helper.make_tensor_value_info(name, kind, list(shape)) for name, (kind, shape) in tensors.items()]
 
     graph = helper.make_graph(nodes, "g", values(inputs), values(outputs), list(weights))

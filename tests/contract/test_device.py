@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgesim import model, profile
-from edgesim.board import READY, REPOSITORY, Launch, start
+from edgesim.board import Launch, start
 from edgesim.device import local, readiness
 from edgesim.device.device import Device, State, model_mounts
 from edgesim.errors import DeviceDied, DeviceError
@@ -32,14 +32,14 @@ def fake(_: Model) -> Iterator[Device]:
 
 @contextmanager
 def process(subject: Model) -> Iterator[Device]:
-    with local.start(model_mounts(subject, REPOSITORY), [subject.name], intra_op_threads=1) as device:
-        readiness.wait(device, READY, explain_death=explain, timeout_s=60)
+    with local.start(model_mounts(subject, "/models"), [subject.name], intra_op_threads=1) as device:
+        readiness.wait(device, "/v2/health/ready", explain_death=explain, timeout_s=60)
         yield device
 
 
 @contextmanager
 def container(subject: Model) -> Iterator[Device]:
-    launch = Launch(profile=profile.load("jetson-nano"), mounts=model_mounts(subject, REPOSITORY), models=[subject])
+    launch = Launch(profile=profile.load("jetson-nano"), mounts=model_mounts(subject, "/models"), models=[subject])
     with start(launch, Stages()) as started:
         yield started.device
 
@@ -55,7 +55,7 @@ DEVICES = [
 def test_a_device_runs_answers_logs_and_tells_what_it_uses(starter: Starter, digits: Model) -> None:
     with starter(digits) as device:
         assert device.state().running
-        assert readiness.wait(device, READY, explain_death=explain, timeout_s=10) < 10
+        assert readiness.wait(device, "/v2/health/ready", explain_death=explain, timeout_s=10) < 10
         assert "loaded" in device.log()
         first = device.read()
         time.sleep(0.2)

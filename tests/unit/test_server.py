@@ -1,13 +1,19 @@
 """The server's parts that need no server: tensors in JSON, and what it finds inside its board."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from edgesim.server import board, tensors
-from edgesim.server.tensors import BadRequest, Signature
+from edgesim.server.tensors import BadRequest, InferRequest, Signature
 
 IMAGE = Signature("image", "FP32", (-1, 2))
 
@@ -17,9 +23,16 @@ def request(**changes: Any) -> dict[str, Any]:
     return {"inputs": [{key: value for key, value in {**tensor, **changes}.items() if value is not None}]}
 
 
+def decode(document: Any, *inputs: Signature, outputs: tuple[Signature, ...] = ()) -> InferRequest:
+    def by_name(signatures: tuple[Signature, ...]) -> dict[str, Signature]:
+        return {signature.name: signature for signature in signatures}
+
+    return tensors.decode_request(memoryview(orjson.dumps(document)), None, by_name(inputs), by_name(outputs))
+
+
 def test_a_tensor_is_read_flat_or_nested() -> None:
-    flat = tensors.parse_inputs(request(), [IMAGE])["image"]
-    nested = tensors.parse_inputs(request(data=[[1.5, 2.5]]), [IMAGE])["image"]
+    flat = decode(request(), IMAGE).inputs["image"]
+    nested = decode(request(data=[[1.5, 2.5]]), IMAGE).inputs["image"]
     assert flat.dtype == np.float32
     assert flat.tolist() == nested.tolist() == [[1.5, 2.5]]
 
@@ -27,41 +40,69 @@ def test_a_tensor_is_read_flat_or_nested() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (request(name="picture"), "unknown input 'picture'; the model takes image"),
-        (request(datatype="FP64"), "input 'image' has datatype FP64; expected FP32"),
+        (request(name="picture"), "unknown input 'picture'; the model takes 'image'"),
+        (request(datatype="FP64"), "input 'image' has datatype 'FP64'; expected FP32"),
         (request(shape=[1, 3]), r"input 'image' has shape \[1, 3\]; expected \[-1, 2\]"),
         (request(shape=[2]), r"input 'image' has shape \[2\]; expected"),
-        (request(shape="big"), "input 'image' has shape big; expected a list"),
+        (request(shape="big"), "input 'image' has shape 'big'; expected a list"),
         (request(shape=[-1, 2]), r"input 'image' has shape \[-1, 2\]; expected a list"),
+        (request(shape=[True, 2]), "expected a list of sizes"),
         (request(data=[1.0]), r"input 'image' holds 1 values; its shape \[1, 2\] takes 2"),
         (request(data=["a", "b"]), "input 'image' holds data that is not FP32"),
         (request(data=[[1.0], [2.0, 3.0]]), "input 'image' holds data that is not FP32"),
         (request(data=None), "input 'image' has no list 'data'"),
-        ({"inputs": []}, "input 'image' is missing; the model takes image"),
+        (request(parameters={"binary_data_size": 8}), "input 'image' has binary_data_size 8; 0 bytes are left"),
+        (request(parameters=[]), "input 'image' has 'parameters' that are no object"),
+        ({"inputs": []}, "input 'image' is missing; the model takes 'image'"),
         ({"inputs": request()["inputs"] * 2}, "input 'image' is given twice"),
-        ({}, "must be a JSON object with a list 'inputs'"),
-        ([], "must be a JSON object with a list 'inputs'"),
-        ({"inputs": ["image"]}, "unknown input None"),
+        ({}, "input 'image' is missing"),
+        ([], "must be a JSON object"),
+        ({"inputs": ["image"]}, "'inputs' must be a list of objects"),
+        ({"inputs": [{}]}, "unknown input None"),
+        ({**request(), "id": 7}, "'id' is 7; expected a string"),
+        ({**request(), "outputs": [{"name": "c"}]}, "unknown output 'c'; the model gives none"),
+        ({**request(), "outputs": "all"}, "'outputs' must be a list of objects"),
+        ({**request(), "parameters": {"binary_data_output": 1}}, "'binary_data_output' is 1; expected true or false"),
     ],
 )
 def test_a_wrong_request_names_the_tensor_what_was_given_and_what_is_expected(wrong: Any, words: str) -> None:
     with pytest.raises(BadRequest, match=words):
-        tensors.parse_inputs(wrong, [IMAGE])
+        decode(wrong, IMAGE)
 
 
-def test_outputs_can_be_chosen_and_an_unknown_one_is_refused() -> None:
-    outputs = [Signature("a", "FP32", (1,)), Signature("b", "FP32", (1,))]
-    assert tensors.requested_outputs({}, outputs) == ["a", "b"]
-    assert tensors.requested_outputs({"outputs": [{"name": "b"}]}, outputs) == ["b"]
-    with pytest.raises(BadRequest, match="unknown output 'c'; the model gives a, b"):
-        tensors.requested_outputs({"outputs": [{"name": "c"}]}, outputs)
+def test_outputs_can_be_chosen_each_in_its_form() -> None:
+    outputs = (Signature("a", "FP32", (1,)), Signature("b", "FP32", (1,)))
+    assert [want.name for want in decode({}, outputs=outputs).outputs] == ["a", "b"]
+    asked = {"outputs": [{"name": "b", "parameters": {"binary_data": False}}, {"name": "a"}]}
+    wanted = decode(asked | {"parameters": {"binary_data_output": True}}, outputs=outputs).outputs
+    assert [(want.name, want.binary) for want in wanted] == [("b", False), ("a", True)]
 
 
-def test_texts_are_tensors_too() -> None:
-    text = Signature("t", "BYTES", (-1,))
-    given = {"inputs": [{"name": "t", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}]}
-    values = tensors.parse_inputs(given, [text])["t"]
-    assert tensors.as_json("t", "BYTES", values)["data"] == ["a", "b"]
+@given(arrays(np.float32, array_shapes(min_dims=1, max_dims=3, min_side=0)))
+def test_numbers_survive_both_forms_bit_for_bit(values: np.ndarray) -> None:
+    signature = Signature("x", "FP32", (-1,) * values.ndim)
+    binary = bytes(tensors.to_binary(values, "FP32"))
+    assert tensors.from_binary(memoryview(binary), signature, values.shape).tobytes() == values.tobytes()
+
+
+@given(arrays(np.object_, array_shapes(max_dims=2), elements=st.text()))
+def test_texts_survive_the_binary_form(values: np.ndarray) -> None:
+    signature = Signature("x", "BYTES", (-1,) * values.ndim)
+    binary = tensors.to_binary(values, "BYTES")
+    assert tensors.from_binary(memoryview(binary), signature, values.shape).tolist() == values.tolist()
+
+
+@given(st.binary(max_size=64), st.integers(0, 8))
+def test_any_bytes_for_texts_are_read_or_refused_and_nothing_else(data: bytes, count: int) -> None:
+    with contextlib.suppress(BadRequest):
+        tensors.from_binary(memoryview(data), Signature("x", "BYTES", (-1,)), (count,))
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_bf16_of_json_is_the_nearest_one(value: float) -> None:
+    sent = {"name": "x", "datatype": "BF16", "shape": [1], "data": [value]}
+    bits = decode({"inputs": [sent]}, Signature("x", "BF16", (1,))).inputs["x"]
+    assert bits.view(ml_dtypes.bfloat16)[0] == np.float32(value).astype(ml_dtypes.bfloat16)
 
 
 # --- the board from inside --------------------------------------------------------------------------------------------
