@@ -1,12 +1,13 @@
 """A simulated board, up and running: image, container, readiness, and what it says of itself."""
 
+import math
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 from edgesim import model, profile
 from edgesim.device import budget, docker, emulator, host, image, local, readiness
@@ -111,15 +112,18 @@ class Board:
             while_doing=while_doing,
         )
 
-    def wait_until_it_ends(self) -> NoReturn:
-        """Wait for as long as the server runs.
+    def wait(self, seconds: float = math.inf) -> None:
+        """Wait for so long, or for as long as the server runs.
 
         Raises:
             DeviceError: it has ended by itself.
         """
-        while (state := self.device.state()).running:
-            time.sleep(0.5)
-        raise self.death(state, "serving")
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            state = self.device.state()
+            if not state.running:
+                raise self.death(state, "serving")
+            time.sleep(min(left, 0.5))
 
 
 @contextmanager

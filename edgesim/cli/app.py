@@ -14,10 +14,15 @@ from typer.exceptions import TyperException
 
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
-from edgesim.cli import models, profiles, terminal
+from edgesim.cli import models, profiles, serving, terminal
 from edgesim.cli.options import (
     BaseOption,
     EngineOption,
+    EnvironmentOption,
+    ImageHealthOption,
+    ImageModelsOption,
+    ImageOption,
+    ImagePortOption,
     JsonOption,
     ModelArgument,
     ModelsOption,
@@ -25,8 +30,10 @@ from edgesim.cli.options import (
     ReadyOption,
 )
 from edgesim.cli.terminal import err, out, print_json
-from edgesim.device import docker, doctor, image
+from edgesim.device import docker, doctor
+from edgesim.device import image as device_image
 from edgesim.errors import EdgesimError, ExitCode, ResultError, UsageError
+from edgesim.profile import DeviceProfile
 from edgesim.report import text
 from edgesim.result import Execution, RunResult
 from edgesim.run import run as run_job
@@ -109,6 +116,11 @@ def run(
         list[str] | None, typer.Option(metavar="NAME=N,N,…", help="An input's sizes where the model leaves them open.")
     ] = None,
     base: BaseOption = None,
+    image: ImageOption = None,
+    image_port: ImagePortOption = None,
+    image_health: ImageHealthOption = None,
+    image_models: ImageModelsOption = None,
+    env: EnvironmentOption = None,
     ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result here, as JSON.")
@@ -120,9 +132,10 @@ def run(
         _require_writable(output)
     try:
         result = run_job(
-            p, m, models=models, execution=_execution(execution), engine=_engine(engine), requests=requests,
-            duration_s=duration, warmup=warmup, seed=seed, shapes=_shapes(shape or []), base=base,
-            ready_timeout_s=ready_timeout, listener=terminal.listener(),
+            _board(p, image, image_port, image_health, image_models, env), m, models=models,
+            execution=_execution(execution), engine=_engine(engine), requests=requests, duration_s=duration,
+            warmup=warmup, seed=seed, shapes=_shapes(shape or []), base=base, ready_timeout_s=ready_timeout,
+            listener=terminal.listener(),
         )  # fmt: skip
     except EdgesimError as error:
         # What was measured before it went wrong is kept.
@@ -182,19 +195,56 @@ def serve(
     p: ProfileArgument,
     models: Annotated[Path, typer.Option("--models", metavar="DIR", help="Model repository.")] = Path("models"),
     engine: EngineOption = "docker",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0 is any free one.")] = 0,
+    watch: Annotated[bool, typer.Option("--watch", help="Take up what changes in the repository, by itself.")] = False,
     base: BaseOption = None,
+    image: ImageOption = None,
+    image_port: ImagePortOption = None,
+    image_health: ImageHealthOption = None,
+    image_models: ImageModelsOption = None,
+    env: EnvironmentOption = None,
     ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    as_json: JsonOption = False,
 ) -> int:
     """The simulated board as an endpoint, until Ctrl-C."""
     with board(
-        p, models=models, engine=_engine(engine), base=base, ready_timeout_s=ready_timeout, listener=terminal.listener()
-    ) as started:
-        print(started.url, flush=True)
-        names = ", ".join(served.name for served in started.models)
-        err.print(f"serving {names} on {p} ({started.execution}); Ctrl-C ends it")
-        with contextlib.suppress(KeyboardInterrupt):
-            started.wait_until_it_ends()
+        _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
+        watch=watch, port=port, base=base, ready_timeout_s=ready_timeout, listener=terminal.listener(),
+    ) as started:  # fmt: skip
+        if as_json:
+            print(serving.as_json(started), flush=True)
+        else:
+            print(started.url, flush=True)
+            names = ", ".join(served.name for served in started.models)
+            err.print(f"serving {names} on {p} ({started.execution}); Ctrl-C ends it. Try:")
+            err.print(serving.curl_line(started.url, started.models[0]))
+        with contextlib.suppress(KeyboardInterrupt), serving.counted(started):
+            serving.watch(started)
     return ExitCode.OK
+
+
+def _board(
+    reference: str,
+    image: str | None,
+    image_port: int | None,
+    image_health: str | None,
+    image_models: str | None,
+    environment: list[str] | None,
+) -> DeviceProfile:
+    """The board that the command line names, with the image that it gives, if any."""
+    for option, value in (("port", image_port), ("health", image_health), ("models", image_models)):
+        if value is not None and image is None and profile.load(reference).image.reference is None:
+            raise UsageError(f"--image-{option}: is for another image than edgesim's own", fix="give --image, too")
+    variables = {}
+    for word in environment or []:
+        name, separator, value = word.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--env {word}: not NAME=VALUE")
+        variables[name] = value
+    return profile.load(reference).served_by(
+        reference=image, port=image_port, health_path=image_health, mount_point=image_models,
+        environment=variables or None,
+    )  # fmt: skip
 
 
 @app.command()
@@ -205,7 +255,9 @@ def build(
     as_json: JsonOption = False,
 ) -> int:
     """Build the serving image for a board, unless one of the same content is there."""
-    built = image.ensure(docker.Engine(), profile.load(p), Stages(terminal.listener()), base=base, rebuild=rebuild)
+    built = device_image.ensure(
+        docker.Engine(), profile.load(p), Stages(terminal.listener()), base=base, rebuild=rebuild
+    )
     if as_json:
         print_json({"reference": built.reference, "id": built.id, "base": built.base, "cached": built.cached})
     else:

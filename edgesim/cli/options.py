@@ -14,6 +14,24 @@ BaseOption = Annotated[
     str | None,
     typer.Option("--base", metavar="IMAGE", help="Build the serving image on this Debian 12 image."),
 ]
+ImageOption = Annotated[
+    str | None,
+    typer.Option("--image", metavar="IMAGE", help="Serve with this image, of any server of the protocol."),
+]
+ImagePortOption = Annotated[
+    int | None, typer.Option("--image-port", metavar="N", help="The port that it listens on [default: 8000].")
+]
+ImageHealthOption = Annotated[
+    str | None,
+    typer.Option("--image-health", metavar="PATH", help="Answers 200 when it is ready [default: /v2/health/ready]."),
+]
+ImageModelsOption = Annotated[
+    str | None,
+    typer.Option("--image-models", metavar="DIR", help="Where it looks for its models [default: /models]."),
+]
+EnvironmentOption = Annotated[
+    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Set in the container; may be repeated.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="docker, or local: a plain process of this host.")]
 ReadyOption = Annotated[

@@ -18,6 +18,8 @@ from edgesim.device.device import Mount, State, server_arguments
 from edgesim.interrupts import deferred
 from edgesim.result import Reading
 
+_AS_IN_THE_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 class LocalDevice:
     """A device in a process: `edgesim.device.device.Device`. It has no limits but the thread count."""
@@ -98,7 +100,8 @@ def start(
             process = subprocess.Popen(
                 [sys.executable, "-m", "edgesim.server", *arguments],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env={**os.environ, "ORT_DISABLE_TELEMETRY": "1", **(environment or {})}, start_new_session=True,
+                env={**os.environ, **_AS_IN_THE_IMAGE, **(environment or {})},
+                start_new_session=True,
             )  # fmt: skip
         yield LocalDevice(process, log)
     finally:
