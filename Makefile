@@ -1,4 +1,4 @@
-# run test lint benchmark clean: each installs what it needs first, from a bare Debian or Ubuntu on.
+# run test test-long lint benchmark clean: each installs what it needs first, from a bare Debian or Ubuntu on.
 PROFILE ?= jetson-nano
 MODEL ?= mobilenet_v2
 RESULT ?= result.json
@@ -8,7 +8,7 @@ PYTEST ?=
 # What makes a skipped Docker test a failure; CI sets it.
 REQUIRE_DOCKER ?=
 
-.PHONY: run test lint benchmark clean
+.PHONY: run test test-long lint benchmark clean
 
 run:
 	@rm -f .stages
@@ -20,6 +20,11 @@ run:
 test: .venv/.dev
 	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: its tests will be skipped"
 	@scripts/engine exec .venv/bin/pytest $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
+
+# Fuzzing, and what needs a container registry: a quarter of an hour.
+test-long: .venv/.dev
+	@scripts/engine install && scripts/engine start
+	@scripts/engine exec .venv/bin/pytest -m long -s --require-docker $(PYTEST)
 
 lint: .venv/.dev
 	.venv/bin/ruff format --check .

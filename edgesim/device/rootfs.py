@@ -51,7 +51,7 @@ def _make(architecture: str, archive: Path) -> None:
     mode = "auto" if os.getuid() == 0 else "chrootless"
     command = [
         "mmdebstrap", "--quiet", f"--mode={mode}", "--variant=extract", f"--architectures={architecture}",
-        f"--include={','.join(PACKAGES)}", SUITE, str(archive), *_mirrors(),
+        f"--include={','.join(PACKAGES)}", SUITE, str(archive), *mirrors(),
     ]  # fmt: skip
     code, log = _run_apart(command, scratch=archive.parent)
     if code != 0:
@@ -87,8 +87,8 @@ def _run_apart(command: Sequence[str], *, scratch: Path) -> tuple[int, str]:
     return process.returncode, log
 
 
-def _mirrors() -> Sequence[str]:
-    """The mirrors of the suite that this host's apt is set up with; none leaves the choice to mmdebstrap."""
+def mirrors() -> Sequence[str]:
+    """The mirrors of the suite, as lines of a sources.list, that this host's apt is set up with; none leaves the choice to mmdebstrap."""
     form = "$(ORIGIN)|$(CODENAME)|$(REPO_URI)|$(COMPONENT)"
     try:
         listed = subprocess.run(
