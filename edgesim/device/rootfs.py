@@ -22,14 +22,18 @@ _NEEDED_BYTES = 500 << 20  # package lists, packages, the tree, its archive, and
 _UNWANTED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "var/cache/")
 
 
-def ensure(architecture: str) -> Path:
+def ensure(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = PACKAGES) -> Path:
     """The directory of a root file system of `architecture` (``arm64``, ``amd64``) with Python in it; cached.
+
+    Args:
+        suite, packages: other ones than the base image's, and what they need.
 
     Raises:
         BaseUnavailable: mmdebstrap is missing, or the packages cannot be had.
         DiskFull: no space is left for it.
     """
-    directory = resources.cache_directory() / "base" / f"{SUITE}-{architecture}"
+    name = f"{suite}-{architecture}" if packages == PACKAGES else f"{suite}-{architecture}-{'-'.join(packages)}"
+    directory = resources.cache_directory() / "base" / name
     if directory.is_dir():
         return directory
     if shutil.which("mmdebstrap") is None:
@@ -39,19 +43,19 @@ def ensure(architecture: str) -> Path:
         )
     with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
         archive = entry.with_suffix(".tar")
-        _make(architecture, archive)
+        _make(architecture, suite, packages, archive)
         _unpack(archive, entry)
         archive.unlink()
     return directory
 
 
-def _make(architecture: str, archive: Path) -> None:
+def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path) -> None:
     # Packages that are only unpacked need no namespace and no user ids of others. As root the tool takes its own way:
     # it refuses this one there, since with other variants it would touch the host.
     mode = "auto" if os.getuid() == 0 else "chrootless"
     command = [
         "mmdebstrap", "--quiet", f"--mode={mode}", "--variant=extract", f"--architectures={architecture}",
-        f"--include={','.join(PACKAGES)}", SUITE, str(archive), *mirrors(),
+        f"--include={','.join(packages)}", suite, str(archive), *mirrors(suite),
     ]  # fmt: skip
     code, log = _run_apart(command, scratch=archive.parent)
     if code != 0:
@@ -87,9 +91,13 @@ def _run_apart(command: Sequence[str], *, scratch: Path) -> tuple[int, str]:
     return process.returncode, log
 
 
-def mirrors() -> Sequence[str]:
-    """The mirrors of the suite, as lines of a sources.list, that this host's apt is set up with; none leaves the choice to mmdebstrap."""
-    form = "$(ORIGIN)|$(CODENAME)|$(REPO_URI)|$(COMPONENT)"
+def mirrors(suite: str = SUITE) -> Sequence[str]:
+    """The mirrors of a suite, as lines of a sources.list, that this host's apt is set up with.
+
+    A suite that it does not name is looked for where its main Debian suite is; none at all leaves the choice to
+    mmdebstrap.
+    """
+    form = "$(ORIGIN)|$(LABEL)|$(CODENAME)|$(REPO_URI)|$(COMPONENT)"
     try:
         listed = subprocess.run(
             ["apt-get", "indextargets", "--format", form, "Identifier: Packages"],
@@ -99,13 +107,16 @@ def mirrors() -> Sequence[str]:
         ).stdout
     except OSError:
         return ()
-    wanted = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
-    lines = []
+    wanted = (suite, f"{suite}-updates", f"{suite}-security")
+    lines, elsewhere = [], []
     for line in sorted(set(listed.splitlines())):
-        origin, codename, uri, component = line.split("|")
-        if origin == "Debian" and codename in wanted and component == "main":
-            lines.append(f"deb {uri} {codename} main")
-    return lines
+        origin, label, codename, uri, component = line.split("|")
+        if origin == "Debian" and component == "main":
+            if codename in wanted:
+                lines.append(f"deb {uri} {codename} main")
+            elif label == "Debian" and "-" not in codename:
+                elsewhere.append(f"deb {uri} {suite} main")
+    return lines or elsewhere[:1]
 
 
 def _unpack(archive: Path, directory: Path) -> None:

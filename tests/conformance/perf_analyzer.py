@@ -1,0 +1,108 @@
+"""perf_analyzer, the C++ load generator of this protocol, in a container of the Debian release whose libc it needs."""
+
+import csv
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim import resources
+from edgesim.cache import new_entry
+from edgesim.device import buildx, rootfs
+from edgesim.device.docker import LABEL
+from edgesim.version import __version__
+from tests.conformance.serving import Server
+
+VERSION = "2.60.0"  # pip on an older libc would install an empty 0.1.0 without a word
+SUITE = "trixie"
+LIBRARIES = ("base-files", "libstdc++6", "libssl3t64", "zlib1g")
+DOCKERFILE = """FROM scratch
+COPY --from=root / /
+COPY --from=wheel perf_analyzer/bin/perf_analyzer /usr/bin/perf_analyzer
+ENTRYPOINT ["/usr/bin/perf_analyzer"]
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What it said, and its table: one row for each level of load."""
+
+    code: int
+    text: str
+    rows: list[dict[str, str]]
+
+    @property
+    def throughputs(self) -> list[float]:
+        return [float(row["Inferences/Second"]) for row in self.rows]
+
+
+def image() -> str:
+    """The image's name; built where the engine has not got it."""
+    digest = hashlib.sha256("\n".join((VERSION, SUITE, *LIBRARIES, DOCKERFILE)).encode()).hexdigest()[:12]
+    tag = f"edgesim/perf-analyzer:{digest}"
+    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0:
+        return tag
+    with tempfile.TemporaryDirectory() as context:
+        dockerfile = Path(context) / "Dockerfile"
+        dockerfile.write_text(DOCKERFILE)
+        buildx.build(
+            context=Path(context),
+            dockerfile=dockerfile,
+            tag=tag,
+            platform="linux/amd64",
+            build_contexts={
+                "root": rootfs.ensure("amd64", suite=SUITE, packages=LIBRARIES),
+                "wheel": _wheel(),
+            },
+            build_args={},
+            labels={LABEL: __version__},
+        )
+    return tag
+
+
+def _wheel() -> Path:
+    directory = resources.cache_directory() / "packages" / f"perf-analyzer-{VERSION}"
+    if directory.is_dir():
+        return directory
+    with new_entry(directory, needed_bytes=50 << 20) as entry, tempfile.TemporaryDirectory() as download:
+        platforms = ["--platform", "manylinux_2_38_x86_64", "--only-binary=:all:", "--python-version", "3.12"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*command, *platforms, "--dest", download, f"perf-analyzer=={VERSION}"], check=True)
+        (wheel,) = Path(download).glob("*.whl")
+        with zipfile.ZipFile(wheel) as file:
+            file.extractall(entry)
+        (entry / "perf_analyzer" / "bin" / "perf_analyzer").chmod(0o755)
+    return directory
+
+
+def run(server: Server, model: str, *options: str) -> Report:
+    """Let it measure a model, briefly: whether it completes is the question, not what it measures."""
+    brief = ["--measurement-mode", "count_windows", "--measurement-request-count", "50", "--max-trials", "3"]
+    lenient = ["--stability-percentage", "999"]
+    table = "/tmp/table.csv"
+    create = ["docker", "create", "--network", "host", "--label", LABEL, image()]
+    command = ["-m", model, "-u", server.address, *brief, *lenient, "-f", table, *options]
+    container = subprocess.check_output([*create, *command], text=True).strip()
+    try:
+        done = subprocess.run(
+            ["docker", "start", "--attach", container], capture_output=True, text=True, check=False, timeout=120
+        )
+        archive = subprocess.run(["docker", "cp", f"{container}:{table}", "-"], capture_output=True, check=False).stdout
+    finally:
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=True)
+    return Report(done.returncode, done.stdout + done.stderr, _rows(archive))
+
+
+def _rows(archive: bytes) -> list[dict[str, str]]:
+    import tarfile
+
+    if not archive:
+        return []
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        assert file is not None
+        return list(csv.DictReader(io.StringIO(file.read().decode())))

@@ -1,0 +1,54 @@
+"""perf_analyzer runs to its end against the server, in each way that it has of asking."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance import perf_analyzer
+from tests.conformance.serving import Server, running_server, save, scale, sum_and_difference
+
+pytestmark = pytest.mark.docker
+
+JSON = ("--input-tensor-format", "json", "--output-tensor-format", "json")
+BATCHED = "max_batch_size: 8\ndynamic_batching { preferred_batch_size: [4, 8] max_queue_delay_microseconds: 200 }\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    repository = tmp_path_factory.mktemp("perf") / "models"
+    save(scale(2.0, shape=(4,)), repository, "fixed")
+    # In JSON it sends as many values as all dimensions but the first have: right where that is 1, and wrong elsewhere.
+    save(scale(2.0, shape=(1, 4)), repository, "row")
+    save(scale(2.0, shape=(None, 3)), repository, "open")
+    save(sum_and_difference(), repository, "batched")
+    (repository / "batched" / "config.pbtxt").write_text(BATCHED)
+    with running_server(repository) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("model", "levels", "options"),
+    [
+        pytest.param("fixed", 2, ["--concurrency-range", "1:4:3"], id="concurrency-binary"),
+        pytest.param("row", 2, ["--concurrency-range", "1:4:3", *JSON], id="concurrency-json"),
+        pytest.param("fixed", 2, ["--request-rate-range", "50:150:100"], id="rate-binary"),
+        pytest.param("row", 2, ["--request-rate-range", "50:150:100", *JSON], id="rate-json"),
+        pytest.param("fixed", 1, ["--concurrency-range", "4", "--async"], id="async"),
+        pytest.param("open", 1, ["--concurrency-range", "2", "--shape", "x:5,3"], id="open-sizes"),
+        pytest.param("batched", 1, ["--concurrency-range", "4", "-b", "2"], id="batches"),
+        pytest.param("fixed", 1, ["--concurrency-range", "2", "-x", "1"], id="version"),
+    ],
+)
+def test_perf_analyzer_completes(server: Server, model: str, levels: int, options: list[str]) -> None:
+    report = perf_analyzer.run(server, model, *options)
+    assert report.code == 0, report.text
+    assert len(report.throughputs) == levels, report.text
+    assert all(throughput > 0 for throughput in report.throughputs)
+    assert all(float(row["Server Compute Infer"]) > 0 for row in report.rows), "the server's statistics were read"
+    assert "Traceback" not in server.log
+
+
+def test_perf_analyzer_says_what_the_server_does_not_have(server: Server) -> None:
+    report = perf_analyzer.run(server, "nowhere")
+    assert report.code != 0
+    assert "model 'nowhere' is not served here" in report.text
