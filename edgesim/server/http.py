@@ -6,9 +6,11 @@ Heads are parsed by httptools (llhttp, Node's parser). What a connection may hol
 """
 
 import asyncio
+import functools
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -244,18 +246,21 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _feed_chunks(self, data: bytes) -> None:
-        assert self._chunks is not None
+        parser = self._chunks
+        if parser is None:  # complete already
+            return
         try:
-            self._chunks.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, f"malformed chunks: {error}"))
         except httptools.HttpParserError as error:
-            if self._task is None:  # else it is about what follows the last chunk
+            if self._chunks is not None:  # else it is about what follows the last chunk
                 self._refuse(_Refused(400, f"malformed chunks: {error}"))
 
     def chunks_complete(self, body: bytearray) -> None:
-        if self._task is None:
+        if self._chunks is not None:
+            self._chunks = None
             self._hold(len(body))
             self._start(memoryview(body))
 
@@ -275,7 +280,13 @@ class Connection(asyncio.BufferedProtocol):
         self._body = None
         assert self._head is not None
         request = Request(self._head.method, self._head.path, self._head.headers, body, self.hold_more)
-        self._task = self._loop.create_task(self._answer(request))
+        # What can be answered without waiting is, here and now; a task takes two more turns of the event loop.
+        answering = self._answer(request)
+        try:
+            waited_for = answering.send(None)
+        except StopIteration:
+            return
+        self._task = self._loop.create_task(_finish(answering, waited_for))
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -294,7 +305,7 @@ class Connection(asyncio.BufferedProtocol):
             self._since = self._loop.time()
             self._transport.resume_reading()
             if self._pending:
-                self._read_head()
+                self._loop.call_soon(self._read_head)
 
     async def _write(self, response: Response, *, without_body: bool = False) -> None:
         length = sum(len(part) for part in response.parts)
@@ -351,6 +362,26 @@ class Connection(asyncio.BufferedProtocol):
         self._keep_alive = False
         if self._task is None:
             self._transport.close()
+
+
+async def _finish(started: Coroutine[Any, Any, None], waited_for: Any) -> None:
+    """The rest of a coroutine that has come as far as to wait for something."""
+    await _rest(started, waited_for)
+
+
+@types.coroutine
+def _rest(started: Coroutine[Any, Any, None], waited_for: Any) -> Generator[Any, Any, None]:
+    while True:
+        try:
+            yield waited_for
+        except BaseException as error:  # what it waited for has failed, or it is being cancelled
+            go_on = functools.partial(started.throw, error)
+        else:
+            go_on = functools.partial(started.send, None)
+        try:
+            waited_for = go_on()
+        except StopIteration:
+            return
 
 
 class _Head:

@@ -25,7 +25,5 @@ class OnnxRuntime(MLModel):
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         inputs = {tensor.name: NumpyCodec.decode_input(tensor) for tensor in payload.inputs}
         results = self._session.run(self._outputs, inputs)
-        outputs = [
-            NumpyCodec.encode_output(name, result) for name, result in zip(self._outputs, results, strict=True)
-        ]
+        outputs = [NumpyCodec.encode_output(name, result) for name, result in zip(self._outputs, results, strict=True)]
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)

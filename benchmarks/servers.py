@@ -1,0 +1,173 @@
+"""Servers of the inference protocol to be compared, and one lean client for all of them."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import psutil
+from onnx import TensorProto, helper
+
+from edgesim import resources
+from edgesim.cache import new_entry
+
+MLSERVER = ("mlserver==1.7.1", "onnxruntime==1.31.1")
+RUNTIME = Path(__file__).parents[1] / "examples" / "mlserver"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs, and its model; `binary` says in which form it is asked."""
+
+    name: str
+    port: int
+    model: str
+    process: psutil.Process
+    binary: bool
+
+    def cpu_seconds(self) -> float:
+        """Of the process and its children."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return float(sum(sum(member.cpu_times()[:2]) for member in family))
+
+
+@contextmanager
+def _process(command: list[str | Path], *, log: Path, environment: dict[str, str]) -> Iterator[psutil.Process]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def ours(repository: Path, model: str) -> Iterator[Server]:
+    """edgesim's server, natively, one thread for an inference."""
+    log = repository / "edgesim.log"
+    command: list[str | Path] = [sys.executable, "-m", "edgesim.server", "--models", repository, "--port", "0"]
+    with _process(command, log=log, environment={"OPENBLAS_NUM_THREADS": "1"}) as process:
+        for _ in range(600):
+            if found := re.search(r"listening on port (\d+)", log.read_text()):
+                yield Server("edgesim", int(found[1]), model, process, binary=True)
+                return
+            time.sleep(0.1)
+        raise RuntimeError(log.read_text())
+
+
+@contextmanager
+def mlserver(directory: Path, model_file: Path, model: str) -> Iterator[Server]:
+    """MLServer without worker processes, its faster way for small models; over HTTP it speaks JSON alone."""
+    port, grpc, metrics = _free_ports(3)
+    directory.mkdir()
+    settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc, "metrics_port": metrics}
+    (directory / "settings.json").write_text(json.dumps(settings | {"parallel_workers": 0, "debug": False}))
+    described = {"name": model, "implementation": "onnx_runtime.OnnxRuntime", "parameters": {"uri": str(model_file)}}
+    (directory / "model-settings.json").write_text(json.dumps(described))
+    log = directory / "log"
+    command: list[str | Path] = [_mlserver_environment() / "bin" / "mlserver", "start", directory]
+    environment = {"PYTHONPATH": str(RUNTIME), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with _process(command, log=log, environment=environment) as process:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/{model}/ready").close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            raise RuntimeError(log.read_text())
+        yield Server("MLServer", port, model, process, binary=False)
+
+
+def _mlserver_environment() -> Path:
+    """A virtual environment of its own: MLServer is heavy, and nothing that edgesim needs."""
+    directory = resources.cache_directory() / "benchmarks" / MLSERVER[0].replace("==", "-")
+    if not directory.is_dir():
+        print("installing MLServer for the comparison …", file=sys.stderr)
+        with new_entry(directory, needed_bytes=600 << 20) as entry:
+            venv.create(entry, with_pip=True)
+            pip = [entry / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, *MLSERVER], check=True)
+            # The scripts name the directory that they were made in.
+            for script in (entry / "bin").glob("mlserver"):
+                script.write_text(script.read_text().replace(str(entry), str(directory)))
+    return directory
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def request(server: Server, shape: list[int]) -> bytes:
+    """A whole request for zeros of a shape, ready to be sent over and over."""
+    count = 1
+    for size in shape:
+        count *= size
+    tensor = {"name": "x", "datatype": "FP32", "shape": shape}
+    if server.binary:
+        tensor["parameters"] = {"binary_data_size": 4 * count}
+        text = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+        body, extra = text + bytes(4 * count), f"Inference-Header-Content-Length: {len(text)}\r\n"
+    else:
+        body, extra = json.dumps({"inputs": [tensor | {"data": [0.0] * count}]}).encode(), ""
+    head = f"POST /v2/models/{server.model}/infer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}{extra}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def connect(server: Server) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def receive(connection: socket.socket) -> int:
+    """One answer, which has to be a good one; its length."""
+    data = connection.recv(1 << 16)
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(1 << 16)
+    head, _, body = data.partition(b"\r\n\r\n")
+    if b" 200 " not in head[:16]:
+        raise RuntimeError(data[:500].decode())
+    length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])  # type: ignore[index]
+    missing = length - len(body)
+    while missing > 0:
+        missing -= len(connection.recv(min(missing, 1 << 20)))
+    return len(head) + 4 + length
+
+
+def receive_bytes(connection: socket.socket, length: int) -> bytes:
+    """The same of an answer whose length is known, with as little of the client's own time as can be."""
+    data = connection.recv(1 << 16)
+    while len(data) < length:
+        data += connection.recv(1 << 16)
+    return data
+
+
+def save(
+    path: Path, nodes: list[onnx.NodeProto], shapes: tuple[list[int | str], list[int | str]], *weights: onnx.TensorProto
+) -> Path:
+    """A model from x to y."""
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in zip("xy", shapes, strict=True)
+    )
+    graph = helper.make_graph(nodes, "g", [x], [y], list(weights))
+    path.parent.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8), path)
+    return path
