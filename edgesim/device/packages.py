@@ -22,14 +22,17 @@ def requirements_file() -> Path:
     return resources.server_directory() / "requirements.txt"
 
 
-def ensure(architecture: str) -> Path:
+def ensure(architecture: str, requirements: Path | None = None) -> Path:
     """The directory of the installed packages for `architecture` (``arm64``, ``amd64``) and Python 3.11; cached.
+
+    Args:
+        requirements: a file that pins all of them; the server's without.
 
     Raises:
         PackagesUnavailable: the package index does not answer, or lacks one of them.
         DiskFull: no space is left for it.
     """
-    requirements = requirements_file()
+    requirements = requirements if requirements is not None else requirements_file()
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     directory = resources.cache_directory() / "packages" / f"{architecture}-{digest}"
     if directory.is_dir():

@@ -6,7 +6,6 @@ import time
 import zlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 import onnxruntime
 
@@ -16,7 +15,7 @@ from .http import Limits, Request, Response, Server, error_response, json_respon
 from .model import LoadedModel
 from .repository import NotLoaded, NotServed, Repository
 from .statistics import Timing
-from .tensors import BadRequest, InferRequest, WantedOutput, decode_request, encode_response, parse_json
+from .tensors import BadRequest, InferRequest, WantedOutput, encode_response, parse_json
 from .worker import Job
 
 NAME = "edgesim"
@@ -70,7 +69,7 @@ class Application:
         return response
 
     async def _route(self, request: Request) -> Response:
-        parts = [unquote(part) for part in request.path.strip("/").split("/")]
+        parts = request.parts
         method = "GET" if request.method == "HEAD" else request.method
         match method, *parts:
             case "POST", "v2", "models", name, "infer":
@@ -176,12 +175,10 @@ class Application:
     async def _decode(self, model: LoadedModel, request: Request) -> InferRequest:
         body = await self._plain_body(request)
         request.body = memoryview(b"")  # what is not a view in an input is free from here on
-        json_length = _json_length(request.headers)
-        arguments = (body, json_length, model.inputs, model.outputs)
-        text_bytes = len(body) if json_length is None or model.takes_text else json_length
-        if text_bytes > _LARGE_BYTES:
-            return await asyncio.to_thread(decode_request, *arguments)
-        return decode_request(*arguments)
+        json_length = _json_length(request.headers, len(body))
+        if len(body) if model.takes_text else json_length > _LARGE_BYTES:
+            return await asyncio.to_thread(model.decode, body, json_length)
+        return model.decode(body, json_length)
 
     async def _plain_body(self, request: Request) -> memoryview:
         encoding = request.headers.get(b"content-encoding", b"identity").strip().lower()
@@ -297,12 +294,15 @@ def _rows(model: LoadedModel, request: InferRequest) -> int:
     return rows
 
 
-def _json_length(headers: Mapping[bytes, bytes]) -> int | None:
+def _json_length(headers: Mapping[bytes, bytes], body_length: int) -> int:
+    """How much of a body is JSON: all of it, where no header says otherwise."""
     value = headers.get(_JSON_LENGTH)
     if value is None:
-        return None
+        return body_length
     if not value.isdigit() or len(value) > 15:
         raise BadRequest(f"Inference-Header-Content-Length is {value.decode('latin-1')!r}; expected a number of bytes")
+    if int(value) > body_length:
+        raise BadRequest(f"Inference-Header-Content-Length is {int(value)}, but the body has {body_length} bytes")
     return int(value)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, 
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 import numpy as np
@@ -22,6 +23,7 @@ import orjson
 HEAD_LIMIT_BYTES = 64 << 10
 _SCRATCH_BYTES = 64 << 10
 _SLICE_BYTES = 256 << 10  # of an answer, handed to the socket at a time
+_REMEMBERED_BYTES = 1024  # heads up to this are parsed once
 _JOIN_BYTES = 32 << 10  # an answer up to this goes out in one piece
 _ALIGNMENT = 64  # of the first tensor in a body: a cache line, and what ONNX Runtime's own allocator gives
 
@@ -32,11 +34,13 @@ Part = bytes | memoryview
 class Request:
     """One request. Header names are in lower case; `body` is the bytes as they came.
 
+    `parts` are the path's between its slashes, with their escapes resolved.
     `hold` accounts for so many more bytes that the request takes, and says whether the server has room for them.
     """
 
     method: str
     path: str
+    parts: Sequence[str]
     headers: Mapping[bytes, bytes]
     body: memoryview
     hold: Callable[[int], bool]
@@ -208,7 +212,7 @@ class Connection(asyncio.BufferedProtocol):
         raw = bytes(self._pending[: end + 4])
         del self._pending[: end + 4]
         try:
-            self._head = head = _Head(raw)
+            self._head = head = _Head(raw) if len(raw) > _REMEMBERED_BYTES else _remembered_head(raw)
             self._keep_alive = self._keep_alive and head.keep_alive
             self._expect_body(head)
         except _Refused as refused:
@@ -279,7 +283,8 @@ class Connection(asyncio.BufferedProtocol):
     def _start(self, body: memoryview) -> None:
         self._body = None
         assert self._head is not None
-        request = Request(self._head.method, self._head.path, self._head.headers, body, self.hold_more)
+        head = self._head
+        request = Request(head.method, head.path, head.parts, head.headers, body, self.hold_more)
         # What can be answered without waiting is, here and now; a task takes two more turns of the event loop.
         answering = self._answer(request)
         try:
@@ -404,6 +409,7 @@ class _Head:
             self.path = httptools.parse_url(self._url).path.decode("ascii")
         except (httptools.HttpParserError, UnicodeDecodeError, AttributeError) as error:
             raise _Refused(400, "the request's address is malformed") from error
+        self.parts = tuple(unquote(part) for part in self.path.strip("/").split("/"))
         self.chunked = b"chunked" in self.headers.get(b"transfer-encoding", b"").lower()
         self.content_length = int(self.headers.get(b"content-length", b"0"))  # digits: the parser has checked
         self.expects_continue = self.headers.get(b"expect", b"").lower() == b"100-continue"
@@ -419,6 +425,12 @@ class _Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered_head(raw: bytes) -> _Head:
+    """A client that keeps its connection sends the same head again and again."""
+    return _Head(raw)
 
 
 class _Chunks:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import onnxruntime
 from . import config
 from .config import ModelConfig
 from .statistics import Statistics
-from .tensors import Signature
+from .tensors import InferRequest, Signature, read_document
 from .worker import Worker
 
 _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
+_REMEMBERED_BYTES = 1024
 _LEVELS = {
     "disable": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -81,9 +83,24 @@ class LoadedModel:
             patience_s=settings.max_queue_delay_us / 1e6,
             enough=settings.preferred_batch_size or settings.max_batch_size,
         )
+        # A client with binary tensors says the same before each of them.
+        self._remembered = lru_cache(maxsize=64)(partial(read_document, inputs=self.inputs, outputs=self.outputs))
         self._users = 0
         self._retired = False
         self._lock = threading.Lock()
+
+    def decode(self, body: memoryview, json_length: int) -> InferRequest:
+        """The inference that a request's body asks for; its first `json_length` bytes are JSON.
+
+        Raises:
+            BadRequest: see `tensors.read_document` and `tensors.Document.with_tensors`.
+        """
+        text = body[:json_length]
+        if json_length == len(body) or json_length > _REMEMBERED_BYTES:
+            document = read_document(text, self.inputs, self.outputs)
+        else:
+            document = self._remembered(bytes(text))
+        return document.with_tensors(body[json_length:])
 
     def acquire(self) -> bool:
         """Keep it running until `release`; False when it is retired already, and another is in its place."""

@@ -102,21 +102,49 @@ class InferRequest:
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def decode_request(
-    body: memoryview, json_length: int | None, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature]
-) -> InferRequest:
-    """Decode an inference request for a model of this signature.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The JSON part of a request, checked: what is left to do is to take the tensors that follow it.
 
-    Args:
-        json_length: bytes of JSON at the body's begin, after which binary tensors follow; None is all of it.
+    Attributes:
+        arrays: inputs whose data are in the JSON.
+        binary: the others in the order of their bytes: signature, shape, size in bytes.
+    """
+
+    id: str | None
+    arrays: Mapping[str, np.ndarray]
+    binary: tuple[tuple[Signature, list[int], int], ...]
+    outputs: tuple[WantedOutput, ...]
+
+    def with_tensors(self, data: memoryview) -> InferRequest:
+        """The request, with the bytes that follow the JSON.
+
+        Raises:
+            BadRequest: they are too many, too few, or not what a tensor takes.
+        """
+        arrays, begin = dict(self.arrays), 0
+        for expected, shape, size in self.binary:
+            if size > len(data) - begin:
+                raise BadRequest(
+                    f"input {expected.name!r} has binary_data_size {size}; "
+                    f"{len(data) - begin} bytes are left of the body"
+                )
+            arrays[expected.name] = from_binary(data[begin : begin + size], expected, shape)
+            begin += size
+        if begin != len(data):
+            raise BadRequest(f"{len(data) - begin} bytes follow the last tensor, which belong to none")
+        return InferRequest(self.id, arrays, self.outputs)
+
+
+def read_document(
+    text: memoryview | bytes, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature]
+) -> Document:
+    """Read the JSON part of an inference request for a model of this signature.
 
     Raises:
         BadRequest: it is malformed, or an input is missing, unknown, twice there, or of a wrong type, shape or size.
     """
-    if json_length is not None and json_length > len(body):
-        raise BadRequest(f"Inference-Header-Content-Length is {json_length}, but the body has {len(body)} bytes")
-    end = len(body) if json_length is None else json_length
-    document = parse_json(body[:end])
+    document = parse_json(text)
     entries = document.get("inputs", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadRequest("'inputs' must be a list of objects, one for each input")
@@ -124,34 +152,28 @@ def decode_request(
     if parameters.get("sequence_id"):
         raise BadRequest("'sequence_id': this server has no stateful sequences")
     arrays: dict[str, np.ndarray] = {}
-    begin = end
+    binary: dict[str, tuple[Signature, list[int], int]] = {}
     for entry in entries:
         name = entry.get("name")
         expected = inputs.get(name) if isinstance(name, str) else None
         if expected is None:
             raise BadRequest(f"unknown input {_shorten(name)}; the model takes {_names(inputs)}")
-        if expected.name in arrays:
+        if name in arrays or name in binary:
             raise BadRequest(f"input {name!r} is given twice")
         shape = _checked_shape(entry, expected)
         size = _parameters(entry, f"input {name!r}").get("binary_data_size")
         if size is None:
             arrays[expected.name] = _from_json(entry, expected, shape)
-        else:
-            if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(body) - begin:
-                raise BadRequest(
-                    f"input {name!r} has binary_data_size {_shorten(size)}; "
-                    f"{len(body) - begin} bytes are left of the body"
-                )
-            if "data" in entry:
-                raise BadRequest(f"input {name!r} has both 'data' and 'binary_data_size'")
-            arrays[expected.name] = from_binary(body[begin : begin + size], expected, shape)
-            begin += size
-    missing = [name for name in inputs if name not in arrays]
+            continue
+        if type(size) is not int or size < 0:
+            raise BadRequest(f"input {name!r} has binary_data_size {_shorten(size)}; expected a number of bytes")
+        if "data" in entry:
+            raise BadRequest(f"input {name!r} has both 'data' and 'binary_data_size'")
+        binary[expected.name] = (expected, shape, size)
+    missing = [name for name in inputs if name not in arrays and name not in binary]
     if missing:
         raise BadRequest(f"input {missing[0]!r} is missing; the model takes {_names(inputs)}")
-    if begin != len(body):
-        raise BadRequest(f"{len(body) - begin} bytes follow the last tensor, which belong to none")
-    return InferRequest(_id(document), arrays, _wanted(document, parameters, outputs))
+    return Document(_id(document), arrays, tuple(binary.values()), _wanted(document, parameters, outputs))
 
 
 def parse_json(text: memoryview | bytes) -> dict[str, Any]:

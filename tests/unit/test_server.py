@@ -27,7 +27,8 @@ def decode(document: Any, *inputs: Signature, outputs: tuple[Signature, ...] = (
     def by_name(signatures: tuple[Signature, ...]) -> dict[str, Signature]:
         return {signature.name: signature for signature in signatures}
 
-    return tensors.decode_request(memoryview(orjson.dumps(document)), None, by_name(inputs), by_name(outputs))
+    read = tensors.read_document(orjson.dumps(document), by_name(inputs), by_name(outputs))
+    return read.with_tensors(memoryview(b""))
 
 
 def test_a_tensor_is_read_flat_or_nested() -> None:
@@ -51,7 +52,11 @@ def test_a_tensor_is_read_flat_or_nested() -> None:
         (request(data=["a", "b"]), "input 'image' holds data that is not FP32"),
         (request(data=[[1.0], [2.0, 3.0]]), "input 'image' holds data that is not FP32"),
         (request(data=None), "input 'image' has no list 'data'"),
-        (request(parameters={"binary_data_size": 8}), "input 'image' has binary_data_size 8; 0 bytes are left"),
+        (
+            request(data=None, parameters={"binary_data_size": 8}),
+            "input 'image' has binary_data_size 8; 0 bytes are left",
+        ),
+        (request(parameters={"binary_data_size": 8}), "input 'image' has both 'data' and 'binary_data_size'"),
         (request(parameters=[]), "input 'image' has 'parameters' that are no object"),
         ({"inputs": []}, "input 'image' is missing; the model takes 'image'"),
         ({"inputs": request()["inputs"] * 2}, "input 'image' is given twice"),
