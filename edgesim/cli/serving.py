@@ -40,7 +40,7 @@ def curl_line(url: str, model: Model) -> str:
             binary += size
     document = orjson.dumps({"inputs": inputs}).decode()
     if not binary:
-        return f"curl -s {address} -d '{document}'"
+        return f"curl -s {address} -H 'Content-Type: application/json' -d '{document}'"
     header = f"Inference-Header-Content-Length: {len(document)}"
     return (
         f"{{ printf %s '{document}'; head -c {binary} /dev/zero; }} | curl -s {address} -H '{header}' --data-binary @-"

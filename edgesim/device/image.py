@@ -120,7 +120,7 @@ def _reference(recipe: Path, architecture: str, base: str | None) -> str:
     digest = hashlib.sha256()
     for path in [recipe, *_server_files()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update(repr((architecture, base, rootfs.SUITE, rootfs.PACKAGES)).encode())
+    digest.update(repr((architecture, base, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
     family = recipe.name.partition(".")[2] or "board"
     return f"edgesim/{family}:{architecture}-{digest.hexdigest()[:12]}"
 

@@ -18,6 +18,7 @@ from edgesim.errors import BaseUnavailable, DiskFull
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
+LAYOUT = 2  # of what is made from the packages: raised when that changes
 _NEEDED_BYTES = 500 << 20  # package lists, packages, the tree, its archive, and the tree unpacked again
 _UNWANTED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "var/cache/")
 
@@ -33,7 +34,7 @@ def ensure(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = P
         DiskFull: no space is left for it.
     """
     name = f"{suite}-{architecture}" if packages == PACKAGES else f"{suite}-{architecture}-{'-'.join(packages)}"
-    directory = resources.cache_directory() / "base" / name
+    directory = resources.cache_directory() / f"base-{LAYOUT}" / name
     if directory.is_dir():
         return directory
     if shutil.which("mmdebstrap") is None:
@@ -130,3 +131,6 @@ def _unpack(archive: Path, directory: Path) -> None:
         # links that a root file system is full of.
         tar.extraction_filter = getattr(tarfile, "tar_filter", None)
         tar.extractall(directory, members=filter(wanted, tar))  # noqa: S202 (Debian's own packages)
+    # The filter takes the right to write from everyone, and what is mounted on /tmp in a container gets its mode.
+    (directory / "tmp").mkdir(exist_ok=True)
+    (directory / "tmp").chmod(0o1777)

@@ -84,7 +84,8 @@ def test_a_second_build_does_nothing_and_says_so() -> None:
 def test_byte_code_is_in_the_image_for_the_library_the_packages_and_the_server() -> None:
     reference = json.loads(edgesim("build", "jetson-nano", "--json").stdout)["reference"]
     script = (
-        "import importlib.util as u, os;"
+        "import importlib.util as u, os, tempfile;"
+        "tempfile.TemporaryFile();"
         "print([os.path.exists(u.cache_from_source(u.find_spec(m).origin))"
         " for m in ('json.decoder', 'numpy', 'onnxruntime', 'edgesim_server.app')])"
     )
