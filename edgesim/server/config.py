@@ -220,9 +220,9 @@ def from_yaml(text: str, *, source: str) -> ModelConfig:
         raise ConfigError(f"{source}: expected a mapping of fields")
     values: dict[str, Any] = {}
     for key, value in document.items():
-        expected = _YAML_FIELDS.get(key)
+        expected = YAML_FIELDS.get(key)
         if expected is None:
-            raise ConfigError(f"{source}: unknown field {key!r}{_nearest(key, _YAML_FIELDS)}")
+            raise ConfigError(f"{source}: unknown field {key!r}{_nearest(key, YAML_FIELDS)}")
         if key == "version_policy":
             values["versions"] = _yaml_versions(value, source)
         elif key == "labels":
@@ -245,7 +245,7 @@ def from_yaml(text: str, *, source: str) -> ModelConfig:
 
 
 # What each field holds: one of some words, a bool, or a whole number.
-_YAML_FIELDS: Mapping[str, Any] = {
+YAML_FIELDS: Mapping[str, Any] = {
     "max_batch_size": int,
     "dynamic_batching": bool,
     "max_queue_delay_us": int,

@@ -1,4 +1,4 @@
-"""The README's commands exist, and its Python runs."""
+"""The commands of the README and of the documents exist, and the README's Python runs."""
 
 import re
 import shlex
@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 
 from edgesim.model import Model
+from edgesim.server import config
 from tests.integration.conftest import edgesim
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines = [line for text in DOCUMENTS for block in blocks("sh", text) for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -45,3 +47,10 @@ def test_the_python_of_the_readme_runs(digits: Model, capsys: pytest.CaptureFixt
     accuracy_and_memory, url = capsys.readouterr().out.splitlines()
     assert float(accuracy_and_memory.split()[0]) >= 0.95
     assert url.startswith("http://127.0.0.1:")
+
+
+def test_the_configuration_in_the_document_of_the_server_is_understood() -> None:
+    example = blocks("yaml", (ROOT / "docs" / "server.md").read_text())[0]
+    understood = config.from_yaml(example, source="config.yaml")
+    assert understood.max_batch_size == 16
+    assert all(f"{name}:" in example for name in config.YAML_FIELDS)
