@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-MODELS, SERVING = Path("/models"), Path("/tmp/serving")  # noqa: S108 (the container's own)
+MODELS, SERVING = Path("/models"), Path("/tmp/serving")
 
 
 def main() -> None:
@@ -19,10 +19,10 @@ def main() -> None:
             "parameters": {"uri": str(file), "version": version},
         }
         (directory / "model-settings.json").write_text(json.dumps(settings))
-    server = {"host": "0.0.0.0", "http_port": 8080, "parallel_workers": 0, "debug": False}  # noqa: S104
+    server = {"host": "0.0.0.0", "http_port": 8080, "parallel_workers": 0, "debug": False}
     (SERVING / "settings.json").write_text(json.dumps(server))
     os.chdir(SERVING)
-    os.execv(sys.executable, [sys.executable, "-m", "mlserver.cli.main", "start", "."])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "mlserver.cli.main", "start", "."])
 
 
 if __name__ == "__main__":
