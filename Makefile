@@ -34,7 +34,7 @@ lint: .venv/.dev
 
 benchmark: .venv/bin/edgesim
 	@scripts/engine install && scripts/engine start
-	@for what in stages start overhead batching; do scripts/engine exec .venv/bin/python -m benchmarks.$$what || exit; done
+	@for what in stages start watch overhead batching; do scripts/engine exec .venv/bin/python -m benchmarks.$$what || exit; done
 
 .venv: .venv/bin/edgesim
 

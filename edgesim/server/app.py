@@ -1,6 +1,8 @@
 """The Open Inference Protocol over HTTP: what is asked for at which address, and errors in its form."""
 
 import asyncio
+import base64
+import re
 import sys
 import time
 import zlib
@@ -25,6 +27,7 @@ EXTENSIONS = (
 )  # fmt: skip
 # More JSON or text than this is decoded off the event loop, so that health and other requests are answered meanwhile.
 _LARGE_BYTES = 256 << 10
+_SENT_FILE = re.compile(r"file:([0-9]+)/model\.onnx")
 _JSON_LENGTH = b"inference-header-content-length"
 
 
@@ -211,18 +214,25 @@ class Application:
         parameters = document.get("parameters") or {}
         if not isinstance(parameters, dict):
             raise BadRequest("'parameters' must be an object")
-        unknown = [key for key in parameters if key != "config"]
-        if unknown:
-            what = (
-                "files of a model cannot be sent" if unknown[0].startswith("file:") else "only 'config' is understood"
-            )
-            raise BadRequest(f"parameter {unknown[0][:80]!r}: {what}; put them into the model repository")
+        files = {}
+        for key, value in parameters.items():
+            if key == "config":
+                continue
+            sent = _SENT_FILE.fullmatch(key)
+            if sent is None or not isinstance(value, str):
+                raise BadRequest(f"parameter {key[:80]!r}: only 'config' and 'file:VERSION/model.onnx' are understood")
+            try:
+                files[sent[1]] = base64.b64decode(value, validate=True)
+            except ValueError as error:
+                raise BadRequest(f"parameter {key!r} is not base64: {error}") from error
         settings = None
         if "config" in parameters:
             if not isinstance(parameters["config"], str):
                 raise BadRequest("parameter 'config' must be a string of JSON")
             settings = config.from_json(parameters["config"], name, source="parameters.config")
-        await asyncio.to_thread(self.repository.load, name, settings)
+        if "/" in name or name in (".", ".."):
+            raise BadRequest(f"{name!r} is no model's name")
+        await asyncio.to_thread(self.repository.load, name, settings, files)
         return json_response({})
 
     def _document(self, request: Request) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class LoadedModel:
         path: Path,
         settings: ModelConfig,
         *,
+        file: bytes | None,
         board_threads: int,
         fingerprint: Any,
         files_change: bool,
@@ -49,6 +50,8 @@ class LoadedModel:
         """Load a model file.
 
         Args:
+            path: where it is in the repository.
+            file: its content in place of what is at `path`.
             files_change: files of weights are read, and not mapped: they may be overwritten.
 
         Raises:
@@ -63,10 +66,11 @@ class LoadedModel:
         self.statistics = Statistics()
         begun = time.perf_counter()
         options = _options(settings, board_threads)
-        self._weights = _read_weights(path) if files_change else {}  # ONNX Runtime uses them where they are
+        # ONNX Runtime uses these where they are.
+        self._weights = _read_weights(path) if files_change and file is None else {}
         if self._weights:
             options.add_external_initializers(list(self._weights), list(self._weights.values()))
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(file or str(path), options, providers=["CPUExecutionProvider"])
         self.load_s = time.perf_counter() - begun
         self.inputs = _signatures(self._session.get_inputs())
         self.outputs = _signatures(self._session.get_outputs())

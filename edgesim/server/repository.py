@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,18 +138,19 @@ class Repository:
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def load(self, name: str, settings: ModelConfig | None = None) -> Entry:
+    def load(self, name: str, settings: ModelConfig | None = None, files: Mapping[str, bytes] | None = None) -> Entry:
         """Make what is served of a model what is on disk of it.
 
         Args:
             settings: in place of its configuration on disk.
+            files: model files by version, in place of those on disk, until the model is loaded again or changes there.
 
         Raises:
             NotServed: there is nothing of it on disk.
             NotLoaded: something of it does not load; what did, and what was loaded before, is served.
         """
         with self._loading:
-            there = self._versions(name)
+            there = sorted(files, key=int) if files else self._versions(name)
             if not there:
                 self._replace(name, None)
                 raise NotServed(f"no model {name!r} in the repository")
@@ -164,12 +165,13 @@ class Repository:
             reasons = {}
             for version in chosen.versions.choose(there):
                 known = before.versions.get(version)
-                fingerprint = self.fingerprint(name, version)
-                if known is not None and known.fingerprint == fingerprint and known.config == chosen:
+                file = files[version] if files else None
+                fingerprint = self.fingerprint(name, version) if file is None else None
+                if known is not None and file is None and (known.fingerprint, known.config) == (fingerprint, chosen):
                     versions[version] = known
                     continue
                 try:
-                    versions[version] = self._load_version(name, version, chosen, fingerprint)
+                    versions[version] = self._load_version(name, version, chosen, fingerprint, file)
                 except Exception as error:  # whatever ONNX Runtime makes of a bad file
                     reasons[version] = _first_line(error)
                     if known is not None:
@@ -180,10 +182,12 @@ class Repository:
                 raise NotLoaded(f"model {name!r} does not load: {why}")
             return self._entries[name]
 
-    def _load_version(self, name: str, version: str, settings: ModelConfig, fingerprint: Fingerprint) -> LoadedModel:
+    def _load_version(
+        self, name: str, version: str, settings: ModelConfig, fingerprint: Fingerprint | None, file: bytes | None
+    ) -> LoadedModel:
         path = self._directory / name / version / MODEL_FILE
         model = LoadedModel(
-            name, version, path, settings,
+            name, version, path, settings, file=file,
             board_threads=self._board_threads, fingerprint=fingerprint, files_change=self._watching,
         )  # fmt: skip
         self.log(f"model {name!r} version {version} loaded in {model.load_s:.3f} s")

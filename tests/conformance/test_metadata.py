@@ -125,6 +125,7 @@ def test_metrics_are_prometheus_own_and_agree_with_the_statistics(
     [
         ("GET", "/v2/models/scale/infer", 404),
         ("GET", "/nowhere", 404),
+        ("POST", "/v2/repository/models/..%2Fscale/load", 400),
         ("DELETE", "/v2", 405),
         ("GET", "/v2/models/nowhere", 404),
         ("HEAD", "/v2/health/ready", 200),

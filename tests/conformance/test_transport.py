@@ -204,6 +204,14 @@ def _peak_memory_bytes(server: Server) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
+def test_a_large_tensor_in_json_is_refused_with_the_better_way(server: Server) -> None:
+    with raw.connected(server) as connection:
+        connection.sendall(raw.infer("scale", b" " * (64 * MIB + 1)))
+        status, message = raw.error(connection)
+        assert status == 400
+        assert "send tensors as binary data" in message
+
+
 def test_bodies_in_flight_are_bounded_together(tmp_path: Path) -> None:
     save(scale(1.0), tmp_path / "models", "scale")
     with running_server(tmp_path / "models", "--max-body-bytes", str(MIB)) as server, ExitStack() as stack:
