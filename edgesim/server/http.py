@@ -161,7 +161,8 @@ class Connection(asyncio.BufferedProtocol):
         return self._server.scratch if self._body is None else self._body[self._received :]
 
     def buffer_updated(self, count: int) -> None:
-        if self._head is not None or not self._pending:  # a head has its time from its first byte, not from its last
+        # A head has its time from its first byte on, and so has what is discarded: a trickle does not prolong it.
+        if (self._head is not None or not self._pending) and not self._discarding:
             self._since = self._loop.time()
         if self._body is not None:
             self._received += count
@@ -231,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
         limit = self._server.limits.body_bytes
         if length > limit:
             raise _Refused(413, f"a body of {length} bytes; this server takes up to {limit}")
-        if self._server.held_bytes + length > limit:
+        if length and self._server.held_bytes + length > limit:
             raise _Refused(503, f"the server is busy with {self._server.held_bytes} bytes of other requests; try again")
         self._hold(length)
         if length <= len(self._pending):

@@ -122,6 +122,15 @@ def test_one_connection_too_many_is_told_so(port: int) -> None:
         assert b"more than 2 connections" in talk(port, b"")
 
 
+def test_what_is_sent_after_a_refusal_is_not_taken_for_ever(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n")
+        with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+            for _ in range(100):
+                connection.sendall(b"x")
+                threading.Event().wait(0.1)
+
+
 def test_a_fault_of_the_server_is_one_answer_and_not_its_end(port: int, capfd: pytest.CaptureFixture[str]) -> None:
     got = talk(port, b"GET /fault HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert b" 500 " in got
