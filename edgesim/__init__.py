@@ -1,5 +1,8 @@
 """edgesim: what a model will do on an edge device, told at the desk and in CI."""
 
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgesim.version import __version__
@@ -10,14 +13,26 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "board", "run"]
 
+_FUNCTIONS = ("board", "run")
 
-def __getattr__(name: str) -> Any:
-    """`edgesim.run` and `edgesim.board`: imported when first asked for, since they bring everything with them."""
-    if name not in ("board", "run"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Importing edgesim.run sets the name `run` here to the module; what people call is the function in it.
-    from edgesim.board import board
-    from edgesim.run import run
 
-    globals().update(board=board, run=run)
-    return globals()[name]
+class _Package(ModuleType):
+    """`edgesim.run` and `edgesim.board` are the functions, though modules of these names hold them.
+
+    Importing such a module would put it in the function's place. The functions themselves are imported when they are
+    first asked for, since they bring everything with them.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _FUNCTIONS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _FUNCTIONS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        function = getattr(import_module(f"{__name__}.{name}"), name)
+        setattr(self, name, function)
+        return function
+
+
+sys.modules[__name__].__class__ = _Package
