@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
+
 from edgesim import model, profile
 from edgesim.device import budget, docker, emulator, host, image, local, readiness
 from edgesim.device.device import Device, Mount, State, server_arguments
@@ -35,6 +37,7 @@ class Launch:
         watch: the server notices by itself what changes in the repository.
         port: of 127.0.0.1, where the server answers; 0 is any that is free.
         base: the image to build on, see `edgesim.device.image.ensure`.
+        cores: those of this host that the device may use; None is all.
     """
 
     profile: DeviceProfile
@@ -47,6 +50,7 @@ class Launch:
     execution: Execution | None = None
     base: str | None = None
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
+    cores: Sequence[int] | None = None
 
     @property
     def own_server(self) -> bool:
@@ -79,10 +83,11 @@ class Board:
     Attributes:
         models: what there is to serve.
         memory_limit_bytes: the board's memory; None where nothing limits the server.
+        cpus: what it may use of this host, in cores.
         intra_op_threads: threads of one inference.
         shortfalls: what the board has and this host could not give.
-        image_s, create_s, ready_s: seconds for the image (None without one), for making and starting the device, and
-            from then until it was ready.
+        image_s, create_s, ready_s: seconds for the image (None without one), for making the device, and from its start
+            until it was ready.
     """
 
     device: Device
@@ -90,6 +95,7 @@ class Board:
     image: ImageSection
     host: HostSection
     memory_limit_bytes: int | None
+    cpus: int
     intra_op_threads: int
     shortfalls: tuple[str, ...]
     models: Sequence[Model]
@@ -238,6 +244,7 @@ def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 watch=launch.watch,
                 port=launch.port,
                 environment=launch.profile.image.environment,
+                cores=launch.cores,
             )
         )
     return Board(
@@ -246,11 +253,12 @@ def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         image=ImageSection(),
         host=host.describe(engine=None, emulator=None),
         memory_limit_bytes=None,
+        cpus=len(launch.cores) if launch.cores is not None else psutil.cpu_count() or 1,
         intra_op_threads=threads,
         shortfalls=("limits: a plain process has none of the board's but its thread count",),
         models=launch.models,
         image_s=None,
-        create_s=time.monotonic() - begun,
+        create_s=time.monotonic() - begun - (device.start_s or 0.0),
     )
 
 
@@ -264,7 +272,8 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = docker.Engine()
         runs_through = emulator.require(simulated.architecture)
-    limits = budget.plan(simulated, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes)
+    cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
+    limits = budget.plan(simulated, host_cores=cores, host_memory_bytes=engine.facts.memory_bytes)
 
     begun = time.monotonic()
     if launch.own_server:
@@ -289,6 +298,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             host_port=launch.port,
             # Another image may have been made to write where it lives.
             read_only=launch.own_server,
+            cores=launch.cores,
         )
         device = stack.enter_context(engine.start(container))
     return Board(
@@ -299,11 +309,12 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             engine=f"Docker {engine.facts.version}", emulator=str(runs_through) if runs_through is not None else None
         ),
         memory_limit_bytes=limits.memory_bytes,
+        cpus=limits.cpus,
         intra_op_threads=limits.intra_op_threads,
         shortfalls=limits.shortfalls if launch.own_server else (*limits.shortfalls, _UNSEEN),
         models=launch.models,
         image_s=image_s,
-        create_s=time.monotonic() - begun,
+        create_s=time.monotonic() - begun - (device.start_s or 0.0),
     )
 
 

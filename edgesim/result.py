@@ -48,7 +48,10 @@ class Sample(NamedTuple):
 class Reading(NamedTuple):
     """The device's resources at one moment. None where this host does not tell.
 
-    `at_ns` is on the samples' clock; `memory_peak_source` names the file or the method.
+    `at_ns` is on the samples' clock. Times, bytes moved, periods and kills count from the device's start;
+    `memory_bytes` is in use, of which `memory_anon_bytes` belong to processes and `memory_cache_bytes` are files' pages
+    that the kernel keeps; `memory_peak_source` names the file or the method. `periods` are those in which the CPU limit
+    was looked at, `throttled_periods` those of them in which it bit.
     """
 
     at_ns: int
@@ -58,10 +61,32 @@ class Reading(NamedTuple):
     memory_peak_source: str | None = None
     throttled_s: float | None = None
     oom_kills: int | None = None
+    memory_anon_bytes: int | None = None
+    memory_cache_bytes: int | None = None
+    periods: int | None = None
+    throttled_periods: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    processes: int | None = None
+    threads: int | None = None
 
     def since(self, origin_ns: int) -> "Reading":
         """The same reading on a clock that is 0 at `origin_ns`."""
         return self._replace(at_ns=self.at_ns - origin_ns)
+
+
+class Phase(NamedTuple):
+    """A part of the run, from `begin_ns` to `end_ns` on the samples' clock."""
+
+    name: str
+    begin_ns: int
+    end_ns: int
+
+    def since(self, origin_ns: int) -> "Phase":
+        """The same phase on a clock that is 0 at `origin_ns`."""
+        return Phase(self.name, self.begin_ns - origin_ns, self.end_ns - origin_ns)
 
 
 class _Section(BaseModel):
@@ -124,36 +149,65 @@ class DeviceSection(_Section):
     shortfalls: tuple[str, ...] = ()
 
 
-class ScenarioSection(_Section):
-    """`requests` and `duration_s` are the stop rule as asked for: the run ends when both are reached."""
+class WarmUpSection(_Section):
+    """Requests before the measured ones, and the rule that ended them; `found` is False where that rule gave up."""
 
-    name: Literal["single-stream"]
+    requests: int
+    rule: str
+    found: bool = True
+
+
+class ScenarioSection(_Section):
+    """What was asked for. The run ends when `requests`, `duration_s` and `precision` are all reached.
+
+    `qps` is the rate of the server scenario, `samples` a multi-stream query's, `clients` the closed loops or, offline,
+    the requests under way at a time. `precision` reads ``p99 within 5 %``.
+    """
+
+    name: Literal["single-stream", "multi-stream", "server", "offline"]
     requests: int
     duration_s: float
     warmup: int
     seed: int
     inputs: str
+    qps: float | None = None
+    samples: int = 1
+    clients: int = 1
+    precision: str | None = None
+    warm_up: WarmUpSection | None = None
 
 
 class LifecycleSection(_Section):
-    """Seconds: `ready` from the container's start, `model_load` as the server itself measured it."""
+    """Seconds: `ready` from the container's start, `model_load` as the server itself measured it.
+
+    `steady` is from the container's start to the end of the warm-up.
+    """
 
     image: float | None
     create: float
     ready: float
     model_load: float | None
     first_inference: float | None
+    start: float | None = None
+    steady: float | None = None
 
 
 class RequestsSection(_Section):
     sent: int
     ok: int
     failed: int
+    error_rate: float | None = None
 
 
 class Distribution(_Section):
-    """Milliseconds of the requests that succeeded. None where the sample is too small to say."""
+    """Milliseconds of all requests; one that failed took infinitely long.
 
+    None where the sample is too small to say (`needs_samples` has the number that it would take) or where the figure is
+    infinite (`infinite` has its name). `intervals` are 95 % confidence intervals; an upper end of None is infinite.
+    `histogram` is HdrHistogram's V2 form in base64, of whole microseconds, without the infinite.
+    """
+
+    samples: int = 0
     min: float | None = None
     mean: float | None = None
     p50: float | None = None
@@ -162,18 +216,125 @@ class Distribution(_Section):
     p99: float | None = None
     p99_9: float | None = None
     max: float | None = None
+    intervals: dict[str, tuple[float, float | None]] = {}
+    needs_samples: dict[str, int] = {}
+    infinite: tuple[str, ...] = ()
+    histogram: str | None = None
+
+
+class GeneratorSection(_Section):
+    """What the load generator itself took of this host, the reading of resources included.
+
+    `cpu_percent` is of one core, over the load. `cores` are those it was held to; None for any. `real_time` is whether
+    it went before all other programs.
+    """
+
+    cpu_seconds: float
+    cpu_percent: float
+    cpu_us_per_request: float | None
+    connections: int
+    real_time: bool = False
+    cores: tuple[int, ...] | None = None
 
 
 class ResourcesSection(_Section):
-    """The device's use from the first request to the last. None where this host does not tell."""
+    """The device's use. None where this host does not tell.
 
+    CPU, throttling, bytes and packets are of the load alone, memory and counts the largest since the device started.
+    `cpu_percent_mean` is of one core of this host, `cpu_percent_of_board` of all that the board may use. `emulator_*`
+    tells the emulator's own share of the memory: see `EmulatorSection`.
+    """
+
+    source: str | None = None
     cpu_seconds: float | None = None
     cpu_percent_mean: float | None = None
+    cpu_percent_of_board: float | None = None
     memory_peak_bytes: int | None = None
     memory_peak_source: str | None = None
     memory_limit_bytes: int | None = None
+    memory_anon_bytes: int | None = None
+    memory_cache_bytes: int | None = None
     throttled_s: float | None = None
+    throttled_periods: int | None = None
+    periods: int | None = None
     oom_kills: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    processes: int | None = None
+    threads: int | None = None
+
+
+class EmulatorSection(_Section):
+    """The emulator's share of the device's memory, estimated: what a server with a model that does nothing takes.
+
+    `floor_bytes` emulated, in the same image; `native_bytes` as a process of this host. What is between them is the
+    emulator's: at least, since what it translates grows with the model's code.
+    """
+
+    floor_bytes: int
+    native_bytes: int
+    share_bytes: int
+
+
+class HostLoadSection(_Section):
+    """What else this host did during the load. None where it does not tell.
+
+    `others_percent` is of the whole host, without the device and edgesim; `frequency_percent` is the clock at the end
+    of the load against that at its beginning.
+    """
+
+    seconds: float
+    busy_percent: float
+    others_percent: float | None
+    steal_percent: float | None
+    thermal_throttles: int | None
+    frequency_percent: float | None
+
+
+class Level(_Section):
+    """One rate of a sweep or of the search for the peak. `held` is whether it held the limit; None without one."""
+
+    qps: float
+    achieved_qps: float | None
+    requests: int
+    failed: int
+    latency_ms: Distribution
+    service_time_ms: Distribution
+    lag_ms: Distribution
+    valid: bool
+    reasons: tuple[str, ...] = ()
+    held: bool | None = None
+
+
+class SearchSection(_Section):
+    """The highest rate that held `percentile` under `limit_ms`: None where not even the lowest did."""
+
+    percentile: str
+    limit_ms: float
+    peak_qps: float | None
+
+
+class Restart(_Section):
+    """One container of several. Its samples are those from `first_sample` on, `samples` of them."""
+
+    lifecycle_s: LifecycleSection
+    first_sample: int
+    samples: int
+    latency_ms: Distribution
+    service_time_ms: Distribution
+
+
+class Spread(_Section):
+    """Where a figure's variance comes from: standard deviations within one container's run, and between containers.
+
+    `between` is free of what the scatter within the runs puts into their means (one-way analysis of variance).
+    """
+
+    mean: float
+    within: float | None
+    between: float
 
 
 class DeviceTimeSection(_Section):
@@ -199,11 +360,22 @@ class AgreementSection(_Section):
     accuracy_host: float | None = None
 
 
+class Rule(_Section):
+    """One rule of validity: what it found, with its figures. ``unknown``: this host does not tell."""
+
+    name: str
+    verdict: Literal["ok", "suspect", "invalid", "unknown"]
+    finding: str
+
+
 class ValiditySection(_Section):
-    """Whether the run is good as a measurement: VALID or INVALID, and why not."""
+    """Whether the run is good as a measurement: VALID or INVALID, and why not; suspect where doubt is left."""
 
     valid: bool
     reasons: tuple[str, ...] = ()
+    suspect: bool = False
+    suspicions: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 class RunResult(_Section):
@@ -224,13 +396,24 @@ class RunResult(_Section):
     requests: RequestsSection
     latency_ms: Distribution
     service_time_ms: Distribution
+    lag_ms: Distribution = Distribution()
+    query_latency_ms: Distribution | None = None
     throughput_qps: float | None
+    generator: GeneratorSection | None = None
     resources: ResourcesSection
+    emulator_memory: EmulatorSection | None = None
+    host_load: HostLoadSection | None = None
     device_time_ms: DeviceTimeSection
     agreement: AgreementSection | None
+    search: SearchSection | None = None
+    levels: tuple[Level, ...] = ()
+    restarts: tuple[Restart, ...] = ()
+    spread: dict[str, Spread] = {}
     validity: ValiditySection
-    samples: tuple[Sample, ...]
+    complete: bool = True
+    phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...]
+    samples: tuple[Sample, ...]
 
     def write(self, path: Path) -> None:
         """Write the result file: whole, or not at all.
@@ -252,8 +435,8 @@ class RunResult(_Section):
     def as_json(self) -> str:
         """The result file's text; samples and readings are objects with named fields."""
         document = self.model_dump(mode="json")
-        document["samples"] = [sample._asdict() for sample in self.samples]
-        document["timeline"] = [reading._asdict() for reading in self.timeline]
+        for name in ("phases", "timeline", "samples"):
+            document[name] = [row._asdict() for row in getattr(self, name)]
         return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
 
     @classmethod

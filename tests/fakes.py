@@ -15,6 +15,7 @@ class FakeDevice:
     """Runs until it is told to die; its resources grow with every reading."""
 
     def __init__(self, url: str = "http://127.0.0.1:1", log: str = "model 'fake' loaded") -> None:
+        self.start_s: float | None = None
         self._url = url
         self._log = log
         self._state = State(running=True)
@@ -23,6 +24,14 @@ class FakeDevice:
     @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def direct_url(self) -> str:
+        return self._url
+
+    @property
+    def reading_interval_s(self) -> float:
+        return 0.1
 
     def state(self) -> State:
         return self._state

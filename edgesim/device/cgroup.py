@@ -4,18 +4,25 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgesim.result import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cgroup:
-    """Where one process's controllers are; None for a controller that is not mounted. `version` is 1 or 2."""
+    """Where one process's controllers are; None for a controller that is not mounted. `version` is 1 or 2.
+
+    `network` is the process's table of interfaces, which counts for all that share its network.
+    """
 
     version: int
     memory: Path | None
     cpu: Path | None
     cpuacct: Path | None
+    io: Path | None = None
+    pids: Path | None = None
+    network: Path | None = None
 
     @classmethod
     def of_process(cls, pid: int, proc: Path = Path("/proc")) -> "Cgroup | None":
@@ -29,6 +36,7 @@ class Cgroup:
         except OSError:
             return None
         v1, v2 = _mount_points(mounts)
+        network = proc / str(pid) / "net" / "dev"
         paths: dict[str, Path] = {}
         unified: Path | None = None
         for line in lines:
@@ -39,9 +47,14 @@ class Cgroup:
                 if controller in v1:
                     paths[controller] = v1[controller] / path.lstrip("/")
         if "memory" in paths:
-            return cls(version=1, memory=paths["memory"], cpu=paths.get("cpu"), cpuacct=paths.get("cpuacct"))
+            return cls(
+                version=1, memory=paths["memory"], cpu=paths.get("cpu"), cpuacct=paths.get("cpuacct"),
+                io=paths.get("blkio"), pids=paths.get("pids"), network=network,
+            )  # fmt: skip
         if unified is not None and (unified / "memory.max").exists():
-            return cls(version=2, memory=unified, cpu=unified, cpuacct=unified)
+            return cls(
+                version=2, memory=unified, cpu=unified, cpuacct=unified, io=unified, pids=unified, network=network
+            )
         return None
 
     def read(self) -> Reading:
@@ -60,31 +73,54 @@ class Cgroup:
         return {"memory_limit_bytes": memory, "cpu_limit": int(quota) / int(period) if limited else None}
 
     def _read_v2(self) -> Reading:
-        cpu = _fields(self.cpu, "cpu.stat")
-        usage, throttled = cpu.get("usage_usec"), cpu.get("throttled_usec")
+        cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")
         peak = _number(self.memory, "memory.peak")  # since Linux 5.19
-        return Reading(
-            at_ns=time.monotonic_ns(),
-            cpu_seconds=usage / 1e6 if usage is not None else None,
+        read, written = _moved(self.io)
+        return self._reading(
+            cpu_seconds=_scaled(cpu.get("usage_usec"), 1e6),
             memory_bytes=_number(self.memory, "memory.current"),
             memory_peak_bytes=peak,
             memory_peak_source="cgroup v2 memory.peak" if peak is not None else None,
-            throttled_s=throttled / 1e6 if throttled is not None else None,
+            throttled_s=_scaled(cpu.get("throttled_usec"), 1e6),
             oom_kills=_fields(self.memory, "memory.events").get("oom_kill"),
+            memory_anon_bytes=memory.get("anon"),
+            memory_cache_bytes=memory.get("file"),
+            periods=cpu.get("nr_periods"),
+            throttled_periods=cpu.get("nr_throttled"),
+            read_bytes=read,
+            written_bytes=written,
         )
 
     def _read_v1(self) -> Reading:
-        usage = _number(self.cpuacct, "cpuacct.usage")
-        throttled = _fields(self.cpu, "cpu.stat").get("throttled_time")
+        cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")
         peak = _number(self.memory, "memory.max_usage_in_bytes")
-        return Reading(
-            at_ns=time.monotonic_ns(),
-            cpu_seconds=usage / 1e9 if usage is not None else None,
+        read, written = _moved_v1(self.io)
+        return self._reading(
+            cpu_seconds=_scaled(_number(self.cpuacct, "cpuacct.usage"), 1e9),
             memory_bytes=_number(self.memory, "memory.usage_in_bytes"),
             memory_peak_bytes=peak,
             memory_peak_source="cgroup v1 memory.max_usage_in_bytes" if peak is not None else None,
-            throttled_s=throttled / 1e9 if throttled is not None else None,
+            throttled_s=_scaled(cpu.get("throttled_time"), 1e9),
             oom_kills=_fields(self.memory, "memory.oom_control").get("oom_kill"),
+            memory_anon_bytes=memory.get("total_rss"),
+            memory_cache_bytes=memory.get("total_cache"),
+            periods=cpu.get("nr_periods"),
+            throttled_periods=cpu.get("nr_throttled"),
+            read_bytes=read,
+            written_bytes=written,
+        )
+
+    def _reading(self, **figures: Any) -> Reading:
+        """With what both versions tell in the same way."""
+        received, sent = _network(self.network)
+        processes = _text(self.pids, "cgroup.procs").split()
+        return Reading(
+            at_ns=time.monotonic_ns(),
+            received_bytes=received,
+            sent_bytes=sent,
+            processes=len(processes) or None,
+            threads=_number(self.pids, "pids.current"),  # the kernel counts every task, not processes alone
+            **figures,
         )
 
 
@@ -121,3 +157,39 @@ def _text(directory: Path | None, name: str) -> str:
         return (directory / name).read_text()
     except OSError:  # no such file on this kernel, or the group has gone
         return ""
+
+
+def _scaled(value: int | None, divisor: float) -> float | None:
+    return value / divisor if value is not None else None
+
+
+def _moved(io: Path | None) -> tuple[int | None, int | None]:
+    """Bytes read and written on all devices, from version 2's io.stat; it is empty as long as nothing was."""
+    if io is None or not (io / "io.stat").exists():
+        return None, None
+    pairs = [word.partition("=") for word in _text(io, "io.stat").split()]
+    read, written = (sum(int(value) for key, _, value in pairs if key == wanted) for wanted in ("rbytes", "wbytes"))
+    return read, written
+
+
+def _moved_v1(io: Path | None) -> tuple[int | None, int | None]:
+    """The same from version 1's lines of ``8:0 Read 4096``."""
+    text = _text(io, "blkio.throttle.io_service_bytes")
+    rows = [words for words in (line.split() for line in text.splitlines()) if len(words) == 3]
+    if not text:
+        return None, None
+    read, written = (sum(int(count) for _, operation, count in rows if operation == o) for o in ("Read", "Write"))
+    return read, written
+
+
+def _network(table: Path | None) -> tuple[int | None, int | None]:
+    """Bytes received and sent over all interfaces but the loop, from /proc/PID/net/dev."""
+    try:
+        lines = table.read_text().splitlines()[2:] if table is not None else []
+    except OSError:
+        lines = []
+    interfaces = {name.strip(): counts.split() for name, _, counts in (line.partition(":") for line in lines)}
+    others = [counts for name, counts in interfaces.items() if name != "lo"]
+    if not others:
+        return None, None
+    return sum(int(counts[0]) for counts in others), sum(int(counts[8]) for counts in others)

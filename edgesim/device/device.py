@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from edgesim.model import FILE_NAME, Model
 from edgesim.result import Reading
 
+READING_INTERVAL_S = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class State:
@@ -27,11 +29,25 @@ class Mount:
 
 
 class Device(Protocol):
-    """A running server within a board's limits."""
+    """A running server within a board's limits.
+
+    `start_s` is how long it took to be started, once it was made; None where
+    that is one.
+    """
+
+    start_s: float | None
 
     @property
     def url(self) -> str:
         """Where the server answers, e.g. ``http://127.0.0.1:49153``."""
+
+    @property
+    def direct_url(self) -> str:
+        """The shortest way to the server from this host, for measuring: past the engine's proxy where it can be."""
+
+    @property
+    def reading_interval_s(self) -> float:
+        """How often it can be read without disturbing what is measured."""
 
     def state(self) -> State: ...
 

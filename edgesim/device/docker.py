@@ -24,8 +24,9 @@ import urllib3
 from docker.context import ContextAPI
 
 from edgesim import resources
+from edgesim.device import engine_stats
 from edgesim.device.cgroup import Cgroup
-from edgesim.device.device import Mount, State
+from edgesim.device.device import READING_INTERVAL_S, Mount, State
 from edgesim.errors import (
     DeviceError,
     DiskFull,
@@ -46,6 +47,8 @@ OWNER_LABEL = "edgesim.owner"
 PORT = 8000
 # The kernel's default period of 100 ms makes latency bimodal: a request either fits or waits for the next period.
 _CPU_PERIOD_US = 10_000
+# Each reading is a request to the engine.
+_ENGINE_READING_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,7 @@ class Container:
     """What to start: an image within limits. `session` names everything that one run makes.
 
     `arguments` None leaves the image's own; `port` is the container's, published on `host_port` of 127.0.0.1 (0: any).
+    `cores` are those of the host that it may use; None is all.
     """
 
     image: str
@@ -65,6 +69,7 @@ class Container:
     port: int = PORT
     host_port: int = 0
     read_only: bool = True
+    cores: Sequence[int] | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
@@ -146,8 +151,9 @@ class Engine:
             raise
         try:
             with _engine_call():
+                begun = time.monotonic()
                 created.start()
-                device = DockerDevice(created, _published_port(created, container.port))
+                device = DockerDevice(created, container.port, start_s=time.monotonic() - begun)
             yield device
         finally:
             with _engine_call():
@@ -170,6 +176,7 @@ class Engine:
             memswap_limit=container.memory_bytes,  # of both together: no swap on top
             cpu_period=_CPU_PERIOD_US,
             cpu_quota=container.cpus * _CPU_PERIOD_US,
+            cpuset_cpus=",".join(map(str, container.cores)) if container.cores is not None else None,
             ports={f"{container.port}/tcp": ("127.0.0.1", container.host_port)},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
@@ -206,14 +213,33 @@ class Engine:
 class DockerDevice:
     """A device in a container: `edgesim.device.device.Device`."""
 
-    def __init__(self, container: Any, port: int) -> None:
+    def __init__(self, container: Any, port: int, *, start_s: float) -> None:
+        self.start_s: float | None = start_s
         self._container = container
-        self._url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._url = f"http://127.0.0.1:{_published_port(container, port)}"
         self._cgroup = self._find_cgroup()
 
     @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def direct_url(self) -> str:
+        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
+        addresses = [network["IPAddress"] for network in networks if network.get("IPAddress")]
+        # The engine of this very host, or the address would mean something else here.
+        if self._cgroup is None or not addresses:
+            return self._url
+        try:
+            socket.create_connection((addresses[0], self._port), timeout=1).close()
+        except OSError:
+            return self._url
+        return f"http://{addresses[0]}:{self._port}"
+
+    @property
+    def reading_interval_s(self) -> float:
+        return READING_INTERVAL_S if self._cgroup is not None else _ENGINE_READING_INTERVAL_S
 
     def state(self) -> State:
         with _engine_call():
@@ -238,9 +264,14 @@ class DockerDevice:
             return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip()
 
     def read(self) -> Reading:
-        if self._cgroup is None:
-            return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
-        return self._cgroup.read()
+        if self._cgroup is not None:
+            return self._cgroup.read()
+        with _engine_call():
+            try:
+                stats = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)
+            except docker.errors.APIError:  # it has ended
+                stats = {}
+        return engine_stats.reading(stats)
 
     def _find_cgroup(self) -> Cgroup | None:
         """The container's control group, where the engine runs on this host and not in a virtual machine."""

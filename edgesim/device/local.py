@@ -1,8 +1,10 @@
 """A device without a container: the server as a plain process of this host."""
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,10 +16,11 @@ from typing import Any
 
 import psutil
 
-from edgesim.device.device import Mount, State, server_arguments
+from edgesim.device.device import READING_INTERVAL_S, Mount, State, server_arguments
 from edgesim.interrupts import deferred
 from edgesim.result import Reading
 
+_PR_SET_PDEATHSIG = 1
 _AS_IN_THE_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -25,6 +28,7 @@ class LocalDevice:
     """A device in a process: `edgesim.device.device.Device`. It has no limits but the thread count."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.start_s: float | None = None
         self._process = process
         self._log = log
         self._peak_bytes = 0
@@ -37,6 +41,14 @@ class LocalDevice:
             found = re.search(r"listening on port (\d+)", self.log(1000))
             self._port = int(found[1]) if found else None
         return f"http://127.0.0.1:{self._port or 0}"
+
+    @property
+    def direct_url(self) -> str:
+        return self.url
+
+    @property
+    def reading_interval_s(self) -> float:
+        return READING_INTERVAL_S
 
     def state(self) -> State:
         code = self._process.poll()
@@ -52,7 +64,8 @@ class LocalDevice:
         try:
             process = psutil.Process(self._process.pid)
             with process.oneshot():
-                times, memory = process.cpu_times(), process.memory_info().rss
+                times, memory, threads = process.cpu_times(), process.memory_info().rss, process.num_threads()
+                moved = process.io_counters()
         except psutil.Error:
             return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
         self._peak_bytes = max(self._peak_bytes, memory)
@@ -62,7 +75,26 @@ class LocalDevice:
             memory_bytes=memory,
             memory_peak_bytes=self._peak_bytes,
             memory_peak_source="largest resident set seen",
+            read_bytes=moved.read_bytes,
+            written_bytes=moved.write_bytes,
+            memory_anon_bytes=_anonymous_bytes(self._process.pid),
+            processes=1,
+            threads=threads,
         )
+
+
+def _end_with_parent() -> None:
+    """In the new process: to be killed when edgesim is, which then could not do it itself (prctl(2), Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _anonymous_bytes(pid: int) -> int | None:
+    """Memory of the process alone, without the pages of files: what a control group counts as a process's own."""
+    try:
+        found = re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
 
 
 @contextmanager
@@ -74,8 +106,9 @@ def start(
     watch: bool = False,
     port: int = 0,
     environment: Mapping[str, str] | None = None,
+    cores: Sequence[int] | None = None,
 ) -> Iterator[LocalDevice]:
-    """A running server; its process has ended when the block ends.
+    """A running server, held to `cores` of this host if there are any; its process has ended when the block ends.
 
     The repository that a container gets by mounts is made of links here.
     """
@@ -102,7 +135,10 @@ def start(
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env={**os.environ, **_AS_IN_THE_IMAGE, **(environment or {})},
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )  # fmt: skip
+            if cores is not None:
+                psutil.Process(process.pid).cpu_affinity(list(cores))  # before it has started a thread
         yield LocalDevice(process, log)
     finally:
         with deferred():

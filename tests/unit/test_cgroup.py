@@ -1,6 +1,10 @@
+import json
+import shutil
 from pathlib import Path
 
+from edgesim.device import engine_stats
 from edgesim.device.cgroup import Cgroup
+from edgesim.result import Reading
 
 
 def host(directory: Path, *, cgroup: str, mounts: list[str]) -> Path:
@@ -73,3 +77,71 @@ def test_what_a_kernel_does_not_tell_is_none_and_never_zero(tmp_path: Path) -> N
 
 def test_a_process_that_is_not_there_has_no_group(tmp_path: Path) -> None:
     assert Cgroup.of_process(1, tmp_path) is None
+
+
+# --- recorded trees ---------------------------------------------------------------------------------------------------
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def recorded(name: str, directory: Path) -> Cgroup:
+    """A recorded tree, laid out as on the host that it comes from; its mount point moved into `directory`."""
+    source, proc = DATA / f"cgroup-v2-{name}", directory / "proc"
+    path = (source / "proc" / "cgroup").read_text()
+    mounts = (source / "proc" / "mountinfo").read_text().replace("/sys/fs/cgroup", f"{directory}/cgroup")
+    for process in ("7", "self"):
+        (proc / process / "net").mkdir(parents=True)
+    (proc / "7" / "cgroup").write_text(path)
+    (proc / "7" / "net" / "dev").write_text((source / "proc" / "net_dev").read_text())
+    (proc / "self" / "mountinfo").write_text(mounts)
+    group = directory / "cgroup" / path.strip().partition("::")[2].lstrip("/")
+    shutil.copytree(source / "cgroup", group)
+    found = Cgroup.of_process(7, proc)
+    assert found is not None
+    return found
+
+
+def test_a_recorded_container_of_version_2_is_read_whole(tmp_path: Path) -> None:
+    group = recorded("steady", tmp_path)
+    assert group.version == 2
+    assert group.limits() == {"memory_limit_bytes": 64 << 20, "cpu_limit": 0.5}
+    reading = group.read()._replace(at_ns=0)
+    assert reading == Reading(
+        at_ns=0,
+        cpu_seconds=3.005623,
+        memory_bytes=17739776,
+        memory_peak_bytes=19058688,
+        memory_peak_source="cgroup v2 memory.peak",
+        throttled_s=2.081356,
+        oom_kills=0,
+        memory_anon_bytes=106496,
+        memory_cache_bytes=16 << 20,
+        periods=63,
+        throttled_periods=52,
+        read_bytes=0,
+        written_bytes=16 << 20,
+        received_bytes=2526,
+        sent_bytes=0,
+        processes=2,
+        threads=2,
+    )
+
+
+def test_a_recorded_kill_is_counted_though_the_first_process_lives(tmp_path: Path) -> None:
+    reading = recorded("killed", tmp_path).read()
+    assert reading.oom_kills == 1
+    assert reading.memory_peak_bytes == 32 << 20
+    assert (reading.read_bytes, reading.written_bytes) == (0, 0), "an empty io.stat: nothing was moved"
+
+
+def test_the_engine_s_own_statistics_say_the_same_as_the_files(tmp_path: Path) -> None:
+    files = recorded("steady", tmp_path).read()
+    told = engine_stats.reading(json.loads((DATA / "cgroup-v2-steady" / "stats.json").read_text()))
+    for name in ("cpu_seconds", "memory_bytes", "memory_anon_bytes", "throttled_s", "periods", "written_bytes"):
+        assert getattr(told, name) == getattr(files, name), name
+    assert told.memory_peak_bytes is None, "the engine tells no peak where the kernel has version 2"
+    assert told.oom_kills is None
+
+
+def test_of_an_engine_that_tells_nothing_nothing_is_said() -> None:
+    assert set(engine_stats.reading({})._replace(at_ns=None)) == {None}  # type: ignore[arg-type]

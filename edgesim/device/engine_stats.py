@@ -1,0 +1,38 @@
+"""A container's resources as the engine tells them, for an engine whose control groups are on another machine."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from edgesim.result import Reading
+
+
+def reading(stats: Mapping[str, Any]) -> Reading:
+    """A reading of what the engine's API gives for one container (``GET /containers/ID/stats``).
+
+    There is no peak in it where the kernel has control groups of version 2, and never a count of kills.
+    """
+    cpu, memory = stats.get("cpu_stats", {}), stats.get("memory_stats", {})
+    throttling, details = cpu.get("throttling_data", {}), memory.get("stats", {})
+    usage, throttled = cpu.get("cpu_usage", {}).get("total_usage"), throttling.get("throttled_time")
+    moved = {row["op"].lower(): 0 for row in stats.get("blkio_stats", {}).get("io_service_bytes_recursive") or []}
+    for row in stats.get("blkio_stats", {}).get("io_service_bytes_recursive") or []:
+        moved[row["op"].lower()] += row["value"]
+    networks = stats.get("networks", {}).values()
+    return Reading(
+        at_ns=time.monotonic_ns(),
+        cpu_seconds=usage / 1e9 if usage is not None else None,
+        memory_bytes=memory.get("usage"),
+        memory_peak_bytes=memory.get("max_usage"),
+        memory_peak_source="the engine's max_usage" if "max_usage" in memory else None,
+        throttled_s=throttled / 1e9 if throttled is not None else None,
+        memory_anon_bytes=details.get("anon", details.get("total_rss")),
+        memory_cache_bytes=details.get("file", details.get("total_cache")),
+        periods=throttling.get("periods"),
+        throttled_periods=throttling.get("throttled_periods"),
+        read_bytes=moved.get("read"),
+        written_bytes=moved.get("write"),
+        received_bytes=sum(network["rx_bytes"] for network in networks) if networks else None,
+        sent_bytes=sum(network["tx_bytes"] for network in networks) if networks else None,
+        threads=stats.get("pids_stats", {}).get("current"),
+    )
