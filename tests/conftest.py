@@ -96,14 +96,16 @@ def leftovers() -> set[str]:
     return found
 
 
-def write_model(path: Path, *, operation: str = "Relu", shape: tuple[int | str, ...] = ("n", 4)) -> Path:
-    """A model of one node, ``x`` to ``y``, both float32 of `shape`."""
+def write_model(
+    path: Path, *, operation: str = "Relu", shape: tuple[int | str, ...] = ("n", 4), datatype: int = TensorProto.FLOAT
+) -> Path:
+    """A model of one node, ``x`` to ``y``, both of `shape`; float32 unless told."""
     path.parent.mkdir(parents=True, exist_ok=True)
     graph = helper.make_graph(
         [helper.make_node(operation, ["x"], ["y"])],
         "one-node",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("x", datatype, shape)],
+        [helper.make_tensor_value_info("y", datatype, shape)],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     proto.ir_version = 8

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from edgesim.load.connection import error_text
 from edgesim.load.inputs import Arrays
 from edgesim.model import Model
 
@@ -42,6 +43,7 @@ class Client:
 
     def __init__(self, url: str, model: Model, *, timeout_s: float) -> None:
         address = urlsplit(url)
+        self._host = address.netloc
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)
         self._path = f"/v2/models/{quote(model.name)}/infer"
         self._datatypes = {tensor.name: tensor.datatype for tensor in model.inputs}
@@ -72,6 +74,12 @@ class Client:
         text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         return Payload(b"".join((text, *tensors)), len(text) if self.binary else None)
 
+    def on_the_wire(self, payload: Payload) -> bytes:
+        """The whole request, head and body, as `edgesim.load.transport` sends it."""
+        lines = [f"POST {self._path} HTTP/1.1", f"Host: {self._host}", f"Content-Length: {len(payload.content)}"]
+        lines += [f"{name}: {value}" for name, value in _headers(payload).items()]
+        return "\r\n".join([*lines, "", ""]).encode() + payload.content
+
     def infer(self, payload: Payload) -> Answer:
         """Send one request and wait for its answer. What goes wrong is in the outcome, not raised."""
         try:
@@ -81,7 +89,7 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             return Answer(f"connection: {type(error).__name__}")
         if status != 200:
-            return Answer(f"HTTP {status}: {_error_text(data)}")
+            return Answer(f"HTTP {status}: {error_text(data)}")
         return Answer("ok", Payload(data, json_length))
 
     def get_json(self, path: str) -> dict[str, Any]:
@@ -94,11 +102,7 @@ class Client:
         return document if isinstance(document, dict) else {}
 
     def _exchange(self, method: str, path: str, payload: Payload | None = None) -> tuple[int, int | None, bytes]:
-        headers = {}
-        if payload is not None:
-            headers["Content-Type"] = "application/json"
-            if payload.json_length is not None:
-                headers = {"Content-Type": "application/octet-stream", _JSON_LENGTH: str(payload.json_length)}
+        headers = _headers(payload) if payload is not None else {}
         try:
             self._connection.request(method, path, body=payload.content if payload else None, headers=headers)
             response = self._connection.getresponse()
@@ -110,6 +114,12 @@ class Client:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _headers(payload: Payload) -> dict[str, str]:
+    if payload.json_length is None:
+        return {"Content-Type": "application/json"}
+    return {"Content-Type": "application/octet-stream", _JSON_LENGTH: str(payload.json_length)}
 
 
 def decode(payload: Payload) -> dict[str, NDArray[Any]]:
@@ -158,10 +168,3 @@ def _flat(values: NDArray[np.generic]) -> Any:
     if flat.dtype == np.object_:
         return flat.tolist()
     return flat.astype(np.float32) if flat.dtype == np.float16 else flat
-
-
-def _error_text(body: bytes) -> str:
-    try:
-        return str(orjson.loads(body)["error"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")

@@ -1,0 +1,140 @@
+"""What a transport promises, asked of the one on a clock of its own and of the one over connections."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import numpy as np
+import pytest
+
+from edgesim.load import generator
+from edgesim.load.generator import Transport
+from edgesim.load.scenario import Scenario, StopRule
+from edgesim.load.transport import HttpTransport
+from edgesim.result import Sample
+from tests.scripted import Script, scripted
+from tests.virtual import VirtualTransport
+
+REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+Starter = Callable[[Script, int], AbstractContextManager[Transport]]
+
+
+@contextmanager
+def virtual(script: Script, connections: int) -> Iterator[Transport]:
+    delays = script.delays_ms
+    yield VirtualTransport(
+        lambda n: delays[n % len(delays)],
+        workers=1 if script.one_at_a_time else 512,
+        connections=connections,
+        failing=[*script.fail, *script.reset],
+    )
+
+
+@contextmanager
+def real(script: Script, connections: int) -> Iterator[Transport]:
+    with scripted(script) as url, HttpTransport(url, connections=connections, timeout_s=5) as transport:
+        yield transport
+
+
+TRANSPORTS = pytest.mark.parametrize("start", [pytest.param(virtual, id="virtual"), pytest.param(real, id="http")])
+
+
+def drive(transport: Transport, scenario: Scenario) -> list[Sample]:
+    samples: list[Sample] = []
+    generator.drive(scenario, transport, [REQUEST], into=samples, still_alive=lambda: True)
+    return samples
+
+
+def single_stream(requests: int, clients: int = 1) -> Scenario:
+    return Scenario(name="single-stream", clients=clients, stop=StopRule(requests=requests))
+
+
+@TRANSPORTS
+def test_a_request_takes_as_long_as_the_server_does(start: Starter) -> None:
+    with start(Script(delays_ms=(30,)), 1) as transport:
+        samples = drive(transport, single_stream(10))
+    assert len(samples) == 10
+    assert all(sample.ok for sample in samples)
+    assert all(sample.service_time_ms >= 30 for sample in samples)
+    assert np.median([sample.service_time_ms for sample in samples]) < 40
+
+
+@TRANSPORTS
+def test_a_failure_is_an_outcome_and_what_comes_after_it_is_fine(start: Starter) -> None:
+    with start(Script(fail=(1,), reset=(3,)), 1) as transport:
+        samples = drive(transport, single_stream(6))
+    assert [sample.ok for sample in samples] == [True, False, True, False, True, True]
+
+
+@TRANSPORTS
+def test_requests_over_several_connections_are_under_way_together(start: Starter) -> None:
+    with start(Script(delays_ms=(100,)), 8) as transport:
+        samples = drive(transport, single_stream(16, clients=8))
+    begin, end = min(sample.sent_ns for sample in samples), max(sample.done_ns for sample in samples)
+    assert (end - begin) / 1e6 < 16 * 100 / 2
+
+
+@TRANSPORTS
+def test_no_more_are_under_way_than_there_are_connections(start: Starter) -> None:
+    scenario = Scenario(name="server", qps=200, stop=StopRule(requests=20))
+    with start(Script(delays_ms=(50,)), 2) as transport:
+        samples = drive(transport, scenario)
+    for sample in samples:
+        overlapping = [s for s in samples if s.sent_ns < sample.done_ns and s.done_ns > sample.sent_ns]
+        assert sum(s.sent_ns <= sample.sent_ns for s in overlapping) <= 2
+    assert max(sample.sent_ns - sample.scheduled_ns for sample in samples) > 100e6
+
+
+@TRANSPORTS
+def test_waiting_for_a_time_ends_at_that_time(start: Starter) -> None:
+    with start(Script(), 1) as transport:
+        until = transport.now_ns() + 50_000_000
+        assert list(transport.wait(until)) == []
+        assert transport.now_ns() >= until
+
+
+# --- over connections alone -------------------------------------------------------------------------------------------
+
+
+def test_a_request_without_an_answer_is_given_up_and_its_connection_with_it() -> None:
+    with scripted(Script(silent=(1,))) as url, HttpTransport(url, connections=1, timeout_s=0.2) as transport:
+        samples = drive(transport, single_stream(4))
+    assert [sample.outcome for sample in samples] == ["ok", "no answer within 0.2 s", "ok", "ok"]
+    assert 200 <= samples[1].service_time_ms < 2000
+
+
+def test_the_server_s_own_words_are_the_outcome() -> None:
+    with scripted(Script(fail=(0,))) as url, HttpTransport(url, connections=1, timeout_s=5) as transport:
+        assert [sample.outcome for sample in drive(transport, single_stream(2))] == ["HTTP 500: said", "ok"]
+
+
+@pytest.mark.parametrize("script", [Script(close_after=True), Script(chunked=True)])
+def test_a_server_that_closes_or_does_not_count_is_understood(script: Script) -> None:
+    with scripted(script) as url, HttpTransport(url, connections=2, timeout_s=5) as transport:
+        samples = drive(transport, single_stream(20, clients=2))
+    assert [sample.outcome for sample in samples] == ["ok"] * len(samples)
+
+
+def test_a_request_of_many_megabytes_is_sent_whole() -> None:
+    body = bytes(20_000_000)
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    samples: list[Sample] = []
+    with scripted(Script()) as url, HttpTransport(url, connections=2, timeout_s=20) as transport:
+        generator.drive(single_stream(4, clients=2), transport, [request], into=samples, still_alive=lambda: True)
+    assert [sample.outcome for sample in samples] == ["ok"] * 4
+
+
+def test_a_server_that_is_gone_is_a_failure_of_every_request_and_not_of_the_generator() -> None:
+    with scripted(Script()) as url:
+        transport = HttpTransport(url, connections=4, timeout_s=1)
+    with transport:
+        time.sleep(0.1)
+        samples = drive(transport, single_stream(6, clients=2))
+    assert all(sample.outcome.startswith("connection: ") for sample in samples), samples
+
+
+def test_nobody_listening_is_said_at_once() -> None:
+    with scripted(Script()) as url:
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        HttpTransport(url, connections=1, timeout_s=1)

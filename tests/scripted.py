@@ -1,0 +1,108 @@
+"""A server whose latencies are known: it answers every request with ``{}``, when its script says.
+
+Run as a program of its own, so that its waits are not the client's: ``python -m tests.scripted SCRIPT``, where SCRIPT
+is JSON, see `Script`. The first line that it prints is its port.
+"""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+FAILURE = b'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 16\r\n\r\n{"error":"said"}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """Milliseconds that requests take, and what else becomes of them; requests are counted from 0.
+
+    Attributes:
+        delays_ms: of one request after the other, over and over.
+        stall: from the arrival of this request on nothing is answered for so many milliseconds.
+        one_at_a_time: a request waits until the one before it is answered.
+        fail, reset, silent: these are answered with 500, with a closed connection, never.
+        close_after: the connection is closed after each answer.
+        chunked: the answer has no length, but an end.
+    """
+
+    delays_ms: tuple[float, ...] = (0,)
+    stall: tuple[int, float] | None = None
+    one_at_a_time: bool = False
+    fail: tuple[int, ...] = ()
+    reset: tuple[int, ...] = ()
+    silent: tuple[int, ...] = ()
+    close_after: bool = False
+    chunked: bool = False
+
+
+class _Server:
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._count = 0
+        self._turn = asyncio.Lock()
+        self._stalled_until = 0.0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                arrived = asyncio.get_running_loop().time()
+                length = re.search(rb"(?i)content-length: *(\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                number, self._count = self._count, self._count + 1
+                if not await self._answer(number, arrived, writer):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, number: int, arrived: float, writer: asyncio.StreamWriter) -> bool:
+        script, loop = self._script, asyncio.get_running_loop()
+        delay_s = script.delays_ms[number % len(script.delays_ms)] / 1000
+        if script.stall is not None and number == script.stall[0]:
+            self._stalled_until = arrived + script.stall[1] / 1000
+        if script.one_at_a_time:
+            async with self._turn:
+                await asyncio.sleep(delay_s)
+        else:
+            await asyncio.sleep(max(arrived + delay_s, self._stalled_until) - loop.time())
+        if number in script.silent:
+            await asyncio.sleep(3600)
+        if number in script.reset:
+            return False
+        if script.chunked:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+            await asyncio.sleep(0.001)
+            writer.write(b"0\r\n\r\n")
+        else:
+            answer = FAILURE if number in script.fail else ANSWER
+            writer.write(answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if script.close_after else answer)
+        return not script.close_after
+
+
+async def _main(script: Script) -> None:
+    server = await asyncio.start_server(_Server(script).serve, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (for whoever started it)
+    await server.serve_forever()
+
+
+@contextmanager
+def scripted(script: Script) -> Iterator[str]:
+    """Its URL, for the length of the block."""
+    command = [sys.executable, "-m", "tests.scripted", json.dumps(asdict(script))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(Script(**json.loads(sys.argv[1]))))
