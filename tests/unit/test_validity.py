@@ -1,0 +1,101 @@
+"""The rules of validity: each one's verdict, with its figures."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgesim.measure import validity
+from edgesim.measure.steady import Drift
+from edgesim.measure.validity import Evidence
+from edgesim.result import HostLoadSection, ResourcesSection, Sample, ScenarioSection, WarmUpSection
+
+MS = 1_000_000
+OK = Sample(0, 0, 100 * MS, "ok")
+FAILED = Sample(0, 0, 10 * MS, "HTTP 500: broken")
+LATE = Sample(0, 2 * MS, 100 * MS, "ok")
+QUIET = HostLoadSection(
+    seconds=5, busy_percent=50, others_percent=1, steal_percent=0, thermal_throttles=0, frequency_percent=100
+)
+COLD = WarmUpSection(requests=9, rule="gave up", found=False)
+SCENARIO = ScenarioSection(name="server", requests=9, duration_s=0, warmup=0, seed=0, inputs="random, seed 0", qps=9)
+GOOD = Evidence(
+    scenario=SCENARIO, samples=[OK] * 9, load_s=5, resources=ResourcesSection(oom_kills=0), alive=True, host_load=QUIET
+)
+
+
+def verdicts(evidence: Evidence) -> dict[str, str]:
+    return {rule.name: rule.verdict for rule in validity.judge(evidence).rules}
+
+
+def test_a_run_without_fault_is_valid_and_not_suspect() -> None:
+    judged = validity.judge(GOOD)
+    assert judged.valid
+    assert not judged.suspect
+    assert set(verdicts(GOOD).values()) == {"ok", "unknown"}, "steadiness is not known of nine requests"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"samples": []}, "enough requests: 0 answered, 3 needed"),
+        ({"samples": [OK, OK]}, "enough requests: 2 answered, 3 needed"),
+        (
+            {"samples": [OK] * 9 + [FAILED]},
+            "no failures: 1 of 10 requests failed, the first with 'HTTP 500: broken'",
+        ),
+        ({"alive": False}, "device alive: it died after 9 requests"),
+        ({"interrupted": True}, "not interrupted: ended after 9 requests"),
+        ({"resources": ResourcesSection(oom_kills=1)}, "no out-of-memory kill: 1 seen"),
+        ({"samples": [LATE] * 9}, "generator on time: 2 ms late at p99, 2 % of the latency there"),
+        ({"precise": False}, "precise enough: None not reached with 9 requests"),
+    ],
+)
+def test_a_run_that_is_no_measurement_is_invalid_and_says_why(change: dict[str, object], reason: str) -> None:
+    judged = validity.judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert not judged.valid
+    assert any(text.startswith(reason) for text in judged.reasons), judged.reasons
+
+
+@pytest.mark.parametrize(
+    ("change", "suspicion"),
+    [
+        ({"load_s": 0.2}, "enough time: 0.2 s, 1 s needed"),
+        ({"drift": Drift(first=10, second=12, p_value=1e-9)}, "steady: median 10 ms in the first half, 12 ms in"),
+        ({"host_load": QUIET.model_copy(update={"steal_percent": 3})}, "no time stolen: 3.0 % of this host's time"),
+        ({"host_load": QUIET.model_copy(update={"others_percent": 30})}, "host quiet: other programs took 30.0 %"),
+        ({"host_load": QUIET.model_copy(update={"thermal_throttles": 2})}, "clock steady: 2 times slowed down"),
+        ({"host_load": QUIET.model_copy(update={"frequency_percent": 60})}, "clock steady: 0 times"),
+        (
+            {
+                "scenario": SCENARIO.model_copy(
+                    update={"warm_up": WarmUpSection(requests=9, rule="gave up", found=False)}
+                )
+            },
+            "warmed up: gave up",
+        ),
+    ],
+)
+def test_a_run_that_leaves_doubt_is_suspect_and_still_valid(change: dict[str, object], suspicion: str) -> None:
+    judged = validity.judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert judged.valid
+    assert judged.suspect
+    assert any(text.startswith(suspicion) for text in judged.suspicions), judged.suspicions
+
+
+def test_what_a_host_does_not_tell_is_unknown_and_never_ok() -> None:
+    silent = HostLoadSection(
+        seconds=5, busy_percent=5, others_percent=None, steal_percent=None, thermal_throttles=None,
+        frequency_percent=None,
+    )  # fmt: skip
+    found = verdicts(replace(GOOD, host_load=silent, resources=ResourcesSection()))
+    for name in ("no time stolen", "host quiet", "clock steady", "no out-of-memory kill", "steady"):
+        assert found[name] == "unknown"
+
+
+def test_a_generator_a_little_late_is_on_time() -> None:
+    assert verdicts(replace(GOOD, samples=[Sample(0, MS, 100 * MS, "ok")] * 9))["generator on time"] == "ok"
+
+
+def test_offline_nothing_can_be_late() -> None:
+    offline = SCENARIO.model_copy(update={"name": "offline"})
+    assert verdicts(replace(GOOD, scenario=offline, samples=[LATE] * 9))["generator on time"] == "ok"
