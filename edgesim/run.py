@@ -1,40 +1,28 @@
 """The main job: profile + model → device → load → measure → result."""
 
 import os
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import psutil
 
 from edgesim import model, profile
-from edgesim.board import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, Board, EngineName, Launch, start
+from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start
 from edgesim.device.device import model_mounts
-from edgesim.errors import Interrupted, UsageError
-from edgesim.load import client, generator, inputs
-from edgesim.load.scenario import SingleStream
-from edgesim.measure import agreement, resources, statistics, validity
+from edgesim.errors import EdgesimError, Interrupted, ResultError, UsageError
+from edgesim.floor import emulator_memory
+from edgesim.journal import Journal
+from edgesim.load import inputs
+from edgesim.load.scenario import Precision, Scenario, ScenarioName, StopRule
+from edgesim.measure import agreement, statistics, steady
+from edgesim.measurement import Limit, Measurement, Plan, measure
 from edgesim.model import Model
+from edgesim.outcome import Outcome
 from edgesim.profile import DeviceProfile
-from edgesim.result import (
-    AgreementSection,
-    DeviceSection,
-    DeviceTimeSection,
-    Execution,
-    LifecycleSection,
-    ModelSection,
-    ProfileSection,
-    Reading,
-    RequestsSection,
-    ResourcesSection,
-    RunResult,
-    Sample,
-    ScenarioSection,
-)
+from edgesim.result import Execution, RunResult
 from edgesim.stages import Listener, Stages
-from edgesim.version import __version__
 
 # Seconds that a caller's own preparations took, for the result: "engine=31.2 environment=24.0".
 STAGES_VARIABLE = "EDGESIM_STAGES"
@@ -42,18 +30,21 @@ STAGES_VARIABLE = "EDGESIM_STAGES"
 
 @dataclass(frozen=True, kw_only=True)
 class _Defaults:
-    """What a run does when not told: an emulated request takes seconds, a native one milliseconds."""
+    """What a run does when not told: an emulated request takes seconds, a native one milliseconds.
+
+    `warm_up` None is by rule. Emulated, only the first inference is apart: its time is no board's anyway.
+    """
 
     requests: int
     duration_s: float
-    warmup: int
+    warm_up: int | None
     timeout_s: float
 
 
 _DEFAULTS: Mapping[Execution, _Defaults] = {
-    "emulated": _Defaults(requests=5, duration_s=3.0, warmup=0, timeout_s=300.0),
-    "native": _Defaults(requests=100, duration_s=5.0, warmup=10, timeout_s=30.0),
-    "host": _Defaults(requests=100, duration_s=5.0, warmup=10, timeout_s=30.0),
+    "emulated": _Defaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0),
+    "native": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
+    "host": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
 }
 
 
@@ -64,13 +55,25 @@ def run(
     models: Path | None = None,
     execution: Execution | None = None,
     engine: EngineName = "docker",
+    scenario: ScenarioName | None = None,
+    qps: float | None = None,
+    clients: int | None = None,
+    samples_per_query: int | None = None,
+    sweep: Sequence[float] = (),
+    peak: Limit | None = None,
     requests: int | None = None,
     duration_s: float | None = None,
+    until: Precision | None = None,
     warmup: int | None = None,
+    repeat: int = 1,
     seed: int = 0,
+    source: Path | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    client_cores: Sequence[int] | None = None,
     base: str | None = None,
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
+    output: Path | None = None,
     listener: Listener | None = None,
 ) -> RunResult:
     """Benchmark a model on a simulated board.
@@ -79,11 +82,25 @@ def run(
         profile_reference: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
         model_reference: a model's name in the repository, a path to an ``.onnx`` file, or a model.
         models: the model repository; ``models/`` and then the sample models without.
-        requests, duration_s: the run ends when both are reached; one given alone is the only rule.
-        warmup: requests before the measured ones, beside the very first, which is always apart.
-        seed: of the random inputs.
+        scenario: see `edgesim.load.scenario.Scenario`; without, what `qps` or `samples_per_query` imply, or
+            single-stream.
+        qps: requests a second of the server scenario.
+        clients: closed loops side by side, or offline the requests under way at a time.
+        samples_per_query: requests in a query of the multi-stream scenario.
+        sweep: rates at which to run the server scenario one after the other.
+        peak: search for the highest rate that holds this.
+        requests, duration_s, until: the run ends when all that are given are reached.
+        warmup: requests before the measured ones, beside the very first, which is always apart; without, emulated none,
+            else for as long as the level changes.
+        repeat: over so many fresh containers, one after the other.
+        seed: of random inputs and arrivals.
+        source: real inputs, see `edgesim.load.inputs.Wishes`.
         shapes: sizes by input name, where the model leaves them open.
+        ranges: smallest and largest random value by input name.
+        client_cores: cores of this host for the load generator alone; the device gets the others.
         base: the image that the serving image is built on.
+        output: where the result is written; while it is measured, what is there already stands in
+            ``NAME.incomplete.json`` beside it.
         listener: hears of the stages as they go.
 
     Returns:
@@ -94,16 +111,41 @@ def run(
         HostError: this host cannot do it.
         DeviceError: the device failed; what was measured until then is in its `result`.
         Interrupted: Ctrl-C while measuring; likewise.
+        ResultError: the result cannot be written.
     """
     stages = Stages(listener)
     stages.seconds.update(_stages_before())
     board_profile = (
         profile_reference if isinstance(profile_reference, DeviceProfile) else profile.load(profile_reference)
     )
+    if sweep or peak is not None:
+        _check_levels(scenario, qps, clients, samples_per_query, sweep, peak)
+    device_cores = _device_cores(client_cores)
     with stages.stage("model", "reading the model, and running it on this host for comparison"):
         subject = model_reference if isinstance(model_reference, Model) else model.find(str(model_reference), models)
-        chosen = inputs.choose(subject, seed=seed, shapes=shapes)
+        wishes = inputs.Wishes(seed=seed, source=source, shapes=shapes or {}, ranges=ranges or {})
+        chosen = inputs.choose(subject, wishes)
         reference = agreement.Reference(subject)
+        steady.prepare()
+
+    def plan(board: Board) -> Plan:
+        defaults = _DEFAULTS[board.execution]
+        name: ScenarioName | None = "server" if sweep or peak is not None else scenario
+        stop = _stop_rule(requests, duration_s, until, defaults, server=name == "server" or qps is not None)
+        return Plan(
+            model=subject,
+            inputs=chosen,
+            reference=reference,
+            scenario=Scenario.of(
+                name, stop=stop, qps=sweep[0] if sweep else 1.0 if peak is not None else qps, seed=seed,
+                samples=samples_per_query, clients=clients,
+            ),
+            warm_up=warmup if warmup is not None else defaults.warm_up,
+            timeout_s=defaults.timeout_s,
+            sweep=sweep,
+            peak=peak,
+            client_cores=client_cores,
+        )  # fmt: skip
 
     launch = Launch(
         profile=board_profile,
@@ -113,142 +155,102 @@ def run(
         execution=execution,
         base=base,
         ready_timeout_s=ready_timeout_s,
+        cores=device_cores,
     )
-    with start(launch, stages) as started:
-        defaults = _DEFAULTS[started.execution]
-        scenario = _scenario(requests, duration_s, defaults)
-        warmups = warmup if warmup is not None else defaults.warmup
-        measured = _Measured()
-        try:
-            with closing(client.Client(started.url, subject, timeout_s=defaults.timeout_s)) as peer:
-                _measure(started, peer, chosen, reference, scenario, warmups, stages, into=measured)
-        except KeyboardInterrupt:
-            measured.interrupted = True
-        state = started.device.state()
-        judged = validity.judge(
-            measured.samples, measured.resources(started), alive=state.running, interrupted=measured.interrupted
-        )
-        result = RunResult(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            edgesim_version=__version__,
-            execution=started.execution,
-            profile=_profile_section(board_profile),
-            model=_model_section(subject),
-            image=started.image,
-            host=started.host,
-            device=_device_section(started, measured),
-            scenario=ScenarioSection(
-                name="single-stream", requests=scenario.requests, duration_s=scenario.duration_s,
-                warmup=warmups, seed=seed, inputs=chosen.origin,
-            ),
-            lifecycle_s=LifecycleSection(
-                image=started.image_s,
-                create=started.create_s,
-                ready=started.ready_s,
-                model_load=measured.model_load_s(subject),
-                first_inference=measured.first_inference_s,
-            ),
-            stages_s=dict(stages.seconds),
-            requests=_requests_section(measured.samples),
-            latency_ms=statistics.summarise([sample.latency_ms for sample in measured.samples if sample.ok]),
-            service_time_ms=statistics.summarise([sample.service_time_ms for sample in measured.samples if sample.ok]),
-            throughput_qps=_throughput_qps(measured.samples),
-            resources=measured.resources(started),
-            device_time_ms=_device_time(started.execution, measured.samples),
-            agreement=measured.agreement,
-            validity=judged,
-            samples=tuple(sample.since(measured.origin_ns) for sample in measured.samples),
-            timeline=tuple(reading.since(measured.origin_ns) for reading in measured.readings),
-        )  # fmt: skip
-        if measured.interrupted:
-            raise Interrupted("interrupted while measuring", result=result)
-        if not state.running:
-            error = started.death(state, "measuring")
-            error.result = result
-            raise error
-        return result
+    outcome = Outcome(profile=board_profile, model=subject, stages=stages)
+    journal = Journal(output) if output is not None else None
+    try:
+        for i in range(repeat):
+            if repeat > 1:
+                stages.note(f"container {i + 1} of {repeat}")
+            _measure_once(launch, plan, stages, outcome, journal)
+    except EdgesimError as error:
+        if outcome.boards:
+            error.result = outcome.result()
+            _write(error.result, output, journal)
+        raise
+    outcome.emulator_memory = emulator_memory(launch, outcome.boards[-1], stages)
+    result = outcome.result()
+    _write(result, output, journal)
+    return result
 
 
-@dataclass
-class _Measured:
-    """What a run has given so far, whole or cut short."""
-
-    description: dict[str, Any] = field(default_factory=dict)
-    first_inference_s: float | None = None
-    samples: list[Sample] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
-    agreement: AgreementSection | None = None
-    interrupted: bool = False
-
-    @property
-    def origin_ns(self) -> int:
-        return self.samples[0].scheduled_ns if self.samples else 0
-
-    def model_load_s(self, subject: Model) -> float | None:
-        seconds: float | None = self.description.get("model_load_s", {}).get(subject.name)
-        return seconds
-
-    def resources(self, started: Board) -> ResourcesSection:
-        return resources.summarise(self.readings, started.memory_limit_bytes)
-
-
-def _measure(
-    started: Board,
-    peer: client.Client,
-    chosen: inputs.Inputs,
-    reference: agreement.Reference,
-    scenario: SingleStream,
-    warmups: int,
-    stages: Stages,
-    *,
-    into: _Measured,
+def _measure_once(
+    launch: Launch, plan: Callable[[Board], Plan], stages: Stages, outcome: Outcome, journal: Journal | None
 ) -> None:
-    """First inference, warm-up, load, comparison. A device that cannot do the first is asked for nothing more."""
-    into.description = peer.get_json(DESCRIPTION)
-    bodies = [peer.encode(arrays) for arrays in chosen.requests]
+    """One container, from its start to its end; what it gave is added to the outcome, whole or cut short."""
+    with start(launch, stages) as board:
+        measurement = Measurement()
+        outcome.add(board, plan(board), measurement)
+        try:
+            measure(
+                board, outcome.plans[-1], stages, into=measurement,
+                keeping=lambda samples: journal.keeping(samples, outcome.so_far) if journal else nullcontext(),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            measurement.interrupted = True
+        state = board.device.state()
+        measurement.alive = state.running
+        if measurement.interrupted:
+            raise Interrupted("interrupted while measuring")
+        if not state.running:
+            raise board.death(state, "measuring")
 
-    with stages.stage("first inference", "first inference"):
-        begun = time.monotonic_ns()
-        first = peer.infer(bodies[0])
-        done = time.monotonic_ns()
-    if first.outcome != "ok":
-        into.samples.append(Sample(begun, begun, done, first.outcome))
+
+def _write(result: RunResult, output: Path | None, journal: Journal | None) -> None:
+    if output is None or journal is None:
         return
-    into.first_inference_s = (done - begun) / 1e9
+    try:
+        result.write(output)
+    except ResultError as error:
+        error.result = result
+        if journal.path.exists():
+            error.fix += f"; the samples, as far as there was space for them, are in {journal.path}"
+        raise
+    journal.remove()
 
-    if warmups:
-        with stages.stage("warm-up", f"{warmups} warm-up requests"):
-            for i in range(warmups):
-                peer.infer(bodies[i % len(bodies)])
-    with (
-        stages.stage("load", f"single-stream, at least {scenario.requests} requests and {scenario.duration_s:g} s"),
-        resources.record(started.device.read, into=into.readings),
-    ):
-        generator.single_stream(
-            peer.infer, bodies, scenario, into=into.samples, still_alive=lambda: started.device.state().running
+
+def _stop_rule(
+    requests: int | None, duration_s: float | None, until: Precision | None, defaults: _Defaults, *, server: bool
+) -> StopRule:
+    """What is given is the rule; the defaults are for when nothing is."""
+    if requests is not None or duration_s is not None:
+        return StopRule(requests=requests if requests is not None else 1, duration_s=duration_s or 0.0, precision=until)
+    if until is not None:
+        return StopRule(precision=until)
+    # The tail is what a server is asked for.
+    enough = statistics.smallest_sample(99) if server and defaults.warm_up is None else defaults.requests
+    return StopRule(requests=enough, duration_s=defaults.duration_s)
+
+
+def _check_levels(
+    scenario: ScenarioName | None,
+    qps: float | None,
+    clients: int | None,
+    samples: int | None,
+    sweep: Sequence[float],
+    peak: Limit | None,
+) -> None:
+    option = "--sweep" if sweep else "--find-peak"
+    if sweep and peak is not None:
+        raise UsageError("--sweep and --find-peak: one of them")
+    if scenario not in (None, "server") or qps is not None or clients is not None or samples is not None:
+        raise UsageError(
+            f"{option}: sets the rate itself, in the server scenario", fix=f"only {option}, without the other"
         )
 
-    with stages.stage("comparison", "comparing the device's answers with this host's"):
-        into.agreement = _compare(peer, first, chosen, reference)
 
-
-def _compare(
-    peer: client.Client, first: client.Answer, chosen: inputs.Inputs, reference: agreement.Reference
-) -> AgreementSection | None:
-    """All labelled inputs as one batch where there are some, else the very first request; None if it went wrong."""
-    if chosen.labelled is None:
-        return agreement.compare(client.decode(first.payload), reference.run(chosen.requests[0]))
-    batch, labels = chosen.labelled
-    answer = peer.infer(peer.encode(batch))
-    if answer.outcome != "ok":
+def _device_cores(client_cores: Sequence[int] | None) -> list[int] | None:
+    """The cores of this host that are left for the device."""
+    if client_cores is None:
         return None
-    return agreement.compare(client.decode(answer.payload), reference.run(batch), labels)
-
-
-def _scenario(requests: int | None, duration_s: float | None, defaults: _Defaults) -> SingleStream:
-    if requests is None and duration_s is None:
-        return SingleStream(requests=defaults.requests, duration_s=defaults.duration_s)
-    return SingleStream(requests=requests if requests is not None else 1, duration_s=duration_s or 0.0)
+    all_cores = set(psutil.Process().cpu_affinity() or ())
+    if not set(client_cores) <= all_cores or not client_cores:
+        given, there = (",".join(map(str, cores)) for cores in (client_cores, sorted(all_cores)))
+        raise UsageError(f"--client-cores {given}: this host's are {there}")
+    if not (left := sorted(all_cores - set(client_cores))):
+        raise UsageError("--client-cores: leaves no core for the device")
+    return left
 
 
 def _stages_before() -> dict[str, float]:
@@ -261,56 +263,3 @@ def _stages_before() -> dict[str, float]:
         except ValueError:
             raise UsageError(f"{STAGES_VARIABLE}: {word!r} is not NAME=SECONDS") from None
     return seconds
-
-
-def _profile_section(board_profile: DeviceProfile) -> ProfileSection:
-    return ProfileSection(
-        name=board_profile.name, sha256=board_profile.sha256, title=board_profile.title, mode=board_profile.mode
-    )
-
-
-def _model_section(subject: Model) -> ModelSection:
-    return ModelSection(
-        name=subject.name,
-        sha256=subject.sha256,
-        version=subject.version,
-        size_bytes=subject.size_bytes,
-        parameters=subject.parameters,
-        opset=subject.opset,
-    )
-
-
-def _device_section(started: Board, measured: _Measured) -> DeviceSection:
-    """What the server found inside; of another image's server, which does not tell, what this host knows."""
-    description = measured.description or started.device.from_outside()
-    found = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
-    unknown = {"architecture": "unknown", "cpu_model": None, "cores": 0, "memory_limit_bytes": None, "cpu_limit": None}
-    return DeviceSection(
-        **{**unknown, **found}, intra_op_threads=started.intra_op_threads, shortfalls=started.shortfalls
-    )
-
-
-def _requests_section(samples: Sequence[Sample]) -> RequestsSection:
-    ok = sum(sample.ok for sample in samples)
-    return RequestsSection(sent=len(samples), ok=ok, failed=len(samples) - ok)
-
-
-def _throughput_qps(samples: Sequence[Sample]) -> float | None:
-    """Answered requests over the time from the first one due to the last one done."""
-    ok = sum(sample.ok for sample in samples)
-    return ok * 1e9 / (samples[-1].done_ns - samples[0].scheduled_ns) if ok else None
-
-
-def _device_time(execution: Execution, samples: Sequence[Sample]) -> DeviceTimeSection:
-    """Measured where the host is of the board's kind; nowhere else can a time be taken for the board's."""
-    if execution != "native":
-        return DeviceTimeSection(
-            p50=None, low=None, high=None, method=f"none: nothing is predicted, and {execution} time is not the board's"
-        )
-    times = sorted(sample.service_time_ms for sample in samples if sample.ok)
-    median = statistics.summarise(times).p50
-    if median is None:
-        return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
-    return DeviceTimeSection(
-        p50=median, low=times[0], high=times[-1], method="measured on this host, minimum to maximum"
-    )

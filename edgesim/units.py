@@ -1,5 +1,8 @@
 """Bytes, durations and frequencies as people write them."""
 
+import re
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -25,3 +28,16 @@ def format_seconds(seconds: float) -> str:
 def format_hz(frequency_hz: float) -> str:
     """A clock: ``1.479 GHz``, ``918 MHz``."""
     return f"{frequency_hz / 1e9:.4g} GHz" if frequency_hz >= 1e9 else f"{frequency_hz / 1e6:.4g} MHz"
+
+
+def parse_seconds(text: str) -> float:
+    """``50ms``, ``0.05 s``, ``200us``, ``2min``.
+
+    Raises:
+        ValueError: it is no duration, or not above 0.
+    """
+    found = re.fullmatch(r"\s*([0-9.]+)\s*(us|ms|s|min)\s*", text)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise ValueError(f"{text!r} is no duration")
+    return seconds

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from typer.exceptions import TyperException
 
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
-from edgesim.cli import models, profiles, serving, terminal
+from edgesim.cli import load_options, models, profiles, serving, terminal
 from edgesim.cli.options import (
     BaseOption,
     EngineOption,
@@ -104,17 +103,23 @@ def run(
         str | None, typer.Option(help="emulated, native or host; an error where it is not what runs.")
     ] = None,
     engine: EngineOption = "docker",
-    requests: Annotated[
-        int | None, typer.Option(min=1, help="Measured requests [default: 5 emulated, else 100].")
-    ] = None,
-    duration: Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds to measure, at least.")] = None,
-    warmup: Annotated[
-        int | None, typer.Option(min=0, help="Requests before the measured ones [default: 0 emulated, else 10].")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
-    shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N,N,…", help="An input's sizes where the model leaves them open.")
-    ] = None,
+    scenario: load_options.ScenarioOption = None,
+    qps: load_options.QpsOption = None,
+    clients: load_options.ClientsOption = None,
+    samples_per_query: load_options.SamplesOption = None,
+    sweep: load_options.SweepOption = None,
+    find_peak: load_options.FindPeakOption = False,
+    p99_under: load_options.UnderOption = None,
+    requests: load_options.RequestsOption = None,
+    duration: load_options.DurationOption = None,
+    until: load_options.UntilOption = None,
+    warmup: load_options.WarmupOption = None,
+    repeat: load_options.RepeatOption = 1,
+    seed: load_options.SeedOption = 0,
+    inputs: load_options.InputOption = None,
+    shape: load_options.ShapeOption = None,
+    value_range: load_options.RangeOption = None,
+    client_cores: load_options.CoresOption = None,
     base: BaseOption = None,
     image: ImageOption = None,
     image_port: ImagePortOption = None,
@@ -133,22 +138,24 @@ def run(
     try:
         result = run_job(
             _board(p, image, image_port, image_health, image_models, env), m, models=models,
-            execution=_execution(execution), engine=_engine(engine), requests=requests, duration_s=duration,
-            warmup=warmup, seed=seed, shapes=_shapes(shape or []), base=base, ready_timeout_s=ready_timeout,
+            execution=_execution(execution), engine=_engine(engine), scenario=load_options.scenario(scenario),
+            qps=qps, clients=clients, samples_per_query=samples_per_query, sweep=load_options.rates(sweep),
+            peak=load_options.peak(find_peak, p99_under), requests=requests, duration_s=duration,
+            until=load_options.precision(until), warmup=warmup, repeat=repeat, seed=seed, source=inputs,
+            shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []),
+            client_cores=load_options.cores(client_cores), base=base, ready_timeout_s=ready_timeout, output=output,
             listener=terminal.listener(),
         )  # fmt: skip
     except EdgesimError as error:
-        # What was measured before it went wrong is kept.
+        # What was measured before it went wrong is shown, too.
         if isinstance(error.result, RunResult):
-            _deliver(error.result, output, as_json)
+            _show(error.result, output, as_json)
         raise
-    _deliver(result, output, as_json)
+    _show(result, output, as_json)
     return ExitCode.OK if result.validity.valid else ExitCode.INVALID
 
 
-def _deliver(result: RunResult, output: Path | None, as_json: bool) -> None:
-    if output is not None:
-        result.write(output)
+def _show(result: RunResult, output: Path | None, as_json: bool) -> None:
     if as_json:
         print(result.as_json(), end="")
         return
@@ -177,17 +184,6 @@ def _engine(word: str) -> EngineName:
     if word in ("docker", "local"):
         return word  # type: ignore[return-value]
     raise UsageError(f"--engine {word}: not one of docker, local")
-
-
-def _shapes(words: list[str]) -> Mapping[str, tuple[int, ...]]:
-    shapes = {}
-    for word in words:
-        name, _, sizes = word.rpartition("=")
-        try:
-            shapes[name] = tuple(int(size) for size in sizes.split(","))
-        except ValueError:
-            raise UsageError(f"--shape {word}: not NAME=N,N,…", fix="for example --shape image=1,3,640,640") from None
-    return shapes
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """A result for the terminal."""
 
+import itertools
 from collections.abc import Iterable
 
 from rich import box
@@ -7,6 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgesim.report import series
+from edgesim.report.figures import PERCENTILES, figure
 from edgesim.result import Distribution, RunResult
 from edgesim.units import format_bytes, format_seconds
 
@@ -19,18 +22,13 @@ _TIME_IS = {
 
 def render(result: RunResult) -> RenderableType:
     """The report: what the board would do first, then what was seen, then whether it can be trusted."""
-    return Group(
-        _heading(result),
-        Text(),
-        _facts(result),
-        Text(),
-        _times(result),
-        Text(_TIME_IS[result.execution]),
-        Text(),
-        _stages(result),
-        Text(),
-        _verdict(result),
-    )
+    parts: list[RenderableType] = [_heading(result), _facts(result), Group(_times(result), Text(_time_is(result)))]
+    if result.levels:
+        parts.append(series.levels(result))
+    if result.restarts:
+        parts.append(series.restarts(result))
+    parts += [_stages(result), _verdict(result)]
+    return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
 
 
 def _heading(result: RunResult) -> Text:
@@ -44,25 +42,86 @@ def _facts(result: RunResult) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     table.add_row("device time", _device_time(result))
-    table.add_row("this host" if result.execution == "host" else "board, from inside", _inside(result))
+    where = (
+        "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
+    )
+    table.add_row(where, _inside(result))
     for shortfall in device.shortfalls:
         table.add_row("not given", shortfall)
     if agreement is not None:
         table.add_row("answers", _agreement(result))
     if resources.memory_peak_bytes is not None:
-        limit = f" of {format_bytes(resources.memory_limit_bytes)}" if resources.memory_limit_bytes else ""
-        note = ", the emulator's own included" if result.execution == "emulated" else ""
-        table.add_row(
-            "memory peak", f"{format_bytes(resources.memory_peak_bytes)}{limit}{note} ({resources.memory_peak_source})"
-        )
+        table.add_row("memory peak", _memory(result))
     if resources.cpu_percent_mean is not None and resources.cpu_seconds is not None:
-        table.add_row(
-            "CPU", f"{resources.cpu_percent_mean:.0f} % of a core of this host, {resources.cpu_seconds:.1f} s"
-        )
+        table.add_row("CPU", _cpu(result))
+    rate = f", {result.throughput_qps:.4g} a second" if result.throughput_qps is not None else ""
     table.add_row(
-        "requests", f"{result.requests.ok} answered, {result.requests.failed} failed; inputs: {result.scenario.inputs}"
+        "requests",
+        f"{result.requests.ok} answered, {result.requests.failed} failed{rate}; inputs: {result.scenario.inputs}",
     )
+    if result.search is not None:
+        table.add_row("peak", _peak(result))
+    if result.generator is not None:
+        table.add_row("load generator", _generator(result))
     return table
+
+
+def _memory(result: RunResult) -> str:
+    used = result.resources
+    limit = f" of {format_bytes(used.memory_limit_bytes)}" if used.memory_limit_bytes else ""
+    words = [f"{format_bytes(used.memory_peak_bytes or 0)}{limit} ({used.memory_peak_source})"]
+    if used.memory_anon_bytes is not None:
+        cache = f", {format_bytes(used.memory_cache_bytes)} files'" if used.memory_cache_bytes is not None else ""
+        words.append(f"processes' own {format_bytes(used.memory_anon_bytes)}{cache}")
+    if result.emulator_memory is not None:
+        words.append(f"of it the emulator's about {format_bytes(result.emulator_memory.share_bytes)}, at least")
+    elif result.execution == "emulated":
+        words.append("the emulator's own included")
+    return "; ".join(words)
+
+
+def _cpu(result: RunResult) -> str:
+    used = result.resources
+    words = [f"{used.cpu_percent_mean:.0f} % of a core of this host"]
+    if used.cpu_percent_of_board is not None:
+        words.append(f"{used.cpu_percent_of_board:.0f} % of what the board may use")
+    words.append(f"{used.cpu_seconds:.1f} s")
+    if used.throttled_s:
+        words.append(f"held back for {format_seconds(used.throttled_s)}")
+    return ", ".join(words)
+
+
+def _peak(result: RunResult) -> str:
+    search = result.search
+    assert search is not None
+    limit = f"{search.percentile} under {search.limit_ms:g} ms"
+    if search.peak_qps is None:
+        return f"none: {limit} was held at no rate that was tried"
+    return f"{search.peak_qps:.4g} requests a second with {limit}"
+
+
+def _generator(result: RunResult) -> str:
+    own = result.generator
+    assert own is not None
+    words = [f"{own.cpu_percent:.1f} % of a core"]
+    if own.cpu_us_per_request is not None:
+        words.append(f"{own.cpu_us_per_request:.0f} us a request")
+    words.append(f"{own.connections} connection{'s' if own.connections != 1 else ''}")
+    if own.real_time:
+        words.append("before all other programs")
+    if own.cores is not None:
+        words.append(f"held to core{'s' if len(own.cores) > 1 else ''} {', '.join(map(str, own.cores))}")
+    return ", ".join(words)
+
+
+def _time_is(result: RunResult) -> str:
+    lines = [_TIME_IS[result.execution]]
+    if intervals := result.latency_ms.intervals:
+        bounds = (f"{PERCENTILES[name]} {_interval(interval)}" for name, interval in intervals.items())
+        lines.append(f"95 % sure: {', '.join(bounds)}")
+    if (warm_up := result.scenario.warm_up) is not None:
+        lines.append(f"warm-up: {warm_up.rule}")
+    return "\n".join(lines)
 
 
 def _device_time(result: RunResult) -> str:
@@ -101,25 +160,44 @@ def _agreement(result: RunResult) -> str:
 
 def _times(result: RunResult) -> Table:
     name = "emulated " if result.execution == "emulated" else ""
-    table = Table(title=f"{name}time per request, ms", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"{name}time per request, ms: {_traffic(result)}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
-    for column in ("min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"):
+    for column in ("min", "mean", *PERCENTILES.values(), "max"):
         table.add_column(column, justify="right")
+    if result.query_latency_ms is not None:
+        table.add_row("query latency", *_row(result.query_latency_ms))
     table.add_row("latency", *_row(result.latency_ms))
     table.add_row("service time", *_row(result.service_time_ms))
+    table.add_row("sent late by", *_row(result.lag_ms))
     return table
 
 
+def _traffic(result: RunResult) -> str:
+    scenario = result.scenario
+    details = {
+        "server": f" at {scenario.qps:.4g} requests/s" if scenario.qps else "",
+        "multi-stream": f", {scenario.samples} samples a query",
+        "offline": f", {scenario.clients} at a time",
+        "single-stream": f", {scenario.clients} clients" if scenario.clients > 1 else "",
+    }
+    return scenario.name + details[scenario.name]
+
+
 def _row(times: Distribution) -> list[str]:
-    values = (times.min, times.mean, times.p50, times.p90, times.p95, times.p99, times.p99_9, times.max)
-    return ["-" if value is None else f"{value:.2f}" for value in values]
+    return [figure(times, name) for name in ("min", "mean", *PERCENTILES, "max")]
+
+
+def _interval(bounds: tuple[float, float | None]) -> str:
+    low, high = bounds
+    return f"{low:.2f} to {high:.2f}" if high is not None else f"above {low:.2f}"
 
 
 def _stages(result: RunResult) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    lifecycle = [(name, value) for name, value in result.lifecycle_s if value is not None]
+    order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
+    lifecycle = [(name, value) for name in order if (value := getattr(result.lifecycle_s, name)) is not None]
     table.add_row("emulated start" if result.execution == "emulated" else "start", _durations(lifecycle))
     table.add_row("stages", _durations(result.stages_s.items()))
     return table
@@ -130,6 +208,10 @@ def _durations(pairs: Iterable[tuple[str, float]]) -> str:
 
 
 def _verdict(result: RunResult) -> Text:
-    if result.validity.valid:
-        return Text("VALID", style="bold green")
-    return Text.assemble(("INVALID", "bold red"), *(f"\n  {reason}" for reason in result.validity.reasons))
+    validity = result.validity
+    doubts = [f"\n  {suspicion}" for suspicion in validity.suspicions]
+    if not validity.valid:
+        return Text.assemble(("INVALID", "bold red"), *(f"\n  {reason}" for reason in validity.reasons), *doubts)
+    if validity.suspect:
+        return Text.assemble(("VALID", "bold green"), (", but suspect", "bold yellow"), *doubts)
+    return Text("VALID", style="bold green")

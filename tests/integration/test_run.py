@@ -54,7 +54,9 @@ def test_the_board_is_as_accurate_as_this_host_over_http(digits_run: dict[str, A
 
 
 def test_a_run_measures_and_keeps_what_it_measured(digits_run: dict[str, Any]) -> None:
-    assert digits_run["validity"] == {"valid": True, "reasons": []}
+    assert digits_run["validity"]["valid"] is True
+    assert digits_run["validity"]["reasons"] == []
+    assert digits_run["complete"] is True
     assert digits_run["requests"]["sent"] == len(digits_run["samples"]) >= 5
     assert digits_run["requests"]["failed"] == 0
     assert digits_run["resources"]["cpu_seconds"] > 0
@@ -218,3 +220,35 @@ def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
         if words in line:
             return
     pytest.fail(f"never said {words!r}: {''.join(seen)}")
+
+
+def test_the_emulator_s_share_of_the_memory_is_estimated_and_shown_apart(digits_run: dict[str, Any]) -> None:
+    found = digits_run["emulator_memory"]
+    assert found["share_bytes"] == found["floor_bytes"] - found["native_bytes"] > 1 << 20
+    assert found["floor_bytes"] < digits_run["resources"]["memory_anon_bytes"] * 1.5
+
+
+def test_resources_are_read_through_the_run_on_the_clock_of_the_samples(digits_run: dict[str, Any]) -> None:
+    phases = {phase["name"]: phase for phase in digits_run["phases"]}
+    assert list(phases) == ["first inference", "load", "comparison"]
+    load = phases["load"]
+    times = [reading["at_ns"] for reading in digits_run["timeline"]]
+    assert times == sorted(times)
+    assert load["begin_ns"] <= digits_run["samples"][0]["scheduled_ns"]
+    assert sum(load["begin_ns"] < at < load["end_ns"] for at in times) >= 10, "three seconds at ten a second"
+    resources = digits_run["resources"]
+    assert 0 < resources["memory_anon_bytes"] < resources["memory_peak_bytes"]
+    assert resources["received_bytes"] > 100 * digits_run["requests"]["sent"]
+    assert resources["processes"] == 1
+    assert resources["threads"] > 1
+    assert 0 < resources["cpu_percent_of_board"] <= 110
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_containers_one_after_the_other_are_started_afresh(tmp_path: Path) -> None:
+    done = edgesim("run", "jetson-nano", "digits", "--repeat", "2", "--requests", "20", "-o", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert len(result["restarts"]) == 2
+    assert all(restart["lifecycle_s"]["start"] > 0 for restart in result["restarts"])
+    assert "between containers" in done.stdout

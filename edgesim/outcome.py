@@ -1,0 +1,266 @@
+"""What the boards of one run gave, put together as its result."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from edgesim.board import Board
+from edgesim.load.scenario import Scenario
+from edgesim.measure import host_load, resources, spread, statistics, validity
+from edgesim.measurement import GeneratorUse, Measurement, Plan, distribution, lag, throughput_qps
+from edgesim.model import Model
+from edgesim.profile import DeviceProfile
+from edgesim.result import (
+    DeviceSection,
+    DeviceTimeSection,
+    Distribution,
+    EmulatorSection,
+    Execution,
+    LifecycleSection,
+    ModelSection,
+    ProfileSection,
+    RequestsSection,
+    Restart,
+    RunResult,
+    Sample,
+    ScenarioSection,
+    Spread,
+    ValiditySection,
+)
+from edgesim.stages import Stages
+from edgesim.version import __version__
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """The boards that a run has started, one after the other, and what was measured on each."""
+
+    profile: DeviceProfile
+    model: Model
+    stages: Stages
+    boards: list[Board] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    outside: Mapping[str, Any] = field(default_factory=dict)
+    emulator_memory: EmulatorSection | None = None
+
+    def add(self, board: Board, plan: Plan, measurement: Measurement) -> None:
+        """A board that is up, and where what it gives will be."""
+        self.outside = board.device.from_outside()  # nobody tells once it is gone
+        self.boards.append(board)
+        self.plans.append(plan)
+        self.measurements.append(measurement)
+
+    def so_far(self) -> RunResult:
+        """The result while it is measured: marked incomplete, without samples."""
+        unfinished = ValiditySection(valid=False, reasons=("complete: the run has not come to its end",))
+        return self.result().model_copy(
+            update={"complete": False, "samples": (), "timeline": (), "phases": (), "validity": unfinished}
+        )
+
+    def result(self) -> RunResult:
+        """Everything, as far as it has come."""
+        board, plan, measured = self.boards[-1], self.plans[-1], self.measurements[-1]
+        samples = self._samples()
+        origin_ns = samples[0].scheduled_ns if samples else 0
+        scenario = measured.scenario or plan.scenario
+        section = _scenario_section(scenario, plan, self.measurements)
+        used = self._resources()
+        return RunResult(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            edgesim_version=__version__,
+            execution=board.execution,
+            profile=ProfileSection(
+                name=self.profile.name, sha256=self.profile.sha256, title=self.profile.title, mode=self.profile.mode
+            ),
+            model=_model_section(self.model),
+            image=board.image,
+            host=board.host,
+            device=self._device_section(),
+            scenario=section,
+            lifecycle_s=self._lifecycle(0),
+            stages_s=dict(self.stages.seconds),
+            requests=_requests_section(samples),
+            latency_ms=distribution(samples, lambda sample: sample.latency_ms),
+            service_time_ms=distribution(samples, lambda sample: sample.service_time_ms),
+            lag_ms=lag(samples),
+            query_latency_ms=_query_latency(samples) if scenario.name == "multi-stream" else None,
+            throughput_qps=self._throughput_qps(),
+            generator=GeneratorUse.total([m.generator for m in self.measurements]).section(plan.client_cores),
+            resources=used,
+            emulator_memory=self.emulator_memory,
+            host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
+            device_time_ms=_device_time(board.execution, samples),
+            agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
+            search=measured.search,
+            levels=tuple(measured.levels),
+            restarts=self._restarts() if len(self.boards) > 1 else (),
+            spread=self._spread() if len(self.boards) > 1 else {},
+            validity=self._judge(section, samples),
+            complete=not any(m.interrupted for m in self.measurements),
+            phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
+            timeline=tuple(reading.since(origin_ns) for m in self.measurements for reading in m.readings),
+            samples=tuple(sample.since(origin_ns) for sample in samples),
+        )
+
+    def _samples(self) -> list[Sample]:
+        return [sample for measured in self.measurements for sample in measured.samples]
+
+    def _resources(self) -> Any:
+        readings = [reading for m in self.measurements for reading in m.readings]
+        load = [phase for m in self.measurements for phase in m.load]
+        board = self.boards[-1]
+        return resources.summarise(readings, load, board.memory_limit_bytes, board.cpus)
+
+    def _device_section(self) -> DeviceSection:
+        """What the server found inside; of another image's server, which does not tell, what this host knows."""
+        board, description = self.boards[-1], self.measurements[-1].description or self.outside
+        found = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
+        unknown = {
+            "architecture": "unknown",
+            "cpu_model": None,
+            "cores": 0,
+            "memory_limit_bytes": None,
+            "cpu_limit": None,
+        }
+        return DeviceSection(
+            **{**unknown, **found}, intra_op_threads=board.intra_op_threads, shortfalls=board.shortfalls
+        )
+
+    def _lifecycle(self, i: int) -> LifecycleSection:
+        board, measured = self.boards[i], self.measurements[i]
+        to_steady = measured.steady_at_s
+        return LifecycleSection(
+            image=board.image_s,
+            create=board.create_s,
+            start=board.device.start_s,
+            ready=board.ready_s,
+            model_load=measured.description.get("model_load_s", {}).get(self.model.name),
+            first_inference=measured.first_inference_s,
+            steady=board.ready_s + to_steady if to_steady is not None else None,
+        )
+
+    def _throughput_qps(self) -> float | None:
+        """Of several containers, the requests of all over their times together."""
+        rates = [(throughput_qps(m.samples), sum(sample.ok for sample in m.samples)) for m in self.measurements]
+        seconds = sum(count / rate for rate, count in rates if rate)
+        return sum(count for rate, count in rates if rate) / seconds if seconds else None
+
+    def _restarts(self) -> tuple[Restart, ...]:
+        restarts, first = [], 0
+        for i, measured in enumerate(self.measurements):
+            restarts.append(
+                Restart(
+                    lifecycle_s=self._lifecycle(i),
+                    first_sample=first,
+                    samples=len(measured.samples),
+                    latency_ms=distribution(measured.samples, lambda sample: sample.latency_ms),
+                    service_time_ms=distribution(measured.samples, lambda sample: sample.service_time_ms),
+                )
+            )
+            first += len(measured.samples)
+        return tuple(restarts)
+
+    def _spread(self) -> dict[str, Spread]:
+        runs = {
+            "latency_ms": [[s.latency_ms for s in m.samples if s.ok] for m in self.measurements],
+            "service_time_ms": [[s.service_time_ms for s in m.samples if s.ok] for m in self.measurements],
+        }
+        lifecycles = [self._lifecycle(i) for i in range(len(self.boards))]
+        for name in ("create", "start", "ready", "model_load", "first_inference", "steady"):
+            values = [getattr(lifecycle, name) for lifecycle in lifecycles]
+            runs[f"{name}_s"] = [[value] for value in values if value is not None]
+        return {name: found for name, groups in runs.items() if (found := spread.analyse(groups)) is not None}
+
+    def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
+        precision = self.plans[-1].scenario.stop.precision
+        latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
+        drifts = [found for m in self.measurements if (found := m.drift()) is not None]
+        return validity.judge(
+            validity.Evidence(
+                scenario=scenario,
+                samples=samples,
+                load_s=sum(_seconds(m.samples) for m in self.measurements),
+                resources=self._resources(),
+                alive=all(m.alive for m in self.measurements),
+                interrupted=any(m.interrupted for m in self.measurements),
+                precise=statistics.is_precise(latencies, precision.percentile, precision.percent)
+                if precision
+                else None,
+                drift=next((found for found in drifts if found.notable), drifts[0] if drifts else None),
+                host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
+            )
+        )
+
+
+def _seconds(samples: Sequence[Sample]) -> float:
+    if not samples:
+        return 0.0
+    return (max(sample.done_ns for sample in samples) - min(sample.scheduled_ns for sample in samples)) / 1e9
+
+
+def _model_section(subject: Model) -> ModelSection:
+    return ModelSection(
+        name=subject.name,
+        sha256=subject.sha256,
+        version=subject.version,
+        size_bytes=subject.size_bytes,
+        parameters=subject.parameters,
+        opset=subject.opset,
+    )
+
+
+def _scenario_section(scenario: Scenario, plan: Plan, measurements: Sequence[Measurement]) -> ScenarioSection:
+    stop, warm_ups = scenario.stop, [m.warm_up for m in measurements if m.warm_up is not None]
+    # Of several containers the one with the most doubtful warm-up speaks for all.
+    warm_up = min(warm_ups, key=lambda section: section.found) if warm_ups else None
+    precision = stop.precision
+    return ScenarioSection(
+        name=scenario.name,
+        requests=stop.requests,
+        duration_s=stop.duration_s,
+        warmup=warm_up.requests if warm_up is not None else 0,
+        seed=scenario.seed,
+        inputs=plan.inputs.origin,
+        qps=scenario.qps,
+        samples=scenario.samples,
+        clients=scenario.clients,
+        precision=f"p{precision.percentile:g} within {precision.percent:g} %" if precision is not None else None,
+        warm_up=warm_up,
+    )
+
+
+def _requests_section(samples: Sequence[Sample]) -> RequestsSection:
+    ok = sum(sample.ok for sample in samples)
+    failed = len(samples) - ok
+    return RequestsSection(
+        sent=len(samples), ok=ok, failed=failed, error_rate=failed / len(samples) if samples else None
+    )
+
+
+def _query_latency(samples: Sequence[Sample]) -> Distribution:
+    """From when a query was due to when the last of its requests was done."""
+    done: dict[int, float] = {}
+    for sample in samples:
+        end = sample.done_ns if sample.ok else math.inf
+        done[sample.scheduled_ns] = max(done.get(sample.scheduled_ns, 0), end)
+    return statistics.summarise([(end - due) / 1e6 for due, end in done.items()])
+
+
+def _device_time(execution: Execution, samples: Sequence[Sample]) -> DeviceTimeSection:
+    """Measured where the host is of the board's kind; nowhere else can a time be taken for the board's."""
+    if execution != "native":
+        return DeviceTimeSection(
+            p50=None, low=None, high=None, method=f"none: nothing is predicted, and {execution} time is not the board's"
+        )
+    times = sorted(sample.service_time_ms for sample in samples if sample.ok)
+    median = statistics.summarise(times).p50
+    if median is None:
+        return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
+    return DeviceTimeSection(
+        p50=median, low=times[0], high=times[-1], method="measured on this host, minimum to maximum"
+    )

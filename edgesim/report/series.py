@@ -1,0 +1,60 @@
+"""Several measurements in one run, as tables: rates of a sweep or a search, and containers of a repeated run."""
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from edgesim.report.figures import figure
+from edgesim.result import RunResult, Spread
+
+
+def levels(result: RunResult) -> Table:
+    """One row for each rate, in the order of the rates."""
+    table = _table("latency at each rate (a second), and how late the generator was at p99, in ms")
+    for column in ("rate", "answered", "sent", "failed", "p50", "p90", "p99", "late"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for level in sorted(result.levels, key=lambda level: level.qps):
+        words = [] if level.held is None else ["held" if level.held else "not held"]
+        words += [] if level.valid else ["INVALID"]
+        table.add_row(
+            f"{level.qps:.4g}",
+            f"{level.achieved_qps:.4g}" if level.achieved_qps is not None else "-",
+            str(level.requests),
+            str(level.failed),
+            *(figure(level.latency_ms, name) for name in ("p50", "p90", "p99")),
+            figure(level.lag_ms, "p99"),
+            ", ".join(words),
+        )
+    return table
+
+
+def restarts(result: RunResult) -> Group:
+    """One row for each container, and where the variance comes from."""
+    table = _table("each container: seconds to start, latency in ms")
+    for column in ("", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for i, restart in enumerate(result.restarts):
+        times = restart.lifecycle_s
+        table.add_row(
+            str(i + 1),
+            *(
+                f"{value:.3f}" if value is not None else "-"
+                for value in (times.start, times.ready, times.model_load, times.first_inference, times.steady)
+            ),
+            *(figure(restart.latency_ms, name) for name in ("p50", "p90", "p99")),
+            str(restart.samples),
+        )
+    lines = [Text(_spread(name, spread)) for name, spread in result.spread.items()]
+    return Group(table, *lines)
+
+
+def _spread(name: str, spread: Spread) -> str:
+    what, _, unit = name.rpartition("_")
+    within = f"within a container ±{spread.within:.3g}, " if spread.within is not None else ""
+    return f"{what.replace('_', ' ')}: mean {spread.mean:.3g} {unit}, {within}between containers ±{spread.between:.3g}"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)

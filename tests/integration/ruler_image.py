@@ -1,0 +1,75 @@
+"""A container that does what it is told: Python in an image of this host's own architecture, nothing else."""
+
+import hashlib
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from edgesim.device import buildx, rootfs
+from edgesim.device.docker import LABEL, Container, DockerDevice
+from edgesim.device.emulator import host_architecture
+from edgesim.version import __version__
+
+DOCKERFILE = """FROM scratch
+COPY --from=root / /
+ENTRYPOINT ["/usr/bin/python3.11", "-uc"]
+"""
+# It waits for SIGUSR1, does the work, says so, and lives on.
+FRAME = """
+import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+print("waiting")
+signal.sigwait([signal.SIGUSR1])
+{work}
+print("done")
+time.sleep(600)
+"""
+
+
+def image() -> str:
+    """Its name; built where the engine has not got it."""
+    digest = hashlib.sha256(repr((DOCKERFILE, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode()).hexdigest()
+    tag = f"edgesim/ruler:{digest[:12]}"
+    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0:
+        return tag
+    with tempfile.TemporaryDirectory() as context:
+        dockerfile = Path(context) / "Dockerfile"
+        dockerfile.write_text(DOCKERFILE)
+        buildx.build(
+            context=Path(context),
+            dockerfile=dockerfile,
+            tag=tag,
+            platform=f"linux/{host_architecture()}",
+            build_contexts={"root": rootfs.ensure(host_architecture())},
+            build_args={},
+            labels={LABEL: __version__},
+        )
+    return tag
+
+
+def container(script: str, *, memory_bytes: int = 512 << 20) -> Container:
+    """A container that runs a script, on one core."""
+    return Container(
+        image=image(),
+        platform=f"linux/{host_architecture()}",
+        arguments=[script],
+        mounts=[],
+        memory_bytes=memory_bytes,
+        cpus=1,
+    )
+
+
+def wait_for(device: DockerDevice, word: str) -> None:
+    until = time.monotonic() + 60
+    while word not in device.log():
+        assert time.monotonic() < until, device.log()
+        time.sleep(0.05)
+
+
+def work(started: Container, device: DockerDevice) -> None:
+    """Let it do its work, to its end."""
+    subprocess.run(
+        ["docker", "kill", "--signal", "USR1", f"edgesim-{started.session}"], capture_output=True, check=True
+    )
+    wait_for(device, "done")
