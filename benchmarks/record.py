@@ -1,0 +1,51 @@
+"""Run benchmarks, and put what they print into the documents: ``python -m benchmarks.record NAME …``.
+
+A document holds a benchmark's last output between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
+"""
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgesim.device import host
+
+DOCUMENTS = Path(__file__).parents[1] / "docs"
+
+
+def run(name: str) -> str:
+    """What it prints, shown as it comes."""
+    lines = []
+    command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return "".join(lines).strip("\n")
+
+
+def record(name: str, output: str) -> None:
+    machine = host.describe(engine=None, emulator=None)
+    when = datetime.now(UTC).date().isoformat()
+    heading = f"`python -m benchmarks.{name}`, {when}, {machine.cores} cores of {machine.cpu}:"
+    for document in sorted(DOCUMENTS.glob("*.md")):
+        text = document.read_text()
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        block = f"{begin}{heading}\n\n```text\n{output}\n```\n{end}"
+        changed = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _, b=block: b, text, flags=re.DOTALL)
+        if changed != text:
+            document.write_text(changed)
+
+
+def main() -> None:
+    for name in sys.argv[1:]:
+        print(f"== {name}")
+        record(name, run(name))
+
+
+if __name__ == "__main__":
+    main()
