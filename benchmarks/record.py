@@ -25,7 +25,7 @@ def run(name: str) -> str:
             lines.append(line)
     if process.returncode:
         raise SystemExit(process.returncode)
-    return "".join(lines).strip("\n")
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 def record(name: str, output: str) -> None:

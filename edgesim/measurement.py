@@ -270,7 +270,7 @@ class _Load:
             first=self._first, seconds=seconds, cpu_s=cpu_s, requests=len(samples), connections=connections
         )
         self._into.generator = GeneratorUse.total([self._into.generator, use])
-        device_s = resources.summarise(self._recorder.readings, self._into.load[-1:], None, None).cpu_seconds
+        device_s = resources.summarise(self._recorder.readings, self._into.load[-1:]).cpu_seconds
         self._into.host_loads.append(HostLoad().since(before, device_s))
         return samples
 

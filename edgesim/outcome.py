@@ -114,7 +114,7 @@ class Outcome:
         readings = [reading for m in self.measurements for reading in m.readings]
         load = [phase for m in self.measurements for phase in m.load]
         board = self.boards[-1]
-        return resources.summarise(readings, load, board.memory_limit_bytes, board.cpus)
+        return resources.summarise(readings, load, board.memory_limit_bytes, board.cpus, board.device.source)
 
     def _device_section(self) -> DeviceSection:
         """What the server found inside; of another image's server, which does not tell, what this host knows."""

@@ -238,7 +238,7 @@ class GeneratorSection(_Section):
 
 
 class ResourcesSection(_Section):
-    """The device's use. None where this host does not tell.
+    """The device's use, as `source` tells it. None where this host does not tell.
 
     CPU, throttling, bytes and packets are of the load alone, memory and counts the largest since the device started.
     `cpu_percent_mean` is of one core of this host, `cpu_percent_of_board` of all that the board may use. `emulator_*`

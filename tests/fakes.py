@@ -30,6 +30,10 @@ class FakeDevice:
         return self._url
 
     @property
+    def source(self) -> str:
+        return "fake"
+
+    @property
     def reading_interval_s(self) -> float:
         return 0.1
 

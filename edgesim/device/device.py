@@ -46,6 +46,10 @@ class Device(Protocol):
         """The shortest way to the server from this host, for measuring: past the engine's proxy where it can be."""
 
     @property
+    def source(self) -> str:
+        """Where readings come from."""
+
+    @property
     def reading_interval_s(self) -> float:
         """How often it can be read without disturbing what is measured."""
 

@@ -238,6 +238,10 @@ class DockerDevice:
         return f"http://{addresses[0]}:{self._port}"
 
     @property
+    def source(self) -> str:
+        return f"cgroup v{self._cgroup.version}" if self._cgroup is not None else "the engine's API"
+
+    @property
     def reading_interval_s(self) -> float:
         return READING_INTERVAL_S if self._cgroup is not None else _ENGINE_READING_INTERVAL_S
 

@@ -47,6 +47,10 @@ class LocalDevice:
         return self.url
 
     @property
+    def source(self) -> str:
+        return "the process"
+
+    @property
     def reading_interval_s(self) -> float:
         return READING_INTERVAL_S
 

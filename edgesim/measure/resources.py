@@ -58,12 +58,17 @@ class Recorder:
 
 
 def summarise(
-    readings: Sequence[Reading], load: Sequence[Phase], memory_limit_bytes: int | None, board_cores: float | None
+    readings: Sequence[Reading],
+    load: Sequence[Phase],
+    memory_limit_bytes: int | None = None,
+    board_cores: float | None = None,
+    source: str | None = None,
 ) -> ResourcesSection:
     """What was used in the `load` phases, and the largest seen of what is not used up; None for what no reading tells.
 
     Args:
         board_cores: what the device may use of this host, in cores.
+        source: where the readings come from.
     """
     used = _used(readings, load)
     cpu_seconds = used("cpu_seconds")
@@ -75,6 +80,7 @@ def summarise(
     if peak is None and in_use:
         peak, source = max(in_use), f"largest of {len(in_use)} readings"
     return ResourcesSection(
+        source=source,
         cpu_seconds=cpu_seconds,
         cpu_percent_mean=percent,
         cpu_percent_of_board=percent / board_cores if percent is not None and board_cores else None,

@@ -237,6 +237,7 @@ def test_resources_are_read_through_the_run_on_the_clock_of_the_samples(digits_r
     assert load["begin_ns"] <= digits_run["samples"][0]["scheduled_ns"]
     assert sum(load["begin_ns"] < at < load["end_ns"] for at in times) >= 10, "three seconds at ten a second"
     resources = digits_run["resources"]
+    assert resources["source"] in ("cgroup v1", "cgroup v2", "the engine's API")
     assert 0 < resources["memory_anon_bytes"] < resources["memory_peak_bytes"]
     assert resources["received_bytes"] > 100 * digits_run["requests"]["sent"]
     assert resources["processes"] == 1
