@@ -1,6 +1,10 @@
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
 from edgesim import profile, resources
 from edgesim.errors import ExitCode, ProfileError
@@ -28,13 +32,107 @@ def test_every_profile_that_comes_along_is_valid_and_bears_its_file_name(name: s
     assert profile.load(name).name == name
 
 
+def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of everything that a profile states."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from facts(value, f"{prefix}{key}.")
+        elif value not in (None, (), []):
+            yield prefix + key
+
+
 @pytest.mark.parametrize("name", profile.names())
-def test_every_fact_of_every_profile_that_comes_along_has_a_source(name: str) -> None:
+def test_every_fact_of_every_profile_that_comes_along_has_a_source_and_a_confidence(name: str) -> None:
     board = profile.load(name)
-    sourced = {fact for source in board.sources for fact in source.facts}
-    facts = {f"cpu.{key}" for key in board.cpu.model_fields_set} | {f"modes.{mode}" for mode in board.modes}
-    facts |= {"memory.marketed_bytes", "memory.visible_bytes"}
-    assert facts <= sourced
+    stated = board.model_dump(exclude_unset=True, exclude={"name", "title", "mode", "image", "sources"})
+    for fact in facts(stated):
+        source = board.source_of(fact)
+        assert source is not None, fact
+        assert source.confidence is not None, fact
+
+
+@pytest.mark.parametrize("name", profile.names())
+def test_every_mode_of_every_profile_can_be_chosen(name: str) -> None:
+    for mode in profile.load(name).modes:
+        board = profile.load(f"{name}:{mode}")
+        assert board.mode == mode
+        assert board.cpu.cores >= 1
+
+
+def test_the_boards_are_those_that_are_promised() -> None:
+    assert set(profile.names()) == {
+        "coral-dev-board", "jetson-agx-orin", "jetson-nano", "jetson-orin-nano", "jetson-orin-nx", "jetson-tx2",
+        "jetson-xavier-nx", "odroid-n2-plus", "raspberry-pi-3", "raspberry-pi-4", "raspberry-pi-5",
+        "raspberry-pi-zero-2", "rk3399", "rk3588", "x86-gateway",
+    }  # fmt: skip
+
+
+def test_the_little_cores_are_another_core_another_clock_and_another_emulated_cpu() -> None:
+    big, little = profile.load("rk3588:big"), profile.load("rk3588:little")
+    assert (big.cpu.core, big.cpu.clock_hz) == ("Cortex-A76", 2_256_000_000)
+    assert (little.cpu.core, little.cpu.clock_hz) == ("Cortex-A55", 1_800_000_000)
+    assert little.emulation is not None
+    assert little.emulation.qemu_cpu == "cortex-a55"
+    assert little.cpu.caches.l2_bytes == 128 << 10
+    assert [other.core for other in little.cpu.others] == ["Cortex-A76"]
+    assert "asimddp" in little.cpu.features, "what the others do not say is as on the first"
+
+
+# --- extending --------------------------------------------------------------------------------------------------------
+
+MINE = """
+extends: raspberry-pi-4
+name: my-board
+title: Raspberry Pi 4B, 8 GB, in our box
+memory: {marketed_bytes: 8 GB, visible_bytes: 7.6 GiB}
+sources:
+  - {facts: [memory.marketed_bytes, memory.visible_bytes], source: our own board, confidence: strong}
+"""
+
+
+def test_a_profile_that_extends_another_has_its_facts_but_for_its_own(tmp_path: Path) -> None:
+    mine, theirs = profile.load(str(write(tmp_path, MINE))), profile.load("raspberry-pi-4")
+    assert (mine.name, mine.cpu, mine.mode) == ("my-board", theirs.cpu, "1.4")
+    assert mine.memory.marketed_bytes == 8_000_000_000
+    assert mine.memory.kind == theirs.memory.kind, "a mapping is merged key by key"
+    assert mine.source_of("memory.visible_bytes") == mine.sources[0]
+    assert mine.source_of("cpu.core") == theirs.source_of("cpu.core")
+
+
+def test_a_profile_may_extend_a_file_beside_it_and_that_another(tmp_path: Path) -> None:
+    write(tmp_path, MINE)
+    (tmp_path / "ours.yaml").write_text("extends: ./board.yaml\nname: ours\n")
+    assert profile.load(str(tmp_path / "ours.yaml")).memory.marketed_bytes == 8_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "extends: raspberry-pi-4",
+            "extends: raspbery-pi-4",
+            "unknown profile 'raspbery-pi-4'; did you mean 'raspberry-pi-4'?",
+        ),
+        ("extends: raspberry-pi-4", "extends: ./board.yaml", "extends: goes round in a circle"),
+        ("extends: raspberry-pi-4", "extends: [a]", "extends: is a profile's name or file"),
+        ("extends: raspberry-pi-4", "extend: raspberry-pi-4", "unknown key 'extend'; did you mean 'extends'?"),
+        ("marketed_bytes: 8 GB", "market_bytes: 8 GB", ":5: unknown key 'memory.market_bytes'"),
+    ],
+)
+def test_what_cannot_be_extended_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        profile.load(str(write(tmp_path, MINE.replace(old, new, 1))))
+    assert problem in caught.value.problem
+
+
+def test_the_schema_accepts_every_profile_and_refuses_a_typo() -> None:
+    schema = profile.json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for path in [*resources.profiles_directory().glob("*.yaml")]:
+        assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(path))) == [], path
+    assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(MINE))) == []
+    assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(MINE.replace("title", "titel")))) != []
 
 
 def test_the_jetson_nano_is_four_a57_cores_with_4_gb() -> None:
