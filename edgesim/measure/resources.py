@@ -76,16 +76,16 @@ def summarise(
     percent = 100 * cpu_seconds / wall_s if cpu_seconds is not None and wall_s > 0 else None
     peaks = [(r.memory_peak_bytes, r.memory_peak_source) for r in readings if r.memory_peak_bytes is not None]
     in_use = _known(readings, "memory_bytes")
-    peak, source = max(peaks, key=lambda found: found[0]) if peaks else (None, None)
+    peak, peak_source = max(peaks, key=lambda found: found[0]) if peaks else (None, None)
     if peak is None and in_use:
-        peak, source = max(in_use), f"largest of {len(in_use)} readings"
+        peak, peak_source = max(in_use), f"largest of {len(in_use)} readings"
     return ResourcesSection(
         source=source,
         cpu_seconds=cpu_seconds,
         cpu_percent_mean=percent,
         cpu_percent_of_board=percent / board_cores if percent is not None and board_cores else None,
         memory_peak_bytes=peak,
-        memory_peak_source=source,
+        memory_peak_source=peak_source,
         memory_limit_bytes=memory_limit_bytes,
         memory_anon_bytes=_largest(readings, "memory_anon_bytes"),
         memory_cache_bytes=_largest(readings, "memory_cache_bytes"),
