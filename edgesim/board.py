@@ -271,7 +271,8 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     )
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = docker.Engine()
-        runs_through = emulator.require(simulated.architecture)
+        core = simulated.emulation.qemu_cpu if simulated.emulation is not None else None
+        runs_through = emulator.require(simulated.architecture, core)
     cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
     limits = budget.plan(simulated, host_cores=cores, host_memory_bytes=engine.facts.memory_bytes)
 

@@ -85,6 +85,10 @@ class EmulatorTooOld(HostError):
     """The emulator is one that is known to crash."""
 
 
+class EmulatorLacksCore(HostError):
+    """The emulator has no such core as the board's profile asks for."""
+
+
 class EmulatorStale(HostError):
     """The kernel runs another emulator than the one that is installed."""
 
@@ -125,6 +129,10 @@ class DeviceDied(DeviceError):
 
 class OutOfMemory(DeviceDied):
     """The model does not fit: the kernel killed the server at the board's memory limit."""
+
+
+class IllegalInstruction(DeviceDied):
+    """A program used an instruction that the board's core does not have: it would die on the board, too."""
 
 
 class EmulatorCrashed(DeviceDied):

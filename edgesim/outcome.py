@@ -34,6 +34,9 @@ from edgesim.result import (
 from edgesim.stages import Stages
 from edgesim.version import __version__
 
+# In /proc/cpuinfo, and no instructions: an event stream, and that the processor's registers can be read.
+_OF_THE_KERNEL = {"evtstrm", "cpuid"}
+
 
 @dataclass(kw_only=True)
 class Outcome:
@@ -127,8 +130,17 @@ class Outcome:
             "memory_limit_bytes": None,
             "cpu_limit": None,
         }
+        seen, wanted = set(found.get("cpu_features", ())), set(self.profile.cpu.features)
+        comparable = bool(seen and wanted) and board.execution != "host"
+        emulation = self.profile.emulation if board.execution == "emulated" else None
         return DeviceSection(
-            **{**unknown, **found}, intra_op_threads=board.intra_op_threads, shortfalls=board.shortfalls
+            **{**unknown, **found},
+            features_missing=tuple(sorted(wanted - seen - _OF_THE_KERNEL)) if comparable else (),
+            # What a host of the board's own kind has beyond it is no emulator's doing, and there is plenty of it.
+            features_extra=tuple(sorted(seen - wanted - _OF_THE_KERNEL)) if comparable and emulation else (),
+            qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
+            intra_op_threads=board.intra_op_threads,
+            shortfalls=board.shortfalls,
         )
 
     def _lifecycle(self, i: int) -> LifecycleSection:

@@ -130,7 +130,9 @@ class HostSection(_Section):
 class DeviceSection(_Section):
     """Read back from inside the running container (or, without one, from the server's process).
 
-    `shortfalls` says in sentences what the board has and this host could not give.
+    `features_missing` are those that the board's core has and this one has not, `features_extra` the other way round;
+    what the kernel adds by itself is in neither. `shortfalls` says in sentences what the board has and this host could
+    not give.
     """
 
     architecture: str
@@ -139,6 +141,9 @@ class DeviceSection(_Section):
     memory_limit_bytes: int | None
     cpu_limit: float | None
     cpu_features: tuple[str, ...] = ()
+    features_missing: tuple[str, ...] = ()
+    features_extra: tuple[str, ...] = ()
+    qemu_cpu: str | None = None
     swap_limit_bytes: int | None = None
     user_id: int | None = None
     capabilities: str | None = None

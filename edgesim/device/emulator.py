@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim import resources
-from edgesim.errors import EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
+from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
 
 # QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 8 and 9 have not been tried, 10.0 has.
 OLDEST_MAJOR = 8
@@ -26,10 +26,14 @@ _READ_ONE_BYTE_AND_EXIT = (
 
 @dataclass(frozen=True)
 class Emulator:
-    """QEMU as the kernel really runs it: `version` of the running program, `interpreter` where it was started from."""
+    """QEMU as the kernel really runs it: `version` of the running program, `interpreter` where it was started from.
+
+    `cores` are those that it can be told to be.
+    """
 
     version: str
     interpreter: str
+    cores: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"QEMU {self.version}"
@@ -40,15 +44,22 @@ def host_architecture() -> str:
     return _MACHINES.get(platform.machine().lower(), platform.machine().lower())
 
 
-def require(architecture: str) -> Emulator | None:
+def require(architecture: str, core: str | None = None) -> Emulator | None:
     """What runs `architecture` here; None where nothing has to, because it is this host's own.
 
     Raises:
+        EmulatorLacksCore: it can not be the `core` that it has to be.
         HostError: as `judge` has it.
     """
     if architecture == host_architecture():
         return None
-    return judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
+    found = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
+    if core is not None and core not in found.cores:
+        raise EmulatorLacksCore(
+            f"{found} has no core {core!r}; it has {', '.join(found.cores)}",
+            fix="set emulation.qemu_cpu in the profile to the nearest of these, or install a newer QEMU",
+        )
+    return found
 
 
 def judge(architecture: str, *, running: Emulator | None, installed: str | None, registered: bool) -> Emulator:
@@ -128,14 +139,20 @@ def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            version = subprocess.run([link, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
+            version, cores = _says(link, "--version"), _says(link, "-cpu", "help")
             interpreter = str(Path(link).readlink())
         except (OSError, subprocess.TimeoutExpired):
             return None
         if found := re.search(r"version (\d+(?:\.\d+)*)", version):
-            return Emulator(found[1], interpreter.removesuffix(" (deleted)"))
+            names = tuple(line.split()[0] for line in cores.splitlines() if line.startswith(" "))
+            return Emulator(found[1], interpreter.removesuffix(" (deleted)"), names)
         time.sleep(0.01)
     return None
+
+
+def _says(program: str, *arguments: str) -> str:
+    command = [program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
 
 
 def installed_version() -> str | None:

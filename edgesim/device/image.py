@@ -48,7 +48,8 @@ def ensure(
         HostError: something is missing on this host; DeviceError: the build failed.
     """
     recipe = _dockerfile(profile)
-    reference = _reference(recipe, profile.architecture, base)
+    qemu_cpu = profile.emulation.qemu_cpu if profile.emulation is not None else None
+    reference = _reference(recipe, profile.architecture, qemu_cpu, base)
     image_id = engine.image_id(reference)
     if image_id is not None and not rebuild:
         return Image(
@@ -69,7 +70,7 @@ def ensure(
             tag=reference,
             platform=f"linux/{profile.architecture}",
             build_contexts=contexts,
-            build_args={"BASE": base} if base else {},
+            build_args=_given(BASE=base, QEMU_CPU=qemu_cpu),
             labels={LABEL: __version__, BASE_LABEL: chosen},
             use_cache=not rebuild,
         )
@@ -115,14 +116,18 @@ def _server_files() -> list[Path]:
     return sorted([*directory.glob("*.py"), packages.requirements_file()])
 
 
-def _reference(recipe: Path, architecture: str, base: str | None) -> str:
+def _given(**arguments: str | None) -> dict[str, str]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _reference(recipe: Path, architecture: str, qemu_cpu: str | None, base: str | None) -> str:
     """A name that changes with everything of ours that goes into the image."""
     digest = hashlib.sha256()
     for path in [recipe, *_server_files()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update(repr((architecture, base, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
+    digest.update(repr((architecture, qemu_cpu, base, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
     family = recipe.name.partition(".")[2] or "board"
-    return f"edgesim/{family}:{architecture}-{digest.hexdigest()[:12]}"
+    return f"edgesim/{family}:{'-'.join(_given(a=architecture, b=qemu_cpu).values())}-{digest.hexdigest()[:12]}"
 
 
 def _build_contexts(architecture: str, base: str | None) -> tuple[dict[str, Path], str]:

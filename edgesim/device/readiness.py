@@ -1,12 +1,13 @@
 """Waiting for a server: until it is ready, and not a moment longer once it cannot be any more."""
 
 import http.client
+import signal
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from edgesim.device.device import Device, State
-from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, NotReady, OutOfMemory
+from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
 from edgesim.model import Model
 from edgesim.units import format_bytes, format_seconds
 
@@ -30,7 +31,7 @@ def wait(
 
     Raises:
         DeviceError: as `explain_death` makes it, at once when the server's process has ended.
-        EmulatorCrashed: the emulator said that it crashed, whether or not it ended then.
+        IllegalInstruction, EmulatorCrashed: the emulator said so, whether or not it ended then.
         NotReady: `timeout_s` have passed.
     """
     answers = ask if ask is not None else _answers
@@ -69,9 +70,19 @@ def _answers(url: str) -> bool:
         connection.close()
 
 
-def emulator_crash(log: str) -> EmulatorCrashed | None:
-    """The error for a log that holds the emulator's last words; None when it does not."""
+def emulator_crash(log: str) -> DeviceDied | None:
+    """The error for a log that holds the emulator's last words; None when it does not.
+
+    SIGILL is no crash of the emulator's: the core that it is has not got the instruction.
+    """
     for line in log.splitlines():
+        if f"{_EMULATOR_CRASH} {signal.SIGILL.value} " in line:
+            told = next((line for line in log.splitlines() if line.startswith("illegal instruction")), line.strip())
+            return IllegalInstruction(
+                f"it would die on the board, too: {told}",
+                fix="build it for the board's core, or choose a board that has the instruction: edgesim profiles show",
+                log=log,
+            )
         if _EMULATOR_CRASH in line:
             return EmulatorCrashed(
                 f"the emulator crashed, which says nothing about the model: {line.strip()}",

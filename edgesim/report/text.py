@@ -46,6 +46,8 @@ def _facts(result: RunResult) -> Table:
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
     table.add_row(where, _inside(result))
+    if device.features_missing or device.features_extra:
+        table.add_row("core differs", _features(result))
     for shortfall in device.shortfalls:
         table.add_row("not given", shortfall)
     if agreement is not None:
@@ -141,6 +143,13 @@ def _inside(result: RunResult) -> str:
     if device.runtime:
         words.append(device.runtime)
     return ", ".join(words)
+
+
+def _features(result: RunResult) -> str:
+    device = result.device
+    words = [f"lacks {' '.join(device.features_missing)}"] if device.features_missing else []
+    words += [f"has {' '.join(device.features_extra)} beyond the board's"] if device.features_extra else []
+    return f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
 
 
 def _agreement(result: RunResult) -> str:

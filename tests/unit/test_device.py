@@ -18,6 +18,7 @@ from edgesim.errors import (
     EmulatorStale,
     EmulatorTooOld,
     HostError,
+    IllegalInstruction,
     NotReady,
     OutOfMemory,
 )
@@ -106,6 +107,10 @@ class Clock:
         self.now += seconds
 
 
+ILLEGAL = """illegal instruction 0x4e829420 of the extension asimddp: this core does not have it
+qemu: uncaught target signal 4 (Illegal instruction) - core dumped"""
+
+
 def explain(state: State) -> DeviceError:
     return DeviceDied(f"ended with {state.exit_code}")
 
@@ -154,7 +159,13 @@ def test_an_emulator_that_crashed_and_hangs_is_not_waited_for() -> None:
     [
         (State(running=False, exit_code=137, out_of_memory=True), "", OutOfMemory, "limit of 96.0 MiB while loading"),
         (State(running=False, exit_code=3), "bad file", DeviceDied, "exit code 3 while loading"),
-        (State(running=False, exit_code=139), "qemu: uncaught target signal 4", EmulatorCrashed, "signal 4"),
+        (State(running=False, exit_code=139), "qemu: uncaught target signal 11 (x)", EmulatorCrashed, "signal 11"),
+        (
+            State(running=False, exit_code=132),
+            ILLEGAL,
+            IllegalInstruction,
+            "on the board, too: illegal instruction 0x4e8",
+        ),
     ],
 )
 def test_a_death_is_told_apart(
