@@ -12,7 +12,7 @@ from typing import Literal
 import psutil
 
 from edgesim import model, profile
-from edgesim.device import budget, docker, emulator, host, image, local, readiness
+from edgesim.device import budget, docker, emulator, host, image, local, readiness, storage
 from edgesim.device.device import Device, Mount, State, server_arguments
 from edgesim.errors import DeviceError, ModelError, UsageError
 from edgesim.model import Model
@@ -85,6 +85,7 @@ class Board:
         memory_limit_bytes: the board's memory; None where nothing limits the server.
         cpus: what it may use of this host, in cores.
         intra_op_threads: threads of one inference.
+        limits: those that it was started with; None for a plain process.
         shortfalls: what the board has and this host could not give.
         image_s, create_s, ready_s: seconds for the image (None without one), for making the device, and from its start
             until it was ready.
@@ -98,6 +99,7 @@ class Board:
     cpus: int
     intra_op_threads: int
     shortfalls: tuple[str, ...]
+    limits: budget.Budget | None = None
     models: Sequence[Model]
     image_s: float | None
     create_s: float
@@ -233,7 +235,7 @@ def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         raise UsageError(
             f"--engine local: runs edgesim's own server; image {launch.profile.image.reference} needs docker"
         )
-    threads = launch.profile.cpu.cores
+    threads = min(launch.profile.cpu.cores, len(launch.cores or ()) or psutil.cpu_count() or 1)
     begun = time.monotonic()
     with stages.stage("create", "starting the server as a process of this host"):
         device = stack.enter_context(
@@ -274,7 +276,16 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         core = simulated.emulation.qemu_cpu if simulated.emulation is not None else None
         runs_through = emulator.require(simulated.architecture, core)
     cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
-    limits = budget.plan(simulated, host_cores=cores, host_memory_bytes=engine.facts.memory_bytes)
+    files = [path for served in launch.models for path in (served.path, *served.data_paths)]
+    limits = budget.plan(
+        simulated,
+        host_cores=cores,
+        host_memory_bytes=engine.facts.memory_bytes,
+        files=files if launch.own_server else (),
+    )
+    if limits.read_bytes_per_s is not None:
+        for path in files:
+            storage.forget(path)
 
     begun = time.monotonic()
     if launch.own_server:
@@ -300,6 +311,11 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             # Another image may have been made to write where it lives.
             read_only=launch.own_server,
             cores=launch.cores,
+            processes=limits.processes,
+            open_files=limits.open_files,
+            storage_device=limits.storage_device,
+            read_bytes_per_s=limits.read_bytes_per_s,
+            network=simulated.network,
         )
         device = stack.enter_context(engine.start(container))
     return Board(
@@ -311,8 +327,9 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         ),
         memory_limit_bytes=limits.memory_bytes,
         cpus=limits.cpus,
+        limits=limits,
         intra_op_threads=limits.intra_op_threads,
-        shortfalls=limits.shortfalls if launch.own_server else (*limits.shortfalls, _UNSEEN),
+        shortfalls=(*limits.shortfalls, *device.shortfalls, *(() if launch.own_server else (_UNSEEN,))),
         models=launch.models,
         image_s=image_s,
         create_s=time.monotonic() - begun - (device.start_s or 0.0),

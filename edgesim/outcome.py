@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.board import Board
+from edgesim.device import probes
 from edgesim.load.scenario import Scenario
 from edgesim.measure import host_load, resources, spread, statistics, validity
 from edgesim.measurement import GeneratorUse, Measurement, Plan, distribution, lag, throughput_qps
@@ -21,6 +22,7 @@ from edgesim.result import (
     EmulatorSection,
     Execution,
     LifecycleSection,
+    LimitSection,
     ModelSection,
     ProfileSection,
     RequestsSection,
@@ -38,6 +40,16 @@ from edgesim.version import __version__
 _OF_THE_KERNEL = {"evtstrm", "cpuid"}
 
 
+# The name of a limit as read back from outside.
+_READ_BACK = {
+    "memory_bytes": "memory_limit_bytes",
+    "cpus": "cpu_limit",
+    "processes": "processes_limit",
+    "open_files": "open_files_limit",
+    "read_bytes_per_s": "read_bytes_per_s",
+}
+
+
 @dataclass(kw_only=True)
 class Outcome:
     """The boards that a run has started, one after the other, and what was measured on each."""
@@ -50,6 +62,7 @@ class Outcome:
     measurements: list[Measurement] = field(default_factory=list)
     outside: Mapping[str, Any] = field(default_factory=dict)
     emulator_memory: EmulatorSection | None = None
+    emulator_failures: int = 0
 
     def add(self, board: Board, plan: Plan, measurement: Measurement) -> None:
         """A board that is up, and where what it gives will be."""
@@ -57,6 +70,11 @@ class Outcome:
         self.boards.append(board)
         self.plans.append(plan)
         self.measurements.append(measurement)
+
+    def forget_since(self, boards: int) -> None:
+        """Go back to so many boards: what came after was cut short by the emulator, and says nothing."""
+        for collected in (self.boards, self.plans, self.measurements):
+            del collected[boards:]
 
     def so_far(self) -> RunResult:
         """The result while it is measured: marked incomplete, without samples."""
@@ -96,6 +114,7 @@ class Outcome:
             generator=GeneratorUse.total([m.generator for m in self.measurements]).section(plan.client_cores),
             resources=used,
             emulator_memory=self.emulator_memory,
+            emulator_failures=self.emulator_failures,
             host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
             device_time_ms=_device_time(board.execution, samples),
             agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
@@ -140,7 +159,21 @@ class Outcome:
             features_extra=tuple(sorted(seen - wanted - _OF_THE_KERNEL)) if comparable and emulation else (),
             qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
             intra_op_threads=board.intra_op_threads,
+            limits=self._limits(),
             shortfalls=board.shortfalls,
+        )
+
+    def _limits(self) -> tuple[LimitSection, ...]:
+        """Each limit as asked for, as the kernel holds it, and whether it was seen to hold on this host."""
+        budget = self.boards[-1].limits
+        if budget is None:
+            return ()
+        proven = probes.recorded(self.boards[-1].host.engine, budget)
+        return tuple(
+            LimitSection(
+                name=name, requested=value, applied=self.outside.get(_READ_BACK[name]), proven=proven.get(name)
+            )
+            for name, value in budget.requested.items()
         )
 
     def _lifecycle(self, i: int) -> LifecycleSection:

@@ -127,6 +127,18 @@ class HostSection(_Section):
     emulator: str | None = None
 
 
+class LimitSection(_Section):
+    """One limit: what was asked for, and what the kernel holds as read back; None where it is not limited.
+
+    `proven` is whether a probe on this host has shown it to hold (``edgesim doctor --probe``); None where none has run.
+    """
+
+    name: str
+    requested: float | None
+    applied: float | None
+    proven: bool | None = None
+
+
 class DeviceSection(_Section):
     """Read back from inside the running container (or, without one, from the server's process).
 
@@ -151,6 +163,7 @@ class DeviceSection(_Section):
     read_only_root: bool | None = None
     runtime: str | None = None
     intra_op_threads: int | None = None
+    limits: tuple[LimitSection, ...] = ()
     shortfalls: tuple[str, ...] = ()
 
 
@@ -407,6 +420,7 @@ class RunResult(_Section):
     generator: GeneratorSection | None = None
     resources: ResourcesSection
     emulator_memory: EmulatorSection | None = None
+    emulator_failures: int = 0
     host_load: HostLoadSection | None = None
     device_time_ms: DeviceTimeSection
     agreement: AgreementSection | None

@@ -11,7 +11,7 @@ import psutil
 from edgesim import model, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start
 from edgesim.device.device import model_mounts
-from edgesim.errors import EdgesimError, Interrupted, ResultError, UsageError
+from edgesim.errors import EdgesimError, EmulatorCrashed, Interrupted, ResultError, UsageError
 from edgesim.floor import emulator_memory
 from edgesim.journal import Journal
 from edgesim.load import inputs
@@ -23,6 +23,9 @@ from edgesim.outcome import Outcome
 from edgesim.profile import DeviceProfile
 from edgesim.result import Execution, RunResult
 from edgesim.stages import Listener, Stages
+
+# The emulator's own failures say nothing about the model: after one the container is started again, so often at most.
+_MOST_EMULATOR_FAILURES = 2
 
 # Seconds that a caller's own preparations took, for the result: "engine=31.2 environment=24.0".
 STAGES_VARIABLE = "EDGESIM_STAGES"
@@ -160,10 +163,18 @@ def run(
     outcome = Outcome(profile=board_profile, model=subject, stages=stages)
     journal = Journal(output) if output is not None else None
     try:
-        for i in range(repeat):
+        while len(outcome.boards) < repeat:
             if repeat > 1:
-                stages.note(f"container {i + 1} of {repeat}")
-            _measure_once(launch, plan, stages, outcome, journal)
+                stages.note(f"container {len(outcome.boards) + 1} of {repeat}")
+            before = len(outcome.boards)
+            try:
+                _measure_once(launch, plan, stages, outcome, journal)
+            except EmulatorCrashed as error:
+                if outcome.emulator_failures == _MOST_EMULATOR_FAILURES:
+                    raise
+                outcome.forget_since(before)
+                outcome.emulator_failures += 1
+                stages.note(f"{error.problem}; once more")
     except EdgesimError as error:
         if outcome.boards:
             error.result = outcome.result()

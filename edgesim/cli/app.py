@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
@@ -262,8 +263,15 @@ def build(
 
 
 @app.command("doctor")
-def doctor_command(as_json: JsonOption = False) -> int:
+def doctor_command(
+    probe: Annotated[
+        str | None, typer.Option("--probe", metavar="P", help="Try whether this board's limits hold on this host.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
     """What this host can do, and the exact fix for what it cannot."""
+    if probe is not None:
+        return _probe(probe, as_json)
     checks = doctor.examine()
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
@@ -276,6 +284,19 @@ def doctor_command(as_json: JsonOption = False) -> int:
             if check.fix:
                 out.print(f"{'':<20}fix: {check.fix}", soft_wrap=True)
     return ExitCode.HOST if any(check.status == "problem" for check in checks) else ExitCode.OK
+
+
+def _probe(reference: str, as_json: bool) -> int:
+    findings = doctor.probe(profile.load(reference), Stages(terminal.listener()))
+    if as_json:
+        print_json([{"name": f.name, "holds": f.holds, "finding": f.words} for f in findings])
+    else:
+        words = {True: ("holds", "green"), False: ("DOES NOT HOLD", "red"), None: ("not tried", "yellow")}
+        table = Table.grid(padding=(0, 2))
+        for finding in findings:
+            table.add_row(finding.name, Text(*words[finding.holds]), finding.words)
+        out.print(table)
+    return ExitCode.HOST if any(finding.holds is False for finding in findings) else ExitCode.OK
 
 
 @app.command()

@@ -62,7 +62,10 @@ class Cgroup:
         return self._read_v1() if self.version == 1 else self._read_v2()
 
     def limits(self) -> dict[str, int | float | None]:
-        """The limits that the kernel holds: `memory_limit_bytes`, and `cpu_limit` in cores; None without one."""
+        """The limits that the kernel holds; None without one.
+
+        `memory_limit_bytes`, `cpu_limit` in cores, `processes_limit`, `read_bytes_per_s` of the slowest device.
+        """
         if self.version == 2:
             quota, _, period = _text(self.cpu, "cpu.max").partition(" ")
             memory = _number(self.memory, "memory.max")
@@ -70,7 +73,17 @@ class Cgroup:
             quota, period = _text(self.cpu, "cpu.cfs_quota_us"), _text(self.cpu, "cpu.cfs_period_us")
             memory = _number(self.memory, "memory.limit_in_bytes")
         limited = quota.strip().isdigit() and period.strip().isdigit()  # "max" and -1 are no limit
-        return {"memory_limit_bytes": memory, "cpu_limit": int(quota) / int(period) if limited else None}
+        return {
+            "memory_limit_bytes": memory,
+            "cpu_limit": int(quota) / int(period) if limited else None,
+            "processes_limit": _number(self.pids, "pids.max"),
+            "read_bytes_per_s": self._read_rate(),
+        }
+
+    def _read_rate(self) -> int | None:
+        v2 = re.findall(r"\brbps=(\d+)", _text(self.io, "io.max"))
+        v1 = re.findall(r"^\d+:\d+ (\d+)$", _text(self.io, "blkio.throttle.read_bps_device"), re.MULTILINE)
+        return min(map(int, v2 + v1), default=None)
 
     def _read_v2(self) -> Reading:
         cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")

@@ -6,6 +6,7 @@ Builds go through the docker command and its buildx plugin, see `buildx`.
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import time
@@ -24,7 +25,7 @@ import urllib3
 from docker.context import ContextAPI
 
 from edgesim import resources
-from edgesim.device import engine_stats
+from edgesim.device import engine_stats, network
 from edgesim.device.cgroup import Cgroup
 from edgesim.device.device import READING_INTERVAL_S, Mount, State
 from edgesim.errors import (
@@ -37,6 +38,7 @@ from edgesim.errors import (
     ImageUnavailable,
 )
 from edgesim.interrupts import deferred
+from edgesim.profile.schema import Network
 from edgesim.result import Reading
 from edgesim.version import __version__
 
@@ -56,7 +58,8 @@ class Container:
     """What to start: an image within limits. `session` names everything that one run makes.
 
     `arguments` None leaves the image's own; `port` is the container's, published on `host_port` of 127.0.0.1 (0: any).
-    `cores` are those of the host that it may use; None is all.
+    `cores` are those of the host that it may use; None is all. `processes` counts threads, too; `read_bytes_per_s` is
+    from `storage_device`. `entrypoint` stands in for the image's own.
     """
 
     image: str
@@ -70,6 +73,12 @@ class Container:
     host_port: int = 0
     read_only: bool = True
     cores: Sequence[int] | None = None
+    processes: int | None = None
+    open_files: int | None = None
+    storage_device: str | None = None
+    read_bytes_per_s: int | None = None
+    entrypoint: Sequence[str] | None = None
+    network: Network | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
@@ -154,6 +163,8 @@ class Engine:
                 begun = time.monotonic()
                 created.start()
                 device = DockerDevice(created, container.port, start_s=time.monotonic() - begun)
+                if container.network is not None:
+                    device.shortfalls = network.shape(device.pid, container.network)
             yield device
         finally:
             with _engine_call():
@@ -177,6 +188,10 @@ class Engine:
             cpu_period=_CPU_PERIOD_US,
             cpu_quota=container.cpus * _CPU_PERIOD_US,
             cpuset_cpus=",".join(map(str, container.cores)) if container.cores is not None else None,
+            pids_limit=container.processes,
+            ulimits=_open_files(container.open_files),
+            device_read_bps=_read_rate(container),
+            entrypoint=list(container.entrypoint) if container.entrypoint is not None else None,
             ports={f"{container.port}/tcp": ("127.0.0.1", container.host_port)},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
@@ -215,10 +230,16 @@ class DockerDevice:
 
     def __init__(self, container: Any, port: int, *, start_s: float) -> None:
         self.start_s: float | None = start_s
+        self.shortfalls: tuple[str, ...] = ()
         self._container = container
         self._port = port
         self._url = f"http://127.0.0.1:{_published_port(container, port)}"
         self._cgroup = self._find_cgroup()
+
+    @property
+    def pid(self) -> int:
+        """Of the first process, as this host counts; of an engine elsewhere, as that host does."""
+        return int(self._container.attrs["State"]["Pid"])
 
     @property
     def url(self) -> str:
@@ -261,7 +282,8 @@ class DockerDevice:
         if self._cgroup is None:
             return {"architecture": machine}
         pid = self._container.attrs["State"]["Pid"]
-        return {"architecture": machine, "cores": len(os.sched_getaffinity(pid)), **self._cgroup.limits()}
+        inside = {"architecture": machine, "cores": len(os.sched_getaffinity(pid)), **self._cgroup.limits()}
+        return inside | {"open_files_limit": _open_files_limit(pid)}
 
     def log(self, lines: int = 20) -> str:
         with _engine_call():
@@ -294,6 +316,25 @@ class DockerDevice:
             filters={"container": self._container.id, "event": "oom"},
         )  # fmt: skip
         return any(True for _ in events)
+
+
+def _open_files_limit(pid: int) -> int | None:
+    """Of a process of this host, as the kernel holds it."""
+    try:
+        found = re.search(r"^Max open files\s+(\d+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) if found else None
+
+
+def _open_files(count: int | None) -> list[Any] | None:
+    return [docker.types.Ulimit(name="nofile", soft=count, hard=count)] if count is not None else None
+
+
+def _read_rate(container: Container) -> list[Mapping[str, str | int]] | None:
+    if container.storage_device is None or container.read_bytes_per_s is None:
+        return None
+    return [{"Path": container.storage_device, "Rate": container.read_bytes_per_s}]
 
 
 def _published_port(container: Any, port: int) -> int:

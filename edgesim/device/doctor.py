@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from edgesim import resources
-from edgesim.device import buildx, docker, emulator, image, rootfs
+from edgesim.device import budget, buildx, docker, emulator, image, probes, rootfs
 from edgesim.errors import EdgesimError
+from edgesim.profile import DeviceProfile
+from edgesim.stages import Stages
 from edgesim.units import format_bytes
 
 Status = Literal["ok", "problem"]
@@ -37,6 +39,26 @@ def examine() -> list[Check]:
         _base(),
         _space(),
     ]
+
+
+def probe(profile: DeviceProfile, stages: Stages) -> list[probes.Finding]:
+    """Try whether a board's limits hold on this host, and remember it for the results of later runs.
+
+    Raises:
+        HostError: there is no engine or no emulator; DeviceError: the image cannot be built.
+    """
+    engine = docker.Engine()
+    emulator.require(profile.architecture, profile.emulation.qemu_cpu if profile.emulation is not None else None)
+    cache = resources.cache_directory()
+    cache.mkdir(parents=True, exist_ok=True)
+    limits = budget.plan(
+        profile, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes, files=[cache]
+    )
+    built = image.ensure(engine, profile, stages)
+    prober = probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", budget=limits)
+    findings = prober.probe(stages)
+    probes.record(f"Docker {engine.facts.version}", limits, findings)
+    return findings
 
 
 def _try(name: str, check: Callable[[], str]) -> Check:

@@ -127,6 +127,20 @@ class Power(_Part):
     budgets_w: tuple[float, ...] = ()
 
 
+class Limits(_Part):
+    """What the board's system allows: `processes` (threads count, too) and `open_files` of one service."""
+
+    processes: Annotated[int, Field(ge=16)] = 4096
+    open_files: Annotated[int, Field(ge=64)] = 1024
+
+
+class Network(_Part):
+    """The board's way to its clients: `rate_bytes_per_s` at most, and `delay_ms` on top of this host's own."""
+
+    rate_bytes_per_s: Size | None = None
+    delay_ms: Annotated[float, Field(gt=0)] | None = None
+
+
 class Mode(_Part):
     """A power mode: how many cores are on, at which clock. `core` names a cluster; None is the main one."""
 
@@ -196,6 +210,8 @@ class DeviceProfile(_Part):
     system: System | None = None
     accelerator: str | None = None
     power: Power | None = None
+    limits: Limits = Limits()
+    network: Network | None = None
     default_mode: str | None = None
     modes: dict[str, Mode] = {}
     emulation: Emulation | None = None

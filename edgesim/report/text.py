@@ -48,6 +48,8 @@ def _facts(result: RunResult) -> Table:
     table.add_row(where, _inside(result))
     if device.features_missing or device.features_extra:
         table.add_row("core differs", _features(result))
+    if device.limits:
+        table.add_row("limits", _limits(result))
     for shortfall in device.shortfalls:
         table.add_row("not given", shortfall)
     if agreement is not None:
@@ -61,6 +63,9 @@ def _facts(result: RunResult) -> Table:
         "requests",
         f"{result.requests.ok} answered, {result.requests.failed} failed{rate}; inputs: {result.scenario.inputs}",
     )
+    if result.emulator_failures:
+        times = "once" if result.emulator_failures == 1 else f"{result.emulator_failures} times"
+        table.add_row("emulator", f"failed {times} by itself, and was started again")
     if result.search is not None:
         table.add_row("peak", _peak(result))
     if result.generator is not None:
@@ -143,6 +148,25 @@ def _inside(result: RunResult) -> str:
     if device.runtime:
         words.append(device.runtime)
     return ", ".join(words)
+
+
+def _limits(result: RunResult) -> str:
+    limits = [limit for limit in result.device.limits if limit.requested is not None]
+    names = {"memory_bytes": "memory", "open_files": "open files", "read_bytes_per_s": "storage rate", "cpus": "CPU"}
+    groups = (
+        ("proven here", [limit for limit in limits if limit.proven]),
+        ("set", [limit for limit in limits if limit.proven is None and limit.applied == limit.requested]),
+        ("not holding", [limit for limit in limits if limit.proven is False]),
+        (
+            "asked for and not read back",
+            [limit for limit in limits if limit.proven is None and limit.applied != limit.requested],
+        ),
+    )
+    return "; ".join(
+        f"{words}: {', '.join(names.get(limit.name, limit.name) for limit in group)}"
+        for words, group in groups
+        if group
+    )
 
 
 def _features(result: RunResult) -> str:

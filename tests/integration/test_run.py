@@ -28,7 +28,10 @@ def test_the_board_is_what_the_profile_says_as_seen_from_inside(digits_run: dict
     assert device["cpu_model"] == "cortex-a57"
     assert device["memory_limit_bytes"] == nano.memory.visible_bytes
     assert device["cpu_limit"] == min(nano.cpu.cores, docker.Engine().facts.cores)
-    assert device["intra_op_threads"] == nano.cpu.cores
+    assert device["intra_op_threads"] == device["cpu_limit"], "each thread has a whole core"
+    assert device["qemu_cpu"] == "cortex-a57"
+    for limit in device["limits"]:
+        assert limit["applied"] == limit["requested"], limit["name"]
 
 
 def test_the_emulated_core_lacks_what_the_board_lacks(digits_run: dict[str, Any]) -> None:
@@ -107,16 +110,21 @@ def test_a_model_that_does_not_fit_into_memory_is_named_with_the_figures(tiny_bo
     assert "Traceback" not in done.stderr
 
 
+def container_of(pid: int) -> str:
+    """The container that a run has started."""
+    listing = ["docker", "ps", "--filter", "label=edgesim", "--format", '{{.Names}} {{.Label "edgesim.owner"}}']
+    containers = [line.split() for line in subprocess.check_output(listing, text=True).splitlines()]
+    (ours,) = [name for name, owner in containers if f":{pid}:" in owner]
+    return ours
+
+
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured_is_kept(tmp_path: Path) -> None:
     result = tmp_path / "r.json"
     running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", result)
     wait_for(running, "single-stream")
     time.sleep(1)
-    listing = ["docker", "ps", "--filter", "label=edgesim", "--format", '{{.Names}} {{.Label "edgesim.owner"}}']
-    containers = [line.split() for line in subprocess.check_output(listing, text=True).splitlines()]
-    (ours,) = [name for name, owner in containers if f":{running.pid}:" in owner]
-    subprocess.check_call(["docker", "kill", ours], stdout=subprocess.DEVNULL)
+    subprocess.check_call(["docker", "kill", container_of(running.pid)], stdout=subprocess.DEVNULL)
     stdout, stderr = running.communicate(timeout=60)
     assert running.returncode == 4
     assert "the server ended with exit code 137 while measuring" in stderr
@@ -243,6 +251,19 @@ def test_resources_are_read_through_the_run_on_the_clock_of_the_samples(digits_r
     assert resources["processes"] == 1
     assert resources["threads"] > 1
     assert 0 < resources["cpu_percent_of_board"] <= 110
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_an_emulator_that_fails_is_started_again_and_it_is_said(tmp_path: Path) -> None:
+    running = begin("run", "jetson-nano", "digits", "--requests", "5", "-o", tmp_path / "r.json")
+    wait_for(running, "waiting for the server")
+    time.sleep(0.5)
+    subprocess.check_call(["docker", "kill", "--signal", "SEGV", container_of(running.pid)], stdout=subprocess.DEVNULL)
+    stdout, stderr = running.communicate(timeout=120)
+    assert running.returncode == 0, stderr
+    assert "the emulator crashed, which says nothing about the model" in stderr
+    assert json.loads((tmp_path / "r.json").read_text())["emulator_failures"] == 1
+    assert "failed once by itself" in stdout
 
 
 @pytest.mark.usefixtures("nothing_left_behind")

@@ -1,19 +1,21 @@
 """Budget, emulator, readiness: what a device is started with, and waited for."""
 
 import itertools
+import os
 import struct
 from pathlib import Path
 
 import pytest
 
 from edgesim import model, profile
-from edgesim.device import budget, emulator, readiness
+from edgesim.device import budget, emulator, readiness, storage
 from edgesim.device.device import State, model_mounts
 from edgesim.device.emulator import Emulator
 from edgesim.errors import (
     DeviceDied,
     DeviceError,
     EmulatorCrashed,
+    EmulatorLacksCore,
     EmulatorMissing,
     EmulatorStale,
     EmulatorTooOld,
@@ -26,23 +28,60 @@ from tests.conftest import write_model
 from tests.fakes import FakeDevice
 
 GIB = 2**30
+NO_DISK = "storage rate: the model lies on no disk of this host whose rate could be limited"
 
 
 def test_a_board_on_a_bigger_host_gets_all_that_it_has() -> None:
     nano = profile.load("jetson-nano")
     limits = budget.plan(nano, host_cores=16, host_memory_bytes=64 * GIB)
     assert (limits.cpus, limits.intra_op_threads, limits.memory_bytes) == (4, 4, nano.memory.visible_bytes)
-    assert limits.shortfalls == ()
+    assert limits.shortfalls == (NO_DISK,)
 
 
 def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing() -> None:
     limits = budget.plan(profile.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
     assert limits.cpus == 2
-    assert limits.intra_op_threads == 4, "threads are the board's, whatever the host has"
+    assert limits.intra_op_threads == 2, "each thread has a whole core, as on the board"
     assert limits.shortfalls == (
-        "cores: the board has 4, this host gives 2",
+        "cores: the board has 4, this host gives 2; 2 threads have a whole one each",
         "memory: the board has 3.9 GiB, this host 2.0 GiB in all",
+        NO_DISK,
     )
+
+
+def test_files_on_a_disk_are_read_at_the_board_s_rate(tmp_path: Path) -> None:
+    disk = storage.device_of(tmp_path)
+    limits = budget.plan(profile.load("raspberry-pi-4"), host_cores=4, host_memory_bytes=8 * GIB, files=[tmp_path])
+    if disk is None:
+        assert limits.shortfalls == (NO_DISK,)
+    else:
+        assert (limits.storage_device, limits.read_bytes_per_s) == (disk, 50_000_000)
+        assert limits.shortfalls == ()
+
+
+def test_a_partition_s_rate_is_its_disk_s(tmp_path: Path) -> None:
+    number = tmp_path.stat().st_dev
+    disk = tmp_path / "devices" / "null"
+    partition = disk / "null1"
+    partition.mkdir(parents=True)
+    (partition / "partition").write_text("1\n")
+    (disk / "uevent").write_text("MAJOR=1\nDEVNAME=null\nDEVTYPE=disk\n")
+    (tmp_path / f"{os.major(number)}:{os.minor(number)}").symlink_to(partition)
+    assert storage.device_of(tmp_path, block=tmp_path) == "/dev/null"
+
+
+def test_files_in_memory_lie_on_no_disk() -> None:
+    assert storage.device_of(Path("/proc")) is None
+    assert storage.device_of(Path("/nowhere")) is None
+
+
+def test_a_core_that_the_emulator_lacks_is_refused_with_those_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Emulator("10.0.2", "/usr/bin/qemu", ("cortex-a57", "cortex-a76"))
+    monkeypatch.setattr(emulator, "host_architecture", lambda: "amd64")
+    monkeypatch.setattr(emulator, "probe", lambda: found)
+    assert emulator.require("arm64", "cortex-a76") is found
+    with pytest.raises(EmulatorLacksCore, match=r"no core 'cortex-a55'; it has cortex-a57, cortex-a76"):
+        emulator.require("arm64", "cortex-a55")
 
 
 QEMU_7, QEMU_10 = Emulator("7.2.13", "/usr/bin/qemu"), Emulator("10.0.2", "/usr/bin/qemu")

@@ -1,0 +1,57 @@
+"""Limits that hold, and are shown to hold."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgesim.device import network
+from edgesim.device.docker import Engine
+from edgesim.profile.schema import Network
+from tests.integration.conftest import TINY_BOARD, edgesim
+from tests.integration.ruler_image import container, wait_for
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
+
+
+@pytest.mark.emulation
+def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(tmp_path: Path) -> None:
+    board = tmp_path / "board.yaml"
+    board.write_text(
+        TINY_BOARD.replace("100 MiB", "300 MiB") + "storage: [{kind: slow card, read_bytes_per_s: 20 MB}]\n"
+        "limits: {processes: 500, open_files: 300}\n"
+    )
+    probed = edgesim("doctor", "--probe", board, "--json")
+    findings = {finding["name"]: finding for finding in json.loads(probed.stdout)}
+    assert set(findings) == {"memory_bytes", "cpus", "processes", "open_files", "read_bytes_per_s"}
+    # The share of a core is a measurement, and others may be busy on this host.
+    assert all(finding["holds"] is not False for name, finding in findings.items() if name != "cpus"), findings
+    assert findings["memory_bytes"]["holds"] is True
+    assert "where 300 are allowed" in findings["open_files"]["finding"]
+
+    done = edgesim("run", board, "digits", "--requests", "3", "-o", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    limits = {limit["name"]: limit for limit in json.loads((tmp_path / "r.json").read_text())["device"]["limits"]}
+    assert limits["memory_bytes"]["proven"] is True
+    assert limits["open_files"]["applied"] == 300
+    assert "proven here: memory" in done.stdout
+
+
+def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> None:
+    board = tmp_path / "board.yaml"
+    board.write_text(TINY_BOARD.replace("100 MiB", "311 MiB"))
+    edgesim("run", board, "digits", "--requests", "3", "-o", tmp_path / "r.json")
+    limits = json.loads((tmp_path / "r.json").read_text())["device"]["limits"]
+    assert all(limit["proven"] is None for limit in limits)
+
+
+def test_a_network_s_rate_and_delay_are_set_or_it_is_said_why_not() -> None:
+    with Engine().start(container("import time; print('up'); time.sleep(60)")) as device:
+        wait_for(device, "up")
+        shortfalls = network.shape(device.pid, Network(rate_bytes_per_s="1 MB", delay_ms=20))  # type: ignore[arg-type]
+        listing = ["nsenter", "--target", str(device.pid), "--net", "tc", "qdisc", "show", "dev", "eth0"]
+        rules = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
+    for kind, what in (("tbf", "network rate"), ("netem", "network delay")):
+        said = [shortfall for shortfall in shortfalls if shortfall.startswith(what)]
+        assert (kind in rules) is not bool(said), (rules, shortfalls)
