@@ -35,7 +35,9 @@ def record(name: str, output: str) -> None:
     for document in sorted(DOCUMENTS.glob("*.md")):
         text = document.read_text()
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        block = f"{begin}{heading}\n\n```text\n{output}\n```\n{end}"
+        # A table is the document's own; anything else is shown as it was printed.
+        shown = output if output.startswith("| ") else f"```text\n{output}\n```"
+        block = f"{begin}{heading}\n\n{shown}\n{end}"
         changed = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _, b=block: b, text, flags=re.DOTALL)
         if changed != text:
             document.write_text(changed)

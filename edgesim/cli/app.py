@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
+from edgesim.check import Wishes, check
 from edgesim.cli import load_options, models, profiles, serving, terminal
 from edgesim.cli.options import (
     BaseOption,
@@ -34,7 +35,7 @@ from edgesim.device import docker, doctor
 from edgesim.device import image as device_image
 from edgesim.errors import EdgesimError, ExitCode, ResultError, UsageError
 from edgesim.profile import DeviceProfile
-from edgesim.report import text
+from edgesim.report import checks, text
 from edgesim.result import Execution, RunResult
 from edgesim.run import run as run_job
 from edgesim.stages import Stages
@@ -185,6 +186,56 @@ def _engine(word: str) -> EngineName:
     if word in ("docker", "local"):
         return word  # type: ignore[return-value]
     raise UsageError(f"--engine {word}: not one of docker, local")
+
+
+@app.command("check")
+def check_command(
+    p: ProfileArgument,
+    m: ModelArgument,
+    models: ModelsOption = None,
+    engine: EngineOption = "docker",
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FILE|DIR", help="Real inputs, and `labels` for the accuracy.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="An .onnx whose answers on this host are right.")
+    ] = None,
+    tolerance: Annotated[
+        str | None, typer.Option(metavar="REL,ABS", help="Of the answers [default: by type, 1e-3,1e-4 for FP32].")
+    ] = None,
+    most_bytes: Annotated[
+        str | None, typer.Option("--max-artifact", metavar="SIZE", help="What the model's files may take: 50MiB.")
+    ] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside-container", help="It is to run on the vendor's system: check its glibc.")
+    ] = False,
+    shape: load_options.ShapeOption = None,
+    base: BaseOption = None,
+    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML here.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """What to know before a release: a verdict. Exit code 1 when an item fails, 6 when one is inconclusive."""
+    if junit is not None:
+        _require_writable(junit)
+    wishes = Wishes(
+        data=data, reference=reference, tolerance=load_options.tolerance(tolerance), outside=outside,
+        most_bytes=load_options.size(most_bytes, "--max-artifact"),
+    )  # fmt: skip
+    found = check(
+        p, m, wishes, models=models, engine=_engine(engine), shapes=load_options.shapes(shape or []), base=base,
+        ready_timeout_s=ready_timeout, listener=terminal.listener(),
+    )  # fmt: skip
+    if junit is not None:
+        try:
+            junit.write_text(checks.junit(found), encoding="utf-8")
+        except OSError as error:
+            raise ResultError(f"{junit}: cannot write: {error.strerror}") from error
+    if as_json:
+        print(found.as_json(), end="")
+    else:
+        out.print(checks.render(found))
+    return {"PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}[found.verdict]
 
 
 @app.command()

@@ -1,13 +1,16 @@
 """The options of `edgesim run` that say what is sent and for how long, and what their words mean."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from edgesim.errors import UsageError
 from edgesim.load.scenario import Precision, ScenarioName
+from edgesim.measure.comparison import Tolerance
 from edgesim.measurement import Limit
 from edgesim.units import parse_seconds
 
@@ -124,6 +127,30 @@ def ranges(words: Sequence[str]) -> Mapping[str, tuple[float, float]]:
         if not found[name][0] <= found[name][1]:
             raise UsageError(f"--range {word}: {low} is above {high}")
     return found
+
+
+def tolerance(word: str | None) -> Tolerance | None:
+    """``1e-3,1e-4``. Raises UsageError: it is no such thing."""
+    if word is None:
+        return None
+    relative, _, absolute = word.partition(",")
+    try:
+        found = Tolerance(float(relative), float(absolute))
+    except ValueError:
+        found = Tolerance(-1, -1)
+    if not (0 <= found.relative < math.inf and 0 <= found.absolute < math.inf):
+        raise UsageError(f"--tolerance {word}: not REL,ABS", fix="for example --tolerance 1e-3,1e-4")
+    return found
+
+
+def size(word: str | None, option: str) -> int | None:
+    """``50MiB``. Raises UsageError: it is no size."""
+    if word is None:
+        return None
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(word))
+    except ValidationError:
+        raise UsageError(f"{option} {word}: not a size", fix=f"for example {option} 50MiB") from None
 
 
 def cores(word: str | None) -> Sequence[int] | None:

@@ -1,6 +1,7 @@
 """The server's Python packages for the board's architecture, fetched on the host."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from edgesim.errors import DiskFull, PackagesUnavailable
 
 PYTHON = "3.11"
 _NEEDED_BYTES = 300 << 20  # the wheels, and the packages unpacked from them
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 # glibc 2.36 of Debian 12 runs wheels built for any of these.
 _GLIBC = ("manylinux_2_36", "manylinux_2_35", "manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_27",
@@ -59,3 +61,13 @@ def ensure(architecture: str, requirements: Path | None = None) -> Path:
                 log="\n".join(done.stderr.splitlines()[-8:]),
             )
     return directory
+
+
+def glibc_needed(directory: Path) -> tuple[int, int]:
+    """The oldest C library that all packages in a directory run with, by the tags of their wheels (PEP 600)."""
+    needed = (2, 17)
+    for wheel in directory.glob("*.dist-info/WHEEL"):
+        # A wheel may bear several tags, one for each library that it runs with: the oldest counts.
+        found = [(int(major), int(minor)) for major, minor in _MANYLINUX.findall(wheel.read_text())]
+        needed = max(needed, min(found, default=needed))
+    return needed

@@ -1,0 +1,62 @@
+"""Every board that comes along: its limits probed on this host, then the digits run on it, for the table of boards."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from edgesim import profile
+
+COLUMNS = (
+    "board", "limits proven here", "the emulated core beside the board's", "accuracy", "cold start", "peak memory",
+    "processes' own",
+)  # fmt: skip
+SHORT = {
+    "memory_bytes": "memory",
+    "cpus": "CPU",
+    "processes": "processes",
+    "open_files": "open files",
+    "read_bytes_per_s": "storage rate",
+}
+
+
+def edgesim(*arguments: str) -> Any:
+    """What a command says as JSON; the exit code of a run that is no good measurement is no matter here."""
+    command = [sys.executable, "-m", "edgesim.cli", *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout)
+
+
+def row(name: str) -> list[str]:
+    findings = edgesim("doctor", "--probe", name)
+    edgesim("build", name)  # so that the cold start is the container's alone
+    result = edgesim("run", name, "digits")
+    device, lifecycle = result["device"], result["lifecycle_s"]
+    proven = [SHORT[finding["name"]] for finding in findings if finding["holds"]]
+    failed = [SHORT[finding["name"]] for finding in findings if finding["holds"] is False]
+    differs = [f"- {' '.join(device['features_missing'])}"] if device["features_missing"] else []
+    differs += [f"+ {' '.join(device['features_extra'])}"] if device["features_extra"] else []
+    core = device["qemu_cpu"] or "native"
+    start_s = lifecycle["create"] + lifecycle["start"] + lifecycle["ready"] + lifecycle["first_inference"]
+    return [
+        name,
+        "all" if len(proven) == len(SHORT) else ", ".join(proven) + (f"; NOT {', '.join(failed)}" if failed else ""),
+        f"{core}: {'; '.join(differs) or 'the same'}",
+        f"{100 * result['agreement']['accuracy_device']:.2f} %",
+        f"{start_s:.1f} s",
+        f"{result['resources']['memory_peak_bytes'] / 2**20:.0f} MiB",
+        f"{result['resources']['memory_anon_bytes'] / 2**20:.0f} MiB",
+    ]
+
+
+def main() -> None:
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|" + "---|" * len(COLUMNS))
+    for name in profile.names():
+        print("| " + " | ".join(row(name)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

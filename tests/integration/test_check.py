@@ -1,0 +1,223 @@
+"""The check before a release: what it says of a good model, and of planted faults."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+from edgesim.model import Model
+from tests.integration.conftest import edgesim
+
+LOCAL = ("--engine", "local")
+
+
+def check(*arguments: str | Path) -> tuple[int, str, dict[str, dict[str, str]]]:
+    """Exit code, the verdict of the whole, and the items by their names."""
+    done = edgesim("check", *arguments, "--json")
+    assert done.stdout, done.stderr
+    document = json.loads(done.stdout)
+    return done.returncode, document["verdict"], {item["name"]: item for item in document["items"]}
+
+
+@pytest.fixture
+def copy(digits: Model, tmp_path: Path) -> Callable[..., Path]:
+    """A repository with the digits in it, changed as told."""
+
+    def make(change: Callable[[onnx.ModelProto], None] | None = None, **options: Any) -> Path:
+        repository = tmp_path / "models"
+        shutil.copytree(digits.path.parents[1], repository / "digits")
+        path = repository / "digits" / "1" / "model.onnx"
+        if change is not None:
+            proto = onnx.load(path)
+            change(proto)
+            onnx.save(proto, path, **options)
+        return repository
+
+    return make
+
+
+@pytest.mark.emulation
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_good_model_passes_every_item_on_the_board(tmp_path: Path) -> None:
+    junit = tmp_path / "check.xml"
+    code, verdict, items = check("jetson-nano", "digits", "--junit", junit)
+    assert (code, verdict) == (0, "PASS"), items
+    assert list(items) == ["artefact", "loads", "operations", "answers", "accuracy", "memory", "cold start"]
+    assert "on cortex-a57" in items["loads"]["finding"]
+    assert "97.22 % of 360" in items["accuracy"]["finding"]
+    assert "without the emulator" in items["memory"]["finding"]
+    suite = ElementTree.fromstring(junit.read_text())
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "0", "0")
+
+
+@pytest.mark.emulation
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_model_that_needs_more_memory_than_the_board_has_fails_for_it(tiny_board: Path) -> None:
+    code, verdict, items = check(tiny_board, "resnet18")
+    assert (code, verdict) == (1, "FAIL")
+    assert items["memory"]["verdict"] == "FAIL"
+    assert "killed at the board's memory limit of 100.0 MiB" in items["memory"]["finding"]
+
+
+@pytest.mark.emulation
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_an_operation_without_a_kernel_on_the_board_fails_by_name(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["b"], to=TensorProto.BFLOAT16),
+        helper.make_node("Sin", ["b"], ["s"]),
+        helper.make_node("Cast", ["s"], ["y"], to=TensorProto.FLOAT),
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
+    proto = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 22)], ir_version=8
+    )
+    path = tmp_path / "net.onnx"
+    onnx.save(proto, path)
+    code, _, items = check("jetson-nano", path)
+    assert code == 1
+    assert items["operations"]["verdict"] == "FAIL"
+    assert "Sin" in items["operations"]["finding"]
+
+
+def test_an_opset_too_new_does_not_load(copy: Callable[..., Path]) -> None:
+    def newer(proto: onnx.ModelProto) -> None:
+        proto.opset_import[0].version = 99
+
+    code, _, items = check("jetson-nano", "digits", "--models", copy(newer), *LOCAL)
+    assert code == 1
+    assert items["loads"]["verdict"] == "FAIL"
+    assert "opset" in items["loads"]["finding"].lower()
+
+
+def one_channel(proto: onnx.ModelProto) -> None:
+    """Weights of one channel scaled by half: what a wrong export does, and no error shows."""
+    weights = next(tensor for tensor in proto.graph.initializer if len(tensor.dims) == 2)
+    values = numpy_helper.to_array(weights).copy()
+    values[:, 20] *= 1.5
+    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
+
+
+def test_weights_changed_in_one_channel_are_found_beside_a_reference(copy: Callable[..., Path], digits: Model) -> None:
+    repository = copy(one_channel)
+    code, _, items = check("jetson-nano", "digits", "--models", repository, "--reference", digits.path, *LOCAL)
+    assert code == 1
+    assert items["answers"]["verdict"] == "FAIL"
+    assert "worst at [" in items["answers"]["finding"]
+    code, verdict, _ = check("jetson-nano", "digits", "--models", repository, *LOCAL)
+    assert (code, verdict) == (0, "PASS"), "beside itself it is as it is"
+
+
+def test_golden_outputs_beside_the_model_find_it_too(copy: Callable[..., Path], digits: Model) -> None:
+    import onnxruntime
+
+    repository = copy(one_channel)
+    session = onnxruntime.InferenceSession(str(digits.path), providers=["CPUExecutionProvider"])
+    assert digits.samples_path is not None
+    with np.load(digits.samples_path) as samples:
+        outputs = session.run(None, {"image": samples["image"]})
+    names = [output.name for output in session.get_outputs()]
+    np.savez(repository / "digits" / "golden.npz", allow_pickle=False, **dict(zip(names, outputs, strict=True)))
+    code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
+    assert code == 1
+    assert "differs from the golden outputs in golden.npz" in items["answers"]["finding"]
+
+
+def test_a_missing_file_of_weights_and_a_file_cut_in_half_are_the_artefact_s_fault(
+    copy: Callable[..., Path], digits: Model
+) -> None:
+    def outside(proto: onnx.ModelProto) -> None:
+        external_data_helper.convert_model_to_external_data(proto, location="weights.bin", size_threshold=0)
+
+    repository = copy(outside)
+    (repository / "digits" / "1" / "weights.bin").unlink()
+    code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
+    assert code == 1
+    assert "file of weights weights.bin is missing" in items["artefact"]["finding"]
+
+    path = repository / "digits" / "1" / "model.onnx"
+    whole = digits.path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
+    assert code == 1
+    assert {name for name, item in items.items() if item["verdict"] == "FAIL"} <= {"artefact", "loads"}
+
+
+def test_an_accuracy_lost_on_the_board_fails(copy: Callable[..., Path], digits: Model) -> None:
+    def broken(proto: onnx.ModelProto) -> None:
+        for tensor in proto.graph.initializer:
+            if len(tensor.dims) == 2:
+                values = numpy_helper.to_array(tensor)
+                tensor.CopyFrom(numpy_helper.from_array(-values, tensor.name))
+
+    code, _, items = check("jetson-nano", "digits", "--models", copy(broken), "--reference", digits.path, *LOCAL)
+    assert code == 1
+    assert items["accuracy"]["verdict"] == "FAIL"
+    assert "points lost, 1 at most" in items["accuracy"]["finding"]
+
+
+def test_size_and_libraries_are_held_against_what_is_asked_for() -> None:
+    code, _, items = check("jetson-nano", "digits", *LOCAL, "--max-artifact", "10kB", "--outside-container")
+    assert code == 1
+    assert items["artefact"]["verdict"] == "FAIL"
+    assert "Ubuntu 18.04 has 2.27" in items["libraries"]["finding"]
+    assert items["libraries"]["verdict"] == "FAIL"
+    _, _, newer = check("raspberry-pi-5", "digits", *LOCAL, "--outside-container")
+    assert newer["libraries"]["verdict"] == "PASS"
+
+
+def test_a_tolerance_of_nothing_is_not_met_and_is_the_user_s_to_set(copy: Callable[..., Path], digits: Model) -> None:
+    def nudge(proto: onnx.ModelProto) -> None:
+        weights = next(tensor for tensor in proto.graph.initializer if len(tensor.dims) == 2)
+        values = numpy_helper.to_array(weights) * np.float32(1.0000005)
+        weights.CopyFrom(numpy_helper.from_array(values, weights.name))
+
+    options = ("--models", copy(nudge), "--reference", digits.path, *LOCAL)
+    assert check("jetson-nano", "digits", *options)[0] == 0
+    assert check("jetson-nano", "digits", *options, "--tolerance", "0,0")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["no-such-model"], "unknown model 'no-such-model'"),
+        (["nowhere.onnx"], "nowhere.onnx: no such model file"),
+        (["digits", "--tolerance", "x"], "--tolerance x: not REL,ABS"),
+        (["digits", "--max-artifact", "much"], "--max-artifact much: not a size"),
+        (["digits", "--reference", "nowhere.onnx"], "nowhere.onnx: no such model file"),
+        (["digits", "--data", "nowhere.npz"], "nowhere.npz: not a file of samples"),
+        (["digits", "--junit", "/no/such/dir/x.xml"], "its directory does not exist"),
+    ],
+)
+def test_a_check_that_cannot_be_made_is_no_verdict(options: list[str], problem: str) -> None:
+    done = edgesim("check", "jetson-nano", *options, *LOCAL)
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.emulation
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_an_int8_model_is_compared_between_this_host_a_core_with_the_dot_product_and_one_without(
+    digits: Model, tmp_path: Path
+) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    repository = tmp_path / "models"
+    (repository / "digits-int8" / "1").mkdir(parents=True)
+    assert digits.samples_path is not None
+    shutil.copy(digits.samples_path, repository / "digits-int8" / "samples.npz")
+    quantize_dynamic(digits.path, repository / "digits-int8" / "1" / "model.onnx", weight_type=QuantType.QUInt8)
+    kernels = {"jetson-nano": "plain kernels", "raspberry-pi-5": "dot product kernels"}
+    for board, words in kernels.items():
+        code, _, items = check(board, "digits-int8", "--models", repository)
+        assert code in (0, 1)
+        assert words in items["low precision"]["finding"]
+        assert "differs from this host by" in items["answers"]["finding"]
+        assert items["accuracy"]["verdict"] == "PASS"

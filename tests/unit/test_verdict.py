@@ -1,0 +1,41 @@
+"""Verdicts: of the whole by its items, and as CI systems read them."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from edgesim.report import checks
+from edgesim.verdict import Check, Item, Verdict
+
+
+def made(*verdicts: Verdict, finding: str = "2 < 3 & \x1b[31mred\x1b[0m") -> Check:
+    return Check(
+        created="2026-01-02T03:04:05+00:00", edgesim_version="0.1.0", profile="p", board="Board", model="net",
+        execution="emulated",
+        items=tuple(Item(name=f"item {i}", verdict=verdict, finding=finding) for i, verdict in enumerate(verdicts)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("items", "whole"),
+    [
+        (("PASS", "PASS"), "PASS"),
+        (("PASS", "INCONCLUSIVE"), "INCONCLUSIVE"),
+        (("PASS", "INCONCLUSIVE", "FAIL"), "FAIL"),
+        ((), "INCONCLUSIVE"),
+    ],
+)
+def test_the_whole_is_as_good_as_its_worst_item_and_nothing_is_no_pass(
+    items: tuple[Verdict, ...], whole: Verdict
+) -> None:
+    assert made(*items).verdict == whole
+
+
+def test_junit_has_a_case_for_each_item_and_can_be_read_whatever_a_log_had_in_it() -> None:
+    suite = ElementTree.fromstring(checks.junit(made("PASS", "FAIL", "INCONCLUSIVE")))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
+    passed, failed, skipped = suite.findall("testcase")
+    assert [child.tag for child in passed] == ["system-out"]
+    assert failed.find("failure") is not None
+    assert skipped.find("skipped") is not None
+    assert failed.find("failure").get("message") == "2 < 3 & [31mred[0m"  # type: ignore[union-attr]
