@@ -52,7 +52,13 @@ _READ_BACK = {
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The boards that a run has started, one after the other, and what was measured on each."""
+    """The boards that a run has started, one after the other, and what was measured on each.
+
+    Attributes:
+        outside: what this host knew of the last one while it ran.
+        emulator_failures: how often the emulator failed by itself.
+        cut_short: whether there were to be more boards.
+    """
 
     profile: DeviceProfile
     model: Model
@@ -63,6 +69,7 @@ class Outcome:
     outside: Mapping[str, Any] = field(default_factory=dict)
     emulator_memory: EmulatorSection | None = None
     emulator_failures: int = 0
+    cut_short: bool = False
 
     def add(self, board: Board, plan: Plan, measurement: Measurement) -> None:
         """A board that is up, and where what it gives will be."""
@@ -123,11 +130,14 @@ class Outcome:
             restarts=self._restarts() if len(self.boards) > 1 else (),
             spread=self._spread() if len(self.boards) > 1 else {},
             validity=self._judge(section, samples),
-            complete=not any(m.interrupted for m in self.measurements),
+            complete=not self._interrupted(),
             phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
             timeline=tuple(reading.since(origin_ns) for m in self.measurements for reading in m.readings),
             samples=tuple(sample.since(origin_ns) for sample in samples),
         )
+
+    def _interrupted(self) -> bool:
+        return self.cut_short or any(m.interrupted for m in self.measurements)
 
     def _samples(self) -> list[Sample]:
         return [sample for measured in self.measurements for sample in measured.samples]
@@ -232,7 +242,7 @@ class Outcome:
                 load_s=sum(_seconds(m.samples) for m in self.measurements),
                 resources=self._resources(),
                 alive=all(m.alive for m in self.measurements),
-                interrupted=any(m.interrupted for m in self.measurements),
+                interrupted=self._interrupted(),
                 precise=statistics.is_precise(latencies, precision.percentile, precision.percent)
                 if precision
                 else None,

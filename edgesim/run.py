@@ -175,12 +175,18 @@ def run(
                 outcome.forget_since(before)
                 outcome.emulator_failures += 1
                 stages.note(f"{error.problem}; once more")
-    except EdgesimError as error:
-        if outcome.boards:
-            error.result = outcome.result()
-            _write(error.result, output, journal)
-        raise
-    outcome.emulator_memory = emulator_memory(launch, outcome.boards[-1], stages)
+        outcome.emulator_memory = emulator_memory(launch, outcome.boards[-1], stages)
+    except (EdgesimError, KeyboardInterrupt) as error:
+        if not outcome.boards:
+            raise
+        outcome.cut_short = len(outcome.boards) < repeat
+        # What has been measured is not lost with what has not.
+        kept = outcome.result()
+        _write(kept, output, journal)
+        if isinstance(error, EdgesimError):
+            error.result = kept
+            raise
+        raise Interrupted("interrupted; what was measured is kept", result=kept) from error
     result = outcome.result()
     _write(result, output, journal)
     return result

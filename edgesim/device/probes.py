@@ -31,7 +31,7 @@ _CPU_TOLERANCE = 0.03
 # A count is tried up to here: each process of an emulated board takes an emulator's memory.
 _MOST_PROCESSES = 64
 _READ_S = 2.0
-_MOST_READ_BYTES = 256 << 20
+_MOST_READ_BYTES = 1 << 30
 _RATE_TOLERANCE = 0.05
 _TIMEOUT_S = 180.0
 
@@ -183,7 +183,9 @@ class Prober:
         directory = resources.cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix="edgesim-probe-", dir=directory) as file:
-            file.write(os.urandom(1 << 20) * (size >> 20))
+            block = os.urandom(1 << 20)
+            for _ in range(size >> 20):
+                file.write(block)
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).chmod(0o644)

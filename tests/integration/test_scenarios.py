@@ -207,3 +207,19 @@ def test_a_result_that_does_not_fit_on_the_disk_is_still_shown_and_its_samples_k
     assert not kept.complete
     assert len(kept.samples) > 200
     assert [path.name for path in tmp_path.iterdir()] == ["r.incomplete.json"]
+
+
+def test_an_interrupt_between_two_containers_keeps_what_the_first_has_given(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    options = ("--engine", "local", "--repeat", "2", "--requests", "50", "-o", path)
+    running = begin("run", "jetson-nano", "digits", *options)
+    assert running.stderr is not None
+    while "container 2 of 2" not in running.stderr.readline():
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    found = RunResult.read(path)
+    assert running.returncode == 130
+    assert not found.complete
+    assert not found.validity.valid
+    assert len(found.samples) >= 50
