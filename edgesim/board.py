@@ -329,7 +329,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         cpus=limits.cpus,
         limits=limits,
         intra_op_threads=limits.intra_op_threads,
-        shortfalls=(*limits.shortfalls, *device.shortfalls, *(() if launch.own_server else (_UNSEEN,))),
+        shortfalls=(*limits.shortfalls, *device.network.shortfalls, *(() if launch.own_server else (_UNSEEN,))),
         models=launch.models,
         image_s=image_s,
         create_s=time.monotonic() - begun - (device.start_s or 0.0),

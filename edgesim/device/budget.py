@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgesim.device import storage
 from edgesim.profile import DeviceProfile
+from edgesim.profile.schema import Network
 from edgesim.units import format_bytes
 
 
@@ -20,6 +21,7 @@ class Budget:
             board.
         processes, open_files: of the service; threads count as processes.
         read_bytes_per_s: from `storage_device`, where the model lies; None where it is not limited.
+        network: to the clients; None where it is not limited.
         shortfalls: in sentences, what the board has and this host could not give.
     """
 
@@ -30,6 +32,7 @@ class Budget:
     open_files: int
     read_bytes_per_s: int | None
     storage_device: str | None
+    network: Network | None
     shortfalls: tuple[str, ...]
 
     @property
@@ -41,6 +44,8 @@ class Budget:
             "processes": self.processes,
             "open_files": self.open_files,
             "read_bytes_per_s": self.read_bytes_per_s,
+            "network_rate_bytes_per_s": self.network.rate_bytes_per_s if self.network is not None else None,
+            "network_delay_ms": self.network.delay_ms if self.network is not None else None,
         }
 
 
@@ -75,5 +80,6 @@ def plan(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, fil
         open_files=profile.limits.open_files,
         read_bytes_per_s=int(rate) if rate is not None and disk is not None else None,
         storage_device=disk,
+        network=profile.network,
         shortfalls=tuple(shortfalls),
     )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import docker.errors
@@ -28,6 +29,7 @@ from edgesim import resources
 from edgesim.device import engine_stats, network
 from edgesim.device.cgroup import Cgroup
 from edgesim.device.device import READING_INTERVAL_S, Mount, State
+from edgesim.device.network import Shaped
 from edgesim.errors import (
     DeviceError,
     DiskFull,
@@ -164,7 +166,7 @@ class Engine:
                 created.start()
                 device = DockerDevice(created, container.port, start_s=time.monotonic() - begun)
                 if container.network is not None:
-                    device.shortfalls = network.shape(device.pid, container.network)
+                    device.network = network.shape(device.pid, container.network)
             yield device
         finally:
             with _engine_call():
@@ -230,7 +232,7 @@ class DockerDevice:
 
     def __init__(self, container: Any, port: int, *, start_s: float) -> None:
         self.start_s: float | None = start_s
-        self.shortfalls: tuple[str, ...] = ()
+        self.network = Shaped()
         self._container = container
         self._port = port
         self._url = f"http://127.0.0.1:{_published_port(container, port)}"
@@ -246,17 +248,23 @@ class DockerDevice:
         return self._url
 
     @property
-    def direct_url(self) -> str:
+    def container_url(self) -> str:
+        """The container's own address, where this host has a way to it; else as `url`."""
         networks = self._container.attrs["NetworkSettings"]["Networks"].values()
         addresses = [network["IPAddress"] for network in networks if network.get("IPAddress")]
         # The engine of this very host, or the address would mean something else here.
         if self._cgroup is None or not addresses:
             return self._url
+        return f"http://{addresses[0]}:{self._port}"
+
+    @property
+    def direct_url(self) -> str:
+        address = urlsplit(self.container_url)
         try:
-            socket.create_connection((addresses[0], self._port), timeout=1).close()
+            socket.create_connection((address.hostname, address.port), timeout=1).close()
         except OSError:
             return self._url
-        return f"http://{addresses[0]}:{self._port}"
+        return self.container_url
 
     @property
     def source(self) -> str:
@@ -283,7 +291,11 @@ class DockerDevice:
             return {"architecture": machine}
         pid = self._container.attrs["State"]["Pid"]
         inside = {"architecture": machine, "cores": len(os.sched_getaffinity(pid)), **self._cgroup.limits()}
-        return inside | {"open_files_limit": _open_files_limit(pid)}
+        return inside | {
+            "open_files_limit": _open_files_limit(pid),
+            "network_rate_bytes_per_s": self.network.rate_bytes_per_s,
+            "network_delay_ms": self.network.delay_ms,
+        }
 
     def log(self, lines: int = 20) -> str:
         with _engine_call():

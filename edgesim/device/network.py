@@ -1,6 +1,7 @@
 """The way from the board to its clients: a rate and a delay, where this host's kernel has what it takes."""
 
 import subprocess
+from dataclasses import dataclass
 
 from edgesim.profile.schema import Network
 
@@ -10,26 +11,35 @@ _QUEUE_MS = 400
 _BURST_BYTES = 32 << 10
 
 
-def shape(pid: int, network: Network) -> tuple[str, ...]:
-    """Hold what a container sends to a rate and a delay; what this host cannot do of it, in sentences.
+@dataclass(frozen=True)
+class Shaped:
+    """What is held of a network's limits; None where it is not, and `shortfalls` say why in sentences."""
+
+    rate_bytes_per_s: int | None = None
+    delay_ms: float | None = None
+    shortfalls: tuple[str, ...] = ()
+
+
+def shape(pid: int, network: Network) -> Shaped:
+    """Hold what a container sends to a rate and a delay.
 
     By the kernel's traffic control in the network of process `pid` (tbf for the rate, netem for the delay), which takes
     root on this host, and the engine on it.
     """
     shortfalls, parent = [], ["root", "handle", "1:"]
-    if network.delay_ms is not None:
-        problem = _tc(pid, *parent, "netem", "delay", f"{network.delay_ms}ms")
-        if problem:
+    rate, delay = network.rate_bytes_per_s, network.delay_ms
+    if delay is not None:
+        if problem := _tc(pid, *parent, "netem", "delay", f"{delay}ms"):
             shortfalls.append(f"network delay: {problem}")
+            delay = None
         else:
             parent = ["parent", "1:", "handle", "10:"]
-    if network.rate_bytes_per_s is not None:
-        rate = f"{network.rate_bytes_per_s * 8}bit"
-        limits = ["burst", str(_BURST_BYTES), "latency", f"{_QUEUE_MS}ms"]
-        problem = _tc(pid, *parent, "tbf", "rate", rate, *limits)
-        if problem:
+    if rate is not None:
+        limits = ["rate", f"{rate * 8}bit", "burst", str(_BURST_BYTES), "latency", f"{_QUEUE_MS}ms"]
+        if problem := _tc(pid, *parent, "tbf", *limits):
             shortfalls.append(f"network rate: {problem}")
-    return tuple(shortfalls)
+            rate = None
+    return Shaped(int(rate) if rate is not None else None, delay, tuple(shortfalls))
 
 
 def _tc(pid: int, *words: str) -> str:

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import platform
+import socket
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import orjson
 import psutil
@@ -34,6 +37,8 @@ _READ_S = 2.0
 _MOST_READ_BYTES = 1 << 30
 _RATE_TOLERANCE = 0.05
 _TIMEOUT_S = 180.0
+_PORT = 8000
+_ECHOES = 20
 
 _TAKE = """
 taken = []
@@ -70,6 +75,20 @@ try:
         count += 1
 except OSError:
     print(count, flush=True)
+"""
+_AFFINITY = """
+import os
+print(*sorted(os.sched_getaffinity(0)), flush=True)
+"""
+# For each connection: an echo of one byte, for the delay, then as much as is asked for, for the rate.
+_SERVE = """
+import socket
+listening = socket.create_server(("0.0.0.0", {port}))
+print("listening", flush=True)
+connection, _ = listening.accept()
+for _ in range({echoes}):
+    connection.sendall(connection.recv(1))
+connection.sendall(bytes({size}))
 """
 _READ = """
 import os, time
@@ -125,6 +144,9 @@ class Prober:
             "processes": self._processes,
             "open_files": self._open_files,
             "read_bytes_per_s": self._read_rate,
+            "cpu_set": self._cpu_set,
+            "network_rate_bytes_per_s": self._network_rate,
+            "network_delay_ms": self._network_delay,
         }
 
     def _memory(self) -> Finding:
@@ -197,6 +219,54 @@ class Prober:
         found = float(output or 0)
         words = f"{found / 1e6:.1f} MB/s where {rate / 1e6:.0f} are allowed"
         return Finding("read_bytes_per_s", 0 < found <= rate * (1 + _RATE_TOLERANCE), words)
+
+    def _cpu_set(self) -> Finding:
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            return Finding("cpu_set", None, "this host has one core")
+        output = self._output(_AFFINITY, cores=cores[-1:], cpus=1)
+        return Finding("cpu_set", output == str(cores[-1]), f"core {output} where core {cores[-1]} is allowed")
+
+    def _network_rate(self) -> Finding:
+        name, network = "network_rate_bytes_per_s", self._budget.network
+        if network is None or network.rate_bytes_per_s is None:
+            return Finding(name, None, "not limited: the profile gives none")
+        rate = int(network.rate_bytes_per_s)
+        size = min(int(rate * _READ_S), _MOST_READ_BYTES)
+        with self._running(_SERVE.format(port=_PORT, echoes=0, size=size), network=network) as device:
+            if device.network.rate_bytes_per_s is None:
+                return Finding(name, None, device.network.shortfalls[-1])
+            with self._connected(device) as connection:
+                begun, received = time.monotonic(), 0
+                while piece := connection.recv(1 << 16):
+                    received += len(piece)
+                found = received / (time.monotonic() - begun)
+        words = f"{found / 1e6:.2f} MB/s where {rate / 1e6:.2f} are allowed"
+        return Finding(name, 0 < found <= rate * (1 + _RATE_TOLERANCE), words)
+
+    def _network_delay(self) -> Finding:
+        name, network = "network_delay_ms", self._budget.network
+        if network is None or network.delay_ms is None:
+            return Finding(name, None, "not set: the profile gives none")
+        with self._running(_SERVE.format(port=_PORT, echoes=_ECHOES, size=0), network=network) as device:
+            if device.network.delay_ms is None:
+                return Finding(name, None, device.network.shortfalls[0])
+            with self._connected(device) as connection:
+                times = []
+                for _ in range(_ECHOES):
+                    begun = time.monotonic()
+                    connection.sendall(b"x")
+                    connection.recv(1)
+                    times.append(1000 * (time.monotonic() - begun))
+        found = statistics.median(times)
+        return Finding(name, found >= network.delay_ms, f"{found:.1f} ms there and back, {network.delay_ms:g} on top")
+
+    @contextmanager
+    def _connected(self, device: DockerDevice) -> Iterator[socket.socket]:
+        _wait_for(device, "listening")
+        address = urlsplit(device.container_url)
+        with socket.create_connection((address.hostname, address.port), timeout=_TIMEOUT_S) as connection:
+            yield connection
 
     def _output(self, script: str, **limits: object) -> str:
         """The last line that a script prints before it ends."""

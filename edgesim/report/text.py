@@ -152,7 +152,14 @@ def _inside(result: RunResult) -> str:
 
 def _limits(result: RunResult) -> str:
     limits = [limit for limit in result.device.limits if limit.requested is not None]
-    names = {"memory_bytes": "memory", "open_files": "open files", "read_bytes_per_s": "storage rate", "cpus": "CPU"}
+    names = {
+        "memory_bytes": "memory",
+        "open_files": "open files",
+        "read_bytes_per_s": "storage rate",
+        "cpus": "CPU",
+        "network_rate_bytes_per_s": "network rate",
+        "network_delay_ms": "network delay",
+    }
     groups = (
         ("proven here", [limit for limit in limits if limit.proven]),
         ("set", [limit for limit in limits if limit.proven is None and limit.applied == limit.requested]),

@@ -20,15 +20,19 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
     board = tmp_path / "board.yaml"
     board.write_text(
         TINY_BOARD.replace("100 MiB", "300 MiB") + "storage: [{kind: slow card, read_bytes_per_s: 20 MB}]\n"
-        "limits: {processes: 500, open_files: 300}\n"
+        "limits: {processes: 500, open_files: 300}\nnetwork: {rate_bytes_per_s: 2 MB, delay_ms: 20}\n"
     )
     probed = edgesim("doctor", "--probe", board, "--json")
     findings = {finding["name"]: finding for finding in json.loads(probed.stdout)}
-    assert set(findings) == {"memory_bytes", "cpus", "processes", "open_files", "read_bytes_per_s"}
+    assert set(findings) == {
+        "memory_bytes", "cpus", "processes", "open_files", "read_bytes_per_s", "cpu_set", "network_rate_bytes_per_s",
+        "network_delay_ms",
+    }  # fmt: skip
     # The share of a core is a measurement, and others may be busy on this host.
     assert all(finding["holds"] is not False for name, finding in findings.items() if name != "cpus"), findings
     assert findings["memory_bytes"]["holds"] is True
     assert "where 300 are allowed" in findings["open_files"]["finding"]
+    assert findings["cpu_set"]["holds"] in (True, None)
 
     done = edgesim("run", board, "digits", "--requests", "3", "-o", tmp_path / "r.json")
     assert done.returncode == 0, done.stderr
@@ -49,9 +53,10 @@ def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> No
 def test_a_network_s_rate_and_delay_are_set_or_it_is_said_why_not() -> None:
     with Engine().start(container("import time; print('up'); time.sleep(60)")) as device:
         wait_for(device, "up")
-        shortfalls = network.shape(device.pid, Network(rate_bytes_per_s="1 MB", delay_ms=20))  # type: ignore[arg-type]
+        shaped = network.shape(device.pid, Network(rate_bytes_per_s="1 MB", delay_ms=20))  # type: ignore[arg-type]
         listing = ["nsenter", "--target", str(device.pid), "--net", "tc", "qdisc", "show", "dev", "eth0"]
         rules = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
+    held = {"network rate": shaped.rate_bytes_per_s, "network delay": shaped.delay_ms}
     for kind, what in (("tbf", "network rate"), ("netem", "network delay")):
-        said = [shortfall for shortfall in shortfalls if shortfall.startswith(what)]
-        assert (kind in rules) is not bool(said), (rules, shortfalls)
+        said = [shortfall for shortfall in shaped.shortfalls if shortfall.startswith(what)]
+        assert (kind in rules) is (held[what] is not None) is not bool(said), (rules, shaped)
