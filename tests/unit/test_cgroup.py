@@ -2,6 +2,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from edgesim.device import engine_stats
 from edgesim.device.cgroup import Cgroup
 from edgesim.result import Reading
@@ -104,7 +106,9 @@ def recorded(name: str, directory: Path) -> Cgroup:
 def test_a_recorded_container_of_version_2_is_read_whole(tmp_path: Path) -> None:
     group = recorded("steady", tmp_path)
     assert group.version == 2
-    assert group.limits() == {"memory_limit_bytes": 64 << 20, "cpu_limit": 0.5}
+    assert group.limits() == {
+        "memory_limit_bytes": 64 << 20, "cpu_limit": 0.5, "processes_limit": 9515, "read_bytes_per_s": None,
+    }  # fmt: skip
     reading = group.read()._replace(at_ns=0)
     assert reading == Reading(
         at_ns=0,
@@ -145,3 +149,19 @@ def test_the_engine_s_own_statistics_say_the_same_as_the_files(tmp_path: Path) -
 
 def test_of_an_engine_that_tells_nothing_nothing_is_said() -> None:
     assert set(engine_stats.reading({})._replace(at_ns=None)) == {None}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("files", "rate"),
+    [
+        ({"io.max": "254:0 rbps=25000000 wbps=max riops=max wiops=max\n"}, 25_000_000),
+        ({"io.max": "254:0 rbps=max wbps=5 riops=max wiops=max\n"}, None),
+        ({"blkio.throttle.read_bps_device": "254:0 25000000\n8:0 9000\n"}, 9000),
+        ({"blkio.throttle.read_bps_device": ""}, None),
+    ],
+)
+def test_a_read_rate_is_read_back_from_either_version(tmp_path: Path, files: dict[str, str], rate: int | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    group = Cgroup(version=2 if "io.max" in files else 1, memory=None, cpu=None, cpuacct=None, io=tmp_path)
+    assert group.limits()["read_bytes_per_s"] == rate
