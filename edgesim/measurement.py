@@ -169,20 +169,19 @@ def measure(board: Board, plan: Plan, stages: Stages, *, into: Measurement, keep
         # The same lists from now on, so that an interruption finds in them what was read until then.
         into.readings, into.phases = recorder.readings, recorder.phases
         into.description = peer.get_json(DESCRIPTION)
-        payloads = [peer.encode(arrays) for arrays in plan.inputs.requests]
-
+        payload = peer.encode(plan.inputs.requests[0])
         with stages.stage("first inference", "first inference"), recorder.phase("first inference"):
             begun = time.monotonic_ns()
-            first = peer.infer(payloads[0])
+            first = peer.infer(payload)
             done = time.monotonic_ns()
         if first.outcome != "ok":
             into.samples.append(Sample(begun, begun, done, first.outcome))
             return
         into.first_inference_s = (done - begun) / 1e9
 
-        load = _Load(
-            board, plan, url, [peer.on_the_wire(payload) for payload in payloads], recorder, stages, into, keeping
-        )
+        # The whole of each request, and nothing else of it: real inputs can be many and large.
+        requests = [peer.on_the_wire(peer.encode(arrays)) for arrays in plan.inputs.requests]
+        load = _Load(board, plan, url, requests, recorder, stages, into, keeping)
         load.warm_up()
         into.steady_at_s = time.monotonic() - begun_s
         if plan.peak is not None:
@@ -264,6 +263,10 @@ class _Load:
                 begun = time.monotonic()
                 connections = self._send(scenario, samples)
                 seconds, cpu_s = time.monotonic() - begun, time.process_time() - cpu_before
+        except BaseException:
+            if into is not None:  # of several rates the one that was cut short is the last word
+                self._into.samples.extend(samples)
+            raise
         finally:
             samples.sort(key=lambda sample: sample.scheduled_ns)
         use = GeneratorUse(
@@ -318,8 +321,7 @@ class _Load:
             samples: list[Sample] = []
             stop = StopRule(requests=_GUESS_CLIENTS, duration_s=_GUESS_S)
             self._send(Scenario(name="single-stream", clients=_GUESS_CLIENTS, stop=stop), samples)
-        seconds = (max(sample.done_ns for sample in samples) - samples[0].scheduled_ns) / 1e9
-        return _GUESS_SHARE * len(samples) / seconds
+        return _GUESS_SHARE * (throughput_qps(samples) or 1.0)
 
     def _take(self, qps: float, samples: list[Sample]) -> None:
         self._into.scenario = self._plan.scenario.at(qps)
@@ -349,10 +351,13 @@ class _Load:
             assert precision is not None, "nobody asks otherwise"
             return statistics.is_precise(np.asarray(latencies_ns), precision.percentile, precision.percent)
 
-        with (
-            HttpTransport(self._url, connections=scenario.connections, timeout_s=self._plan.timeout_s) as transport,
-            punctual() as self._first,
-        ):
+        try:
+            connected = HttpTransport(self._url, connections=scenario.connections, timeout_s=self._plan.timeout_s)
+        except OSError as error:  # it has died since it answered last: a failed request, as it would be a moment later
+            now = time.monotonic_ns()
+            into.append(Sample(now, now, time.monotonic_ns(), f"connection: {type(error).__name__}"))
+            return 0
+        with connected as transport, punctual() as self._first:
             generator.drive(scenario, transport, self._requests, into=into, still_alive=self._alive, enough=enough)
             return transport.most_open
 

@@ -51,12 +51,16 @@ class HttpTransport:
         self._heads = Heads()
         self._tokens = 0
         self.most_open = 0
-        for _ in range(min(connections, _FIRST_CONNECTIONS)):
-            connection = self._connect()
-            connection.socket.settimeout(timeout_s)
-            connection.socket.connect(self._address)
-            connection.socket.setblocking(False)
-            self._idle.append(connection)
+        try:
+            for _ in range(min(connections, _FIRST_CONNECTIONS)):
+                connection = self._connect()
+                connection.socket.settimeout(timeout_s)
+                connection.socket.connect(self._address)
+                connection.socket.setblocking(False)
+                self._idle.append(connection)
+        except OSError:
+            self.close()
+            raise
 
     def now_ns(self) -> int:
         return time.monotonic_ns()

@@ -223,3 +223,42 @@ def test_an_interrupt_between_two_containers_keeps_what_the_first_has_given(tmp_
     assert not found.complete
     assert not found.validity.valid
     assert len(found.samples) >= 50
+
+
+SWEEP, PEAK = ["--sweep", "50,60,70", "--duration", "2"], ["--find-peak", "--p99-under", "40ms"]
+
+
+@pytest.mark.parametrize(
+    ("options", "moment"),
+    [(SWEEP, "warming up"), (SWEEP, "rate 2 of 3"), (PEAK, "warming up"), (PEAK, "does p99 stay")],
+)
+def test_a_server_that_dies_between_or_within_rates_ends_the_run_and_what_there_was_is_kept(
+    options: list[str], moment: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.json"
+    running = begin("run", "jetson-nano", "digits", "--engine", "local", "-o", path, *options)
+    assert running.stderr is not None
+    while moment not in running.stderr.readline():
+        assert running.poll() is None
+    (server,) = psutil.Process(running.pid).children()
+    server.kill()
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 4, stderr
+    assert "Traceback" not in stderr
+    assert not RunResult.read(path).validity.valid
+
+
+def test_an_interrupt_within_a_rate_of_a_sweep_keeps_its_samples(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    options = ("--engine", "local", "--sweep", "100,200", "--duration", "30", "-o", path)
+    running = begin("run", "jetson-nano", "digits", *options)
+    assert running.stderr is not None
+    while "rate 1 of 2" not in running.stderr.readline():
+        assert running.poll() is None
+    time.sleep(1.5)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    found = RunResult.read(path)
+    assert running.returncode == 130
+    assert len(found.samples) > 50
+    assert not found.complete
