@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.load import generator
@@ -39,6 +39,7 @@ def test_a_request_is_due_when_the_one_before_it_is_done() -> None:
     assert all(later.scheduled_ns == earlier.done_ns for earlier, later in itertools.pairwise(samples))
 
 
+@settings(max_examples=25)  # each collects garbage first, as a real load does
 @given(requests=st.integers(1, 50), duration_ms=st.integers(0, 500), service_ms=st.integers(1, 100))
 def test_a_run_ends_when_both_enough_requests_and_enough_time_have_passed(
     requests: int, duration_ms: int, service_ms: int
@@ -93,6 +94,7 @@ def test_offline_everything_is_due_at_once_and_throughput_is_the_server_s() -> N
     assert transport.most_under_way == 8
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.floats(10, 500))
 def test_server_requests_are_sent_when_they_are_due_however_slow_the_server_is(seed: int, qps: float) -> None:
     samples = drive(VirtualTransport(lambda n: 200), server(qps, requests=100, seed=seed))
