@@ -37,6 +37,7 @@ _READ_S = 2.0
 _MOST_READ_BYTES = 1 << 30
 _RATE_TOLERANCE = 0.05
 _TIMEOUT_S = 180.0
+_SILENCE_S = 20.0
 _PORT = 8000
 _ECHOES = 20
 
@@ -89,6 +90,8 @@ connection, _ = listening.accept()
 for _ in range({echoes}):
     connection.sendall(connection.recv(1))
 connection.sendall(bytes({size}))
+connection.shutdown(socket.SHUT_WR)
+connection.recv(1)  # the container's network ends with it, and what is still to be sent with that
 """
 _READ = """
 import os, time
@@ -135,6 +138,8 @@ class Prober:
                     findings.append(check())
                 except EdgesimError as error:
                     findings.append(Finding(name, None, error.problem))
+                except OSError as error:
+                    findings.append(Finding(name, None, f"the probe did not answer: {error}"))
         return findings
 
     def _checks(self) -> Mapping[str, Callable[[], Finding]]:
@@ -265,7 +270,7 @@ class Prober:
     def _connected(self, device: DockerDevice) -> Iterator[socket.socket]:
         _wait_for(device, "listening")
         address = urlsplit(device.container_url)
-        with socket.create_connection((address.hostname, address.port), timeout=_TIMEOUT_S) as connection:
+        with socket.create_connection((address.hostname, address.port), timeout=_SILENCE_S) as connection:
             yield connection
 
     def _output(self, script: str, **limits: object) -> str:
