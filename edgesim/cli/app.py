@@ -255,21 +255,22 @@ def serve(
     as_json: JsonOption = False,
 ) -> int:
     """The simulated board as an endpoint, until Ctrl-C."""
-    with board(
-        _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
-        watch=watch, port=port, base=base, ready_timeout_s=ready_timeout, listener=terminal.listener(),
-    ) as started:  # fmt: skip
-        # Whoever has read the address may end it at once.
-        with contextlib.suppress(KeyboardInterrupt):
-            if as_json:
-                print(serving.as_json(started), flush=True)
-            else:
-                print(started.url, flush=True)
-                names = ", ".join(served.name for served in started.models)
-                err.print(f"serving {names} on {p} ({started.execution}); Ctrl-C ends it. Try:")
-                err.print(serving.curl_line(started.url, started.models[0]))
-            with serving.counted(started):
-                serving.watch(started)
+    with (
+        board(
+            _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
+            watch=watch, port=port, base=base, ready_timeout_s=ready_timeout, listener=terminal.listener(),
+        ) as started,
+        contextlib.suppress(KeyboardInterrupt),  # whoever has read the address may end it at once
+    ):  # fmt: skip
+        if as_json:
+            print(serving.as_json(started), flush=True)
+        else:
+            print(started.url, flush=True)
+            names = ", ".join(served.name for served in started.models)
+            err.print(f"serving {names} on {p} ({started.execution}); Ctrl-C ends it. Try:")
+            err.print(serving.curl_line(started.url, started.models[0]))
+        with serving.counted(started):
+            serving.watch(started)
     return ExitCode.OK
 
 
