@@ -1,7 +1,6 @@
 """perf_analyzer, the C++ load generator of this protocol, in a container of the Debian release whose libc it needs."""
 
 import csv
-import hashlib
 import io
 import subprocess
 import sys
@@ -12,19 +11,15 @@ from pathlib import Path
 
 from edgesim import resources
 from edgesim.cache import new_entry
-from edgesim.device import buildx, rootfs
+from edgesim.device import rootfs
 from edgesim.device.docker import LABEL
-from edgesim.version import __version__
+from tests import images
 from tests.conformance.serving import Server
 
 VERSION = "2.60.0"  # pip on an older libc would install an empty 0.1.0 without a word
 SUITE = "trixie"
 LIBRARIES = ("base-files", "libstdc++6", "libssl3t64", "zlib1g")
-DOCKERFILE = """FROM scratch
-COPY --from=root / /
-COPY --from=wheel perf_analyzer/bin/perf_analyzer /usr/bin/perf_analyzer
-ENTRYPOINT ["/usr/bin/perf_analyzer"]
-"""
+DOCKERFILE = Path(__file__).parents[1] / "data" / "perf-analyzer" / "Dockerfile"
 
 
 @dataclass(frozen=True)
@@ -42,26 +37,13 @@ class Report:
 
 def image() -> str:
     """The image's name; built where the engine has not got it."""
-    digest = hashlib.sha256("\n".join((VERSION, SUITE, *LIBRARIES, DOCKERFILE)).encode()).hexdigest()[:12]
-    tag = f"edgesim/perf-analyzer:{digest}"
-    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0:
-        return tag
-    with tempfile.TemporaryDirectory() as context:
-        dockerfile = Path(context) / "Dockerfile"
-        dockerfile.write_text(DOCKERFILE)
-        buildx.build(
-            context=Path(context),
-            dockerfile=dockerfile,
-            tag=tag,
-            platform="linux/amd64",
-            build_contexts={
-                "root": rootfs.ensure("amd64", suite=SUITE, packages=LIBRARIES),
-                "wheel": _wheel(),
-            },
-            build_args={},
-            labels={LABEL: __version__},
-        )
-    return tag
+    return images.ensure(
+        "perf-analyzer",
+        "amd64",
+        DOCKERFILE,
+        lambda: {"root": rootfs.ensure("amd64", suite=SUITE, packages=LIBRARIES), "wheel": _wheel()},
+        identity=(VERSION, SUITE, LIBRARIES),
+    )
 
 
 def _wheel() -> Path:

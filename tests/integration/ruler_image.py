@@ -1,20 +1,15 @@
 """A container that does what it is told: Python in an image of this host's own architecture, nothing else."""
 
-import hashlib
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
-from edgesim.device import buildx, rootfs
-from edgesim.device.docker import LABEL, Container, DockerDevice
+from edgesim.device import rootfs
+from edgesim.device.docker import Container, DockerDevice
 from edgesim.device.emulator import host_architecture
-from edgesim.version import __version__
+from tests import images
 
-DOCKERFILE = """FROM scratch
-COPY --from=root / /
-ENTRYPOINT ["/usr/bin/python3.11", "-uc"]
-"""
+DOCKERFILE = Path(__file__).parents[1] / "data" / "ruler" / "Dockerfile"
 # It waits for SIGUSR1, does the work, says so, and lives on.
 FRAME = """
 import signal, time
@@ -29,23 +24,13 @@ time.sleep(600)
 
 def image() -> str:
     """Its name; built where the engine has not got it."""
-    digest = hashlib.sha256(repr((DOCKERFILE, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode()).hexdigest()
-    tag = f"edgesim/ruler:{digest[:12]}"
-    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0:
-        return tag
-    with tempfile.TemporaryDirectory() as context:
-        dockerfile = Path(context) / "Dockerfile"
-        dockerfile.write_text(DOCKERFILE)
-        buildx.build(
-            context=Path(context),
-            dockerfile=dockerfile,
-            tag=tag,
-            platform=f"linux/{host_architecture()}",
-            build_contexts={"root": rootfs.ensure(host_architecture())},
-            build_args={},
-            labels={LABEL: __version__},
-        )
-    return tag
+    return images.ensure(
+        "ruler",
+        host_architecture(),
+        DOCKERFILE,
+        lambda: {"root": rootfs.ensure(host_architecture())},
+        identity=(rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT),
+    )
 
 
 def container(script: str, *, memory_bytes: int = 512 << 20) -> Container:
