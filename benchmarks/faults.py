@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from edgesim import model, samples
+from tests import faults
 
 _TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/edgesim-benchmark-\w+/")
 
@@ -49,33 +49,6 @@ def changed(repository: Path, name: str, change: Callable[[onnx.ModelProto], Non
     onnx.save(proto, directory / "1" / "model.onnx")
 
 
-def newer(proto: onnx.ModelProto) -> None:
-    proto.opset_import[0].version = 99
-
-
-def one_channel(proto: onnx.ModelProto) -> None:
-    weights = next(tensor for tensor in proto.graph.initializer if len(tensor.dims) == 2)
-    values = numpy_helper.to_array(weights).copy()
-    values[:, 20] *= 1.5
-    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
-
-
-def outside(proto: onnx.ModelProto) -> None:
-    external_data_helper.convert_model_to_external_data(proto, location="weights.bin", size_threshold=0)
-
-
-def no_kernel(path: Path) -> None:
-    """A sine of bfloat16, which the CPU has no kernel for."""
-    nodes = [
-        helper.make_node("Cast", ["x"], ["b"], to=TensorProto.BFLOAT16),
-        helper.make_node("Sin", ["b"], ["s"]),
-        helper.make_node("Cast", ["s"], ["y"], to=TensorProto.FLOAT),
-    ]
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
-    graph = helper.make_graph(nodes, "g", [x], [y])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=8), path)
-
-
 def main() -> None:
     digits = model.find("digits", samples.ensure("digits"))
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
@@ -83,14 +56,14 @@ def main() -> None:
         repository = directory / "models"
         (directory / "tiny.yaml").write_text(TINY)
         check("needs more memory than the board has", directory / "tiny.yaml", "resnet18")
-        changed(repository, "newer", newer)
+        changed(repository, "newer", faults.newer)
         check("an opset too new", "jetson-nano", "newer", "--models", repository)
-        no_kernel(directory / "sine.onnx")
+        faults.no_kernel(directory / "sine.onnx")
         check("an operation without a kernel", "jetson-nano", directory / "sine.onnx")
-        changed(repository, "channel", one_channel)
+        changed(repository, "channel", faults.one_channel)
         options = ("--models", repository, "--reference", digits.path)
         check("weights changed in one channel", "jetson-nano", "channel", *options)
-        changed(repository, "outside", outside)
+        changed(repository, "outside", faults.outside)
         (repository / "outside" / "1" / "weights.bin").unlink()
         check("a missing file of weights", "jetson-nano", "outside", "--models", repository)
         changed(repository, "half", lambda proto: None)

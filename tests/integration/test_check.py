@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, external_data_helper, helper, numpy_helper
+from onnx import numpy_helper
 
 from edgesim.model import Model
+from tests import faults
 from tests.integration.conftest import edgesim
 
 LOCAL = ("--engine", "local")
@@ -69,17 +70,7 @@ def test_a_model_that_needs_more_memory_than_the_board_has_fails_for_it(tiny_boa
 @pytest.mark.emulation
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_an_operation_without_a_kernel_on_the_board_fails_by_name(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("Cast", ["x"], ["b"], to=TensorProto.BFLOAT16),
-        helper.make_node("Sin", ["b"], ["s"]),
-        helper.make_node("Cast", ["s"], ["y"], to=TensorProto.FLOAT),
-    ]
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
-    proto = helper.make_model(
-        helper.make_graph(nodes, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 22)], ir_version=8
-    )
-    path = tmp_path / "net.onnx"
-    onnx.save(proto, path)
+    path = faults.no_kernel(tmp_path / "net.onnx")
     code, _, items = check("jetson-nano", path)
     assert code == 1
     assert items["operations"]["verdict"] == "FAIL"
@@ -87,25 +78,14 @@ def test_an_operation_without_a_kernel_on_the_board_fails_by_name(tmp_path: Path
 
 
 def test_an_opset_too_new_does_not_load(copy: Callable[..., Path]) -> None:
-    def newer(proto: onnx.ModelProto) -> None:
-        proto.opset_import[0].version = 99
-
-    code, _, items = check("jetson-nano", "digits", "--models", copy(newer), *LOCAL)
+    code, _, items = check("jetson-nano", "digits", "--models", copy(faults.newer), *LOCAL)
     assert code == 1
     assert items["loads"]["verdict"] == "FAIL"
     assert "opset" in items["loads"]["finding"].lower()
 
 
-def one_channel(proto: onnx.ModelProto) -> None:
-    """Weights of one channel scaled by half: what a wrong export does, and no error shows."""
-    weights = next(tensor for tensor in proto.graph.initializer if len(tensor.dims) == 2)
-    values = numpy_helper.to_array(weights).copy()
-    values[:, 20] *= 1.5
-    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
-
-
 def test_weights_changed_in_one_channel_are_found_beside_a_reference(copy: Callable[..., Path], digits: Model) -> None:
-    repository = copy(one_channel)
+    repository = copy(faults.one_channel)
     code, _, items = check("jetson-nano", "digits", "--models", repository, "--reference", digits.path, *LOCAL)
     assert code == 1
     assert items["answers"]["verdict"] == "FAIL"
@@ -117,7 +97,7 @@ def test_weights_changed_in_one_channel_are_found_beside_a_reference(copy: Calla
 def test_golden_outputs_beside_the_model_find_it_too(copy: Callable[..., Path], digits: Model) -> None:
     import onnxruntime
 
-    repository = copy(one_channel)
+    repository = copy(faults.one_channel)
     session = onnxruntime.InferenceSession(str(digits.path), providers=["CPUExecutionProvider"])
     assert digits.samples_path is not None
     with np.load(digits.samples_path) as samples:
@@ -132,10 +112,7 @@ def test_golden_outputs_beside_the_model_find_it_too(copy: Callable[..., Path], 
 def test_a_missing_file_of_weights_and_a_file_cut_in_half_are_the_artefact_s_fault(
     copy: Callable[..., Path], digits: Model
 ) -> None:
-    def outside(proto: onnx.ModelProto) -> None:
-        external_data_helper.convert_model_to_external_data(proto, location="weights.bin", size_threshold=0)
-
-    repository = copy(outside)
+    repository = copy(faults.outside)
     (repository / "digits" / "1" / "weights.bin").unlink()
     code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
     assert code == 1
