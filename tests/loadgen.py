@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import mlperf_loadgen as lg
 
+from benchmarks.servers import receive
+
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 CONNECTIONS = 32
 
@@ -33,7 +35,7 @@ def percentiles_ms(url: str, requests: int, qps: float | None = None, request: b
     def answer(sample: Any) -> None:
         connection = connections.get()
         connection.sendall(request)
-        _receive(connection)
+        receive(connection)
         connections.put(connection)
         lg.QuerySamplesComplete([lg.QuerySampleResponse(sample.id, 0, 0)])
 
@@ -68,17 +70,6 @@ def _settings(requests: int, qps: float | None) -> Any:
     if qps:
         settings.server_target_qps = qps
     return settings
-
-
-def _receive(connection: socket.socket) -> None:
-    data = connection.recv(1 << 16)
-    while b"\r\n\r\n" not in data:
-        data += connection.recv(1 << 16)
-    head, _, body = data.partition(b"\r\n\r\n")
-    found = re.search(rb"(?i)content-length: *(\d+)", head)
-    missing = int(found[1]) - len(body) if found else 0
-    while missing > 0:
-        missing -= len(connection.recv(missing))
 
 
 if __name__ == "__main__":
