@@ -29,6 +29,17 @@ def begin(*arguments: str | Path) -> "subprocess.Popen[str]":
     )
 
 
+def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
+    """Read a run's progress until it tells of `words`."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if words in line:
+            return
+    pytest.fail(f"never said {words!r}: {''.join(seen)}")
+
+
 TINY_BOARD = """
 name: tiny
 title: A board with next to no memory

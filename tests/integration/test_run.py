@@ -16,7 +16,7 @@ import edgesim as api
 from edgesim import profile
 from edgesim.device import docker
 from tests.conftest import leftovers
-from tests.integration.conftest import begin, edgesim
+from tests.integration.conftest import begin, edgesim, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulation]
 
@@ -217,17 +217,6 @@ def _no_process_outlives_its_test() -> Iterator[None]:
     for child in psutil.Process().children():
         if child.pid not in before:
             child.kill()
-
-
-def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
-    """Read a run's progress until it tells of `words`."""
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if words in line:
-            return
-    pytest.fail(f"never said {words!r}: {''.join(seen)}")
 
 
 def test_the_emulator_s_share_of_the_memory_is_estimated_and_shown_apart(digits_run: dict[str, Any]) -> None:
