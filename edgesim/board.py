@@ -159,9 +159,7 @@ def board(
         HostError: this host cannot; DeviceError: the image, the container or the server failed.
     """
     repository = Path(models)
-    board_profile = (
-        profile_reference if isinstance(profile_reference, DeviceProfile) else profile.load(profile_reference)
-    )
+    board_profile = profile.load(profile_reference)
     stages = Stages(listener)
     launch = Launch(
         profile=board_profile,

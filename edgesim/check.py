@@ -89,9 +89,7 @@ def check(
         HostError: this host cannot do it.
     """
     wishes, stages = wishes if wishes is not None else Wishes(), Stages(listener)
-    board_profile = (
-        profile_reference if isinstance(profile_reference, DeviceProfile) else profile.load(profile_reference)
-    )
+    board_profile = profile.load(profile_reference)
 
     def verdict(items: list[Item], execution: str | None = None, name: str = str(model_reference)) -> Check:
         return Check(

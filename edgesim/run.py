@@ -118,9 +118,7 @@ def run(
     """
     stages = Stages(listener)
     stages.seconds.update(_stages_before())
-    board_profile = (
-        profile_reference if isinstance(profile_reference, DeviceProfile) else profile.load(profile_reference)
-    )
+    board_profile = profile.load(profile_reference)
     if sweep or peak is not None:
         _check_levels(scenario, qps, clients, samples_per_query, sweep, peak)
     device_cores = _device_cores(client_cores)

@@ -23,12 +23,16 @@ def names() -> list[str]:
     return sorted(path.stem for path in resources.profiles_directory().glob("*.yaml"))
 
 
-def load(reference: str) -> DeviceProfile:
+def load(reference: str | DeviceProfile) -> DeviceProfile:
     """The board that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
+
+    A profile that is loaded already is given back as it is.
 
     Raises:
         ProfileError: no such profile or mode, or the file is not a valid profile.
     """
+    if isinstance(reference, DeviceProfile):
+        return reference
     base, mode = _split_mode(reference)
     return read(_find(base)).in_mode(mode)
 
