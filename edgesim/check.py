@@ -15,6 +15,7 @@ from edgesim import model, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, Board, EngineName, Launch, start
 from edgesim.device import packages
 from edgesim.device.device import model_mounts
+from edgesim.emulator_memory import emulator_memory
 from edgesim.errors import (
     DeviceError,
     EmulatorCrashed,
@@ -24,7 +25,6 @@ from edgesim.errors import (
     OutOfMemory,
     UsageError,
 )
-from edgesim.floor import emulator_memory
 from edgesim.load import client, inputs
 from edgesim.measure import agreement, comparison
 from edgesim.measure.comparison import Tolerance

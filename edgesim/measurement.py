@@ -16,7 +16,7 @@ from edgesim.load.punctual import punctual
 from edgesim.load.scenario import Misses, Scenario, StopRule
 from edgesim.load.search import PeakSearch
 from edgesim.load.transport import HttpTransport
-from edgesim.measure import agreement, resources, statistics, steady, validity
+from edgesim.measure import agreement, resources, statistics, steady_state, validity
 from edgesim.measure.host_load import HostLoad
 from edgesim.model import Model
 from edgesim.result import (
@@ -144,11 +144,11 @@ class Measurement:
     def load(self) -> list[Phase]:
         return [phase for phase in self.phases if phase.name == "load"]
 
-    def drift(self) -> steady.Drift | None:
+    def drift(self) -> steady_state.Drift | None:
         """Whether the level of latency changed during the load; of service time, where latency grows by definition."""
         offline = self.scenario is not None and self.scenario.name == "offline"
         ordered = sorted(self.samples, key=lambda sample: sample.sent_ns if offline else sample.scheduled_ns)
-        return steady.drift([s.service_time_ms if offline else s.latency_ms for s in ordered if s.ok])
+        return steady_state.drift([s.service_time_ms if offline else s.latency_ms for s in ordered if s.ok])
 
 
 Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
@@ -246,7 +246,7 @@ class _Load:
                 )
             if len(samples) >= look_at:
                 look_at *= 2
-                end = steady.warm_up_end([sample.service_time_ms for sample in samples])
+                end = steady_state.warm_up_end([sample.service_time_ms for sample in samples])
                 if end is not None:
                     where = f"the level last changed at request {end}" if end else "no change of level"
                     return WarmUpSection(requests=len(samples), rule=f"change-point: {where} of {len(samples)}")

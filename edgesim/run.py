@@ -11,12 +11,12 @@ import psutil
 from edgesim import model, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start
 from edgesim.device.device import model_mounts
+from edgesim.emulator_memory import emulator_memory
 from edgesim.errors import EdgesimError, EmulatorCrashed, Interrupted, ResultError, UsageError
-from edgesim.floor import emulator_memory
 from edgesim.journal import Journal
 from edgesim.load import inputs
 from edgesim.load.scenario import Precision, Scenario, ScenarioName, StopRule
-from edgesim.measure import agreement, statistics, steady
+from edgesim.measure import agreement, statistics, steady_state
 from edgesim.measurement import Limit, Measurement, Plan, measure
 from edgesim.model import Model
 from edgesim.outcome import Outcome
@@ -127,7 +127,7 @@ def run(
         wishes = inputs.Wishes(seed=seed, source=source, shapes=shapes or {}, ranges=ranges or {})
         chosen = inputs.choose(subject, wishes)
         reference = agreement.Reference(subject)
-        steady.prepare()
+        steady_state.prepare()
 
     def plan(board: Board) -> Plan:
         defaults = _DEFAULTS[board.execution]

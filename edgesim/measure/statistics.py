@@ -53,7 +53,7 @@ def interval(ordered: NDArray[np.float64], wanted: float) -> tuple[float, float]
     true percentile is binomial, so its quantiles give the ranks (David and Nagaraja, Order Statistics, 7.1). None where
     the sample has no such ranks.
     """
-    from scipy.stats import binom  # takes a second to import, see edgesim.measure.steady.prepare
+    from scipy.stats import binom  # takes a second to import, see edgesim.measure.steady_state.prepare
 
     n, q = len(ordered), wanted / 100
     low = int(binom.ppf((1 - _INTERVAL_CONFIDENCE) / 2, n, q))

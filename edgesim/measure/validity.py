@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgesim.measure import statistics
-from edgesim.measure.steady import Drift
+from edgesim.measure.steady_state import Drift
 from edgesim.result import HostLoadSection, ResourcesSection, Rule, Sample, ScenarioSection, ValiditySection
 
 # Fewer than this say nothing, not even that the device answers again and again.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from . import board, illegal
+from . import board, illegal_instruction
 from .app import Application
 from .http import Connection, Limits
 from .repository import NotLoaded, NotServed, Repository
@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000, help="0 lets the system choose, and prints it")
     arguments = parser.parse_args()
 
-    illegal.tell()
+    illegal_instruction.tell()
     onnxruntime.disable_telemetry_events()
     repository = Repository(arguments.models, arguments.intra_op_threads, arguments.model)
     if arguments.watch:

@@ -18,10 +18,10 @@ PROGRAMS = {
 # A function of one instruction and a return, at the address of a page; x0 points at a number that may be changed.
 SCRIPT = """
 import ctypes, mmap, os, struct, sys
-from edgesim_server import illegal
+from edgesim_server import illegal_instruction
 for name, word in {programs!r}.items():
     if os.fork() == 0:
-        illegal.tell()
+        illegal_instruction.tell()
         page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         page.write(struct.pack("<II", word, 0xD65F03C0))
         number = ctypes.c_uint64(1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edgesim.measure import validity
-from edgesim.measure.steady import Drift
+from edgesim.measure.steady_state import Drift
 from edgesim.measure.validity import Evidence
 from edgesim.result import HostLoadSection, ResourcesSection, Sample, ScenarioSection, WarmUpSection
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgesim.measure import steady
+from edgesim.measure import steady_state
 
 
 def noise(count: int, seed: int, scatter: float = 0.1) -> np.ndarray:
@@ -17,40 +17,40 @@ def test_the_warm_up_ends_where_the_level_falls(count: int, slow: int) -> None:
     for seed in range(20):
         times = noise(count, seed)
         times[:slow] *= 2
-        found.append(steady.warm_up_end(list(times)))
+        found.append(steady_state.warm_up_end(list(times)))
     assert sum(end is not None and abs(end - slow) <= 1 for end in found) >= 19
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_level_that_does_not_change_has_no_warm_up(seed: int) -> None:
-    assert steady.warm_up_end(list(noise(100, seed))) == 0
+    assert steady_state.warm_up_end(list(noise(100, seed))) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_few_slow_requests_are_no_change_of_level(seed: int) -> None:
     times = noise(100, seed)
     times[[40, 70, 95]] *= 20
-    assert steady.warm_up_end(list(times)) == 0
+    assert steady_state.warm_up_end(list(times)) == 0
 
 
 def test_a_level_that_still_changes_late_has_no_end_yet() -> None:
     times = noise(100, 0)
     times[:80] *= 2
-    assert steady.warm_up_end(list(times)) is None
-    assert steady.warm_up_end(list(np.linspace(5, 1, 100) * noise(100, 1))) is None
+    assert steady_state.warm_up_end(list(times)) is None
+    assert steady_state.warm_up_end(list(np.linspace(5, 1, 100) * noise(100, 1))) is None
 
 
 def test_a_small_change_is_none_however_certain() -> None:
     times = np.concatenate([noise(500, 0, 0.01) * 1.03, noise(500, 1, 0.01)])
-    assert steady.warm_up_end(list(times)) == 0
-    found = steady.drift(list(times))
+    assert steady_state.warm_up_end(list(times)) == 0
+    found = steady_state.drift(list(times))
     assert found is not None
     assert found.p_value < 1e-6
     assert not found.notable
 
 
 def test_a_second_half_that_is_slower_is_drift() -> None:
-    found = steady.drift([*noise(100, 0), *(1.2 * noise(100, 1))])
+    found = steady_state.drift([*noise(100, 0), *(1.2 * noise(100, 1))])
     assert found is not None
     assert found.notable
     assert found.percent == pytest.approx(20, abs=5)
@@ -58,10 +58,10 @@ def test_a_second_half_that_is_slower_is_drift() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_large_difference_by_chance_is_no_drift(seed: int) -> None:
-    found = steady.drift(list(noise(40, seed, 1.0)))
+    found = steady_state.drift(list(noise(40, seed, 1.0)))
     assert found is not None
     assert not found.notable
 
 
 def test_too_few_times_say_nothing() -> None:
-    assert steady.drift([1.0] * 39) is None
+    assert steady_state.drift([1.0] * 39) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgesim.server.illegal import extension
+from edgesim.server.illegal_instruction import extension
 
 
 @pytest.mark.parametrize(
