@@ -10,15 +10,16 @@ from edgesim.version import __version__
 if TYPE_CHECKING:
     from edgesim.board import board as board
     from edgesim.check import check as check
+    from edgesim.predict import predict as predict
     from edgesim.run import run as run
 
-__all__ = ["__version__", "board", "check", "run"]
+__all__ = ["__version__", "board", "check", "predict", "run"]
 
-_FUNCTIONS = ("board", "check", "run")
+_FUNCTIONS = ("board", "check", "predict", "run")
 
 
 class _Package(ModuleType):
-    """`edgesim.run`, `edgesim.check` and `edgesim.board` are the functions, though modules of these names hold them.
+    """`edgesim.run` and its like are the functions, though modules of these names hold them.
 
     Importing such a module would put it in the function's place. The functions themselves are imported when they are
     first asked for, since they bring everything with them.

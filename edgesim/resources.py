@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_config_path
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_data"  # the wheel puts profiles/, Dockerfile.* and the engine script here
@@ -34,3 +34,9 @@ def cache_directory() -> Path:
     """The user's cache: sample models, base file systems, Python packages (EDGESIM_CACHE_DIR moves it)."""
     override = os.environ.get("EDGESIM_CACHE_DIR")
     return Path(override) if override else user_cache_path("edgesim")
+
+
+def configuration_directory() -> Path:
+    """What the user has told edgesim to keep: calibrations (EDGESIM_CONFIG_DIR moves it)."""
+    override = os.environ.get("EDGESIM_CONFIG_DIR")
+    return Path(override) if override else user_config_path("edgesim")

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
 from edgesim.check import Wishes, check
-from edgesim.cli import load_options, models, profiles, serving, terminal
+from edgesim.cli import load_options, models, prediction, profiles, serving, terminal
 from edgesim.cli.options import (
     BaseOption,
     EngineOption,
@@ -50,6 +50,8 @@ app = typer.Typer(
 )
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(models.app, name="models")
+app.command("predict")(prediction.predict_command)
+app.command("calibrate")(prediction.calibrate_command)
 
 
 def main() -> None:

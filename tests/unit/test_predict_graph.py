@@ -1,0 +1,175 @@
+"""A graph as work: operations and bytes counted by hand beside those that are read, and what cannot be read."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+
+from edgesim import model, samples
+from edgesim.errors import ModelError
+from edgesim.model import Model
+from edgesim.predict import graph
+
+FLOAT = TensorProto.FLOAT
+
+
+def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list[int | str]], **weights: np.ndarray) -> Path:
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_convolution_s_work_is_what_a_pencil_gives(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    weights = np.zeros((16, 3, 3, 3), np.float32)
+    (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [1, 3, 32, 32]}, w=weights))
+    assert (node.kind, node.fused, node.shape) == ("convolution", ("Relu",), (1, 16, 16, 16))
+    assert node.flops == 2 * 16 * 16 * 16 * 27
+    assert (node.read_bytes, node.weight_bytes, node.written_bytes) == (4 * 3 * 32 * 32, 4 * 16 * 27, 4 * 16 * 16 * 16)
+    assert node.unfolded_bytes == 4 * 27 * 16 * 16
+
+
+@pytest.mark.parametrize(
+    ("weights", "group", "kind"),
+    [
+        ((8, 8, 1, 1), 1, "pointwise convolution"),
+        ((8, 1, 3, 3), 8, "depthwise convolution"),
+        ((8, 4, 3, 3), 2, "convolution"),
+    ],
+)
+def test_convolutions_are_told_apart(tmp_path: Path, weights: tuple[int, ...], group: int, kind: str) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], group=group)]
+    (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [1, 8, 8, 8]}, w=np.zeros(weights, np.float32)))
+    assert node.kind == kind
+    assert node.flops == 2 * np.prod(node.shape) * np.prod(weights[1:])
+
+
+def test_a_product_counts_its_depth_and_takes_its_bias_in(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Add", ["m", "b"], ["y"])]
+    weights = {"w": np.zeros((64, 10), np.float32), "b": np.zeros(10, np.float32)}
+    (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [5, 64]}, **weights))
+    assert (node.flops, node.fused, node.product) == (2 * 5 * 64 * 10, ("Add",), (5, 10, 64))
+
+
+def test_sizes_that_the_graph_computes_are_followed(tmp_path: Path) -> None:
+    """As exporters write a reshape: a size taken out, divided, and put together again."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "one"], ["channels"]),
+        helper.make_node("Div", ["channels", "two"], ["half"]),
+        helper.make_node("Unsqueeze", ["half", "zero"], ["halves"]),
+        helper.make_node("Concat", ["lead", "halves", "tail"], ["sizes"], axis=0),
+        helper.make_node("Reshape", ["x", "sizes"], ["r"]),
+        helper.make_node("Transpose", ["r"], ["y"], perm=[0, 2, 1, 3]),
+    ]
+    numbers = {
+        "one": np.array(1), "two": np.array(2), "zero": np.array([0]), "lead": np.array([1, 2]), "tail": np.array([-1])
+    }  # fmt: skip
+    (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [1, 8, 4, 4]}, **numbers))
+    assert (node.operation, node.shape) == ("Transpose", (1, 4, 2, 16))
+
+
+def test_what_is_only_known_at_run_time_is_asked_for(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    path = save(tmp_path / "m.onnx", nodes, {"x": ["batch", "words", 8]}, w=np.zeros((8, 8), np.float32))
+    with pytest.raises(ModelError, match="only known at run time") as caught:
+        graph.read(path)
+    assert "--shape x=N,N,N" in caught.value.fix
+    (node,) = graph.read(path, shapes={"x": [2, 16, 8]})
+    assert node.flops == 2 * 2 * 16 * 8 * 8
+    with pytest.raises(ModelError, match="has no input z; it takes x"):
+        graph.read(path, shapes={"z": [1]})
+    with pytest.raises(ModelError, match="has 3 dimensions, not 1"):
+        graph.read(path, shapes={"x": [1]})
+
+
+def test_a_size_that_depends_on_values_is_refused_by_its_node(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["n"]),
+        helper.make_node("Cast", ["n"], ["f"], to=FLOAT, name="after"),
+        helper.make_node("Relu", ["f"], ["y"]),
+    ]
+    with pytest.raises(ModelError, match=r"of n .of NonZero .* is only known at run time"):
+        graph.read(save(tmp_path / "m.onnx", nodes, {"x": [4, 4]}))
+
+
+def test_an_unknown_operation_is_counted_and_marked(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Det", ["x"], ["y"])]
+    (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [4, 4]}))
+    assert (node.kind, node.known, node.read_bytes) == ("other", False, 64)
+
+
+def test_a_batch_multiplies_the_work(resnet18: Model) -> None:
+    one, four = (sum(node.flops for node in graph.read(resnet18.path, batch=batch)) for batch in (1, 4))
+    assert four == pytest.approx(4 * one, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["digits", "mobilenet_v2", "resnet18"])
+def test_the_fusions_are_those_of_the_runtime(name: str, tmp_path: Path) -> None:
+    """Beside the graph that ONNX Runtime writes itself, up to where it lays out memory for this host's own kernels."""
+    subject, path = model.find(name, samples.ensure(name)), tmp_path / "optimized.onnx"
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    onnxruntime.InferenceSession(subject.path, options, providers=["CPUExecutionProvider"])
+    theirs = [node.op_type.removeprefix("Fused") for node in onnx.load(path).graph.node]
+    ours = graph.read(subject.path)
+    # The sum of a residual block, and the activation after it, join the convolution a level further on.
+    joined = [operation for node in ours for operation in node.fused if "Add" in node.fused and operation != "Clip"]
+    views = ("Reshape", "Flatten", "Squeeze", "Identity")
+    assert sorted([node.operation for node in ours] + joined) == sorted(op for op in theirs if op not in views)
+
+
+def test_six_hundred_nodes_are_read_in_under_a_second(tmp_path: Path) -> None:
+    """The limit is the promise's; what it takes is a tenth of it."""
+    nodes, last = [], "x"
+    for i in range(200):
+        nodes += [
+            helper.make_node("Conv", [last, "w"], [f"c{i}"], pads=[1, 1, 1, 1]),
+            helper.make_node("Sigmoid", [f"c{i}"], [f"s{i}"]),
+            helper.make_node("Mul", [f"c{i}", f"s{i}"], [f"m{i}" if i < 199 else "y"]),
+        ]
+        last = f"m{i}"
+    path = save(tmp_path / "m.onnx", nodes, {"x": [1, 8, 64, 64]}, w=np.zeros((8, 8, 3, 3), np.float32))
+    begun = time.process_time()
+    found = graph.read(path)
+    assert time.process_time() - begun < 1
+    assert [node.operation for node in found] == ["Conv", "Sigmoid"] * 200
+
+
+class _Noise(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        generator = np.random.default_rng(0)
+        self._left = [{name: generator.random(shape, np.float32)} for _ in range(2)]
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return self._left.pop() if self._left else None
+
+
+def test_quantized_models_are_int8_where_they_compute(tmp_path: Path, resnet18: Model) -> None:
+    floats = graph.read(resnet18.path)
+    quantize_static(str(resnet18.path), str(tmp_path / "static.onnx"), _Noise("image", (1, 3, 224, 224)))
+    static = graph.read(tmp_path / "static.onnx")
+    products = [node for node in static if node.product is not None]
+    assert {node.precision for node in products} == {"int8"}
+    assert sum(node.flops for node in products) == pytest.approx(sum(n.flops for n in floats if n.product), rel=0.01)
+    assert {node.precision for node in static} == {"int8"}
+    assert sum(node.moved_bytes for node in static) < sum(node.moved_bytes for node in floats)
+    assert [node.operation for node in static].count("DequantizeLinear") == 1, "the one that gives the output"
+    quantize_dynamic(resnet18.path, tmp_path / "dynamic.onnx", weight_type=QuantType.QUInt8)
+    dynamic = [node for node in graph.read(tmp_path / "dynamic.onnx") if node.product is not None]
+    assert {node.precision for node in dynamic} == {"int8"}
