@@ -35,8 +35,8 @@ def record(name: str, output: str) -> None:
     for document in sorted(DOCUMENTS.glob("*.md")):
         text = document.read_text()
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        # A table is the document's own; anything else is shown as it was printed.
-        shown = output if output.startswith("| ") else f"```text\n{output}\n```"
+        # A table or a heading is the document's own; anything else is shown as it was printed.
+        shown = output if output.startswith(("| ", "### ")) else f"```text\n{output}\n```"
         block = f"{begin}{heading}\n\n{shown}\n{end}"
         changed = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _, b=block: b, text, flags=re.DOTALL)
         if changed != text:
