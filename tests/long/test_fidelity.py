@@ -1,5 +1,7 @@
 """The promise of docs/fidelity.md, on the figures that come along: errors and bands on what was held out."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -23,10 +25,11 @@ def test_the_coefficients_that_come_along_are_those_of_the_figures(figures: list
 def test_a_board_that_was_not_seen_is_predicted_within_a_fifth_and_better_than_by_operations(
     figures: list[fidelity.Figure],
 ) -> None:
-    boards = {figure.board for figure in figures if figure.runtime == fidelity.RUNTIME}
-    judged = fidelity.held_out(
-        figures, [lambda f, board=board: f.runtime == fidelity.RUNTIME and f.board == board for board in sorted(boards)]
-    )
+    def of(board: str) -> Callable[[fidelity.Figure], bool]:
+        return lambda figure: figure.runtime == fidelity.RUNTIME and figure.board == board
+
+    boards = sorted({figure.board for figure in figures if figure.runtime == fidelity.RUNTIME})
+    judged = fidelity.held_out(figures, [of(board) for board in boards])
     ours, by_operations, by_two_terms = fidelity.errors_percent(judged)
     assert ours < 20
     assert ours < min(by_operations, by_two_terms)
