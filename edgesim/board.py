@@ -5,17 +5,19 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
-from edgesim import model, profile
+from edgesim import model, profile, scaling
 from edgesim.device import budget, docker, emulator, host, image, local, readiness, storage
 from edgesim.device.device import Device, Mount, State, server_arguments
-from edgesim.errors import DeviceError, ModelError, UsageError
+from edgesim.errors import DeviceError, HostTooSlow, ModelError, UsageError
+from edgesim.load import inputs
 from edgesim.model import Model
+from edgesim.predict import predict
 from edgesim.profile import DeviceProfile
 from edgesim.result import Execution, HostSection, ImageSection
 from edgesim.stages import Listener, Stages
@@ -38,6 +40,7 @@ class Launch:
         port: of 127.0.0.1, where the server answers; 0 is any that is free.
         base: the image to build on, see `edgesim.device.image.ensure`.
         cores: those of this host that the device may use; None is all.
+        targets: of a scaled board, each model with the time that it is to take.
     """
 
     profile: DeviceProfile
@@ -51,6 +54,7 @@ class Launch:
     base: str | None = None
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
     cores: Sequence[int] | None = None
+    targets: Sequence[scaling.Target] = ()
 
     @property
     def own_server(self) -> bool:
@@ -68,6 +72,7 @@ class Launch:
             host="0.0.0.0",  # noqa: S104 (of the container; the engine publishes it on 127.0.0.1)
             port=self.profile.image.port,
             watch=self.watch,
+            paced=self.execution == "scaled",
         )
 
     @property
@@ -89,6 +94,8 @@ class Board:
         shortfalls: what the board has and this host could not give.
         image_s, create_s, ready_s: seconds for the image (None without one), for making the device, and from its start
             until it was ready.
+        scale: of a scaled board, what makes it as slow as the real one.
+        full_speed_s: for so long under load it keeps its clock; None is for ever.
     """
 
     device: Device
@@ -96,7 +103,7 @@ class Board:
     image: ImageSection
     host: HostSection
     memory_limit_bytes: int | None
-    cpus: int
+    cpus: float
     intra_op_threads: int
     shortfalls: tuple[str, ...]
     limits: budget.Budget | None = None
@@ -104,6 +111,8 @@ class Board:
     image_s: float | None
     create_s: float
     ready_s: float = 0.0
+    scale: scaling.Scale | None = None
+    full_speed_s: float | None = None
 
     @property
     def url(self) -> str:
@@ -140,6 +149,7 @@ def board(
     *,
     models: Path | str = "models",
     engine: EngineName = "docker",
+    execution: Execution | None = None,
     watch: bool = False,
     port: int = 0,
     base: str | None = None,
@@ -150,6 +160,7 @@ def board(
 
     Args:
         models: the repository; all its models are loaded, but for those that are no models.
+        execution: ``scaled`` answers in the board's predicted time; without, emulated or native, as the board is.
         watch: the server notices by itself what changes in the repository.
         port: of 127.0.0.1, where the server answers; 0 is any that is free.
         base: the image that the serving image is built on.
@@ -169,9 +180,12 @@ def board(
         watch=watch,
         port=port,
         engine=engine,
+        execution=execution,
         base=base,
         ready_timeout_s=ready_timeout_s,
     )
+    if execution == "scaled":
+        launch = replace(launch, targets=_targets(board_profile, launch.models, stages))
     with start(launch, stages) as started:
         yield started
 
@@ -191,6 +205,23 @@ def _served(repository: Path, stages: Stages) -> list[Model]:
     return served
 
 
+def _targets(board_profile: DeviceProfile, models: Sequence[Model], stages: Stages) -> list[scaling.Target]:
+    """Of all models whose time is predicted; the others answer as quickly as the share of the CPU lets them."""
+    targets, declined = [], None
+    for served in models:
+        try:
+            predicted = predict(board_profile, served)
+            arrays = inputs.choose(served, inputs.Wishes()).requests[0]
+        except ModelError as error:
+            declined = error
+            stages.note(f"model {served.name} is not held to a time: {error.problem}")
+            continue
+        targets.append(scaling.target(board_profile, served, arrays, predicted))
+    if declined is not None and not targets:
+        raise declined
+    return targets
+
+
 @contextmanager
 def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     """A running board, taken down when the block ends, however it ends.
@@ -203,16 +234,58 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
         raise UsageError(f"--watch: is for edgesim's own server; {launch.profile.image.reference} has its own ways")
     _check_port(launch.port)
     with ExitStack() as stack:
+        if launch.execution == "scaled":
+            yield _start_scaled(launch, stages, stack)
+            return
         start_it = _start_local if launch.engine == "local" else _start_docker
         started = start_it(launch, stages, stack)
-        with stages.stage("ready", "waiting for the server to load the model"):
-            started.ready_s = readiness.wait(
-                started.device,
-                launch.profile.image.health_path,
-                explain_death=lambda state: started.death(state, "loading the model"),
-                timeout_s=launch.ready_timeout_s,
-            )
+        _wait(started, launch, stages)
         yield started
+
+
+def _wait(started: Board, launch: Launch, stages: Stages) -> None:
+    with stages.stage("ready", "waiting for the server to load the model"):
+        started.ready_s = readiness.wait(
+            started.device,
+            launch.profile.image.health_path,
+            explain_death=lambda state: started.death(state, "loading the model"),
+            timeout_s=launch.ready_timeout_s,
+        )
+
+
+def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
+    """With one thread, which the kernel's shares suit best; with all of this host's cores where that is too slow."""
+    if launch.engine == "local":
+        raise UsageError("--execution scaled: a plain process has no share of the CPU", fix="--engine docker")
+    if not launch.own_server:
+        raise UsageError(
+            f"--execution scaled: image {launch.profile.image.reference} is the board's alone",
+            fix="--execution emulated, or edgesim's own server",
+        )
+    for last in (False, True):
+        attempt = stack.enter_context(ExitStack())
+        started = _start_docker(launch, stages, attempt, all_cores=last)
+        assert isinstance(started.device, docker.DockerDevice), "it is a container"
+        assert started.limits is not None
+        _wait(started, launch, stages)
+        try:
+            with stages.stage("calibration", "finding the share of this host that makes the board's time"):
+                started.scale = scaling.calibrate(
+                    started.device, launch.targets, threads=started.intra_op_threads, cores=started.limits.cpus
+                )
+        except HostTooSlow:
+            if last or started.limits.cpus == 1:
+                raise
+            stages.note("one thread of this host is too slow; once more with all its cores")
+            attempt.close()
+            continue
+        except OSError as error:
+            raise started.death(started.device.state(), "calibrating") from error
+        started.full_speed_s = launch.profile.thermal.full_speed_s if launch.profile.thermal is not None else None
+        share = started.scale.bandwidth.share
+        started.cpus, started.limits = share, replace(started.limits, cpus=share)
+        return started
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _check_port(port: int) -> None:
@@ -262,17 +335,17 @@ def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     )
 
 
-def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
+def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores: bool = True) -> Board:
     simulated = launch.profile
-    native = simulated.architecture == emulator.host_architecture()
-    execution: Execution = "native" if native else "emulated"
-    _check_execution(
-        launch.execution, execution, f"an {simulated.architecture} board on this {emulator.host_architecture()} host"
-    )
+    here = emulator.host_architecture()
+    scaled = launch.execution == "scaled"
+    architecture = here if scaled else simulated.architecture
+    execution: Execution = "scaled" if scaled else "native" if architecture == here else "emulated"
+    _check_execution(launch.execution, execution, f"an {simulated.architecture} board on this {here} host")
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = docker.Engine()
         core = simulated.emulation.qemu_cpu if simulated.emulation is not None else None
-        runs_through = emulator.require(simulated.architecture, core)
+        runs_through = emulator.require(architecture, core)
     cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
     files = [path for served in launch.models for path in (served.path, *served.data_paths)]
     limits = budget.plan(
@@ -281,13 +354,16 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         host_memory_bytes=engine.facts.memory_bytes,
         files=files if launch.own_server else (),
     )
+    threads = limits.intra_op_threads if all_cores else 1
+    if scaled:  # its cores are in its time
+        limits = replace(limits, shortfalls=tuple(s for s in limits.shortfalls if not s.startswith("cores:")))
     if limits.read_bytes_per_s is not None:
         for path in files:
             storage.forget(path)
 
     begun = time.monotonic()
     if launch.own_server:
-        built = image.ensure(engine, simulated, stages, base=launch.base)
+        built = image.ensure(engine, simulated, stages, base=launch.base, architecture=architecture)
     else:
         built = image.find(engine, simulated, stages)
     image_s = time.monotonic() - begun
@@ -298,12 +374,12 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     with stages.stage("create", f"starting {built.reference} within {simulated.reference}'s limits"):
         container = docker.Container(
             image=built.id,
-            platform=f"linux/{simulated.architecture}",
-            arguments=launch.server_arguments(intra_op_threads=limits.intra_op_threads),
+            platform=f"linux/{architecture}",
+            arguments=launch.server_arguments(intra_op_threads=threads),
             mounts=launch.mounts,
             memory_bytes=limits.memory_bytes,
             cpus=limits.cpus,
-            environment=_environment(launch, execution, limits.intra_op_threads),
+            environment=_environment(launch, execution, threads),
             port=simulated.image.port,
             host_port=launch.port,
             # Another image may have been made to write where it lives.
@@ -326,7 +402,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         memory_limit_bytes=limits.memory_bytes,
         cpus=limits.cpus,
         limits=limits,
-        intra_op_threads=limits.intra_op_threads,
+        intra_op_threads=threads,
         shortfalls=(*limits.shortfalls, *device.network.shortfalls, *(() if launch.own_server else (_UNSEEN,))),
         models=launch.models,
         image_s=image_s,

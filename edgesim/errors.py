@@ -93,6 +93,10 @@ class EmulatorStale(HostError):
     """The kernel runs another emulator than the one that is installed."""
 
 
+class HostTooSlow(HostError):
+    """This host takes longer for a model than the board: it cannot be slowed down to the board's time."""
+
+
 class DiskFull(HostError):
     """No space is left where it was needed."""
 

@@ -2,15 +2,17 @@
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from edgesim.board import DESCRIPTION, Board
+from edgesim.errors import EdgesimError
 from edgesim.load import client, generator, inputs
 from edgesim.load.punctual import punctual
 from edgesim.load.scenario import Misses, Scenario, StopRule
@@ -28,6 +30,7 @@ from edgesim.result import (
     Phase,
     Reading,
     Sample,
+    ScalingSection,
     SearchSection,
     WarmUpSection,
 )
@@ -122,6 +125,7 @@ class Measurement:
         description: what the server found inside its container.
         samples: of the load; of several levels the one that `level` stands for.
         load: the phases in which the load ran.
+        heated_ns: when a scaled board was slowed down by its heat; None where it was not.
     """
 
     description: dict[str, Any] = field(default_factory=dict)
@@ -139,6 +143,8 @@ class Measurement:
     agreement: AgreementSection | None = None
     interrupted: bool = False
     alive: bool = True
+    scaling: ScalingSection | None = None
+    heated_ns: int | None = None
 
     @property
     def load(self) -> list[Phase]:
@@ -146,6 +152,8 @@ class Measurement:
 
     def drift(self) -> steady_state.Drift | None:
         """Whether the level of latency changed during the load; of service time, where latency grows by definition."""
+        if self.heated_ns is not None:
+            return None  # it was meant to
         offline = self.scenario is not None and self.scenario.name == "offline"
         ordered = sorted(self.samples, key=lambda sample: sample.sent_ns if offline else sample.scheduled_ns)
         return steady_state.drift([s.service_time_ms if offline else s.latency_ms for s in ordered if s.ok])
@@ -184,12 +192,13 @@ def measure(board: Board, plan: Plan, stages: Stages, *, into: Measurement, keep
         load = _Load(board, plan, url, requests, recorder, stages, into, keeping)
         load.warm_up()
         into.steady_at_s = time.monotonic() - begun_s
-        if plan.peak is not None:
-            load.find_peak(plan.peak)
-        elif plan.sweep:
-            load.sweep()
-        else:
-            load.run(plan.scenario, str(plan.scenario))
+        with _heating(board, into):
+            if plan.peak is not None:
+                load.find_peak(plan.peak)
+            elif plan.sweep:
+                load.sweep()
+            else:
+                load.run(plan.scenario, str(plan.scenario))
 
         if not board.device.state().running:
             return  # its address may be nobody's now, and a connection to nobody takes its time to fail
@@ -198,6 +207,33 @@ def measure(board: Board, plan: Plan, stages: Stages, *, into: Measurement, keep
             recorder.phase("comparison"),
         ):
             into.agreement = _compare(peer, first, plan)
+        if board.scale is not None:
+            with stages.stage("scale", "asking again, whether the board's time still holds"), suppress(OSError):
+                board.scale.check()
+            into.scaling = board.scale.section()
+
+
+@contextmanager
+def _heating(board: Board, into: Measurement) -> Iterator[None]:
+    """A scaled board is slowed down when it has been under load for as long as its profile says."""
+    scale, after_s = board.scale, board.full_speed_s
+    if scale is None or after_s is None:
+        yield
+        return
+
+    def heat() -> None:
+        with suppress(OSError, EdgesimError):  # of a board that is gone the load itself tells
+            scale.heat()
+            into.heated_ns = time.monotonic_ns()
+
+    timer = threading.Timer(after_s, heat)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 class _Load:

@@ -14,13 +14,14 @@ from edgesim.load.scenario import Scenario
 from edgesim.measure import host_load, resources, spread, statistics, validity
 from edgesim.measurement import GeneratorUse, Measurement, Plan, distribution, lag, throughput_qps
 from edgesim.model import Model
+from edgesim.predict import Prediction
 from edgesim.profile import DeviceProfile
 from edgesim.result import (
     DeviceSection,
     DeviceTimeSection,
     Distribution,
     EmulatorSection,
-    Execution,
+    EnergySection,
     LifecycleSection,
     LimitSection,
     ModelSection,
@@ -29,8 +30,10 @@ from edgesim.result import (
     Restart,
     RunResult,
     Sample,
+    ScalingSection,
     ScenarioSection,
     Spread,
+    ThrottleSection,
     ValiditySection,
 )
 from edgesim.stages import Stages
@@ -60,6 +63,8 @@ class Outcome:
         outside: what this host knew of the last one while it ran.
         emulator_failures: how often the emulator failed by itself.
         cut_short: whether there were to be more boards.
+        prediction: of the model's time on the board; None where there is none, and `declined` says why.
+        not_scaled: why a run that was to be scaled, too, is not.
     """
 
     profile: DeviceProfile
@@ -72,6 +77,9 @@ class Outcome:
     emulator_memory: EmulatorSection | None = None
     emulator_failures: int = 0
     cut_short: bool = False
+    prediction: Prediction | None = None
+    declined: str = "nothing is predicted"
+    not_scaled: str | None = None
 
     def add(self, board: Board, plan: Plan, measurement: Measurement) -> None:
         """A board that is up, and where what it gives will be."""
@@ -100,6 +108,7 @@ class Outcome:
         scenario = measured.scenario or plan.scenario
         section = _scenario_section(scenario, plan, self.measurements)
         used = self._resources()
+        device_time = self._device_time(samples)
         return RunResult(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             edgesim_version=__version__,
@@ -125,7 +134,10 @@ class Outcome:
             emulator_memory=self.emulator_memory,
             emulator_failures=self.emulator_failures,
             host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
-            device_time_ms=_device_time(board.execution, samples),
+            device_time_ms=device_time,
+            energy_j=_energy(self.profile, device_time) if device_time.p50 is not None else None,
+            scaling=self._scaling(samples),
+            not_scaled=self.not_scaled,
             agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
             search=measured.search,
             levels=tuple(measured.levels),
@@ -162,7 +174,7 @@ class Outcome:
             "cpu_limit": None,
         }
         seen, wanted = set(found.get("cpu_features", ())), set(self.profile.cpu.features)
-        comparable = bool(seen and wanted) and board.execution != "host"
+        comparable = bool(seen and wanted) and board.execution not in ("host", "scaled")
         emulation = self.profile.emulation if board.execution == "emulated" else None
         return DeviceSection(
             **{**unknown, **found},
@@ -233,6 +245,42 @@ class Outcome:
             runs[f"{name}_s"] = [[value] for value in values if value is not None]
         return {name: found for name, groups in runs.items() if (found := spread.analyse(groups)) is not None}
 
+    def _scaling(self, samples: Sequence[Sample]) -> ScalingSection | None:
+        """Of the last container, with what heat did to it."""
+        measured, thermal = self.measurements[-1], self.profile.thermal
+        if measured.scaling is None or thermal is None or measured.heated_ns is None:
+            return measured.scaling
+        before = [sample.service_time_ms for sample in samples if sample.ok and sample.done_ns <= measured.heated_ns]
+        after = [sample.service_time_ms for sample in samples if sample.ok and sample.sent_ns >= measured.heated_ns]
+        scale = self.boards[-1].scale
+        assert scale is not None, "it was scaled"
+        throttle = ThrottleSection(
+            after_s=thermal.full_speed_s,
+            clock_hz=thermal.clock_hz,
+            target_ms=scale.times_ms[0],
+            before_ms=statistics.summarise(before).p50,
+            after_ms=statistics.summarise(after).p50,
+        )
+        return measured.scaling.model_copy(update={"throttle": throttle})
+
+    def _device_time(self, samples: Sequence[Sample]) -> DeviceTimeSection:
+        """Measured where the host is of the board's kind, else predicted; never taken from any other run."""
+        execution, predicted = self.boards[-1].execution, self.prediction
+        if execution == "native":
+            return _measured_time(samples)
+        if execution == "host" or predicted is None:
+            why = "nothing is predicted for it" if execution == "host" else self.declined
+            return DeviceTimeSection(
+                p50=None, low=None, high=None, method=f"none: {why}, and {execution} time is not the board's"
+            )
+        method = "; ".join((predicted.method, *predicted.notes))
+        return DeviceTimeSection(p50=predicted.p50_ms, low=predicted.low_ms, high=predicted.high_ms, method=method)
+
+    def _scale_error(self) -> float | None:
+        sections = [m.scaling for m in self.measurements if m.scaling is not None]
+        errors = [model.error_percent for section in sections for model in section.models]
+        return max((error for error in errors if error is not None), key=abs, default=None)
+
     def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
         precision = self.plans[-1].scenario.stop.precision
         latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
@@ -250,6 +298,7 @@ class Outcome:
                 else None,
                 drift=next((found for found in drifts if found.notable), drifts[0] if drifts else None),
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
+                scale_error_percent=self._scale_error(),
             )
         )
 
@@ -308,12 +357,7 @@ def _query_latency(samples: Sequence[Sample]) -> Distribution:
     return statistics.summarise([(end - due) / 1e6 for due, end in done.items()])
 
 
-def _device_time(execution: Execution, samples: Sequence[Sample]) -> DeviceTimeSection:
-    """Measured where the host is of the board's kind; nowhere else can a time be taken for the board's."""
-    if execution != "native":
-        return DeviceTimeSection(
-            p50=None, low=None, high=None, method=f"none: nothing is predicted, and {execution} time is not the board's"
-        )
+def _measured_time(samples: Sequence[Sample]) -> DeviceTimeSection:
     times = sorted(sample.service_time_ms for sample in samples if sample.ok)
     median = statistics.summarise(times).p50
     if median is None:
@@ -321,3 +365,50 @@ def _device_time(execution: Execution, samples: Sequence[Sample]) -> DeviceTimeS
     return DeviceTimeSection(
         p50=median, low=times[0], high=times[-1], method="measured on this host, minimum to maximum"
     )
+
+
+def _energy(board: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
+    """From the watts of the whole board with all cores busy, for the device time."""
+    power = board.power
+    if power is None or power.load_w is None:
+        return EnergySection(per_inference=None, method="none: the profile has no watts under load")
+    if board.mode != board.default_mode:
+        return EnergySection(per_inference=None, method=f"none: the profile's watts are not those of mode {board.mode}")
+    assert time.p50 is not None, "no time, no energy"
+    seconds = time.p50 / 1e3
+    above = (power.load_w - power.idle_w) * seconds if power.idle_w is not None else None
+    return EnergySection(
+        per_inference=power.load_w * seconds,
+        above_idle=above,
+        method=f"estimated: {power.load_w:g} W, which the whole board takes with all cores busy, for the device time",
+    )
+
+
+def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
+    """The result of a run that was both: the scaled one with the emulated one in it, good where both are."""
+    found, inside = scaled.validity, emulated.validity
+    return scaled.model_copy(
+        update={
+            "emulated": emulated,
+            "stages_s": dict(stages.seconds),
+            "complete": scaled.complete and emulated.complete,
+            "validity": found.model_copy(
+                update={
+                    "valid": found.valid and inside.valid,
+                    "reasons": (*found.reasons, *(f"emulated: {reason}" for reason in inside.reasons)),
+                    "suspect": found.suspect or inside.suspect,
+                    "suspicions": (*found.suspicions, *(f"emulated: {doubt}" for doubt in inside.suspicions)),
+                }
+            ),
+        }
+    )
+
+
+def without_emulated(scaled: RunResult, reason: str) -> RunResult:
+    """The result of a run that was to be both, and did not come to the second."""
+    reasons = (*scaled.validity.reasons, f"emulated: {reason or 'interrupted'}")
+    return scaled.model_copy(
+        update={
+            "complete": False, "validity": scaled.validity.model_copy(update={"valid": False, "reasons": reasons})
+        }
+    )  # fmt: skip

@@ -5,14 +5,14 @@ The names are a contract with scripts and CI: added freely, renamed never. Each 
 
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
 
-Execution = Literal["emulated", "native", "host"]
+Execution = Literal["emulated", "scaled", "native", "host"]
 
 
 class Sample(NamedTuple):
@@ -364,6 +364,71 @@ class DeviceTimeSection(_Section):
     method: str
 
 
+class ShareTry(_Section):
+    """One step of the calibration: what the model was given, and what `requests` of them took at the client."""
+
+    share: float
+    pace_ms: float | None
+    requests: int
+    p50_ms: float
+    high_ms: float
+
+
+class ScaledModelSection(_Section):
+    """How one model was brought to the board's time.
+
+    `target_ms` is that time. `host_ms` is what a request takes here with nothing held back, `host_cpu_ms` the CPU time
+    in it. `pace_ms` is what the server holds an inference to at least; None where the share alone makes the time.
+    `check_ms` is the median of requests sent when all was done, `error_percent` how far it is from the target.
+    """
+
+    name: str
+    target_ms: float
+    host_ms: float
+    host_cpu_ms: float
+    pace_ms: float | None
+    calibrated_ms: float
+    tries: tuple[ShareTry, ...] = ()
+    check_ms: float | None = None
+    error_percent: float | None = None
+
+
+class ThrottleSection(_Section):
+    """The board's clock after `after_s` of load, as its profile has it, and the medians before and after that."""
+
+    after_s: float
+    clock_hz: int
+    target_ms: float
+    before_ms: float | None = None
+    after_ms: float | None = None
+
+
+class ScalingSection(_Section):
+    """What made the host as slow as the board: `share` of one core, in periods of `period_us`, for all models.
+
+    `method` says in a sentence what of it is the share's work.
+    """
+
+    share: float
+    quota_us: int
+    period_us: int
+    threads: int
+    method: str
+    models: tuple[ScaledModelSection, ...]
+    throttle: ThrottleSection | None = None
+
+
+class EnergySection(_Section):
+    """Joules of the whole board for one inference, estimated; `above_idle` is without what it takes idle.
+
+    None, and `method` says why, where the profile has no watts.
+    """
+
+    per_inference: float | None
+    above_idle: float | None = None
+    method: str
+
+
 class AgreementSection(_Section):
     """The device's answers beside those of ONNX Runtime on this host, for the same inputs.
 
@@ -397,7 +462,11 @@ class ValiditySection(_Section):
 
 
 class RunResult(_Section):
-    """Everything that one run gave."""
+    """Everything that one run gave.
+
+    A run that was scaled and emulated is the scaled one, with the emulated one whole in `emulated`; where it could not
+    be scaled, `not_scaled` says why.
+    """
 
     schema_version: Literal[1] = 1
     created: str
@@ -423,6 +492,9 @@ class RunResult(_Section):
     emulator_failures: int = 0
     host_load: HostLoadSection | None = None
     device_time_ms: DeviceTimeSection
+    energy_j: EnergySection | None = None
+    scaling: ScalingSection | None = None
+    not_scaled: str | None = None
     agreement: AgreementSection | None
     search: SearchSection | None = None
     levels: tuple[Level, ...] = ()
@@ -433,6 +505,7 @@ class RunResult(_Section):
     phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...]
     samples: tuple[Sample, ...]
+    emulated: "RunResult | None" = None
 
     def write(self, path: Path) -> None:
         """Write the result file: whole, or not at all.
@@ -453,10 +526,13 @@ class RunResult(_Section):
 
     def as_json(self) -> str:
         """The result file's text; samples and readings are objects with named fields."""
-        document = self.model_dump(mode="json")
+        return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+    def _document(self) -> dict[str, Any]:
+        document = self.model_dump(mode="json", exclude={"emulated"})
         for name in ("phases", "timeline", "samples"):
             document[name] = [row._asdict() for row in getattr(self, name)]
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+        return document | {"emulated": self.emulated._document() if self.emulated is not None else None}
 
     @classmethod
     def read(cls, path: Path) -> "RunResult":

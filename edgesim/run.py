@@ -3,23 +3,25 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from edgesim import model, profile
+from edgesim import model, profile, scaling
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start
 from edgesim.device.device import model_mounts
+from edgesim.device.emulator import host_architecture
 from edgesim.emulator_memory import emulator_memory
-from edgesim.errors import EdgesimError, EmulatorCrashed, Interrupted, ResultError, UsageError
+from edgesim.errors import EdgesimError, EmulatorCrashed, HostTooSlow, Interrupted, ModelError, ResultError, UsageError
 from edgesim.journal import Journal
 from edgesim.load import inputs
 from edgesim.load.scenario import Precision, Scenario, ScenarioName, StopRule
-from edgesim.measure import agreement, statistics, steady_state
+from edgesim.measure import agreement, statistics, steady_state, validity
 from edgesim.measurement import Limit, Measurement, Plan, measure
 from edgesim.model import Model
-from edgesim.outcome import Outcome
+from edgesim.outcome import Outcome, combined, without_emulated
+from edgesim.predict import Prediction, predict
 from edgesim.profile import DeviceProfile
 from edgesim.result import Execution, RunResult
 from edgesim.stages import Listener, Stages
@@ -35,17 +37,25 @@ STAGES_VARIABLE = "EDGESIM_STAGES"
 class _Defaults:
     """What a run does when not told: an emulated request takes seconds, a native one milliseconds.
 
-    `warm_up` None is by rule. Emulated, only the first inference is apart: its time is no board's anyway.
+    `warm_up` None is by rule. Emulated, only the first inference is apart: its time is no board's anyway, and the
+    `tail` of a server not worth the requests that it takes.
     """
 
     requests: int
     duration_s: float
     warm_up: int | None
     timeout_s: float
+    tail: bool = True
 
+
+# Calibrating a scaled board has warmed it up.
+_SCALED_WARM_UP = 2
+# A board that is emulated beside being scaled: whether it loads, answers as this host does, and fits.
+_FEW_REQUESTS = 3
 
 _DEFAULTS: Mapping[Execution, _Defaults] = {
-    "emulated": _Defaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0),
+    "emulated": _Defaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0, tail=False),
+    "scaled": _Defaults(requests=5, duration_s=6.0, warm_up=_SCALED_WARM_UP, timeout_s=300.0),
     "native": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
     "host": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
 }
@@ -85,6 +95,8 @@ def run(
         profile_reference: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
         model_reference: a model's name in the repository, a path to an ``.onnx`` file, or a model.
         models: the model repository; ``models/`` and then the sample models without.
+        execution: ``emulated`` or ``scaled`` alone; without, a board of another architecture than this host is both:
+            scaled, with the traffic asked for, and emulated, with few requests. One of this host's own is ``native``.
         scenario: see `edgesim.load.scenario.Scenario`; without, what `qps` or `samples_per_query` imply, or
             single-stream.
         qps: requests a second of the server scenario.
@@ -148,6 +160,12 @@ def run(
             client_cores=client_cores,
         )  # fmt: skip
 
+    def few(board: Board) -> Plan:
+        """Beside a scaled run, which has the time: what the traffic is, is its own."""
+        stop = StopRule(requests=_FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
+        told = replace(plan(board), scenario=Scenario.of(None, stop=stop, seed=seed), sweep=(), peak=None)
+        return replace(told, warm_up=_DEFAULTS[board.execution].warm_up)
+
     launch = Launch(
         profile=board_profile,
         mounts=model_mounts(subject, board_profile.image.mount_point),
@@ -158,8 +176,76 @@ def run(
         ready_timeout_s=ready_timeout_s,
         cores=device_cores,
     )
-    outcome = Outcome(profile=board_profile, model=subject, stages=stages)
+    prediction, declined = _predicted(board_profile, subject, shapes or {})
     journal = Journal(output) if output is not None else None
+
+    def measured(
+        launch: Launch, plan: Callable[[Board], Plan], repeat: int, not_scaled: str | None = None
+    ) -> RunResult:
+        outcome = Outcome(
+            profile=board_profile, model=subject, stages=stages, prediction=prediction,
+            declined=declined.problem if declined is not None else "", not_scaled=not_scaled,
+        )  # fmt: skip
+        return _measured(launch, plan, outcome, repeat, journal)
+
+    both = execution is None and engine == "docker" and launch.own_server
+    both = both and board_profile.architecture != host_architecture()
+    scaled: RunResult | None = None
+    not_scaled: str | None = None
+    try:
+        if execution == "scaled" or both:
+            try:
+                if prediction is None:
+                    assert declined is not None, "one of the two"
+                    raise declined
+                aim = scaling.target(board_profile, subject, chosen.requests[0], prediction, shapes=shapes)
+                scaled = measured(replace(launch, execution="scaled", targets=[aim]), plan, repeat)
+            except (HostTooSlow, ModelError) as error:
+                if not both:
+                    raise
+                not_scaled = error.problem
+                stages.note(f"not scaled: {not_scaled}")
+        if scaled is None:
+            result = measured(launch, plan, repeat, not_scaled)
+        elif both:
+            result = combined(scaled, measured(launch, few, 1), stages)
+        else:
+            result = scaled
+    except (EdgesimError, KeyboardInterrupt) as error:
+        # What has been measured is not lost with what has not.
+        kept = error.result if isinstance(error, EdgesimError) and isinstance(error.result, RunResult) else None
+        if scaled is not None:
+            kept = combined(scaled, kept, stages) if kept is not None else without_emulated(scaled, str(error))
+        if kept is None:
+            raise
+        _write(kept, output, journal)
+        if isinstance(error, EdgesimError):
+            error.result = kept
+            raise
+        raise Interrupted("interrupted; what was measured is kept", result=kept) from error
+    _write(result, output, journal)
+    return result
+
+
+def _predicted(
+    board_profile: DeviceProfile, subject: Model, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[Prediction | None, ModelError | None]:
+    """The model's time on the board, or why there is none."""
+    try:
+        return predict(board_profile, subject, shapes=shapes), None
+    except ModelError as error:
+        return None, error
+
+
+def _measured(
+    launch: Launch, plan: Callable[[Board], Plan], outcome: Outcome, repeat: int, journal: Journal | None
+) -> RunResult:
+    """So many fresh containers, one after the other.
+
+    Raises:
+        EdgesimError: with what was measured until then as its `result`.
+    """
+    stages = outcome.stages
     try:
         while len(outcome.boards) < repeat:
             if repeat > 1:
@@ -178,16 +264,11 @@ def run(
         if not outcome.boards:
             raise
         outcome.cut_short = len(outcome.boards) < repeat
-        # What has been measured is not lost with what has not.
-        kept = outcome.result()
-        _write(kept, output, journal)
         if isinstance(error, EdgesimError):
-            error.result = kept
+            error.result = outcome.result()
             raise
-        raise Interrupted("interrupted; what was measured is kept", result=kept) from error
-    result = outcome.result()
-    _write(result, output, journal)
-    return result
+        raise Interrupted("interrupted; what was measured is kept", result=outcome.result()) from error
+    return outcome.result()
 
 
 def _measure_once(
@@ -234,7 +315,7 @@ def _stop_rule(
     if until is not None:
         return StopRule(precision=until)
     # The tail is what a server is asked for.
-    enough = statistics.smallest_sample(99) if server and defaults.warm_up is None else defaults.requests
+    enough = statistics.smallest_sample(99) if server and defaults.tail else defaults.requests
     return StopRule(requests=enough, duration_s=defaults.duration_s)
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
@@ -104,7 +104,11 @@ def run(
     m: ModelArgument,
     models: ModelsOption = None,
     execution: Annotated[
-        str | None, typer.Option(help="emulated, native or host; an error where it is not what runs.")
+        str | None,
+        typer.Option(
+            help="emulated or scaled alone [default: both; native on a host of the board's own architecture, host"
+            " without an engine]."
+        ),
     ] = None,
     engine: EngineOption = "docker",
     scenario: load_options.ScenarioOption = None,
@@ -179,9 +183,9 @@ def _require_writable(path: Path) -> None:
 
 
 def _execution(word: str | None) -> Execution | None:
-    if word is None or word in ("emulated", "native", "host"):
+    if word is None or word in get_args(Execution):
         return word  # type: ignore[return-value]
-    raise UsageError(f"--execution {word}: not one of emulated, native, host")
+    raise UsageError(f"--execution {word}: not one of {', '.join(get_args(Execution))}")
 
 
 def _engine(word: str) -> EngineName:
@@ -244,6 +248,9 @@ def check_command(
 def serve(
     p: ProfileArgument,
     models: Annotated[Path, typer.Option("--models", metavar="DIR", help="Model repository.")] = Path("models"),
+    execution: Annotated[
+        str | None, typer.Option(help="scaled: answer in the board's predicted time [default: emulated or native].")
+    ] = None,
     engine: EngineOption = "docker",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0 is any free one.")] = 0,
     watch: Annotated[bool, typer.Option("--watch", help="Take up what changes in the repository, by itself.")] = False,
@@ -260,7 +267,8 @@ def serve(
     with (
         board(
             _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
-            watch=watch, port=port, base=base, ready_timeout_s=ready_timeout, listener=terminal.listener(),
+            execution=_execution(execution), watch=watch, port=port, base=base, ready_timeout_s=ready_timeout,
+            listener=terminal.listener(),
         ) as started,
         contextlib.suppress(KeyboardInterrupt),  # whoever has read the address may end it at once
     ):  # fmt: skip
@@ -270,6 +278,8 @@ def serve(
             print(started.url, flush=True)
             names = ", ".join(served.name for served in started.models)
             err.print(f"serving {names} on {p} ({started.execution}); Ctrl-C ends it. Try:")
+            for line in serving.scale_lines(started):
+                err.print(line)
             err.print(serving.curl_line(started.url, started.models[0]))
         with serving.counted(started):
             serving.watch(started)

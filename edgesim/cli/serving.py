@@ -140,7 +140,21 @@ def watch(board: Board) -> None:
             board.wait(_REFRESH_S)
 
 
+def scale_lines(board: Board) -> list[str]:
+    """How long a scaled board takes for each model."""
+    if board.scale is None:
+        return []
+    found = board.scale.section()
+    return [
+        f"{model.name} takes {model.target_ms:.4g} ms ({model.calibrated_ms:.4g} ms in calibration)"
+        for model in found.models
+    ]
+
+
 def as_json(board: Board) -> str:
     """The endpoint's facts on one line, for programs that start a board."""
     models = [{"name": model.name, "version": model.version} for model in board.models]
-    return json.dumps({"url": board.url, "execution": board.execution, "models": models})
+    facts: dict[str, Any] = {"url": board.url, "execution": board.execution, "models": models}
+    if board.scale is not None:
+        facts["scaling"] = board.scale.section().model_dump(mode="json")
+    return json.dumps(facts)

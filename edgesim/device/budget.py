@@ -26,7 +26,7 @@ class Budget:
     """
 
     memory_bytes: int
-    cpus: int
+    cpus: float
     intra_op_threads: int
     processes: int
     open_files: int

@@ -79,7 +79,14 @@ def model_mounts(model: Model, repository: str) -> list[Mount]:
 
 
 def server_arguments(
-    model_names: Sequence[str], *, repository: str, intra_op_threads: int, host: str, port: int, watch: bool = False
+    model_names: Sequence[str],
+    *,
+    repository: str,
+    intra_op_threads: int,
+    host: str,
+    port: int,
+    watch: bool = False,
+    paced: bool = False,
 ) -> list[str]:
     """The command line of edgesim's own server; no model named is all that are there."""
     arguments = [
@@ -94,6 +101,8 @@ def server_arguments(
     ]
     if watch:
         arguments.append("--watch")
+    if paced:
+        arguments.append("--paced")
     for name in model_names:
         arguments += ["--model", name]
     return arguments

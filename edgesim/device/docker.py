@@ -27,6 +27,7 @@ from docker.context import ContextAPI
 
 from edgesim import resources
 from edgesim.device import engine_stats, network
+from edgesim.device.bandwidth import Bandwidth
 from edgesim.device.cgroup import Cgroup
 from edgesim.device.device import READING_INTERVAL_S, Mount, State
 from edgesim.device.network import Shaped
@@ -69,7 +70,7 @@ class Container:
     arguments: Sequence[str] | None
     mounts: Sequence[Mount]
     memory_bytes: int
-    cpus: int
+    cpus: float
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = PORT
     host_port: int = 0
@@ -188,7 +189,7 @@ class Engine:
             mem_limit=container.memory_bytes,
             memswap_limit=container.memory_bytes,  # of both together: no swap on top
             cpu_period=_CPU_PERIOD_US,
-            cpu_quota=container.cpus * _CPU_PERIOD_US,
+            cpu_quota=round(container.cpus * _CPU_PERIOD_US),
             cpuset_cpus=",".join(map(str, container.cores)) if container.cores is not None else None,
             pids_limit=container.processes,
             ulimits=_open_files(container.open_files),
@@ -296,6 +297,11 @@ class DockerDevice:
             "network_rate_bytes_per_s": self.network.rate_bytes_per_s,
             "network_delay_ms": self.network.delay_ms,
         }
+
+    def limit_cpu(self, bandwidth: Bandwidth) -> None:
+        """Change what the running container may use of the CPU."""
+        with _engine_call():
+            self._container.update(cpu_period=bandwidth.period_us, cpu_quota=bandwidth.quota_us)
 
     def log(self, lines: int = 20) -> str:
         with _engine_call():

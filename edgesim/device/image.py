@@ -34,11 +34,18 @@ class Image:
 
 
 def ensure(
-    engine: Engine, profile: DeviceProfile, stages: Stages, *, base: str | None = None, rebuild: bool = False
+    engine: Engine,
+    profile: DeviceProfile,
+    stages: Stages,
+    *,
+    base: str | None = None,
+    rebuild: bool = False,
+    architecture: str | None = None,
 ) -> Image:
     """The image that serves models on `profile`'s architecture, built unless one of the same content is there.
 
     Args:
+        architecture: another one than the profile's, as in `edgesim.device.emulator.host_architecture`.
         base: the image to build on; None is Debian's public one or, where no registry answers, one made from Debian
             packages.
         rebuild: build even so, and without the engine's build cache.
@@ -48,8 +55,10 @@ def ensure(
         HostError: something is missing on this host; DeviceError: the build failed.
     """
     recipe = _dockerfile(profile)
-    qemu_cpu = profile.emulation.qemu_cpu if profile.emulation is not None else None
-    reference = _reference(recipe, profile.architecture, qemu_cpu, base)
+    architecture = architecture if architecture is not None else profile.architecture
+    emulation = profile.emulation if architecture == profile.architecture else None
+    qemu_cpu = emulation.qemu_cpu if emulation is not None else None
+    reference = _reference(recipe, architecture, qemu_cpu, base)
     image_id = engine.image_id(reference)
     if image_id is not None and not rebuild:
         return Image(
@@ -57,9 +66,9 @@ def ensure(
         )
 
     with stages.stage("base and packages", "fetching the image's base and its Python packages"):
-        contexts, chosen = _build_contexts(profile.architecture, base)
+        contexts, chosen = _build_contexts(architecture, base)
     with (
-        stages.stage("build", f"building {reference} for linux/{profile.architecture}"),
+        stages.stage("build", f"building {reference} for linux/{architecture}"),
         tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
     ):
         context = Path(scratch)
@@ -68,7 +77,7 @@ def ensure(
             context=context,
             dockerfile=recipe,
             tag=reference,
-            platform=f"linux/{profile.architecture}",
+            platform=f"linux/{architecture}",
             build_contexts=contexts,
             build_args=_given(BASE=base, QEMU_CPU=qemu_cpu),
             labels={LABEL: __version__, BASE_LABEL: chosen},

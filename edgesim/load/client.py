@@ -101,6 +101,13 @@ class Client:
             return {}
         return document if isinstance(document, dict) else {}
 
+    def post_json(self, path: str, document: Mapping[str, Any]) -> bool:
+        """Send a JSON document; whether it was taken."""
+        try:
+            return self._exchange("POST", path, Payload(orjson.dumps(document)))[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
     def _exchange(self, method: str, path: str, payload: Payload | None = None) -> tuple[int, int | None, bytes]:
         headers = _headers(payload) if payload is not None else {}
         try:

@@ -19,6 +19,9 @@ MOST_LAG_PERCENT = 1.0
 MOST_STEAL_PERCENT = 1.0
 MOST_OTHERS_PERCENT = 10.0
 LEAST_FREQUENCY_PERCENT = 90.0
+# A scaled board's time against the one that it was to take.
+CLOSE_PERCENT = 3.0
+MOST_ERROR_PERCENT = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,8 @@ class Evidence:
     """What the rules look at.
 
     `load_s` is how long requests were under way; `precise` is whether the precision asked for was reached, None where
-    none was; `drift` and `host_load` are None where there is nothing to be said.
+    none was; `drift` and `host_load` are None where there is nothing to be said. `scale_error_percent` is how far a
+    scaled board was from its time when all was done.
     """
 
     scenario: ScenarioSection
@@ -38,6 +42,7 @@ class Evidence:
     precise: bool | None = None
     drift: Drift | None = None
     host_load: HostLoadSection | None = None
+    scale_error_percent: float | None = None
 
 
 def judge(evidence: Evidence) -> ValiditySection:
@@ -79,6 +84,8 @@ def _rules(e: Evidence) -> Iterator[Rule]:
         yield _unknown("no out-of-memory kill", "this host does not count them")
     else:
         yield (_invalid if kills else _ok)("no out-of-memory kill", f"{kills} seen")
+    if e.scale_error_percent is not None:
+        yield _scale(e.scale_error_percent)
     if e.host_load is not None:
         yield from _host(e.host_load)
 
@@ -111,6 +118,13 @@ def _steady(e: Evidence) -> Iterator[Rule]:
         f" ({e.drift.percent:+.1f} %, p = {e.drift.p_value:.2g})"
     )
     yield (_suspect if e.drift.notable else _ok)("steady", finding)
+
+
+def _scale(error_percent: float) -> Rule:
+    finding = f"{error_percent:+.1f} % from the board's time when asked again at the end, {CLOSE_PERCENT:g} % at most"
+    if abs(error_percent) <= CLOSE_PERCENT:
+        return _ok("scale held", finding)
+    return (_suspect if abs(error_percent) <= MOST_ERROR_PERCENT else _invalid)("scale held", finding)
 
 
 def _host(load: HostLoadSection) -> Iterator[Rule]:

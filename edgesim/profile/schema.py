@@ -127,6 +127,13 @@ class Power(_Part):
     budgets_w: tuple[float, ...] = ()
 
 
+class Thermal(_Part):
+    """What heat does to the board under load: its full clock for `full_speed_s` seconds, then `clock_hz`."""
+
+    full_speed_s: Annotated[float, Field(gt=0)]
+    clock_hz: Annotated[int, Field(ge=1_000_000)]
+
+
 class Limits(_Part):
     """What the board's system allows: `processes` (threads count, too) and `open_files` of one service."""
 
@@ -210,6 +217,7 @@ class DeviceProfile(_Part):
     system: System | None = None
     accelerator: str | None = None
     power: Power | None = None
+    thermal: Thermal | None = None
     limits: Limits = Limits()
     network: Network | None = None
     default_mode: str | None = None
@@ -252,9 +260,18 @@ class DeviceProfile(_Part):
                 raise ValueError(f"modes.{name}.core: the board has no {core!r}{nearest(core, clusters)}")
             if mode.cores > clusters[core].cores:
                 raise ValueError(f"modes.{name}.cores: {mode.cores} is more than the board's {clusters[core].cores}")
+        if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
+            raise ValueError(f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}")
         if self.architecture == "arm64" and self.emulation is None:
             raise ValueError("emulation: missing; an arm64 board needs emulation.qemu_cpu")
         return self
+
+    def heated(self) -> "DeviceProfile":
+        """This board as it is after its `thermal.full_speed_s` under load; itself where it has no such section."""
+        if self.thermal is None:
+            return self
+        clock_hz = min(self.thermal.clock_hz, self.cpu.clock_hz)
+        return self.model_copy(update={"cpu": self.cpu.model_copy(update={"clock_hz": clock_hz})})
 
     @model_validator(mode="after")
     def _sources_name_facts(self) -> "DeviceProfile":

@@ -8,12 +8,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgesim.report import series
+from edgesim.report import scaling, series
 from edgesim.report.figures import PERCENTILES, figure
-from edgesim.result import Distribution, RunResult
+from edgesim.result import AgreementSection, Distribution, EnergySection, RunResult
 from edgesim.units import format_bytes, format_seconds
 
 _TIME_IS = {
+    "scaled": "this host, held back to the device time: queueing, tail and throughput are measured, the time itself"
+    " is predicted",
     "emulated": "emulated time: hundreds of times slower than the board, and never to be compared with it",
     "native": "measured on a host of the board's own architecture",
     "host": "this host's time, no board's",
@@ -33,44 +35,63 @@ def render(result: RunResult) -> RenderableType:
 
 def _heading(result: RunResult) -> Text:
     mode = f" ({result.profile.mode})" if result.profile.mode else ""
-    return Text.assemble((f"{result.model.name} on {result.profile.title}{mode}", "bold"), f", {result.execution}")
+    execution = result.execution if result.emulated is None else "scaled (time) and emulated (answers, memory)"
+    return Text.assemble((f"{result.model.name} on {result.profile.title}{mode}", "bold"), f", {execution}")
 
 
 def _facts(result: RunResult) -> Table:
-    device, resources, agreement = result.device, result.resources, result.agreement
+    # What is true of the board beside its time is the emulated run's to say, where there is one.
+    board = result.emulated if result.emulated is not None else result
+    device, agreement = board.device, board.agreement
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     table.add_row("device time", _device_time(result))
+    if result.energy_j is not None and result.energy_j.per_inference is not None:
+        table.add_row("energy", _energy(result.energy_j))
+    if result.not_scaled is not None:
+        table.add_row("not scaled", result.not_scaled)
     where = (
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
-    table.add_row(where, _inside(result))
+    table.add_row(where, _inside(board))
     if device.features_missing or device.features_extra:
-        table.add_row("core differs", _features(result))
+        table.add_row("core differs", _features(board))
     if device.limits:
-        table.add_row("limits", _limits(result))
+        table.add_row("limits", _limits(board))
     for shortfall in device.shortfalls:
         table.add_row("not given", shortfall)
     if agreement is not None:
-        table.add_row("answers", _agreement(result))
-    if resources.memory_peak_bytes is not None:
-        table.add_row("memory peak", _memory(result))
-    if resources.cpu_percent_mean is not None and resources.cpu_seconds is not None:
+        table.add_row("answers", _agreement(agreement))
+    if board.resources.memory_peak_bytes is not None:
+        table.add_row("memory peak", _memory(board))
+    if result.scaling is not None:
+        table.add_row("scaled by", scaling.method(result.scaling))
+        table.add_row("service time", scaling.against_target(result.scaling))
+        if result.scaling.throttle is not None:
+            table.add_row("heat", scaling.throttle(result.scaling.throttle))
+    if result.resources.cpu_percent_mean is not None and result.resources.cpu_seconds is not None:
         table.add_row("CPU", _cpu(result))
     rate = f", {result.throughput_qps:.4g} a second" if result.throughput_qps is not None else ""
     table.add_row(
         "requests",
         f"{result.requests.ok} answered, {result.requests.failed} failed{rate}; inputs: {result.scenario.inputs}",
     )
-    if result.emulator_failures:
-        times = "once" if result.emulator_failures == 1 else f"{result.emulator_failures} times"
+    if board.emulator_failures:
+        times = "once" if board.emulator_failures == 1 else f"{board.emulator_failures} times"
         table.add_row("emulator", f"failed {times} by itself, and was started again")
     if result.search is not None:
         table.add_row("peak", _peak(result))
     if result.generator is not None:
         table.add_row("load generator", _generator(result))
     return table
+
+
+def _energy(energy: EnergySection) -> str:
+    words = [f"about {energy.per_inference:.3g} J an inference"]
+    if energy.above_idle is not None:
+        words.append(f"{energy.above_idle:.3g} J of it above idle")
+    return f"{', '.join(words)} ({energy.method})"
 
 
 def _memory(result: RunResult) -> str:
@@ -183,9 +204,7 @@ def _features(result: RunResult) -> str:
     return f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
 
 
-def _agreement(result: RunResult) -> str:
-    agreement = result.agreement
-    assert agreement is not None
+def _agreement(agreement: AgreementSection) -> str:
     count = f"{agreement.compared} input{'s' if agreement.compared != 1 else ''}"
     if agreement.max_abs_difference is None:
         words = [f"not numbers that could be compared with this host's, over {count}"]
@@ -199,7 +218,7 @@ def _agreement(result: RunResult) -> str:
 
 
 def _times(result: RunResult) -> Table:
-    name = "emulated " if result.execution == "emulated" else ""
+    name = f"{result.execution} " if result.execution in ("emulated", "scaled") else ""
     table = Table(title=f"{name}time per request, ms: {_traffic(result)}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
     for column in ("min", "mean", *PERCENTILES.values(), "max"):
@@ -238,7 +257,8 @@ def _stages(result: RunResult) -> Table:
     table.add_column()
     order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
     lifecycle = [(name, value) for name in order if (value := getattr(result.lifecycle_s, name)) is not None]
-    table.add_row("emulated start" if result.execution == "emulated" else "start", _durations(lifecycle))
+    name = {"emulated": "emulated start", "scaled": "scaled start"}.get(result.execution, "start")
+    table.add_row(name, _durations(lifecycle))
     table.add_row("stages", _durations(result.stages_s.items()))
     return table
 

@@ -66,6 +66,7 @@ def main() -> int:
     parser.add_argument("--model", action="append", default=[], metavar="NAME", help="serve this one (default: all)")
     parser.add_argument("--watch", action="store_true", help="notice what changes in the repository")
     parser.add_argument("--intra-op-threads", type=int, default=1, metavar="N", help="threads of one inference")
+    parser.add_argument("--paced", action="store_true", help="hold inferences to the times of POST /edgesim/pace")
     parser.add_argument("--max-body-bytes", type=int, metavar="N", help="of all requests in flight together")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 lets the system choose, and prints it")
@@ -73,7 +74,7 @@ def main() -> int:
 
     illegal_instruction.tell()
     onnxruntime.disable_telemetry_events()
-    repository = Repository(arguments.models, arguments.intra_op_threads, arguments.model)
+    repository = Repository(arguments.models, arguments.intra_op_threads, arguments.model, paced=arguments.paced)
     if arguments.watch:
         repository.watch()  # from what is there before it is loaded, so that no change is missed
     for name in arguments.model or repository.names():

@@ -15,6 +15,7 @@ from . import board, config
 from .config import ConfigError
 from .http import Limits, Request, Response, Server, error_response, json_response
 from .model import LoadedModel
+from .pace import Pace
 from .repository import NotLoaded, NotServed, Repository
 from .statistics import Timing
 from .tensors import BadRequest, InferRequest, WantedOutput, encode_response, parse_json
@@ -121,6 +122,8 @@ class Application:
                 raise _HttpError(400, "this server offers no shared memory: send tensors as binary data")
             case "GET", "metrics":
                 return self._prometheus(request)
+            case "POST", "edgesim", "pace" if self.repository.pace is not None:
+                return self._set_pace(self.repository.pace, self._document(request))
             case "GET", "edgesim", "board":
                 return json_response(await asyncio.to_thread(self._board))
         if method not in ("GET", "POST"):
@@ -272,6 +275,14 @@ class Application:
         accept = request.headers.get(b"accept", b"").decode("latin-1")
         text, media_type = self._metrics.render(accept)
         return Response((text,), 200, media_type)
+
+    def _set_pace(self, pace: Pace, document: dict[str, Any]) -> Response:
+        """The least time of an inference by model, in milliseconds; see `pace`."""
+        least_ms = document.get("least_ms")
+        if not isinstance(least_ms, dict) or not all(isinstance(ms, int | float) for ms in least_ms.values()):
+            raise BadRequest("'least_ms' must be an object of milliseconds by model")
+        pace.set({name: ms / 1e3 for name, ms in least_ms.items()})
+        return json_response({})
 
     def _board(self) -> dict[str, Any]:
         described = board.describe()

@@ -12,9 +12,10 @@ import onnxruntime
 
 from . import config
 from .config import ModelConfig
+from .pace import Pace
 from .statistics import Statistics
 from .tensors import InferRequest, Signature, read_document
-from .worker import Worker
+from .worker import Run, Worker
 
 _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
 _REMEMBERED_BYTES = 1024
@@ -46,6 +47,7 @@ class LoadedModel:
         board_threads: int,
         fingerprint: Any,
         files_change: bool,
+        pace: Pace | None = None,
     ) -> None:
         """Load a model file.
 
@@ -53,6 +55,7 @@ class LoadedModel:
             path: where it is in the repository.
             file: its content in place of what is at `path`.
             files_change: files of weights are read, and not mapped: they may be overwritten.
+            pace: holds each inference until the board would have done it.
 
         Raises:
             ConfigError: its configuration does not fit the model or the board.
@@ -82,10 +85,11 @@ class LoadedModel:
         run = self._run_values if any(signature.datatype == "BF16" for signature in signatures) else self._run
         self.worker = Worker(
             f"{name}/{version}",
-            run,
+            run if pace is None else _paced(run, pace, name),
             largest_batch=settings.max_batch_size if settings.dynamic_batching else 0,
             patience_s=settings.max_queue_delay_us / 1e6,
             enough=settings.preferred_batch_size or settings.max_batch_size,
+            at_once=pace is None,
         )
         # A client with binary tensors says the same before each of them.
         self._remembered = lru_cache(maxsize=64)(partial(read_document, inputs=self.inputs, outputs=self.outputs))
@@ -152,6 +156,14 @@ class LoadedModel:
             "inputs": [signature.as_json() for signature in self.inputs.values()],
             "outputs": [signature.as_json() for signature in self.outputs.values()],
         }
+
+
+def _paced(run: Run, pace: Pace, name: str) -> Run:
+    def held(inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        with pace.held(name):
+            return run(inputs, outputs)
+
+    return held
 
 
 def _read_weights(path: Path) -> dict[str, Any]:

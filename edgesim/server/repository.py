@@ -16,6 +16,7 @@ from typing import Any
 from . import config
 from .config import ConfigError, ModelConfig
 from .model import LoadedModel
+from .pace import Pace
 
 MODEL_FILE = "model.onnx"
 WATCH_INTERVAL_S = 0.5
@@ -47,14 +48,16 @@ class Entry:
 class Repository:
     """Models by name. Loading is safe from any thread, one at a time; `get` never waits for it."""
 
-    def __init__(self, directory: Path, board_threads: int, only: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, board_threads: int, only: Sequence[str] = (), *, paced: bool = False) -> None:
         """Args:
         board_threads: the board's cores; no model gets more threads for an inference.
         only: the models to serve; all that are there without.
+        paced: inferences are held to the board's time, see `pace`.
         """
         self._directory = directory
         self._board_threads = board_threads
         self._only = tuple(only)
+        self.pace = Pace() if paced else None
         self._entries: dict[str, Entry] = {}
         self._loading = threading.RLock()
         self._watching = False
@@ -189,6 +192,7 @@ class Repository:
         model = LoadedModel(
             name, version, path, settings, file=file,
             board_threads=self._board_threads, fingerprint=fingerprint, files_change=self._watching,
+            pace=self.pace,
         )  # fmt: skip
         self.log(f"model {name!r} version {version} loaded in {model.load_s:.3f} s")
         return model

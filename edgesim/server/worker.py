@@ -52,16 +52,20 @@ class _End:
 class Worker:
     """The thread that runs one model's jobs, in the order in which they came."""
 
-    def __init__(self, name: str, run: Run, *, largest_batch: int, patience_s: float, enough: int) -> None:
+    def __init__(
+        self, name: str, run: Run, *, largest_batch: int, patience_s: float, enough: int, at_once: bool = True
+    ) -> None:
         """Args:
         largest_batch: rows that are run together at most; 0 runs each job alone.
         patience_s: how long the first job of a batch waits for others.
         enough: rows with which a batch waits no longer.
+        at_once: whoever asks may run a quick model; not where running may mean waiting.
         """
         self._run = run
         self._largest_batch = largest_batch
         self._patience_s = patience_s
         self._enough = enough
+        self._at_once = at_once
         self._jobs: queue.SimpleQueue[Job | _End] = queue.SimpleQueue()
         self._running = threading.Lock()  # one inference at a time, whoever runs it
         self._quick_runs = 0  # in a row
@@ -73,7 +77,7 @@ class Worker:
             self._jobs.put(job)
 
     def _run_at_once(self, job: Job) -> bool:
-        if job.kind is not None or self._quick_runs < _QUICK_RUNS or not self._jobs.empty():
+        if not self._at_once or job.kind is not None or self._quick_runs < _QUICK_RUNS or not self._jobs.empty():
             return False
         if sum(array.nbytes for array in job.inputs.values()) > _SMALL_BYTES or not self._running.acquire(False):
             return False
