@@ -35,7 +35,18 @@ def lifecycles() -> list[dict[str, float]]:
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         for i in range(RUNS):
             path = Path(scratch) / f"{i}.json"
-            command = [edgesim, "run", "jetson-nano", "digits", "--requests", "3", "-o", str(path)]
+            command = [
+                edgesim,
+                "run",
+                "jetson-nano",
+                "digits",
+                "--execution",
+                "emulated",
+                "--requests",
+                "3",
+                "-o",
+                str(path),
+            ]
             subprocess.run(command, check=True, capture_output=True)
             found.append(json.loads(path.read_text())["lifecycle_s"])
     return found

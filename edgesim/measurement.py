@@ -257,7 +257,9 @@ class _Load:
     def warm_up(self) -> None:
         count = self._plan.warm_up
         if count == 0:
-            self._into.warm_up = WarmUpSection(requests=0, rule="none beyond the first inference")
+            self._into.warm_up = WarmUpSection(
+                requests=0, rule=f"none beyond the {'calibration' if self._board.scale else 'first inference'}"
+            )
             return
         with (
             self._stages.stage(

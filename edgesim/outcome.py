@@ -30,6 +30,7 @@ from edgesim.result import (
     Restart,
     RunResult,
     Sample,
+    ScaledModelSection,
     ScalingSection,
     ScenarioSection,
     Spread,
@@ -276,10 +277,11 @@ class Outcome:
         method = "; ".join((predicted.method, *predicted.notes))
         return DeviceTimeSection(p50=predicted.p50_ms, low=predicted.low_ms, high=predicted.high_ms, method=method)
 
-    def _scale_error(self) -> float | None:
+    def _farthest(self) -> ScaledModelSection | None:
+        """Of all scaled models the one that was farthest from its time at the end."""
         sections = [m.scaling for m in self.measurements if m.scaling is not None]
-        errors = [model.error_percent for section in sections for model in section.models]
-        return max((error for error in errors if error is not None), key=abs, default=None)
+        models = [model for section in sections for model in section.models]
+        return max(models, key=lambda model: abs(model.error_percent or 0.0), default=None)
 
     def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
         precision = self.plans[-1].scenario.stop.precision
@@ -298,7 +300,7 @@ class Outcome:
                 else None,
                 drift=next((found for found in drifts if found.notable), drifts[0] if drifts else None),
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
-                scale_error_percent=self._scale_error(),
+                scale=self._farthest(),
             )
         )
 

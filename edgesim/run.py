@@ -38,7 +38,7 @@ class _Defaults:
     """What a run does when not told: an emulated request takes seconds, a native one milliseconds.
 
     `warm_up` None is by rule. Emulated, only the first inference is apart: its time is no board's anyway, and the
-    `tail` of a server not worth the requests that it takes.
+    `tail` of a server not worth the requests that it takes; a scaled board is warm from being calibrated.
     """
 
     requests: int
@@ -48,14 +48,12 @@ class _Defaults:
     tail: bool = True
 
 
-# Calibrating a scaled board has warmed it up.
-_SCALED_WARM_UP = 2
 # A board that is emulated beside being scaled: whether it loads, answers as this host does, and fits.
 _FEW_REQUESTS = 3
 
 _DEFAULTS: Mapping[Execution, _Defaults] = {
     "emulated": _Defaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0, tail=False),
-    "scaled": _Defaults(requests=5, duration_s=6.0, warm_up=_SCALED_WARM_UP, timeout_s=300.0),
+    "scaled": _Defaults(requests=5, duration_s=6.0, warm_up=0, timeout_s=300.0),
     "native": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
     "host": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
 }

@@ -39,8 +39,8 @@ _CLOSE_PERCENT = 1.0
 # What a tenth of the requests may take beyond the target before the share is raised.
 _HIGH_PERCENT = 8.0
 _MOST_TRIES = 6
-_TRY_S = 1.5
-_FEWEST, _MOST = 3, 60
+_TRY_S = 1.2
+_FEWEST, _MOST = 3, 300
 _SETTLE_MS = 1_000.0
 _LEAST_STEP, _LARGEST_STEP = 1.15, 1.5
 _UNHELD_S = 0.6

@@ -7,7 +7,15 @@ import numpy as np
 
 from edgesim.measure import statistics
 from edgesim.measure.steady_state import Drift
-from edgesim.result import HostLoadSection, ResourcesSection, Rule, Sample, ScenarioSection, ValiditySection
+from edgesim.result import (
+    HostLoadSection,
+    ResourcesSection,
+    Rule,
+    Sample,
+    ScaledModelSection,
+    ScenarioSection,
+    ValiditySection,
+)
 
 # Fewer than this say nothing, not even that the device answers again and again.
 SMALLEST_RUN = 3
@@ -19,9 +27,9 @@ MOST_LAG_PERCENT = 1.0
 MOST_STEAL_PERCENT = 1.0
 MOST_OTHERS_PERCENT = 10.0
 LEAST_FREQUENCY_PERCENT = 90.0
-# A scaled board's time against the one that it was to take.
-CLOSE_PERCENT = 3.0
-MOST_ERROR_PERCENT = 20.0
+# A scaled board's time against the one that it was to take; less than so many milliseconds are the connection's.
+CLOSE_PERCENT, CLOSE_MS = 3.0, 0.2
+MOST_ERROR_PERCENT, MOST_ERROR_MS = 20.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +37,8 @@ class Evidence:
     """What the rules look at.
 
     `load_s` is how long requests were under way; `precise` is whether the precision asked for was reached, None where
-    none was; `drift` and `host_load` are None where there is nothing to be said. `scale_error_percent` is how far a
-    scaled board was from its time when all was done.
+    none was; `drift` and `host_load` are None where there is nothing to be said. `scale` is the model
+    of a scaled board that was farthest from its time when all was done.
     """
 
     scenario: ScenarioSection
@@ -42,7 +50,7 @@ class Evidence:
     precise: bool | None = None
     drift: Drift | None = None
     host_load: HostLoadSection | None = None
-    scale_error_percent: float | None = None
+    scale: ScaledModelSection | None = None
 
 
 def judge(evidence: Evidence) -> ValiditySection:
@@ -84,8 +92,8 @@ def _rules(e: Evidence) -> Iterator[Rule]:
         yield _unknown("no out-of-memory kill", "this host does not count them")
     else:
         yield (_invalid if kills else _ok)("no out-of-memory kill", f"{kills} seen")
-    if e.scale_error_percent is not None:
-        yield _scale(e.scale_error_percent)
+    if e.scale is not None:
+        yield _scale(e.scale)
     if e.host_load is not None:
         yield from _host(e.host_load)
 
@@ -120,11 +128,19 @@ def _steady(e: Evidence) -> Iterator[Rule]:
     yield (_suspect if e.drift.notable else _ok)("steady", finding)
 
 
-def _scale(error_percent: float) -> Rule:
-    finding = f"{error_percent:+.1f} % from the board's time when asked again at the end, {CLOSE_PERCENT:g} % at most"
-    if abs(error_percent) <= CLOSE_PERCENT:
+def _scale(model: ScaledModelSection) -> Rule:
+    if model.check_ms is None or model.error_percent is None:
+        return _unknown("scale held", "the model was not asked again at the end")
+    percent = abs(model.error_percent)
+    off_ms = model.check_ms * percent / (100 + model.error_percent)
+    finding = (
+        f"{model.check_ms:.4g} ms when asked again at the end, {model.error_percent:+.1f} % from the board's time; "
+        f"{CLOSE_PERCENT:g} % or {CLOSE_MS:g} ms at most"
+    )
+    if percent <= CLOSE_PERCENT or off_ms <= CLOSE_MS:
         return _ok("scale held", finding)
-    return (_suspect if abs(error_percent) <= MOST_ERROR_PERCENT else _invalid)("scale held", finding)
+    invalid = percent > MOST_ERROR_PERCENT and off_ms > MOST_ERROR_MS
+    return (_invalid if invalid else _suspect)("scale held", finding)
 
 
 def _host(load: HostLoadSection) -> Iterator[Rule]:

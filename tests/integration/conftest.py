@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 COMMAND = [sys.executable, "-m", "edgesim.cli"]
+# For what is about the emulated board: a run without does two things.
+EMULATED = ("--execution", "emulated")
 
 
 def edgesim(*arguments: str | Path, timeout: float = 240, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -61,9 +63,9 @@ def tiny_board(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The result file of ``edgesim run jetson-nano digits``."""
+    """The result file of ``edgesim run jetson-nano digits --execution emulated``."""
     path = tmp_path_factory.mktemp("run") / "r.json"
-    done = edgesim("run", "jetson-nano", "digits", "-o", path)
+    done = edgesim("run", "jetson-nano", "digits", *EMULATED, "-o", path)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(path.read_text())
     return document

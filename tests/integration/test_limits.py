@@ -9,7 +9,7 @@ import pytest
 from edgesim.device import network
 from edgesim.device.docker import Engine
 from edgesim.profile.schema import Network
-from tests.integration.conftest import TINY_BOARD, edgesim
+from tests.integration.conftest import EMULATED, TINY_BOARD, edgesim
 from tests.integration.ruler_image import container, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
@@ -34,7 +34,7 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
     assert "where 300 are allowed" in findings["open_files"]["finding"]
     assert findings["cpu_set"]["holds"] in (True, None)
 
-    done = edgesim("run", board, "digits", "--requests", "3", "-o", tmp_path / "r.json")
+    done = edgesim("run", board, "digits", *EMULATED, "--requests", "3", "-o", tmp_path / "r.json")
     assert done.returncode == 0, done.stderr
     limits = {limit["name"]: limit for limit in json.loads((tmp_path / "r.json").read_text())["device"]["limits"]}
     assert limits["memory_bytes"]["proven"] is True
@@ -45,7 +45,7 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
 def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
     board.write_text(TINY_BOARD.replace("100 MiB", "311 MiB"))
-    edgesim("run", board, "digits", "--requests", "3", "-o", tmp_path / "r.json")
+    edgesim("run", board, "digits", *EMULATED, "--requests", "3", "-o", tmp_path / "r.json")
     limits = json.loads((tmp_path / "r.json").read_text())["device"]["limits"]
     assert all(limit["proven"] is None for limit in limits)
 

@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 import edgesim as api
-from edgesim import profile
+from edgesim import model, profile
 from edgesim.device import docker
+from edgesim.predict import predict
 from tests.conftest import leftovers
-from tests.integration.conftest import begin, edgesim, wait_for
+from tests.integration.conftest import EMULATED, begin, edgesim, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulation]
 
@@ -69,8 +70,10 @@ def test_a_run_measures_and_keeps_what_it_measured(digits_run: dict[str, Any]) -
 
 
 def test_emulated_time_is_never_given_as_device_time(digits_run: dict[str, Any]) -> None:
-    assert digits_run["device_time_ms"]["p50"] is None
-    assert "emulated" in digits_run["device_time_ms"]["method"]
+    predicted = predict(profile.load("jetson-nano"), model.find("digits"))
+    assert digits_run["device_time_ms"]["p50"] == predicted.p50_ms
+    assert digits_run["device_time_ms"]["low"] <= predicted.p50_ms <= digits_run["device_time_ms"]["high"]
+    assert "predicted" in digits_run["device_time_ms"]["method"]
 
 
 @pytest.mark.usefixtures("nothing_left_behind")
@@ -101,7 +104,7 @@ def test_byte_code_is_in_the_image_for_the_library_the_packages_and_the_server()
 
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_a_model_that_does_not_fit_into_memory_is_named_with_the_figures(tiny_board: Path) -> None:
-    done = edgesim("run", tiny_board, "resnet18")
+    done = edgesim("run", tiny_board, "resnet18", *EMULATED)
     assert done.returncode == 4
     assert (
         "model resnet18 (44.6 MiB on disk) does not fit: killed at the board's memory limit of 100.0 MiB" in done.stderr
@@ -121,7 +124,7 @@ def container_of(pid: int) -> str:
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured_is_kept(tmp_path: Path) -> None:
     result = tmp_path / "r.json"
-    running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", result)
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60", "-o", result)
     wait_for(running, "single-stream")
     time.sleep(1)
     subprocess.check_call(["docker", "kill", container_of(running.pid)], stdout=subprocess.DEVNULL)
@@ -140,7 +143,7 @@ def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured
     ["looking at the engine", "starting edgesim", "waiting for the server", "first inference", "single-stream"],
 )
 def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
-    running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", tmp_path / "r.json")
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60", "-o", tmp_path / "r.json")
     wait_for(running, moment)
     running.send_signal(2)
     _, stderr = running.communicate(timeout=60)
@@ -152,7 +155,7 @@ def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_left_behind")
 @pytest.mark.parametrize("delay_ms", [0, 5, 10, 20, 40, 80, 160, 320])
 def test_an_interrupt_at_any_moment_of_the_talk_with_the_engine_is_heard(delay_ms: int) -> None:
-    running = begin("run", "jetson-nano", "digits", "--duration", "60")
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60")
     wait_for(running, "looking at the engine")
     time.sleep(delay_ms / 1000)
     running.send_signal(2)
@@ -162,7 +165,7 @@ def test_an_interrupt_at_any_moment_of_the_talk_with_the_engine_is_heard(delay_m
 
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_an_interrupted_measurement_is_kept_as_an_invalid_one(tmp_path: Path) -> None:
-    running = begin("run", "jetson-nano", "digits", "--duration", "60", "-o", tmp_path / "r.json")
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60", "-o", tmp_path / "r.json")
     wait_for(running, "single-stream")
     time.sleep(1)
     running.terminate()
@@ -173,7 +176,7 @@ def test_an_interrupted_measurement_is_kept_as_an_invalid_one(tmp_path: Path) ->
 
 def test_what_a_killed_run_left_behind_is_collected_and_a_living_one_s_is_not() -> None:
     before = leftovers()
-    running = begin("run", "jetson-nano", "digits", "--duration", "60")
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60")
     wait_for(running, "single-stream")
     assert not leftovers() - before
     assert edgesim("gc").returncode == 0
@@ -188,7 +191,7 @@ def test_what_a_killed_run_left_behind_is_collected_and_a_living_one_s_is_not() 
 def test_two_runs_at_once_do_not_meet() -> None:
     codes: list[int] = []
     threads = [
-        threading.Thread(target=lambda: codes.append(edgesim("run", "jetson-nano", "digits").returncode))
+        threading.Thread(target=lambda: codes.append(edgesim("run", "jetson-nano", "digits", *EMULATED).returncode))
         for _ in range(2)
     ]
     for thread in threads:
@@ -244,7 +247,7 @@ def test_resources_are_read_through_the_run_on_the_clock_of_the_samples(digits_r
 
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_an_emulator_that_fails_is_started_again_and_it_is_said(tmp_path: Path) -> None:
-    running = begin("run", "jetson-nano", "digits", "--requests", "5", "-o", tmp_path / "r.json")
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--requests", "5", "-o", tmp_path / "r.json")
     wait_for(running, "waiting for the server")
     time.sleep(0.5)
     subprocess.check_call(["docker", "kill", "--signal", "SEGV", container_of(running.pid)], stdout=subprocess.DEVNULL)
@@ -257,7 +260,9 @@ def test_an_emulator_that_fails_is_started_again_and_it_is_said(tmp_path: Path) 
 
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_containers_one_after_the_other_are_started_afresh(tmp_path: Path) -> None:
-    done = edgesim("run", "jetson-nano", "digits", "--repeat", "2", "--requests", "20", "-o", tmp_path / "r.json")
+    done = edgesim(
+        "run", "jetson-nano", "digits", *EMULATED, "--repeat", "2", "--requests", "20", "-o", tmp_path / "r.json"
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "r.json").read_text())
     assert len(result["restarts"]) == 2

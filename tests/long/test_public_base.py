@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.device import rootfs
-from tests.integration.conftest import edgesim
+from tests.integration.conftest import EMULATED, edgesim
 
 pytestmark = [
     pytest.mark.emulation,
@@ -83,7 +83,9 @@ def _push(registry: str, directory: Path, architecture: str) -> str:
 
 def test_the_image_is_built_on_a_public_base_and_serves(public_base: str, tmp_path: Path) -> None:
     result = tmp_path / "r.json"
-    done = edgesim("run", "jetson-nano", "digits", "--requests", "3", "--base", public_base, "-o", result, timeout=600)
+    done = edgesim(
+        "run", "jetson-nano", "digits", *EMULATED, "--requests", "3", "--base", public_base, "-o", result, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     document = json.loads(result.read_text())
     assert document["image"]["base"] == public_base

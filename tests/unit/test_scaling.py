@@ -1,0 +1,142 @@
+"""The search for what holds a host back to a board's time, on a host made of arithmetic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from edgesim.device.bandwidth import Bandwidth
+from edgesim.errors import HostTooSlow
+from edgesim.model import Model
+from edgesim.report import scaling as words
+from edgesim.result import ThrottleSection
+from edgesim.scaling import Scale, Target
+
+
+@dataclass
+class FakeDial:
+    """A host on which a request takes its CPU time over the share, its pace at least, and the way there and back.
+
+    `lost_ms` of CPU time is what the kernel keeps of each request's share.
+    """
+
+    cpu_ms: Mapping[str, float]
+    way_ms: float = 0.4
+    lost_ms: float = 0.0
+    bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth.of(2.0))
+    pace_ms: Mapping[str, float] = field(default_factory=dict)
+    used_s: float = 0.0
+    asked: int = 0
+
+    def limit_cpu(self, bandwidth: Bandwidth) -> None:
+        self.bandwidth = bandwidth
+
+    def set_pace(self, least_ms: Mapping[str, float]) -> None:
+        self.pace_ms = dict(least_ms)
+
+    def ask(self, target: Target, requests: int) -> list[float]:
+        name = target.model.name
+        self.asked += requests
+        self.used_s += requests * self.cpu_ms[name] / 1e3
+        share = min(self.bandwidth.share, 1.0)
+        held = self.cpu_ms[name] if self.bandwidth.share >= 2 else (self.cpu_ms[name] + self.lost_ms) / share
+        return [max(held, self.pace_ms.get(name, 0.0)) + self.way_ms] * requests
+
+    def cpu_seconds(self) -> float | None:
+        return self.used_s
+
+
+def target(model: Model, time_ms: float, heated_ms: float | None = None, name: str = "digits") -> Target:
+    arrays = {"image": np.zeros((1, 8, 8), np.float32)}
+    return Target(model=replace(model, name=name), arrays=arrays, time_ms=time_ms, heated_ms=heated_ms)
+
+
+def found(dial: FakeDial, *targets: Target) -> Scale:
+    scale = Scale(dial, targets, threads=1, cores=2.0)
+    scale.find()
+    return scale
+
+
+@pytest.mark.parametrize(("cpu_ms", "time_ms"), [(0.2, 5.0), (5.0, 8.0), (5.0, 60.0), (20.0, 1000.0), (300.0, 5000.0)])
+def test_a_request_takes_the_board_s_time_within_a_percent(digits: Model, cpu_ms: float, time_ms: float) -> None:
+    dial = FakeDial({"digits": cpu_ms})
+    scale = found(dial, target(digits, time_ms))
+    scale.check()
+    (model,) = scale.section().models
+    assert model.check_ms == pytest.approx(time_ms, rel=0.01)
+    assert model.error_percent == pytest.approx(0, abs=1)
+    assert model.host_ms == pytest.approx(cpu_ms + dial.way_ms)
+    assert model.host_cpu_ms == pytest.approx(cpu_ms)
+
+
+def test_a_share_that_the_kernel_does_not_give_in_full_is_raised_until_the_time_holds(digits: Model) -> None:
+    dial = FakeDial({"digits": 5.0}, lost_ms=20.0)
+    scale = found(dial, target(digits, 100.0))
+    tries = scale.section().models[0].tries
+    assert tries[0].p50_ms > 150
+    assert [attempt.share for attempt in tries] == sorted(attempt.share for attempt in tries)
+    assert dial.ask(target(digits, 100.0), 1) == [pytest.approx(100, rel=0.01)]
+
+
+def test_a_host_that_is_slower_than_the_board_is_said_to_be_with_both_times(digits: Model) -> None:
+    with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for model digits, the board 10 ms"):
+        found(FakeDial({"digits": 12.0}), target(digits, 10.0))
+
+
+def test_of_several_models_the_one_that_needs_most_sets_the_share_and_each_has_its_own_pace(digits: Model) -> None:
+    dial = FakeDial({"quick": 2.0, "slow": 100.0})
+    quick, slow = target(digits, 100.0, name="quick"), target(digits, 300.0, name="slow")
+    scale = found(dial, quick, slow)
+    scale.check()
+    assert [model.check_ms for model in scale.section().models] == [pytest.approx(100, 0.01), pytest.approx(300, 0.01)]
+    assert scale.bandwidth.share > 0.3, "the slow one takes a third of a core, and a little more"
+
+
+def test_a_share_that_never_settles_ends_with_the_best_that_was_tried(digits: Model) -> None:
+    dial = FakeDial({"digits": 5.0}, lost_ms=1000.0)
+    scale = found(dial, target(digits, 10.0))
+    tries = scale.section().models[0].tries
+    assert len(tries) <= 6
+    assert scale.bandwidth.share == max(attempt.share for attempt in tries)
+
+
+def test_heat_slows_the_share_and_the_pace_down_and_the_check_goes_by_the_new_time(digits: Model) -> None:
+    dial = FakeDial({"digits": 5.0})
+    scale = found(dial, target(digits, 60.0, heated_ms=90.0))
+    before = scale.bandwidth.share
+    scale.heat()
+    scale.check()
+    (model,) = scale.section().models
+    assert scale.heated
+    assert list(scale.times_ms) == [90.0]
+    assert scale.bandwidth.share == pytest.approx(before * 60 / 90, rel=0.01)
+    assert model.check_ms == pytest.approx(90, rel=0.01)
+    assert abs(model.error_percent or 0) < 1
+    assert model.target_ms == 60.0
+
+
+def test_the_calibration_of_a_slow_model_asks_few_times(digits: Model) -> None:
+    dial = FakeDial({"digits": 300.0})
+    found(dial, target(digits, 5000.0))
+    assert dial.asked < 20
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.3, 0.99, 1.0, 1.5, 2.0])
+def test_a_share_is_given_in_the_shortest_periods_that_the_kernel_has(share: float) -> None:
+    bandwidth = Bandwidth.of(share)
+    assert bandwidth.share == pytest.approx(share, rel=0.005)
+    assert bandwidth.quota_us >= 1000
+    assert 1000 <= bandwidth.period_us <= 1_000_000
+    assert bandwidth.quota_us == 1000 or bandwidth.period_us == 1000
+
+
+def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(digits: Model) -> None:
+    scale = found(FakeDial({"digits": 5.0}), target(digits, 60.0))
+    scale.check()
+    section = scale.section()
+    assert "% of a core of this host, in periods of" in words.method(section)
+    assert "the server waits for the rest" in words.method(section)
+    assert "at the end (+0." in words.against_target(section) or "at the end (-0." in words.against_target(section)
+    heat = ThrottleSection(after_s=60, clock_hz=1_000_000_000, target_ms=90, before_ms=60.1, after_ms=90.2)
+    assert words.throttle(heat) == "1 GHz after 60 s of load: p50 60.1 ms before, 90.2 ms after (90 ms predicted)"
