@@ -236,3 +236,12 @@ def test_a_key_given_twice_is_refused_and_not_the_last_one_taken(tmp_path: Path)
 def test_what_is_no_profile_at_all_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ProfileError, match=r"board\.yaml"):
         profile.read(write(tmp_path, text))
+
+
+def test_heat_lowers_the_clock_and_cannot_raise_it(tmp_path: Path) -> None:
+    hot = profile.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 900_000_000}\n")).in_mode(None)
+    assert hot.heated().cpu.clock_hz == 900_000_000
+    assert hot.in_mode("5w").heated().cpu.clock_hz == 900_000_000
+    assert profile.load("jetson-nano").heated() == profile.load("jetson-nano")
+    with pytest.raises(ProfileError, match=r"thermal\.clock_hz: 9000000000 is above the board's"):
+        profile.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 9_000_000_000}\n"))

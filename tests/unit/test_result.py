@@ -5,17 +5,24 @@ import pytest
 from rich.console import Console
 
 from edgesim.errors import ResultError
+from edgesim.outcome import combined, without_emulated
 from edgesim.report import text
 from edgesim.result import (
+    DeviceTimeSection,
     Distribution,
+    EnergySection,
     Level,
     Restart,
     RunResult,
     Sample,
+    ScaledModelSection,
+    ScalingSection,
     SearchSection,
+    ShareTry,
     Spread,
     ValiditySection,
 )
+from edgesim.stages import Stages
 
 
 def shown(result: RunResult) -> str:
@@ -120,3 +127,58 @@ def test_a_suspect_run_says_why_and_stays_valid(result: RunResult) -> None:
     text = shown(result.model_copy(update={"validity": doubt}))
     assert "VALID, but suspect" in text
     assert "other programs took 30.0 %" in text
+
+
+def scaled(result: RunResult) -> RunResult:
+    """A scaled run with the emulated one in it."""
+    section = ScalingSection(
+        share=0.25, quota_us=1000, period_us=4000, threads=1, method="the CPU share makes 60 % of the time",
+        models=(
+            ScaledModelSection(
+                name="net", target_ms=40.0, host_ms=6.0, host_cpu_ms=5.5, pace_ms=39.0, calibrated_ms=40.2,
+                tries=(ShareTry(share=0.25, pace_ms=39.5, requests=30, p50_ms=40.5, high_ms=41.0),), check_ms=40.4,
+                error_percent=1.0,
+            ),
+        ),
+    )  # fmt: skip
+    time = DeviceTimeSection(p50=40.0, low=30.0, high=50.0, method="predicted")
+    energy = EnergySection(per_inference=0.2, above_idle=0.15, method="estimated: 5 W")
+    update = {"execution": "scaled", "scaling": section, "device_time_ms": time, "energy_j": energy}
+    return result.model_copy(update={**update, "emulated": result})
+
+
+def test_a_result_with_another_in_it_is_the_same_after_writing_and_reading(result: RunResult, tmp_path: Path) -> None:
+    both = scaled(result)
+    both.write(tmp_path / "r.json")
+    assert RunResult.read(tmp_path / "r.json") == both
+    inside = json.loads((tmp_path / "r.json").read_text())["emulated"]
+    assert inside["samples"] == [{"scheduled_ns": 0, "sent_ns": 10, "done_ns": 2_500_000_000, "outcome": "ok"}]
+
+
+def test_the_report_of_both_has_the_time_of_the_scaled_and_the_board_of_the_emulated_run(result: RunResult) -> None:
+    lines = shown(scaled(result)).splitlines()
+    assert lines[0].endswith("scaled (time) and emulated (answers, memory)")
+    assert "40.00 ms (30.00 to 50.00; predicted)" in lines[2]
+    assert "about 0.2 J an inference, 0.15 J of it above idle (estimated: 5 W)" in lines[3]
+    text = "\n".join(lines)
+    assert "aarch64, cortex-a57" in text
+    assert "25 % of a core of this host, in periods of 4 ms, 1 thread" in text
+    assert "40.2 ms when calibrated, 40.4 ms at the end (+1.0 %); 6 ms with nothing held back" in text
+    assert "scaled time per request" in text
+    assert "never to be compared" not in text
+
+
+def test_a_run_that_could_not_be_scaled_says_why(result: RunResult) -> None:
+    assert "this host takes 12 ms" in shown(result.model_copy(update={"not_scaled": "this host takes 12 ms"}))
+
+
+def test_a_run_of_both_is_valid_where_both_are(result: RunResult) -> None:
+    valid = result.model_copy(update={"validity": ValiditySection(valid=True)})
+    stages = Stages()
+    assert combined(valid, valid, stages).validity.valid
+    doubtful = combined(valid, result, stages)
+    assert not doubtful.validity.valid
+    assert doubtful.validity.reasons == ("emulated: enough requests: 1 answered, 3 needed",)
+    cut = without_emulated(valid, "the server ended")
+    assert (cut.complete, cut.validity.valid) == (False, False)
+    assert cut.validity.reasons == ("emulated: the server ended",)

@@ -7,7 +7,7 @@ import pytest
 from edgesim.measure import validity
 from edgesim.measure.steady_state import Drift
 from edgesim.measure.validity import Evidence
-from edgesim.result import HostLoadSection, ResourcesSection, Sample, ScenarioSection, WarmUpSection
+from edgesim.result import HostLoadSection, ResourcesSection, Sample, ScaledModelSection, ScenarioSection, WarmUpSection
 
 MS = 1_000_000
 OK = Sample(0, 0, 100 * MS, "ok")
@@ -99,3 +99,27 @@ def test_a_generator_a_little_late_is_on_time() -> None:
 def test_offline_nothing_can_be_late() -> None:
     offline = SCENARIO.model_copy(update={"name": "offline"})
     assert verdicts(replace(GOOD, scenario=offline, samples=[LATE] * 9))["generator on time"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("target_ms", "check_ms", "verdict"),
+    [
+        (100, 102.9, "ok"),
+        (100, 97.5, "ok"),
+        (100, 110, "suspect"),
+        (100, 90, "suspect"),
+        (100, 121, "invalid"),
+        (1, 1.15, "ok"),
+        (1, 1.9, "suspect"),
+        (1, 3, "invalid"),
+    ],
+)
+def test_a_scaled_board_s_time_is_held_against_the_one_that_it_was_to_take(
+    target_ms: float, check_ms: float, verdict: str
+) -> None:
+    model = ScaledModelSection(
+        name="m", target_ms=target_ms, host_ms=0.5, host_cpu_ms=0.5, pace_ms=None, calibrated_ms=target_ms,
+        check_ms=check_ms, error_percent=100 * (check_ms / target_ms - 1),
+    )  # fmt: skip
+    assert verdicts(replace(GOOD, scale=model))["scale held"] == verdict
+    assert "scale held" not in verdicts(GOOD)

@@ -1,0 +1,178 @@
+"""The board's time on this host: what a scaled run says of itself. How exact it is on a quiet host is a benchmark's."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesim import model, profile, samples, scaling
+from edgesim.board import Launch, start
+from edgesim.device.device import model_mounts
+from edgesim.errors import HostTooSlow
+from edgesim.load import inputs
+from edgesim.model import Model
+from edgesim.predict import predict
+from edgesim.result import RunResult
+from edgesim.stages import Stages
+from tests.conformance.serving import running_server, save, scale
+from tests.integration.conftest import begin, edgesim
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> Model:
+    return model.find("mobilenet_v2", samples.ensure("mobilenet_v2"))
+
+
+@pytest.fixture(scope="module")
+def scaled_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The result file of ``edgesim run jetson-nano mobilenet_v2 --execution scaled``."""
+    path = tmp_path_factory.mktemp("scaled") / "r.json"
+    done = edgesim("run", "jetson-nano", "mobilenet_v2", "--execution", "scaled", "-o", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+def test_a_scaled_run_takes_about_the_predicted_time_and_says_how_it_was_held_back(
+    scaled_run: dict[str, Any], mobilenet: Model
+) -> None:
+    predicted = predict(profile.load("jetson-nano"), mobilenet)
+    (found,) = scaled_run["scaling"]["models"]
+    assert scaled_run["execution"] == "scaled"
+    assert scaled_run["emulated"] is None
+    assert scaled_run["device_time_ms"]["p50"] == found["target_ms"] == pytest.approx(predicted.p50_ms)
+    assert found["host_ms"] < found["target_ms"]
+    assert 0 < scaled_run["scaling"]["share"] <= scaled_run["host"]["cores"]
+    # A host that others use, too, may make it longer, but nothing makes it shorter.
+    assert 0.9 < scaled_run["service_time_ms"]["p50"] / found["target_ms"] < 2
+    assert len(found["tries"]) >= 1
+    assert found["check_ms"] / found["target_ms"] - 1 == pytest.approx(found["error_percent"] / 100)
+    assert "scale held" in {rule["name"] for rule in scaled_run["validity"]["rules"]}
+
+
+def test_the_scaled_board_has_the_host_s_architecture_and_the_board_s_memory(scaled_run: dict[str, Any]) -> None:
+    device = scaled_run["device"]
+    assert device["memory_limit_bytes"] == profile.load("jetson-nano").memory.visible_bytes
+    assert device["cpu_limit"] == pytest.approx(scaled_run["scaling"]["share"])
+    assert not device["features_missing"], "another architecture's features are no shortcoming of the board's"
+    for limit in device["limits"]:
+        assert limit["applied"] == limit["requested"], limit["name"]
+
+
+@pytest.mark.emulation
+def test_a_run_without_an_execution_is_scaled_for_time_and_emulated_for_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    done = edgesim("run", "jetson-nano", "mobilenet_v2", "--duration", "2", "-o", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = RunResult.read(path)
+    assert found.execution == "scaled"
+    assert found.emulated is not None
+    assert found.emulated.execution == "emulated"
+    assert found.emulated.device.architecture == "aarch64"
+    assert found.emulated.agreement is not None
+    assert found.emulated.emulator_memory is not None
+    assert found.emulated.requests.ok >= 3
+    assert found.device_time_ms == found.emulated.device_time_ms
+    lines = done.stdout.splitlines()
+    assert "scaled (time) and emulated" in lines[0]
+    assert any(line.startswith("device time") for line in lines[:4])
+    assert "aarch64, cortex-a57" in done.stdout
+
+
+FAST_BOARD = """
+extends: jetson-nano
+name: fast
+title: A board that no host keeps up with
+cpu:
+  cores: 64
+  clock_hz: 10_000_000_000
+  fp32_flops_per_cycle: 128
+  bandwidth: {copy_bytes_per_s: 1000 GB, fill_bytes_per_s: 1000 GB, read_bytes_per_s: 1000 GB}
+memory: {bandwidth_bytes_per_s: 1000 GB}
+default_mode: all
+modes: {all: {cores: 64, clock_hz: 10_000_000_000}}
+"""
+
+
+@pytest.mark.emulation
+def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predicted_time(tmp_path: Path) -> None:
+    board = tmp_path / "fast.yaml"
+    board.write_text(FAST_BOARD)
+    done = edgesim("run", board, "mobilenet_v2", "--requests", "3", "-o", tmp_path / "r.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = RunResult.read(tmp_path / "r.json")
+    assert found.execution == "emulated"
+    assert found.emulated is None
+    assert found.not_scaled is not None
+    assert "it cannot be slowed down to that" in found.not_scaled
+    assert found.device_time_ms.p50 is not None
+    assert "not scaled" in done.stdout
+    alone = edgesim("run", board, "mobilenet_v2", "--execution", "scaled")
+    assert alone.returncode == 3
+    assert "it cannot be slowed down to that" in alone.stderr
+
+
+def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_behind(mobilenet: Model) -> None:
+    board = profile.load("jetson-nano")
+    arrays = inputs.choose(mobilenet, inputs.Wishes()).requests[0]
+    launch = Launch(
+        profile=board, mounts=model_mounts(mobilenet, board.image.mount_point), models=[mobilenet], execution="scaled",
+        targets=[scaling.Target(model=mobilenet, arrays=arrays, time_ms=0.05)],
+    )  # fmt: skip
+    with pytest.raises(HostTooSlow, match="the board 0.05 ms"), start(launch, Stages()):
+        pass
+
+
+def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    board = tmp_path / "hot.yaml"
+    board.write_text(
+        "extends: jetson-nano\nname: hot\ntitle: A board that gets hot\n"
+        "thermal: {full_speed_s: 4, clock_hz: 500_000_000}\n"
+    )
+    path = tmp_path / "r.json"
+    done = edgesim("run", board, "mobilenet_v2", "--execution", "scaled", "--duration", "10", "-o", path)
+    found = RunResult.read(path)
+    assert found.scaling is not None, done.stderr
+    throttle = found.scaling.throttle
+    assert throttle is not None
+    assert throttle.before_ms is not None
+    assert throttle.after_ms is not None
+    assert throttle.target_ms > found.scaling.models[0].target_ms
+    assert throttle.after_ms > 1.2 * throttle.before_ms
+    assert "after 4 s of load" in " ".join(done.stdout.split())
+
+
+def test_a_board_that_is_served_scaled_tells_its_times(mobilenet: Model) -> None:
+    running = begin("serve", "jetson-nano", "--models", mobilenet.path.parents[2], "--execution", "scaled", "--json")
+    try:
+        assert running.stdout is not None
+        facts = json.loads(running.stdout.readline())
+        assert facts["execution"] == "scaled"
+        assert {found["name"] for found in facts["scaling"]["models"]} == {"mobilenet_v2"}
+    finally:
+        running.send_signal(2)
+        _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 0, stderr
+
+
+def test_only_a_server_that_was_started_for_it_takes_a_pace(tmp_path: Path) -> None:
+    save(scale(2.0), tmp_path / "models", "m")
+
+    def post(address: str, text: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://{address}/edgesim/pace", text.encode(), timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    with running_server(tmp_path / "models") as server:
+        assert post(server.address, '{"least_ms": {"m": 1}}') == 404
+    with running_server(tmp_path / "models", "--paced") as server:
+        assert post(server.address, '{"least_ms": {"m": 1.5}}') == 200
+        assert post(server.address, '{"least_ms": [1]}') == 400
+        assert post(server.address, '{"least_ms": {"m": "long"}}') == 400
