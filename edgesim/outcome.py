@@ -137,7 +137,7 @@ class Outcome:
             host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
             device_time_ms=device_time,
             energy_j=_energy(self.profile, device_time) if device_time.p50 is not None else None,
-            scaling=self._scaling(samples),
+            scaling=self._scaling(),
             not_scaled=self.not_scaled,
             agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
             search=measured.search,
@@ -246,23 +246,27 @@ class Outcome:
             runs[f"{name}_s"] = [[value] for value in values if value is not None]
         return {name: found for name, groups in runs.items() if (found := spread.analyse(groups)) is not None}
 
-    def _scaling(self, samples: Sequence[Sample]) -> ScalingSection | None:
-        """Of the last container, with what heat did to it."""
-        measured, thermal = self.measurements[-1], self.profile.thermal
-        if measured.scaling is None or thermal is None or measured.heated_ns is None:
-            return measured.scaling
-        before = [sample.service_time_ms for sample in samples if sample.ok and sample.done_ns <= measured.heated_ns]
-        after = [sample.service_time_ms for sample in samples if sample.ok and sample.sent_ns >= measured.heated_ns]
-        scale = self.boards[-1].scale
-        assert scale is not None, "it was scaled"
+    def _scaling(self) -> ScalingSection | None:
+        """Of the last container, with how busy the board was, and what heat did to it."""
+        measured, scale, thermal = self.measurements[-1], self.boards[-1].scale, self.profile.thermal
+        if measured.scaling is None or scale is None:
+            return None
+        rate, time_ms = throughput_qps(measured.samples), scale.times_ms[0]
+        busy = min(rate * time_ms / 10, 100.0) if rate is not None and measured.heated_ns is None else None
+        found = measured.scaling.model_copy(update={"busy_percent": busy})
+        if thermal is None or measured.heated_ns is None:
+            return found
+        ok = [sample for sample in measured.samples if sample.ok]
+        before = [sample.service_time_ms for sample in ok if sample.done_ns <= measured.heated_ns]
+        after = [sample.service_time_ms for sample in ok if sample.sent_ns >= measured.heated_ns]
         throttle = ThrottleSection(
             after_s=thermal.full_speed_s,
             clock_hz=thermal.clock_hz,
-            target_ms=scale.times_ms[0],
+            target_ms=time_ms,
             before_ms=statistics.summarise(before).p50,
             after_ms=statistics.summarise(after).p50,
         )
-        return measured.scaling.model_copy(update={"throttle": throttle})
+        return found.model_copy(update={"throttle": throttle})
 
     def _device_time(self, samples: Sequence[Sample]) -> DeviceTimeSection:
         """Measured where the host is of the board's kind, else predicted; never taken from any other run."""

@@ -406,7 +406,8 @@ class ThrottleSection(_Section):
 class ScalingSection(_Section):
     """What made the host as slow as the board: `share` of one core, in periods of `period_us`, for all models.
 
-    `method` says in a sentence what of it is the share's work.
+    `method` says in a sentence what of it is the share's work. `busy_percent` is for how much of the load the board
+    was at work, at its time for each request that was answered.
     """
 
     share: float
@@ -415,6 +416,7 @@ class ScalingSection(_Section):
     threads: int
     method: str
     models: tuple[ScaledModelSection, ...]
+    busy_percent: float | None = None
     throttle: ThrottleSection | None = None
 
 
@@ -502,10 +504,10 @@ class RunResult(_Section):
     spread: dict[str, Spread] = {}
     validity: ValiditySection
     complete: bool = True
+    emulated: "RunResult | None" = None
     phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...]
     samples: tuple[Sample, ...]
-    emulated: "RunResult | None" = None
 
     def write(self, path: Path) -> None:
         """Write the result file: whole, or not at all.
@@ -529,10 +531,12 @@ class RunResult(_Section):
         return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2).decode() + "\n"
 
     def _document(self) -> dict[str, Any]:
-        document = self.model_dump(mode="json", exclude={"emulated"})
+        document = self.model_dump(mode="json")
+        if self.emulated is not None:
+            document["emulated"] = self.emulated._document()
         for name in ("phases", "timeline", "samples"):
             document[name] = [row._asdict() for row in getattr(self, name)]
-        return document | {"emulated": self.emulated._document() if self.emulated is not None else None}
+        return document
 
     @classmethod
     def read(cls, path: Path) -> "RunResult":

@@ -178,7 +178,11 @@ def run(
     journal = Journal(output) if output is not None else None
 
     def measured(
-        launch: Launch, plan: Callable[[Board], Plan], repeat: int, not_scaled: str | None = None
+        launch: Launch,
+        plan: Callable[[Board], Plan],
+        repeat: int,
+        journal: Journal | None,
+        not_scaled: str | None = None,
     ) -> RunResult:
         outcome = Outcome(
             profile=board_profile, model=subject, stages=stages, prediction=prediction,
@@ -197,16 +201,17 @@ def run(
                     assert declined is not None, "one of the two"
                     raise declined
                 aim = scaling.target(board_profile, subject, chosen.requests[0], prediction, shapes=shapes)
-                scaled = measured(replace(launch, execution="scaled", targets=[aim]), plan, repeat)
+                scaled = measured(replace(launch, execution="scaled", targets=[aim]), plan, repeat, journal)
             except (HostTooSlow, ModelError) as error:
                 if not both:
                     raise
                 not_scaled = error.problem
                 stages.note(f"not scaled: {not_scaled}")
         if scaled is None:
-            result = measured(launch, plan, repeat, not_scaled)
+            result = measured(launch, plan, repeat, journal, not_scaled)
         elif both:
-            result = combined(scaled, measured(launch, few, 1), stages)
+            # The journal stays the scaled run's: its samples, and no others.
+            result = combined(scaled, measured(launch, few, 1, None), stages)
         else:
             result = scaled
     except (EdgesimError, KeyboardInterrupt) as error:

@@ -68,6 +68,8 @@ def _facts(result: RunResult) -> Table:
     if result.scaling is not None:
         table.add_row("scaled by", scaling.method(result.scaling))
         table.add_row("service time", scaling.against_target(result.scaling))
+        if result.scaling.busy_percent is not None:
+            table.add_row("board busy", f"{result.scaling.busy_percent:.0f} % of the time")
         if result.scaling.throttle is not None:
             table.add_row("heat", scaling.throttle(result.scaling.throttle))
     if result.resources.cpu_percent_mean is not None and result.resources.cpu_seconds is not None:
@@ -112,7 +114,8 @@ def _cpu(result: RunResult) -> str:
     used = result.resources
     words = [f"{used.cpu_percent_mean:.0f} % of a core of this host"]
     if used.cpu_percent_of_board is not None:
-        words.append(f"{used.cpu_percent_of_board:.0f} % of what the board may use")
+        whole = "its share" if result.execution == "scaled" else "what the board may use"
+        words.append(f"{used.cpu_percent_of_board:.0f} % of {whole}")
     words.append(f"{used.cpu_seconds:.1f} s")
     if used.throttled_s:
         words.append(f"held back for {format_seconds(used.throttled_s)}")

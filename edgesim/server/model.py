@@ -85,7 +85,7 @@ class LoadedModel:
         run = self._run_values if any(signature.datatype == "BF16" for signature in signatures) else self._run
         self.worker = Worker(
             f"{name}/{version}",
-            run if pace is None else _paced(run, pace, name),
+            run if pace is None else _paced(run, pace, name, batched=settings.max_batch_size > 0),
             largest_batch=settings.max_batch_size if settings.dynamic_batching else 0,
             patience_s=settings.max_queue_delay_us / 1e6,
             enough=settings.preferred_batch_size or settings.max_batch_size,
@@ -158,9 +158,9 @@ class LoadedModel:
         }
 
 
-def _paced(run: Run, pace: Pace, name: str) -> Run:
+def _paced(run: Run, pace: Pace, name: str, *, batched: bool) -> Run:
     def held(inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
-        with pace.held(name):
+        with pace.held(name, len(next(iter(inputs.values()))) if batched else 1):
             return run(inputs, outputs)
 
     return held

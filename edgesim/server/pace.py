@@ -30,9 +30,9 @@ class Pace:
         self._least_s = dict(least_s)
 
     @contextmanager
-    def held(self, model: str) -> Iterator[None]:
-        """Around an inference: leaves the block when its time is over."""
-        least_s = self._least_s.get(model, 0.0)
+    def held(self, model: str, rows: int = 1) -> Iterator[None]:
+        """Around an inference of so many `rows`, each of which takes the time: leaves the block when it is over."""
+        least_s = self._least_s.get(model, 0.0) * rows
         with self._changed:
             until_s = self._progress() + least_s
             self._active += 1

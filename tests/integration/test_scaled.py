@@ -1,8 +1,11 @@
 """The board's time on this host: what a scaled run says of itself. How exact it is on a quiet host is a benchmark's."""
 
 import json
+import shutil
+import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from edgesim.board import Launch, start
 from edgesim.device.device import model_mounts
 from edgesim.errors import HostTooSlow
 from edgesim.load import inputs
+from edgesim.load.client import Client
 from edgesim.model import Model
 from edgesim.predict import predict
 from edgesim.result import RunResult
@@ -124,7 +128,7 @@ def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_beh
         profile=board, mounts=model_mounts(mobilenet, board.image.mount_point), models=[mobilenet], execution="scaled",
         targets=[scaling.Target(model=mobilenet, arrays=arrays, time_ms=0.05)],
     )  # fmt: skip
-    with pytest.raises(HostTooSlow, match="the board 0.05 ms"), start(launch, Stages()):
+    with pytest.raises(HostTooSlow, match=r"the board 0\.05 ms"), start(launch, Stages()):
         pass
 
 
@@ -147,13 +151,24 @@ def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> Non
     assert "after 4 s of load" in " ".join(done.stdout.split())
 
 
-def test_a_board_that_is_served_scaled_tells_its_times(mobilenet: Model) -> None:
-    running = begin("serve", "jetson-nano", "--models", mobilenet.path.parents[2], "--execution", "scaled", "--json")
+def test_a_board_that_is_served_scaled_takes_each_model_s_time(
+    tmp_path: Path, mobilenet: Model, resnet18: Model
+) -> None:
+    for served in (mobilenet, resnet18):
+        shutil.copytree(served.path.parents[1], tmp_path / "models" / served.name)
+    running = begin("serve", "jetson-nano", "--models", tmp_path / "models", "--execution", "scaled", "--json")
     try:
         assert running.stdout is not None
         facts = json.loads(running.stdout.readline())
         assert facts["execution"] == "scaled"
-        assert {found["name"] for found in facts["scaling"]["models"]} == {"mobilenet_v2"}
+        assert {found["name"] for found in facts["scaling"]["models"]} == {"mobilenet_v2", "resnet18"}
+        for found, served in zip(facts["scaling"]["models"], (mobilenet, resnet18), strict=True):
+            with closing(Client(facts["url"], served, timeout_s=60)) as peer:
+                payload = peer.encode(inputs.choose(served, inputs.Wishes()).requests[0])
+                peer.infer(payload)
+                begun = time.monotonic()
+                assert peer.infer(payload).outcome == "ok"
+                assert (time.monotonic() - begun) * 1e3 > 0.9 * found["target_ms"]
     finally:
         running.send_signal(2)
         _, stderr = running.communicate(timeout=60)

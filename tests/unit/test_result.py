@@ -152,6 +152,7 @@ def test_a_result_with_another_in_it_is_the_same_after_writing_and_reading(resul
     both.write(tmp_path / "r.json")
     assert RunResult.read(tmp_path / "r.json") == both
     inside = json.loads((tmp_path / "r.json").read_text())["emulated"]
+    assert list(json.loads(both.as_json()))[-1] == "samples", "so that a journal can go on behind them"
     assert inside["samples"] == [{"scheduled_ns": 0, "sent_ns": 10, "done_ns": 2_500_000_000, "outcome": "ok"}]
 
 

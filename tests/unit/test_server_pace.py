@@ -22,6 +22,15 @@ def test_an_inference_takes_its_time_and_one_that_is_not_held_takes_none() -> No
     assert seconds_held(pace, "other") < 0.05
 
 
+def test_a_batch_takes_the_time_of_each_of_its_rows() -> None:
+    pace = Pace()
+    pace.set({"m": 0.02})
+    begun = time.perf_counter()
+    with pace.held("m", 4):
+        pass
+    assert time.perf_counter() - begun >= 0.08
+
+
 def test_what_has_taken_longer_by_itself_is_not_held_any_more() -> None:
     pace = Pace()
     pace.set({"m": 0.02})
