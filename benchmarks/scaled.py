@@ -4,16 +4,25 @@
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import edgesim
 from edgesim import model, profile
 from edgesim.errors import ModelError
+from edgesim.load import inputs
+from edgesim.load.client import Client
+from edgesim.model import Model
 from edgesim.predict import predict
 
 MODELS = ("mobilenet_v2", "resnet18")
@@ -22,6 +31,7 @@ SHORTEST_MS, LONGEST_MS = 5.0, 5000.0
 QUEUE_MS = 25.0
 QUEUE_REQUESTS, SINGLE_REQUESTS = 3000, 700
 LOAD = 0.7
+SIDE_BY_SIDE_BOARD, SIDE_BY_SIDE_S = "jetson-nano", 8.0
 
 
 def run(board: str, name: str, *options: str) -> dict[str, Any] | None:
@@ -95,6 +105,44 @@ def queue(board: str, name: str, target_ms: float) -> None:
     print("  exactly the device time")
 
 
+def side_by_side(board: str) -> None:
+    """Each model alone, then all at once, by clients that ask again when they are answered."""
+    with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
+        repository = Path(directory)
+        repository.chmod(0o755)  # the server is another user
+        served = [model.find(name) for name in MODELS]
+        for subject in served:
+            shutil.copytree(subject.path.parents[1], repository / subject.name)
+        print(f"\n{board}: models side by side, one client each, for {SIDE_BY_SIDE_S:g} s; p50 in ms")
+        with edgesim.board(board, models=repository, execution="scaled") as started:
+            url = started.device.direct_url
+            alone = [asked(url, [subject])[0] for subject in served]
+            for subject, apart, together in zip(served, alone, asked(url, served), strict=True):
+                ratio = f"{together / apart:.2f} times"
+                print(f"  {subject.name:<14} alone {apart:8.1f}   together {together:8.1f}   {ratio}")
+
+
+def asked(url: str, models: Sequence[Model]) -> list[float]:
+    """The median of each model's times while all are asked."""
+    found: list[list[float]] = [[] for _ in models]
+    until = time.monotonic() + SIDE_BY_SIDE_S
+
+    def ask(subject: Model, into: list[float]) -> None:
+        with closing(Client(url, subject, timeout_s=60)) as peer:
+            payload = peer.encode(inputs.choose(subject, inputs.Wishes()).requests[0])
+            while time.monotonic() < until:
+                begun = time.perf_counter()
+                assert peer.infer(payload).outcome == "ok"
+                into.append((time.perf_counter() - begun) * 1e3)
+
+    threads = [threading.Thread(target=ask, args=pair) for pair in zip(models, found, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [float(np.median(into)) for into in found]
+
+
 def main() -> None:
     chosen = pairs(sys.argv[1:] or profile.names())
     print(f"{'board':<21}{'model':<14}{'device':>9}{'p50':>9}{'error':>9}{'p99/p50':>9}{'requests':>10}", end="")
@@ -117,6 +165,7 @@ def main() -> None:
     print(f"\n{', '.join(pair)}: single-stream, {len(found)} requests")
     print(f"  p99/p50                    {np.percentile(found, 99) / np.median(found):9.2f}")
     queue(*pair, chosen[pair])
+    side_by_side(SIDE_BY_SIDE_BOARD)
 
 
 if __name__ == "__main__":

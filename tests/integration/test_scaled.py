@@ -22,7 +22,7 @@ from edgesim.predict import predict
 from edgesim.result import RunResult
 from edgesim.stages import Stages
 from tests.conformance.serving import running_server, save, scale
-from tests.integration.conftest import begin, edgesim
+from tests.integration.conftest import begin, edgesim, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -137,6 +137,7 @@ def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> Non
     board.write_text(
         "extends: jetson-nano\nname: hot\ntitle: A board that gets hot\n"
         "thermal: {full_speed_s: 4, clock_hz: 500_000_000}\n"
+        "power: {idle_w: 1.5, load_w: 5.5}\n"
     )
     path = tmp_path / "r.json"
     done = edgesim("run", board, "mobilenet_v2", "--execution", "scaled", "--duration", "10", "-o", path)
@@ -149,6 +150,11 @@ def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> Non
     assert throttle.target_ms > found.scaling.models[0].target_ms
     assert throttle.after_ms > 1.2 * throttle.before_ms
     assert "after 4 s of load" in " ".join(done.stdout.split())
+    assert found.energy_j is not None
+    assert found.device_time_ms.p50 is not None
+    assert found.energy_j.per_inference == pytest.approx(5.5 * found.device_time_ms.p50 / 1e3)
+    assert found.energy_j.above_idle == pytest.approx(4.0 * found.device_time_ms.p50 / 1e3)
+    assert "estimated" in found.energy_j.method
 
 
 def test_a_board_that_is_served_scaled_takes_each_model_s_time(
@@ -173,6 +179,33 @@ def test_a_board_that_is_served_scaled_takes_each_model_s_time(
         running.send_signal(2)
         _, stderr = running.communicate(timeout=60)
     assert running.returncode == 0, stderr
+
+
+def test_an_interrupt_of_the_calibration_leaves_nothing() -> None:
+    running = begin("run", "jetson-nano", "mobilenet_v2", "--execution", "scaled")
+    wait_for(running, "finding the share")
+    time.sleep(1)
+    running.send_signal(2)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.emulation
+def test_an_interrupt_before_the_board_is_emulated_keeps_what_was_scaled(tmp_path: Path) -> None:
+    running = begin("run", "jetson-nano", "mobilenet_v2", "--duration", "2", "-o", tmp_path / "r.json")
+    wait_for(running, "asking again, whether")
+    wait_for(running, "waiting for the server")
+    running.send_signal(2)
+    stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in stderr
+    kept = RunResult.read(tmp_path / "r.json")
+    assert kept.execution == "scaled"
+    assert len(kept.samples) >= 5
+    assert not kept.complete
+    assert kept.validity.reasons[-1].startswith("emulated: ")
+    assert "INVALID" in stdout
 
 
 def test_only_a_server_that_was_started_for_it_takes_a_pace(tmp_path: Path) -> None:
