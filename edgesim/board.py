@@ -14,7 +14,7 @@ import psutil
 from edgesim import model, profile, scaling
 from edgesim.device import budget, docker, emulator, host, image, local, readiness, storage
 from edgesim.device.device import Device, Mount, State, server_arguments
-from edgesim.errors import DeviceError, HostTooSlow, ModelError, UsageError
+from edgesim.errors import DeviceError, HostTooSlow, ModelError, ScaleFailed, UsageError
 from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.predict import predict
@@ -280,7 +280,12 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             attempt.close()
             continue
         except OSError as error:
-            raise started.death(started.device.state(), "calibrating") from error
+            state = started.device.state()
+            if not state.running:
+                raise started.death(state, "calibrating") from error
+            raise ScaleFailed(
+                f"a request failed while the board's time was searched for: {error}", log=started.device.log()
+            ) from error
         started.full_speed_s = launch.profile.thermal.full_speed_s if launch.profile.thermal is not None else None
         share = started.scale.bandwidth.share
         started.cpus, started.limits = share, replace(started.limits, cpus=share)

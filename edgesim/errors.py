@@ -127,6 +127,10 @@ class NotReady(DeviceError):
     """The server did not become ready in time."""
 
 
+class ScaleFailed(DeviceError):
+    """A request was not answered while the board's time was searched for."""
+
+
 class DeviceDied(DeviceError):
     """The serving container or process ended by itself."""
 

@@ -13,7 +13,16 @@ from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, st
 from edgesim.device.device import model_mounts
 from edgesim.device.emulator import host_architecture
 from edgesim.emulator_memory import emulator_memory
-from edgesim.errors import EdgesimError, EmulatorCrashed, HostTooSlow, Interrupted, ModelError, ResultError, UsageError
+from edgesim.errors import (
+    EdgesimError,
+    EmulatorCrashed,
+    HostTooSlow,
+    Interrupted,
+    ModelError,
+    ResultError,
+    ScaleFailed,
+    UsageError,
+)
 from edgesim.journal import Journal
 from edgesim.load import inputs
 from edgesim.load.scenario import Precision, Scenario, ScenarioName, StopRule
@@ -202,7 +211,7 @@ def run(
                     raise declined
                 aim = scaling.target(board_profile, subject, chosen.requests[0], prediction, shapes=shapes)
                 scaled = measured(replace(launch, execution="scaled", targets=[aim]), plan, repeat, journal)
-            except (HostTooSlow, ModelError) as error:
+            except (HostTooSlow, ScaleFailed, ModelError) as error:
                 if not both:
                     raise
                 not_scaled = error.problem

@@ -34,7 +34,7 @@ _FILL = 0.7
 # CPU time that a request may find used up before it begins: a thread runs on until the timer tick that stops it.
 _DEBT_MS = 3.0
 # A host that takes more of the board's time than this cannot be held to it.
-_MOST_OF_TARGET = 0.9
+_MOST_OF_TARGET = 0.8
 _CLOSE_PERCENT = 1.0
 # What a tenth of the requests may take beyond the target before the share is raised.
 _HIGH_PERCENT = 8.0
@@ -136,6 +136,7 @@ class _Scaled:
     cpu_ms: float = 0.0
     pace_ms: float = 0.0
     tries: list[ShareTry] = field(default_factory=list)
+    calibrated_ms: float = 0.0
     check_ms: float | None = None
 
     @property
@@ -151,7 +152,7 @@ class _Scaled:
             host_ms=self.host_ms,
             host_cpu_ms=self.cpu_ms,
             pace_ms=self.pace_ms,
-            calibrated_ms=self.tries[-1].p50_ms,
+            calibrated_ms=self.calibrated_ms,
             tries=tuple(self.tries),
             check_ms=self.check_ms,
             error_percent=100 * error if error is not None else None,
@@ -195,22 +196,15 @@ class Scale:
             # What a request takes beside its computation is on the way, and not in the server's hands.
             model.pace_ms = max(model.target.time_ms - max(model.host_ms - model.cpu_ms, 0.0), 0.0)
         until = time.monotonic() + _LIMIT_S * len(self._models)
-        best: tuple[float, float, list[float]] | None = None
+        errors: list[float] = []
         for _ in range(_MOST_TRIES):
             self._set(share)
-            held, paces = self.bandwidth.share, [model.pace_ms for model in self._models]
             found = [self._try(model, settle=time.monotonic() < until) for model in self._models]
-            worst = max(attempt.error for attempt in found)
-            if best is None or worst < best[0]:
-                best = worst, held, paces
-            if worst <= _CLOSE_PERCENT / 100 or time.monotonic() > until:
+            errors.append(max(attempt.error for attempt in found))
+            if errors[-1] <= _CLOSE_PERCENT / 100 or time.monotonic() > until:
                 break
-            share = held * max(attempt.factor for attempt in found)
-        assert best is not None, "there was a try"
-        _, share, paces = best
-        for model, pace_ms in zip(self._models, paces, strict=True):
-            model.pace_ms = pace_ms
-        self._set(share)
+            share = self.bandwidth.share * max(attempt.factor for attempt in found)
+        self._go_back_to(errors.index(min(errors)))
 
     def check(self) -> None:
         """Ask each model again, to see whether the scale holds still.
@@ -260,9 +254,10 @@ class Scale:
         # Where nobody tells, one thread was busy all the time.
         model.cpu_ms = 1e3 * (after - before) / count if before is not None and after is not None else model.host_ms
         if model.host_ms > _MOST_OF_TARGET * target.time_ms:
+            too_close = "" if model.host_ms > target.time_ms else "without a fifth of that to spare "
             raise HostTooSlow(
                 f"this host takes {model.host_ms:.3g} ms for model {target.model.name}, the board "
-                f"{target.time_ms:.3g} ms: it cannot be slowed down to that",
+                f"{target.time_ms:.3g} ms: {too_close}it cannot be slowed down to that",
                 fix="a faster host, or --execution emulated, which says nothing about time",
             )
 
@@ -270,6 +265,14 @@ class Scale:
         self.bandwidth = Bandwidth.of(min(share, self._cores))
         self._dial.limit_cpu(self.bandwidth)
         self._dial.set_pace({model.target.model.name: model.pace_ms for model in self._models})
+
+    def _go_back_to(self, attempt: int) -> None:
+        """Hold the models as in one of the tries."""
+        for model in self._models:
+            chosen = model.tries[attempt]
+            assert chosen.pace_ms is not None, "every try has one"
+            model.pace_ms, model.calibrated_ms = chosen.pace_ms, chosen.p50_ms
+        self._set(self._models[0].tries[attempt].share)
 
     def _try(self, model: _Scaled, *, settle: bool) -> _Attempt:
         """Ask a model as it is held now, and correct its pace for the next try."""

@@ -84,6 +84,11 @@ def test_a_host_that_is_slower_than_the_board_is_said_to_be_with_both_times(digi
         found(FakeDial({"digits": 12.0}), target(digits, 10.0))
 
 
+def test_a_host_that_has_nothing_to_spare_is_not_taken_either(digits: Model) -> None:
+    with pytest.raises(HostTooSlow, match="without a fifth of that to spare it cannot be slowed down"):
+        found(FakeDial({"digits": 9.0}), target(digits, 10.0))
+
+
 def test_of_several_models_the_one_that_needs_most_sets_the_share_and_each_has_its_own_pace(digits: Model) -> None:
     dial = FakeDial({"quick": 2.0, "slow": 100.0})
     quick, slow = target(digits, 100.0, name="quick"), target(digits, 300.0, name="slow")
