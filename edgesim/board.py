@@ -17,7 +17,6 @@ from edgesim.device.device import Device, Mount, State, server_arguments
 from edgesim.errors import DeviceError, HostTooSlow, ModelError, ScaleFailed, UsageError
 from edgesim.load import inputs
 from edgesim.model import Model
-from edgesim.predict import predict
 from edgesim.profile import DeviceProfile
 from edgesim.result import Execution, HostSection, ImageSection
 from edgesim.stages import Listener, Stages
@@ -210,13 +209,13 @@ def _targets(board_profile: DeviceProfile, models: Sequence[Model], stages: Stag
     targets, declined = [], None
     for served in models:
         try:
-            predicted = predict(board_profile, served)
             arrays = inputs.choose(served, inputs.Wishes()).requests[0]
+            prediction = scaling.predicted(board_profile, served, arrays)
         except ModelError as error:
             declined = error
             stages.note(f"model {served.name} is not held to a time: {error.problem}")
             continue
-        targets.append(scaling.target(board_profile, served, arrays, predicted))
+        targets.append(scaling.target(board_profile, served, arrays, prediction))
     if declined is not None and not targets:
         raise declined
     return targets

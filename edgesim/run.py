@@ -30,7 +30,7 @@ from edgesim.measure import agreement, statistics, steady_state, validity
 from edgesim.measurement import Limit, Measurement, Plan, measure
 from edgesim.model import Model
 from edgesim.outcome import Outcome, combined, without_emulated
-from edgesim.predict import Prediction, predict
+from edgesim.predict import Prediction
 from edgesim.profile import DeviceProfile
 from edgesim.result import Execution, RunResult
 from edgesim.stages import Listener, Stages
@@ -183,7 +183,7 @@ def run(
         ready_timeout_s=ready_timeout_s,
         cores=device_cores,
     )
-    prediction, declined = _predicted(board_profile, subject, shapes or {})
+    prediction, declined = _predicted(board_profile, subject, chosen.requests[0])
     journal = Journal(output) if output is not None else None
 
     def measured(
@@ -209,7 +209,7 @@ def run(
                 if prediction is None:
                     assert declined is not None, "one of the two"
                     raise declined
-                aim = scaling.target(board_profile, subject, chosen.requests[0], prediction, shapes=shapes)
+                aim = scaling.target(board_profile, subject, chosen.requests[0], prediction)
                 scaled = measured(replace(launch, execution="scaled", targets=[aim]), plan, repeat, journal)
             except (HostTooSlow, ScaleFailed, ModelError) as error:
                 if not both:
@@ -240,11 +240,11 @@ def run(
 
 
 def _predicted(
-    board_profile: DeviceProfile, subject: Model, shapes: Mapping[str, tuple[int, ...]]
+    board_profile: DeviceProfile, subject: Model, arrays: inputs.Arrays
 ) -> tuple[Prediction | None, ModelError | None]:
     """The model's time on the board, or why there is none."""
     try:
-        return predict(board_profile, subject, shapes=shapes), None
+        return scaling.predicted(board_profile, subject, arrays), None
     except ModelError as error:
         return None, error
 

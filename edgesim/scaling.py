@@ -314,16 +314,19 @@ def calibrate(device: ScalableDevice, targets: Sequence[Target], *, threads: int
     return scale
 
 
-def target(
-    profile: DeviceProfile,
-    model: Model,
-    arrays: Arrays,
-    prediction: Prediction,
-    *,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-) -> Target:
+def predicted(profile: DeviceProfile, model: Model, arrays: Arrays) -> Prediction:
+    """The time of this very request on the board.
+
+    Raises:
+        ModelError: none is predicted; it says why.
+    """
+    sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
+    return predict(profile, model, shapes=sizes)
+
+
+def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
     """What a model is to take on `profile`, as predicted, and at the clock that heat leaves it."""
     heated_ms = None
     if profile.thermal is not None:
-        heated_ms = predict(profile.heated(), model, shapes=shapes).p50_ms
+        heated_ms = predicted(profile.heated(), model, arrays).p50_ms
     return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)
