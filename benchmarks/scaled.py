@@ -19,7 +19,7 @@ import numpy as np
 
 import edgesim
 from edgesim import model, profile
-from edgesim.errors import ModelError
+from edgesim.errors import ModelError, ProfileError
 from edgesim.load import inputs
 from edgesim.load.client import Client
 from edgesim.model import Model
@@ -60,7 +60,7 @@ def pairs(boards: list[str]) -> dict[tuple[str, str], float]:
         for name in MODELS:
             try:
                 time_ms = predict(profile.load(board), model.find(name)).p50_ms
-            except ModelError as error:
+            except (ModelError, ProfileError) as error:
                 print(f"{board}, {name}: {error.problem}", file=sys.stderr)
                 continue
             if SHORTEST_MS <= time_ms <= LONGEST_MS:

@@ -14,7 +14,7 @@ import psutil
 from edgesim import model, profile, scaling
 from edgesim.device import budget, docker, emulator, host, image, local, readiness, storage
 from edgesim.device.device import Device, Mount, State, server_arguments
-from edgesim.errors import DeviceError, HostTooSlow, ModelError, ScaleFailed, UsageError
+from edgesim.errors import DeviceError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
 from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
@@ -211,7 +211,7 @@ def _targets(board_profile: DeviceProfile, models: Sequence[Model], stages: Stag
         try:
             arrays = inputs.choose(served, inputs.Wishes()).requests[0]
             prediction = scaling.predicted(board_profile, served, arrays)
-        except ModelError as error:
+        except (ModelError, ProfileError) as error:
             declined = error
             stages.note(f"model {served.name} is not held to a time: {error.problem}")
             continue

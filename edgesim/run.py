@@ -19,6 +19,7 @@ from edgesim.errors import (
     HostTooSlow,
     Interrupted,
     ModelError,
+    ProfileError,
     ResultError,
     ScaleFailed,
     UsageError,
@@ -211,7 +212,7 @@ def run(
                     raise declined
                 aim = scaling.target(board_profile, subject, chosen.requests[0], prediction)
                 scaled = measured(replace(launch, execution="scaled", targets=[aim]), plan, repeat, journal)
-            except (HostTooSlow, ScaleFailed, ModelError) as error:
+            except (HostTooSlow, ScaleFailed, ModelError, ProfileError) as error:
                 if not both:
                     raise
                 not_scaled = error.problem
@@ -241,11 +242,11 @@ def run(
 
 def _predicted(
     board_profile: DeviceProfile, subject: Model, arrays: inputs.Arrays
-) -> tuple[Prediction | None, ModelError | None]:
+) -> tuple[Prediction | None, UsageError | None]:
     """The model's time on the board, or why there is none."""
     try:
         return scaling.predicted(board_profile, subject, arrays), None
-    except ModelError as error:
+    except (ModelError, ProfileError) as error:
         return None, error
 
 

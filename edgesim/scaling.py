@@ -318,7 +318,7 @@ def predicted(profile: DeviceProfile, model: Model, arrays: Arrays) -> Predictio
     """The time of this very request on the board.
 
     Raises:
-        ModelError: none is predicted; it says why.
+        ModelError, ProfileError: none is predicted; it says why.
     """
     sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
     return predict(profile, model, shapes=sizes)
