@@ -1,7 +1,7 @@
 """The check before a release: profile + model → board → answers, memory, libraries → a verdict for each."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from edgesim.load import client, inputs
 from edgesim.measure import agreement, comparison
 from edgesim.measure.comparison import Tolerance
 from edgesim.model import Model
+from edgesim.predict import graph
 from edgesim.profile import DeviceProfile
 from edgesim.stages import Listener, Stages
 from edgesim.units import format_bytes, format_seconds
@@ -234,8 +235,7 @@ def _on_the_board(
                 yield _answers(ours, right, wishes)
         if chosen.labelled is not None and not failed:
             yield _accuracy(ours[0], chosen.labelled[1], right)
-        if low := sum(count for kind, count in subject.operations.items() if kind in _LOW_PRECISION):
-            yield _low_precision(low, launch.profile, description)
+        yield from _low_precision(subject, chosen.requests[0], launch.profile, description)
         reading = board.device.read()
     yield _memory(reading.memory_peak_bytes, board, launch, stages)
     yield _cold_start(board, description, subject, launch.profile)
@@ -285,14 +285,34 @@ def _accuracy(ours: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], right
     return Item(name="accuracy", verdict="PASS" if lost <= _MOST_ACCURACY_LOST else "FAIL", finding=words)
 
 
-def _low_precision(count: int, board: DeviceProfile, description: Mapping[str, Any]) -> Item:
+def _low_precision(
+    subject: Model, request: Mapping[str, np.ndarray], board: DeviceProfile, description: Mapping[str, Any]
+) -> Iterator[Item]:
     """Which kernels it takes is what the core has; what they cost is in the answers and the accuracy."""
     features = set(description.get("cpu_features", ())) or set(board.cpu.features)
-    kernels = "i8mm" if "i8mm" in features else "dot product" if "asimddp" in features else "plain"
-    return _passed(
-        "low precision",
-        f"{count} quantized operations on {kernels} kernels; what that costs is in answers and accuracy",
-    )
+    found = []
+    if quantized := sum(count for kind, count in subject.operations.items() if kind in _LOW_PRECISION):
+        kernels = "i8mm" if "i8mm" in features else "dot product" if "asimddp" in features else "plain"
+        found.append(f"{quantized} quantized operations on {kernels} kernels")
+    if halves := _half_precision(subject, request):
+        # As ONNX Runtime's optimized graphs show under the emulator: casts around all of it, or half kernels.
+        kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"
+        found.append(f"{halves} operations in FP16, {kernels} (the core {_has('asimdhp', features)})")
+    if found:
+        yield _passed("low precision", f"{'; '.join(found)}; what that costs is in answers and accuracy")
+
+
+def _has(feature: str, features: Collection[str]) -> str:
+    return f"has {feature}" if feature in features else f"lacks {feature}"
+
+
+def _half_precision(subject: Model, request: Mapping[str, np.ndarray]) -> int:
+    """How many operations give half precision; 0 where their sizes are only known at run time."""
+    try:
+        nodes = graph.read(subject.path, shapes={name: array.shape for name, array in request.items()})
+    except ModelError:
+        return 0
+    return sum(node.precision == "fp16" for node in nodes)
 
 
 def _memory(peak_bytes: int | None, board: Board, launch: Launch, stages: Stages) -> Item:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgesim.model import Model
 from tests import faults
@@ -198,3 +198,23 @@ def test_an_int8_model_is_compared_between_this_host_a_core_with_the_dot_product
         assert words in items["low precision"]["finding"]
         assert "differs from this host by" in items["answers"]["finding"]
         assert items["accuracy"]["verdict"] == "PASS"
+
+
+@pytest.mark.emulation
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_half_precision_is_compared_on_a_core_with_its_arithmetic_and_on_one_without(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).standard_normal((8, 4, 3, 3)).astype(np.float16)
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT16, None) for name in "xy")
+    for size in (1, 4, 16, 16):
+        x.type.tensor_type.shape.dim.add().dim_value = size
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Relu", ["c"], ["y"])]
+    proto = helper.make_graph(nodes, "g", [x], [y], [numpy_helper.from_array(weights, "w")])
+    path = tmp_path / "half.onnx"
+    onnx.save(helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    kernels = {"jetson-nano": "computed in FP32 (the core lacks asimdhp)", "raspberry-pi-5": "on FP16 kernels as far"}
+    for board, words in kernels.items():
+        # Sums of numbers around 10 that cancel out: the last digit of those is what half precision costs.
+        code, _, items = check(board, path, "--tolerance", "0.02,0.1")
+        assert code == 0, items
+        assert words in items["low precision"]["finding"]
+        assert items["answers"]["verdict"] == "PASS"
