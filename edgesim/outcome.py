@@ -278,8 +278,10 @@ class Outcome:
             return DeviceTimeSection(
                 p50=None, low=None, high=None, method=f"none: {why}, and {execution} time is not the board's"
             )
-        method = "; ".join((predicted.method, *predicted.notes))
-        return DeviceTimeSection(p50=predicted.p50_ms, low=predicted.low_ms, high=predicted.high_ms, method=method)
+        return DeviceTimeSection(
+            p50=predicted.p50_ms, low=predicted.low_ms, high=predicted.high_ms, method=predicted.method,
+            notes=predicted.notes,
+        )  # fmt: skip
 
     def _farthest(self) -> ScaledModelSection | None:
         """Of all scaled models the one that was farthest from its time at the end."""

@@ -356,12 +356,16 @@ class Spread(_Section):
 
 
 class DeviceTimeSection(_Section):
-    """The time on the board, predicted or measured on it. All None, and `method` says why, where there is neither."""
+    """The time on the board, predicted or measured on it. All None, and `method` says why, where there is neither.
+
+    `low` to `high` is where 80 % of boards lie, of a prediction; `notes` say what makes it less sure.
+    """
 
     p50: float | None
     low: float | None
     high: float | None
     method: str
+    notes: tuple[str, ...] = ()
 
 
 class ShareTry(_Section):

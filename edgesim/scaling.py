@@ -314,19 +314,23 @@ def calibrate(device: ScalableDevice, targets: Sequence[Target], *, threads: int
     return scale
 
 
-def predicted(profile: DeviceProfile, model: Model, arrays: Arrays) -> Prediction:
-    """The time of this very request on the board.
+def predicted(profile: DeviceProfile, model: Model, arrays: Arrays, *, heed_calibration: bool = True) -> Prediction:
+    """The time of this very request on the board, see `edgesim.predict.predict`.
 
     Raises:
         ModelError, ProfileError: none is predicted; it says why.
     """
     sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
-    return predict(profile, model, shapes=sizes)
+    return predict(profile, model, shapes=sizes, heed_calibration=heed_calibration)
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
     """What a model is to take on `profile`, as predicted, and at the clock that heat leaves it."""
     heated_ms = None
     if profile.thermal is not None:
-        heated_ms = predicted(profile.heated(), model, arrays).p50_ms
+        # By the ratio, since a calibration is of the board at its full clock.
+        cool, hot = (
+            predicted(board, model, arrays, heed_calibration=False).p50_ms for board in (profile, profile.heated())
+        )
+        heated_ms = prediction.p50_ms * hot / cool
     return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)

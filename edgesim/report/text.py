@@ -47,6 +47,9 @@ def _facts(result: RunResult) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     table.add_row("device time", _device_time(result))
+    if result.device_time_ms.p50 is not None:
+        for words in (result.device_time_ms.method, *result.device_time_ms.notes):
+            table.add_row("", Text(words, style="dim"))
     if result.energy_j is not None and result.energy_j.per_inference is not None:
         table.add_row("energy", _energy(result.energy_j))
     if result.not_scaled is not None:
@@ -155,11 +158,12 @@ def _time_is(result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def _device_time(result: RunResult) -> str:
+def _device_time(result: RunResult) -> Text:
     time = result.device_time_ms
-    if time.p50 is None:
-        return f"not known ({time.method.removeprefix('none: ')})"
-    return f"{time.p50:.2f} ms ({time.low:.2f} to {time.high:.2f}; {time.method})"
+    if time.p50 is None or time.low is None or time.high is None:
+        return Text(f"not known ({time.method.removeprefix('none: ')})")
+    # Not written as surer than its band.
+    return Text.assemble((f"{time.p50:.3g} ms", "bold"), f"  ({time.low:.3g} to {time.high:.3g} ms)")
 
 
 def _inside(result: RunResult) -> str:

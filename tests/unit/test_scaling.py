@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from edgesim import profile, scaling
 from edgesim.device.bandwidth import Bandwidth
 from edgesim.errors import HostTooSlow
+from edgesim.load import inputs
 from edgesim.model import Model
+from edgesim.profile.schema import Thermal
 from edgesim.report import scaling as words
 from edgesim.result import ThrottleSection
 from edgesim.scaling import Scale, Target
@@ -145,3 +148,15 @@ def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(di
     assert "at the end (+0." in words.against_target(section) or "at the end (-0." in words.against_target(section)
     heat = ThrottleSection(after_s=60, clock_hz=1_000_000_000, target_ms=90, before_ms=60.1, after_ms=90.2)
     assert words.throttle(heat) == "1 GHz after 60 s of load: p50 60.1 ms before, 90.2 ms after (90 ms predicted)"
+
+
+def test_heat_slows_a_calibrated_board_by_what_its_clock_loses(digits: Model) -> None:
+    cool = profile.load("raspberry-pi-4")
+    board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
+    arrays = inputs.choose(digits, inputs.Wishes()).requests[0]
+    plain = scaling.predicted(board, digits, arrays)
+    calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
+    found = scaling.target(board, digits, arrays, calibrated)
+    assert found.heated_ms is not None
+    assert 1 < found.heated_ms / found.time_ms < 2.1
+    assert found.heated_ms == pytest.approx(3 * scaling.predicted(board.heated(), digits, arrays).p50_ms)
