@@ -12,13 +12,13 @@ from typing import Literal
 import psutil
 
 from edgesim import model, profile, scaling
-from edgesim.device import budget, docker, emulator, host, image, local, readiness, storage
+from edgesim.device import budget, docker, emulator, hang, host, image, local, readiness, storage
 from edgesim.device.device import Device, Mount, State, server_arguments
 from edgesim.errors import DeviceError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
 from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
-from edgesim.result import Execution, HostSection, ImageSection
+from edgesim.result import Execution, HostSection, ImageSection, Reading
 from edgesim.stages import Listener, Stages
 
 EngineName = Literal["docker", "local"]
@@ -127,6 +127,10 @@ class Board:
             memory_limit_bytes=self.memory_limit_bytes,
             while_doing=while_doing,
         )
+
+    def hangs(self, readings: Sequence[Reading]) -> bool:
+        """Whether the emulator under it stands still, by what was read while somebody waited for an answer."""
+        return self.execution == "emulated" and hang.stands_still(readings)
 
     def wait(self, seconds: float = math.inf) -> None:
         """Wait for so long, or for as long as the server runs.
@@ -249,6 +253,7 @@ def _wait(started: Board, launch: Launch, stages: Stages) -> None:
             launch.profile.image.health_path,
             explain_death=lambda state: started.death(state, "loading the model"),
             timeout_s=launch.ready_timeout_s,
+            emulated=started.execution == "emulated",
         )
 
 

@@ -200,7 +200,7 @@ def measure(board: Board, plan: Plan, stages: Stages, *, into: Measurement, keep
             else:
                 load.run(plan.scenario, str(plan.scenario))
 
-        if not board.device.state().running:
+        if not board.device.state().running or (into.samples and not into.samples[-1].ok and not load.alive()):
             return  # its address may be nobody's now, and a connection to nobody takes its time to fail
         with (
             stages.stage("comparison", "comparing the device's answers with this host's"),
@@ -324,7 +324,7 @@ class _Load:
             self._into.levels.append(level)
             if chosen is None or level.valid:
                 chosen = i, samples
-            if not self._alive():
+            if not self.alive():
                 break
         if chosen is not None:
             self._take(self._plan.sweep[chosen[0]], chosen[1])
@@ -345,7 +345,7 @@ class _Load:
             held = not level.failed and value is not None and value <= limit.latency_ms
             self._into.levels.append(level.model_copy(update={"held": held}))
             kept[qps] = samples
-            if not self._alive():
+            if not self.alive():
                 break
             search.heard(qps, held=held)
         self._into.search = SearchSection(
@@ -396,11 +396,12 @@ class _Load:
             into.append(Sample(now, now, time.monotonic_ns(), f"connection: {type(error).__name__}"))
             return 0
         with connected as transport, punctual() as self._first:
-            generator.drive(scenario, transport, self._requests, into=into, still_alive=self._alive, enough=enough)
+            generator.drive(scenario, transport, self._requests, into=into, still_alive=self.alive, enough=enough)
             return transport.most_open
 
-    def _alive(self) -> bool:
-        return self._board.device.state().running
+    def alive(self) -> bool:
+        """Asked when a request has failed: whether another one may do better."""
+        return self._board.device.state().running and not self._board.hangs(self._recorder.readings)
 
 
 def _closed_loop(requests: int) -> Scenario:

@@ -10,6 +10,7 @@ import psutil
 
 from edgesim import model, profile, scaling
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start
+from edgesim.device import hang
 from edgesim.device.device import model_mounts
 from edgesim.device.emulator import host_architecture
 from edgesim.emulator_memory import emulator_memory
@@ -304,6 +305,8 @@ def _measure_once(
             raise Interrupted("interrupted while measuring")
         if not state.running:
             raise board.death(state, "measuring")
+        if any(not sample.ok for sample in measurement.samples[-1:]) and board.hangs(measurement.readings):
+            raise hang.error(board.device.log(), "a request waited for its answer")
 
 
 def _write(result: RunResult, output: Path | None, journal: Journal | None) -> None:

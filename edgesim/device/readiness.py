@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from edgesim.device import hang
 from edgesim.device.device import Device, State
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
 from edgesim.model import Model
+from edgesim.result import Reading
 from edgesim.units import format_bytes, format_seconds
 
 _POLL_S = 0.05
-_LOG_EVERY_S = 1.0
+_LOOK_EVERY_S = 1.0
 # QEMU's own words when a signal kills what it emulates; a container may hang instead of ending then.
 _EMULATOR_CRASH = "qemu: uncaught target signal"
 
@@ -23,6 +25,7 @@ def wait(
     *,
     explain_death: Callable[[State], DeviceError],
     timeout_s: float,
+    emulated: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     ask: Callable[[str], bool] | None = None,
@@ -31,12 +34,13 @@ def wait(
 
     Raises:
         DeviceError: as `explain_death` makes it, at once when the server's process has ended.
-        IllegalInstruction, EmulatorCrashed: the emulator said so, whether or not it ended then.
+        IllegalInstruction, EmulatorCrashed: the emulator said so, whether or not it ended then, or it hangs.
         NotReady: `timeout_s` have passed.
     """
     answers = ask if ask is not None else _answers
     begun = clock()
-    log_looked_at = begun
+    looked_at = begun
+    readings: list[Reading] = []
     while True:
         state = device.state()
         if not state.running:
@@ -44,10 +48,13 @@ def wait(
         if answers(device.url + path):
             return clock() - begun
         now = clock()
-        if now - log_looked_at >= _LOG_EVERY_S:
-            log_looked_at = now
+        if now - looked_at >= _LOOK_EVERY_S:
+            looked_at = now
             if crash := emulator_crash(device.log()):
                 raise crash
+            readings.append(device.read()._replace(at_ns=round(now * 1e9)))
+            if emulated and hang.stands_still(readings):
+                raise hang.error(device.log(), "loading the model")
         if now - begun > timeout_s:
             raise NotReady(
                 f"the server was not ready within {format_seconds(timeout_s)}",

@@ -42,6 +42,14 @@ def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
     pytest.fail(f"never said {words!r}: {''.join(seen)}")
 
 
+def container_of(pid: int) -> str:
+    """The container that a run has started."""
+    listing = ["docker", "ps", "--filter", "label=edgesim", "--format", '{{.Names}} {{.Label "edgesim.owner"}}']
+    containers = [line.split() for line in subprocess.check_output(listing, text=True).splitlines()]
+    (ours,) = [name for name, owner in containers if f":{pid}:" in owner]
+    return ours
+
+
 TINY_BOARD = """
 name: tiny
 title: A board with next to no memory

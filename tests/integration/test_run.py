@@ -17,7 +17,7 @@ from edgesim import model, profile
 from edgesim.device import docker
 from edgesim.predict import predict
 from tests.conftest import leftovers
-from tests.integration.conftest import EMULATED, begin, edgesim, wait_for
+from tests.integration.conftest import EMULATED, begin, container_of, edgesim, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulation]
 
@@ -111,14 +111,6 @@ def test_a_model_that_does_not_fit_into_memory_is_named_with_the_figures(tiny_bo
     )
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def container_of(pid: int) -> str:
-    """The container that a run has started."""
-    listing = ["docker", "ps", "--filter", "label=edgesim", "--format", '{{.Names}} {{.Label "edgesim.owner"}}']
-    containers = [line.split() for line in subprocess.check_output(listing, text=True).splitlines()]
-    (ours,) = [name for name, owner in containers if f":{pid}:" in owner]
-    return ours
 
 
 @pytest.mark.usefixtures("nothing_left_behind")

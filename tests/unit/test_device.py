@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgesim import model, profile
-from edgesim.device import budget, emulator, readiness, storage
+from edgesim.device import budget, emulator, hang, readiness, storage
 from edgesim.device.device import State, model_mounts
 from edgesim.device.emulator import Emulator
 from edgesim.errors import (
@@ -24,6 +24,7 @@ from edgesim.errors import (
     NotReady,
     OutOfMemory,
 )
+from edgesim.result import Reading
 from tests.conftest import write_model
 from tests.fakes import FakeDevice
 
@@ -191,6 +192,43 @@ def test_an_emulator_that_crashed_and_hangs_is_not_waited_for() -> None:
             device, "/ready", explain_death=explain, timeout_s=99, clock=clock, sleep=clock.sleep, ask=lambda _: False
         )
     assert clock.now < 2
+
+
+class StillDevice(FakeDevice):
+    """It uses nothing."""
+
+    def read(self) -> Reading:
+        return Reading(0, cpu_seconds=2.0, memory_bytes=1)
+
+
+class BusyDevice(FakeDevice):
+    """It uses a core, as an emulator at work does."""
+
+    seconds = itertools.count()
+
+    def read(self) -> Reading:
+        return Reading(0, cpu_seconds=next(self.seconds), memory_bytes=1)
+
+
+@pytest.mark.parametrize(("device", "error"), [(StillDevice(), EmulatorCrashed), (BusyDevice(), NotReady)])
+def test_an_emulator_that_stands_still_is_told_from_a_slow_one(device: FakeDevice, error: type[DeviceError]) -> None:
+    clock = Clock()
+    with pytest.raises(error):
+        readiness.wait(
+            device, "/ready", explain_death=explain, timeout_s=99, emulated=True, clock=clock, sleep=clock.sleep,
+            ask=lambda _: False,
+        )  # fmt: skip
+    assert (clock.now < 35) is (error is EmulatorCrashed)
+
+
+def test_a_server_that_reads_its_model_or_just_began_does_not_hang() -> None:
+    def reading(second: int, read_bytes: int) -> Reading:
+        return Reading(second * 10**9, cpu_seconds=1.0, memory_bytes=1, read_bytes=read_bytes)
+
+    assert not hang.stands_still([reading(second, 0) for second in range(20)])
+    assert hang.stands_still([reading(second, 0) for second in range(60)])
+    assert not hang.stands_still([reading(second, second << 20) for second in range(60)])
+    assert not hang.stands_still([Reading(second * 10**9, None, None) for second in range(60)])
 
 
 @pytest.mark.parametrize(

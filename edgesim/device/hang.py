@@ -1,0 +1,33 @@
+"""An emulator that hangs: it stands still while somebody waits, where a slow one takes all the CPU that it gets."""
+
+from collections.abc import Sequence
+
+from edgesim.errors import EmulatorCrashed
+from edgesim.result import Reading
+
+# Nothing that gets on does so little for so long; a server that waits for requests does, and nobody waits for it.
+HANG_S = 30.0
+_LEAST_CORES = 0.1
+_LEAST_READ_BYTES = 1 << 20
+
+
+def stands_still(readings: Sequence[Reading]) -> bool:
+    """Whether a device has used next to no CPU, and read next to nothing, for the last `HANG_S` seconds."""
+    if not readings:
+        return False
+    last = readings[-1]
+    before = next((r for r in reversed(readings) if last.at_ns - r.at_ns >= HANG_S * 1e9), None)
+    if before is None or last.cpu_seconds is None or before.cpu_seconds is None:
+        return False
+    seconds = (last.at_ns - before.at_ns) / 1e9
+    read_bytes = (last.read_bytes or 0) - (before.read_bytes or 0)
+    return last.cpu_seconds - before.cpu_seconds < _LEAST_CORES * seconds and read_bytes < _LEAST_READ_BYTES
+
+
+def error(log: str, while_doing: str) -> EmulatorCrashed:
+    """The error for it."""
+    return EmulatorCrashed(
+        f"the emulator hangs, which says nothing about the model: it stood still for {HANG_S:g} s while {while_doing}",
+        fix="edgesim doctor tells whether a newer QEMU is at hand",
+        log=log,
+    )
