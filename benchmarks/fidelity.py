@@ -1,6 +1,7 @@
 """Predicted beside published times: fits the coefficients of `edgesim.predict`, and judges them on what is held out.
 
-``python -m benchmarks.fidelity`` prints the tables and draws docs/fidelity.svg; with ``--write`` it also puts the
+``python -m benchmarks.fidelity`` prints the tables, draws docs/fidelity.svg, and lists every figure of every runtime in
+docs/fidelity.csv; with ``--write`` it also puts the
 coefficients where edgesim reads them. `published/latencies.csv` has the figures with their sources and the boards'
 facts; `published/work.csv` the work that the models' graphs make, written anew with ``--graphs DIR`` from a directory
 of ``MODEL.onnx`` (their weights are of no matter).
@@ -25,6 +26,7 @@ from edgesim.predict.fitted import FAMILY, Fitted
 
 PUBLISHED = Path(__file__).parent / "published"
 PLOT = Path(__file__).parents[1] / "docs" / "fidelity.svg"
+EVERY_FIGURE = PLOT.with_suffix(".csv")
 TARGET = Path(__file__).parents[1] / "edgesim" / "predict" / "fitted.json"
 
 RUNTIME = "onnxruntime"
@@ -320,6 +322,36 @@ def summary(name: str, judged: Sequence[Judged], spread: float) -> str:
     return f"| {name} | {len(counted)} | {errors} | {held} of {len(counted)} |"
 
 
+def write_every_figure(figures: Sequence[Figure], fit: Fit, out: Sequence[Judged]) -> None:
+    """Published and fitted, of all runtimes; what was predicted without it, of ours."""
+    held = {(item.figure.board, item.figure.model, item.figure.release): item.seconds for item in out}
+    with EVERY_FIGURE.open("w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(
+            [
+                "runtime",
+                "board",
+                "core",
+                "threads",
+                "model",
+                "release",
+                "published_ms",
+                "fitted_ms",
+                "board_held_out_ms",
+            ]
+        )
+        for figure in sorted(figures, key=lambda f: (f.runtime != RUNTIME, f.runtime, f.board, f.model, f.seconds)):
+            key = (figure.board, figure.model, figure.release)
+            without = f"{1e3 * held[key]:.1f}" if figure.runtime == RUNTIME else ""
+            writer.writerow(
+                [
+                    figure.runtime, figure.board, figure.machine.core, figure.machine.threads, figure.model,
+                    figure.release, f"{1e3 * figure.seconds:.2f}", f"{1e3 * math.exp(fit.log_seconds(figure)):.2f}",
+                    without,
+                ]
+            )  # fmt: skip
+
+
 def draw(models_out: Sequence[Judged], boards_out: Sequence[Judged], spread: float) -> None:
     import matplotlib as mpl
     from matplotlib import pyplot
@@ -407,6 +439,7 @@ def main() -> None:
             off[figure.runtime, figure.machine.core].append(fit.log_seconds(figure) - math.log(figure.seconds))
     for (name, core), values in sorted(off.items()):
         print(f"| {name} | {core} | {len(values)} | {100 * np.mean(values):+.0f} % | {100 * np.std(values):.0f} % |")
+    write_every_figure(figures, fit, boards_out)
     draw(models_out, boards_out, spread)
     if "--write" in sys.argv:
         document = {

@@ -279,7 +279,7 @@ class DockerDevice:
         with _engine_call():
             self._container.reload()
             state = self._container.attrs["State"]
-            if state["Status"] in ("running", "created"):
+            if state["Status"] in ("running", "created", "paused"):
                 return State(running=True)
             # The engine's flag is only about the first process; its event is about any in the container.
             killed = bool(state["OOMKilled"]) or self._ran_out_of_memory()
