@@ -25,6 +25,13 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def format_ms(milliseconds: float) -> str:
+    """Milliseconds with three digits and never a power of ten: ``45.9``, ``0.0492``, ``10,970``."""
+    if abs(milliseconds) < 100:
+        return f"{milliseconds:#.3g}".rstrip(".")
+    return f"{milliseconds:,.0f}" if abs(milliseconds) < 1000 else f"{round(milliseconds, -1):,.0f}"
+
+
 def format_hz(frequency_hz: float) -> str:
     """A clock: ``1.479 GHz``, ``918 MHz``."""
     return f"{frequency_hz / 1e9:.4g} GHz" if frequency_hz >= 1e9 else f"{frequency_hz / 1e6:.4g} MHz"

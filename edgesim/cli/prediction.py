@@ -19,6 +19,7 @@ from edgesim.errors import ExitCode
 from edgesim.predict import NodeTime, Prediction, predict
 from edgesim.predict.alternatives import Alternative, alternatives
 from edgesim.predict.calibrate import calibrate
+from edgesim.units import format_ms
 
 _MOST_NODES = 10
 
@@ -68,8 +69,8 @@ def calibrate_command(
 
 
 def _headline(found: Prediction) -> Text:
-    band = f"  ({found.low_ms:.3g} to {found.high_ms:.3g} ms, 80 %)"
-    return Text.assemble((f"{found.p50_ms:.4g} ms", "bold"), band)
+    band = f"  ({format_ms(found.low_ms)} to {format_ms(found.high_ms)} ms, 80 %)"
+    return Text.assemble((f"{format_ms(found.p50_ms)} ms", "bold"), band)
 
 
 def _by_operation(found: Prediction) -> Table:
@@ -111,9 +112,9 @@ def _alternatives(found: Prediction, others: list[Alternative]) -> Table:
         if other.prediction is None:
             table.add_row(other.change, "-", "-", f"- ({other.reason})")
         else:
-            band = f"{other.prediction.low_ms:.3g} to {other.prediction.high_ms:.3g}"
+            band = f"{format_ms(other.prediction.low_ms)} to {format_ms(other.prediction.high_ms)}"
             faster = f"{found.p50_ms / other.prediction.p50_ms:.2f}"
-            table.add_row(other.change, f"{other.prediction.p50_ms:.4g}", band, faster)
+            table.add_row(other.change, format_ms(other.prediction.p50_ms), band, faster)
     return table
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from edgesim.report import scaling, series
 from edgesim.report.figures import PERCENTILES, figure
 from edgesim.result import AgreementSection, Distribution, EnergySection, RunResult
-from edgesim.units import format_bytes, format_seconds
+from edgesim.units import format_bytes, format_ms, format_seconds
 
 _TIME_IS = {
     "scaled": "this host, held back to the device time: queueing, tail and throughput are measured, the time itself"
@@ -163,7 +163,9 @@ def _device_time(result: RunResult) -> Text:
     if time.p50 is None or time.low is None or time.high is None:
         return Text(f"not known ({time.method.removeprefix('none: ')})")
     # Not written as surer than its band.
-    return Text.assemble((f"{time.p50:.3g} ms", "bold"), f"  ({time.low:.3g} to {time.high:.3g} ms)")
+    return Text.assemble(
+        (f"{format_ms(time.p50)} ms", "bold"), f"  ({format_ms(time.low)} to {format_ms(time.high)} ms)"
+    )
 
 
 def _inside(result: RunResult) -> str:

@@ -143,3 +143,11 @@ def test_nothing_is_deferred_outside_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert entered == [True]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(45.91, "45.9"), (40.0, "40.0"), (0.04921, "0.0492"), (127.6, "128"), (10_973, "10,970"), (0, "0.00")],
+)
+def test_milliseconds_have_three_digits_and_no_power_of_ten(milliseconds: float, text: str) -> None:
+    assert units.format_ms(milliseconds) == text

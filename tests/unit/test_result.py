@@ -159,7 +159,7 @@ def test_a_result_with_another_in_it_is_the_same_after_writing_and_reading(resul
 def test_the_report_of_both_has_the_time_of_the_scaled_and_the_board_of_the_emulated_run(result: RunResult) -> None:
     lines = shown(scaled(result)).splitlines()
     assert lines[0].endswith("scaled (time) and emulated (answers, memory)")
-    assert "40 ms  (30 to 50 ms)" in lines[2]
+    assert "40.0 ms  (30.0 to 50.0 ms)" in lines[2]
     assert "predicted" in lines[3]
     text = "\n".join(lines)
     assert "about 0.2 J an inference, 0.15 J of it above idle (estimated: 5 W)" in text
