@@ -273,10 +273,9 @@ class Outcome:
         execution, predicted = self.boards[-1].execution, self.prediction
         if execution == "native":
             return _measured_time(samples)
-        if execution == "host" or predicted is None:
-            why = "nothing is predicted for it" if execution == "host" else self.declined
+        if predicted is None:
             return DeviceTimeSection(
-                p50=None, low=None, high=None, method=f"none: {why}, and {execution} time is not the board's"
+                p50=None, low=None, high=None, method=f"none: {self.declined}, and {execution} time is not the board's"
             )
         return DeviceTimeSection(
             p50=predicted.p50_ms, low=predicted.low_ms, high=predicted.high_ms, method=predicted.method,

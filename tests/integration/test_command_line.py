@@ -101,7 +101,7 @@ def test_a_run_without_an_engine_works_as_a_process_of_this_host(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     document = json.loads(result.read_text())
     assert document["execution"] == "host"
-    assert document["device_time_ms"]["p50"] is None
+    assert document["device_time_ms"]["method"].startswith("predicted"), "whatever this host takes"
     assert document["latency_ms"]["p90"] is not None
     assert document["agreement"]["max_abs_difference"] == 0
     assert "this host's time, no board's" in done.stdout
