@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
 from edgesim.check import Wishes, check
-from edgesim.cli import load_options, models, prediction, profiles, serving, terminal
+from edgesim.cli import gating, load_options, models, prediction, profiles, serving, terminal
 from edgesim.cli.options import (
     BaseOption,
     EngineOption,
@@ -52,6 +52,8 @@ app.add_typer(profiles.app, name="profiles")
 app.add_typer(models.app, name="models")
 app.command("predict")(prediction.predict_command)
 app.command("calibrate")(prediction.calibrate_command)
+app.command("compare")(gating.compare_command)
+app.command("gate")(gating.gate_command)
 
 
 def main() -> None:
@@ -241,7 +243,7 @@ def check_command(
         print(found.as_json(), end="")
     else:
         out.print(checks.render(found))
-    return {"PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}[found.verdict]
+    return gating.CODES[found.verdict]
 
 
 @app.command()

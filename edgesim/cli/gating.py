@@ -1,0 +1,101 @@
+"""``edgesim compare`` and ``edgesim gate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from edgesim.cli.options import JsonOption
+from edgesim.cli.terminal import err, out, print_json
+from edgesim.errors import ExitCode, ResultError, UsageError
+from edgesim.gate import Rules, judge
+from edgesim.gate.comparable import differences
+from edgesim.gate.judge import rows
+from edgesim.gate.metrics import NAMES
+from edgesim.gate.rules import FILE_NAME
+from edgesim.report import checks
+from edgesim.result import RunResult
+from edgesim.verdict import Verdict
+
+CODES: dict[Verdict, ExitCode] = {
+    "PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE
+}  # fmt: skip
+
+
+def compare_command(
+    base: Annotated[Path, typer.Argument(metavar="BASE.json")],
+    candidate: Annotated[Path, typer.Argument(metavar="CAND.json")],
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Even where they are of different things; it is said.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Two results side by side: every figure, its change, and how sure that is."""
+    ours, theirs = RunResult.read(base), RunResult.read(candidate)
+    apart = differences(ours, theirs)
+    if apart and not anyway:
+        raise UsageError(
+            f"{base} and {candidate} are of different things: {'; '.join(apart)}", fix="--anyway shows them even so"
+        )
+    found = list(rows(ours, theirs, NAMES))
+    if as_json:
+        print_json(
+            {
+                "different": apart,
+                "metrics": {
+                    name: dict(zip(("base", "candidate", "change", "sure"), words, strict=True))
+                    for name, words in found
+                },
+            }
+        )
+        return ExitCode.OK
+    table = Table(title=f"{ours.model.name} → {theirs.model.name}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("metric", no_wrap=True)
+    for column in ("base", "candidate", "change"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("99 % sure")
+    for name, words in found:
+        table.add_row(name, *words)
+    out.print(table)
+    for result, path in ((ours, base), (theirs, candidate)):
+        if not result.validity.valid:
+            out.print(Text(f"{path} is INVALID: {'; '.join(result.validity.reasons)}", style="bold red"))
+    for field in apart:
+        out.print(Text(f"NOT COMPARABLE: {field}", style="bold red"))
+    return ExitCode.OK
+
+
+def gate_command(
+    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A result to compare with, for rules of change.")
+    ] = None,
+    rules: Annotated[Path | None, typer.Option(metavar="FILE", help=f"[default: {FILE_NAME}]")] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Such as 'device_time_ms.p50 <= 120'; may be repeated.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML here.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """A verdict on a result by rules. Exit code 1 when one fails, 6 when one cannot be judged, 5 for an INVALID run."""
+    if rule and rules is not None:
+        raise UsageError("--rule and --rules: one of them")
+    chosen = Rules.of(rule) if rule else Rules.read(rules if rules is not None else Path(FILE_NAME))
+    judged = RunResult.read(result)
+    found = judge(judged, chosen, RunResult.read(baseline) if baseline is not None else None)
+    if junit is not None:
+        try:
+            junit.write_text(checks.junit(found), encoding="utf-8")
+        except OSError as error:
+            raise ResultError(f"{junit}: cannot write: {error.strerror}") from error
+    if as_json:
+        print(found.as_json(), end="")
+    else:
+        out.print(checks.render(found))
+    if found.verdict != "FAIL" and not judged.validity.valid:
+        err.print("edgesim: the run is INVALID: it shows nothing")
+        return ExitCode.INVALID
+    return CODES[found.verdict]

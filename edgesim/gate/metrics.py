@@ -1,0 +1,92 @@
+"""The figures of a result that rules are made for, by their names."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgesim.result import RunResult
+
+# What is a time of whatever ran: of an emulator it says nothing about the board.
+_TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
+_PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
+_OF_A_DISTRIBUTION = ("min", "mean", *_PERCENTILES, "max")
+
+NAMES = (
+    *(f"device_time_ms.{name}" for name in ("p50", "low", "high")),
+    *(f"{time}.{name}" for time in ("latency_ms", "service_time_ms") for name in _OF_A_DISTRIBUTION),
+    "throughput_qps", "cold_start_s", "cpu_seconds_per_request", "memory_peak_bytes", "artifact_bytes", "accuracy",
+    "energy_j", "failed_requests",
+)  # fmt: skip
+
+
+HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure; `value` is None where the result has it not, `low` to `high` the band of a prediction."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def is_time(name: str) -> bool:
+    """Whether it is a time that was measured, and not predicted."""
+    return name.startswith(_TIMES)
+
+
+def metric(result: RunResult, name: str) -> Metric:
+    """One of `NAMES`.
+
+    What a scaled run was emulated beside is where its memory and its answers are from.
+    """
+    board = result.emulated if result.emulated is not None else result
+    section, _, key = name.partition(".")
+    if section == "device_time_ms":
+        time = result.device_time_ms
+        band = (time.low, time.high) if key == "p50" else (None, None)
+        return Metric(name=name, value=_number(getattr(time, key)), low=_number(band[0]), high=_number(band[1]))
+    if section in ("latency_ms", "service_time_ms"):
+        return Metric(name=name, value=_number(getattr(getattr(result, section), key)))
+    answered, start = result.requests.ok, result.lifecycle_s
+    values: Mapping[str, float | None] = {
+        "throughput_qps": result.throughput_qps,
+        "cold_start_s": start.ready + start.first_inference if start.first_inference is not None else None,
+        "cpu_seconds_per_request": (
+            result.resources.cpu_seconds / answered if result.resources.cpu_seconds is not None and answered else None
+        ),
+        "memory_peak_bytes": board.resources.memory_peak_bytes,
+        "artifact_bytes": result.model.size_bytes,
+        "accuracy": board.agreement.accuracy_device if board.agreement is not None else None,
+        "energy_j": result.energy_j.per_inference if result.energy_j is not None else None,
+        "failed_requests": result.requests.failed + (board.requests.failed if board is not result else 0),
+    }
+    return Metric(name=name, value=_number(values[name]))
+
+
+def _number(value: float | None) -> float | None:
+    """Without what is no number: it is as good as missing."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def containers(result: RunResult, name: str) -> list[np.ndarray]:
+    """The times that a metric is of, in milliseconds: of each container's answered requests, shape (requests,) each."""
+    section = name.partition(".")[0]
+    parts = [(restart.first_sample, restart.samples) for restart in result.restarts] or [(0, len(result.samples))]
+    return [
+        np.array([getattr(sample, section) for sample in result.samples[first : first + count] if sample.ok])
+        for first, count in parts
+    ]
+
+
+def percentile_of(name: str) -> float | Literal["mean"] | None:
+    """What of a time a metric is: a percentile, or the mean. None of any other metric."""
+    section, _, key = name.partition(".")
+    if section not in ("latency_ms", "service_time_ms"):
+        return None
+    return "mean" if key == "mean" else _PERCENTILES.get(key)

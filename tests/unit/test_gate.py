@@ -1,0 +1,294 @@
+"""The gate: what passes, what fails, and that nothing empty, broken or incomparable ever passes."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesim.errors import UsageError
+from edgesim.gate import Rules, judge
+from edgesim.gate.comparable import differences
+from edgesim.gate.difference import difference
+from edgesim.result import (
+    AgreementSection,
+    DeviceTimeSection,
+    Distribution,
+    Restart,
+    RunResult,
+    Sample,
+    ValiditySection,
+)
+
+VALID = ValiditySection(valid=True, reasons=())
+
+
+def run(result: RunResult, median_ms: float, *, containers: int = 4, seed: int = 0, each: int = 100) -> RunResult:
+    """A valid native run over some containers that are not quite alike."""
+    generator = np.random.default_rng(seed)
+    samples: list[Sample] = []
+    restarts = []
+    for _ in range(containers):
+        level = median_ms * math.exp(0.005 * generator.standard_normal())
+        times = level * np.exp(0.03 * generator.standard_normal(each))
+        restarts.append(
+            Restart(
+                lifecycle_s=result.lifecycle_s, first_sample=len(samples), samples=each,
+                latency_ms=Distribution(), service_time_ms=Distribution(),
+            )
+        )  # fmt: skip
+        samples += [Sample(0, 0, round(time * 1e6), "ok") for time in times]
+    latencies = [sample.latency_ms for sample in samples]
+    return result.model_copy(
+        update={
+            "execution": "native",
+            "samples": tuple(samples),
+            "restarts": tuple(restarts) if containers > 1 else (),
+            "requests": result.requests.model_copy(update={"ok": len(samples), "sent": len(samples)}),
+            "latency_ms": Distribution(p50=float(np.median(latencies)), mean=float(np.mean(latencies))),
+            "validity": VALID,
+        }
+    )
+
+
+def verdict(found: RunResult, *rules: str, baseline: RunResult | None = None) -> str:
+    return judge(found, Rules.of(rules), baseline).verdict
+
+
+@pytest.fixture
+def good(result: RunResult) -> RunResult:
+    return run(result, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("latency_ms.p50 <= 25", "PASS"),
+        ("latency_ms.p50 <= 15", "FAIL"),
+        ("memory_peak_bytes <= 512MiB", "PASS"),
+        ("memory_peak_bytes <= 100MiB", "FAIL"),
+        ("artifact_bytes <= 1", "PASS"),
+        ("failed_requests <= 0", "PASS"),
+        ("throughput_qps >= 0.3", "PASS"),
+        ("throughput_qps >= 0.5", "FAIL"),
+        ("latency_ms.p99 <= 1000000", "FAIL"),
+        ("accuracy >= 0", "FAIL"),
+        ("energy_j <= 1000", "FAIL"),
+    ],
+)
+def test_an_absolute_rule_is_kept_or_not_and_a_missing_figure_fails_it(
+    good: RunResult, rule: str, expected: str
+) -> None:
+    assert verdict(good, rule) == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(130, "PASS"), (100, "INCONCLUSIVE"), (70, "FAIL")])
+def test_a_limit_within_the_band_of_a_prediction_is_not_decided(good: RunResult, limit: int, expected: str) -> None:
+    time = DeviceTimeSection(p50=100.0, low=80.0, high=125.0, method="predicted")
+    assert verdict(good.model_copy(update={"device_time_ms": time}), f"device_time_ms.p50 <= {limit}") == expected
+
+
+@pytest.mark.parametrize("execution", ["emulated", "host"])
+def test_a_limit_for_a_time_that_is_no_board_s_is_refused(good: RunResult, execution: str) -> None:
+    with pytest.raises(UsageError, match="has no time of the board's"):
+        verdict(good.model_copy(update={"execution": execution}), "latency_ms.p50 <= 1000")
+
+
+@pytest.mark.parametrize(
+    ("slower", "expected"), [(1.0, "PASS"), (1.02, "PASS"), (1.05, "INCONCLUSIVE"), (1.1, "FAIL"), (0.8, "PASS")]
+)
+def test_a_change_is_judged_by_its_interval(result: RunResult, slower: float, expected: str) -> None:
+    base, candidate = run(result, 20.0, containers=8), run(result, 20.0 * slower, containers=8, seed=1)
+    assert verdict(candidate, "latency_ms.p50: +5 %", baseline=base) == expected
+
+
+def test_identical_models_hardly_ever_fail(result: RunResult) -> None:
+    verdicts = [
+        verdict(
+            run(result, 20.0, seed=2 * seed, each=40), "latency_ms.p50: +2 %",
+            baseline=run(result, 20.0, seed=2 * seed + 1, each=40),
+        )
+        for seed in range(20)
+    ]  # fmt: skip
+    assert "FAIL" not in verdicts
+    assert "PASS" in verdicts
+
+
+def test_one_container_a_side_tells_nothing_of_the_next(result: RunResult) -> None:
+    base, candidate = run(result, 20.0, containers=1), run(result, 40.0, containers=1, seed=1)
+    assert difference(base, candidate, "latency_ms.p50").by == "requests"
+    assert verdict(candidate, "latency_ms.p50: +5 %", baseline=base) == "INCONCLUSIVE"
+
+
+def test_a_time_without_an_interval_decides_nothing(good: RunResult) -> None:
+    assert verdict(good, "throughput_qps: -5 %", baseline=good) == "INCONCLUSIVE"
+    assert verdict(good, "cpu_seconds_per_request: +5 %", baseline=good) in ("FAIL", "INCONCLUSIVE")
+
+
+def test_a_count_needs_no_interval(good: RunResult) -> None:
+    larger = good.model_copy(update={"model": good.model.model_copy(update={"size_bytes": 3})})
+    assert verdict(larger, "artifact_bytes: +100 %", baseline=good) == "FAIL"
+    assert verdict(good, "artifact_bytes: +100 %", baseline=good) == "PASS"
+    assert verdict(good, "failed_requests: +0 %", baseline=good) == "PASS"
+
+
+def test_a_baseline_from_elsewhere_decides_nothing_and_the_field_is_named(good: RunResult) -> None:
+    other = good.model_copy(update={"host": good.host.model_copy(update={"cpu": "another"})})
+    found = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other)
+    assert found.verdict == "INCONCLUSIVE"
+    assert "host CPU: another and x" in found.items[-1].finding
+    assert differences(good, good) == []
+
+
+def with_(**update: Any) -> Callable[[RunResult], RunResult]:
+    return lambda result: result.model_copy(update=update)
+
+
+def _all_failed(result: RunResult) -> RunResult:
+    samples = tuple(sample._replace(outcome="connection: OSError") for sample in result.samples)
+    requests = result.requests.model_copy(update={"ok": 0, "failed": len(samples)})
+    return result.model_copy(update={"samples": samples, "requests": requests, "latency_ms": Distribution()})
+
+
+NAN = Distribution(p50=math.nan, mean=math.nan)
+EMPTY: dict[str, Callable[[RunResult], RunResult]] = {
+    "no samples": with_(samples=(), restarts=()),
+    "no samples in the containers": with_(samples=()),
+    "all failed": _all_failed,
+    "no median": with_(latency_ms=Distribution()),
+    "a median that is no number": with_(latency_ms=NAN),
+    "an infinite median": with_(latency_ms=Distribution(p50=math.inf)),
+    "invalid": with_(validity=ValiditySection(valid=False, reasons=("too few",))),
+    "cut short": with_(complete=False),
+    "emulated beside a native baseline": with_(execution="scaled"),
+    "another kernel": lambda r: r.model_copy(update={"host": r.host.model_copy(update={"kernel": "x"})}),
+    "another engine": lambda r: r.model_copy(update={"host": r.host.model_copy(update={"engine": "x"})}),
+    "another image": lambda r: r.model_copy(update={"image": r.image.model_copy(update={"id": "x"})}),
+    "another profile": lambda r: r.model_copy(update={"profile": r.profile.model_copy(update={"sha256": "x"})}),
+    "another rate": lambda r: r.model_copy(update={"scenario": r.scenario.model_copy(update={"qps": 5.0})}),
+    "other threads": lambda r: r.model_copy(update={"device": r.device.model_copy(update={"intra_op_threads": 9})}),
+    "one container": with_(restarts=()),
+}
+
+
+@pytest.mark.parametrize("side", ["candidate", "baseline"])
+@pytest.mark.parametrize("how", EMPTY)
+def test_nothing_empty_broken_or_incomparable_passes_a_rule_of_change(good: RunResult, how: str, side: str) -> None:
+    changed = EMPTY[how](good)
+    candidate, baseline = (changed, good) if side == "candidate" else (good, changed)
+    assert verdict(candidate, "latency_ms.p50: +50 %", baseline=baseline) in ("FAIL", "INCONCLUSIVE")
+
+
+def test_without_a_baseline_a_rule_of_change_decides_nothing(good: RunResult) -> None:
+    assert verdict(good, "latency_ms.p50: +5 %") == "INCONCLUSIVE"
+
+
+def test_memory_and_answers_of_a_run_that_was_both_are_the_emulated_one_s(good: RunResult) -> None:
+    agreement = AgreementSection(compared=1, max_abs_difference=0.0, accuracy_device=0.9, accuracy_host=0.9)
+    inside = good.model_copy(
+        update={
+            "agreement": agreement,
+            "resources": good.resources.model_copy(update={"memory_peak_bytes": 2**30}),
+        }
+    )
+    both = good.model_copy(update={"execution": "scaled", "emulated": inside})
+    assert verdict(both, "accuracy >= 0.8") == "PASS"
+    assert verdict(both, "memory_peak_bytes <= 512MiB") == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("latency_ms.p5 <= 3", "no metric 'latency_ms.p5'; did you mean latency_ms.p95?"),
+        ("latency_ms.p50 < 3", "is no rule"),
+        ("latency_ms.p50: 5 %", "is no rule"),
+        ("latency_ms.p50: -5 %", "gets worse by +"),
+        ("throughput_qps: +5 %", "gets worse by -"),
+        ("memory_peak_bytes <= many", "is no limit for memory_peak_bytes"),
+        ("accuracy >= high", "is no limit for accuracy"),
+    ],
+)
+def test_what_is_no_rule_is_refused(rule: str, problem: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Rules.of([rule])
+    assert problem in caught.value.problem
+
+
+def test_a_rules_file_has_rules_for_all_boards_and_for_one(tmp_path: Path, good: RunResult) -> None:
+    path = tmp_path / "edgesim-gate.yaml"
+    path.write_text(
+        "rules:\n  - artifact_bytes <= 1KiB\n"
+        "profiles:\n  jetson-nano:\n    - latency_ms.p50: +5 %\n  other: [accuracy >= 1]\n"
+    )
+    rules = Rules.read(path)
+    assert [rule.text for rule in rules.of_profile("jetson-nano")] == ["artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"]
+    assert [item.name for item in judge(good, rules, good).items] == [
+        "the run", "the baseline", "artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "has the keys rules and profiles"),
+        ("- a", "has the keys rules and profiles"),
+        ("ruls: []", "has the keys rules and profiles"),
+        ("rules: []", "no rule in it"),
+        ("rules: {a: b}", "is a list of rules"),
+        ("profiles: [a]", "is a mapping"),
+        ("rules: [", "not valid YAML"),
+    ],
+)
+def test_a_rules_file_that_would_let_everything_pass_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        Rules.read(tmp_path / "r.yaml")
+    assert problem in caught.value.problem
+
+
+def test_rules_for_other_boards_alone_are_no_pass(good: RunResult) -> None:
+    with pytest.raises(UsageError, match="no rule is for jetson-nano"):
+        judge(good, Rules(everywhere=(), by_profile={"other": ()}))
+
+
+def test_the_command_line_has_an_exit_code_for_each(
+    good: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgesim.cli.app import _run
+
+    monkeypatch.chdir(tmp_path)
+    good.write(tmp_path / "r.json")
+    EMPTY["invalid"](good).write(tmp_path / "invalid.json")
+    other = good.model_copy(update={"host": good.host.model_copy(update={"cpu": "another"})})
+    other.write(tmp_path / "other.json")
+    document = json.loads((tmp_path / "r.json").read_text())
+    (tmp_path / "newer.json").write_text(json.dumps(document | {"schema_version": 2}))
+    (tmp_path / "half.json").write_text((tmp_path / "r.json").read_text()[:500])
+    rule = ["--rule", "latency_ms.p50 <= 30"]
+    change = ["--rule", "latency_ms.p50: +5 %"]
+    expected = [
+        (["gate", "r.json", *rule], 0),
+        (["gate", "r.json", "--rule", "latency_ms.p50 <= 3"], 1),
+        (["gate", "r.json", *change], 6),
+        (["gate", "r.json", *change, "--baseline", "r.json"], 0),
+        (["gate", "r.json", *change, "--baseline", "other.json"], 6),
+        (["gate", "invalid.json", *rule], 5),
+        (["gate", "missing.json", *rule], 2),
+        (["gate", "newer.json", *rule], 2),
+        (["gate", "half.json", *rule], 2),
+        (["gate", "r.json"], 2),
+        (["gate", "r.json", *rule, "--rules", "x.yaml"], 2),
+        (["compare", "r.json", "r.json"], 0),
+        (["compare", "r.json", "other.json"], 2),
+        (["compare", "r.json", "other.json", "--anyway"], 0),
+    ]
+    assert [(arguments, _run(arguments)) for arguments, _ in expected] == expected
+    shown = capsys.readouterr()
+    assert "NOT COMPARABLE: host CPU: x and another" in shown.out
+    assert "Traceback" not in shown.err
+    assert _run(["gate", "r.json", *rule, "--junit", "j.xml", "--json"]) == 0
+    assert 'failures="0"' in (tmp_path / "j.xml").read_text()
+    assert _run(["compare", "r.json", "r.json", "--json"]) == 0
