@@ -71,6 +71,8 @@ def drive(
         while True:
             now = transport.now_ns()
             due = None if gone else arrivals.next_due_ns(now - begun)
+            if scenario.stop.precision is not None:
+                write_down()  # the last answer may undo what those before it were precise enough for
             if due is not None and arrivals.may_end() and over(issued, due, now - begun, latencies):
                 gone, due = True, None
             until = begun + due if due is not None else None

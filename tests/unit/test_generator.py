@@ -1,6 +1,7 @@
 """The load generator, on a clock of its own: what is true of the server is known exactly, and must come out."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -150,6 +151,21 @@ def test_of_a_saturated_server_latency_grows_and_service_time_does_not() -> None
 
 
 # --- stop rules -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_precise_enough_is_all_that_there_is() -> None:
+    stop = StopRule(precision=Precision(percentile=50, percent=5))
+    asked: list[int] = []
+    samples: list[Sample] = []
+
+    def enough(latencies_ns: Sequence[int]) -> bool:
+        asked.append(len(latencies_ns))
+        return len(latencies_ns) >= 13
+
+    scenario = Scenario(name="single-stream", stop=stop)
+    transport = VirtualTransport(lambda n: 10)
+    generator.drive(scenario, transport, [b"a"], into=samples, still_alive=lambda: True, enough=enough)
+    assert asked[-1] == len(samples)
 
 
 def test_until_it_is_precise_goes_on_until_it_is_and_no_longer_than_its_limit() -> None:
