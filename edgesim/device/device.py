@@ -22,10 +22,22 @@ class State:
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or directory of the host, read-only at `target` in the container."""
+    """A file or directory of the host at `target` in the container, read-only unless `writable`."""
 
     source: Path
     target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class VolumeMount:
+    """A named volume of the engine, read-only at `target` in the container."""
+
+    volume: str
+    target: str
+
+
+RESULTS = "/results"  # in the container: the one place on the host that it may write to
 
 
 class Device(Protocol):
@@ -87,6 +99,7 @@ def server_arguments(
     port: int,
     watch: bool = False,
     paced: bool = False,
+    results: bool = False,
 ) -> list[str]:
     """The command line of edgesim's own server; no model named is all that are there."""
     arguments = [
@@ -103,6 +116,8 @@ def server_arguments(
         arguments.append("--watch")
     if paced:
         arguments.append("--paced")
+    if results:
+        arguments += ["--results", RESULTS]
     for name in model_names:
         arguments += ["--model", name]
     return arguments

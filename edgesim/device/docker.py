@@ -1,7 +1,7 @@
 """The Docker Engine: containers, images that are there, and its errors in edgesim's words.
 
-The only module that imports the docker package, which speaks the engine's API: exact, and quick enough to ask often.
-Builds go through the docker command and its buildx plugin, see `buildx`.
+It imports the docker package, as only `engine_errors` and `context` do beside it: the package speaks the engine's API,
+exact, and quick enough to ask often. Builds go through the docker command and its buildx plugin, see `buildx`.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,26 +21,16 @@ import docker
 import docker.errors
 import docker.types
 import psutil
-import requests
-import urllib3
 from docker.context import ContextAPI
 
-from edgesim import resources
 from edgesim.device import engine_stats, network
 from edgesim.device.bandwidth import Bandwidth
+from edgesim.device.carrier import Carrier
 from edgesim.device.cgroup import Cgroup
-from edgesim.device.device import READING_INTERVAL_S, Mount, State
+from edgesim.device.device import READING_INTERVAL_S, Mount, State, VolumeMount
+from edgesim.device.engine_errors import engine_call
 from edgesim.device.network import Shaped
-from edgesim.errors import (
-    DeviceError,
-    DiskFull,
-    EdgesimError,
-    EngineDenied,
-    EngineMissing,
-    HostError,
-    ImageUnavailable,
-)
-from edgesim.interrupts import deferred
+from edgesim.errors import EdgesimError, ImageUnavailable, UsageError
 from edgesim.profile.schema import Network
 from edgesim.result import Reading
 from edgesim.version import __version__
@@ -54,6 +44,9 @@ PORT = 8000
 _CPU_PERIOD_US = 10_000
 # Each reading is a request to the engine.
 _ENGINE_READING_INTERVAL_S = 1.0
+# For a server that is told to end: what it has to write, it writes then.
+_LAST_WORDS_S = 10
+_EMPTY_IMAGE = "edgesim/empty:1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +55,13 @@ class Container:
 
     `arguments` None leaves the image's own; `port` is the container's, published on `host_port` of 127.0.0.1 (0: any).
     `cores` are those of the host that it may use; None is all. `processes` counts threads, too; `read_bytes_per_s` is
-    from `storage_device`. `entrypoint` stands in for the image's own.
+    from `storage_device`. `entrypoint` stands in for the image's own; `user` (``UID:GID``) for the image's, too.
     """
 
     image: str
     platform: str
     arguments: Sequence[str] | None
-    mounts: Sequence[Mount]
+    mounts: Sequence[Mount | VolumeMount]
     memory_bytes: int
     cpus: float
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -82,17 +75,23 @@ class Container:
     read_bytes_per_s: int | None = None
     entrypoint: Sequence[str] | None = None
     network: Network | None = None
+    user: str | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What the engine says of itself."""
+    """What the engine says of itself.
+
+    `relabels` is whether it holds containers to SELinux labels; `rootless` whether its root is this user.
+    """
 
     version: str
     cores: int
     memory_bytes: int
     storage: Path
+    relabels: bool = False
+    rootless: bool = False
 
 
 class Engine:
@@ -104,7 +103,7 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        with _engine_call():
+        with engine_call():
             if os.environ.get("DOCKER_HOST"):
                 self._client = docker.from_env(timeout=120)
             else:
@@ -112,11 +111,15 @@ class Engine:
                 self._client = docker.DockerClient(base_url=context.Host, tls=context.TLSConfig or False, timeout=120)
             version = self._client.version()
             info = self._client.info()
-        self.facts = EngineFacts(version["Version"], info["NCPU"], info["MemTotal"], Path(info["DockerRootDir"]))
+        security = ",".join(info.get("SecurityOptions") or ())
+        self.facts = EngineFacts(
+            version["Version"], info["NCPU"], info["MemTotal"], Path(info["DockerRootDir"]),
+            relabels="name=selinux" in security, rootless="name=rootless" in security,
+        )  # fmt: skip
 
     def image_id(self, reference: str) -> str | None:
         """The id of an image that the engine has; None when it has not."""
-        with _engine_call():
+        with engine_call():
             try:
                 return str(self._client.images.get(reference).id)
             except docker.errors.ImageNotFound:
@@ -124,7 +127,7 @@ class Engine:
 
     def image_architecture(self, reference: str) -> str:
         """The architecture of an image that the engine has: ``arm64``, ``amd64``."""
-        with _engine_call():
+        with engine_call():
             return str(self._client.images.get(reference).attrs["Architecture"])
 
     def pull(self, reference: str, *, platform: str) -> None:
@@ -134,7 +137,7 @@ class Engine:
             ImageUnavailable: no registry answers for it.
         """
         try:
-            with _engine_call():
+            with engine_call():
                 self._client.images.pull(reference, platform=platform)
         except EdgesimError as error:
             raise ImageUnavailable(
@@ -144,7 +147,7 @@ class Engine:
 
     def image_label(self, reference: str, label: str) -> str | None:
         """A label of an image that the engine has."""
-        with _engine_call():
+        with engine_call():
             value = self._client.images.get(reference).labels.get(label)
             return str(value) if value is not None else None
 
@@ -156,13 +159,13 @@ class Engine:
             DeviceError: the engine cannot create or start it.
         """
         try:
-            with _engine_call():
+            with engine_call():
                 created = self._create(container)
         except KeyboardInterrupt:
             self.remove_session(container.session)
             raise
         try:
-            with _engine_call():
+            with engine_call():
                 begun = time.monotonic()
                 created.start()
                 device = DockerDevice(created, container.port, start_s=time.monotonic() - begun)
@@ -170,7 +173,9 @@ class Engine:
                     device.network = network.shape(device.pid, container.network)
             yield device
         finally:
-            with _engine_call():
+            with engine_call():
+                if any(isinstance(mount, Mount) and mount.writable for mount in container.mounts):
+                    created.stop(timeout=_LAST_WORDS_S)
                 _remove(created)
 
     def _create(self, container: Container) -> Any:
@@ -181,11 +186,8 @@ class Engine:
             name=f"edgesim-{container.session}",
             labels={LABEL: __version__, SESSION_LABEL: container.session, OWNER_LABEL: owner()},
             environment=dict(container.environment),
-            # A bind mount through `mounts` refuses a missing source; `volumes` would create it as root.
-            mounts=[
-                docker.types.Mount(mount.target, str(mount.source), type="bind", read_only=True)
-                for mount in container.mounts
-            ],
+            **mounted(container.mounts, relabel=self.facts.relabels),
+            user=container.user,
             mem_limit=container.memory_bytes,
             memswap_limit=container.memory_bytes,  # of both together: no swap on top
             cpu_period=_CPU_PERIOD_US,
@@ -204,18 +206,116 @@ class Engine:
 
     def remove_session(self, session: str) -> None:
         """Remove the containers of one session."""
-        with _engine_call():
+        with engine_call():
             for container in self._client.containers.list(
                 all=True, filters={"label": f"{SESSION_LABEL}={session}"}, ignore_removed=True
             ):
                 _remove(container)
+
+    @contextmanager
+    def carrier(self, volumes: Mapping[str, str] | None = None, image: str | None = None) -> Iterator[Carrier]:
+        """A container that is never started, through which files go in and out; gone when the block ends.
+
+        Args:
+            volumes: where each volume is in it, by name.
+            image: whose files it has; without, it has none.
+        """
+        session = secrets.token_hex(4)
+        try:
+            with engine_call():
+                created = self._client.containers.create(
+                    image if image is not None else self._empty_image(),
+                    ["-"],
+                    name=f"edgesim-{session}",
+                    labels={LABEL: __version__, SESSION_LABEL: session, OWNER_LABEL: owner()},
+                    mounts=[
+                        docker.types.Mount(target, name, type="volume", no_copy=True)
+                        for name, target in (volumes or {}).items()
+                    ],
+                )
+        except KeyboardInterrupt:
+            self.remove_session(session)
+            raise
+        try:
+            yield Carrier(created)
+        finally:
+            with engine_call():
+                _remove(created)
+
+    def _empty_image(self) -> str:
+        if self.image_id(_EMPTY_IMAGE) is None:
+            name, _, tag = _EMPTY_IMAGE.partition(":")
+            self._client.api.import_image_from_data(
+                bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={__version__}"]
+            )
+        return _EMPTY_IMAGE
+
+    def image_config(self, reference: str) -> Mapping[str, Any]:
+        """The facts of an image that the engine has, as ``docker image inspect`` names them."""
+        with engine_call():
+            return dict(self._client.images.get(reference).attrs)
+
+    def load(self, archive: Path, reference: str) -> str:
+        """Load an image from an archive; return its id.
+
+        Raises:
+            DeviceError: the engine cannot.
+        """
+        with engine_call(), archive.open("rb") as file:
+            self._client.images.load(file)
+            return str(self._client.images.get(reference).id)
+
+    def remove_image(self, reference: str) -> None:
+        """Remove an image's name, and with its last one the image."""
+        with engine_call():
+            self._client.images.remove(reference)
+
+    def volumes(self) -> list[str]:
+        """The names of edgesim's volumes."""
+        with engine_call():
+            return sorted(str(found.name) for found in self._client.volumes.list(filters={"label": LABEL}))
+
+    def volume_is_ours(self, name: str) -> bool | None:
+        """Whether edgesim made the volume of that name; None where there is none."""
+        with engine_call():
+            try:
+                return LABEL in (self._client.volumes.get(name).attrs.get("Labels") or {})
+            except docker.errors.NotFound:
+                return None
+
+    def create_volume(self, name: str) -> None:
+        """Make an empty volume.
+
+        Raises:
+            UsageError: the engine takes no such name.
+        """
+        with engine_call():
+            try:
+                self._client.volumes.create(name, labels={LABEL: __version__})
+            except docker.errors.APIError as error:
+                if error.status_code != 400:
+                    raise
+                raise UsageError(
+                    f"volume {name!r}: no name for a volume", fix="letters, digits, '_', '.' and '-'"
+                ) from error
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that no container has."""
+        with engine_call():
+            self._client.volumes.get(name).remove()
+
+    def users_of_volume(self, name: str) -> list[str]:
+        """The names of the containers that have a volume, running or not."""
+        with engine_call():
+            found = self._client.containers.list(all=True, filters={"volume": name}, ignore_removed=True)
+            return sorted(str(container.name) for container in found)
 
     def abandoned(self) -> list[str]:
         """The names of the containers of edgesim runs that are no more.
 
         One whose owner still runs, or ran on another host, is not among them.
         """
-        with _engine_call():
+        with engine_call():
             ours = self._client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
             return [str(found.name) for found in ours if _owner_is_gone(found.labels.get(OWNER_LABEL, ""))]
 
@@ -223,7 +323,7 @@ class Engine:
         """Remove the abandoned containers; return their names."""
         names = self.abandoned()
         for name in names:
-            with _engine_call(), contextlib.suppress(docker.errors.NotFound):
+            with engine_call(), contextlib.suppress(docker.errors.NotFound):
                 _remove(self._client.containers.get(name))
         return names
 
@@ -276,7 +376,7 @@ class DockerDevice:
         return READING_INTERVAL_S if self._cgroup is not None else _ENGINE_READING_INTERVAL_S
 
     def state(self) -> State:
-        with _engine_call():
+        with engine_call():
             self._container.reload()
             state = self._container.attrs["State"]
             if state["Status"] in ("running", "created", "paused"):
@@ -300,17 +400,17 @@ class DockerDevice:
 
     def limit_cpu(self, bandwidth: Bandwidth) -> None:
         """Change what the running container may use of the CPU."""
-        with _engine_call():
+        with engine_call():
             self._container.update(cpu_period=bandwidth.period_us, cpu_quota=bandwidth.quota_us)
 
     def log(self, lines: int = 20) -> str:
-        with _engine_call():
+        with engine_call():
             return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip()
 
     def read(self) -> Reading:
         if self._cgroup is not None:
             return self._cgroup.read()
-        with _engine_call():
+        with engine_call():
             try:
                 stats = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)
             except docker.errors.APIError:  # it has ended
@@ -334,6 +434,34 @@ class DockerDevice:
             filters={"container": self._container.id, "event": "oom"},
         )  # fmt: skip
         return any(True for _ in events)
+
+
+def mounted(mounts: Iterable[Mount | VolumeMount], *, relabel: bool) -> dict[str, Any]:
+    """The engine's words for mounts.
+
+    A bind mount through `mounts` refuses a missing source; `volumes` would create it as root, but has the only word
+    for SELinux: files that containers may share are given the label for it (``z``), or the container may not read them.
+
+    Raises:
+        UsageError: a source is missing, or has a colon in its name where that word is needed.
+    """
+    told: list[Any] = []
+    relabelled: list[str] = []
+    for mount in mounts:
+        if isinstance(mount, VolumeMount):
+            told.append(docker.types.Mount(mount.target, mount.volume, type="volume", read_only=True, no_copy=True))
+        elif relabel:
+            if not mount.source.exists():
+                raise UsageError(f"{mount.source}: is not there to be mounted")
+            if ":" in f"{mount.source}{mount.target}":
+                raise UsageError(
+                    f"{mount.source}: has a colon in its name, which a mount under SELinux cannot have",
+                    fix="rename it, or --mount volume",
+                )
+            relabelled.append(f"{mount.source}:{mount.target}:{'rw' if mount.writable else 'ro'},z")
+        else:
+            told.append(docker.types.Mount(mount.target, str(mount.source), type="bind", read_only=not mount.writable))
+    return {"mounts": told, "volumes": relabelled}
 
 
 def _open_files_limit(pid: int) -> int | None:
@@ -388,72 +516,3 @@ def _owner_is_gone(label: str) -> bool:
         return f"{psutil.Process(int(pid)).create_time():.2f}" != started
     except psutil.NoSuchProcess:
         return True
-
-
-# --- the clients' errors ----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _engine_call() -> Iterator[None]:
-    """Translate what the docker package and the HTTP client below it raise; Ctrl-C waits until they are done."""
-    try:
-        with deferred():
-            yield
-    except docker.errors.APIError as error:
-        raise _api_error(error) from error
-    except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _connection_error(error) from error
-
-
-def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
-    text = str(error.explanation or error)
-    if "no space left on device" in text.lower():
-        return DiskFull(
-            f"no space left on the engine's disk: {text}",
-            fix="docker system prune, or docker system df to see what fills it",
-        )
-    if "bind source path does not exist" in text:
-        return HostError(
-            f"the engine does not see a file to be mounted: {text}",
-            fix="share its directory with the engine, or run the engine on this host",
-        )
-    return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what it needs")
-
-
-def _connection_error(error: BaseException) -> HostError:
-    script = resources.engine_script()
-    where = os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
-    reasons = list(_chain(error))
-    if any(isinstance(reason, PermissionError) for reason in reasons):
-        return EngineDenied(
-            f"a Docker Engine is there, but {_user()} may not use {where}",
-            fix="sudo usermod -aG docker $USER, then log in anew (or run with sudo)",
-        )
-    if any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons):
-        return EngineMissing(
-            f"no Docker Engine answers at {where}", fix=f"sudo {script} install && sudo {script} start"
-        )
-    return EngineMissing(
-        f"no Docker Engine answers at {where}: {error}", fix=f"sudo {script} install && sudo {script} start"
-    )
-
-
-def _user() -> str:
-    try:
-        return psutil.Process().username()
-    except (KeyError, psutil.Error):
-        return f"user {os.getuid()}"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, what it was raised from, and what it carries in its arguments: urllib3 nests them in all ways."""
-    seen: set[int] = set()
-    waiting: list[BaseException] = [error]
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        nested = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
-        waiting += [item for item in nested if isinstance(item, BaseException)]
