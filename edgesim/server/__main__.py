@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import json
 import resource
 import signal
 import socket
@@ -60,6 +61,14 @@ async def serve(application: Application, listening: socket.socket, bounds: Limi
         await sweeping
 
 
+def write_statistics(repository: Repository, directory: Path) -> None:
+    """What was answered, as ``/v2/models/stats`` tells it: whole, or not at all."""
+    stats = [model.statistics.as_json(model.name, model.version) for model in repository.loaded()]
+    beside = directory / ".statistics.json"
+    beside.write_text(json.dumps({"model_stats": stats}, indent=2) + "\n")
+    beside.replace(directory / "statistics.json")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="edgesim-server", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="model repository")
@@ -67,6 +76,7 @@ def main() -> int:
     parser.add_argument("--watch", action="store_true", help="notice what changes in the repository")
     parser.add_argument("--intra-op-threads", type=int, default=1, metavar="N", help="threads of one inference")
     parser.add_argument("--paced", action="store_true", help="hold inferences to the times of POST /edgesim/pace")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write statistics.json here at the end")
     parser.add_argument("--max-body-bytes", type=int, metavar="N", help="of all requests in flight together")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 lets the system choose, and prints it")
@@ -87,6 +97,8 @@ def main() -> int:
 
     listening = listen(arguments.host, arguments.port)
     asyncio.run(serve(Application(repository), listening, limits(arguments.max_body_bytes)))
+    if arguments.results:
+        write_statistics(repository, arguments.results)
     return 0
 
 
