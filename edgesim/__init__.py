@@ -10,12 +10,13 @@ from edgesim.version import __version__
 if TYPE_CHECKING:
     from edgesim.board import board as board
     from edgesim.check import check as check
+    from edgesim.pack import pack as pack
     from edgesim.predict import predict as predict
     from edgesim.run import run as run
 
-__all__ = ["__version__", "board", "check", "predict", "run"]
+__all__ = ["__version__", "board", "check", "pack", "predict", "run"]
 
-_FUNCTIONS = ("board", "check", "predict", "run")
+_FUNCTIONS = ("board", "check", "pack", "predict", "run")
 
 
 class _Package(ModuleType):

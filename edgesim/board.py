@@ -14,11 +14,12 @@ import psutil
 from edgesim import model, profile, scaling
 from edgesim.device import budget, docker, emulator, hang, host, image, local, readiness, storage
 from edgesim.device.device import Device, Mount, State, server_arguments
+from edgesim.device.handover import Handover, hand_over
 from edgesim.errors import DeviceError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
 from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
-from edgesim.result import Execution, HostSection, ImageSection, Reading
+from edgesim.result import Execution, HostSection, ImageSection, MountWay, Reading
 from edgesim.stages import Listener, Stages
 
 EngineName = Literal["docker", "local"]
@@ -40,6 +41,9 @@ class Launch:
         base: the image to build on, see `edgesim.device.image.ensure`.
         cores: those of this host that the device may use; None is all.
         targets: of a scaled board, each model with the time that it is to take.
+        way: how the models come into the container; None is by mounts.
+        volume: the name of the volume, where it is one; without, one is named after what it holds.
+        results: the one directory of this host that the container may write to.
     """
 
     profile: DeviceProfile
@@ -54,6 +58,22 @@ class Launch:
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
     cores: Sequence[int] | None = None
     targets: Sequence[scaling.Target] = ()
+    way: MountWay | None = None
+    volume: str | None = None
+    results: Path | None = None
+
+    @property
+    def handover(self) -> Handover:
+        """How the models come into the container."""
+        return Handover(
+            way=self.way if self.way is not None else "volume" if self.volume is not None else "bind",
+            profile=self.profile,
+            models=self.models,
+            mounts=self.mounts,
+            volume=self.volume,
+            results=self.results,
+            command=packed_command(self.profile, self.model_names),
+        )
 
     @property
     def own_server(self) -> bool:
@@ -72,12 +92,26 @@ class Launch:
             port=self.profile.image.port,
             watch=self.watch,
             paced=self.execution == "scaled",
+            results=self.results is not None,
         )
 
     @property
     def model_names(self) -> list[str]:
         """What the server is told to load; none is everything."""
         return [model.name for model in self.models] if self.named else []
+
+
+def packed_command(simulated: DeviceProfile, model_names: Sequence[str]) -> list[str] | None:
+    """What a packed image starts its server with, with a thread for each of the board's cores."""
+    if simulated.image.reference is not None:
+        return None
+    return server_arguments(
+        model_names,
+        repository=simulated.image.mount_point,
+        intra_op_threads=simulated.cpu.cores,
+        host="0.0.0.0",  # noqa: S104 (of the container)
+        port=simulated.image.port,
+    )
 
 
 @dataclass(kw_only=True)
@@ -95,6 +129,7 @@ class Board:
             until it was ready.
         scale: of a scaled board, what makes it as slow as the real one.
         full_speed_s: for so long under load it keeps its clock; None is for ever.
+        mount: how the models came into the container, and `volume` the volume's name; None for a plain process.
     """
 
     device: Device
@@ -112,6 +147,8 @@ class Board:
     ready_s: float = 0.0
     scale: scaling.Scale | None = None
     full_speed_s: float | None = None
+    mount: MountWay | None = None
+    volume: str | None = None
 
     @property
     def url(self) -> str:
@@ -156,6 +193,9 @@ def board(
     watch: bool = False,
     port: int = 0,
     base: str | None = None,
+    mount: MountWay | None = None,
+    volume: str | None = None,
+    results: Path | str | None = None,
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
 ) -> Iterator[Board]:
@@ -167,6 +207,9 @@ def board(
         watch: the server notices by itself what changes in the repository.
         port: of 127.0.0.1, where the server answers; 0 is any that is free.
         base: the image that the serving image is built on.
+        mount: how the models come into the container: ``bind``, which it is without, ``volume`` or ``image``.
+        volume: the name of the volume; without, one is named after what it holds.
+        results: a directory that the container may write to, at ``/results``; its files are this user's.
 
     Raises:
         UsageError: no such profile, no model in the repository, or the port is taken.
@@ -185,6 +228,9 @@ def board(
         engine=engine,
         execution=execution,
         base=base,
+        way=mount,
+        volume=volume,
+        results=Path(results) if results is not None else None,
         ready_timeout_s=ready_timeout_s,
     )
     if execution == "scaled":
@@ -236,6 +282,7 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     if launch.watch and not launch.own_server:
         raise UsageError(f"--watch: is for edgesim's own server; {launch.profile.image.reference} has its own ways")
     _check_port(launch.port)
+    _check_handover(launch)
     with ExitStack() as stack:
         if launch.execution == "scaled":
             yield _start_scaled(launch, stages, stack)
@@ -309,6 +356,15 @@ def _check_port(port: int) -> None:
             ) from error
 
 
+def _check_handover(launch: Launch) -> None:
+    wanted = launch.handover
+    if launch.engine == "local" and (launch.way, launch.volume, launch.results) != (None, None, None):
+        raise UsageError("--engine local: has no container; --mount, --volume and --results are for one")
+    if launch.watch and wanted.way == "image":
+        raise UsageError("--watch: nothing changes inside an image", fix="--mount bind or volume")
+    wanted.check()
+
+
 def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     _check_execution(launch.execution, "host", "--engine local")
     if not launch.own_server:
@@ -356,12 +412,14 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         core = simulated.emulation.qemu_cpu if simulated.emulation is not None else None
         runs_through = emulator.require(architecture, core)
     cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
+    wanted = launch.handover
     files = [path for served in launch.models for path in (served.path, *served.data_paths)]
     limits = budget.plan(
         simulated,
         host_cores=cores,
         host_memory_bytes=engine.facts.memory_bytes,
-        files=files if launch.own_server else (),
+        # What is not mounted lies where the engine keeps all that it has.
+        files=() if not launch.own_server else files if wanted.way == "bind" else [engine.facts.storage],
     )
     threads = limits.intra_op_threads if all_cores else 1
     if scaled:  # its cores are in its time
@@ -376,6 +434,9 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
     else:
         built = image.find(engine, simulated, stages)
     image_s = time.monotonic() - begun
+    handed = hand_over(engine, wanted, built, stages)
+    if wanted.way == "image":
+        image_s, built = time.monotonic() - begun, handed.image
     if built.cached and launch.own_server:
         stages.note(f"image {built.reference}: unchanged, nothing to build")
 
@@ -385,7 +446,8 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
             image=built.id,
             platform=f"linux/{architecture}",
             arguments=launch.server_arguments(intra_op_threads=threads),
-            mounts=launch.mounts,
+            mounts=handed.mounts,
+            user=handed.user,
             memory_bytes=limits.memory_bytes,
             cpus=limits.cpus,
             environment=_environment(launch, execution, threads),
@@ -416,6 +478,8 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         models=launch.models,
         image_s=image_s,
         create_s=time.monotonic() - begun - (device.start_s or 0.0),
+        mount=wanted.way,
+        volume=handed.volume,
     )
 
 

@@ -31,6 +31,7 @@ from edgesim.measure.comparison import Tolerance
 from edgesim.model import Model
 from edgesim.predict import graph
 from edgesim.profile import DeviceProfile
+from edgesim.result import MountWay
 from edgesim.stages import Listener, Stages
 from edgesim.units import format_bytes, format_seconds
 from edgesim.verdict import Check, Item, Verdict
@@ -78,10 +79,14 @@ def check(
     engine: EngineName = "docker",
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     base: str | None = None,
+    mount: MountWay | None = None,
+    volume: str | None = None,
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
 ) -> Check:
     """What is to be known of a model before it goes to a board.
+
+    `mount` and `volume` are those of `edgesim.board.board`.
 
     What the model or the board does wrong is an item that fails, and not raised.
 
@@ -92,11 +97,16 @@ def check(
     wishes, stages = wishes if wishes is not None else Wishes(), Stages(listener)
     board_profile = profile.load(profile_reference)
 
-    def verdict(items: list[Item], execution: str | None = None, name: str = str(model_reference)) -> Check:
+    def verdict(
+        items: list[Item],
+        execution: str | None = None,
+        name: str = str(model_reference),
+        mounted: MountWay | None = None,
+    ) -> Check:
         return Check(
             created=datetime.now(UTC).isoformat(timespec="seconds"), edgesim_version=__version__,
             profile=board_profile.reference, board=board_profile.title, model=name, execution=execution,
-            items=tuple(items),
+            items=tuple(items), mount=mounted,
         )  # fmt: skip
 
     try:
@@ -115,17 +125,19 @@ def check(
         models=[subject],
         engine=engine,
         base=base,
+        way=mount,
+        volume=volume,
         ready_timeout_s=ready_timeout_s,
     )
     try:
         with start(launch, stages) as board:
             items += _on_the_board(board, launch, subject, chosen, reference, wishes, stages)
-            execution = board.execution
+            execution, mounted = board.execution, board.mount
     except DeviceError as error:
         return verdict([*items, _failure(error)], name=subject.name)
     if wishes.outside:
         items.append(_libraries(board_profile))
-    return verdict(items, execution, subject.name)
+    return verdict(items, execution, subject.name, mounted)
 
 
 def _exists(reference: str, repository: Path | None) -> bool:

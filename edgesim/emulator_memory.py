@@ -52,6 +52,9 @@ def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
             mounts=model_mounts(noop, launch.profile.image.mount_point),
             engine=engine,
             execution=None,
+            way=None,
+            volume=None,
+            results=None,
         )
         with start(changed, Stages()) as board:
             return board.device.read().memory_anon_bytes

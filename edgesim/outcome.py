@@ -186,6 +186,8 @@ class Outcome:
             intra_op_threads=board.intra_op_threads,
             limits=self._limits(),
             shortfalls=board.shortfalls,
+            mount=board.mount,
+            volume=board.volume,
         )
 
     def _limits(self) -> tuple[LimitSection, ...]:

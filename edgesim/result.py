@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgesim.errors import ResultError
 
 Execution = Literal["emulated", "scaled", "native", "host"]
+# How models come into the container.
+MountWay = Literal["bind", "volume", "image"]
 
 
 class Sample(NamedTuple):
@@ -144,7 +146,7 @@ class DeviceSection(_Section):
 
     `features_missing` are those that the board's core has and this one has not, `features_extra` the other way round;
     what the kernel adds by itself is in neither. `shortfalls` says in sentences what the board has and this host could
-    not give.
+    not give. `mount` is how the model came into the container, None without one; `volume` the volume's name.
     """
 
     architecture: str
@@ -165,6 +167,8 @@ class DeviceSection(_Section):
     intra_op_threads: int | None = None
     limits: tuple[LimitSection, ...] = ()
     shortfalls: tuple[str, ...] = ()
+    mount: MountWay | None = None
+    volume: str | None = None
 
 
 class WarmUpSection(_Section):

@@ -34,7 +34,7 @@ from edgesim.model import Model
 from edgesim.outcome import Outcome, combined, without_emulated
 from edgesim.predict import Prediction
 from edgesim.profile import DeviceProfile
-from edgesim.result import Execution, RunResult
+from edgesim.result import Execution, MountWay, RunResult
 from edgesim.stages import Listener, Stages
 
 # The emulator's own failures say nothing about the model: after one the container is started again, so often at most.
@@ -94,6 +94,9 @@ def run(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     client_cores: Sequence[int] | None = None,
     base: str | None = None,
+    mount: MountWay | None = None,
+    volume: str | None = None,
+    results: Path | None = None,
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     output: Path | None = None,
     listener: Listener | None = None,
@@ -123,6 +126,7 @@ def run(
         ranges: smallest and largest random value by input name.
         client_cores: cores of this host for the load generator alone; the device gets the others.
         base: the image that the serving image is built on.
+        mount, volume, results: see `edgesim.board.board`.
         output: where the result is written; while it is measured, what is there already stands in
             ``NAME.incomplete.json`` beside it.
         listener: hears of the stages as they go.
@@ -182,6 +186,9 @@ def run(
         engine=engine,
         execution=execution,
         base=base,
+        way=mount,
+        volume=volume,
+        results=results,
         ready_timeout_s=ready_timeout_s,
         cores=device_cores,
     )

@@ -31,6 +31,7 @@ class Check(BaseModel):
     model: str
     execution: str | None
     items: tuple[Item, ...]
+    mount: Literal["bind", "volume", "image"] | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -15,7 +15,18 @@ from typer.exceptions import TyperException
 from edgesim import interrupts, profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
 from edgesim.check import Wishes, check
-from edgesim.cli import gating, load_options, models, prediction, profiles, serving, terminal
+from edgesim.cli import (
+    gating,
+    load_options,
+    models,
+    options,
+    packing,
+    prediction,
+    profiles,
+    serving,
+    terminal,
+    volumes,
+)
 from edgesim.cli.options import (
     BaseOption,
     EngineOption,
@@ -27,8 +38,11 @@ from edgesim.cli.options import (
     JsonOption,
     ModelArgument,
     ModelsOption,
+    MountOption,
     ProfileArgument,
     ReadyOption,
+    ResultsOption,
+    VolumeOption,
 )
 from edgesim.cli.terminal import err, out, print_json
 from edgesim.device import docker, doctor
@@ -54,6 +68,8 @@ app.command("predict")(prediction.predict_command)
 app.command("calibrate")(prediction.calibrate_command)
 app.command("compare")(gating.compare_command)
 app.command("gate")(gating.gate_command)
+app.add_typer(volumes.app, name="volumes")
+app.command("pack")(packing.pack_command)
 
 
 def main() -> None:
@@ -136,6 +152,9 @@ def run(
     image_health: ImageHealthOption = None,
     image_models: ImageModelsOption = None,
     env: EnvironmentOption = None,
+    mount: MountOption = None,
+    volume: VolumeOption = None,
+    results: ResultsOption = None,
     ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result here, as JSON.")
@@ -153,8 +172,8 @@ def run(
             peak=load_options.peak(find_peak, p99_under), requests=requests, duration_s=duration,
             until=load_options.precision(until), warmup=warmup, repeat=repeat, seed=seed, source=inputs,
             shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []),
-            client_cores=load_options.cores(client_cores), base=base, ready_timeout_s=ready_timeout, output=output,
-            listener=terminal.listener(),
+            client_cores=load_options.cores(client_cores), base=base, mount=options.mount(mount), volume=volume,
+            results=results, ready_timeout_s=ready_timeout, output=output, listener=terminal.listener(),
         )  # fmt: skip
     except EdgesimError as error:
         # What was measured before it went wrong is shown, too.
@@ -219,6 +238,8 @@ def check_command(
     ] = False,
     shape: load_options.ShapeOption = None,
     base: BaseOption = None,
+    mount: MountOption = None,
+    volume: VolumeOption = None,
     ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML here.")] = None,
     as_json: JsonOption = False,
@@ -232,7 +253,7 @@ def check_command(
     )  # fmt: skip
     found = check(
         p, m, wishes, models=models, engine=_engine(engine), shapes=load_options.shapes(shape or []), base=base,
-        ready_timeout_s=ready_timeout, listener=terminal.listener(),
+        mount=options.mount(mount), volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
     )  # fmt: skip
     if junit is not None:
         try:
@@ -262,6 +283,9 @@ def serve(
     image_health: ImageHealthOption = None,
     image_models: ImageModelsOption = None,
     env: EnvironmentOption = None,
+    mount: MountOption = None,
+    volume: VolumeOption = None,
+    results: ResultsOption = None,
     ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> int:
@@ -269,8 +293,8 @@ def serve(
     with (
         board(
             _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
-            execution=_execution(execution), watch=watch, port=port, base=base, ready_timeout_s=ready_timeout,
-            listener=terminal.listener(),
+            execution=_execution(execution), watch=watch, port=port, base=base, mount=options.mount(mount),
+            volume=volume, results=results, ready_timeout_s=ready_timeout, listener=terminal.listener(),
         ) as started,
         contextlib.suppress(KeyboardInterrupt),  # whoever has read the address may end it at once
     ):  # fmt: skip

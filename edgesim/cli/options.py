@@ -1,9 +1,12 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
+
+from edgesim.errors import UsageError
+from edgesim.result import MountWay
 
 ProfileArgument = Annotated[str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")]
@@ -32,8 +35,27 @@ ImageModelsOption = Annotated[
 EnvironmentOption = Annotated[
     list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Set in the container; may be repeated.")
 ]
+MountOption = Annotated[
+    str | None,
+    typer.Option("--mount", help="How models come in: bind, volume (one of the engine's), image [default: bind]."),
+]
+VolumeOption = Annotated[
+    str | None,
+    typer.Option("--volume", metavar="NAME", help="The volume, filled if it is new [default: named after its files]."),
+]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="DIR", help="The container may write here, at /results; the files are yours."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="docker, or local: a plain process of this host.")]
 ReadyOption = Annotated[
     float, typer.Option("--ready-timeout", metavar="S", min=1, help="Seconds until the server must be ready.")
 ]
+
+
+def mount(word: str | None) -> MountWay | None:
+    """What --mount says."""
+    if word is None or word in get_args(MountWay):
+        return word  # type: ignore[return-value]
+    raise UsageError(f"--mount {word}: not one of {', '.join(get_args(MountWay))}")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from edgesim.report import scaling, series
 from edgesim.report.figures import PERCENTILES, figure
-from edgesim.result import AgreementSection, Distribution, EnergySection, RunResult
+from edgesim.result import AgreementSection, DeviceSection, Distribution, EnergySection, RunResult
 from edgesim.units import format_bytes, format_ms, format_seconds
 
 _TIME_IS = {
@@ -58,6 +58,8 @@ def _facts(result: RunResult) -> Table:
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
     table.add_row(where, _inside(board))
+    if device.mount in ("volume", "image"):
+        table.add_row("model", _mount(device))
     if device.features_missing or device.features_extra:
         table.add_row("core differs", _features(board))
     if device.limits:
@@ -90,6 +92,11 @@ def _facts(result: RunResult) -> Table:
     if result.generator is not None:
         table.add_row("load generator", _generator(result))
     return table
+
+
+def _mount(device: DeviceSection) -> str:
+    where = f"in volume {device.volume}" if device.mount == "volume" else "inside the image"
+    return f"{where}; no file of this host is mounted"
 
 
 def _energy(energy: EnergySection) -> str:
