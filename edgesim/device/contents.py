@@ -45,8 +45,11 @@ class Contents:
         """What is held, for whoever finds it without the host that it came from."""
         return _document({"digest": self.digest, "size_bytes": self.size_bytes, "files": self.digests})
 
-    def tar(self, below: str = "") -> Iterator[bytes]:
+    def tar(self, below: str = "", *, changed_s: int = 0) -> Iterator[bytes]:
         """A tar archive of the files below a directory, the manifest last: the same bytes for the same files.
+
+        Args:
+            changed_s: when they were, in seconds since 1970: what a server that watches them goes by.
 
         Raises:
             ModelError: a file changes while it is read.
@@ -54,9 +57,9 @@ class Contents:
         root = PurePosixPath(below)
         directories = {parent for name in self.files for parent in (root / name).parents} - {PurePosixPath(".")}
         for directory in sorted(directories):
-            yield header(f"{directory}/")
+            yield header(f"{directory}/", changed_s=changed_s)
         for name, path in sorted(self.files.items()):
-            yield from _entry(str(root / name), path)
+            yield from _entry(str(root / name), path, changed_s)
         yield header(str(root / MANIFEST), len(self.manifest)) + padded(self.manifest)
         yield _END
 
@@ -101,13 +104,13 @@ def covers(manifest: Mapping[str, Any], wanted: Contents) -> str | None:
     return next((name for name, digest in wanted.digests.items() if held.get(name) != digest), None)
 
 
-def header(name: str, size_bytes: int = 0) -> bytes:
+def header(name: str, size_bytes: int = 0, *, changed_s: int = 0) -> bytes:
     """Of one entry of a tar archive; without a size, and its name ending in a slash, that of a directory.
 
-    Nothing in it depends on when or by whom it was made.
+    Nothing else in it depends on when or by whom it was made.
     """
     entry = tarfile.TarInfo(name)
-    entry.size = size_bytes
+    entry.size, entry.mtime = size_bytes, changed_s
     entry.type, entry.mode = (tarfile.DIRTYPE, 0o755) if name.endswith("/") else (tarfile.REGTYPE, 0o644)
     return entry.tobuf(tarfile.PAX_FORMAT)
 
@@ -117,10 +120,10 @@ def padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
-def _entry(name: str, path: Path) -> Iterator[bytes]:
+def _entry(name: str, path: Path, changed_s: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        yield header(name, size)
+        yield header(name, size, changed_s=changed_s)
         left = size
         while left:
             chunk = file.read(min(left, _CHUNK_BYTES))

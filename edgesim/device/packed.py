@@ -31,7 +31,7 @@ PROFILE_LABEL = "edgesim.profile"
 MODELS_LABEL = "edgesim.models"  # JSON: the SHA-256 of each model by its name
 SBOM = "/usr/share/edgesim/sbom.cdx.json"
 _SBOM_LABEL = "edgesim.sbom"
-_LAYOUT = 1  # of what is made here: raised when that changes
+_LAYOUT = 2  # of what is made here: raised when that changes
 # The engine puts these into every container.
 _ENGINE_S_OWN = {".dockerenv"}
 

@@ -1,5 +1,6 @@
 """What is in a packed image: a list of its packages and models as CycloneDX 1.5, https://cyclonedx.org."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -10,24 +11,33 @@ from edgesim.model import Model
 from edgesim.profile import DeviceProfile
 from edgesim.version import __version__
 
+_ELF = b"\x7fELF"
+_PYTHON_PACKAGES = "opt/edgesim/packages/"
 _PYTHON = re.compile(r"^(.*/)?[^/]+\.dist-info/METADATA$")
 _DEBIAN = re.compile(r"^(\./)?var/lib/dpkg/status(\.d/[^/]+)?$")
 
 
 class Found:
-    """The packages of a root file system, gathered as its files go by."""
+    """What is in a root file system, gathered as its files go by.
+
+    A base that was unpacked from Debian's packages has no record of them: programs and libraries of no Python package
+    are therefore listed one by one, by their digest.
+    """
 
     def __init__(self) -> None:
         self.packages: set[tuple[str, str, str]] = set()
+        self.programs: dict[str, str] = {}
 
     def look(self, path: str, data: bytes) -> None:
-        """Take up a file that tells of packages; others are none of its business."""
+        """Take up a file that tells of packages, or is a program or a library."""
         if _PYTHON.match(path):
             self._add("pypi", data, "Name")
         elif _DEBIAN.match(path):
             for paragraph in re.split(rb"\n\s*\n", data):
                 if paragraph.strip():
                     self._add("deb", paragraph.lstrip(), "Package")
+        elif data.startswith(_ELF) and not path.startswith(_PYTHON_PACKAGES):
+            self.programs[path] = hashlib.sha256(data).hexdigest()
 
     def _add(self, kind: str, data: bytes, key: str) -> None:
         told = BytesHeaderParser().parsebytes(data)
@@ -57,6 +67,9 @@ def document(found: Found, models: Sequence[Model], board: DeviceProfile) -> byt
     for kind, name, version in sorted(found.packages):
         purl = f"pkg:{'deb/debian' if kind == 'deb' else kind}/{name}@{version}"
         components.append({"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl})
+    for path, digest in sorted(found.programs.items()):
+        hashes = [{"alg": "SHA-256", "content": digest}]
+        components.append({"type": "file", "name": f"/{path}", "hashes": hashes, "bom-ref": f"file:/{path}"})
     told = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

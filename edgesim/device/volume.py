@@ -4,6 +4,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +160,7 @@ def export(engine: Engine, name: str, directory: Path) -> None:
 
 def _put(engine: Engine, name: str, contents: Contents) -> None:
     with engine.carrier({name: TARGET}) as carrier:
-        carrier.put(TARGET, contents.tar())
+        carrier.put(TARGET, contents.tar(changed_s=int(time.time())))
 
 
 def _manifest(engine: Engine, name: str) -> Mapping[str, Any]:

@@ -1,0 +1,72 @@
+"""A second Docker Engine on this machine, which has nothing yet: what another machine is to the first."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class OtherEngine:
+    """Where it answers: `host` for this machine, `address` over TCP."""
+
+    host: str
+    address: str
+
+    def docker(self, *arguments: str, **options: object) -> str:
+        """What the docker command says."""
+        command = ["docker", "-H", self.host, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout.strip()
+
+
+@contextmanager
+def running(bridge: str) -> Iterator[OtherEngine]:
+    """It has a network of its own without a way out, and touches no rule of this host's firewall."""
+    if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
+        pytest.skip("a second engine takes root, dockerd and ip")
+    # Sockets have short names, and pytest's directories long ones.
+    directory = Path(tempfile.mkdtemp(prefix="edgesim-engine-", dir="/tmp"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    host = f"unix://{directory}/docker.sock"
+    command = [
+        "dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec", "--pidfile",
+        f"{directory}/pid", "-H", host, "-H", address, "--tls=false", "--bridge", bridge, "--iptables=false",
+        "--ip6tables=false", "--containerd-namespace", bridge, "--containerd-plugins-namespace", f"{bridge}-plugins",
+    ]  # fmt: skip
+    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "addr", "add", "172.31.78.1/24", "dev", bridge], check=True)
+        subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
+        with (directory / "log").open("wb") as log:
+            daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            _wait(daemon, host, directory / "log")
+            yield OtherEngine(host, address)
+        finally:
+            daemon.terminate()
+            daemon.wait(timeout=_PATIENCE_S)
+    finally:
+        subprocess.run(["ip", "link", "delete", bridge], check=True)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait(daemon: "subprocess.Popen[bytes]", host: str, log: Path) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while subprocess.run(["docker", "-H", host, "version"], capture_output=True, check=False).returncode:
+        if daemon.poll() is not None or time.monotonic() > until:
+            pytest.skip(f"a second engine does not start here: {log.read_text()[-500:]}")
+        time.sleep(0.3)

@@ -1,0 +1,305 @@
+"""The three ways in which a model comes into a container, told apart: bind, volume, image."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesim import board, profile
+from edgesim.device import docker, image
+from edgesim.device.device import Mount
+from edgesim.device.docker import Container, Engine
+from edgesim.device.emulator import host_architecture
+from edgesim.stages import Stages
+from tests.conformance.serving import save, scale
+from tests.integration.conftest import begin, edgesim, wait_for
+from tests.integration.other_engine import OtherEngine, running
+from tests.integration.test_serve import _soon, ask
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
+
+# A board of this host's own architecture: how a model comes in has nothing to do with emulation.
+DESK = f"""
+name: desk
+title: A board of this host's architecture
+soc: none
+architecture: {host_architecture()}
+cpu: {{core: any, cores: 2, clock_hz: 2000000000}}
+memory: {{marketed_bytes: 2 GB, visible_bytes: 2 GB}}
+image: {{dockerfile: Dockerfile.jetson}}
+emulation: {{qemu_cpu: cortex-a57}}
+"""
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("desk") / "desk.yaml"
+    path.write_text(DESK)
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    directory = tmp_path / "the models"  # a path with a space, in all that follows
+    save(scale(2.0), directory, "m")
+    return directory
+
+
+@pytest.fixture
+def volume(nothing_left_behind: None) -> Iterator[str]:
+    """A name of this test's own; whatever volume has it at the end is removed."""
+    name = f"edgesim-test-{os.getpid()}"
+    yield name
+    subprocess.run(["docker", "volume", "rm", "-f", name], capture_output=True, check=True)
+
+
+def mounts(url: str) -> list[dict[str, Any]]:
+    """Those of the container that answers at an address, as the engine tells them."""
+    listed = ["docker", "ps", "--quiet", "--filter", f"publish={url.rpartition(':')[2]}"]
+    container = subprocess.check_output(listed, text=True).strip()
+    inspected = subprocess.check_output(["docker", "inspect", container, "--format", "{{json .Mounts}}"])
+    found: list[dict[str, Any]] = json.loads(inspected)
+    return found
+
+
+def volumes() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(edgesim("volumes", "list", "--json").stdout)
+    return found
+
+
+def test_bound_models_are_the_host_s_own_links_included(desk: Path, repository: Path, tmp_path: Path) -> None:
+    save(scale(3.0), tmp_path / "elsewhere", "far")
+    (repository / "far").symlink_to(tmp_path / "elsewhere" / "far")
+    with board(str(desk), models=repository) as started:
+        assert (started.mount, started.volume) == ("bind", None)
+        assert (ask(started.url, "m"), ask(started.url, "far")) == (2.0, 3.0)
+        found = mounts(started.url)
+    assert {each["Source"] for each in found} == {str(repository), str(tmp_path / "elsewhere" / "far")}
+    assert not any(each["RW"] for each in found)
+
+
+def test_what_the_container_writes_appears_on_the_host_as_the_user_s(desk: Path, tmp_path: Path) -> None:
+    # Through sudo it is not root's, but of whoever called it.
+    results, caller = tmp_path / "my results", os.getuid() or 4242
+    results.mkdir()
+    os.chown(results, caller, caller if caller == 4242 else -1)
+    environment = os.environ | {"SUDO_UID": str(caller), "SUDO_GID": str(caller)}
+    options: list[str | Path] = ["--results", results, "--requests", "7", "-o", tmp_path / "r.json"]
+    done = edgesim("run", desk, "digits", *options, env=environment)
+    assert done.returncode == 0, done.stderr
+    (written,) = results.iterdir()
+    assert written.name == "statistics.json"
+    assert written.stat().st_uid == caller
+    statistics = json.loads(written.read_text())["model_stats"][0]
+    assert (statistics["name"], statistics["inference_stats"]["fail"]["count"]) == ("digits", 0)
+    assert statistics["inference_count"] >= 7
+    assert json.loads((tmp_path / "r.json").read_text())["device"]["mount"] == "bind"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--results", "missing"], "--results missing: no such directory"),
+        (["--mount", "volume", "--results", "."], "nothing of this host is mounted"),
+        (["--mount", "image", "--volume", "v"], "--volume v: goes with --mount volume"),
+        (["--mount", "floppy"], "--mount floppy: not one of bind, volume, image"),
+        (["--mount", "image", "--watch"], "nothing changes inside an image"),
+        (["--mount", "bind", "--engine", "local"], "--engine local: has no container"),
+        (["--mount", "volume", "--volume", "no name"], "no name for a volume"),
+    ],
+)
+def test_ways_that_do_not_go_together_are_refused_and_nothing_is_made(
+    desk: Path, repository: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    done = edgesim("serve", desk, "--models", repository, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"the models"}
+
+
+def test_files_are_readable_where_the_engine_labels_what_it_mounts(desk: Path, tmp_path: Path) -> None:
+    engine, stages = Engine(), Stages()
+    engine.facts = replace(engine.facts, relabels=True)
+    (directory := tmp_path / "a directory").mkdir()
+    (directory / "a file").write_text("read")
+    container = Container(
+        image=image.ensure(engine, profile.load(str(desk)), stages).id,
+        platform=f"linux/{host_architecture()}",
+        arguments=["-c", "print(open('/m/a file').read())"],
+        entrypoint=["python3.11"],
+        mounts=[Mount(directory, "/m")],
+        memory_bytes=1 << 28,
+        cpus=1,
+    )
+    with engine.start(container) as device:
+        _soon(lambda: not device.state().running)
+        assert device.log() == "read"
+
+
+def test_a_volume_is_shared_outlives_its_containers_and_is_changed_under_them(
+    desk: Path, repository: Path, volume: str, tmp_path: Path
+) -> None:
+    first = board(str(desk), models=repository, mount="volume", volume=volume, watch=True)
+    second = board(str(desk), models=repository, mount="volume", volume=volume)
+    with first as one, second as other:
+        assert (one.mount, one.volume) == ("volume", volume)
+        assert ask(one.url, "m") == ask(other.url, "m") == 2.0
+        for each in (one, other):
+            assert [(mount["Type"], mount["Name"], mount["RW"]) for mount in mounts(each.url)] == [
+                ("volume", volume, False)
+            ]
+        used = edgesim("volumes", "rm", volume)
+        assert (used.returncode, "uses it" in used.stderr) == (2, True)
+        save(scale(5.0), repository, "m")
+        assert edgesim("volumes", "fill", volume, "--models", repository).stdout.startswith(f"{volume}: filled")
+        _soon(lambda: ask(one.url, "m") == 5.0)
+        (repository / "m" / "1" / "model.onnx").rename(tmp_path / "gone")
+        save(scale(6.0), repository, "other")
+        refused = edgesim("volumes", "fill", volume, "--models", repository)
+        assert (refused.returncode, "m/1/model.onnx would have to go" in refused.stderr) == (2, True)
+    assert [each["models"] for each in volumes() if each["name"] == volume] == [["m"]]
+    copy = tmp_path / "copy"
+    assert edgesim("volumes", "export", volume, copy).returncode == 0
+    assert [path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()] == ["m/1/model.onnx"]
+    assert edgesim("volumes", "fill", volume, "--models", copy).stdout.startswith(f"{volume}: unchanged")
+    other_files = edgesim("run", desk, "digits", "--volume", volume)
+    assert (other_files.returncode, "is not in it, or is another" in other_files.stderr) == (2, True)
+    assert edgesim("volumes", "rm", volume).returncode == 0
+    assert edgesim("volumes", "export", volume, tmp_path / "more").returncode == 2
+
+
+def test_a_volume_without_a_name_is_named_after_its_files_and_filled_once(desk: Path, repository: Path) -> None:
+    save(scale(time.time()), repository, "m")  # files that no other test has
+    names = []
+    try:
+        for _ in range(2):
+            with board(str(desk), models=repository, mount="volume") as started:
+                assert started.volume is not None
+                names.append(started.volume)
+        assert names[0] == names[1]
+        assert [each["complete"] for each in volumes() if each["name"] == names[0]] == [True]
+    finally:
+        assert edgesim("volumes", "rm", names[0]).returncode == 0
+
+
+def test_a_volume_that_is_not_edgesim_s_is_left_alone(repository: Path, volume: str) -> None:
+    subprocess.run(["docker", "volume", "create", volume], capture_output=True, check=True)
+    for command in (["fill", volume, "--models", str(repository)], ["rm", volume]):
+        done = edgesim("volumes", *command)
+        assert (done.returncode, "is not one of edgesim's" in done.stderr) == (2, True)
+
+
+@pytest.fixture(scope="session")
+def empty_engine() -> Iterator[OtherEngine]:
+    with running("edgesimtest0") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def packed(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The digits packed for the desk, and its archive."""
+    path = tmp_path_factory.mktemp("pack") / "image.tar"
+    tag = f"edgesim/test-packed:{os.getpid()}"
+    done = edgesim("pack", desk, "digits", "-t", tag, "--save", path, "--json")
+    assert done.returncode == 0, done.stderr
+    facts: dict[str, Any] = json.loads(done.stdout)
+    yield facts
+    subprocess.run(["docker", "image", "rm", tag], capture_output=True, check=True)
+
+
+def test_a_packed_image_moves_into_an_empty_engine_and_runs_with_no_mount_at_all(
+    packed: dict[str, Any], empty_engine: OtherEngine
+) -> None:
+    other = empty_engine
+    assert other.docker("images", "-q") == ""
+    saved = subprocess.Popen(["docker", "save", packed["reference"]], stdout=subprocess.PIPE)
+    subprocess.run(["docker", "-H", other.host, "load"], stdin=saved.stdout, capture_output=True, check=True)
+    assert saved.wait() == 0
+    assert other.docker("inspect", packed["reference"], "--format", "{{.Id}}") == packed["id"]
+    options = ["--read-only", "--tmpfs", "/tmp", "--network", "none"]
+    name = other.docker("run", "--detach", *options, packed["reference"])
+    try:
+        code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/v2/models/digits/ready').status)"
+        _soon(lambda: "listening" in other.docker("logs", name))
+        assert other.docker("exec", name, "python3.11", "-c", code) == "200"
+        assert other.docker("inspect", name, "--format", "{{json .Mounts}}") == "[]"
+        assert other.docker("diff", name) == ""
+    finally:
+        other.docker("rm", "-f", name)
+    assert other.docker("volume", "ls", "-q") == ""
+
+
+def test_the_same_inputs_give_the_same_image_and_a_rebuilt_server_does_too(
+    packed: dict[str, Any], desk: Path, tmp_path: Path
+) -> None:
+    assert edgesim("build", desk, "--rebuild").returncode == 0
+    again = edgesim("pack", desk, "digits", "-t", packed["reference"], "--save", tmp_path / "again.tar", "--json")
+    facts = json.loads(again.stdout)
+    assert (facts["id"], facts["digest"]) == (packed["id"], packed["digest"])
+    first, second = (hashlib.sha256(Path(each["saved"]).read_bytes()).digest() for each in (packed, facts))
+    assert first == second
+
+
+def test_a_packed_image_says_what_it_is_and_what_is_in_it(packed: dict[str, Any]) -> None:
+    inspected = subprocess.check_output(["docker", "inspect", packed["reference"], "--format", "{{json .Config}}"])
+    config = json.loads(inspected)
+    assert config["Labels"]["edgesim.profile"] == "desk"
+    assert list(json.loads(config["Labels"]["edgesim.models"])) == ["digits"]
+    assert config["Labels"]["edgesim"]
+    assert config["User"] == "65532:65532"
+    with tarfile.open(packed["saved"]) as archive:
+        layers = json.load(archive.extractfile("manifest.json") or io.BytesIO())[0]["Layers"]
+        with tarfile.open(fileobj=archive.extractfile(layers[-1])) as layer:
+            listing = json.load(layer.extractfile(config["Labels"]["edgesim.sbom"].strip("/")) or io.BytesIO())
+            names = layer.getnames()
+    kinds = {(each["type"], each["name"]) for each in listing["components"]}
+    assert {("machine-learning-model", "digits"), ("library", "onnxruntime")} <= kinds
+    assert any(kind == "file" and name.endswith("/libc.so.6") for kind, name in kinds)
+    assert "models/digits/1/model.onnx" in names
+
+
+def test_a_run_from_an_image_mounts_nothing_and_a_second_one_adds_nothing(desk: Path, tmp_path: Path) -> None:
+    def run() -> dict[str, Any]:
+        done = edgesim("run", desk, "digits", "--mount", "image", "--requests", "5", "-o", "r.json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads((tmp_path / "r.json").read_text())
+        return document
+
+    def there() -> set[str]:
+        listed = subprocess.check_output(["docker", "images", "--no-trunc", "--format", "{{.ID}} {{.Tag}}"], text=True)
+        return {*listed.splitlines(), *(path.name for path in tmp_path.iterdir())}
+
+    first, before = run(), there()
+    second = run()
+    try:
+        assert there() == before
+        assert first["device"]["mount"] == second["device"]["mount"] == "image"
+        assert (first["image"]["id"], second["image"]["cached"]) == (second["image"]["id"], True)
+    finally:
+        docker.Engine().remove_image(first["image"]["reference"])
+
+
+def test_a_pack_that_is_interrupted_leaves_nothing_behind(desk: Path, tmp_path: Path) -> None:
+    running_pack = begin("pack", desk, "digits", "-t", "edgesim/test-interrupted:1", "--save", tmp_path / "i.tar")
+    wait_for(running_pack, "packing")
+    time.sleep(0.5)
+    running_pack.send_signal(2)
+    running_pack.communicate(timeout=60)
+    assert running_pack.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+    assert docker.Engine().image_id("edgesim/test-interrupted:1") is None
+
+
+def test_a_tag_or_a_file_that_cannot_be_is_refused_before_the_work(desk: Path, tmp_path: Path) -> None:
+    for options in (["-t", "No Name"], ["--save", str(tmp_path)], ["--save", str(tmp_path / "no" / "x.tar")]):
+        done = edgesim("pack", desk, "digits", *options)
+        assert (done.returncode, "building" in done.stderr) == (2, False)
