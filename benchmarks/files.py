@@ -139,7 +139,8 @@ def main() -> None:
         rates = rates_qps(repository)
         forget(there() - before)
     print(
-        f"{MODEL} on {BOARD}, natively; starts are the median of {STARTS}, requests a second that of {ROUNDS} runs in turn"
+        f"{MODEL} on {BOARD}, natively; starts are the median of {STARTS},"
+        f" requests a second that of {ROUNDS} runs in turn"
     )
     print(f"{'':<34}" + "".join(f"{way:>12}" for way in WAYS))
     lines = {
