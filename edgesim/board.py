@@ -130,6 +130,7 @@ class Board:
         scale: of a scaled board, what makes it as slow as the real one.
         full_speed_s: for so long under load it keeps its clock; None is for ever.
         mount: how the models came into the container, and `volume` the volume's name; None for a plain process.
+        server_image: the id of the image that the server is in; where the models are inside, `image` was made from it.
     """
 
     device: Device
@@ -149,6 +150,7 @@ class Board:
     full_speed_s: float | None = None
     mount: MountWay | None = None
     volume: str | None = None
+    server_image: str | None = None
 
     @property
     def url(self) -> str:
@@ -433,7 +435,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         built = image.ensure(engine, simulated, stages, base=launch.base, architecture=architecture)
     else:
         built = image.find(engine, simulated, stages)
-    image_s = time.monotonic() - begun
+    image_s, server_image = time.monotonic() - begun, built.id
     handed = hand_over(engine, wanted, built, stages)
     if wanted.way == "image":
         image_s, built = time.monotonic() - begun, handed.image
@@ -480,6 +482,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         create_s=time.monotonic() - begun - (device.start_s or 0.0),
         mount=wanted.way,
         volume=handed.volume,
+        server_image=server_image,
     )
 
 

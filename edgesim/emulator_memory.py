@@ -26,7 +26,7 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
     """
     if board.execution != "emulated" or not launch.own_server:
         return None
-    key = repr((board.image.id, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
+    key = repr((board.server_image, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
     entry = resources.cache_directory() / "floors" / hashlib.sha256(key.encode()).hexdigest()[:16]
     if not entry.is_dir():
         try:
