@@ -1,7 +1,9 @@
 """A second Docker Engine on this machine, which has nothing yet: what another machine is to the first."""
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 _PATIENCE_S = 60
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,16 @@ def running(bridge: str) -> Iterator[OtherEngine]:
         f"{directory}/pid", "-H", host, "-H", address, "--tls=false", "--bridge", bridge, "--iptables=false",
         "--ip6tables=false", "--containerd-namespace", bridge, "--containerd-plugins-namespace", f"{bridge}-plugins",
     ]  # fmt: skip
+    # What a test run that was killed has left.
+    subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "addr", "add", "172.31.78.1/24", "dev", bridge], check=True)
         subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
         with (directory / "log").open("wb") as log:
-            daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            daemon = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent
+            )
         try:
             _wait(daemon, host, directory / "log")
             yield OtherEngine(host, address)
@@ -62,6 +69,11 @@ def running(bridge: str) -> Iterator[OtherEngine]:
     finally:
         subprocess.run(["ip", "link", "delete", bridge], check=True)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    """In the new process: to end when the test run does, however that ends (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _wait(daemon: "subprocess.Popen[bytes]", host: str, log: Path) -> None:
