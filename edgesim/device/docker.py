@@ -1,6 +1,6 @@
-"""The Docker Engine: containers, images that are there, and its errors in edgesim's words.
+"""The Docker Engine: its containers, and the images that are there.
 
-It imports the docker package, as only `engine_errors` and `context` do beside it: the package speaks the engine's API,
+It imports the docker package, as only `engine_errors` and `carrier` do beside it: the package speaks the engine's API,
 exact, and quick enough to ask often. Builds go through the docker command and its buildx plugin, see `buildx`.
 """
 
