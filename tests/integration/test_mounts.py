@@ -145,6 +145,7 @@ def test_files_are_readable_where_the_engine_labels_what_it_mounts(desk: Path, t
         assert device.log() == "read"
 
 
+@pytest.mark.long
 def test_a_volume_is_shared_outlives_its_containers_and_is_changed_under_them(
     desk: Path, repository: Path, volume: str, tmp_path: Path
 ) -> None:
@@ -238,6 +239,7 @@ def test_a_packed_image_moves_into_an_empty_engine_and_runs_with_no_mount_at_all
     assert other.docker("volume", "ls", "-q") == ""
 
 
+@pytest.mark.long
 def test_the_same_inputs_give_the_same_image_and_a_rebuilt_server_does_too(
     packed: dict[str, Any], desk: Path, tmp_path: Path
 ) -> None:
@@ -267,6 +269,7 @@ def test_a_packed_image_says_what_it_is_and_what_is_in_it(packed: dict[str, Any]
     assert "models/digits/1/model.onnx" in names
 
 
+@pytest.mark.long
 def test_a_run_from_an_image_mounts_nothing_and_a_second_one_adds_nothing(desk: Path, tmp_path: Path) -> None:
     def run() -> dict[str, Any]:
         done = edgesim("run", desk, "digits", "--mount", "image", "--requests", "5", "-o", "r.json", cwd=tmp_path)

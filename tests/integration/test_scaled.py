@@ -104,6 +104,7 @@ modes: {all: {cores: 64, clock_hz: 10_000_000_000}}
 
 
 @pytest.mark.emulation
+@pytest.mark.long
 def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predicted_time(tmp_path: Path) -> None:
     board = tmp_path / "fast.yaml"
     board.write_text(FAST_BOARD)
@@ -132,6 +133,7 @@ def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_beh
         pass
 
 
+@pytest.mark.long
 def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> None:
     board = tmp_path / "hot.yaml"
     board.write_text(
@@ -157,6 +159,7 @@ def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> Non
     assert "estimated" in found.energy_j.method
 
 
+@pytest.mark.long
 def test_a_board_that_is_served_scaled_takes_each_model_s_time(
     tmp_path: Path, mobilenet: Model, resnet18: Model
 ) -> None:
@@ -192,6 +195,7 @@ def test_an_interrupt_of_the_calibration_leaves_nothing() -> None:
 
 
 @pytest.mark.emulation
+@pytest.mark.long
 def test_an_interrupt_before_the_board_is_emulated_keeps_what_was_scaled(tmp_path: Path) -> None:
     running = begin("run", "jetson-nano", "mobilenet_v2", "--duration", "2", "-o", tmp_path / "r.json")
     wait_for(running, "asking again, whether")
