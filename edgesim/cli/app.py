@@ -25,6 +25,7 @@ from edgesim.cli import (
     profiles,
     serving,
     terminal,
+    verdicts,
     volumes,
 )
 from edgesim.cli.options import (
@@ -49,7 +50,7 @@ from edgesim.device import docker, doctor
 from edgesim.device import image as device_image
 from edgesim.errors import EdgesimError, ExitCode, ResultError, UsageError
 from edgesim.profile import DeviceProfile
-from edgesim.report import checks, text
+from edgesim.report import text
 from edgesim.result import Execution, RunResult
 from edgesim.run import run as run_job
 from edgesim.stages import Stages
@@ -255,16 +256,7 @@ def check_command(
         p, m, wishes, models=models, engine=_engine(engine), shapes=load_options.shapes(shape or []), base=base,
         mount=options.mount(mount), volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
     )  # fmt: skip
-    if junit is not None:
-        try:
-            junit.write_text(checks.junit(found), encoding="utf-8")
-        except OSError as error:
-            raise ResultError(f"{junit}: cannot write: {error.strerror}") from error
-    if as_json:
-        print(found.as_json(), end="")
-    else:
-        out.print(checks.render(found))
-    return gating.CODES[found.verdict]
+    return verdicts.deliver(found, junit=junit, as_json=as_json)
 
 
 @app.command()

@@ -8,21 +8,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from edgesim.cli import verdicts
 from edgesim.cli.options import JsonOption
 from edgesim.cli.terminal import err, out, print_json
-from edgesim.errors import ExitCode, ResultError, UsageError
+from edgesim.errors import ExitCode, UsageError
 from edgesim.gate import Rules, judge
 from edgesim.gate.comparable import differences
 from edgesim.gate.judge import rows
 from edgesim.gate.metrics import NAMES
 from edgesim.gate.rules import FILE_NAME
-from edgesim.report import checks
 from edgesim.result import RunResult
-from edgesim.verdict import Verdict
-
-CODES: dict[Verdict, ExitCode] = {
-    "PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE
-}  # fmt: skip
 
 
 def compare_command(
@@ -86,16 +81,8 @@ def gate_command(
     chosen = Rules.of(rule) if rule else Rules.read(rules if rules is not None else Path(FILE_NAME))
     judged = RunResult.read(result)
     found = judge(judged, chosen, RunResult.read(baseline) if baseline is not None else None)
-    if junit is not None:
-        try:
-            junit.write_text(checks.junit(found), encoding="utf-8")
-        except OSError as error:
-            raise ResultError(f"{junit}: cannot write: {error.strerror}") from error
-    if as_json:
-        print(found.as_json(), end="")
-    else:
-        out.print(checks.render(found))
+    code = verdicts.deliver(found, junit=junit, as_json=as_json)
     if found.verdict != "FAIL" and not judged.validity.valid:
         err.print("edgesim: the run is INVALID: it shows nothing")
         return ExitCode.INVALID
-    return CODES[found.verdict]
+    return code

@@ -31,10 +31,8 @@ class Node:
         operation: ONNX's name; `fused` those after it that are done with it.
         flops: arithmetic, a multiply-add counting as two.
         read_bytes, weight_bytes, written_bytes: of activations, constants and results.
-        unfolded_bytes: of the matrix that a convolution is unfolded into before it is a matrix product; else 0.
         shape: of its first result.
         product: rows, columns and depth of its matrix product, for one group; None where it is none.
-        groups: of a convolution.
         known: whether this project knows what such an operation costs.
     """
 
@@ -47,9 +45,7 @@ class Node:
     weight_bytes: int
     written_bytes: int
     shape: tuple[int, ...]
-    unfolded_bytes: int = 0
     product: tuple[int, int, int] | None = None
-    groups: int = 1
     fused: tuple[str, ...] = ()
     known: bool = True
 
@@ -251,7 +247,7 @@ class _Reader:
         if proto.op_type == "ConvTranspose":
             source = self._value(proto.input[0], proto)
             flops = 2 * source.elements * math.prod(weights.shape[1:])
-            return replace(node, flops=flops, kind="convolution", groups=groups)
+            return replace(node, flops=flops, kind="convolution")
         kernel, depth = weights.shape[2:], math.prod(weights.shape[1:])
         pixels = node.shape[0] * math.prod(node.shape[2:])
         strides = _attribute(proto, "strides", (1,) * len(kernel))
@@ -268,9 +264,7 @@ class _Reader:
             node,
             kind=kind,
             flops=flops,
-            unfolded_bytes=0 if pointwise else groups * pixels * depth * 4,
             product=(node.shape[1] // groups, pixels, depth),
-            groups=groups,
         )
 
     def _product(self, node: Node, proto: onnx.NodeProto) -> Node:

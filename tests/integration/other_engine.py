@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +35,14 @@ class OtherEngine:
 
 
 @contextmanager
-def running(bridge: str) -> Iterator[OtherEngine]:
-    """It has a network of its own without a way out, and touches no rule of this host's firewall."""
+def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
+    """It has a network of its own without a way out, and touches no rule of this host's firewall.
+
+    Where it cannot run, a test is skipped, or fails where Docker is `required`.
+    """
+    give_up = pytest.fail if required else pytest.skip
     if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
-        pytest.skip("a second engine takes root, dockerd and ip")
+        give_up("a second engine takes root, dockerd and ip")
     # Sockets have short names, and pytest's directories long ones.
     directory = Path(tempfile.mkdtemp(prefix="edgesim-engine-", dir="/tmp"))
     with socket.socket() as free:
@@ -61,7 +65,7 @@ def running(bridge: str) -> Iterator[OtherEngine]:
                 command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent
             )
         try:
-            _wait(daemon, host, directory / "log")
+            _wait(daemon, host, directory / "log", give_up)
             yield OtherEngine(host, address)
         finally:
             daemon.terminate()
@@ -76,9 +80,9 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _wait(daemon: "subprocess.Popen[bytes]", host: str, log: Path) -> None:
+def _wait(daemon: "subprocess.Popen[bytes]", host: str, log: Path, give_up: Callable[[str], object]) -> None:
     until = time.monotonic() + _PATIENCE_S
     while subprocess.run(["docker", "-H", host, "version"], capture_output=True, check=False).returncode:
         if daemon.poll() is not None or time.monotonic() > until:
-            pytest.skip(f"a second engine does not start here: {log.read_text()[-500:]}")
+            give_up(f"a second engine does not start here: {log.read_text()[-500:]}")
         time.sleep(0.3)

@@ -200,8 +200,8 @@ def test_a_volume_that_is_not_edgesim_s_is_left_alone(repository: Path, volume: 
 
 
 @pytest.fixture(scope="session")
-def empty_engine() -> Iterator[OtherEngine]:
-    with running("edgesimtest0") as engine:
+def empty_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
+    with running("edgesimtest0", required=pytestconfig.getoption("--require-docker")) as engine:
         yield engine
 
 
