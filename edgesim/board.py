@@ -12,10 +12,11 @@ from typing import Literal
 import psutil
 
 from edgesim import model, profile, scaling
-from edgesim.device import budget, docker, emulator, hang, host, image, local, readiness, storage
+from edgesim.device import budget, context, docker, emulator, hang, host, image, local, readiness, storage
+from edgesim.device.context import Context
 from edgesim.device.device import Device, Mount, State, server_arguments
 from edgesim.device.handover import Handover, hand_over
-from edgesim.errors import DeviceError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
+from edgesim.errors import DeviceError, HostError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
 from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
@@ -37,7 +38,8 @@ class Launch:
         models: those that are there, for what is said of them.
         named: the server loads exactly these models, and ends when one does not load; else all that there are.
         watch: the server notices by itself what changes in the repository.
-        port: of 127.0.0.1, where the server answers; 0 is any that is free.
+        port: of 127.0.0.1, or of another machine, where the server answers; 0 is any that is free.
+        context: the engine's, see `where`; None is the current one.
         base: the image to build on, see `edgesim.device.image.ensure`.
         cores: those of this host that the device may use; None is all.
         targets: of a scaled board, each model with the time that it is to take.
@@ -53,6 +55,7 @@ class Launch:
     watch: bool = False
     port: int = 0
     engine: EngineName = "docker"
+    context: Context | None = None
     execution: Execution | None = None
     base: str | None = None
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
@@ -65,15 +68,22 @@ class Launch:
     @property
     def handover(self) -> Handover:
         """How the models come into the container."""
+        mounts_nothing = self.volume is not None or self.machine is not None
         return Handover(
-            way=self.way if self.way is not None else "volume" if self.volume is not None else "bind",
+            way=self.way if self.way is not None else "volume" if mounts_nothing else "bind",
             profile=self.profile,
             models=self.models,
             mounts=self.mounts,
             volume=self.volume,
             results=self.results,
             command=packed_command(self.profile, self.model_names),
+            machine=self.machine,
         )
+
+    @property
+    def machine(self) -> str | None:
+        """Another machine that the engine runs on; None for this one."""
+        return self.context.machine if self.context is not None else None
 
     @property
     def own_server(self) -> bool:
@@ -191,6 +201,7 @@ def board(
     *,
     models: Path | str = "models",
     engine: EngineName = "docker",
+    context: str | None = None,
     execution: Execution | None = None,
     watch: bool = False,
     port: int = 0,
@@ -205,6 +216,7 @@ def board(
 
     Args:
         models: the repository; all its models are loaded, but for those that are no models.
+        context: the docker context or URL of the engine; without, the one that the docker command takes.
         execution: ``scaled`` answers in the board's predicted time; without, emulated or native, as the board is.
         watch: the server notices by itself what changes in the repository.
         port: of 127.0.0.1, where the server answers; 0 is any that is free.
@@ -228,6 +240,7 @@ def board(
         watch=watch,
         port=port,
         engine=engine,
+        context=where(engine, context),
         execution=execution,
         base=base,
         way=mount,
@@ -283,7 +296,8 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     """
     if launch.watch and not launch.own_server:
         raise UsageError(f"--watch: is for edgesim's own server; {launch.profile.image.reference} has its own ways")
-    _check_port(launch.port)
+    if launch.machine is None:
+        _check_port(launch.port)
     _check_handover(launch)
     with ExitStack() as stack:
         if launch.execution == "scaled":
@@ -310,6 +324,11 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     """With one thread, which the kernel's shares suit best; with all of this host's cores where that is too slow."""
     if launch.engine == "local":
         raise UsageError("--execution scaled: a plain process has no share of the CPU", fix="--engine docker")
+    if launch.machine is not None:
+        raise UsageError(
+            f"--execution scaled: the way to {launch.machine} would be in every request's time",
+            fix="an engine on this machine",
+        )
     if not launch.own_server:
         raise UsageError(
             f"--execution scaled: image {launch.profile.image.reference} is the board's alone",
@@ -344,6 +363,19 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         started.cpus, started.limits = share, replace(started.limits, cpus=share)
         return started
     raise AssertionError("the last attempt returns or raises")
+
+
+def where(engine: EngineName, name: str | None) -> Context | None:
+    """The engine that a docker context, or a URL, names; None where there is none to be.
+
+    Raises:
+        UsageError: there is no such context, or a plain process is to have one.
+    """
+    if engine == "local":
+        if name is not None:
+            raise UsageError(f"--engine local: has no container; --context {name} is for one")
+        return None
+    return context.resolve(name)
 
 
 def _check_port(port: int) -> None:
@@ -404,15 +436,22 @@ def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
 
 def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores: bool = True) -> Board:
     simulated = launch.profile
-    here = emulator.host_architecture()
     scaled = launch.execution == "scaled"
-    architecture = here if scaled else simulated.architecture
-    execution: Execution = "scaled" if scaled else "native" if architecture == here else "emulated"
-    _check_execution(launch.execution, execution, f"an {simulated.architecture} board on this {here} host")
     with stages.stage("preflight", "looking at the engine and the emulator"):
-        engine = docker.Engine()
+        engine = docker.Engine(launch.context)
+        here = engine.facts.architecture
+        architecture = here if scaled else simulated.architecture
+        execution: Execution = "scaled" if scaled else "native" if architecture == here else "emulated"
+        there = f"this {here} host" if launch.machine is None else f"{launch.context}, which is {here},"
+        _check_execution(launch.execution, execution, f"an {simulated.architecture} board on {there}")
+        if execution == "emulated" and launch.machine is not None:
+            raise HostError(
+                f"context {launch.context}: is {here}, the board is {simulated.architecture}; edgesim looks after an"
+                " emulator on this machine alone",
+                fix=f"a context of an {simulated.architecture} machine, or none",
+            )
         core = simulated.emulation.qemu_cpu if simulated.emulation is not None else None
-        runs_through = emulator.require(architecture, core)
+        runs_through = emulator.require(architecture, core, native=here)
     cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
     wanted = launch.handover
     files = [path for served in launch.models for path in (served.path, *served.data_paths)]
@@ -420,8 +459,12 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         simulated,
         host_cores=cores,
         host_memory_bytes=engine.facts.memory_bytes,
-        # What is not mounted lies where the engine keeps all that it has.
-        files=() if not launch.own_server else files if wanted.way == "bind" else [engine.facts.storage],
+        # What is not mounted lies where the engine keeps all that it has; on another machine that is nobody's to see.
+        files=()
+        if not launch.own_server or launch.machine is not None
+        else files
+        if wanted.way == "bind"
+        else [engine.facts.storage],
     )
     threads = limits.intra_op_threads if all_cores else 1
     if scaled:  # its cores are in its time
@@ -469,14 +512,16 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         device=device,
         execution=execution,
         image=ImageSection(reference=built.reference, id=built.id, base=built.base, cached=built.cached),
-        host=host.describe(
+        host=host.of_engine(engine.facts, engine.context)
+        if launch.machine is not None
+        else host.describe(
             engine=f"Docker {engine.facts.version}", emulator=str(runs_through) if runs_through is not None else None
         ),
         memory_limit_bytes=limits.memory_bytes,
         cpus=limits.cpus,
         limits=limits,
         intra_op_threads=threads,
-        shortfalls=(*limits.shortfalls, *device.network.shortfalls, *(() if launch.own_server else (_UNSEEN,))),
+        shortfalls=tuple(_shortfalls(launch, limits, device)),
         models=launch.models,
         image_s=image_s,
         create_s=time.monotonic() - begun - (device.start_s or 0.0),
@@ -484,6 +529,15 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         volume=handed.volume,
         server_image=server_image,
     )
+
+
+def _shortfalls(launch: Launch, limits: budget.Budget, device: docker.DockerDevice) -> Iterator[str]:
+    yield from limits.shortfalls
+    yield from device.network.shortfalls
+    if not launch.own_server:
+        yield _UNSEEN
+    if launch.machine is not None:
+        yield f"latency: has the way to {launch.machine} and back in it"
 
 
 _UNSEEN = "what is inside: this image does not tell; architecture and limits are as this host's kernel has them"

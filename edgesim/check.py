@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim import model, profile
-from edgesim.board import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, Board, EngineName, Launch, start
+from edgesim.board import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, Board, EngineName, Launch, start, where
 from edgesim.device import packages
 from edgesim.device.device import model_mounts
 from edgesim.emulator_memory import emulator_memory
@@ -77,6 +77,7 @@ def check(
     *,
     models: Path | None = None,
     engine: EngineName = "docker",
+    context: str | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     base: str | None = None,
     mount: MountWay | None = None,
@@ -86,7 +87,7 @@ def check(
 ) -> Check:
     """What is to be known of a model before it goes to a board.
 
-    `mount` and `volume` are those of `edgesim.board.board`.
+    `context`, `mount` and `volume` are those of `edgesim.board.board`.
 
     What the model or the board does wrong is an item that fails, and not raised.
 
@@ -124,6 +125,7 @@ def check(
         mounts=model_mounts(subject, board_profile.image.mount_point),
         models=[subject],
         engine=engine,
+        context=where(engine, context),
         base=base,
         way=mount,
         volume=volume,

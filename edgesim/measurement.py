@@ -312,7 +312,9 @@ class _Load:
         )
         self._into.generator = GeneratorUse.total([self._into.generator, use])
         device_s = resources.summarise(self._recorder.readings, self._into.load[-1:]).cpu_seconds
-        self._into.host_loads.append(HostLoad().since(before, device_s))
+        # What a device on another machine has used says nothing about this one.
+        here = self._board.host.context is None
+        self._into.host_loads.append(HostLoad().since(before, device_s if here else None))
         return samples
 
     def sweep(self) -> None:

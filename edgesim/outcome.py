@@ -195,7 +195,8 @@ class Outcome:
         budget = self.boards[-1].limits
         if budget is None:
             return ()
-        proven = probes.recorded(self.boards[-1].host.engine, budget)
+        host = self.boards[-1].host
+        proven = probes.recorded(host.engine, budget) if host.context is None else {}  # probes are of this host
         return tuple(
             LimitSection(
                 name=name, requested=value, applied=self.outside.get(_READ_BACK[name]), proven=proven.get(name)

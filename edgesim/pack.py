@@ -10,6 +10,7 @@ from pathlib import Path
 from edgesim import model, profile
 from edgesim.board import packed_command
 from edgesim.device import contents, docker, image, packed
+from edgesim.device.context import resolve
 from edgesim.device.device import model_mounts
 from edgesim.errors import DiskFull, ResultError, UsageError
 from edgesim.model import Model
@@ -50,6 +51,7 @@ def pack(
     name: str | None = None,
     save: Path | None = None,
     base: str | None = None,
+    context: str | None = None,
     listener: Listener | None = None,
 ) -> Packed:
     """Make an image for a board with a model inside, which runs with nothing mounted.
@@ -61,9 +63,10 @@ def pack(
         name: of the image; without, one that changes with what is in it.
         save: write it here as an OCI archive, too, which ``docker load`` takes.
         base: the image that the serving image is built on.
+        context: of the engine that is to have it, see `edgesim.board.board`.
 
     Raises:
-        UsageError: profile, model or name are wrong.
+        UsageError: profile, model, name or context are wrong.
         ResultError: the archive cannot be written.
         HostError: this host cannot do it; DeviceError: the image could not be built or loaded.
     """
@@ -74,7 +77,7 @@ def pack(
     stages, board = Stages(listener), profile.load(profile_reference)
     with stages.stage("model", "reading the model"):
         subject = model_reference if isinstance(model_reference, Model) else model.find(str(model_reference), models)
-    engine = docker.Engine()
+    engine = docker.Engine(resolve(context))
     if board.image.reference is None:
         built = image.ensure(engine, board, stages, base=base)
     else:

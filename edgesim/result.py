@@ -121,12 +121,18 @@ class ImageSection(_Section):
 
 
 class HostSection(_Section):
+    """The machine that the device ran on.
+
+    `context` is how its engine was reached, and its name, where that is another machine than the one that measured.
+    """
+
     cpu: str
     cores: int
     memory_bytes: int
     kernel: str
     engine: str | None = None
     emulator: str | None = None
+    context: str | None = None
 
 
 class LimitSection(_Section):

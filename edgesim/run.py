@@ -9,10 +9,9 @@ from pathlib import Path
 import psutil
 
 from edgesim import model, profile, scaling
-from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start
-from edgesim.device import hang
+from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start, where
+from edgesim.device import docker, hang
 from edgesim.device.device import model_mounts
-from edgesim.device.emulator import host_architecture
 from edgesim.emulator_memory import emulator_memory
 from edgesim.errors import (
     EdgesimError,
@@ -77,6 +76,7 @@ def run(
     models: Path | None = None,
     execution: Execution | None = None,
     engine: EngineName = "docker",
+    context: str | None = None,
     scenario: ScenarioName | None = None,
     qps: float | None = None,
     clients: int | None = None,
@@ -109,6 +109,8 @@ def run(
         models: the model repository; ``models/`` and then the sample models without.
         execution: ``emulated`` or ``scaled`` alone; without, a board of another architecture than this host is both:
             scaled, with the traffic asked for, and emulated, with few requests. One of this host's own is ``native``.
+        context: see `edgesim.board.board`. A machine of the board's own architecture, such as the board itself, runs it
+            ``native``.
         scenario: see `edgesim.load.scenario.Scenario`; without, what `qps` or `samples_per_query` imply, or
             single-stream.
         qps: requests a second of the server scenario.
@@ -184,6 +186,7 @@ def run(
         mounts=model_mounts(subject, board_profile.image.mount_point),
         models=[subject],
         engine=engine,
+        context=where(engine, context),
         execution=execution,
         base=base,
         way=mount,
@@ -209,7 +212,8 @@ def run(
         return _measured(launch, plan, outcome, repeat, journal)
 
     both = execution is None and engine == "docker" and launch.own_server
-    both = both and board_profile.architecture != host_architecture()
+    both = both and launch.machine is None
+    both = both and board_profile.architecture != docker.Engine(launch.context).facts.architecture
     scaled: RunResult | None = None
     not_scaled: str | None = None
     try:

@@ -30,6 +30,7 @@ from edgesim.cli import (
 )
 from edgesim.cli.options import (
     BaseOption,
+    ContextOption,
     EngineOption,
     EnvironmentOption,
     ImageHealthOption,
@@ -48,6 +49,7 @@ from edgesim.cli.options import (
 from edgesim.cli.terminal import err, out, print_json
 from edgesim.device import docker, doctor
 from edgesim.device import image as device_image
+from edgesim.device.context import resolve
 from edgesim.errors import EdgesimError, ExitCode, ResultError, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.report import text
@@ -130,6 +132,7 @@ def run(
         ),
     ] = None,
     engine: EngineOption = "docker",
+    context: ContextOption = None,
     scenario: load_options.ScenarioOption = None,
     qps: load_options.QpsOption = None,
     clients: load_options.ClientsOption = None,
@@ -168,8 +171,9 @@ def run(
     try:
         result = run_job(
             _board(p, image, image_port, image_health, image_models, env), m, models=models,
-            execution=_execution(execution), engine=_engine(engine), scenario=load_options.scenario(scenario),
-            qps=qps, clients=clients, samples_per_query=samples_per_query, sweep=load_options.rates(sweep),
+            execution=_execution(execution), engine=_engine(engine), context=context,
+            scenario=load_options.scenario(scenario), qps=qps, clients=clients,
+            samples_per_query=samples_per_query, sweep=load_options.rates(sweep),
             peak=load_options.peak(find_peak, p99_under), requests=requests, duration_s=duration,
             until=load_options.precision(until), warmup=warmup, repeat=repeat, seed=seed, source=inputs,
             shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []),
@@ -222,6 +226,7 @@ def check_command(
     m: ModelArgument,
     models: ModelsOption = None,
     engine: EngineOption = "docker",
+    context: ContextOption = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FILE|DIR", help="Real inputs, and `labels` for the accuracy.")
     ] = None,
@@ -253,8 +258,9 @@ def check_command(
         most_bytes=load_options.size(most_bytes, "--max-artifact"),
     )  # fmt: skip
     found = check(
-        p, m, wishes, models=models, engine=_engine(engine), shapes=load_options.shapes(shape or []), base=base,
-        mount=options.mount(mount), volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
+        p, m, wishes, models=models, engine=_engine(engine), context=context,
+        shapes=load_options.shapes(shape or []), base=base, mount=options.mount(mount),
+        volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
     )  # fmt: skip
     return verdicts.deliver(found, junit=junit, as_json=as_json)
 
@@ -267,6 +273,7 @@ def serve(
         str | None, typer.Option(help="scaled: answer in the board's predicted time [default: emulated or native].")
     ] = None,
     engine: EngineOption = "docker",
+    context: ContextOption = None,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0 is any free one.")] = 0,
     watch: Annotated[bool, typer.Option("--watch", help="Take up what changes in the repository, by itself.")] = False,
     base: BaseOption = None,
@@ -285,8 +292,9 @@ def serve(
     with (
         board(
             _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
-            execution=_execution(execution), watch=watch, port=port, base=base, mount=options.mount(mount),
-            volume=volume, results=results, ready_timeout_s=ready_timeout, listener=terminal.listener(),
+            context=context, execution=_execution(execution), watch=watch, port=port, base=base,
+            mount=options.mount(mount), volume=volume, results=results, ready_timeout_s=ready_timeout,
+            listener=terminal.listener(),
         ) as started,
         contextlib.suppress(KeyboardInterrupt),  # whoever has read the address may end it at once
     ):  # fmt: skip
@@ -333,11 +341,12 @@ def build(
     p: ProfileArgument,
     base: BaseOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if it is there.")] = False,
+    context: ContextOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Build the serving image for a board, unless one of the same content is there."""
     built = device_image.ensure(
-        docker.Engine(), profile.load(p), Stages(terminal.listener()), base=base, rebuild=rebuild
+        docker.Engine(resolve(context)), profile.load(p), Stages(terminal.listener()), base=base, rebuild=rebuild
     )
     if as_json:
         print_json({"reference": built.reference, "id": built.id, "base": built.base, "cached": built.cached})
@@ -351,12 +360,13 @@ def doctor_command(
     probe: Annotated[
         str | None, typer.Option("--probe", metavar="P", help="Try whether this board's limits hold on this host.")
     ] = None,
+    context: ContextOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """What this host can do, and the exact fix for what it cannot."""
     if probe is not None:
-        return _probe(probe, as_json)
-    checks = doctor.examine()
+        return _probe(probe, context, as_json)
+    checks = doctor.examine(resolve(context))
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
     else:
@@ -370,8 +380,8 @@ def doctor_command(
     return ExitCode.HOST if any(check.status == "problem" for check in checks) else ExitCode.OK
 
 
-def _probe(reference: str, as_json: bool) -> int:
-    findings = doctor.probe(profile.load(reference), Stages(terminal.listener()))
+def _probe(reference: str, context: str | None, as_json: bool) -> int:
+    findings = doctor.probe(profile.load(reference), resolve(context), Stages(terminal.listener()))
     if as_json:
         print_json([{"name": f.name, "holds": f.holds, "finding": f.words} for f in findings])
     else:
@@ -384,9 +394,9 @@ def _probe(reference: str, as_json: bool) -> int:
 
 
 @app.command()
-def gc(as_json: JsonOption = False) -> int:
+def gc(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """Remove what a killed run left behind."""
-    removed = docker.Engine().collect_garbage()
+    removed = docker.Engine(resolve(context)).collect_garbage()
     if as_json:
         print_json({"removed": removed})
     else:

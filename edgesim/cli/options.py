@@ -49,6 +49,10 @@ ResultsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="docker, or local: a plain process of this host.")]
+ContextOption = Annotated[
+    str | None,
+    typer.Option("--context", metavar="NAME|URL", help="The engine of this docker context, such as the board's own."),
+]
 ReadyOption = Annotated[
     float, typer.Option("--ready-timeout", metavar="S", min=1, help="Seconds until the server must be ready.")
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgesim.cli import terminal
-from edgesim.cli.options import BaseOption, JsonOption, ModelArgument, ModelsOption, ProfileArgument
+from edgesim.cli.options import BaseOption, ContextOption, JsonOption, ModelArgument, ModelsOption, ProfileArgument
 from edgesim.cli.terminal import print_json
 from edgesim.errors import ExitCode, ResultError
 from edgesim.pack import pack
@@ -24,12 +24,13 @@ def pack_command(
     ] = None,
     models: ModelsOption = None,
     base: BaseOption = None,
+    context: ContextOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Make an image for a board with the model inside, which runs anywhere with nothing mounted."""
     if save is not None and (save.is_dir() or not save.parent.is_dir()):
         raise ResultError(f"{save}: is a directory, or in none", fix="give --save a file in a directory that exists")
-    made = pack(p, m, models=models, name=tag, save=save, base=base, listener=terminal.listener())
+    made = pack(p, m, models=models, name=tag, save=save, base=base, context=context, listener=terminal.listener())
     if as_json:
         print_json(
             {

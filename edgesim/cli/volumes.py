@@ -7,9 +7,10 @@ import typer
 from rich.table import Table
 
 from edgesim import model
-from edgesim.cli.options import JsonOption
+from edgesim.cli.options import ContextOption, JsonOption
 from edgesim.cli.terminal import out, print_json
 from edgesim.device import contents, docker, volume
+from edgesim.device.context import resolve
 from edgesim.device.device import Mount
 from edgesim.device.volume import Volume
 from edgesim.errors import ExitCode, UsageError
@@ -21,9 +22,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The volume's 
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False) -> int:
+def list_(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """The volumes that edgesim has made, what is in them, and who uses them."""
-    engine = docker.Engine()
+    engine = docker.Engine(resolve(context))
     found = [each for name in engine.volumes() if (each := volume.find(engine, name)) is not None]
     if as_json:
         print_json([_facts(each) for each in found])
@@ -50,6 +51,7 @@ def _facts(found: Volume) -> dict[str, Any]:
 def fill(
     name: NameArgument,
     models: Annotated[Path, typer.Option("--models", metavar="DIR", help="Model repository.")] = Path("models"),
+    context: ContextOption = None,
 ) -> int:
     """Have a volume hold what a model repository holds; made where there is none."""
     if not model.names(models):
@@ -57,7 +59,7 @@ def fill(
             f"{models}: no model in it", fix=f"edgesim models build --models {models} makes the samples there"
         )
     held = contents.of([Mount(models.resolve(), volume.TARGET)], volume.TARGET)
-    changed = volume.fill(docker.Engine(), name, held)
+    changed = volume.fill(docker.Engine(resolve(context)), name, held)
     words = f"{len(held.files)} files, {format_bytes(held.size_bytes)}"
     print(f"{name}: {'filled' if changed else 'unchanged'} ({words})")
     return ExitCode.OK
@@ -67,17 +69,21 @@ def fill(
 def export(
     name: NameArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where; it must not be there yet.")],
+    context: ContextOption = None,
 ) -> int:
     """Write a volume's files into a new directory, as a model repository."""
-    volume.export(docker.Engine(), name, directory)
+    volume.export(docker.Engine(resolve(context)), name, directory)
     print(directory)
     return ExitCode.OK
 
 
 @app.command("rm")
-def remove(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The volumes' names.")]) -> int:
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The volumes' names.")],
+    context: ContextOption = None,
+) -> int:
     """Remove volumes that no container uses."""
-    engine = docker.Engine()
+    engine = docker.Engine(resolve(context))
     for name in names:
         volume.remove(engine, name)
         print(name)

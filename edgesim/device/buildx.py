@@ -10,6 +10,7 @@ import python_on_whales
 import python_on_whales.exceptions
 
 from edgesim import resources
+from edgesim.device.context import Context
 from edgesim.errors import BuildFailed, BuildxMissing, DiskFull
 
 _LOG_LINES = 12
@@ -52,8 +53,12 @@ def build(
     build_args: Mapping[str, str],
     labels: Mapping[str, str],
     use_cache: bool = True,
+    where: Context | None = None,
 ) -> None:
     """Build an image with buildx and load it into the engine.
+
+    Args:
+        where: the engine; without, the one that the docker command takes.
 
     Raises:
         BuildxMissing: there is no buildx.
@@ -64,7 +69,7 @@ def build(
     secrets_wanted = _certificates()
     lines: list[str] = []
     try:
-        stream = python_on_whales.DockerClient().buildx.build(
+        stream = _client(where).buildx.build(
             context,
             file=dockerfile,
             tags=tag,
@@ -84,6 +89,15 @@ def build(
     except python_on_whales.exceptions.DockerException as error:
         log = [*lines, *str(error.stderr or "").splitlines()]
         _raise_build_failure("\n".join(log[-_LOG_LINES:]), error)
+
+
+def _client(where: Context | None) -> python_on_whales.DockerClient:
+    match where.command_option if where is not None else None:
+        case ("--context", name):
+            return python_on_whales.DockerClient(context=name)
+        case ("--host", url):
+            return python_on_whales.DockerClient(host=url)
+    return python_on_whales.DockerClient()
 
 
 def _certificates() -> list[str]:

@@ -1,7 +1,8 @@
 """The Docker Engine: its containers, and the images that are there.
 
-It imports the docker package, as only `engine_errors` and `carrier` do beside it: the package speaks the engine's API,
-exact, and quick enough to ask often. Builds go through the docker command and its buildx plugin, see `buildx`.
+It imports the docker package, as only `context`, `engine_errors` and `carrier` do beside it: the package speaks the
+engine's API, exact, and quick enough to ask often. Builds go through the docker command and its buildx plugin, see
+`buildx`.
 """
 
 import contextlib
@@ -17,16 +18,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import docker
 import docker.errors
 import docker.types
 import psutil
-from docker.context import ContextAPI
 
-from edgesim.device import engine_stats, network
+from edgesim.device import context, engine_stats, network
 from edgesim.device.bandwidth import Bandwidth
 from edgesim.device.carrier import Carrier
 from edgesim.device.cgroup import Cgroup
+from edgesim.device.context import Context
 from edgesim.device.device import READING_INTERVAL_S, Mount, State, VolumeMount
 from edgesim.device.engine_errors import engine_call
 from edgesim.device.network import Shaped
@@ -47,13 +47,15 @@ _ENGINE_READING_INTERVAL_S = 1.0
 # For a server that is told to end: what it has to write, it writes then.
 _LAST_WORDS_S = 10
 _EMPTY_IMAGE = "edgesim/empty:1"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
     """What to start: an image within limits. `session` names everything that one run makes.
 
-    `arguments` None leaves the image's own; `port` is the container's, published on `host_port` of 127.0.0.1 (0: any).
+    `arguments` None leaves the image's own; `port` is the container's, published on `host_port` (0: any) of 127.0.0.1,
+    or of every address of another machine.
     `cores` are those of the host that it may use; None is all. `processes` counts threads, too; `read_bytes_per_s` is
     from `storage_device`. `entrypoint` stands in for the image's own; `user` (``UID:GID``) for the image's, too.
     """
@@ -83,37 +85,40 @@ class Container:
 class EngineFacts:
     """What the engine says of itself.
 
-    `relabels` is whether it holds containers to SELinux labels; `rootless` whether its root is this user.
+    `architecture` is of the machine that it runs on, ``amd64`` or ``arm64``, and `name` that machine's own. `relabels`
+    is whether it holds containers to SELinux labels; `rootless` whether its root is this user.
     """
 
     version: str
     cores: int
     memory_bytes: int
     storage: Path
+    architecture: str
+    name: str
+    kernel: str
     relabels: bool = False
     rootless: bool = False
 
 
 class Engine:
-    """A connection to the Docker Engine of the current docker context.
+    """A connection to a Docker Engine, the one of the current docker context without another.
 
     Raises on construction:
         EngineMissing: none answers.
         EngineDenied: one is there, but this user may not use it.
     """
 
-    def __init__(self) -> None:
-        with engine_call():
-            if os.environ.get("DOCKER_HOST"):
-                self._client = docker.from_env(timeout=120)
-            else:
-                context = ContextAPI.get_current_context()
-                self._client = docker.DockerClient(base_url=context.Host, tls=context.TLSConfig or False, timeout=120)
+    def __init__(self, where: Context | None = None) -> None:
+        self.context = where if where is not None else context.resolve()
+        with engine_call(self.context.name):
+            self._client = self.context.connect()
             version = self._client.version()
             info = self._client.info()
         security = ",".join(info.get("SecurityOptions") or ())
         self.facts = EngineFacts(
             version["Version"], info["NCPU"], info["MemTotal"], Path(info["DockerRootDir"]),
+            architecture=_ARCHITECTURES.get(info["Architecture"], info["Architecture"]),
+            name=info["Name"], kernel=info["KernelVersion"],
             relabels="name=selinux" in security, rootless="name=rootless" in security,
         )  # fmt: skip
 
@@ -168,9 +173,11 @@ class Engine:
             with engine_call():
                 begun = time.monotonic()
                 created.start()
-                device = DockerDevice(created, container.port, start_s=time.monotonic() - begun)
+                start_s = time.monotonic() - begun
+                device = DockerDevice(created, container.port, start_s=start_s, machine=self.context.machine)
                 if container.network is not None:
-                    device.network = network.shape(device.pid, container.network)
+                    here = self.context.machine is None
+                    device.network = network.shape(device.pid, container.network) if here else network.OUT_OF_REACH
             yield device
         finally:
             with engine_call():
@@ -197,12 +204,16 @@ class Engine:
             ulimits=_open_files(container.open_files),
             device_read_bps=_read_rate(container),
             entrypoint=list(container.entrypoint) if container.entrypoint is not None else None,
-            ports={f"{container.port}/tcp": ("127.0.0.1", container.host_port)},
+            ports={f"{container.port}/tcp": (self._listens_at, container.host_port)},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
             read_only=container.read_only,
             tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 (the container's own)
         )
+
+    @property
+    def _listens_at(self) -> str:
+        return "127.0.0.1" if self.context.machine is None else "0.0.0.0"  # noqa: S104 (or nobody could reach it)
 
     def remove_session(self, session: str) -> None:
         """Remove the containers of one session."""
@@ -331,13 +342,15 @@ class Engine:
 class DockerDevice:
     """A device in a container: `edgesim.device.device.Device`."""
 
-    def __init__(self, container: Any, port: int, *, start_s: float) -> None:
+    def __init__(self, container: Any, port: int, *, start_s: float, machine: str | None = None) -> None:
         self.start_s: float | None = start_s
         self.network = Shaped()
         self._container = container
         self._port = port
-        self._url = f"http://127.0.0.1:{_published_port(container, port)}"
-        self._cgroup = self._find_cgroup()
+        host = machine if machine is not None else "127.0.0.1"
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{_published_port(container, port)}"
+        # A process of the same number may be here, too.
+        self._cgroup = self._find_cgroup() if machine is None else None
 
     @property
     def pid(self) -> int:

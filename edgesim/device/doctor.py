@@ -9,7 +9,8 @@ from typing import Literal
 
 from edgesim import resources
 from edgesim.device import budget, buildx, docker, emulator, image, probes, rootfs
-from edgesim.errors import EdgesimError
+from edgesim.device.context import Context
+from edgesim.errors import EdgesimError, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.stages import Stages
 from edgesim.units import format_bytes
@@ -30,25 +31,29 @@ class Check:
     fix: str = ""
 
 
-def examine() -> list[Check]:
+def examine(where: Context) -> list[Check]:
     """All checks, in the order in which a run would meet them."""
     return [
-        _try("engine", _engine),
+        _try("engine", lambda: _engine(where)),
         _try("buildx", lambda: buildx.version()),
-        _try("emulation", _emulation),
+        _try("emulation", _emulation if where.machine is None else lambda: _not_emulated(where)),
         _base(),
-        _space(),
+        _space(where),
     ]
 
 
-def probe(profile: DeviceProfile, stages: Stages) -> list[probes.Finding]:
+def probe(profile: DeviceProfile, where: Context, stages: Stages) -> list[probes.Finding]:
     """Try whether a board's limits hold on this host, and remember it for the results of later runs.
 
     Raises:
+        UsageError: the engine is on another machine.
         HostError: there is no engine or no emulator; DeviceError: the image cannot be built.
     """
-    engine = docker.Engine()
-    emulator.require(profile.architecture, profile.emulation.qemu_cpu if profile.emulation is not None else None)
+    if where.machine is not None:
+        raise UsageError(f"--probe: tries the limits of this host; {where} is another", fix="run it there")
+    engine = docker.Engine(where)
+    core = profile.emulation.qemu_cpu if profile.emulation is not None else None
+    emulator.require(profile.architecture, core, native=engine.facts.architecture)
     cache = resources.cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     limits = budget.plan(
@@ -68,9 +73,14 @@ def _try(name: str, check: Callable[[], str]) -> Check:
         return Check(name, "problem", error.problem, error.fix)
 
 
-def _engine() -> str:
-    facts = docker.Engine().facts
-    return f"Docker {facts.version}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
+def _engine(where: Context) -> str:
+    facts = docker.Engine(where).facts
+    there = f" on {facts.name}, {facts.architecture}" if where.machine is not None else ""
+    return f"Docker {facts.version}{there}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
+
+
+def _not_emulated(where: Context) -> str:
+    return f"not needed: {where} runs {docker.Engine(where).facts.architecture} boards, and no others"
 
 
 def _emulation() -> str:
@@ -95,10 +105,11 @@ def _base() -> Check:
     )
 
 
-def _space() -> Check:
+def _space(where: Context) -> Check:
     places = [resources.cache_directory()]
     with contextlib.suppress(EdgesimError):  # the engine's own check says it
-        places.append(docker.Engine().facts.storage)
+        if where.machine is None:
+            places.append(docker.Engine(where).facts.storage)
     free, existing = min((shutil.disk_usage(path).free, path) for path in map(_nearest_existing, places))
     if free < _SPACE_NEEDED_BYTES:
         needed = format_bytes(_SPACE_NEEDED_BYTES)

@@ -44,14 +44,17 @@ def host_architecture() -> str:
     return _MACHINES.get(platform.machine().lower(), platform.machine().lower())
 
 
-def require(architecture: str, core: str | None = None) -> Emulator | None:
-    """What runs `architecture` here; None where nothing has to, because it is this host's own.
+def require(architecture: str, core: str | None = None, *, native: str | None = None) -> Emulator | None:
+    """What runs `architecture` here; None where nothing has to, because it is the `native` one.
+
+    Args:
+        native: the architecture of the machine that the engine runs on; this host's without.
 
     Raises:
         EmulatorLacksCore: it can not be the `core` that it has to be.
         HostError: as `judge` has it.
     """
-    if architecture == host_architecture():
+    if architecture == (native if native is not None else host_architecture()):
         return None
     found = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
     if core is not None and core not in found.cores:

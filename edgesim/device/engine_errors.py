@@ -15,15 +15,18 @@ from edgesim.interrupts import deferred
 
 
 @contextmanager
-def engine_call() -> Iterator[None]:
-    """Translate the errors of all calls to the engine in the block; Ctrl-C waits until they are done."""
+def engine_call(context: str | None = None) -> Iterator[None]:
+    """Translate the errors of all calls to the engine in the block; Ctrl-C waits until they are done.
+
+    `context` is what the engine was asked for by, for when it does not answer.
+    """
     try:
         with deferred():
             yield
     except docker.errors.APIError as error:
         raise _api_error(error) from error
     except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _connection_error(error) from error
+        raise _connection_error(error, context) from error
 
 
 def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
@@ -41,10 +44,17 @@ def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
     return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what it needs")
 
 
-def _connection_error(error: BaseException) -> HostError:
+def _connection_error(error: BaseException, context: str | None) -> HostError:
     script = resources.engine_script()
-    where = os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
+    where = context or os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
+    if "paramiko" in str(error):
+        return EngineMissing(f"ssh to the engine at {where} takes a package more", fix="pip install 'edgesim[ssh]'")
     reasons = list(_chain(error))
+    if context is not None:
+        return EngineMissing(
+            f"no Docker Engine answers at {where}: {' '.join(str(error).split())}",
+            fix=f"docker {'-H' if '://' in context else '--context'} {context} version says more",
+        )
     if any(isinstance(reason, PermissionError) for reason in reasons):
         return EngineDenied(
             f"a Docker Engine is there, but {_user()} may not use {where}",

@@ -25,6 +25,7 @@ class Handover:
         volume: the name of the volume; without, one is named after what it holds.
         results: the directory of this host that the container may write to, at `RESULTS`.
         command: what a packed image starts its server with; None leaves the image's own.
+        machine: another one that the engine runs on, and which has not this host's files; None is this one.
     """
 
     way: MountWay
@@ -34,6 +35,7 @@ class Handover:
     volume: str | None = None
     results: Path | None = None
     command: Sequence[str] | None = None
+    machine: str | None = None
 
     def check(self) -> None:
         """Before the work: what does not go together.
@@ -43,6 +45,12 @@ class Handover:
         """
         if self.volume is not None and self.way != "volume":
             raise UsageError(f"--volume {self.volume}: goes with --mount volume")
+        if self.machine is not None and (self.way == "bind" or self.results is not None):
+            option = "--results" if self.results is not None else "--mount bind"
+            raise UsageError(
+                f"{option}: {self.machine} has not this host's files",
+                fix="--mount volume or image, without --results",
+            )
         if self.results is None:
             return
         if self.way != "bind":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from edgesim.device.context import Context
+from edgesim.device.docker import EngineFacts
 from edgesim.result import HostSection
 from edgesim.server import board
 
@@ -21,6 +23,18 @@ def describe(*, engine: str | None, emulator: str | None) -> HostSection:
         kernel=f"{platform.system()} {platform.release()}",
         engine=engine,
         emulator=emulator,
+    )
+
+
+def of_engine(facts: EngineFacts, context: Context) -> HostSection:
+    """Another machine, as far as its engine tells: of the processor it knows the architecture."""
+    return HostSection(
+        cpu=facts.architecture,
+        cores=facts.cores,
+        memory_bytes=facts.memory_bytes,
+        kernel=f"Linux {facts.kernel}",
+        engine=f"Docker {facts.version}",
+        context=f"{context} ({facts.name})",
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from edgesim import resources
 from edgesim.device import buildx, packages, rootfs
 from edgesim.device.docker import LABEL, Engine
-from edgesim.device.emulator import host_architecture
 from edgesim.errors import ProfileError, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.stages import Stages
@@ -45,7 +44,7 @@ def ensure(
     """The image that serves models on `profile`'s architecture, built unless one of the same content is there.
 
     Args:
-        architecture: another one than the profile's, as in `edgesim.device.emulator.host_architecture`.
+        architecture: another one than the profile's, ``amd64`` or ``arm64``.
         base: the image to build on; None is Debian's public one or, where no registry answers, one made from Debian
             packages.
         rebuild: build even so, and without the engine's build cache.
@@ -66,7 +65,7 @@ def ensure(
         )
 
     with stages.stage("base and packages", "fetching the image's base and its Python packages"):
-        contexts, chosen = _build_contexts(architecture, base)
+        contexts, chosen = _build_contexts(architecture, base, builds_on=engine.facts.architecture)
     with (
         stages.stage("build", f"building {reference} for linux/{architecture}"),
         tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
@@ -82,6 +81,7 @@ def ensure(
             build_args=_given(BASE=base, QEMU_CPU=qemu_cpu),
             labels={LABEL: __version__, BASE_LABEL: chosen},
             use_cache=not rebuild,
+            where=engine.context,
         )
     built = engine.image_id(reference)
     assert built is not None, "buildx reported success"
@@ -139,7 +139,7 @@ def _reference(recipe: Path, architecture: str, qemu_cpu: str | None, base: str 
     return f"edgesim/{family}:{'-'.join(_given(a=architecture, b=qemu_cpu).values())}-{digest.hexdigest()[:12]}"
 
 
-def _build_contexts(architecture: str, base: str | None) -> tuple[dict[str, Path], str]:
+def _build_contexts(architecture: str, base: str | None, *, builds_on: str) -> tuple[dict[str, Path], str]:
     """The stages of the Dockerfile that are handed in ready-made, and what the base is, for the image's label."""
     with ThreadPoolExecutor() as pool:
         fetched = pool.submit(packages.ensure, architecture)
@@ -147,7 +147,7 @@ def _build_contexts(architecture: str, base: str | None) -> tuple[dict[str, Path
             return {"packages": fetched.result()}, base
         if buildx.registry_has(DEFAULT_BASE):
             return {"packages": fetched.result()}, DEFAULT_BASE
-        tools = pool.submit(rootfs.ensure, host_architecture())
+        tools = pool.submit(rootfs.ensure, builds_on)
         base_directory = rootfs.ensure(architecture)
         contexts = {"packages": fetched.result(), "base": base_directory, "tools": tools.result()}
         return contexts, f"Debian {rootfs.SUITE} packages"

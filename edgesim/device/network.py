@@ -20,6 +20,9 @@ class Shaped:
     shortfalls: tuple[str, ...] = ()
 
 
+OUT_OF_REACH = Shaped(shortfalls=("network: not limited, since the engine is on another machine",))
+
+
 def shape(pid: int, network: Network) -> Shaped:
     """Hold what a container sends to a rate and a delay.
 

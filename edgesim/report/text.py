@@ -58,6 +58,8 @@ def _facts(result: RunResult) -> Table:
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
     table.add_row(where, _inside(board))
+    if board.host.context is not None:
+        table.add_row("machine", f"{board.host.context}, not this one")
     if device.mount in ("volume", "image"):
         table.add_row("model", _mount(device))
     if device.features_missing or device.features_extra:

@@ -4,10 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from edgesim.device.emulator import host_architecture
+from tests.integration.other_engine import OtherEngine, running
 
 COMMAND = [sys.executable, "-m", "edgesim.cli"]
 # For what is about the emulated board: a run without does two things.
@@ -67,6 +71,32 @@ def tiny_board(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY_BOARD)
     return path
+
+
+# A board of this host's own architecture, for what has nothing to do with emulation.
+DESK = f"""
+name: desk
+title: A board of this host's architecture
+soc: none
+architecture: {host_architecture()}
+cpu: {{core: any, cores: 2, clock_hz: 2000000000}}
+memory: {{marketed_bytes: 2 GB, visible_bytes: 2 GB}}
+image: {{dockerfile: Dockerfile.jetson}}
+emulation: {{qemu_cpu: cortex-a57}}
+"""
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("desk") / "desk.yaml"
+    path.write_text(DESK)
+    return path
+
+
+@pytest.fixture(scope="session")
+def other_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
+    with running("edgesimtest0", required=pytestconfig.getoption("--require-docker")) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 _PATIENCE_S = 60
+_ADDRESS = "172.31.78.1"  # of the bridge
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class OtherEngine:
-    """Where it answers: `host` for this machine, `address` over TCP."""
+    """Where it answers: `host` for this machine, `address` over TCP as another machine would."""
 
     host: str
     address: str
@@ -47,7 +48,7 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
     directory = Path(tempfile.mkdtemp(prefix="edgesim-engine-", dir="/tmp"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        address = f"tcp://{_ADDRESS}:{free.getsockname()[1]}"
     host = f"unix://{directory}/docker.sock"
     command = [
         "dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec", "--pidfile",
@@ -58,7 +59,7 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
     subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     try:
-        subprocess.run(["ip", "addr", "add", "172.31.78.1/24", "dev", bridge], check=True)
+        subprocess.run(["ip", "addr", "add", f"{_ADDRESS}/24", "dev", bridge], check=True)
         subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
         with (directory / "log").open("wb") as log:
             daemon = subprocess.Popen(

@@ -18,33 +18,13 @@ from edgesim import board, profile
 from edgesim.device import docker, image
 from edgesim.device.device import Mount
 from edgesim.device.docker import Container, Engine
-from edgesim.device.emulator import host_architecture
 from edgesim.stages import Stages
 from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
-from tests.integration.other_engine import OtherEngine, running
+from tests.integration.other_engine import OtherEngine
 from tests.integration.test_serve import _soon, ask
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
-
-# A board of this host's own architecture: how a model comes in has nothing to do with emulation.
-DESK = f"""
-name: desk
-title: A board of this host's architecture
-soc: none
-architecture: {host_architecture()}
-cpu: {{core: any, cores: 2, clock_hz: 2000000000}}
-memory: {{marketed_bytes: 2 GB, visible_bytes: 2 GB}}
-image: {{dockerfile: Dockerfile.jetson}}
-emulation: {{qemu_cpu: cortex-a57}}
-"""
-
-
-@pytest.fixture(scope="session")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("desk") / "desk.yaml"
-    path.write_text(DESK)
-    return path
 
 
 @pytest.fixture
@@ -133,7 +113,7 @@ def test_files_are_readable_where_the_engine_labels_what_it_mounts(desk: Path, t
     (directory / "a file").write_text("read")
     container = Container(
         image=image.ensure(engine, profile.load(str(desk)), stages).id,
-        platform=f"linux/{host_architecture()}",
+        platform=f"linux/{engine.facts.architecture}",
         arguments=["-c", "print(open('/m/a file').read())"],
         entrypoint=["python3.11"],
         mounts=[Mount(directory, "/m")],
@@ -199,12 +179,6 @@ def test_a_volume_that_is_not_edgesim_s_is_left_alone(repository: Path, volume: 
         assert (done.returncode, "is not one of edgesim's" in done.stderr) == (2, True)
 
 
-@pytest.fixture(scope="session")
-def empty_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
-    with running("edgesimtest0", required=pytestconfig.getoption("--require-docker")) as engine:
-        yield engine
-
-
 @pytest.fixture(scope="module")
 def packed(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The digits packed for the desk, and its archive."""
@@ -218,9 +192,11 @@ def packed(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 
 
 def test_a_packed_image_moves_into_an_empty_engine_and_runs_with_no_mount_at_all(
-    packed: dict[str, Any], empty_engine: OtherEngine
+    packed: dict[str, Any], other_engine: OtherEngine
 ) -> None:
-    other = empty_engine
+    other = other_engine
+    other.docker("system", "prune", "--all", "--force")
+    other.docker("volume", "prune", "--all", "--force")
     assert other.docker("images", "-q") == ""
     saved = subprocess.Popen(["docker", "save", packed["reference"]], stdout=subprocess.PIPE)
     subprocess.run(["docker", "-H", other.host, "load"], stdin=saved.stdout, capture_output=True, check=True)

@@ -1,0 +1,71 @@
+"""A board's engine on another machine, which a second engine behind an address of its own is to edgesim."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import edgesim
+from tests.integration.other_engine import OtherEngine
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
+
+
+def test_a_board_of_its_own_architecture_runs_the_profile_natively_and_the_result_says_where(
+    other_engine: OtherEngine, desk: Path, tmp_path: Path
+) -> None:
+    options = ("--context", other_engine.address, "--requests", "70")
+    done = edgesim("run", desk, "digits", *options, "-o", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert (document["execution"], document["host"]["emulator"]) == ("native", None)
+    assert document["host"]["context"].startswith(other_engine.address)
+    assert other_engine.address in done.stdout
+    device = document["device"]
+    assert (device["mount"], device["memory_limit_bytes"]) == ("volume", 2_000_000_000 // 4096 * 4096)
+    assert any("latency: has the way to" in words for words in device["shortfalls"])
+    assert not any(limit["proven"] for limit in device["limits"]), "probes are of this host"
+    assert document["agreement"]["max_abs_difference"] == 0
+    assert document["resources"]["cpu_seconds"] > 0
+    assert other_engine.docker("ps", "--all", "--quiet") == ""
+
+
+def test_a_named_context_serves_what_is_checked(other_engine: OtherEngine, desk: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"DOCKER_CONFIG": str(tmp_path)}
+    create = ["docker", "context", "create", "board1", "--docker", f"host={other_engine.address}"]
+    subprocess.run(create, env=environment, capture_output=True, check=True)
+    done = edgesim("check", desk, "digits", "--context", "board1", "--json", env=environment)
+    assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, "native"), done.stderr
+    listed = edgesim("volumes", "list", "--context", "board1", "--json", env=environment)
+    assert [volume["models"] for volume in json.loads(listed.stdout)] == [["digits"]]
+    looked = edgesim("doctor", "--context", "board1", env=environment)
+    assert "not needed: board1 runs" in looked.stdout
+    assert edgesim("gc", "--context", "board1", env=environment).stdout == "nothing was left behind\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--mount", "bind"], "--mount bind: 172.31.78.1 has not this host's files"),
+        (["--results", "."], "--results: 172.31.78.1 has not this host's files"),
+        (["--execution", "scaled"], "the way to 172.31.78.1 would be in every request's time"),
+        (["--engine", "local"], "--engine local: has no container; --context"),
+    ],
+)
+def test_what_another_machine_cannot_have_is_refused_before_the_work(
+    other_engine: OtherEngine, options: list[str], words: str
+) -> None:
+    done = edgesim("run", "jetson-nano", "digits", "--context", other_engine.address, *options)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
+def test_a_machine_of_another_architecture_than_the_board_s_is_refused(other_engine: OtherEngine) -> None:
+    done = edgesim("run", "jetson-nano", "digits", "--context", other_engine.address)
+    assert (done.returncode, "the board is arm64; edgesim looks after an emulator" in done.stderr) == (3, True)
+
+
+def test_an_engine_that_does_not_answer_is_named(desk: Path) -> None:
+    done = edgesim("run", desk, "digits", "--context", "tcp://127.0.0.1:1")
+    assert (done.returncode, "no Docker Engine answers at tcp://127.0.0.1:1" in done.stderr) == (3, True), done.stderr

@@ -1,0 +1,94 @@
+"""Which engine is meant, and whether it is on another machine."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from edgesim.board import where
+from edgesim.device import context
+from edgesim.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker configuration of the test's own."""
+    for variable in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("url", "machine"),
+    [
+        ("unix:///var/run/docker.sock", None),
+        ("npipe:////./pipe/docker_engine", None),
+        ("tcp://127.0.0.1:2375", None),
+        ("tcp://[::1]:2375", None),
+        ("tcp://localhost:2375", None),
+        ("tcp://board1:2376", "board1"),
+        ("tcp://10.0.0.7:2375", "10.0.0.7"),
+        ("tcp://[fe80::7]:2375", "fe80::7"),
+        ("ssh://pi@10.0.0.7", "10.0.0.7"),
+        ("ssh://pi@10.0.0.7:2222", "10.0.0.7"),
+    ],
+)
+def test_an_engine_s_address_tells_whether_it_is_another_machine_s(url: str, machine: str | None) -> None:
+    found = context.resolve(url)
+    assert (found.machine, found.command_option) == (machine, ("--host", url))
+
+
+def test_an_alias_of_the_ssh_configuration_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text('#!/bin/sh\n[ "$1 $2" = "-G board1" ] && echo "user pi" && echo "hostname 10.0.0.7"\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    assert context.resolve("ssh://board1").machine == "10.0.0.7"
+
+
+def test_without_ssh_the_name_itself_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert context.resolve("ssh://pi@board1").machine == "board1"
+
+
+def test_a_named_context_is_read_from_the_docker_command_s_own(configuration: Path) -> None:
+    write(configuration, "board1", "tcp://10.0.0.7:2375")
+    found = context.resolve("board1")
+    assert (found.url, found.machine, found.command_option) == (
+        "tcp://10.0.0.7:2375", "10.0.0.7", ("--context", "board1"),
+    )  # fmt: skip
+
+
+def test_without_one_it_is_what_the_docker_command_takes(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert context.resolve().url.startswith("unix:")
+    write(configuration, "board1", "tcp://10.0.0.7:2375")
+    (configuration / "config.json").write_text('{"currentContext": "board1"}')
+    assert context.resolve().machine == "10.0.0.7"
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert context.resolve().machine is None
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.8:2375")
+    assert (context.resolve().machine, context.resolve().command_option) == ("10.0.0.8", None)
+
+
+def test_a_context_that_is_not_there_is_refused_with_how_to_make_it() -> None:
+    with pytest.raises(UsageError, match="no docker context of that name") as raised:
+        context.resolve("board1")
+    assert "docker context create board1" in raised.value.fix
+
+
+def test_a_plain_process_has_no_engine_anywhere() -> None:
+    assert where("local", None) is None
+    with pytest.raises(UsageError, match="--engine local: has no container"):
+        where("local", "board1")
+
+
+def write(configuration: Path, name: str, url: str) -> None:
+    # As the docker command keeps them: the directory is the digest of the name.
+    directory = configuration / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    directory.mkdir(parents=True)
+    endpoints = {"docker": {"Host": url, "SkipTLSVerify": False}}
+    (directory / "meta.json").write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": endpoints}))
