@@ -197,10 +197,10 @@ class Outcome:
             return ()
         host = self.boards[-1].host
         proven = probes.recorded(host.engine, budget) if host.context is None else {}  # probes are of this host
+        # Of a kernel that is out of reach, what the server was shown of it.
+        applied = self.outside if host.context is None else {**self.measurements[-1].description, **self.outside}
         return tuple(
-            LimitSection(
-                name=name, requested=value, applied=self.outside.get(_READ_BACK[name]), proven=proven.get(name)
-            )
+            LimitSection(name=name, requested=value, applied=applied.get(_READ_BACK[name]), proven=proven.get(name))
             for name, value in budget.requested.items()
         )
 
@@ -275,7 +275,7 @@ class Outcome:
         """Measured where the host is of the board's kind, else predicted; never taken from any other run."""
         execution, predicted = self.boards[-1].execution, self.prediction
         if execution == "native":
-            return _measured_time(samples)
+            return _measured_time(samples, self.boards[-1].host.context or "this host")
         if predicted is None:
             return DeviceTimeSection(
                 p50=None, low=None, high=None, method=f"none: {self.declined}, and {execution} time is not the board's"
@@ -367,13 +367,13 @@ def _query_latency(samples: Sequence[Sample]) -> Distribution:
     return statistics.summarise([(end - due) / 1e6 for due, end in done.items()])
 
 
-def _measured_time(samples: Sequence[Sample]) -> DeviceTimeSection:
+def _measured_time(samples: Sequence[Sample], machine: str) -> DeviceTimeSection:
     times = sorted(sample.service_time_ms for sample in samples if sample.ok)
     median = statistics.summarise(times).p50
     if median is None:
         return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
     return DeviceTimeSection(
-        p50=median, low=times[0], high=times[-1], method="measured on this host, minimum to maximum"
+        p50=median, low=times[0], high=times[-1], method=f"measured on {machine}, minimum to maximum"
     )
 
 

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -39,7 +40,7 @@ class Context:
         """The name or address under which another machine's containers answer; None for an engine of this one."""
         address = urlsplit(self.url)
         if address.scheme == "ssh":
-            return _ssh_host_name(address.netloc)
+            return self._ssh.get("hostname", address.hostname)
         if address.scheme not in ("tcp", "http", "https") or address.hostname is None:
             return None
         return None if _is_loopback(address.hostname) else address.hostname
@@ -53,8 +54,23 @@ class Context:
 
     def connect(self) -> docker.DockerClient:
         """A client of the engine; raises what the docker package does."""
+        url = self.url
+        # The package would tell the ssh command port 22, whatever port the user's configuration has for that machine.
+        if (address := urlsplit(url)).scheme == "ssh" and address.port is None and "port" in self._ssh:
+            url = f"ssh://{address.netloc}:{self._ssh['port']}"
         # The ssh command knows the user's keys and aliases; the package's own client does not know all of them.
-        return docker.DockerClient(base_url=self.url, tls=self.tls, timeout=_TIMEOUT_S, use_ssh_client=True)
+        return docker.DockerClient(base_url=url, tls=self.tls, timeout=_TIMEOUT_S, use_ssh_client=True)
+
+    @cached_property
+    def _ssh(self) -> Mapping[str, str]:
+        """What the user's ssh configuration says of the machine (ssh_config(5)); no connection is made for it."""
+        user_and_host, _, port = urlsplit(self.url).netloc.partition(":")
+        command = ["ssh", "-G", *(["-p", port] if port else []), user_and_host]
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=_SSH_PATIENCE_S, check=False).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            return {}
+        return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
 
     def __str__(self) -> str:
         return self.name if self.name is not None else self.url
@@ -114,15 +130,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _ssh_host_name(destination: str) -> str:
-    """The machine behind an alias of the user's ssh configuration (ssh_config(5)); no connection is made for it."""
-    user_and_host, _, port = destination.partition(":")
-    command = ["ssh", "-G", *(["-p", port] if port else []), user_and_host]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=_SSH_PATIENCE_S, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        said = ""
-    names = [line.partition(" ")[2] for line in said.splitlines() if line.startswith("hostname ")]
-    return names[0] if names else user_and_host.rpartition("@")[2]

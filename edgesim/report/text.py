@@ -124,7 +124,8 @@ def _memory(result: RunResult) -> str:
 
 def _cpu(result: RunResult) -> str:
     used = result.resources
-    words = [f"{used.cpu_percent_mean:.0f} % of a core of this host"]
+    machine = "this host" if result.host.context is None else "that machine"
+    words = [f"{used.cpu_percent_mean:.0f} % of a core of {machine}"]
     if used.cpu_percent_of_board is not None:
         whole = "its share" if result.execution == "scaled" else "what the board may use"
         words.append(f"{used.cpu_percent_of_board:.0f} % of {whole}")

@@ -29,6 +29,11 @@ def test_a_board_of_its_own_architecture_runs_the_profile_natively_and_the_resul
     assert not any(limit["proven"] for limit in device["limits"]), "probes are of this host"
     assert document["agreement"]["max_abs_difference"] == 0
     assert document["resources"]["cpu_seconds"] > 0
+    assert document["device_time_ms"]["method"].startswith(f"measured on {other_engine.address}")
+    applied = {limit["name"]: limit["applied"] for limit in device["limits"]}
+    assert (applied["cpus"], applied["processes"]) == (device["cpu_limit"], None), (
+        "what the server is shown, and no more"
+    )
     assert other_engine.docker("ps", "--all", "--quiet") == ""
 
 
