@@ -18,6 +18,7 @@ SHORT = {
     "processes": "processes",
     "open_files": "open files",
     "read_bytes_per_s": "storage rate",
+    "write_bytes_per_s": "storage write rate",
     "cpu_set": "CPU set",
     "network_rate_bytes_per_s": "network rate",
     "network_delay_ms": "network delay",

@@ -505,6 +505,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
             open_files=limits.open_files,
             storage_device=limits.storage_device,
             read_bytes_per_s=limits.read_bytes_per_s,
+            write_bytes_per_s=limits.write_bytes_per_s,
             network=simulated.network,
         )
         device = stack.enter_context(engine.start(container))

@@ -51,6 +51,7 @@ _READ_BACK = {
     "processes": "processes_limit",
     "open_files": "open_files_limit",
     "read_bytes_per_s": "read_bytes_per_s",
+    "write_bytes_per_s": "write_bytes_per_s",
     "network_rate_bytes_per_s": "network_rate_bytes_per_s",
     "network_delay_ms": "network_delay_ms",
 }

@@ -20,7 +20,8 @@ class Budget:
         intra_op_threads: threads of one inference: as many as it has cores, so that each has a whole one, as on the
             board.
         processes, open_files: of the service; threads count as processes.
-        read_bytes_per_s: from `storage_device`, where the model lies; None where it is not limited.
+        read_bytes_per_s, write_bytes_per_s: from and to `storage_device`, where the model lies; None where it is not
+            limited.
         network: to the clients; None where it is not limited.
         shortfalls: in sentences, what the board has and this host could not give.
     """
@@ -31,6 +32,7 @@ class Budget:
     processes: int
     open_files: int
     read_bytes_per_s: int | None
+    write_bytes_per_s: int | None
     storage_device: str | None
     network: Network | None
     shortfalls: tuple[str, ...]
@@ -44,6 +46,7 @@ class Budget:
             "processes": self.processes,
             "open_files": self.open_files,
             "read_bytes_per_s": self.read_bytes_per_s,
+            "write_bytes_per_s": self.write_bytes_per_s,
             "network_rate_bytes_per_s": self.network.rate_bytes_per_s if self.network is not None else None,
             "network_delay_ms": self.network.delay_ms if self.network is not None else None,
         }
@@ -67,10 +70,10 @@ def plan(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, fil
             f"memory: the board has {format_bytes(profile.memory.visible_bytes)}, "
             f"this host {format_bytes(host_memory_bytes)} in all"
         )
-    rate = next((found.read_bytes_per_s for found in profile.storage), None)
+    reads, writes = next(((found.read_bytes_per_s, found.write_bytes_per_s) for found in profile.storage), (None, None))
     devices = {storage.device_of(path) for path in files}
     disk = devices.pop() if len(devices) == 1 else None
-    if rate is not None and disk is None:
+    if (reads, writes) != (None, None) and disk is None:
         shortfalls.append("storage rate: the model lies on no disk of this host whose rate could be limited")
     return Budget(
         memory_bytes=int(profile.memory.visible_bytes),
@@ -78,7 +81,8 @@ def plan(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, fil
         intra_op_threads=cores,
         processes=profile.limits.processes,
         open_files=profile.limits.open_files,
-        read_bytes_per_s=int(rate) if rate is not None and disk is not None else None,
+        read_bytes_per_s=int(reads) if reads is not None and disk is not None else None,
+        write_bytes_per_s=int(writes) if writes is not None and disk is not None else None,
         storage_device=disk,
         network=profile.network,
         shortfalls=tuple(shortfalls),

@@ -64,7 +64,8 @@ class Cgroup:
     def limits(self) -> dict[str, int | float | None]:
         """The limits that the kernel holds; None without one.
 
-        `memory_limit_bytes`, `cpu_limit` in cores, `processes_limit`, `read_bytes_per_s` of the slowest device.
+        `memory_limit_bytes`, `cpu_limit` in cores, `processes_limit`, `read_bytes_per_s` and `write_bytes_per_s` of
+        the slowest device.
         """
         if self.version == 2:
             quota, _, period = _text(self.cpu, "cpu.max").partition(" ")
@@ -77,12 +78,13 @@ class Cgroup:
             "memory_limit_bytes": memory,
             "cpu_limit": int(quota) / int(period) if limited else None,
             "processes_limit": _number(self.pids, "pids.max"),
-            "read_bytes_per_s": self._read_rate(),
+            "read_bytes_per_s": self._rate("rbps", "read"),
+            "write_bytes_per_s": self._rate("wbps", "write"),
         }
 
-    def _read_rate(self) -> int | None:
-        v2 = re.findall(r"\brbps=(\d+)", _text(self.io, "io.max"))
-        v1 = re.findall(r"^\d+:\d+ (\d+)$", _text(self.io, "blkio.throttle.read_bps_device"), re.MULTILINE)
+    def _rate(self, key: str, verb: str) -> int | None:
+        v2 = re.findall(rf"\b{key}=(\d+)", _text(self.io, "io.max"))
+        v1 = re.findall(r"^\d+:\d+ (\d+)$", _text(self.io, f"blkio.throttle.{verb}_bps_device"), re.MULTILINE)
         return min(map(int, v2 + v1), default=None)
 
     def _read_v2(self) -> Reading:

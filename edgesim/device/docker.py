@@ -55,9 +55,9 @@ class Container:
     """What to start: an image within limits. `session` names everything that one run makes.
 
     `arguments` None leaves the image's own; `port` is the container's, published on `host_port` (0: any) of 127.0.0.1,
-    or of every address of another machine.
-    `cores` are those of the host that it may use; None is all. `processes` counts threads, too; `read_bytes_per_s` is
-    from `storage_device`. `entrypoint` stands in for the image's own; `user` (``UID:GID``) for the image's, too.
+    or of every address of another machine. `cores` are those of the host that it may use; None is all. `processes`
+    counts threads, too; `read_bytes_per_s` and `write_bytes_per_s` are of `storage_device`. `entrypoint` stands in for
+    the image's own; `user` (``UID:GID``) for the image's, too.
     """
 
     image: str
@@ -75,6 +75,7 @@ class Container:
     open_files: int | None = None
     storage_device: str | None = None
     read_bytes_per_s: int | None = None
+    write_bytes_per_s: int | None = None
     entrypoint: Sequence[str] | None = None
     network: Network | None = None
     user: str | None = None
@@ -202,7 +203,8 @@ class Engine:
             cpuset_cpus=",".join(map(str, container.cores)) if container.cores is not None else None,
             pids_limit=container.processes,
             ulimits=_open_files(container.open_files),
-            device_read_bps=_read_rate(container),
+            device_read_bps=_rate(container.storage_device, container.read_bytes_per_s),
+            device_write_bps=_rate(container.storage_device, container.write_bytes_per_s),
             entrypoint=list(container.entrypoint) if container.entrypoint is not None else None,
             ports={f"{container.port}/tcp": (self._listens_at, container.host_port)},
             cap_drop=["ALL"],
@@ -490,10 +492,8 @@ def _open_files(count: int | None) -> list[Any] | None:
     return [docker.types.Ulimit(name="nofile", soft=count, hard=count)] if count is not None else None
 
 
-def _read_rate(container: Container) -> list[Mapping[str, str | int]] | None:
-    if container.storage_device is None or container.read_bytes_per_s is None:
-        return None
-    return [{"Path": container.storage_device, "Rate": container.read_bytes_per_s}]
+def _rate(device: str | None, bytes_per_s: int | None) -> list[Mapping[str, str | int]] | None:
+    return [{"Path": device, "Rate": bytes_per_s}] if device is not None and bytes_per_s is not None else None
 
 
 def _published_port(container: Any, port: int) -> int:

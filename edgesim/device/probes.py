@@ -33,8 +33,9 @@ _CPU_S = 4.0
 _CPU_TOLERANCE = 0.03
 # A count is tried up to here: each process of an emulated board takes an emulator's memory.
 _MOST_PROCESSES = 64
-_READ_S = 3.0
-_MOST_READ_BYTES = 1 << 30
+_RATE_S = 3.0
+_MOST_RATE_BYTES = 1 << 30
+_NO_RATE = "not limited: the profile gives none, or there is no disk to limit"
 # Within such a time: the kernel hands out a rate in pieces, and makes up for what was not used a moment ago.
 _RATE_TOLERANCE = 0.1
 _TIMEOUT_S = 180.0
@@ -102,6 +103,16 @@ while piece := os.read(descriptor, 1 << 20):
     size += len(piece)
 print(size / (time.monotonic() - begun), flush=True)
 """
+# Past the page cache, or what is measured is memory.
+_WRITE = """
+import mmap, os, time
+piece, size = mmap.mmap(-1, 1 << 20), 0
+descriptor = os.open("/probe/file", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+begun = time.monotonic()
+while size < {size}:
+    size += os.write(descriptor, piece)
+print(size / (time.monotonic() - begun), flush=True)
+"""
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,7 @@ class Prober:
             "processes": self._processes,
             "open_files": self._open_files,
             "read_bytes_per_s": self._read_rate,
+            "write_bytes_per_s": self._write_rate,
             "cpu_set": self._cpu_set,
             "network_rate_bytes_per_s": self._network_rate,
             "network_delay_ms": self._network_delay,
@@ -204,10 +216,8 @@ class Prober:
     def _read_rate(self) -> Finding:
         rate = self._budget.read_bytes_per_s
         if rate is None:
-            return Finding(
-                "read_bytes_per_s", None, "not limited: the profile gives none, or there is no disk to limit"
-            )
-        size = min(int(rate * _READ_S), _MOST_READ_BYTES)
+            return Finding("read_bytes_per_s", None, _NO_RATE)
+        size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
         directory = resources.cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix="edgesim-probe-", dir=directory) as file:
@@ -222,9 +232,22 @@ class Prober:
                 _READ, mounts=[Mount(Path(file.name), "/probe")], read_bytes_per_s=rate,
                 storage_device=storage.device_of(Path(file.name)),
             )  # fmt: skip
-        found = float(output or 0)
-        words = f"{found / 1e6:.1f} MB/s where {rate / 1e6:.0f} are allowed"
-        return Finding("read_bytes_per_s", 0 < found <= rate * (1 + _RATE_TOLERANCE), words)
+        return _storage_finding("read_bytes_per_s", output, rate)
+
+    def _write_rate(self) -> Finding:
+        rate = self._budget.write_bytes_per_s
+        if rate is None:
+            return Finding("write_bytes_per_s", None, _NO_RATE)
+        directory = resources.cache_directory()
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="edgesim-probe-", dir=directory) as scratch:
+            Path(scratch).chmod(0o777)  # for the image's own user
+            output = self._output(
+                _WRITE.format(size=min(int(rate * _RATE_S), _MOST_RATE_BYTES)),
+                mounts=[Mount(Path(scratch), "/probe", writable=True)], write_bytes_per_s=rate,
+                storage_device=storage.device_of(Path(scratch)),
+            )  # fmt: skip
+        return _storage_finding("write_bytes_per_s", output, rate)
 
     def _cpu_set(self) -> Finding:
         cores = sorted(os.sched_getaffinity(0))
@@ -238,7 +261,7 @@ class Prober:
         if network is None or network.rate_bytes_per_s is None:
             return Finding(name, None, "not limited: the profile gives none")
         rate = int(network.rate_bytes_per_s)
-        size = min(int(rate * _READ_S), _MOST_READ_BYTES)
+        size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
         with self._running(_SERVE.format(port=_PORT, echoes=0, size=size), network=network) as device:
             if device.network.rate_bytes_per_s is None:
                 return Finding(name, None, device.network.shortfalls[-1])
@@ -286,6 +309,15 @@ class Prober:
     def _running(self, script: str, **limits: object) -> Iterator[DockerDevice]:
         with self._engine.start(replace(self._container, arguments=[script], **limits)) as device:  # type: ignore[arg-type]
             yield device
+
+
+def _storage_finding(name: str, output: str, rate: int) -> Finding:
+    try:
+        found = float(output)
+    except ValueError:  # its last words
+        return Finding(name, None, f"the probe failed: {output or 'it said nothing'}")
+    words = f"{found / 1e6:.1f} MB/s where {rate / 1e6:.0f} are allowed"
+    return Finding(name, 0 < found <= rate * (1 + _RATE_TOLERANCE), words)
 
 
 def _ended(device: DockerDevice) -> bool:

@@ -196,6 +196,7 @@ def _limits(result: RunResult) -> str:
         "memory_bytes": "memory",
         "open_files": "open files",
         "read_bytes_per_s": "storage rate",
+        "write_bytes_per_s": "storage write rate",
         "cpus": "CPU",
         "network_rate_bytes_per_s": "network rate",
         "network_delay_ms": "network delay",

@@ -19,19 +19,21 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")
 def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
     board.write_text(
-        TINY_BOARD.replace("100 MiB", "300 MiB") + "storage: [{kind: slow card, read_bytes_per_s: 20 MB}]\n"
+        TINY_BOARD.replace("100 MiB", "300 MiB")
+        + "storage: [{kind: slow card, read_bytes_per_s: 20 MB, write_bytes_per_s: 15 MB}]\n"
         "limits: {processes: 500, open_files: 300}\nnetwork: {rate_bytes_per_s: 2 MB, delay_ms: 20}\n"
     )
     probed = edgesim("doctor", "--probe", board, "--json")
     findings = {finding["name"]: finding for finding in json.loads(probed.stdout)}
     assert set(findings) == {
-        "memory_bytes", "cpus", "processes", "open_files", "read_bytes_per_s", "cpu_set", "network_rate_bytes_per_s",
-        "network_delay_ms",
+        "memory_bytes", "cpus", "processes", "open_files", "read_bytes_per_s", "write_bytes_per_s", "cpu_set",
+        "network_rate_bytes_per_s", "network_delay_ms",
     }  # fmt: skip
     # The share of a core is a measurement, and others may be busy on this host.
     assert all(finding["holds"] is not False for name, finding in findings.items() if name != "cpus"), findings
     assert findings["memory_bytes"]["holds"] is True
     assert "where 300 are allowed" in findings["open_files"]["finding"]
+    assert findings["write_bytes_per_s"]["holds"] is findings["read_bytes_per_s"]["holds"], findings
     assert findings["cpu_set"]["holds"] in (True, None)
 
     done = edgesim("run", board, "digits", *EMULATED, "--requests", "3", "-o", tmp_path / "r.json")

@@ -107,7 +107,8 @@ def test_a_recorded_container_of_version_2_is_read_whole(tmp_path: Path) -> None
     group = recorded("steady", tmp_path)
     assert group.version == 2
     assert group.limits() == {
-        "memory_limit_bytes": 64 << 20, "cpu_limit": 0.5, "processes_limit": 9515, "read_bytes_per_s": None,
+        "memory_limit_bytes": 64 << 20, "cpu_limit": 0.5, "processes_limit": 9515,
+        "read_bytes_per_s": None, "write_bytes_per_s": None,
     }  # fmt: skip
     reading = group.read()._replace(at_ns=0)
     assert reading == Reading(
@@ -152,16 +153,20 @@ def test_of_an_engine_that_tells_nothing_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "rate"),
+    ("files", "rates"),
     [
-        ({"io.max": "254:0 rbps=25000000 wbps=max riops=max wiops=max\n"}, 25_000_000),
-        ({"io.max": "254:0 rbps=max wbps=5 riops=max wiops=max\n"}, None),
-        ({"blkio.throttle.read_bps_device": "254:0 25000000\n8:0 9000\n"}, 9000),
-        ({"blkio.throttle.read_bps_device": ""}, None),
+        ({"io.max": "254:0 rbps=25000000 wbps=max riops=max wiops=max\n"}, (25_000_000, None)),
+        ({"io.max": "254:0 rbps=max wbps=5 riops=max wiops=max\n"}, (None, 5)),
+        ({"blkio.throttle.read_bps_device": "254:0 25000000\n8:0 9000\n"}, (9000, None)),
+        ({"blkio.throttle.write_bps_device": "254:0 7000\n"}, (None, 7000)),
+        ({"blkio.throttle.read_bps_device": ""}, (None, None)),
     ],
 )
-def test_a_read_rate_is_read_back_from_either_version(tmp_path: Path, files: dict[str, str], rate: int | None) -> None:
+def test_storage_rates_are_read_back_from_either_version(
+    tmp_path: Path, files: dict[str, str], rates: tuple[int | None, int | None]
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     group = Cgroup(version=2 if "io.max" in files else 1, memory=None, cpu=None, cpuacct=None, io=tmp_path)
-    assert group.limits()["read_bytes_per_s"] == rate
+    limits = group.limits()
+    assert (limits["read_bytes_per_s"], limits["write_bytes_per_s"]) == rates
