@@ -67,5 +67,6 @@ def _measured_ms(path: Path, result: RunResult, board: DeviceProfile) -> float:
     elif result.service_time_ms.p50 is None:
         problem = "has no median"
     if problem is not None or result.service_time_ms.p50 is None:
-        raise UsageError(f"{path}: {problem}", fix=f"on the board: edgesim run {board.reference} MODEL -o {path.name}")
+        run = f"edgesim run {board.reference} MODEL -o {path.name}"
+        raise UsageError(f"{path}: {problem}", fix=f"on the board, or with its --context: {run}")
     return result.service_time_ms.p50

@@ -45,8 +45,15 @@ class Calibration(BaseModel):
 
 
 def path_of(profile: DeviceProfile) -> Path:
-    """Where the calibration of a board is kept: in the user's configuration, by profile and power mode."""
-    return resources.configuration_directory() / "calibrations" / f"{profile.reference.replace(':', '@')}.json"
+    """Where the calibration of a board is kept, for each power mode its own.
+
+    That is beside the user's own profile, to be committed with it; for one that comes with edgesim, and may lie where a
+    user cannot write, in the user's configuration.
+    """
+    name = profile.reference.replace(":", "@")
+    if profile.file is not None:
+        return profile.file.with_name(f"{name}.calibration.json")
+    return resources.configuration_directory() / "calibrations" / f"{name}.json"
 
 
 def find(profile: DeviceProfile) -> Calibration | None:
@@ -80,6 +87,7 @@ def write(profile: DeviceProfile, calibration: Calibration) -> Path:
         path.write_bytes(orjson.dumps(calibration.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
     except OSError as error:
         raise HostError(
-            f"{path}: cannot write: {error.strerror}", fix="EDGESIM_CONFIG_DIR names another directory"
+            f"{path}: cannot write: {error.strerror}",
+            fix="a copy of the profile in a directory of yours; EDGESIM_CONFIG_DIR for one that comes with edgesim",
         ) from error
     return path

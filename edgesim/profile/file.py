@@ -65,7 +65,7 @@ def read(path: Path) -> DeviceProfile:
     document = _document(path)
     facts = _extended(document, path, [path.resolve()])
     try:
-        return DeviceProfile.model_validate(facts)
+        found = DeviceProfile.model_validate(facts)
     except ValidationError as error:
         # A mistyped key is also a missing one: the typo explains both.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
@@ -74,6 +74,9 @@ def read(path: Path) -> DeviceProfile:
         raise ProfileError(
             f"{path}{problems[0]}{more}", fix=f"edit {path}, then: edgesim profiles validate {path}"
         ) from error
+    if path.resolve().parent != resources.profiles_directory().resolve():
+        found._file = path.resolve()
+    return found
 
 
 def _document(path: Path) -> CommentedMap:

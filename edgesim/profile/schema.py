@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,6 +13,7 @@ from pydantic import (
     ByteSize,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -226,6 +228,13 @@ class DeviceProfile(_Part):
     image: Image
     sources: tuple[Source, ...] = ()
     mode: str | None = None
+
+    _file: Path | None = PrivateAttr(default=None)  # where it was read from: no fact of the board
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a user's own board; None for one that comes with edgesim."""
+        return self._file
 
     def source_of(self, fact: str) -> Source | None:
         """Where a fact comes from: the source that names it, or the nearest key above it."""

@@ -152,6 +152,16 @@ def test_a_calibration_of_another_profile_of_that_name_is_not_heeded(resnet18: M
     assert predict(other, resnet18).p50_ms == pytest.approx(predict(other, resnet18, heed_calibration=False).p50_ms)
 
 
+def test_a_calibration_of_one_s_own_board_lies_beside_its_profile(resnet18: Model, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: jetson-nano\nname: mine\n")
+    board = profile.load(f"{path}:5w")
+    calibration.write(board, calibration_of([2.0], board))
+    assert [found.name for found in tmp_path.glob("*.json")] == ["mine@5w.calibration.json"]
+    assert "calibrated" in predict(profile.load(f"{path}:5w"), resnet18).method
+    assert "calibrated" not in predict(profile.load(str(path)), resnet18).method
+
+
 def test_a_broken_calibration_is_said_and_not_passed_over(resnet18: Model) -> None:
     board = profile.load("jetson-nano")
     path = calibration.write(board, calibration_of([2.0], board))
