@@ -1,9 +1,8 @@
 """What a device profile holds: its facts, their types, and what must fit together."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgesim.document import nearest
 from edgesim.errors import ProfileError
 
 _PAGE_BYTES = 4096
@@ -341,8 +341,3 @@ def _dotted(facts: dict[str, Any], prefix: str = "") -> Iterator[str]:
         yield prefix + key
         if isinstance(value, dict):
             yield from _dotted(value, f"{prefix}{key}.")
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    match = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""

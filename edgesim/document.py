@@ -1,0 +1,117 @@
+"""YAML files as people write them: read, and refused with the line that is wrong."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from edgesim.errors import UsageError
+
+
+def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> CommentedMap:
+    """The mapping that a file holds.
+
+    Args:
+        kind: what it is, in a word: ``profile``.
+        error: what is raised.
+        example: where one is to be seen.
+
+    Raises:
+        UsageError: `error`, when it cannot be read, is no YAML, or no mapping.
+    """
+    try:
+        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as reason:
+        raise error(f"{path}: {reason.strerror}") from reason
+    except UnicodeDecodeError as reason:
+        raise error(f"{path}: not UTF-8 text", fix=f"a {kind} is a YAML file") from reason
+    except YAMLError as reason:
+        raise error(f"{path}: not valid YAML: {_yaml_problem(reason)}") from reason
+    if not isinstance(document, CommentedMap):
+        raise error(f"{path}: a {kind} is a mapping of keys", fix=example)
+    return document
+
+
+def problems(
+    document: CommentedMap, model: type[BaseModel], error: ValidationError, *, more_keys: Sequence[str] = ()
+) -> str:
+    """What pydantic found wrong, as what follows the file's name: the first of it, with its line, and how many more.
+
+    Args:
+        more_keys: that the file may have at its top beside the model's.
+    """
+    # A mistyped key is also a missing one: the typo explains both.
+    details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    found = [_explain(document, model, detail, more_keys) for detail in details]
+    return found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """``; did you mean …?`` with the word that is most like it; empty where none is."""
+    match = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def _yaml_problem(error: YAMLError) -> str:
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
+
+
+def _explain(document: CommentedMap, model: type[BaseModel], detail: Any, more_keys: Sequence[str]) -> str:
+    """One line for one pydantic error: ``:LINE: KEY: what is wrong; did you mean …``."""
+    location: Sequence[str | int] = detail["loc"]
+    key = ".".join(str(part) for part in location)
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        text = f"unknown key {key!r}{nearest(str(location[-1]), _keys_at(model, location[:-1], more_keys))}"
+    elif kind == "missing":
+        text = f"key {key!r} is missing"
+    elif kind == "literal_error":
+        allowed = re.findall(r"'([^']+)'", str(context.get("expected", "")))
+        text = f"{key}: {detail['input']!r} is not one of {', '.join(allowed)}{nearest(str(detail['input']), allowed)}"
+    elif kind == "value_error":
+        text = str(context["error"])
+        location = text.partition(":")[0].split(".")
+    else:
+        text = f"{key}: {detail['msg']} (given: {detail['input']!r})"
+    line = _line_of(document, location)
+    return f":{line}: {text}" if line else f": {text}"
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[str | int], more_keys: Sequence[str]) -> list[str]:
+    """The keys that belong at a place in the file, from the schema itself."""
+    schema: Any = model
+    for part in location:
+        if isinstance(schema, type) and issubclass(schema, BaseModel) and part in schema.model_fields:
+            schema = schema.model_fields[str(part)].annotation
+        # Parts stand alone, or in an optional, a tuple or a dictionary of them.
+        candidates = [schema, *_inner(schema)]
+        schema = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), schema)
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        own = list(more_keys) if schema is model else []
+        return [name for name in schema.model_fields if name != "mode"] + own
+    return []
+
+
+def _inner(annotation: Any) -> list[Any]:
+    """What an annotation is made of, at any depth."""
+    return [inner for argument in get_args(annotation) for inner in (argument, *_inner(argument))]
+
+
+def _line_of(document: CommentedMap, location: Sequence[str | int]) -> int | None:
+    node: Any = document
+    line: int | None = None
+    for part in location:
+        try:
+            position = node.lc.key(part) if isinstance(node, CommentedMap) else node.lc.item(part)
+            line, node = position[0] + 1, node[part]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return line
