@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from edgesim import model, profile, scaling
 from edgesim.board import DEFAULT_READY_TIMEOUT_S, Board, EngineName, Launch, start, where
+from edgesim.defaults import DEFAULTS, stop_rule
 from edgesim.device import docker, hang
 from edgesim.device.device import model_mounts
 from edgesim.emulator_memory import emulator_memory
@@ -27,7 +28,7 @@ from edgesim.errors import (
 from edgesim.journal import Journal
 from edgesim.load import inputs
 from edgesim.load.scenario import Precision, Scenario, ScenarioName, StopRule
-from edgesim.measure import agreement, statistics, steady_state, validity
+from edgesim.measure import agreement, steady_state, validity
 from edgesim.measurement import Limit, Measurement, Plan, measure
 from edgesim.model import Model
 from edgesim.outcome import Outcome, combined, without_emulated
@@ -43,30 +44,8 @@ _MOST_EMULATOR_FAILURES = 2
 STAGES_VARIABLE = "EDGESIM_STAGES"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Defaults:
-    """What a run does when not told: an emulated request takes seconds, a native one milliseconds.
-
-    `warm_up` None is by rule. Emulated, only the first inference is apart: its time is no board's anyway, and the
-    `tail` of a server not worth the requests that it takes; a scaled board is warm from being calibrated.
-    """
-
-    requests: int
-    duration_s: float
-    warm_up: int | None
-    timeout_s: float
-    tail: bool = True
-
-
 # A board that is emulated beside being scaled: whether it loads, answers as this host does, and fits.
 _FEW_REQUESTS = 3
-
-_DEFAULTS: Mapping[Execution, _Defaults] = {
-    "emulated": _Defaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0, tail=False),
-    "scaled": _Defaults(requests=5, duration_s=6.0, warm_up=0, timeout_s=300.0),
-    "native": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
-    "host": _Defaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
-}
 
 
 def run(
@@ -157,9 +136,9 @@ def run(
         steady_state.prepare()
 
     def plan(board: Board) -> Plan:
-        defaults = _DEFAULTS[board.execution]
+        defaults = DEFAULTS[board.execution]
         name: ScenarioName | None = "server" if sweep or peak is not None else scenario
-        stop = _stop_rule(requests, duration_s, until, defaults, server=name == "server" or qps is not None)
+        stop = stop_rule(requests, duration_s, until, defaults, server=name == "server" or qps is not None)
         return Plan(
             model=subject,
             inputs=chosen,
@@ -179,7 +158,7 @@ def run(
         """Beside a scaled run, which has the time: what the traffic is, is its own."""
         stop = StopRule(requests=_FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
         told = replace(plan(board), scenario=Scenario.of(None, stop=stop, seed=seed), sweep=(), peak=None)
-        return replace(told, warm_up=_DEFAULTS[board.execution].warm_up)
+        return replace(told, warm_up=DEFAULTS[board.execution].warm_up)
 
     launch = Launch(
         profile=board_profile,
@@ -331,19 +310,6 @@ def _write(result: RunResult, output: Path | None, journal: Journal | None) -> N
             error.fix += f"; the samples, as far as there was space for them, are in {journal.path}"
         raise
     journal.remove()
-
-
-def _stop_rule(
-    requests: int | None, duration_s: float | None, until: Precision | None, defaults: _Defaults, *, server: bool
-) -> StopRule:
-    """What is given is the rule; the defaults are for when nothing is."""
-    if requests is not None or duration_s is not None:
-        return StopRule(requests=requests if requests is not None else 1, duration_s=duration_s or 0.0, precision=until)
-    if until is not None:
-        return StopRule(precision=until)
-    # The tail is what a server is asked for.
-    enough = statistics.smallest_sample(99) if server and defaults.tail else defaults.requests
-    return StopRule(requests=enough, duration_s=defaults.duration_s)
 
 
 def _check_levels(
