@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from edgesim.pack import pack as pack
     from edgesim.predict import predict as predict
     from edgesim.run import run as run
+    from edgesim.stack import stack as stack
 
-__all__ = ["__version__", "board", "check", "pack", "predict", "run"]
+__all__ = ["__version__", "board", "check", "pack", "predict", "run", "stack"]
 
-_FUNCTIONS = ("board", "check", "pack", "predict", "run")
+_FUNCTIONS = ("board", "check", "pack", "predict", "run", "stack")
 
 
 class _Package(ModuleType):

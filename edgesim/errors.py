@@ -55,6 +55,14 @@ class ModelError(UsageError):
     """A model or a model repository is unknown, or is not what it should be."""
 
 
+class StackError(UsageError):
+    """A stack file is not what it should be, or a stack of that name is up, or is not."""
+
+
+class PackageUnknown(UsageError):
+    """Debian has no package of that name."""
+
+
 class ResultError(UsageError):
     """A result file cannot be read or written."""
 
@@ -75,6 +83,14 @@ class EngineDenied(HostError):
 
 class BuildxMissing(HostError):
     """The Docker client has no buildx."""
+
+
+class ComposeMissing(HostError):
+    """The Docker client has no Compose."""
+
+
+class BudgetDenied(HostError):
+    """This host does not let one budget be set for several containers."""
 
 
 class EmulatorMissing(HostError):
@@ -133,6 +149,10 @@ class ScaleFailed(DeviceError):
 
 class DeviceDied(DeviceError):
     """The serving container or process ended by itself."""
+
+
+class ServiceFailed(DeviceError):
+    """A service of a stack did not start, ended by itself, or ended badly."""
 
 
 class OutOfMemory(DeviceDied):

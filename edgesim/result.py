@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from edgesim.errors import ResultError
 
@@ -523,22 +523,20 @@ class RunResult(_Section):
     timeline: tuple[Reading, ...]
     samples: tuple[Sample, ...]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_model(cls, facts: Any) -> Any:
+        if isinstance(facts, dict) and facts.get("kind") == "stack":
+            raise ValueError("it is a stack's")
+        return facts
+
     def write(self, path: Path) -> None:
         """Write the result file: whole, or not at all.
 
         Raises:
             ResultError: it cannot be written.
         """
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            scratch.write_text(self.as_json(), encoding="utf-8")
-            scratch.replace(path)
-        except OSError as error:
-            scratch.unlink(missing_ok=True)
-            raise ResultError(
-                f"{path}: cannot write the result: {error.strerror}",
-                fix="give -o a file in a directory that exists and has space",
-            ) from error
+        write_text(path, self.as_json())
 
     def as_json(self) -> str:
         """The result file's text; samples and readings are objects with named fields."""
@@ -564,8 +562,28 @@ class RunResult(_Section):
         except OSError as error:
             raise ResultError(f"{path}: {error.strerror}") from error
         except ValidationError as error:
+            if any("a stack's" in detail["msg"] for detail in error.errors()):
+                raise ResultError(f"{path}: is a stack's result, and this is for one model's") from error
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise ResultError(
                 f"{path}: not a result file: {where}: {first['msg']}", fix="edgesim run P M -o FILE.json makes one"
             ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result file: whole, or not at all.
+
+    Raises:
+        ResultError: it cannot be written.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise ResultError(
+            f"{path}: cannot write the result: {error.strerror}",
+            fix="give -o a file in a directory that exists and has space",
+        ) from error

@@ -24,6 +24,7 @@ from edgesim.cli import (
     prediction,
     profiles,
     serving,
+    stacks,
     terminal,
     verdicts,
     volumes,
@@ -73,6 +74,9 @@ app.command("compare")(gating.compare_command)
 app.command("gate")(gating.gate_command)
 app.add_typer(volumes.app, name="volumes")
 app.command("pack")(packing.pack_command)
+app.command("up")(stacks.up_command)
+app.command("down")(stacks.down_command)
+app.add_typer(stacks.app, name="stack")
 
 
 def main() -> None:
@@ -121,8 +125,9 @@ def _options(
 
 @app.command()
 def run(
-    p: ProfileArgument,
-    m: ModelArgument,
+    told: typer.Context,
+    p: options.RunArgument,
+    m: options.OptionalModelArgument = None,
     models: ModelsOption = None,
     execution: Annotated[
         str | None,
@@ -165,9 +170,19 @@ def run(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Benchmark a model on a simulated board."""
+    """Benchmark a model on a simulated board, or the services of a stack that share one."""
     if output is not None:
         _require_writable(output)
+    if m is None and stacks.is_stack(p):
+        return stacks.run(
+            Path(p), stacks.given(told), scenario=load_options.scenario(scenario), qps=qps, clients=clients,
+            samples_per_query=samples_per_query, requests=requests, duration_s=duration,
+            until=load_options.precision(until), warmup=warmup, seed=seed, inputs_from=inputs,
+            shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []), base=base,
+            ready_timeout_s=ready_timeout, output=output, as_json=as_json,
+        )  # fmt: skip
+    if m is None:
+        raise UsageError("Missing argument 'M'.", fix="edgesim models list; a stack is a file with `services`")
     try:
         result = run_job(
             _board(p, image, image_port, image_health, image_models, env), m, models=models,
@@ -396,7 +411,8 @@ def _probe(reference: str, context: str | None, as_json: bool) -> int:
 @app.command()
 def gc(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """Remove what a killed run left behind."""
-    removed = docker.Engine(resolve(context)).collect_garbage()
+    engine = docker.Engine(resolve(context))
+    removed = [*stacks.collect_garbage(engine), *engine.collect_garbage()]
     if as_json:
         print_json({"removed": removed})
     else:

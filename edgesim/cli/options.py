@@ -10,6 +10,12 @@ from edgesim.result import MountWay
 
 ProfileArgument = Annotated[str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file; or a stack file, without M.")
+]
+OptionalModelArgument = Annotated[
+    str | None, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")
+]
 ModelsOption = Annotated[
     Path | None, typer.Option("--models", metavar="DIR", help="Model repository [default: models/, then the samples].")
 ]

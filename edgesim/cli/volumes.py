@@ -30,11 +30,13 @@ def list_(context: ContextOption = None, as_json: JsonOption = False) -> int:
         print_json([_facts(each) for each in found])
         return ExitCode.OK
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("volume", "models", "size", "used by"):
+    for heading in ("volume", "holds", "size", "used by"):
         table.add_column(heading)
     for each in found:
-        size = format_bytes(each.manifest["size_bytes"]) if each.manifest else "incomplete"
-        table.add_row(each.name, ", ".join(each.models) or "-", size, ", ".join(each.users) or "-")
+        unknown = "incomplete" if each.stack is None else "-"
+        size = format_bytes(each.manifest["size_bytes"]) if each.manifest else unknown
+        held = ", ".join(each.models) or (f"stack {each.stack}'s data" if each.stack is not None else "-")
+        table.add_row(each.name, held, size, ", ".join(each.users) or "-")
     if found:
         out.print(table)
     return ExitCode.OK
@@ -44,6 +46,7 @@ def _facts(found: Volume) -> dict[str, Any]:
     return {
         "name": found.name, "models": found.models, "size_bytes": found.manifest.get("size_bytes"),
         "digest": found.manifest.get("digest"), "complete": bool(found.manifest), "users": list(found.users),
+        "stack": found.stack,
     }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""buildx: images built for any platform, through the docker command. The only module that imports python-on-whales."""
+"""buildx: images built for any platform, through the docker command. Beside `project` the only module that imports
+python-on-whales.
+"""
 
 import os
 import subprocess

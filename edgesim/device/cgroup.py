@@ -57,6 +57,41 @@ class Cgroup:
             )
         return None
 
+    @classmethod
+    def named(cls, name: str, proc: Path = Path("/proc")) -> "Cgroup | None":
+        """The group of a name as engines are told it: a path, or a slice of systemd's; None where it is not here.
+
+        A slice ``a-b.slice`` is in the slice ``a.slice`` (systemd.slice(5)).
+        """
+        try:
+            v1, v2 = _mount_points((proc / "self" / "mountinfo").read_text().splitlines())
+        except OSError:
+            return None
+        path = Path(name.lstrip("/"))
+        if name.endswith(".slice"):
+            words = name.removesuffix(".slice").split("-")
+            path = Path(*(f"{'-'.join(words[: i + 1])}.slice" for i in range(len(words))))
+        if "memory" in v1 and (v1["memory"] / path).is_dir():
+            groups = {controller: point / path for controller, point in v1.items()}
+            return cls(
+                version=1, memory=groups["memory"], cpu=groups.get("cpu"), cpuacct=groups.get("cpuacct"),
+                io=groups.get("blkio"), pids=groups.get("pids"),
+            )  # fmt: skip
+        if v2 is not None and (group := v2 / path).is_dir() and (group / "memory.max").exists():
+            return cls(version=2, memory=group, cpu=group, cpuacct=group, io=group, pids=group)
+        return None
+
+    def above(self) -> "Cgroup":
+        """The group that this one is in, with all others in it; its network is nobody's."""
+
+        def up(path: Path | None) -> Path | None:
+            return path.parent if path is not None else None
+
+        return Cgroup(
+            version=self.version, memory=up(self.memory), cpu=up(self.cpu), cpuacct=up(self.cpuacct), io=up(self.io),
+            pids=up(self.pids),
+        )  # fmt: skip
+
     def read(self) -> Reading:
         """One reading; a value is None where its file is missing or the group is gone."""
         return self._read_v1() if self.version == 1 else self._read_v2()

@@ -1,8 +1,8 @@
 """The Docker Engine: its containers, and the images that are there.
 
-It imports the docker package, as only `context`, `engine_errors` and `carrier` do beside it: the package speaks the
-engine's API, exact, and quick enough to ask often. Builds go through the docker command and its buildx plugin, see
-`buildx`.
+It imports the docker package, as only `carrier`, `context`, `engine_errors`, `parent` and `project` do beside it: the
+package speaks the engine's API, exact, and quick enough to ask often. Builds go through the docker command and its
+buildx plugin, see `buildx`.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ from edgesim.version import __version__
 LABEL = "edgesim"  # on all that edgesim makes; the value is its version
 SESSION_LABEL = "edgesim.session"
 OWNER_LABEL = "edgesim.owner"
+STACK_LABEL = "edgesim.stack"  # its name, on all that a stack has
 
 PORT = 8000
 # The kernel's default period of 100 ms makes latency bimodal: a request either fits or waits for the next period.
@@ -87,7 +88,8 @@ class EngineFacts:
     """What the engine says of itself.
 
     `architecture` is of the machine that it runs on, ``amd64`` or ``arm64``, and `name` that machine's own. `relabels`
-    is whether it holds containers to SELinux labels; `rootless` whether its root is this user.
+    is whether it holds containers to SELinux labels; `rootless` whether its root is this user. `driver` is who makes
+    its control groups, ``cgroupfs`` (itself) or ``systemd``.
     """
 
     version: str
@@ -99,6 +101,12 @@ class EngineFacts:
     kernel: str
     relabels: bool = False
     rootless: bool = False
+    driver: str = "cgroupfs"
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this very host, and not in a machine or a container beside it."""
+        return (self.name, self.kernel) == (socket.gethostname(), os.uname().release)
 
 
 class Engine:
@@ -121,7 +129,13 @@ class Engine:
             architecture=_ARCHITECTURES.get(info["Architecture"], info["Architecture"]),
             name=info["Name"], kernel=info["KernelVersion"],
             relabels="name=selinux" in security, rootless="name=rootless" in security,
+            driver=info.get("CgroupDriver", "cgroupfs"),
         )  # fmt: skip
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """The connection itself, for the modules beside this one; within `engine_call`."""
+        return self._client
 
     def image_id(self, reference: str) -> str | None:
         """The id of an image that the engine has; None when it has not."""
@@ -288,11 +302,11 @@ class Engine:
         with engine_call():
             return sorted(str(found.name) for found in self._client.volumes.list(filters={"label": LABEL}))
 
-    def volume_is_ours(self, name: str) -> bool | None:
-        """Whether edgesim made the volume of that name; None where there is none."""
+    def volume_labels(self, name: str) -> Mapping[str, str] | None:
+        """The labels of the volume of that name; None where there is none."""
         with engine_call():
             try:
-                return LABEL in (self._client.volumes.get(name).attrs.get("Labels") or {})
+                return dict(self._client.volumes.get(name).attrs.get("Labels") or {})
             except docker.errors.NotFound:
                 return None
 
@@ -330,7 +344,7 @@ class Engine:
         """
         with engine_call():
             ours = self._client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-            return [str(found.name) for found in ours if _owner_is_gone(found.labels.get(OWNER_LABEL, ""))]
+            return [str(found.name) for found in ours if owner_is_gone(found.labels.get(OWNER_LABEL, ""))]
 
     def collect_garbage(self) -> list[str]:
         """Remove the abandoned containers; return their names."""
@@ -520,7 +534,8 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
-def _owner_is_gone(label: str) -> bool:
+def owner_is_gone(label: str) -> bool:
+    """Whether who made a container, as `owner` names them, is no more; False of one on another host."""
     host, _, process = label.partition(":")
     pid, _, started = process.partition(":")
     if host != socket.gethostname() or not pid.isdigit():

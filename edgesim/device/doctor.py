@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgesim import resources
-from edgesim.device import budget, buildx, docker, emulator, image, probes, rootfs
+from edgesim.device import budget, buildx, docker, emulator, image, probes, project, rootfs
 from edgesim.device.context import Context
 from edgesim.errors import EdgesimError, UsageError
 from edgesim.profile import DeviceProfile
@@ -36,6 +36,7 @@ def examine(where: Context) -> list[Check]:
     return [
         _try("engine", lambda: _engine(where)),
         _try("buildx", lambda: buildx.version()),
+        _try("compose", lambda: f"{project.version()}, for stacks"),
         _try("emulation", _emulation if where.machine is None else lambda: _not_emulated(where)),
         _base(),
         _space(where),

@@ -55,9 +55,8 @@ def ensure(
     """
     recipe = _dockerfile(profile)
     architecture = architecture if architecture is not None else profile.architecture
-    emulation = profile.emulation if architecture == profile.architecture else None
-    qemu_cpu = emulation.qemu_cpu if emulation is not None else None
-    reference = _reference(recipe, architecture, qemu_cpu, base)
+    qemu_cpu = _qemu_cpu(profile, architecture)
+    reference = reference_of(profile, architecture=architecture, base=base)
     image_id = engine.image_id(reference)
     if image_id is not None and not rebuild:
         return Image(
@@ -112,6 +111,11 @@ def find(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
     return Image(reference=reference, id=image_id, base=None, cached=True)
 
 
+def _qemu_cpu(profile: DeviceProfile, architecture: str) -> str | None:
+    emulation = profile.emulation if architecture == profile.architecture else None
+    return emulation.qemu_cpu if emulation is not None else None
+
+
 def _dockerfile(profile: DeviceProfile) -> Path:
     assert profile.image.dockerfile is not None, "ensure builds from a Dockerfile"
     path = resources.dockerfile(profile.image.dockerfile)
@@ -129,8 +133,15 @@ def _given(**arguments: str | None) -> dict[str, str]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _reference(recipe: Path, architecture: str, qemu_cpu: str | None, base: str | None) -> str:
-    """A name that changes with everything of ours that goes into the image."""
+def reference_of(profile: DeviceProfile, *, architecture: str | None = None, base: str | None = None) -> str:
+    """The name of the image that `ensure` gives: it changes with everything of ours that goes into the image.
+
+    Raises:
+        ProfileError: the profile's Dockerfile is not there.
+    """
+    recipe = _dockerfile(profile)
+    architecture = architecture if architecture is not None else profile.architecture
+    qemu_cpu = _qemu_cpu(profile, architecture)
     digest = hashlib.sha256()
     for path in [recipe, *_server_files()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -5,6 +5,7 @@ runs none of their scripts: ten seconds where an emulated installation takes fiv
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from edgesim import resources
 from edgesim.cache import new_entry
-from edgesim.errors import BaseUnavailable, DiskFull
+from edgesim.errors import BaseUnavailable, DiskFull, PackageUnknown
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
@@ -31,6 +32,7 @@ def ensure(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = P
 
     Raises:
         BaseUnavailable: mmdebstrap is missing, or the packages cannot be had.
+        PackageUnknown: Debian has no such package.
         DiskFull: no space is left for it.
     """
     name = f"{suite}-{architecture}" if packages == PACKAGES else f"{suite}-{architecture}-{'-'.join(packages)}"
@@ -39,7 +41,7 @@ def ensure(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = P
         return directory
     if shutil.which("mmdebstrap") is None:
         raise BaseUnavailable(
-            "no registry answers, and mmdebstrap, which makes the image's base from Debian packages, is not installed",
+            "mmdebstrap, which makes root file systems from Debian packages, is not installed",
             fix=f"sudo {resources.engine_script()} install",
         )
     with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
@@ -55,7 +57,7 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
     # it refuses this one there, since with other variants it would touch the host.
     mode = "auto" if os.getuid() == 0 else "chrootless"
     command = [
-        "mmdebstrap", "--quiet", f"--mode={mode}", "--variant=extract", f"--architectures={architecture}",
+        "mmdebstrap", f"--mode={mode}", "--variant=extract", f"--architectures={architecture}",
         f"--include={','.join(packages)}", suite, str(archive), *mirrors(suite),
     ]  # fmt: skip
     code, log = _run_apart(command, scratch=archive.parent)
@@ -65,8 +67,10 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
                 f"no space left for the image's base in {archive.parent}",
                 fix=f"free some space: df -h {archive.parent}",
             )
+        if found := re.search(r"Unable to locate package (\S+)", log):
+            raise PackageUnknown(f"Debian {suite} has no package {found[1]!r}", fix=f"apt-cache search {found[1]}")
         raise BaseUnavailable(
-            f"no registry answers, and mmdebstrap could not make the {architecture} base from Debian packages",
+            f"mmdebstrap could not make the {architecture} root file system from Debian packages",
             fix="check that apt-get update works on this host, then try again",
             log="\n".join(log.splitlines()[-8:]),
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgesim import cache
 from edgesim.device.contents import MANIFEST, Contents, covers, header, padded
-from edgesim.device.docker import Engine
+from edgesim.device.docker import LABEL, STACK_LABEL, Engine
 from edgesim.errors import UsageError
 from edgesim.stages import Stages
 
@@ -25,11 +25,13 @@ class Volume:
     """A volume of edgesim's.
 
     `manifest` is what it was filled with; empty where that was cut short. `users` are the containers that mount it.
+    `stack` is whose services write to it; None of one that was filled with models.
     """
 
     name: str
     manifest: Mapping[str, Any]
     users: tuple[str, ...]
+    stack: str | None = None
 
     @property
     def models(self) -> list[str]:
@@ -43,15 +45,16 @@ def find(engine: Engine, name: str) -> Volume | None:
     Raises:
         UsageError: there is one, and it is not edgesim's.
     """
-    ours = engine.volume_is_ours(name)
-    if ours is None:
+    labels = engine.volume_labels(name)
+    if labels is None:
         return None
-    if not ours:
+    if LABEL not in labels:
         raise UsageError(
             f"volume {name}: is not one of edgesim's, and is left alone", fix="edgesim volumes list, or another name"
         )
     users = tuple(engine.users_of_volume(name))
-    return Volume(name=name, manifest=_manifest(engine, name), users=users)
+    stack = labels.get(STACK_LABEL)
+    return Volume(name=name, manifest=_manifest(engine, name) if stack is None else {}, users=users, stack=stack)
 
 
 def existing(engine: Engine, name: str) -> Volume:
@@ -75,6 +78,8 @@ def fill(engine: Engine, name: str, contents: Contents) -> bool:
         UsageError: it is not edgesim's; or containers use it, and files would have to go from it.
     """
     found = find(engine, name)
+    if found is not None and found.stack is not None:
+        raise UsageError(f"volume {name}: holds stack {found.stack}'s data", fix="fill another volume")
     if found is not None and found.manifest.get("digest") == contents.digest:
         return False
     if found is not None and found.users:
@@ -135,12 +140,13 @@ def remove(engine: Engine, name: str) -> None:
 
 
 def export(engine: Engine, name: str, directory: Path) -> None:
-    """Write the files of a volume into a new directory, as a model repository of this user's own.
+    """Write the files of a volume into a new directory of this user's own: a model repository, or what a stack wrote.
 
     Raises:
         UsageError: there is no such volume, it is incomplete, or there is something at `directory` already.
     """
-    if not existing(engine, name).manifest:
+    found = existing(engine, name)
+    if not found.manifest and found.stack is None:
         raise UsageError(f"volume {name}: is incomplete", fix=f"edgesim volumes fill {name} --models DIR")
     if directory.exists():
         raise UsageError(f"{directory}: is there already", fix="give a directory that is not")
@@ -155,7 +161,7 @@ def export(engine: Engine, name: str, directory: Path) -> None:
     ):
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         archive.extractall(entry)  # noqa: S202 (files that edgesim put there)
-        (entry / MANIFEST).unlink()
+        (entry / MANIFEST).unlink(missing_ok=True)
 
 
 def _put(engine: Engine, name: str, contents: Contents) -> None:

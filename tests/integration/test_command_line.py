@@ -34,6 +34,15 @@ ROOT = Path(__file__).parents[2]
         (["run", "jetson-nano", "digits"], 3, "no Docker Engine answers at unix:///nowhere/docker.sock"),
         (["build", "jetson-nano"], 3, "no Docker Engine answers"),
         (["gc"], 3, "no Docker Engine answers"),
+        (["up", "nowhere.yaml"], 2, "nowhere.yaml: no such stack file"),
+        (["up", "examples/stacks/parallel/stack.yaml"], 3, "no Docker Engine answers"),
+        (
+            ["run", "examples/stacks/parallel/stack.yaml", "--sweep", "1,2"],
+            2,
+            "--sweep: is for one model, not for a stack",
+        ),
+        (["run", "examples/stacks/sequence/stack.yaml", "--qps", "2"], 2, "has nothing but steps"),
+        (["down", "shop"], 3, "no Docker Engine answers"),
         (["serve", "jetson-nano", "--models", "nowhere"], 2, "nowhere: no model in it"),
     ],
 )
@@ -66,13 +75,14 @@ def test_doctor_finds_what_a_run_would_stumble_over() -> None:
     assert done.returncode == 3
     assert checks["engine"]["status"] == "problem"
     assert "scripts/engine install" in checks["engine"]["fix"]
-    assert set(checks) == {"engine", "buildx", "emulation", "base", "disk"}
+    assert set(checks) == {"engine", "buildx", "compose", "emulation", "base", "disk"}
 
 
 def test_doctor_misses_the_docker_command(tmp_path: Path) -> None:
     done = edgesim("doctor", "--json", env=os.environ | {"PATH": str(tmp_path)})
     checks = {check["name"]: check for check in json.loads(done.stdout)}
-    assert checks["buildx"]["finding"] == "no docker command on the PATH"
+    assert checks["buildx"]["finding"] == checks["compose"]["finding"] == "no docker command on the PATH"
+    assert "scripts/engine install" in checks["compose"]["fix"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
@@ -138,7 +148,7 @@ def test_facts_are_printed_for_people_and_as_json(arguments: list[str]) -> None:
 
 def test_every_command_has_help() -> None:
     top = edgesim("--help").stdout
-    for command in ("run", "serve", "build", "doctor", "gc", "profiles", "models"):
+    for command in ("run", "serve", "build", "doctor", "gc", "profiles", "models", "up", "down", "stack"):
         assert command in top
         assert edgesim(command, "--help").returncode == 0
 

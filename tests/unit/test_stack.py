@@ -1,0 +1,244 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from edgesim.device.docker import EngineFacts
+from edgesim.device.parent import Parent
+from edgesim.device.project import killed_in
+from edgesim.errors import ExitCode, StackError
+from edgesim.result import Reading
+from edgesim.stack import compose, file
+from edgesim.stack.compose import Naming
+from edgesim.stack.resolve import Resolved, resolve
+from edgesim.stack.watch import _Continued
+from tests.conftest import write_model
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "stacks").glob("*/stack.yaml"))
+
+STACK = """
+name: shop
+profile: jetson-nano
+entry: {service: app, request: {path: /read}}
+services:
+  detector:
+    models: [net.onnx]
+    memory: 1 GiB
+    cpus: 2
+  store:
+    packages: [redis-server]
+    command: [redis-server, --price, $5]
+    healthy: [redis-cli, ping]
+    restart: on-failure:3
+    mounts:
+      - {volume: data, at: /data, writable: true}
+  prepare:
+    image: shop/prepare:1
+    once: true
+  app:
+    image: shop/app:1
+    port: 8080
+    publish: 18080
+    environment: {LEVEL: 3}
+    after: [detector, store, prepare]
+    mounts:
+      - {bind: files, at: /files}
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    write_model(tmp_path / "net.onnx")
+    (tmp_path / "files").mkdir()
+    return tmp_path
+
+
+def write(directory: Path, text: str = STACK) -> Path:
+    path = directory / "shop.yaml"
+    path.write_text(text)
+    return path
+
+
+def resolved(directory: Path, text: str = STACK, *, host_cores: int = 4) -> Resolved:
+    return resolve(file.read(write(directory, text)), host_cores=host_cores, host_memory_bytes=64 << 30)
+
+
+def rendered(directory: Path, text: str = STACK, **naming: Any) -> Mapping[str, Any]:
+    names = Naming(**{"project": "edgesim-shop", "parent": "/edgesim/shop"} | naming)
+    found: Mapping[str, Any] = YAML(typ="safe").load(compose.text(resolved(directory, text), names))
+    return found
+
+
+def refused(directory: Path, old: str, new: str) -> str:
+    assert old in STACK
+    with pytest.raises(StackError) as caught:
+        resolved(directory, STACK.replace(old, new, 1))
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "\n" not in caught.value.problem
+    return caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("profile: jetson-nano\n", "", "key 'profile' is missing"),
+        ("    memory: 1", "    memroy: 1", ":8: unknown key 'services.detector.memroy'; did you mean 'memory'?"),
+        ("at: /data", "att: /data", ":16: unknown key 'services.store.mounts.0.att'; did you mean 'at'?"),
+        ("once: true", "once: maybe", "services.prepare.once"),
+        ("models: [net.onnx]", "models: [nothing.onnx]", "services.detector.models: "),
+        ("models: [net.onnx]", "{}", "not valid YAML"),
+        ("packages: [redis-server]", "image: redis\n    packages: [redis-server]", "give one of models, packages,"),
+        ("    image: shop/prepare:1\n", "", "services.prepare: give one of models, packages, build and image"),
+        ("cpus: 2", "cpus: 5", "services.detector.cpus: 5 is more than the board has: 4"),
+        ("memory: 1 GiB", "memory: 8 GiB", "services.detector.memory: 8.0 GiB is more than the board has: 3.9 GiB"),
+        ("cpus: 2", "port: 80", "services.detector.port: edgesim's own server has its own"),
+        ("{bind: files, ", "{bind: filez, ", "filez: is not there"),
+        ("{bind: files, ", "{bind: files, volume: v, ", "give either bind or volume"),
+        ("[detector, store, prepare]", "[detectr]", "no such service; did you mean 'detector'?"),
+        ("[detector, store, prepare]", "{store: completed}", "store is not expected to end"),
+        ("[detector, store, prepare]", "{prepare: healthy}", "prepare has no command `healthy`"),
+        ("    once: true", "    after: [app]", "goes round in a circle: prepare after app after prepare"),
+        ("    cpus: 2", "    after: [detector]", "goes round in a circle: detector after detector"),
+        ("    cpus: 2", "    publish: 18080", "services.app.publish: 18080 is detector's already"),
+        ("    once: true", "    once: true\n    restart: always", "a step that has ended well is not started again"),
+        ("restart: on-failure:3", "restart: sometimes", "services.store.restart"),
+        ("service: app, ", "service: ap, ", "entry.service: no service 'ap'; did you mean 'app'?"),
+        ("service: app, ", "service: prepare, ", "prepare is a step, which answers nobody"),
+        ("service: app, ", "service: store, ", "entry.service: store has no port"),
+        ("request: {path: /read}", "model: net.onnx, request: {path: /read}", "give either entry.model or"),
+        ("{service: app, request: {path: /read}}", "app", "entry: what is sent?"),
+        ("name: shop", "name: Our shop", "name: "),
+    ],
+)
+def test_a_stack_that_does_not_fit_together_is_refused_with_one_line(
+    directory: Path, old: str, new: str, words: str
+) -> None:
+    assert words in refused(directory, old, new)
+
+
+def test_a_service_starts_behind_all_that_it_waits_for(directory: Path) -> None:
+    stack = file.read(write(directory, STACK.replace("    once: true", "    once: true\n    after: [store]")))
+    order = list(stack.order)
+    assert order.index("store") < order.index("prepare") < order.index("app")
+    assert stack.waits("app") == {"detector": "healthy", "store": "healthy", "prepare": "completed"}
+
+
+def test_the_compose_file_says_all_that_the_stack_does(directory: Path) -> None:
+    found = rendered(directory, labels={"edgesim.stack": "shop"})
+    detector, store, app = (found["services"][name] for name in ("detector", "store", "app"))
+    assert found["name"] == "edgesim-shop"
+    assert {service["cgroup_parent"] for service in found["services"].values()} == {"/edgesim/shop"}
+    assert (detector["mem_limit"], detector["memswap_limit"]) == (1 << 30, 1 << 30)
+    assert (detector["cpu_quota"], detector["cpu_period"]) == (20_000, 10_000)
+    assert detector["command"][-2:] == ["--model", "net"]
+    assert detector["command"][detector["command"].index("--intra-op-threads") + 1] == "2"
+    (model,) = detector["volumes"]
+    assert (model["source"], model["target"]) == (str(directory / "net.onnx"), "/models/net/1/model.onnx")
+    assert model["read_only"] is True
+    assert model["bind"]["create_host_path"] is False
+    assert store["mem_limit"] == 4187590656, "without a limit of its own it has the board's"
+    assert store["command"][-1] == "$$5", "or Compose would take it for a variable"
+    assert store["restart"] == "on-failure:3"
+    assert store["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
+    assert (store["read_only"], store["cap_drop"]) == (True, ["ALL"])
+    assert store["volumes"] == [{"type": "volume", "source": "data", "target": "/data", "read_only": False}]
+    assert app["depends_on"] == {
+        "detector": {"condition": "service_healthy"},
+        "store": {"condition": "service_healthy"},
+        "prepare": {"condition": "service_completed_successfully"},
+    }
+    assert app["environment"] == {"QEMU_CPU": "cortex-a57", "OMP_NUM_THREADS": "4", "LEVEL": "3"}
+    assert app["ports"] == [{"target": 8080, "host_ip": "127.0.0.1", "protocol": "tcp", "published": "18080"}]
+    assert app["platform"] == "linux/arm64"
+    assert "cap_drop" not in app, "another's image may begin as root"
+    assert found["volumes"] == {"data": {"labels": {"edgesim.stack": "shop"}}}
+
+
+def test_a_run_of_its_own_takes_any_port(directory: Path) -> None:
+    assert "published" not in rendered(directory, any_port=True)["services"]["app"]["ports"][0]
+
+
+def test_files_are_relabelled_where_the_engine_holds_containers_to_labels(directory: Path) -> None:
+    (model,) = rendered(directory, relabel=True)["services"]["detector"]["volumes"]
+    assert model["bind"]["selinux"] == "z"
+
+
+def test_models_in_a_volume_are_in_one_that_is_named_after_them(directory: Path) -> None:
+    found = rendered(directory, STACK.replace("cpus: 2", "mount: volume"))
+    (mount,) = found["services"]["detector"]["volumes"]
+    assert mount == {"type": "volume", "source": mount["source"], "target": "/models", "read_only": True}
+    assert found["volumes"][mount["source"]] == {"external": True, "name": mount["source"]}
+
+
+def test_another_program_in_the_serving_image_has_the_models_and_no_server(directory: Path) -> None:
+    service = rendered(directory, STACK.replace("cpus: 2", "entrypoint: [python3.11, /x.py]\n    once: true"))
+    detector = service["services"]["detector"]
+    assert (detector["entrypoint"], "command" in detector) == (["python3.11", "/x.py"], False)
+    assert "healthcheck" not in detector
+
+
+def test_overcommitted_memory_is_said_and_not_refused(directory: Path) -> None:
+    assert resolved(directory).overcommit is None
+    both = STACK.replace("memory: 1 GiB", "memory: 3 GiB").replace(
+        "    port: 8080", "    port: 8080\n    memory: 2 GiB"
+    )
+    overcommit = resolved(directory, both).overcommit
+    assert overcommit is not None
+    assert "add up to 5.0 GiB, 1.1 GiB more than the board has" in overcommit
+
+
+def test_what_the_board_has_and_this_host_has_not_is_said(directory: Path) -> None:
+    found = resolved(directory, host_cores=2)
+    assert found.budget.cpus == 2
+    assert found.parts["app"].cpus == 2
+    assert any(shortfall.startswith("cores: the board has 4, this host gives 2") for shortfall in found.shortfalls)
+
+
+def test_a_stack_without_a_name_has_its_file_s_or_its_directory_s(directory: Path) -> None:
+    nameless = STACK.replace("name: shop\n", "")
+    assert file.read(write(directory, nameless)).name == "shop"
+    (directory / "stack.yaml").write_text(nameless)
+    assert file.read(directory / "stack.yaml").name == directory.name.lower()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_the_examples_are_valid_also_by_the_schema_for_editors(path: Path) -> None:
+    assert file.is_stack(path)
+    stack = file.read(path)
+    assert stack.name == path.parent.name
+    jsonschema.validate(YAML(typ="safe").load(path.read_text()), file.json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"services": {"a": {"imagee": "x"}}, "profile": "p"}, file.json_schema())
+
+
+def test_the_parent_group_is_named_as_the_engine_s_driver_wants_it() -> None:
+    facts = EngineFacts("26.1", 2, 1 << 30, Path("/"), "arm64", "board", "6.1", driver="systemd")
+    assert Parent.of("two-words", None).name == "/edgesim/two-words"
+    assert Parent.of("two-words", facts).name == "edgesim-two_words.slice"
+
+
+def test_a_service_that_ends_with_sigkill_after_memory_ran_out_is_the_one_that_was_killed() -> None:
+    def event(at: int, action: str, service: str, **facts: str) -> dict[str, Any]:
+        attributes = {"com.docker.compose.service": service} | facts
+        return {"timeNano": at, "Action": action, "Actor": {"Attributes": attributes}}
+
+    events = [
+        event(4, "die", "two", exitCode="137"),
+        event(1, "oom", "one"),
+        event(2, "oom", "two"),  # all in the group are told
+        event(5, "die", "one", exitCode="0"),
+        event(6, "die", "three", exitCode="137"),  # somebody's docker kill
+        event(7, "oom", "two"),
+        event(8, "die", "two", exitCode="137"),
+    ]
+    assert killed_in(events) == {"two": 2}
+
+
+def test_counters_go_on_when_a_container_is_started_again() -> None:
+    continued = _Continued()
+    readings = [Reading(i, cpu_seconds=cpu, memory_bytes=5, oom_kills=0) for i, cpu in enumerate([1.0, 2.5, 0.25, 0.5])]
+    assert [continued(reading).cpu_seconds for reading in readings] == [1.0, 2.5, 2.75, 3.0]
+    assert continued(readings[-1]).memory_bytes == 5
