@@ -7,13 +7,21 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
-from edgesim.result import RunResult, Sample
+from edgesim.result import Sample
 
 _INTERVAL_S = 1.0
 _END = b"\n  ]\n}\n"
+
+
+class Result(Protocol):
+    """What becomes a result file, its samples last."""
+
+    def as_json(self) -> str:
+        """The file's text."""
 
 
 class Journal:
@@ -29,7 +37,7 @@ class Journal:
         self._origin_ns = 0
 
     @contextmanager
-    def keeping(self, samples: Sequence[Sample], so_far: Callable[[], RunResult]) -> Iterator[None]:
+    def keeping(self, samples: Sequence[Sample], so_far: Callable[[], Result]) -> Iterator[None]:
         """Within the block, what is appended to `samples` is on disk a second later, and all of it at the end.
 
         Args:
@@ -58,7 +66,7 @@ class Journal:
         """The result file has it all."""
         self.path.unlink(missing_ok=True)
 
-    def _append(self, new: Sequence[Sample], so_far: Callable[[], RunResult]) -> None:
+    def _append(self, new: Sequence[Sample], so_far: Callable[[], Result]) -> None:
         if not new:
             return
         separator = b","
@@ -80,7 +88,7 @@ class Journal:
                 file.write(_END)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _begin(self, result: RunResult) -> None:
+    def _begin(self, result: Result) -> None:
         head, found, _ = result.as_json().encode().rpartition(b"[]")
         assert found, "samples come last, and there are none yet"
         scratch = self.path.with_suffix(".new")

@@ -96,6 +96,7 @@ def _in_container(engine: Engine, order: dict[str, object], image: str) -> None:
             user="0:0",
             privileged=True,
             mounts=[docker.types.Mount("/host", "/", type="bind")],
+            pid_mode="host",  # or systemd, which looks at who asks, sees nobody
             network_mode="none",
             labels={LABEL: __version__, OWNER_LABEL: owner()},
         )

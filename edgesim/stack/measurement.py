@@ -1,7 +1,8 @@
 """What is done with a stack that is up: a first request, a warm-up, the load, and all that is read meanwhile."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,8 +42,16 @@ class Measurement:
     alive: bool = True
 
 
-def measure(running: Running, traffic: Traffic, plan: LoadPlan, stages: Stages, *, into: Measurement) -> None:
-    """Load a stack's entry. Whatever is there when that is interrupted, or fails, is in `into`."""
+Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
+
+
+def measure(
+    running: Running, traffic: Traffic, plan: LoadPlan, stages: Stages, *, into: Measurement, keeping: Keeping
+) -> None:
+    """Load a stack's entry.
+
+    Whatever is there when that is interrupted, or fails, is in `into`; while a load runs, `keeping` keeps its samples.
+    """
     first: list[Sample] = []
     with stages.stage("first request", "first request"), running.watch.phase("first request"):
         _send(running, traffic, _closed_loop(1), plan, first)
@@ -59,7 +68,7 @@ def measure(running: Running, traffic: Traffic, plan: LoadPlan, stages: Stages, 
             _send(running, traffic, _closed_loop(plan.warm_up), plan, [])
     before, cpu_before, begun = HostLoad(), time.process_time(), time.monotonic()
     try:
-        with stages.stage("load", str(plan.scenario)), running.watch.phase("load"):
+        with stages.stage("load", str(plan.scenario)), keeping(into.samples), running.watch.phase("load"):
             connections, first_in_line = _send(running, traffic, plan.scenario, plan, into.samples)
             into.generator = GeneratorUse(
                 first=first_in_line, seconds=time.monotonic() - begun, cpu_s=time.process_time() - cpu_before,

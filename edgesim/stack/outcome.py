@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -84,6 +85,15 @@ def result(
         },
         samples=tuple(sample.since(origin_ns) for sample in samples),
     )  # fmt: skip
+
+
+def so_far(running: Running, measured: Measurement, stages: Stages, *, traffic: Traffic, plan: LoadPlan) -> StackResult:
+    """The result while it is measured: marked incomplete, without samples."""
+    unfinished = ValiditySection(valid=False, reasons=("complete: the run has not come to its end",))
+    found = result(running, replace(measured, samples=[]), stages, traffic=traffic, plan=plan)
+    return found.model_copy(
+        update={"complete": False, "timeline": (), "timelines": {}, "phases": (), "validity": unfinished}
+    )
 
 
 def _sha256(running: Running) -> str:

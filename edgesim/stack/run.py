@@ -1,14 +1,17 @@
 """A stack's benchmark: stack file → services on one board → load on the entry → result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from edgesim.board import DEFAULT_READY_TIMEOUT_S
 from edgesim.defaults import DEFAULTS, stop_rule
-from edgesim.errors import EdgesimError, Interrupted, StackError
+from edgesim.errors import EdgesimError, Interrupted, ResultError, StackError
+from edgesim.journal import Journal
 from edgesim.load import inputs
 from edgesim.load.scenario import Precision, Scenario, ScenarioName
 from edgesim.measure import steady_state
+from edgesim.result import Sample
 from edgesim.stack import entry, file, outcome, up
 from edgesim.stack.measurement import LoadPlan, Measurement, measure
 from edgesim.stack.schema import Stack
@@ -78,19 +81,32 @@ def run(
             timeout_s=defaults.timeout_s,
         )
     start = Plan(temporary=True, base=base, ready_timeout_s=ready_timeout_s)
+    journal = Journal(output) if output is not None else None
     try:
         with up.temporary(source if isinstance(source, Stack) else Path(source), start, stages) as running:
-            result = _measured(running, plan, wishes, stages)
+            result = _measured(running, plan, wishes, stages, journal)
     except EdgesimError as error:
-        if isinstance(error.result, StackResult) and output is not None:
-            error.result.write(output)
+        if isinstance(error.result, StackResult):
+            _write(error.result, output, journal)
         raise
-    if output is not None:
-        result.write(output)
+    _write(result, output, journal)
     return result
 
 
-def _measured(running: Running, plan: LoadPlan | None, wishes: inputs.Wishes, stages: Stages) -> StackResult:
+def _write(result: StackResult, output: Path | None, journal: Journal | None) -> None:
+    if output is None or journal is None:
+        return
+    try:
+        result.write(output)
+    except ResultError as error:
+        error.result = result
+        raise
+    journal.remove()
+
+
+def _measured(
+    running: Running, plan: LoadPlan | None, wishes: inputs.Wishes, stages: Stages, journal: Journal | None
+) -> StackResult:
     """What a stack that is up gives.
 
     Raises:
@@ -100,8 +116,14 @@ def _measured(running: Running, plan: LoadPlan | None, wishes: inputs.Wishes, st
     if plan is None:
         return outcome.result(running, measured, stages, traffic=None, plan=None)
     traffic = entry.traffic(running, wishes, timeout_s=plan.timeout_s)
+
+    def keeping(samples: Sequence[Sample]) -> AbstractContextManager[None]:
+        if journal is None:
+            return nullcontext()
+        return journal.keeping(samples, lambda: outcome.so_far(running, measured, stages, traffic=traffic, plan=plan))
+
     try:
-        measure(running, traffic, plan, stages, into=measured)
+        measure(running, traffic, plan, stages, into=measured, keeping=keeping)
         running.check()
     except KeyboardInterrupt as interrupt:
         measured.interrupted = True

@@ -236,6 +236,19 @@ def test_an_image_for_another_architecture_is_refused(directory: Path) -> None:
     assert f"services.a.image: image edgesim/empty:1 is for {here}; the board jetson-nano is arm64" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["parallel", "sequence", "database"])
+def test_what_is_rendered_is_a_compose_file(name: str, tmp_path: Path) -> None:
+    rendered = edgesim("stack", "render", EXAMPLES / name / "stack.yaml")
+    assert rendered.returncode == 0, rendered.stderr
+    (path := tmp_path / "compose.yaml").write_text(rendered.stdout)
+    understood = subprocess.check_output(["docker", "compose", "-f", str(path), "config", "--format", "json"])
+    services = json.loads(understood)["services"]
+    assert {service["cgroup_parent"].partition("-")[0] for service in services.values()} <= {
+        f"/edgesim/{name}",
+        "edgesim",
+    }
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_start_that_is_interrupted_leaves_nothing(directory: Path, number: signal.Signals) -> None:
@@ -357,13 +370,16 @@ server:
     path = write(directory, services, more="entry: {service: server, request: {method: GET}}")
     running = begin("run", path, "--duration", "120", "-o", directory / "r.json")
     wait_for(running, "single-stream")
-    time.sleep(2.0)
+    time.sleep(3.0)
+    so_far = json.loads((directory / "r.incomplete.json").read_text())
+    assert len(so_far["samples"]) > 0, "what is measured is on disk meanwhile"
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=60)
     assert running.returncode == 130
     result = json.loads((directory / "r.json").read_text())
     assert (result["complete"], result["validity"]["valid"]) == (False, False)
-    assert result["requests"]["ok"] == len(result["samples"]) > 0
+    assert result["requests"]["ok"] == len(result["samples"]) > len(so_far["samples"])
+    assert not (directory / "r.incomplete.json").exists()
     assert containers(f"test-{os.getpid()}") == []
 
 
