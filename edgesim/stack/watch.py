@@ -94,13 +94,17 @@ class Watch:
         """One more reading of each, now."""
         with self._one_at_a_time:
             for name, (_, group) in self._groups.items():
-                state = self.states.get(name)
-                reading = group.read() if group is not None else self._project.read(state) if state else None
+                reading = group.read() if group is not None else self._read_through_the_engine(name)
                 if reading is not None and reading.memory_bytes is not None:  # else it has ended
                     continued = self._continued.setdefault(name, _Continued())
                     self.readings.setdefault(name, []).append(continued(reading))
             if self._above is not None and (reading := self._above.read()).memory_bytes is not None:
                 self.board.append(reading)
+
+    def _read_through_the_engine(self, name: str) -> Reading | None:
+        """None where control groups are here, and this one's was gone before it was found."""
+        state = self.states.get(name)
+        return self._project.read(state) if self._above is None and state is not None else None
 
     def _keep_reading(self) -> None:
         while not self._stop.wait(READING_INTERVAL_S if self._above is not None else _ENGINE_READING_INTERVAL_S):
