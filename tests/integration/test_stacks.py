@@ -19,6 +19,7 @@ from edgesim import resources
 from edgesim.device.docker import Engine
 from edgesim.device.emulator import host_architecture
 from edgesim.device.parent import Parent
+from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind", "no_group_left")]
@@ -351,6 +352,41 @@ calm:{holding(20)}greedy:
     assert not result["validity"]["valid"]
     assert "killed" in done.stdout
     assert "greedy" in done.stdout
+
+
+@pytest.mark.long
+def test_an_own_server_is_addressed_by_its_model_beside_what_a_dockerfile_makes(directory: Path) -> None:
+    save(scale(time.time()), directory / "repository", "m")  # a model, and so a volume, of this test's own
+    (directory / "app").mkdir()
+    (directory / "app" / "hold.py").write_text(HOLD)
+    (directory / "app" / "Dockerfile").write_text('FROM base\nCOPY hold.py /\nCMD ["python3", "/hold.py", "5"]\n')
+    services = """
+server:
+  models: [m]
+  repository: repository
+  mount: volume
+beside:
+  build: {context: app, base: [python3, libstdc++6]}
+"""
+    path = write(directory, services, more="entry: server")
+    try:
+        done = edgesim("run", path, "--requests", "200", "--clients", "2", "-o", directory / "r.json")
+        assert done.returncode in (0, 5), done.stderr  # a busy host can make it no measurement
+        result = json.loads((directory / "r.json").read_text())
+        assert (result["execution"], result["stack"]["entry"]) == ("native", "server")
+        assert result["stack"]["request"] == "model m: random, seed 0"
+        assert (result["requests"]["ok"], result["requests"]["failed"]) == (200, 0)
+        assert result["services"]["server"]["models"] == ["m"]
+        assert result["services"]["beside"]["image"]["reference"].startswith("edgesim/stack:test-")
+    finally:
+        listed = edgesim("stack", "render", path).stdout
+        edgesim("volumes", "rm", listed.rpartition("name: ")[2].strip())
+        subprocess.run(["docker", "image", "rm", "-f", *_built()], capture_output=True, check=False)
+
+
+def _built() -> list[str]:
+    listed = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "edgesim/stack"]
+    return [line for line in subprocess.check_output(listed, text=True).split() if f":test-{os.getpid()}-" in line]
 
 
 @pytest.mark.long
