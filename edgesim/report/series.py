@@ -1,5 +1,7 @@
 """Several measurements in one run, as tables: rates of a sweep or a search, and containers of a repeated run."""
 
+from collections.abc import Iterator
+
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -8,17 +10,15 @@ from rich.text import Text
 from edgesim.report.figures import figure
 from edgesim.result import RunResult, Spread
 
+LEVEL_HEADS = ("rate", "answered", "sent", "failed", "p50", "p90", "p99", "late", "")
 
-def levels(result: RunResult) -> Table:
-    """One row for each rate, in the order of the rates."""
-    table = _table("latency at each rate (a second), and how late the generator was at p99, in ms")
-    for column in ("rate", "answered", "sent", "failed", "p50", "p90", "p99", "late"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
+
+def level_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
+    """Each rate (a second), in their order; latency and how late the generator was at p99, in milliseconds."""
     for level in sorted(result.levels, key=lambda level: level.qps):
         words = [] if level.held is None else ["held" if level.held else "not held"]
         words += [] if level.valid else ["INVALID"]
-        table.add_row(
+        yield (
             f"{level.qps:.4g}",
             f"{level.achieved_qps:.4g}" if level.achieved_qps is not None else "-",
             str(level.requests),
@@ -27,17 +27,26 @@ def levels(result: RunResult) -> Table:
             figure(level.lag_ms, "p99"),
             ", ".join(words),
         )
+
+
+def levels(result: RunResult) -> Table:
+    """One row for each rate, in the order of the rates."""
+    table = _table("latency at each rate (a second), and how late the generator was at p99, in ms")
+    for column in LEVEL_HEADS:
+        table.add_column(column, justify="right" if column else "left", no_wrap=bool(column))
+    for row in level_rows(result):
+        table.add_row(*row)
     return table
 
 
-def restarts(result: RunResult) -> Group:
-    """One row for each container, and where the variance comes from."""
-    table = _table("each container: seconds to start, latency in ms")
-    for column in ("", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent"):
-        table.add_column(column, justify="right", no_wrap=True)
+RESTART_HEADS = ("", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent")
+
+
+def restart_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
+    """Each container: seconds to start, and latency in milliseconds."""
     for i, restart in enumerate(result.restarts):
         times = restart.lifecycle_s
-        table.add_row(
+        yield (
             str(i + 1),
             *(
                 f"{value:.3f}" if value is not None else "-"
@@ -46,8 +55,21 @@ def restarts(result: RunResult) -> Group:
             *(figure(restart.latency_ms, name) for name in ("p50", "p90", "p99")),
             str(restart.samples),
         )
-    lines = [Text(_spread(name, spread)) for name, spread in result.spread.items()]
-    return Group(table, *lines)
+
+
+def spread_lines(result: RunResult) -> Iterator[str]:
+    """Where the variance between containers comes from."""
+    return (_spread(name, spread) for name, spread in result.spread.items())
+
+
+def restarts(result: RunResult) -> Group:
+    """One row for each container, and where the variance comes from."""
+    table = _table("each container: seconds to start, latency in ms")
+    for column in RESTART_HEADS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in restart_rows(result):
+        table.add_row(*row)
+    return Group(table, *map(Text, spread_lines(result)))
 
 
 def _spread(name: str, spread: Spread) -> str:
