@@ -19,6 +19,7 @@ run:
 
 test: .venv/.dev
 	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: its tests will be skipped"
+	@scripts/browser || echo "make: no browser: its tests will be skipped"
 	@scripts/engine exec .venv/bin/pytest $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
 
 # Fuzzing, and what needs a container registry: a quarter of an hour.

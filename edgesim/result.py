@@ -538,9 +538,9 @@ class RunResult(_Section):
         """
         write_text(path, self.as_json())
 
-    def as_json(self) -> str:
+    def as_json(self, *, indented: bool = True) -> str:
         """The result file's text; samples and readings are objects with named fields."""
-        return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2).decode() + "\n"
+        return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2 if indented else 0).decode() + "\n"
 
     def _document(self) -> dict[str, Any]:
         document = self.model_dump(mode="json")

@@ -1,9 +1,10 @@
 """Which tests can run here, and what they share."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from edgesim.model import Model
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--require-docker", action="store_true", help="fail, instead of skipping, tests that need Docker or emulation"
+        "--require-docker",
+        action="store_true",
+        help="fail, instead of skipping, tests that need Docker, emulation or a browser",
     )
 
 
@@ -51,10 +54,27 @@ def _emulation_problem() -> str | None:
     return _engine_problem()
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@cache
+def browser_path() -> str | None:
+    """Chromium's program; None where there is none."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def _browser_problem() -> str | None:
+    return None if browser_path() else "no Chromium: scripts/browser installs one"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here, with the reason, before a fixture tries; a failure with --require-docker."""
-    problems = {"docker": _engine_problem, "emulation": _emulation_problem}
+    problems: dict[str, Callable[[], str | None]] = {
+        "docker": _engine_problem,
+        "emulation": _emulation_problem,
+        "browser": _browser_problem,
+    }
     for marker, find_problem in problems.items():
         if item.get_closest_marker(marker) and (problem := find_problem()):
             if item.config.getoption("--require-docker"):

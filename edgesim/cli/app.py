@@ -23,12 +23,14 @@ from edgesim.cli import (
     packing,
     prediction,
     profiles,
+    reporting,
     serving,
     stacks,
     terminal,
     verdicts,
     volumes,
 )
+from edgesim.cli.files import require_writable
 from edgesim.cli.options import (
     BaseOption,
     ContextOption,
@@ -39,6 +41,8 @@ from edgesim.cli.options import (
     ImageOption,
     ImagePortOption,
     JsonOption,
+    JunitOption,
+    MarkdownOption,
     ModelArgument,
     ModelsOption,
     MountOption,
@@ -51,7 +55,7 @@ from edgesim.cli.terminal import err, out, print_json
 from edgesim.device import docker, doctor
 from edgesim.device import image as device_image
 from edgesim.device.context import resolve
-from edgesim.errors import EdgesimError, ExitCode, ResultError, UsageError
+from edgesim.errors import EdgesimError, ExitCode, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.report import text
 from edgesim.result import Execution, RunResult
@@ -72,6 +76,7 @@ app.command("predict")(prediction.predict_command)
 app.command("calibrate")(prediction.calibrate_command)
 app.command("compare")(gating.compare_command)
 app.command("gate")(gating.gate_command)
+app.command("report")(reporting.report_command)
 app.add_typer(volumes.app, name="volumes")
 app.command("pack")(packing.pack_command)
 app.command("up")(stacks.up_command)
@@ -172,7 +177,7 @@ def run(
 ) -> int:
     """Benchmark a model on a simulated board, or the services of a stack that share one."""
     if output is not None:
-        _require_writable(output)
+        require_writable(output)
     if m is None and stacks.is_stack(p):
         return stacks.run(
             Path(p), stacks.given(told), scenario=load_options.scenario(scenario), qps=qps, clients=clients,
@@ -211,16 +216,6 @@ def _show(result: RunResult, output: Path | None, as_json: bool) -> None:
     out.print(text.render(result))
     if output is not None:
         out.print(f"\nresult: {output}")
-
-
-def _require_writable(path: Path) -> None:
-    """Before the work, not after it."""
-    if path.is_dir():
-        raise ResultError(f"{path}: is a directory", fix="give -o a file")
-    if not path.parent.is_dir():
-        raise ResultError(f"{path}: its directory does not exist", fix=f"mkdir -p {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ResultError(f"{path}: cannot be written", fix="give -o a file in a directory that you can write")
 
 
 def _execution(word: str | None) -> Execution | None:
@@ -262,12 +257,14 @@ def check_command(
     mount: MountOption = None,
     volume: VolumeOption = None,
     ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML here.")] = None,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """What to know before a release: a verdict. Exit code 1 when an item fails, 6 when one is inconclusive."""
-    if junit is not None:
-        _require_writable(junit)
+    for path, option in ((junit, "--junit"), (markdown, "--markdown")):
+        if path is not None:
+            require_writable(path, option)
     wishes = Wishes(
         data=data, reference=reference, tolerance=load_options.tolerance(tolerance), outside=outside,
         most_bytes=load_options.size(most_bytes, "--max-artifact"),
@@ -277,7 +274,7 @@ def check_command(
         shapes=load_options.shapes(shape or []), base=base, mount=options.mount(mount),
         volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
     )  # fmt: skip
-    return verdicts.deliver(found, junit=junit, as_json=as_json)
+    return verdicts.deliver(found, command="check", junit_file=junit, markdown_file=markdown, as_json=as_json)
 
 
 @app.command()

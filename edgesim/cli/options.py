@@ -53,6 +53,10 @@ ResultsOption = Annotated[
     Path | None,
     typer.Option("--results", metavar="DIR", help="The container may write here, at /results; the files are yours."),
 ]
+JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML here.")]
+MarkdownOption = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown here, for a pull request's comment.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="docker, or local: a plain process of this host.")]
 ContextOption = Annotated[

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from edgesim.cli import github
+from edgesim.cli.files import write
 from edgesim.cli.terminal import out
-from edgesim.errors import ExitCode, ResultError
-from edgesim.report import checks
+from edgesim.errors import ExitCode
+from edgesim.report import checks, junit, markdown
 from edgesim.verdict import Check, Verdict
 
 _CODES: dict[Verdict, ExitCode] = {
@@ -12,19 +14,26 @@ _CODES: dict[Verdict, ExitCode] = {
 }  # fmt: skip
 
 
-def deliver(found: Check, *, junit: Path | None, as_json: bool) -> ExitCode:
-    """Show it, write JUnit XML where asked for; the exit code that stands for it.
+def deliver(
+    found: Check,
+    *,
+    command: str,
+    junit_file: Path | None,
+    markdown_file: Path | None,
+    as_json: bool,
+) -> ExitCode:
+    """Show it, write the files that were asked for, tell GitHub Actions; the exit code that stands for it.
 
     Raises:
-        ResultError: the file cannot be written.
+        ResultError: a file cannot be written.
     """
-    if junit is not None:
-        try:
-            junit.write_text(checks.junit(found), encoding="utf-8")
-        except OSError as error:
-            raise ResultError(f"{junit}: cannot write: {error.strerror}") from error
+    if junit_file is not None:
+        write(junit_file, junit.check(found, command))
+    if markdown_file is not None:
+        write(markdown_file, markdown.check(found))
     if as_json:
         print(found.as_json(), end="")
     else:
         out.print(checks.render(found))
+    github.tell(found)
     return _CODES[found.verdict]

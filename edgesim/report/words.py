@@ -198,7 +198,7 @@ def _memory(result: RunResult) -> str:
 
 def _cpu(result: RunResult) -> str:
     used = result.resources
-    machine = "this host" if result.host.context is None else result.host.context
+    machine = "this host" if result.host.context is None else "that machine"
     words = [f"{used.cpu_percent_mean:.0f} % of a core of {machine}"]
     if used.cpu_percent_of_board is not None:
         whole = "its share" if result.execution == "scaled" else "what the board may use"

@@ -1,0 +1,81 @@
+"""``edgesim report``, and two results read to stand side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesim.cli.files import require_writable, write
+from edgesim.cli.terminal import out
+from edgesim.errors import ExitCode, UsageError
+from edgesim.gate.comparable import differences
+from edgesim.gate.judge import rows
+from edgesim.gate.metrics import NAMES
+from edgesim.report import files, text
+from edgesim.report.comparison import Change, Comparison
+from edgesim.result import RunResult
+
+
+def report_command(
+    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[OTHER.json]", help="Laid over the first, which is its base.")
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE",
+            help="By its suffix: .html a page to look at, .md, .json the figures, .xml JUnit, .csv the requests; may be"
+            " repeated [default: the terminal].",
+        ),
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Two even where they are of different things; it is said.")
+    ] = False,
+) -> int:  # fmt: skip
+    """Show a result, or two of them: on the terminal, or as files."""
+    outputs = output or []
+    kinds = [files.kind(path) for path in outputs]
+    for path in outputs:
+        if any(source is not None and path.resolve() == source.resolve() for source in (result, other)):
+            raise UsageError(f"{path}: is the result itself", fix="give -o another file")
+        require_writable(path)
+    if other is None:
+        found = RunResult.read(result)
+        texts = [files.of_result(found, kind, result.name) for kind in kinds]
+        if not outputs:
+            out.print(text.render(found))
+    else:
+        if not outputs:
+            raise UsageError("two results: -o FILE is missing", fix=f"edgesim compare {result} {other} shows them here")
+        both = side_by_side(result, other, anyway=anyway)
+        texts = [files.of_comparison(both, kind) for kind in kinds]
+    for path, content in zip(outputs, texts, strict=True):
+        write(path, content)
+        out.print(f"report: {path}", soft_wrap=True)
+    return ExitCode.OK
+
+
+def side_by_side(base: Path, candidate: Path, *, anyway: bool) -> Comparison:
+    """Two results, to be shown side by side.
+
+    Raises:
+        ResultError: one is none.
+        UsageError: they are of different things, and that is not wanted `anyway`.
+    """
+    ours, theirs = RunResult.read(base), RunResult.read(candidate)
+    apart = differences(ours, theirs)
+    if apart and not anyway:
+        raise UsageError(
+            f"{base} and {candidate} are of different things: {'; '.join(apart)}", fix="--anyway shows them even so"
+        )
+    return Comparison(
+        base=ours,
+        candidate=theirs,
+        base_file=base.name if base.name != candidate.name else f"base-{base.name}",
+        candidate_file=candidate.name if base.name != candidate.name else f"candidate-{candidate.name}",
+        different=tuple(apart),
+        changes=tuple(
+            Change(name, words[0], words[1], words[2], words[3]) for name, words in rows(ours, theirs, NAMES)
+        ),
+    )

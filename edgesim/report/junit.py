@@ -1,0 +1,88 @@
+"""JUnit XML, which CI systems show: of a verdict a case for each item, of a run one for each rule of validity."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+from xml.etree import ElementTree
+
+from edgesim.report import words
+from edgesim.result import RunResult
+from edgesim.verdict import Check
+
+
+class _Case(NamedTuple):
+    name: str
+    kind: Literal["passed", "failure", "skipped"]
+    said: str
+
+
+def check(found: Check, command: str = "check") -> str:
+    """Of the command that gave it. What is INCONCLUSIVE is skipped, with the reason."""
+    kinds: dict[str, Literal["passed", "failure", "skipped"]] = {
+        "PASS": "passed", "FAIL": "failure", "INCONCLUSIVE": "skipped"
+    }  # fmt: skip
+    cases = [_Case(item.name, kinds[item.verdict], item.finding) for item in found.items]
+    name = f"edgesim {command} {found.profile} {found.model}"
+    return _suite(name, f"edgesim.{command}.{found.profile}.{found.model}", found.created, cases)
+
+
+def validity(result: RunResult) -> str:
+    """What this host does not tell is skipped; the headline is a property, and so is each figure beside it."""
+    lead, band = words.device_time(result)
+    properties = {"device time": f"{lead} {band}", "validity": str(words.verdict(result))}
+    properties |= {f"latency_ms.{name}": str(value) for name, value in _figures(result)}
+    name, mode = result.profile.name, f":{result.profile.mode}" if result.profile.mode else ""
+    return _suite(
+        f"edgesim run {name}{mode} {result.model.name}", f"edgesim.run.{name}.{result.model.name}", result.created,
+        list(_rules(result)), properties,
+    )  # fmt: skip
+
+
+def _figures(result: RunResult) -> Iterator[tuple[str, float]]:
+    for name in ("min", "mean", "p50", "p90", "p95", "p99", "p99_9", "max"):
+        if (value := getattr(result.latency_ms, name)) is not None:
+            yield name, value
+
+
+def _rules(result: RunResult) -> Iterator[_Case]:
+    told: dict[str, Literal["passed", "failure", "skipped"]] = {"invalid": "failure", "unknown": "skipped"}
+    seen = set()
+    for prefix, found in (("", result), ("emulated: ", result.emulated)):
+        for rule in found.validity.rules if found is not None else ():
+            said = f"suspect: {rule.finding}" if rule.verdict == "suspect" else rule.finding
+            yield _Case(f"{prefix}{rule.name}", told.get(rule.verdict, "passed"), said)
+            seen.add(f"{prefix}{rule.name}: {rule.finding}")
+    # A reason that no rule gives, as when a run was cut short before its second part.
+    for reason in result.validity.reasons:
+        if reason not in seen:
+            name, _, finding = reason.partition(": ")
+            yield _Case(name, "failure", finding or reason)
+
+
+def _suite(
+    name: str, classname: str, created: str, cases: list[_Case], properties: dict[str, str] | None = None
+) -> str:
+    suite = ElementTree.Element(
+        "testsuite",
+        name=name,
+        tests=str(len(cases)),
+        failures=str(sum(case.kind == "failure" for case in cases)),
+        skipped=str(sum(case.kind == "skipped" for case in cases)),
+        errors="0",
+        timestamp=created,
+    )
+    if properties:
+        holder = ElementTree.SubElement(suite, "properties")
+        for key, value in properties.items():
+            ElementTree.SubElement(holder, "property", name=key, value=_clean(value))
+    for case in cases:
+        element = ElementTree.SubElement(suite, "testcase", classname=classname, name=_clean(case.name))
+        if case.kind != "passed":
+            ElementTree.SubElement(element, case.kind, message=_clean(case.said))
+        ElementTree.SubElement(element, "system-out").text = _clean(case.said)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _clean(text: str) -> str:
+    """Without what XML cannot hold, such as the escape of a coloured log."""
+    return "".join(letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff"))

@@ -1,0 +1,89 @@
+"""Results, comparisons and verdicts as Markdown: for a pull request's comment, or a CI job's summary."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from edgesim.report import series, words
+from edgesim.report.comparison import Comparison
+from edgesim.report.figures import COLUMNS, rows
+from edgesim.result import RunResult
+from edgesim.verdict import Check, Verdict
+
+_MARKS: dict[Verdict, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️"}
+# What would begin a tag, a table's cell, emphasis, code or a link.
+_SPECIAL = re.compile(r"([\\`*_|<>\[\]])")
+
+
+def result(found: RunResult) -> str:
+    """The same headline, figures and caveats as on the terminal."""
+    lines = [
+        f"### {_plain(words.title(found))}",
+        "",
+        *_headline(found),
+        "",
+        *_trust(found),
+        "",
+        _plain(f"{words.of_what_time(found)}time per request, ms: {words.traffic(found)}"),
+        "",
+        *_table(("", *COLUMNS.values()), ((label, *figures) for label, figures in rows(found))),
+        "",
+        *(f"> {_plain(line)}  " for line in words.about_times(found)),
+        "",
+    ]
+    if found.levels:
+        lines += [*_table(series.LEVEL_HEADS, series.level_rows(found)), ""]
+    if found.restarts:
+        lines += [*_table(series.RESTART_HEADS, series.restart_rows(found)), ""]
+        lines += [*(f"- {_plain(line)}" for line in series.spread_lines(found)), ""]
+    facts = [*list(words.facts(found))[1:], *words.stages(found)]
+    lines += ["<details><summary>The board and the run</summary>", ""]
+    lines += [*_table(("", ""), ((fact.label, fact.words) for fact in facts)), "", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def comparison(both: Comparison) -> str:
+    """Two results side by side: what keeps them from being compared first, then the headlines, then every figure."""
+    lines = [f"### {_plain(both.heading)}", ""]
+    lines += [f"**NOT COMPARABLE** {_plain(field)}  " for field in both.different]
+    for name, found in (("base", both.base), ("candidate", both.candidate)):
+        lines += ["", f"**{name}** {_plain(words.title(found))}, {words.execution(found)}", ""]
+        lines += [*_headline(found, execution=False), "", *_trust(found)]
+    lines += ["", *_table(("metric", "base", "candidate", "change", "99 % sure"), both.changes)]
+    return "\n".join(lines) + "\n"
+
+
+def check(found: Check) -> str:
+    """The verdict of the whole, and a row for each item."""
+    heading = f"### {_MARKS[found.verdict]} {found.verdict}: {_plain(found.model)} on {_plain(found.board)}"
+    items = ((f"{_MARKS[item.verdict]} {item.verdict}", item.name, item.finding) for item in found.items)
+    lines = [heading, "", _plain(found.execution or "did not run"), "", *_table(("", "", "found"), items)]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(found: RunResult, *, execution: bool = True) -> Iterator[str]:
+    lead, band = words.device_time(found)
+    how = f", {words.execution(found)}" if execution else ""
+    yield f"**Device time {_plain(lead)}** {_plain(band)}{how}"
+    if about := words.about_device_time(found):
+        yield ""
+        yield from (f"> {_plain(note)}  " for note in about)
+    if found.not_scaled is not None:
+        yield from ("", f"not scaled: {_plain(found.not_scaled)}")
+
+
+def _trust(found: RunResult) -> list[str]:
+    verdict = words.verdict(found)
+    return [f"**{verdict}**", *(f"- {_plain(line)}" for line in (*verdict.reasons, *verdict.doubts))]
+
+
+def _table(heads: Sequence[str], cells: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in cells:
+        yield f"| {' | '.join(map(_plain, row))} |"
+
+
+def _plain(text: str) -> str:
+    """Text that stays what it is: a model's name may hold anything. Nobody is called by an @ in it."""
+    one_line = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", one_line).replace("@", "@\u200b")

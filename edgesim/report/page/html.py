@@ -1,0 +1,156 @@
+"""Results → a page that is whole in itself, with the raw data in it. Takes the `report` extra: Jinja and Plotly."""
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.io import to_json
+from plotly.offline import get_plotlyjs
+
+from edgesim.report import series, words
+from edgesim.report.comparison import Comparison
+from edgesim.report.figures import COLUMNS, rows
+from edgesim.report.page import plots, thinning
+from edgesim.report.page.plots import Plot, Side
+from edgesim.report.page.timeline import timeline
+from edgesim.result import LimitSection, RunResult
+from edgesim.units import format_bytes
+from edgesim.version import __version__
+
+_BADGES = {"VALID": "good", "VALID, but suspect": "doubt", "INVALID": "bad"}
+
+
+def render(result: RunResult, file: str) -> str:
+    """The page of one result; `file` is the name that its raw data is downloaded under."""
+    return _page([Side(result)], [file], words.title(result))
+
+
+def render_comparison(both: Comparison) -> str:
+    """The page of two, laid over each other."""
+    sides = [Side(both.base, "base"), Side(both.candidate, "candidate")]
+    return _page(sides, [both.base_file, both.candidate_file], both.heading, both)
+
+
+def _page(sides: Sequence[Side], files: Sequence[str], heading: str, both: Comparison | None = None) -> str:
+    found, spread = _plots(sides)
+    emulated = _emulated(sides)
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(_asset("report.html.j2")).render(
+        heading=heading,
+        version=__version__,
+        sides=[_side(side, file) for side, file in zip(sides, files, strict=True)],
+        different=both.different if both is not None else (),
+        changes=both.changes if both is not None else (),
+        plots={name: _shown(plot) for name, plot in found.items()},
+        emulated=[_shown(plot) for plot in emulated],
+        spread=spread,
+        times_title=f"{plots.of_what_time(sides)}time of the requests".capitalize(),
+        figures=_figures([plot for plot in [*found.values(), *emulated] if plot is not None]),
+        library=packed(get_plotlyjs()),
+        style=_asset("style.css"),
+        script=_asset("page.js"),
+    )
+
+
+def _plots(sides: Sequence[Side]) -> tuple[dict[str, Plot | None], bool]:
+    """All plots, and whether the times are so far spread that their axes are logarithmic at first."""
+    found = {
+        "device": plots.device_time(sides),
+        "distribution": plots.distribution(sides),
+        "percentiles": plots.percentiles(sides),
+        "timeline": timeline(sides),
+        "levels": plots.levels(sides),
+        "lifecycle": plots.lifecycle(sides),
+    }
+    distribution = found["distribution"]
+    spread = distribution is not None and distribution.figure.layout.xaxis.type == "log"
+    if spread:
+        # One kind of axis for the time wherever it stands.
+        for name in ("percentiles", "timeline"):
+            if (plot := found[name]) is not None:
+                plot.figure.layout.yaxis.update(plots.LOGARITHMIC)
+    return found, spread
+
+
+def _emulated(sides: Sequence[Side]) -> list[Plot]:
+    """What the runs were emulated beside, apart from their own time."""
+    inside = [Side(side.result.emulated, side.name) for side in sides if side.result.emulated is not None]
+    made = [timeline(inside, "emulated-timeline"), plots.lifecycle(inside, "emulated-lifecycle")] if inside else []
+    return [plot for plot in made if plot is not None]
+
+
+def _shown(plot: Plot | None) -> dict[str, Any] | None:
+    if plot is None:
+        return None
+    return {
+        "name": plot.name, "title": plot.title, "summary": plot.summary, "notes": plot.notes, "heads": plot.heads,
+        "rows": plot.rows, "legend": plot.legend, "height": plot.figure.layout.height, "zooms": "timeline" in plot.name,
+    }  # fmt: skip
+
+
+def _figures(drawn: Sequence[Plot]) -> str:
+    found = {plot.name: json.loads(to_json(plots.styled(plot.figure), validate=False)) for plot in drawn}
+    # Inside a script, a `<` could end it.
+    return json.dumps({**found, "most_single": thinning.MOST_SINGLE}).replace("<", "\\u003c")
+
+
+def packed(text: str) -> str:
+    """A large text as it stands in a page: compressed, in base64."""
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
+
+
+def _asset(name: str) -> str:
+    return (resources.files("edgesim.report.page") / name).read_text(encoding="utf-8")
+
+
+def _side(side: Side, file: str) -> Mapping[str, Any]:
+    """All that the page says of one result."""
+    result = side.result
+    board = result.emulated if result.emulated is not None else result
+    lead, band = words.device_time(result)
+    verdict = words.verdict(result)
+    return {
+        "name": side.name,
+        "title": words.title(result),
+        "execution": words.execution(result),
+        "created": result.created.replace("T", " "),
+        "known": result.device_time_ms.p50 is not None,
+        "lead": lead,
+        "band": band,
+        "about_device_time": words.about_device_time(result),
+        "verdict": str(verdict),
+        "verdict_class": _BADGES[str(verdict)],
+        "reasons": verdict.reasons,
+        "doubts": verdict.doubts,
+        "rules": [(rule.name, rule.verdict, rule.finding) for rule in result.validity.rules],
+        "times_title": side.called(f"{words.of_what_time(result)}time per request, ms: {words.traffic(result)}"),
+        "times_heads": ("ms", *COLUMNS.values()),
+        "times": [(label, *figures) for label, figures in rows(result)],
+        "about_times": words.about_times(result),
+        "restart_heads": series.RESTART_HEADS,
+        "restarts": list(series.restart_rows(result)),
+        "spread": list(series.spread_lines(result)),
+        "facts": [*list(words.facts(result))[1:], *words.stages(result)],
+        "limits": [_limit(limit) for limit in board.device.limits if limit.requested is not None],
+        "file": file,
+        "raw": Markup(packed(result.as_json(indented=False))),  # noqa: S704  # base64
+    }
+
+
+def _limit(limit: LimitSection) -> tuple[str, str, str, str]:
+    proven = {True: "yes", False: "no", None: "not tried"}[limit.proven]
+    name = words.LIMIT_NAMES.get(limit.name, limit.name.replace("_", " "))
+    return name, _amount(limit.name, limit.requested), _amount(limit.name, limit.applied), proven
+
+
+def _amount(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if name.endswith("_bytes") or name.endswith("_bytes_per_s"):
+        return format_bytes(value) + (" a second" if name.endswith("_per_s") else "")
+    return f"{value:g}{' ms' if name.endswith('_ms') else ''}"

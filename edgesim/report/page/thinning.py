@@ -1,0 +1,124 @@
+"""What is drawn of very many requests: few enough points to open at once, each of them measured; pure functions."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.result import Reading
+
+# So many requests are drawn one by one; more are drawn as columns.
+MOST_SINGLE = 2000
+_COLUMNS = 600
+_CURVE_POINTS = 300
+_MOST_BINS = 80
+_MOST_READINGS = 1500
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The least, the median and the largest of all requests that were due within each column of `width_s`.
+
+    `at_s` is a column's middle; one without a request is left out.
+    """
+
+    width_s: float
+    at_s: Floats
+    least: Floats
+    median: Floats
+    largest: Floats
+
+
+def columns(at_s: Floats, values: Floats, *, most: int = _COLUMNS) -> Columns:
+    """Columns of equal width over all of the time; no request is in none, or in two.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    first, last = float(at_s.min()), float(at_s.max())
+    width = (last - first) / most or 1.0
+    which = np.minimum(((at_s - first) / width).astype(int), most - 1)
+    # By column, and within each by value: then its ends and its middle can be picked.
+    order = np.lexsort((values, which))
+    which, ordered = which[order], values[order]
+    names, begins, counts = np.unique(which, return_index=True, return_counts=True)
+    return Columns(
+        width_s=width,
+        at_s=first + (names + 0.5) * width,
+        least=ordered[begins],
+        median=ordered[begins + (counts - 1) // 2],
+        largest=ordered[begins + counts - 1],
+    )
+
+
+def curve(values: Floats, failed: int) -> tuple[Floats, Floats]:
+    """Shares of all requests (0 to below 1) and the time that each did not exceed: order statistics, none between.
+
+    The shares are evenly spaced where every further nine is as long as the one before. A request that failed took
+    infinitely long: the curve ends before it.
+    """
+    count = len(values) + failed
+    ordered = np.sort(values)
+    nines = np.linspace(0, math.log10(count), _CURVE_POINTS) if count > 1 else np.zeros(1)
+    ranks = np.unique(np.clip(np.floor(count * (1 - 10.0**-nines)).astype(int) + 1, 1, count))
+    ranks[-1] = count
+    ranks = ranks[ranks <= len(ordered)]
+    return (ranks - 0.5) / count, ordered[ranks - 1]
+
+
+def edges(values: Floats) -> tuple[Floats, bool]:
+    """Borders of bins for a distribution, and whether they are spaced by a factor, as befits a long tail."""
+    low, high = float(values.min()), float(values.max())
+    if high == low:
+        return np.array([low * 0.95, high * 1.05]) if high else np.array([0.0, 1.0]), False
+    bins = min(_MOST_BINS, max(8, round(2 * len(values) ** 0.5)))
+    if low > 0 and high / low > 8:
+        return np.geomspace(low, high, bins + 1), True
+    return np.linspace(low, high, bins + 1), False
+
+
+def by_container(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """The readings of each container: its counters begin anew."""
+    parts: list[list[Reading]] = []
+    for reading in readings:
+        last = parts[-1][-1] if parts else None
+        anew = last is not None and (reading.cpu_seconds or 0) < (last.cpu_seconds or 0)
+        if last is None or anew:
+            parts.append([])
+        parts[-1].append(reading)
+    return [_fewer(part, math.ceil(len(readings) / _MOST_READINGS)) for part in parts]
+
+
+def _fewer(readings: list[Reading], step: int) -> list[Reading]:
+    """Every so manieth reading, and the last: between counters, a longer step loses nothing.
+
+    What was in use is the largest of the step's, so that no peak is lost.
+    """
+    if step <= 1:
+        return readings
+    kept = [readings[0]]
+    for first in range(1, len(readings), step):
+        part = readings[first : first + step]
+        largest: dict[str, Any] = {
+            name: max((value for reading in part if (value := getattr(reading, name)) is not None), default=None)
+            for name in ("memory_bytes", "memory_anon_bytes")
+        }
+        kept.append(part[-1]._replace(**largest))
+    return kept
+
+
+def rates(readings: Sequence[Reading], name: str) -> list[float | None]:
+    """What a counter of seconds went up by since the reading before, in percent of the time; None: nobody tells."""
+    percents: list[float | None] = [None] if readings else []
+    for before, after in itertools.pairwise(readings):
+        passed_s = (after.at_ns - before.at_ns) / 1e9
+        ends = getattr(before, name), getattr(after, name)
+        known = None not in ends and passed_s > 0
+        percents.append(100 * (ends[1] - ends[0]) / passed_s if known else None)
+    return percents

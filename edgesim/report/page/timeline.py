@@ -1,0 +1,236 @@
+"""The requests of a run along its time, and what they did to the device under them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from edgesim.report.page import thinning
+from edgesim.report.page.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, of_what_time
+from edgesim.result import Reading, RunResult, Sample
+from edgesim.units import format_bytes, format_seconds
+
+_MOST_FAILED = 500
+_MOST_PHASES = 30
+_MIB = 2**20
+
+
+class _Row(NamedTuple):
+    """One of the plots under each other."""
+
+    name: str
+    title: str
+    height: float
+
+
+def timeline(sides: Sequence[Side], name: str = "timeline") -> Plot | None:
+    """Latency over time, and under it the device's CPU, memory and throttling, as far as this host told.
+
+    Where that is an emulator's time, the plot names it so.
+    """
+    of = of_what_time(sides)
+    if not any(side.result.samples for side in sides):
+        return None
+    rows = [_Row("latency", f"{of}time of a request, ms", 0.46)]
+    told = [
+        (_Row("CPU", "CPU, % of a core", 0.18), "cpu_seconds"),
+        (_Row("memory", "memory, MiB", 0.18), "memory_bytes"),
+        (_Row("throttling", "held back, % of the time", 0.18), "throttled_s"),
+    ]
+    rows += [row for row, field in told if any(_tells(side.result, field) for side in sides)]
+    figure = make_subplots(
+        rows=len(rows), shared_xaxes=True, vertical_spacing=0.07, row_heights=[row.height for row in rows],
+        subplot_titles=[row.title for row in rows],
+    )  # fmt: skip
+    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
+    notes: list[str] = [f"this host does not tell of {row.name}" for row, _ in told if row not in rows]
+    for i, side in enumerate(sides):
+        notes += _requests(figure, side, i)
+        notes += _device(figure, side, i, [row.name for row in rows])
+    if len(sides) == 1:
+        _phases(figure, sides[0].result)
+    figure.update_yaxes(rangemode="tozero")
+    # Where a latency lies matters, not how far it is from zero.
+    figure.update_yaxes(rangemode="normal", row=1, col=1)
+    figure.update_xaxes(title="s", row=len(rows), col=1)
+    figure.update_layout(height=240 + 130 * len(rows), hovermode="x unified", hoversubplots="axis")
+    heads, table = _table(sides)
+    return Plot(
+        name,
+        f"{of}timeline".capitalize(),
+        f"{_summary(sides)}.",
+        figure,
+        tuple(notes),
+        heads,
+        table,
+    )
+
+
+def _tells(result: RunResult, field: str) -> bool:
+    return any(getattr(reading, field) is not None for reading in result.timeline)
+
+
+def _requests(figure: go.Figure, side: Side, i: int) -> list[str]:
+    ok = [sample for sample in side.result.samples if sample.ok]
+    failed = [sample for sample in side.result.samples if not sample.ok]
+    due_s = np.array([sample.scheduled_ns / 1e9 for sample in ok])
+    notes = []
+    for time, called in TIMES.items():
+        if not ok:
+            break
+        values = np.array([sample.latency_ms if time == "latency" else sample.service_time_ms for sample in ok])
+        shown: dict[str, Any] = {"visible": time == "latency", "xaxis": "x", "yaxis": "y"}
+        meta = {"side": i, "time": time, "part": "single"}
+        size = 9 if len(ok) < 50 else 6 if len(ok) < 500 else 4
+        singly = len(ok) <= thinning.MOST_SINGLE
+        figure.add_scatter(
+            x=due_s if singly else [], y=values if singly else [], mode="markers", meta=meta, **shown,
+            marker={"size": size, "color": COLOURS[i], "opacity": 0.75}, name=side.called(called),
+            hovertemplate="%{y:.4~g} ms", showlegend=singly,
+        )  # fmt: skip
+        if not singly:
+            notes += _columns(figure, side, i, due_s, values, time, shown) if time == "latency" else []
+            if time != "latency":
+                _columns(figure, side, i, due_s, values, time, shown)
+    if failed:
+        notes += _failed(figure, side, failed, max((sample.latency_ms for sample in ok), default=1.0))
+    return notes
+
+
+def _columns(
+    figure: go.Figure,
+    side: Side,
+    i: int,
+    due_s: thinning.Floats,
+    values: thinning.Floats,
+    time: str,
+    shown: dict[str, Any],
+) -> list[str]:
+    """A band from the least to the largest request of each column, and the median in it."""
+    found = thinning.columns(due_s, values)
+    for part, y, style in (
+        ("largest", found.largest, {"line": {"width": 0.75, "color": COLOURS[i]}}),
+        ("least", found.least, {"line": {"width": 0.75, "color": COLOURS[i]}, "fill": "tonexty"}),
+        ("median", found.median, {"line": {"width": 2, "color": COLOURS[i]}}),
+    ):
+        figure.add_scatter(
+            x=found.at_s, y=y, mode="lines", meta={"side": i, "time": time, "part": "columns"}, **style, **shown,
+            name=side.called(f"{TIMES[time]}, {part}" if part == "median" else part), showlegend=part == "median",
+            hovertemplate="%{y:.4~g} ms",
+        )  # fmt: skip
+    return [
+        side.called(
+            f"{len(values):,} requests are drawn as {len(found.at_s)} columns of {format_seconds(found.width_s)}: the"
+            f" least, the median and the largest in each. Zoomed in on {thinning.MOST_SINGLE:,} or fewer, each is drawn"
+        )
+    ]
+
+
+def _failed(figure: go.Figure, side: Side, failed: Sequence[Sample], highest_ms: float) -> list[str]:
+    step = -(-len(failed) // _MOST_FAILED)
+    drawn = failed[::step]
+    figure.add_scatter(
+        x=[sample.scheduled_ns / 1e9 for sample in drawn], y=[highest_ms * 1.08] * len(drawn), mode="markers",
+        marker={"symbol": "x", "size": 8, "color": FAILED}, text=[sample.outcome for sample in drawn],
+        name=side.called("failed"), hovertemplate="%{text}", xaxis="x", yaxis="y",
+    )  # fmt: skip
+    few = f"; every {step}th is drawn" if step > 1 else ""
+    return [side.called(f"{len(failed):,} failed requests stand at the top: they took infinitely long{few}")]
+
+
+def _device(figure: go.Figure, side: Side, i: int, rows: Sequence[str]) -> list[str]:
+    """What was in use, container by container, with a gap between them."""
+    series: dict[str, list[float | None]] = {name: [] for name in ("CPU", "memory", "processes", "throttling")}
+    at_s: list[float | None] = []
+    parts = thinning.by_container(side.result.timeline)
+    for readings in parts:
+        at_s += [reading.at_ns / 1e9 for reading in readings] + [None]
+        series["CPU"] += [*thinning.rates(readings, "cpu_seconds"), None]
+        series["throttling"] += [*thinning.rates(readings, "throttled_s"), None]
+        series["memory"] += [*(_mib(reading.memory_bytes) for reading in readings), None]
+        series["processes"] += [*(_mib(reading.memory_anon_bytes) for reading in readings), None]
+    names = {"CPU": "CPU", "memory": "memory in use", "processes": "processes' own", "throttling": "held back"}
+    units = {"CPU": "%{y:.3~g} %", "throttling": "%{y:.3~g} %"}
+    for what, values in series.items():
+        row = "memory" if what == "processes" else what
+        if row not in rows or all(value is None for value in values):
+            continue
+        number = rows.index(row) + 1
+        figure.add_scatter(
+            x=at_s, y=values, mode="lines", name=side.called(names[what]), meta={"side": i}, showlegend=False,
+            # A rate is of the time since the reading before.
+            line={"shape": "linear" if row == "memory" else "vh", "width": 1.5, "color": COLOURS[i],
+                  "dash": "dot" if what == "processes" else "solid"},
+            hovertemplate=units.get(what, "%{y:.4~g} MiB"), row=number, col=1,
+        )  # fmt: skip
+    drawn = sum(map(len, parts))
+    notes = []
+    if drawn < len(side.result.timeline):
+        notes.append(
+            side.called(
+                f"{len(side.result.timeline):,} readings of the device are drawn as {drawn:,}: CPU as the mean between"
+                " two, memory as the largest"
+            )
+        )
+    limit = side.result.resources.memory_limit_bytes
+    if limit and "memory" in rows:
+        notes.append(side.called(f"memory is limited to {format_bytes(limit)}; dotted: the processes' own"))
+    return notes
+
+
+def _mib(count: int | None) -> float | None:
+    return count / _MIB if count is not None else None
+
+
+def _phases(figure: go.Figure, result: RunResult) -> None:
+    """Where the run was in what it does."""
+    end_s = max((sample.done_ns for sample in result.samples), default=0) / 1e9
+    whole_s = max(end_s, *(phase.end_ns / 1e9 for phase in result.phases)) if result.phases else end_s
+    for number, phase in enumerate(result.phases[:_MOST_PHASES]):
+        begin_s, length_s = phase.begin_ns / 1e9, (phase.end_ns - phase.begin_ns) / 1e9
+        figure.add_vrect(
+            x0=begin_s, x1=begin_s + length_s, line_width=0, fillcolor=QUIET, opacity=0.12 if number % 2 else 0.06,
+            layer="below", row="all", col=1,
+        )  # fmt: skip
+        if length_s > 0.06 * whole_s:
+            figure.add_annotation(
+                x=begin_s + length_s / 2, y=1, yref="y domain", yanchor="top", text=phase.name, showarrow=False,
+                font={"size": 11, "color": QUIET}, row=1, col=1,
+            )  # fmt: skip
+
+
+def _summary(sides: Sequence[Side]) -> str:
+    return "; ".join(
+        side.called(
+            f"{len(side.result.samples):,} requests over"
+            f" {format_seconds(max(sample.done_ns for sample in side.result.samples) / 1e9)}"
+        )
+        for side in sides
+        if side.result.samples
+    )
+
+
+def _table(sides: Sequence[Side]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The device's use as figures, for each phase of each side."""
+    rows = [
+        (
+            side.called(phase.name),
+            format_seconds((phase.end_ns - phase.begin_ns) / 1e9),
+            *_used([reading for reading in side.result.timeline if phase.begin_ns <= reading.at_ns <= phase.end_ns]),
+        )
+        for side in sides
+        for phase in side.result.phases[:_MOST_PHASES]
+    ]
+    return ("phase", "took", "CPU, % of a core", "largest memory", "held back"), tuple(rows)
+
+
+def _used(readings: Sequence[Reading]) -> tuple[str, str, str]:
+    memory = [reading.memory_bytes for reading in readings if reading.memory_bytes is not None]
+    ends = [*readings[:1], *readings[-1:]]
+    shares = [
+        thinning.rates(ends, field)[-1] if len(readings) > 1 else None for field in ("cpu_seconds", "throttled_s")
+    ]
+    cpu, throttled = (f"{share:.0f} %" if share is not None else "-" for share in shares)
+    return cpu, format_bytes(max(memory)) if memory else "-", throttled

@@ -1,0 +1,265 @@
+"""The page of a result, in a browser: what it draws, what its switches do, and that it is whole in itself."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+from edgesim.measure import statistics
+from edgesim.report import files
+from edgesim.report.comparison import Change, Comparison
+from edgesim.report.page import thinning
+from edgesim.result import (
+    DeviceTimeSection,
+    Phase,
+    Reading,
+    RequestsSection,
+    RunResult,
+    Sample,
+    ValiditySection,
+)
+from tests import results
+from tests.conftest import browser_path
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def result() -> RunResult:
+    return results.emulated_and_invalid()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # As root, in a container, there is no sandbox to be had; the pages are our own.
+        started = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def opener(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Open, list[str]]]:
+    """Opens a page's text; and what any page has said on its console, or asked for from elsewhere."""
+    said: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def opened(html: str, **options: Any) -> Page:
+        path = tmp_path_factory.mktemp("page") / "report.html"
+        path.write_text(html)
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if _goes_out(request) else None)
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=true]", timeout=60_000)
+        return page
+
+    yield opened, said
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_page(opener: tuple[Open, list[str]]) -> Iterator[Open]:
+    """Opens a page; the test fails where a page has said or asked for anything."""
+    opened, said = opener
+    yield opened
+    assert said == []
+
+
+@pytest.fixture(scope="module")
+def shared(result: RunResult, opener: tuple[Open, list[str]]) -> Page:
+    """A page that several tests use one after the other, as a reader does: opening it takes longest."""
+    return opener[0](files.of_result(ran(result, 1500), ".html", "mine.json"), color_scheme="dark")
+
+
+@pytest.fixture
+def page(shared: Page, open_page: Open) -> Page:
+    return shared
+
+
+def _goes_out(request: Request) -> bool:
+    return not request.url.startswith(("file:", "blob:", "data:"))
+
+
+def ran(result: RunResult, count: int, *, slower: float = 1.0, failed: int = 0) -> RunResult:
+    """A run of so many requests, a millisecond apart, with what they did to the device."""
+    generator = np.random.default_rng(0)
+    times_ns = (slower * 1e6 * (0.6 + 0.1 * generator.standard_gamma(2, count))).astype(int)
+    times_ns[:: count // 5] *= 20
+    samples = tuple(
+        Sample(i * 10**6, i * 10**6 + 1000, i * 10**6 + 1000 + int(time), "ok" if i >= failed else "timeout")
+        for i, time in enumerate(times_ns)
+    )
+    latency = [sample.latency_ms if sample.ok else np.inf for sample in samples]
+    return result.model_copy(
+        update={
+            "execution": "native",
+            "samples": samples,
+            "timeline": tuple(
+                Reading(i * 10**8, i * 0.04, 10**8 + i, throttled_s=i * 0.01) for i in range(-5, count // 100 + 1)
+            ),
+            "phases": (Phase("first inference", -4 * 10**8, -(10**8)), Phase("load", 0, samples[-1].done_ns)),
+            "requests": RequestsSection(sent=count, ok=count - failed, failed=failed),
+            "latency_ms": statistics.summarise(latency),
+            "service_time_ms": statistics.summarise([sample.service_time_ms for sample in samples]),
+            "device_time_ms": DeviceTimeSection(p50=0.8, low=0.6, high=1.1, method="measured on this host"),
+            "validity": ValiditySection(valid=True),
+        }
+    )
+
+
+def drawn(page: Page, name: str) -> list[dict[str, Any]]:
+    """The visible traces of a plot, each with what it is of and how many points it has."""
+    found = page.evaluate(
+        "name => document.querySelector(`[data-figure=${name}]`)._fullData"
+        ".filter(trace => trace.visible === true && trace.x.length)"
+        ".map(trace => ({name: trace.name, meta: trace.meta, points: trace.x.length}))",
+        name,
+    )
+    return list(found)
+
+
+def marks(page: Page, name: str) -> int:
+    """How many shapes of a plot's data are really on the page."""
+    return page.locator(f"[data-figure={name}] .trace path:visible, [data-figure={name}] .trace .point").count()
+
+
+def test_every_plot_is_drawn_and_has_its_figures_as_words_and_as_a_table(page: Page) -> None:
+    figures = page.locator("figure")
+    names = [figures.nth(i).get_attribute("id") for i in range(figures.count())]
+    assert names == ["device", "distribution", "percentiles", "timeline", "lifecycle"]
+    for i, name in enumerate(names):
+        assert name is not None
+        assert marks(page, name), name
+        described_by = figures.nth(i).get_attribute("aria-describedby")
+        assert page.locator(f"#{described_by}").inner_text().endswith("." if name != "device" else "ms")
+        assert figures.nth(i).locator("tbody tr").count()
+    assert sum(trace["points"] for trace in drawn(page, "timeline") if trace["meta"].get("part") == "single") == 1500
+
+
+def test_switches_choose_the_time_and_its_axis(page: Page) -> None:
+    assert {trace["meta"]["time"] for trace in drawn(page, "percentiles")} == {"latency"}
+    page.get_by_role("button", name="Service time").press("Enter")  # by keyboard
+    for name in ("distribution", "percentiles"):
+        assert {trace["meta"]["time"] for trace in drawn(page, name)} == {"service"}
+    assert page.get_by_role("button", name="Service time").get_attribute("aria-pressed") == "true"
+    axis = "document.querySelector('[data-figure=percentiles]')._fullLayout.yaxis.type"
+    assert page.evaluate(axis) == "log", "a tail of twenty times the median"
+    page.get_by_role("button", name="Linear").click()
+    assert page.evaluate(axis) == "linear"
+
+
+def test_colours_follow_the_system_until_they_are_chosen(page: Page) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    ink = "document.querySelector('.plot')._fullLayout.font.color"
+    dark = page.evaluate(paper), page.evaluate(ink)
+    page.get_by_role("button", name="Light").click()
+    light = page.evaluate(paper), page.evaluate(ink)
+    assert light[0] != dark[0]
+    assert light[1] != dark[1]
+    page.get_by_role("button", name="Auto").click()
+    page.emulate_media(color_scheme="light")
+    assert (page.evaluate(paper), page.evaluate(ink)) == light
+    page.emulate_media(color_scheme="dark")
+
+
+def test_200_000_requests_are_drawn_as_columns_and_one_by_one_when_zoomed_in_on(
+    result: RunResult, open_page: Open
+) -> None:
+    page = open_page(files.of_result(ran(result, 200_000), ".html", "r.json"))
+    plots = ("distribution", "percentiles", "timeline")
+    assert sum(trace["points"] for name in plots for trace in drawn(page, name)) < 10_000
+    assert "200,000 requests are drawn as 600 columns" in page.locator("#timeline figcaption").inner_text()
+    timeline = "document.querySelector('[data-figure=timeline]')"
+    page.evaluate(f"Plotly.relayout({timeline}, {{'xaxis.range': [10, 11]}})")
+    page.wait_for_selector("[data-drawn=singly]")
+    parts = {trace["meta"].get("part"): trace["points"] for trace in drawn(page, "timeline")}
+    assert parts["single"] == 1001
+    assert "columns" not in parts
+    page.get_by_role("button", name="All").click()
+    page.wait_for_selector("[data-drawn=columns]")
+    assert {trace["meta"].get("part") for trace in drawn(page, "timeline")} == {"columns", None}
+
+
+def test_the_raw_data_is_downloaded_as_the_result_file_that_it_was(
+    result: RunResult, page: Page, tmp_path: Path
+) -> None:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download mine.json").click()
+    assert download.value.suggested_filename == "mine.json"
+    download.value.save_as(tmp_path / "back.json")
+    assert RunResult.read(tmp_path / "back.json") == ran(result, 1500)
+
+
+def test_two_results_lie_over_each_other_and_either_can_be_taken_away(result: RunResult, open_page: Open) -> None:
+    both = Comparison(
+        base=ran(result, 400), candidate=ran(result, 400, slower=1.3), base_file="a.json", candidate_file="b.json",
+        different=(), changes=(Change("latency_ms.p50", "0.8", "1.04", "+30.0 %", "+29 to +31 %"),),
+    )  # fmt: skip
+    page = open_page(files.of_comparison(both, ".html"))
+    for name in ("distribution", "percentiles", "timeline"):
+        assert {trace["meta"]["side"] for trace in drawn(page, name)} == {0, 1}
+    assert page.get_by_role("region", name="What changed").locator("tbody tr").count() == 1
+    page.get_by_role("button", name="base", exact=True).click()
+    for name in ("distribution", "percentiles", "timeline"):
+        assert {trace["meta"]["side"] for trace in drawn(page, name)} == {1}
+
+
+def test_failed_requests_an_invalid_run_and_no_device_time_are_on_the_page(result: RunResult, open_page: Open) -> None:
+    failing = ran(result, 400, failed=40).model_copy(
+        update={"validity": result.validity, "device_time_ms": result.device_time_ms, "execution": "emulated"}
+    )
+    page = open_page(files.of_result(failing, ".html", "r.json"))
+    assert page.locator("#headline + .sides").inner_text().startswith("not known")
+    assert page.locator(".badge").all_inner_texts() == ["INVALID", "INVALID"]
+    assert result.validity.reasons[0] in page.locator("section:has(#validity)").inner_text()
+    assert "40 failed requests" in page.locator("#timeline figcaption").inner_text()
+    assert [trace["points"] for trace in drawn(page, "timeline") if trace["name"] == "failed"] == [40]
+    assert page.locator("#device").count() == 0
+
+
+def test_a_run_in_which_nothing_was_answered_still_has_a_page(result: RunResult, open_page: Open) -> None:
+    empty = result.model_copy(update={"samples": (), "timeline": (), "phases": ()})
+    page = open_page(files.of_result(empty, ".html", "r.json"))
+    assert "enough requests" in page.locator("main").inner_text()
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_finger_scrolls_past_the_plots(
+    result: RunResult, open_page: Open
+) -> None:
+    page = open_page(
+        files.of_result(ran(result, 400), ".html", "r.json"),
+        viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True,
+    )  # fmt: skip
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate("document.querySelector('.plot')._fullLayout.dragmode") is False
+
+
+def test_what_can_be_done_can_be_done_by_keyboard_and_is_named(page: Page) -> None:
+    for button in page.get_by_role("button").all():
+        assert button.inner_text().strip()
+    inside = page.evaluate("[...document.querySelectorAll('[aria-hidden=true] :is(a, button, [tabindex])')].length")
+    assert inside == 0, "what is hidden from a screen reader takes no focus"
+    window = "document.querySelector('[data-figure=timeline]')._fullLayout.xaxis.range"
+    before = page.evaluate(window)
+    page.get_by_role("button", name="Zoom in").press("Enter")
+    after = page.evaluate(window)
+    assert after[1] - after[0] == pytest.approx((before[1] - before[0]) / 2)
+    assert json.loads(page.locator("#figures").inner_text())["most_single"] == thinning.MOST_SINGLE
+
+
+def test_it_prints_on_paper_without_its_buttons(page: Page, tmp_path: Path) -> None:
+    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert not page.get_by_role("button", name="Linear").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -1,0 +1,207 @@
+"""Reports as files: each kind says the same of a result, and nothing that was measured is hidden or made up."""
+
+import csv
+import itertools
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edgesim.errors import UsageError
+from edgesim.report import files, junit, markdown, text
+from edgesim.report.comparison import Change, Comparison
+from edgesim.report.page import thinning
+from edgesim.result import DeviceTimeSection, Reading, Rule, RunResult, Sample, ValiditySection
+
+CAVEAT = "no published figure for <this> core | an extrapolation"
+
+
+@pytest.fixture
+def told(result: RunResult) -> RunResult:
+    """With a headline, caveats and a failed request, and letters that a format might trip over."""
+    return result.model_copy(
+        update={
+            "model": result.model.model_copy(update={"name": "net_<b>|@all`"}),
+            "device_time_ms": DeviceTimeSection(p50=45.9, low=29.9, high=70.4, method="predicted", notes=(CAVEAT,)),
+            "samples": (*result.samples, Sample(3 * 10**9, 3 * 10**9, 4 * 10**9, 'timeout, a "long" one')),
+            "validity": ValiditySection(
+                valid=False,
+                reasons=("no failures: 1 of 2 requests failed",),
+                suspicions=("host quiet: others took 40 %",),
+                suspect=True,
+                rules=(
+                    Rule(name="no failures", verdict="invalid", finding="1 of 2 requests failed"),
+                    Rule(name="host quiet", verdict="suspect", finding="others took 40 %"),
+                    Rule(name="no out-of-memory kill", verdict="unknown", finding="not counted"),
+                ),
+            ),
+        }
+    )  # fmt: skip
+
+
+def compared(result: RunResult, *, different: tuple[str, ...] = ()) -> Comparison:
+    return Comparison(
+        base=result, candidate=result, base_file="a.json", candidate_file="b.json", different=different,
+        changes=(Change("latency_ms.p50", "20", "30", "+50.0 %", "+48.0 to +52.0 %, by containers"),),
+    )  # fmt: skip
+
+
+def plain(document: str) -> str:
+    """Markdown, or a page's text, as it is read."""
+    for mark, letter in (("\\", ""), ("\u200b", ""), ("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", '"')):
+        document = document.replace(mark, letter)
+    return document
+
+
+def on_a_terminal(result: RunResult) -> str:
+    console = Console(width=400, no_color=True, markup=False)
+    with console.capture() as capture:
+        console.print(text.render(result))
+    return capture.get()
+
+
+def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_caveats(told: RunResult) -> None:
+    reports = {
+        "terminal": on_a_terminal(told),
+        "markdown": plain(markdown.result(told)),
+        "page": plain(files.of_result(told, ".html", "r.json")),
+        "json": files.of_result(told, ".json", "r.json"),
+    }
+    for name, report in reports.items():
+        for said in ("45.9 ms", "29.9 to 70.4 ms", CAVEAT, "never to be compared", "INVALID",
+                     "no failures: 1 of 2 requests failed", "host quiet: others took 40 %"):  # fmt: skip
+            assert said.lower() in report.lower(), f"{name}: {said}"
+
+
+def test_no_device_time_is_said_to_be_unknown_in_every_report(result: RunResult) -> None:
+    for report in (on_a_terminal(result), markdown.result(result), files.of_result(result, ".html", "r.json")):
+        assert "not known" in report
+        assert "nothing is predicted" in report
+
+
+def test_a_models_name_can_neither_break_markdown_nor_call_anybody(told: RunResult) -> None:
+    heading = markdown.result(told).splitlines()[0]
+    assert r"net\_\<b\>\|" in heading
+    assert "@all" not in heading
+
+
+def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(told: RunResult) -> None:
+    lines = markdown.result(told).splitlines() + markdown.comparison(compared(told)).splitlines()
+    bars = [line.replace("\\|", "").count("|") if line.startswith("|") else 0 for line in lines]
+    tables = [list(group) for is_row, group in itertools.groupby(bars, key=bool) if is_row]
+    assert len(tables) == 3
+    assert all(len(set(table)) == 1 for table in tables)
+
+
+def test_the_csv_has_a_row_for_each_request_and_no_latency_for_one_that_failed(told: RunResult) -> None:
+    rows = list(csv.DictReader(files.of_result(told, ".csv", "r.json").splitlines()))
+    assert [row["outcome"] for row in rows] == ["ok", 'timeout, a "long" one']
+    assert rows[0]["latency_ms"] == "2500.0"
+    assert rows[1]["latency_ms"] == ""
+
+
+def test_the_csv_of_two_results_says_whose_a_request_is(told: RunResult) -> None:
+    rows = list(csv.DictReader(files.of_comparison(compared(told), ".csv").splitlines()))
+    assert [row["result"] for row in rows] == ["base", "base", "candidate", "candidate"]
+
+
+def test_the_json_has_all_figures_and_no_requests(told: RunResult) -> None:
+    document = json.loads(files.of_result(told, ".json", "r.json"))
+    assert document["latency_ms"]["mean"] == 2500.0
+    assert document["headline"] == "45.9 ms (29.9 to 70.4 ms)"
+    assert not {"samples", "timeline"} & set(document)
+
+
+def test_junit_of_a_run_has_a_case_for_each_rule_of_validity_and_the_headline_beside_them(told: RunResult) -> None:
+    suite = ElementTree.fromstring(junit.validity(told))
+    cases = {case.get("name"): case for case in suite.findall("testcase")}
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
+    assert cases["no failures"].find("failure") is not None
+    assert cases["host quiet"].findtext("system-out") == "suspect: others took 40 %"
+    assert cases["no out-of-memory kill"].find("skipped") is not None
+    properties = {found.get("name"): found.get("value") for found in suite.iter("property")}
+    assert properties["device time"] == "45.9 ms (29.9 to 70.4 ms)"
+
+
+def test_a_reason_that_is_no_rules_own_fails_a_case_too(result: RunResult) -> None:
+    suite = ElementTree.fromstring(junit.validity(result))
+    assert [case.get("name") for case in suite.iter("testcase")] == ["enough requests"]
+    assert suite.get("failures") == "1"
+
+
+def test_a_comparison_that_should_not_be_says_so_in_every_report(told: RunResult) -> None:
+    both = compared(told, different=("kernel: 6.1 and 6.2",))
+    for suffix in (".html", ".md"):
+        report = files.of_comparison(both, suffix)
+        assert "NOT COMPARABLE" in report
+        assert "kernel: 6.1 and 6.2" in report
+    assert json.loads(files.of_comparison(both, ".json"))["different"] == ["kernel: 6.1 and 6.2"]
+
+
+def test_two_results_have_no_junit_form(told: RunResult) -> None:
+    with pytest.raises(UsageError, match="it is no verdict"):
+        files.of_comparison(compared(told), ".xml")
+
+
+@pytest.mark.parametrize("name", ["r.pdf", "report", "r.htm"])
+def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_there_are(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        files.kind(Path(name))
+    assert name in caught.value.problem
+    assert ".html, .md, .json, .xml, .csv" in caught.value.fix
+
+
+def test_a_page_asks_for_nothing_from_anywhere(told: RunResult) -> None:
+    page = files.of_result(told, ".html", "r.json")
+    for mark in ('src="', "@import", "url(", 'href="http'):
+        assert mark not in page, mark
+    assert "<b>|" not in page, "a model's name is text"
+
+
+def test_columns_hold_every_request_once_and_only_values_that_were_measured() -> None:
+    generator = np.random.default_rng(1)
+    at_s, values = np.sort(generator.random(5000)), generator.random(5000)
+    found = thinning.columns(at_s, values, most=50)
+    which = np.minimum(((at_s - at_s.min()) / found.width_s).astype(int), 49)
+    for i in range(50):
+        inside = np.sort(values[which == i])
+        assert (found.least[i], found.largest[i]) == (inside[0], inside[-1])
+        assert found.median[i] == inside[(len(inside) - 1) // 2]
+
+
+def test_columns_of_requests_that_were_all_due_at_once_are_one_column() -> None:
+    found = thinning.columns(np.zeros(3000), np.arange(3000.0))
+    assert (len(found.at_s), found.least[0], found.largest[0]) == (1, 0.0, 2999.0)
+
+
+def test_a_curve_goes_through_the_nearest_ranks_up_to_the_largest() -> None:
+    values = np.arange(1.0, 1001.0)
+    shares, times = thinning.curve(np.random.default_rng(0).permutation(values), failed=0)
+    assert times[-1] == 1000.0
+    assert np.all(np.diff(times) > 0)
+    assert np.allclose(times, np.ceil(1000 * shares))
+
+
+def test_failed_requests_push_a_curve_to_the_left_since_they_took_for_ever() -> None:
+    shares, times = thinning.curve(np.full(90, 5.0), failed=10)
+    assert shares[-1] <= 0.9
+    assert set(times) == {5.0}
+
+
+def test_the_cpu_between_two_readings_is_their_difference_and_never_reaches_over_to_another_container() -> None:
+    readings = [Reading(round(at * 1e9), cpu, 1) for at, cpu in ((0, 0.0), (1, 0.5), (3, 0.7), (5, 0.1), (6, 0.4))]
+    parts = thinning.by_container(readings)
+    rates = [thinning.rates(part, "cpu_seconds") for part in parts]
+    assert rates == [[None, 50.0, pytest.approx(10.0)], [None, pytest.approx(30.0)]]
+    assert thinning.rates(parts[0], "throttled_s") == [None, None, None]
+
+
+def test_fewer_readings_lose_neither_the_peak_of_the_memory_nor_cpu_time() -> None:
+    readings = [Reading(i * 10**8, i * 0.05, 10**9 if i == 4321 else 100) for i in range(9000)]
+    (kept,) = thinning.by_container(readings)
+    assert len(kept) <= 1501
+    assert max(reading.memory_bytes or 0 for reading in kept) == 10**9
+    assert kept[-1].cpu_seconds == readings[-1].cpu_seconds
