@@ -36,7 +36,8 @@ lint: .venv/.dev
 # What it prints goes into the documents, too, where they have a place for it.
 benchmark: .venv/.dev
 	@scripts/engine install && scripts/engine start
-	@scripts/engine exec .venv/bin/python -m benchmarks.record stages start watch overhead batching client ruler devices faults fidelity scaled files stacks
+	@scripts/browser
+	@scripts/engine exec .venv/bin/python -m benchmarks.record stages start watch overhead batching client ruler devices faults fidelity scaled files stacks page
 
 .venv: .venv/bin/edgesim
 

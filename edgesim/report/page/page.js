@@ -174,5 +174,6 @@
     paint();
     plots.forEach((div) => Plotly.Plots.resize(div));
   });
+  performance.mark("ready");
   document.documentElement.dataset.ready = "true";
 })();

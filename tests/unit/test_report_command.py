@@ -1,0 +1,152 @@
+"""``edgesim report`` and what verdicts leave behind for CI: files, annotations, the step's summary."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgesim.cli import app, github
+from edgesim.report import markdown
+from edgesim.result import RunResult
+from edgesim.verdict import Check, Item
+
+
+@pytest.fixture(autouse=True)
+def _no_action_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+
+@pytest.fixture
+def file(result: RunResult, tmp_path: Path) -> Path:
+    result.write(tmp_path / "r.json")
+    return tmp_path / "r.json"
+
+
+def edgesim(*arguments: str | Path) -> int:
+    return int(app._run([str(word) for word in arguments]))
+
+
+def test_one_command_writes_every_kind_of_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = [file.with_name(f"report.{suffix}") for suffix in ("html", "md", "json", "xml", "csv")]
+    assert edgesim("report", file, *(word for path in outputs for word in ("-o", path))) == 0
+    assert all(path.stat().st_size > 50 for path in outputs)
+    assert capsys.readouterr().out.count("report: ") == 5
+
+
+def test_without_a_file_the_report_is_shown_on_the_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edgesim("report", file) == 0
+    assert "never to be compared" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("r.json", "-o", "r.pdf"), "r.pdf: no report is of this kind"),
+        (("r.json", "-o", "r.json"), "is the result itself"),
+        (("r.json", "-o", "nowhere/r.html"), "its directory does not exist"),
+        (("missing.json", "-o", "r.html"), "missing.json: No such file"),
+        (("r.json", "r.json"), "-o FILE is missing"),
+        (("r.json", "r.json", "-o", "r.xml"), "no JUnit form"),
+        (
+            ("r.json", "other.json", "-o", "r.html"),
+            "are of different things: profile: jetson-nano MAXN and other-board",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_one_line_and_leaves_nothing(
+    file: Path,
+    result: RunResult,
+    arguments: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(file.parent)
+    board = result.profile.model_copy(update={"name": "other-board"})
+    result.model_copy(update={"profile": board}).write(Path("other.json"))
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    assert edgesim("report", *arguments) == 2
+    assert words in capsys.readouterr().err.splitlines()[0]
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_without_plotly_a_page_says_what_to_install_and_markdown_needs_it_not(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    for name in [name for name in sys.modules if name.startswith("edgesim.report.page")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert edgesim("report", file, "-o", file.with_suffix(".html")) == 3
+    assert "pip install 'edgesim[report]'" in capsys.readouterr().err
+    assert edgesim("report", file, "-o", file.with_suffix(".md")) == 0
+
+
+def test_a_gate_writes_markdown_and_junit_and_tells_github(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = file.with_name("summary.md")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    comment, cases = file.with_suffix(".md"), file.with_suffix(".xml")
+    code = edgesim(
+        "gate", file, "--rule", "memory_peak_bytes <= 1MiB", "--markdown", comment, "--junit", cases, "--json"
+    )
+    assert code == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["verdict"] == "FAIL", "stdout is for the program alone"
+    assert "::error title=edgesim FAIL%3A memory_peak_bytes <= 1MiB::134,217,728" in said.err
+    assert "::warning title=edgesim INCONCLUSIVE%3A the run::" in said.err
+    assert comment.read_text().startswith("### ❌ FAIL: net on NVIDIA Jetson Nano")
+    assert comment.read_text() in summary.read_text()
+    assert 'name="edgesim gate jetson-nano net"' in cases.read_text()
+
+
+def test_compare_writes_markdown_with_the_headlines_and_every_change(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment, summary = file.with_suffix(".md"), file.with_name("summary.md")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    summary.write_text("before\n")
+    assert edgesim("compare", file, file, "--markdown", comment) == 0
+    assert "| memory\\_peak\\_bytes | 134,217,728 | 134,217,728 | +0.0 % |" in comment.read_text()
+    assert comment.read_text().count("**Device time not known**") == 2
+    assert summary.read_text() == f"before\n{comment.read_text()}\n"
+
+
+def checked(finding: str) -> Check:
+    return Check(
+        created="2026-01-02T03:04:05+00:00", edgesim_version="0.1.0", profile="p", board="Board", model="net",
+        execution="native",
+        items=(
+            Item(name="good, so: far", verdict="PASS", finding="1"),
+            Item(name="bad, so: far", verdict="FAIL", finding=finding),
+        ),
+    )  # fmt: skip
+
+
+def test_an_annotation_is_one_line_that_no_finding_can_break_out_of(capsys: pytest.CaptureFixture[str]) -> None:
+    github.tell(checked("100 % over\n::error::forged\x1b[31m"), {"GITHUB_ACTIONS": "true"})
+    assert capsys.readouterr().err.splitlines() == [
+        "::error title=edgesim FAIL%3A bad%2C so%3A far::100 %25 over%0A::error::forged[31m"
+    ]
+
+
+def test_nothing_is_told_outside_of_github_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    github.tell(checked("x"), {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")})
+    assert capsys.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_summary_that_cannot_be_written_is_said_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    github.tell(checked("x"), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "no" / "summary.md")})
+    assert "the step's summary was not written" in capsys.readouterr().err
+
+
+def test_the_markdown_of_a_verdict_has_a_row_for_each_item() -> None:
+    lines = markdown.check(checked("a | b\nc")).splitlines()
+    assert lines[0] == "### ❌ FAIL: net on Board"
+    assert lines[-2:] == ["| ✅ PASS | good, so: far | 1 |", "| ❌ FAIL | bad, so: far | a \\| b c |"]
