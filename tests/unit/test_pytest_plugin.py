@@ -1,0 +1,148 @@
+"""The pytest plugin, as a project's own tests see it: real runs, as plain processes of this host."""
+
+from pathlib import Path
+
+import pytest
+
+import edgesim.run  # noqa: F401  # before a test within this process does, which forgets what it has imported
+from edgesim.model import Model
+from edgesim.result import RunResult
+
+pytest_plugins = ["pytester"]
+
+# Few requests of a small model: what is judged does not depend on this host's speed.
+MARKER = """
+import pytest
+pytestmark = pytest.mark.edgesim(
+    profile="jetson-nano", model={model!r}, engine="local", requests=20, warmup=0
+)
+"""
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+
+
+@pytest.fixture
+def marker(digits: Model) -> str:
+    return MARKER.format(model=str(digits.path))
+
+
+def test_tests_with_one_marker_share_a_run_and_fail_with_its_figures(
+    pytester: pytest.Pytester, marker: str, digits: Model, no_engine: None
+) -> None:
+    repository = digits.path.parents[2]
+    pytester.makepyfile(
+        marker
+        + NEEDS_AN_ENGINE.format(model=str(digits.path))
+        + """
+def test_fits(edge_device):
+    edge_device.require("memory_peak_bytes <= 4GiB", "device_time_ms.p50 <= 1000", "failed_requests <= 0")
+    assert edge_device["memory_peak_bytes"] < 4 * 2**30
+    assert edge_device["device_time_ms.p50"] <= 1000
+    assert edge_device.result.requests.ok >= 20
+
+def test_is_too_large(edge_device):
+    assert edge_device["artifact_bytes"] <= 100
+
+def test_breaks_a_rule(edge_device):
+    edge_device.require("artifact_bytes <= 100", "failed_requests <= 0")
+
+def test_asks_for_what_is_not_there(edge_device):
+    edge_device.require("energy_j <= 1000000")
+
+def test_takes_this_hosts_time_for_the_boards(edge_device):
+    assert edge_device["latency_ms.p50"] <= 1000
+
+def test_mistypes_a_figure(edge_device):
+    edge_device["memory_peak"]
+
+@pytest.mark.edgesim(requests=1, duration_s=0)
+def test_takes_an_invalid_run_for_a_measurement(edge_device):
+    assert edge_device["artifact_bytes"] > 0
+
+@pytest.mark.edgesim(profile="jetson-nono")
+def test_mistypes_its_board(edge_device):
+    edge_device.result
+"""
+        + f"""
+@pytest.mark.edgesim(models={str(repository)!r})
+def test_asks_the_board_alone(edge_device):
+    import urllib.request
+
+    with edge_device.board() as board:
+        assert urllib.request.urlopen(board.url + "/v2/health/ready").status == 200
+"""
+    )
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--edgesim-results=kept")
+    done.assert_outcomes(passed=2, failed=8)
+    done.stdout.fnmatch_lines_random(
+        [
+            "*assert <artifact_bytes *> <= 100",
+            "*FAIL: <*model.onnx on jetson-nano>",
+            "*  FAIL          artifact_bytes <= 100: *",
+            "*  PASS          failed_requests <= 0: 0",
+            "*energy_j is missing in this result",
+            "*latency_ms.p50: host time is not the board's*",
+            "*no such figure; did you mean memory_peak_bytes?",
+            "*the run is INVALID, and shows nothing: enough requests: 1 answered, 3 needed",
+            "*- edgesim: <*model.onnx on jetson-nano> -*",
+            "device time  *",
+            "edgesim: *jetson-nono*did you mean *jetson-nano*",
+            "edgesim: no Docker Engine*",
+            "fix: *",
+            "digits on NVIDIA Jetson Nano*: device time * ms*, VALID*",
+            "digits on NVIDIA Jetson Nano*, INVALID",
+        ]
+    )
+    kept = sorted((pytester.path / "kept").iterdir())
+    assert [path.name for path in kept] == ["1-digits-jetson-nano.json", "2-digits-jetson-nano.json"]
+    assert RunResult.read(kept[0]).requests.ok == 20
+
+
+@pytest.mark.parametrize(
+    ("decorator", "words"),
+    [
+        ("", "profile is missing: @pytest.mark.edgesim(profile=..., model=...)"),
+        ("@pytest.mark.edgesim(profile='jetson-nano')", "model is missing"),
+        ("@pytest.mark.edgesim('jetson-nano', 'digits')", "takes names: profile='jetson-nano'"),
+        ("@pytest.mark.edgesim(profil='jetson-nano', model='digits')", "no option profil; did you mean profile?"),
+    ],
+)
+def test_a_marker_that_is_wrong_is_one_line_without_a_traceback(
+    pytester: pytest.Pytester, decorator: str, words: str
+) -> None:
+    pytester.makepyfile(f"import pytest\n{decorator}\ndef test_it(edge_device): pass\n")
+    done = pytester.runpytest("-p", "no:cacheprovider")
+    done.assert_outcomes(errors=1)
+    assert words in done.stdout.str()
+    assert "Traceback" not in done.stdout.str()
+
+
+NEEDS_AN_ENGINE = """
+import pytest
+
+@pytest.mark.edgesim(profile="jetson-nano", model={model!r}, engine="docker")
+def test_needs_an_engine(edge_device):
+    edge_device.require("failed_requests <= 0")
+"""
+
+
+def test_a_host_without_an_engine_can_be_said_to_skip_a_test(
+    pytester: pytest.Pytester, digits: Model, no_engine: None
+) -> None:
+    pytester.makepyfile(NEEDS_AN_ENGINE.format(model=str(digits.path)))
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--edgesim-missing=skip")
+    done.assert_outcomes(skipped=1)
+
+
+def test_with_xdist_on_a_test_fails_and_says_how_to_run_it_and_others_do_not_care(
+    pytester: pytest.Pytester, marker: str
+) -> None:
+    pytester.makepyfile(marker + "def test_measures(edge_device): pass\n" + "def test_of_something_else(): pass\n")
+    done = pytester.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider")
+    done.assert_outcomes(passed=1, errors=1)
+    done.stdout.fnmatch_lines(["edgesim: pytest-xdist is on*run with -n 0"])
+    done.stdout.fnmatch_lines(["*pytest-xdist is on: tests side by side disturb each other's times*"])
+    pytester.runpytest("-n", "0", "-p", "no:cacheprovider").assert_outcomes(passed=2)
