@@ -542,6 +542,12 @@ class RunResult(_Section):
         """The result file's text; samples and readings are objects with named fields."""
         return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2 if indented else 0).decode() + "\n"
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: as a table and a plot."""
+        from edgesim.report import notebook
+
+        return notebook.render(self)
+
     def _document(self) -> dict[str, Any]:
         document = self.model_dump(mode="json")
         if self.emulated is not None:

@@ -87,7 +87,7 @@ def page(shared: Page, open_page: Open) -> Page:
 
 
 def _goes_out(request: Request) -> bool:
-    return not request.url.startswith(("file:", "blob:", "data:"))
+    return not request.url.startswith(("file:", "blob:", "data:", "about:"))
 
 
 def ran(result: RunResult, count: int, *, slower: float = 1.0, failed: int = 0) -> RunResult:
@@ -263,3 +263,14 @@ def test_it_prints_on_paper_without_its_buttons(page: Page, tmp_path: Path) -> N
     page.emulate_media(media="print")
     assert not page.get_by_role("button", name="Linear").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_a_notebook_shows_the_headline_the_figures_and_the_plots(result: RunResult, open_page: Open) -> None:
+    shown = ran(result, 400)._repr_html_()
+    page = open_page(f"<!DOCTYPE html><html data-ready=true><body>{shown}</body></html>")
+    assert "device time 0.800 ms" in page.locator("body").inner_text()
+    assert page.locator("table tbody tr").count() == 3
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready=true]").wait_for(timeout=60_000)
+    assert frame.locator("[data-figure=distribution] .trace path:visible").count()
+    assert frame.locator("[data-figure=percentiles] .trace path:visible").count()

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from edgesim.errors import UsageError
-from edgesim.report import files, junit, markdown, text
+from edgesim.report import files, junit, markdown, notebook, text
 from edgesim.report.comparison import Change, Comparison
 from edgesim.report.page import thinning
 from edgesim.result import DeviceTimeSection, Reading, Rule, RunResult, Sample, ValiditySection
@@ -205,3 +205,20 @@ def test_fewer_readings_lose_neither_the_peak_of_the_memory_nor_cpu_time() -> No
     assert len(kept) <= 1501
     assert max(reading.memory_bytes or 0 for reading in kept) == 10**9
     assert kept[-1].cpu_seconds == readings[-1].cpu_seconds
+
+
+def test_a_notebook_shows_the_same_headline_and_caveats_and_no_letter_of_a_name_as_markup(told: RunResult) -> None:
+    shown = told._repr_html_()
+    for said in ("device time 45.9 ms", "(29.9 to 70.4 ms)", "INVALID", "host quiet: others took 40 %", "latency"):
+        assert said in shown
+    assert "net_<b>" not in shown
+    assert "never to be compared" in shown
+
+
+def test_a_notebook_without_plotly_shows_the_table_and_what_to_install(
+    told: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook, "find_spec", lambda name: None)
+    shown = told._repr_html_()
+    assert "<table>" in shown
+    assert "pip install 'edgesim[report]'" in shown

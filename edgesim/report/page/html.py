@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.io import to_json
 from plotly.offline import get_plotlyjs
@@ -39,8 +39,9 @@ def render_comparison(both: Comparison) -> str:
 def _page(sides: Sequence[Side], files: Sequence[str], heading: str, both: Comparison | None = None) -> str:
     found, spread = _plots(sides)
     emulated = _emulated(sides)
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(_asset("report.html.j2")).render(
+    return _filled(
+        "report.html.j2",
+        [plot for plot in [*found.values(), *emulated] if plot is not None],
         heading=heading,
         version=__version__,
         sides=[_side(side, file) for side, file in zip(sides, files, strict=True)],
@@ -50,10 +51,28 @@ def _page(sides: Sequence[Side], files: Sequence[str], heading: str, both: Compa
         emulated=[_shown(plot) for plot in emulated],
         spread=spread,
         times_title=f"{plots.of_what_time(sides)}time of the requests".capitalize(),
-        figures=_figures([plot for plot in [*found.values(), *emulated] if plot is not None]),
+    )
+
+
+def plots_alone(result: RunResult) -> str | None:
+    """A page of the distribution and the percentiles, without the raw data; None where nothing was answered."""
+    sides = [Side(result)]
+    distribution, percentiles = plots.distribution(sides), plots.percentiles(sides)
+    if distribution is None or percentiles is None:
+        return None
+    drawn = [distribution, percentiles]
+    return _filled("plots.html.j2", drawn, heading=words.title(result), plots=[_shown(plot) for plot in drawn])
+
+
+def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
+    """A template with its values, and with all that a page needs to draw itself."""
+    environment = Environment(loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(template).render(
+        figures=_figures(drawn),
         library=packed(get_plotlyjs()),
         style=_asset("style.css"),
         script=_asset("page.js"),
+        **values,
     )
 
 
