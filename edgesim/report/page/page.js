@@ -141,6 +141,7 @@
         await Plotly.restyle(div, {
           x: [drawn.map((s) => s.scheduled_ns / 1e9)],
           y: [drawn.map((s) => (s.done_ns - s[start]) / 1e6)],
+          showlegend: singly[side],
         }, [index]);
       }
     }

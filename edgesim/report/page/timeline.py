@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from edgesim.report.page import thinning
 from edgesim.report.page.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, of_what_time
@@ -15,6 +14,8 @@ from edgesim.units import format_bytes, format_seconds
 _MOST_FAILED = 500
 _MOST_PHASES = 30
 _MIB = 2**20
+# Between two rows, of the height of all.
+_GAP = 0.075
 
 
 class _Row(NamedTuple):
@@ -40,21 +41,14 @@ def timeline(sides: Sequence[Side], name: str = "timeline") -> Plot | None:
         (_Row("throttling", "held back, % of the time", 0.18), "throttled_s"),
     ]
     rows += [row for row, field in told if any(_tells(side.result, field) for side in sides)]
-    figure = make_subplots(
-        rows=len(rows), shared_xaxes=True, vertical_spacing=0.07, row_heights=[row.height for row in rows],
-        subplot_titles=[row.title for row in rows],
-    )  # fmt: skip
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
+    figure = go.Figure()
+    _stacked(figure, rows)
     notes: list[str] = [f"this host does not tell of {row.name}" for row, _ in told if row not in rows]
     for i, side in enumerate(sides):
         notes += _requests(figure, side, i)
         notes += _device(figure, side, i, [row.name for row in rows])
     if len(sides) == 1:
-        _phases(figure, sides[0].result)
-    figure.update_yaxes(rangemode="tozero")
-    # Where a latency lies matters, not how far it is from zero.
-    figure.update_yaxes(rangemode="normal", row=1, col=1)
-    figure.update_xaxes(title="s", row=len(rows), col=1)
+        _phases(figure, sides[0].result, len(rows))
     figure.update_layout(height=240 + 130 * len(rows), hovermode="x unified", hoversubplots="axis")
     heads, table = _table(sides)
     return Plot(
@@ -66,6 +60,31 @@ def timeline(sides: Sequence[Side], name: str = "timeline") -> Plot | None:
         heads,
         table,
     )
+
+
+def _stacked(figure: go.Figure, rows: Sequence[_Row]) -> None:
+    """Rows under each other over one axis of time, so that what is pointed at in one is told of all."""
+    top = 1.0
+    whole = sum(row.height for row in rows) / (1 - _GAP * (len(rows) - 1))
+    for number, row in enumerate(rows, start=1):
+        bottom = max(top - row.height / whole, 0.0)
+        figure.update_layout({
+            # Where a latency lies matters, not how far it is from zero.
+            f"yaxis{number if number > 1 else ''}": {
+                "domain": [bottom, top], "rangemode": "normal" if number == 1 else "tozero"
+            }
+        })  # fmt: skip
+        figure.add_annotation(
+            text=row.title, x=0, xref="paper", xanchor="left", y=top, yref="paper", yanchor="bottom", showarrow=False,
+            font={"size": 12},
+        )  # fmt: skip
+        top = bottom - _GAP
+    figure.update_xaxes(title="s", anchor=_axis(len(rows)), hoverformat=".4~f")
+
+
+def _axis(number: int) -> str:
+    """What Plotly calls the value axis of a row, the first being 1."""
+    return f"y{number}" if number > 1 else "y"
 
 
 def _tells(result: RunResult, field: str) -> bool:
@@ -163,7 +182,7 @@ def _device(figure: go.Figure, side: Side, i: int, rows: Sequence[str]) -> list[
             # A rate is of the time since the reading before.
             line={"shape": "linear" if row == "memory" else "vh", "width": 1.5, "color": COLOURS[i],
                   "dash": "dot" if what == "processes" else "solid"},
-            hovertemplate=units.get(what, "%{y:.4~g} MiB"), row=number, col=1,
+            hovertemplate=units.get(what, "%{y:.4~g} MiB"), xaxis="x", yaxis=_axis(number),
         )  # fmt: skip
     drawn = sum(map(len, parts))
     notes = []
@@ -184,20 +203,21 @@ def _mib(count: int | None) -> float | None:
     return count / _MIB if count is not None else None
 
 
-def _phases(figure: go.Figure, result: RunResult) -> None:
+def _phases(figure: go.Figure, result: RunResult, rows: int) -> None:
     """Where the run was in what it does."""
     end_s = max((sample.done_ns for sample in result.samples), default=0) / 1e9
-    whole_s = max(end_s, *(phase.end_ns / 1e9 for phase in result.phases)) if result.phases else end_s
+    whole_s = max([end_s, *(phase.end_ns / 1e9 for phase in result.phases)])
     for number, phase in enumerate(result.phases[:_MOST_PHASES]):
-        begin_s, length_s = phase.begin_ns / 1e9, (phase.end_ns - phase.begin_ns) / 1e9
-        figure.add_vrect(
-            x0=begin_s, x1=begin_s + length_s, line_width=0, fillcolor=QUIET, opacity=0.12 if number % 2 else 0.06,
-            layer="below", row="all", col=1,
-        )  # fmt: skip
-        if length_s > 0.06 * whole_s:
+        begin_s, end_s = phase.begin_ns / 1e9, phase.end_ns / 1e9
+        for row in range(1, rows + 1):
+            figure.add_shape(
+                type="rect", x0=begin_s, x1=end_s, xref="x", y0=0, y1=1, yref=f"{_axis(row)} domain", layer="below",
+                line_width=0, fillcolor=QUIET, opacity=0.12 if number % 2 else 0.06,
+            )  # fmt: skip
+        if end_s - begin_s > 0.06 * whole_s:
             figure.add_annotation(
-                x=begin_s + length_s / 2, y=1, yref="y domain", yanchor="top", text=phase.name, showarrow=False,
-                font={"size": 11, "color": QUIET}, row=1, col=1,
+                x=(begin_s + end_s) / 2, xref="x", y=1, yref="y domain", yanchor="top", text=phase.name,
+                showarrow=False, font={"size": 11, "color": QUIET},
             )  # fmt: skip
 
 
