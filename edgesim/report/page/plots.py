@@ -67,9 +67,13 @@ def times_ms(result: RunResult, time: str) -> Floats:
     return np.array([getattr(sample, name) for sample in result.samples if sample.ok], dtype=np.float64)
 
 
+_SCALED = ", the line the median service time of the scaled run"
+
+
 def device_time(sides: Sequence[Side]) -> Plot | None:
     """The headline: the time on the board, its band, and the median that was measured where that is of the board."""
-    figure, rows = go.Figure(), []
+    figure, rows, ends = go.Figure(), [], [0.0]
+    note = "the bar is the band, the diamond the device time"
     for i, side in enumerate(sides):
         time, measured = side.result.device_time_ms, side.result.service_time_ms.p50
         if time.p50 is None or time.low is None or time.high is None:
@@ -84,7 +88,10 @@ def device_time(sides: Sequence[Side]) -> Plot | None:
             name=side.called("device time"), hovertemplate="%{x:.3~g} ms<extra>device time</extra>",
         )  # fmt: skip
         rows.append((side.called("device time"), *map(format_ms, (time.low, time.p50, time.high))))
+        ends.append(time.high)
         if side.result.execution == "scaled" and measured is not None:
+            ends.append(measured)
+            note = f"{note.removesuffix(_SCALED)}{_SCALED}"
             figure.add_scatter(
                 x=[measured], y=[name], mode="markers", name=side.called("service time, scaled"),
                 marker={"size": 18, "color": COLOURS[i], "symbol": "line-ns-open", "line": {"width": 3}},
@@ -92,15 +99,22 @@ def device_time(sides: Sequence[Side]) -> Plot | None:
             )  # fmt: skip
     if not rows:
         return None
-    figure.update_layout(height=110 + 44 * len(rows), xaxis={"title": "ms", "rangemode": "tozero"})
-    figure.update_yaxes(
-        type="category", autorange="reversed", showgrid=False, automargin=True, showticklabels=len(rows) > 1
+    figure.update_layout(
+        height=80 + 44 * len(rows), xaxis={"title": "ms", "range": [0, 1.05 * max(ends)]}, showlegend=False
     )
+    _named(figure, len(rows))
     said = "; ".join(f"{name} {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
     return Plot(
-        "device", "Device time and its band", said, figure, heads=("", "low, ms", "p50, ms", "high, ms"),
+        "device", "Device time and its band", said, figure, (note,), heads=("", "low, ms", "p50, ms", "high, ms"),
         rows=tuple(rows),
     )  # fmt: skip
+
+
+def _named(figure: go.Figure, rows: int) -> None:
+    """Rows by their names from the top down; a single one needs none."""
+    figure.update_yaxes(
+        type="category", autorange="reversed", showgrid=False, automargin=True, ticks="", showticklabels=rows > 1
+    )
 
 
 def distribution(sides: Sequence[Side]) -> Plot | None:
@@ -267,9 +281,7 @@ def lifecycle(sides: Sequence[Side], name: str = "lifecycle") -> Plot | None:
     figure.update_layout(
         height=90 + 40 * len(sides), barmode="overlay", xaxis={"title": "s"}, bargap=0.3, showlegend=False
     )
-    figure.update_yaxes(
-        type="category", autorange="reversed", showgrid=False, automargin=True, showticklabels=len(sides) > 1
-    )
+    _named(figure, len(sides))
     said = "; ".join(f"{stage} {took}" for stage, took in rows)
     return Plot(
         name, f"{of}start".capitalize(), f"{said}.", figure, heads=("stage", "took"),
@@ -347,7 +359,7 @@ def styled(figure: go.Figure) -> go.Figure:
     figure.update_layout(
         template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 64, "r": 16, "t": 24, "b": 48},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         font={"family": "system-ui, sans-serif", "size": 13}, autosize=True,
     )  # fmt: skip
     return figure
