@@ -177,6 +177,15 @@ def test_columns_of_requests_that_were_all_due_at_once_are_one_column() -> None:
     assert (len(found.at_s), found.least[0], found.largest[0]) == (1, 0.0, 2999.0)
 
 
+def test_columns_are_not_drawn_across_the_time_between_two_containers() -> None:
+    at_s = np.concatenate([np.linspace(0, 1, 2000), np.linspace(5, 6, 2000)])
+    found = thinning.columns(at_s, np.ones(4000))
+    first, second = found.split([5.0])
+    assert first.at_s[-1] < 1.1
+    assert second.at_s[0] > 4.9
+    assert len(first.at_s) + len(second.at_s) == len(found.at_s) == len(second.largest) + len(first.median)
+
+
 def test_a_curve_goes_through_the_nearest_ranks_up_to_the_largest() -> None:
     values = np.arange(1.0, 1001.0)
     shares, times = thinning.curve(np.random.default_rng(0).permutation(values), failed=0)

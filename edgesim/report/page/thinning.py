@@ -34,6 +34,12 @@ class Columns:
     median: Floats
     largest: Floats
 
+    def split(self, starts_s: Sequence[float]) -> list["Columns"]:
+        """In parts, each beginning at one of `starts_s` and at the first: nothing was asked between two containers."""
+        at = np.searchsorted(self.at_s + self.width_s / 2, starts_s, side="right")
+        parts = zip(*(np.split(part, at) for part in (self.at_s, self.least, self.median, self.largest)), strict=True)
+        return [Columns(self.width_s, *part) for part in parts if len(part[0])]
+
 
 def columns(at_s: Floats, values: Floats, *, most: int = _COLUMNS) -> Columns:
     """Columns of equal width over all of the time; no request is in none, or in two.

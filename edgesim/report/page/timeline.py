@@ -127,16 +127,25 @@ def _columns(
     time: str,
     shown: dict[str, Any],
 ) -> list[str]:
-    """A band from the least to the largest request of each column, and the median in it."""
+    """A band from the least to the largest request of each column, and the median in it; a gap between containers."""
     found = thinning.columns(due_s, values)
-    for part, y, style in (
-        ("largest", found.largest, {"line": {"width": 0.75, "color": COLOURS[i]}}),
-        ("least", found.least, {"line": {"width": 0.75, "color": COLOURS[i]}, "fill": "tonexty"}),
-        ("median", found.median, {"line": {"width": 2, "color": COLOURS[i]}}),
-    ):
+    samples = side.result.samples
+    starts = [
+        samples[restart.first_sample].scheduled_ns / 1e9 for restart in side.result.restarts[1:] if restart.samples
+    ]
+    parts = found.split(starts)
+    meta = {"side": i, "time": time, "part": "columns"}
+    figure.add_scatter(
+        x=_joined([[*part.at_s, *part.at_s[::-1]] for part in parts]),
+        y=_joined([[*part.largest, *part.least[::-1]] for part in parts]),
+        mode="lines", line={"width": 0}, fill="toself", fillcolor=COLOURS[i], opacity=0.4, hoverinfo="skip",
+        showlegend=False, meta=meta, **shown,
+    )  # fmt: skip
+    for called, width in (("largest", 0.75), ("least", 0.75), ("median", 2)):
         figure.add_scatter(
-            x=found.at_s, y=y, mode="lines", meta={"side": i, "time": time, "part": "columns"}, **style, **shown,
-            name=side.called(f"{TIMES[time]}, {part}" if part == "median" else part), showlegend=part == "median",
+            x=_joined([part.at_s for part in parts]), y=_joined([getattr(part, called) for part in parts]),
+            mode="lines", line={"width": width, "color": COLOURS[i]}, meta=meta, **shown,
+            name=side.called(f"{TIMES[time]}, {called}"), showlegend=called == "median",
             hovertemplate="%{y:.4~g} ms",
         )  # fmt: skip
     return [
@@ -145,6 +154,14 @@ def _columns(
             f" least, the median and the largest in each. Zoomed in on {thinning.MOST_SINGLE:,} or fewer, each is drawn"
         )
     ]
+
+
+def _joined(parts: Sequence[Sequence[float] | thinning.Floats]) -> list[float | None]:
+    """One after the other, with a gap between."""
+    joined: list[float | None] = []
+    for part in parts:
+        joined += [*([None] if joined else []), *map(float, part)]
+    return joined
 
 
 def _failed(figure: go.Figure, side: Side, failed: Sequence[Sample], highest_ms: float) -> list[str]:
