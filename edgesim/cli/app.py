@@ -74,7 +74,7 @@ app.add_typer(profiles.app, name="profiles")
 app.add_typer(models.app, name="models")
 app.command("predict")(prediction.predict_command)
 app.command("calibrate")(prediction.calibrate_command)
-app.command("compare")(gating.compare_command)
+app.command("compare")(reporting.compare_command)
 app.command("gate")(gating.gate_command)
 app.command("report")(reporting.report_command)
 app.add_typer(volumes.app, name="volumes")
@@ -274,7 +274,7 @@ def check_command(
         shapes=load_options.shapes(shape or []), base=base, mount=options.mount(mount),
         volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
     )  # fmt: skip
-    return verdicts.deliver(found, command="check", junit_file=junit, markdown_file=markdown, as_json=as_json)
+    return verdicts.deliver(found, junit=junit, markdown=markdown, as_json=as_json, command="check")
 
 
 @app.command()

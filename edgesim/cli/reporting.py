@@ -1,17 +1,20 @@
-"""``edgesim report``, and two results read to stand side by side."""
+"""``edgesim report`` and ``edgesim compare``: results as they are, without a verdict."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgesim.cli import github
 from edgesim.cli.files import require_writable, write
-from edgesim.cli.terminal import out
+from edgesim.cli.options import JsonOption, MarkdownOption
+from edgesim.cli.terminal import out, print_json
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gate.comparable import differences
 from edgesim.gate.judge import rows
 from edgesim.gate.metrics import NAMES
 from edgesim.report import files, text
+from edgesim.report import markdown as markdown_report
 from edgesim.report.comparison import Change, Comparison
 from edgesim.result import RunResult
 
@@ -53,6 +56,29 @@ def report_command(
     for path, content in zip(outputs, texts, strict=True):
         write(path, content)
         out.print(f"report: {path}", soft_wrap=True)
+    return ExitCode.OK
+
+
+def compare_command(
+    base: Annotated[Path, typer.Argument(metavar="BASE.json")],
+    candidate: Annotated[Path, typer.Argument(metavar="CAND.json")],
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Even where they are of different things; it is said.")
+    ] = False,
+    markdown: MarkdownOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Two results side by side: every figure, its change, and how sure that is."""
+    if markdown is not None:
+        require_writable(markdown, "--markdown")
+    both = side_by_side(base, candidate, anyway=anyway)
+    if markdown is not None:
+        write(markdown, markdown_report.comparison(both))
+    if as_json:
+        print_json({"different": list(both.different), "metrics": both.metrics()})
+    else:
+        out.print(text.render_comparison(both))
+    github.summarise(markdown_report.comparison(both))
     return ExitCode.OK
 
 

@@ -6,7 +6,9 @@ from edgesim.cli import github
 from edgesim.cli.files import write
 from edgesim.cli.terminal import out
 from edgesim.errors import ExitCode
-from edgesim.report import checks, junit, markdown
+from edgesim.report import checks
+from edgesim.report import junit as junit_report
+from edgesim.report import markdown as markdown_report
 from edgesim.verdict import Check, Verdict
 
 _CODES: dict[Verdict, ExitCode] = {
@@ -17,20 +19,22 @@ _CODES: dict[Verdict, ExitCode] = {
 def deliver(
     found: Check,
     *,
-    command: str,
-    junit_file: Path | None,
-    markdown_file: Path | None,
+    junit: Path | None,
     as_json: bool,
+    markdown: Path | None = None,
+    command: str = "gate",
 ) -> ExitCode:
     """Show it, write the files that were asked for, tell GitHub Actions; the exit code that stands for it.
+
+    `command` is which one gave it.
 
     Raises:
         ResultError: a file cannot be written.
     """
-    if junit_file is not None:
-        write(junit_file, junit.check(found, command))
-    if markdown_file is not None:
-        write(markdown_file, markdown.check(found))
+    if junit is not None:
+        write(junit, junit_report.check(found, command))
+    if markdown is not None:
+        write(markdown, markdown_report.check(found))
     if as_json:
         print(found.as_json(), end="")
     else:

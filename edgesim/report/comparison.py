@@ -33,3 +33,10 @@ class Comparison:
         """What is compared with what."""
         titles = words.title(self.base), words.title(self.candidate)
         return f"{titles[0]}, compared" if titles[0] == titles[1] else " → ".join(titles)
+
+    def metrics(self) -> dict[str, dict[str, str]]:
+        """The changes for programs, by the metric's name."""
+        return {
+            metric: {"base": base, "candidate": candidate, "change": change, "sure": sure}
+            for metric, base, candidate, change, sure in self.changes
+        }

@@ -71,7 +71,7 @@ def of_comparison(both: Comparison, suffix: str) -> str:
                     "different": both.different,
                     "base": _summary(both.base),
                     "candidate": _summary(both.candidate),
-                    "metrics": {change.metric: _change(change._asdict()) for change in both.changes},
+                    "metrics": both.metrics(),
                 }
             )
         case ".csv":
@@ -102,10 +102,6 @@ def _summary(result: RunResult) -> dict[str, Any]:
     verdict = words.verdict(result)
     caveats = [*words.about_device_time(result), *words.about_times(result), *verdict.reasons, *verdict.doubts]
     return {"headline": f"{lead} {band}", "verdict": str(verdict), "caveats": caveats, **document}
-
-
-def _change(row: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in row.items() if name != "metric"}
 
 
 def _json(document: Mapping[str, Any]) -> str:

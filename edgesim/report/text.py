@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesim.report import series, words
+from edgesim.report.comparison import Comparison
 from edgesim.report.figures import COLUMNS, rows
 from edgesim.report.words import Fact
 from edgesim.result import RunResult
@@ -24,6 +25,24 @@ def render(result: RunResult) -> RenderableType:
         parts.append(series.restarts(result))
     parts += [_facts(words.stages(result)), _verdict(result)]
     return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
+
+
+def render_comparison(both: Comparison) -> RenderableType:
+    """Two results: what keeps them from being compared, each one's headline and verdict, then every figure."""
+    parts: list[RenderableType] = [Text(both.heading, style="bold")]
+    parts += [Text(f"NOT COMPARABLE: {field}", style="bold red") for field in both.different]
+    sides = (("base", both.base, both.base_file), ("candidate", both.candidate, both.candidate_file))
+    for name, result, file in sides:
+        how = Fact(name, f"{words.title(result)}, {words.execution(result)} ({file})")
+        parts += [Text(), _facts([how, next(words.facts(result))]), _verdict(result)]
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("metric", no_wrap=True)
+    for column in ("base", "candidate", "change"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("99 % sure")
+    for change in both.changes:
+        table.add_row(*change)
+    return Group(*parts, Text(), table)
 
 
 def _heading(result: RunResult) -> Text:

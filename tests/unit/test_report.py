@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from edgesim.errors import UsageError
 from edgesim.report import files, junit, markdown, notebook, text
@@ -56,11 +56,15 @@ def plain(document: str) -> str:
     return document
 
 
-def on_a_terminal(result: RunResult) -> str:
+def printed(rendered: RenderableType) -> str:
     console = Console(width=400, no_color=True, markup=False)
     with console.capture() as capture:
-        console.print(text.render(result))
+        console.print(rendered)
     return capture.get()
+
+
+def on_a_terminal(result: RunResult) -> str:
+    return printed(text.render(result))
 
 
 def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_caveats(told: RunResult) -> None:
@@ -138,7 +142,21 @@ def test_a_comparison_that_should_not_be_says_so_in_every_report(told: RunResult
         report = files.of_comparison(both, suffix)
         assert "NOT COMPARABLE" in report
         assert "kernel: 6.1 and 6.2" in report
+    assert "NOT COMPARABLE: kernel: 6.1 and 6.2" in printed(text.render_comparison(both))
     assert json.loads(files.of_comparison(both, ".json"))["different"] == ["kernel: 6.1 and 6.2"]
+
+
+def test_a_comparison_has_both_headlines_and_both_verdicts_in_every_report(told: RunResult) -> None:
+    both = compared(told)
+    shown = {
+        "terminal": printed(text.render_comparison(both)),
+        "markdown": plain(files.of_comparison(both, ".md")),
+        "page": plain(files.of_comparison(both, ".html")),
+    }
+    for name, report in shown.items():
+        for said in ("29.9 to 70.4 ms", CAVEAT, "no failures: 1 of 2 requests failed", "others took 40 %"):
+            assert report.count(said) >= 2, f"{name}: {said}"
+        assert "+48.0 to +52.0 %, by containers" in report
 
 
 def test_two_results_have_no_junit_form(told: RunResult) -> None:
