@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from playwright.sync_api import sync_playwright
 
 from edgesim import model, samples
 from edgesim.device import docker, emulator
@@ -59,8 +60,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @cache
 def browser_path() -> str | None:
-    """Chromium's program; None where there is none."""
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    """Chromium's program, the system's or the one that Playwright has fetched; None where there is neither."""
+    if found := next((path for name in BROWSERS if (path := shutil.which(name))), None):
+        return found
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
 
 
 def _browser_problem() -> str | None:

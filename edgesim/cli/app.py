@@ -69,6 +69,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # what is in brackets is shown, and not taken for a style
 )
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(models.app, name="models")

@@ -22,14 +22,14 @@ from edgesim.result import RunResult
 def report_command(
     result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
     other: Annotated[
-        Path | None, typer.Argument(metavar="[OTHER.json]", help="Laid over the first, which is its base.")
+        Path | None, typer.Argument(metavar="OTHER.json", help="Laid over the first, which is its base.")
     ] = None,
     output: Annotated[
         list[Path] | None,
         typer.Option(
             "--output", "-o", metavar="FILE",
             help="By its suffix: .html a page to look at, .md, .json the figures, .xml JUnit, .csv the requests; may be"
-            " repeated [default: the terminal].",
+            " repeated. Without, on the terminal.",
         ),
     ] = None,
     anyway: Annotated[

@@ -153,6 +153,10 @@ def test_every_command_has_help() -> None:
         assert edgesim(command, "--help").returncode == 0
 
 
+def test_help_shows_defaults_that_stand_in_brackets() -> None:
+    assert "[default: edgesim-gate.yaml]" in edgesim("gate", "--help").stdout
+
+
 def test_the_wheel_carries_profiles_dockerfile_server_and_engine_script(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True)
