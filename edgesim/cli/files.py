@@ -21,12 +21,12 @@ def require_writable(path: Path, option: str = "-o") -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text.
+    """Write a text; what is no letter in it, as from a broken log, becomes a question mark.
 
     Raises:
         ResultError: it cannot be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ResultError(f"{path}: cannot write: {error.strerror}") from error

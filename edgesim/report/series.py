@@ -10,7 +10,7 @@ from rich.text import Text
 from edgesim.report.figures import figure
 from edgesim.result import RunResult, Spread
 
-LEVEL_HEADS = ("rate", "answered", "sent", "failed", "p50", "p90", "p99", "late", "")
+LEVEL_HEADS = ("rate", "answered", "sent", "failed", "p50", "p90", "p99", "late", "judged")
 
 
 def level_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
@@ -33,13 +33,13 @@ def levels(result: RunResult) -> Table:
     """One row for each rate, in the order of the rates."""
     table = _table("latency at each rate (a second), and how late the generator was at p99, in ms")
     for column in LEVEL_HEADS:
-        table.add_column(column, justify="right" if column else "left", no_wrap=bool(column))
+        table.add_column(column, justify="left" if column == "judged" else "right", no_wrap=column != "judged")
     for row in level_rows(result):
         table.add_row(*row)
     return table
 
 
-RESTART_HEADS = ("", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent")
+RESTART_HEADS = ("container", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent")
 
 
 def restart_rows(result: RunResult) -> Iterator[tuple[str, ...]]:

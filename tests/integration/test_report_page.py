@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from edgesim.measure import statistics
@@ -218,7 +219,8 @@ def test_two_results_lie_over_each_other_and_either_can_be_taken_away(result: Ru
     page = open_page(files.of_comparison(both, ".html"))
     for name in ("distribution", "percentiles", "timeline"):
         assert {trace["meta"]["side"] for trace in drawn(page, name)} == {0, 1}
-    assert page.get_by_role("region", name="What changed").locator("tbody tr").count() == 1
+    assert page.get_by_role("region", name="Every metric").locator("tbody tr").count() == 1
+    assert faults_of_access(page) == []
     page.get_by_role("button", name="base", exact=True).click()
     for name in ("distribution", "percentiles", "timeline"):
         assert {trace["meta"]["side"] for trace in drawn(page, name)} == {1}
@@ -265,6 +267,19 @@ def test_what_can_be_done_can_be_done_by_keyboard_and_is_named(page: Page) -> No
     after = page.evaluate(window)
     assert after[1] - after[0] == pytest.approx((before[1] - before[0]) / 2)
     assert json.loads(page.locator("#figures").inner_text())["most_single"] == thinning.MOST_SINGLE
+
+
+def faults_of_access(page: Page) -> list[str]:
+    """What axe finds that keeps people from using the page, with everything unfolded."""
+    page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in Axe().run(page).response["violations"]]
+
+
+def test_an_audit_of_its_accessibility_finds_nothing_in_dark_or_in_light(page: Page) -> None:
+    assert faults_of_access(page) == []
+    page.get_by_role("button", name="Light").click()
+    assert faults_of_access(page) == []
+    page.get_by_role("button", name="Auto").click()
 
 
 def test_it_prints_on_paper_without_its_buttons(page: Page, tmp_path: Path) -> None:

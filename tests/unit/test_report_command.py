@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from edgesim.cli import app, github
+from edgesim.cli.verdicts import deliver
 from edgesim.report import markdown
 from edgesim.result import RunResult
 from edgesim.verdict import Check, Item
@@ -150,3 +152,10 @@ def test_the_markdown_of_a_verdict_has_a_row_for_each_item() -> None:
     lines = markdown.check(checked("a | b\nc")).splitlines()
     assert lines[0] == "### ❌ FAIL: net on Board"
     assert lines[-2:] == ["| ✅ PASS | good, so: far | 1 |", "| ❌ FAIL | bad, so: far | a \\| b c |"]
+
+
+def test_bytes_of_a_log_that_are_no_letters_break_neither_file(tmp_path: Path) -> None:
+    found = checked("died: \udcff\ufffe\x00 end")
+    deliver(found, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False)
+    assert ElementTree.parse(tmp_path / "c.xml").getroot().get("failures") == "1"
+    assert "died: ?" in (tmp_path / "c.md").read_text()

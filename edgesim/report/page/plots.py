@@ -87,7 +87,7 @@ def device_time(sides: Sequence[Side]) -> Plot | None:
             x=[time.p50], y=[name], mode="markers", marker={"size": 16, "color": COLOURS[i], "symbol": "diamond"},
             name=side.called("device time"), hovertemplate="%{x:.3~g} ms<extra>device time</extra>",
         )  # fmt: skip
-        rows.append((side.called("device time"), *map(format_ms, (time.low, time.p50, time.high))))
+        rows.append((side.name or "of this run", *map(format_ms, (time.low, time.p50, time.high))))
         ends.append(time.high)
         if side.result.execution == "scaled" and measured is not None:
             ends.append(measured)
@@ -103,10 +103,10 @@ def device_time(sides: Sequence[Side]) -> Plot | None:
         height=80 + 44 * len(rows), xaxis={"title": "ms", "range": [0, 1.05 * max(ends)]}, showlegend=False
     )
     _named(figure, len(rows))
-    said = "; ".join(f"{name} {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
+    said = "; ".join(f"{name}: {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
     return Plot(
-        "device", "Device time and its band", said, figure, (note,), heads=("", "low, ms", "p50, ms", "high, ms"),
-        rows=tuple(rows),
+        "device", "Device time and its band", said, figure, (note,),
+        heads=("device time", "low, ms", "p50, ms", "high, ms"), rows=tuple(rows),
     )  # fmt: skip
 
 
@@ -350,7 +350,7 @@ def levels(sides: Sequence[Side]) -> Plot | None:
     said = f"Latency at {len(rows)} rates, from {rows[0][0]} to {rows[-1][0]} requests a second."
     return Plot(
         "levels", "Latency at each rate", said, figure,
-        heads=("requests a second", "p50, ms", "p90, ms", "p99, ms", ""), rows=tuple(rows),
+        heads=("requests a second", "p50, ms", "p90, ms", "p99, ms", "judged"), rows=tuple(rows),
     )  # fmt: skip
 
 
