@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,15 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
+@cache
+def usage_of(*command: str) -> str:
+    return edgesim(*command, "--help").stdout
+
+
 @pytest.mark.parametrize("command", [words for words in commands() if words[0] == "edgesim"], ids=" ".join)
 def test_every_option_of_every_edgesim_command_in_the_readme_exists(command: list[str]) -> None:
     depth = 3 if command[1] in ("models", "profiles", "stack", "volumes") else 2
-    usage = edgesim(*command[1:depth], "--help").stdout
+    usage = usage_of(*command[1:depth])
     assert "Usage" in usage
     for word in command:
         if word.startswith("-"):
