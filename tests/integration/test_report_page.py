@@ -285,6 +285,11 @@ def test_an_audit_of_its_accessibility_finds_nothing_in_dark_or_in_light(page: P
 def test_it_prints_on_paper_without_its_buttons(page: Page, tmp_path: Path) -> None:
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    inks = []
+    for moment in ("beforeprint", "afterprint"):
+        page.evaluate(f"dispatchEvent(new Event('{moment}'))")
+        inks.append(page.evaluate("document.querySelector('.plot')._fullLayout.font.color"))
+    assert inks == ["rgb(27, 32, 39)", "rgb(231, 234, 238)"], "dark on paper, and light again on the dark screen"
     page.emulate_media(media="print")
     assert not page.get_by_role("button", name="Linear").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -167,13 +167,20 @@
 
   // --- paper
 
+  // Paper is light, and is asked for before the page's own colours know of it.
+  let chosen;
+  const sized = () => plots.forEach((div) => Plotly.Plots.resize(div));
   addEventListener("beforeprint", () => {
+    chosen = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
     paint();
-    plots.forEach((div) => Plotly.Plots.resize(div));
+    sized();
   });
   addEventListener("afterprint", () => {
+    if (chosen === undefined) delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = chosen;
     paint();
-    plots.forEach((div) => Plotly.Plots.resize(div));
+    sized();
   });
   performance.mark("ready");
   document.documentElement.dataset.ready = "true";
