@@ -46,6 +46,7 @@ class Launch:
         way: how the models come into the container; None is by mounts.
         volume: the name of the volume, where it is one; without, one is named after what it holds.
         results: the one directory of this host that the container may write to.
+        first: a plain process goes before this host's other programs, where this user may have that.
     """
 
     profile: DeviceProfile
@@ -64,6 +65,7 @@ class Launch:
     way: MountWay | None = None
     volume: str | None = None
     results: Path | None = None
+    first: bool = False
 
     @property
     def handover(self) -> Handover:
@@ -417,6 +419,7 @@ def _start_local(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 port=launch.port,
                 environment=launch.profile.image.environment,
                 cores=launch.cores,
+                first=launch.first,
             )
         )
     return Board(

@@ -170,7 +170,7 @@ def measure(board: Board, plan: Plan, stages: Stages, *, into: Measurement, keep
     begun_s = time.monotonic()
     url = board.device.direct_url
     with (
-        _held_to(plan.client_cores),
+        held_to(plan.client_cores),
         resources.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder,
         closing(client.Client(url, plan.model, timeout_s=plan.timeout_s)) as peer,
     ):
@@ -206,7 +206,7 @@ def measure(board: Board, plan: Plan, stages: Stages, *, into: Measurement, keep
             stages.stage("comparison", "comparing the device's answers with this host's"),
             recorder.phase("comparison"),
         ):
-            into.agreement = _compare(peer, first, plan)
+            into.agreement = compare_answers(peer, first, plan)
         if board.scale is not None:
             with stages.stage("scale", "asking again, whether the board's time still holds"), suppress(OSError):
                 board.scale.check()
@@ -429,7 +429,7 @@ def throughput_qps(samples: Sequence[Sample]) -> float | None:
     return ok * 1e9 / (last - first)
 
 
-def _compare(peer: client.Client, first: client.Answer, plan: Plan) -> AgreementSection | None:
+def compare_answers(peer: client.Client, first: client.Answer, plan: Plan) -> AgreementSection | None:
     """All labelled inputs as one batch where there are some, else the very first request; None if it went wrong."""
     if plan.inputs.labelled is None:
         return agreement.compare(client.decode(first.payload), plan.reference.run(plan.inputs.requests[0]))
@@ -441,7 +441,7 @@ def _compare(peer: client.Client, first: client.Answer, plan: Plan) -> Agreement
 
 
 @contextmanager
-def _held_to(cores: Sequence[int] | None) -> Iterator[None]:
+def held_to(cores: Sequence[int] | None) -> Iterator[None]:
     """This thread, and those that it starts meanwhile, on these cores alone."""
     if cores is None:
         yield

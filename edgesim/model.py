@@ -75,6 +75,12 @@ class Model:
     metadata: dict[str, str] = field(default_factory=dict)
     samples_path: Path | None = None
 
+    @property
+    def signature(self) -> str:
+        """What it takes and gives, in words."""
+        takes, gives = (", ".join(map(str, tensors)) for tensors in (self.inputs, self.outputs))
+        return f"{takes} → {gives}"
+
 
 def find(reference: str, repository: Path | None = None) -> Model:
     """The model that `reference` names: a path to an ``.onnx`` file, or a name in the repository.

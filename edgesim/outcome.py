@@ -227,6 +227,7 @@ class Outcome:
     def _restarts(self) -> tuple[Restart, ...]:
         restarts, first = [], 0
         for i, measured in enumerate(self.measurements):
+            used = resources.summarise(measured.readings, measured.load)
             restarts.append(
                 Restart(
                     lifecycle_s=self._lifecycle(i),
@@ -234,6 +235,9 @@ class Outcome:
                     samples=len(measured.samples),
                     latency_ms=distribution(measured.samples, lambda sample: sample.latency_ms),
                     service_time_ms=distribution(measured.samples, lambda sample: sample.service_time_ms),
+                    cpu_seconds=used.cpu_seconds,
+                    memory_peak_bytes=used.memory_peak_bytes,
+                    throughput_qps=throughput_qps(measured.samples),
                 )
             )
             first += len(measured.samples)
@@ -328,6 +332,7 @@ def _model_section(subject: Model) -> ModelSection:
         size_bytes=subject.size_bytes,
         parameters=subject.parameters,
         opset=subject.opset,
+        signature=subject.signature,
     )
 
 

@@ -103,12 +103,15 @@ class ProfileSection(_Section):
 
 
 class ModelSection(_Section):
+    """`signature` is what the model takes and gives: names, types and shapes."""
+
     name: str
     sha256: str
     version: str
     size_bytes: int
     parameters: int
     opset: int
+    signature: str | None = None
 
 
 class ImageSection(_Section):
@@ -345,13 +348,32 @@ class SearchSection(_Section):
 
 
 class Restart(_Section):
-    """One container of several. Its samples are those from `first_sample` on, `samples` of them."""
+    """One container of several. Its samples are those from `first_sample` on, `samples` of them.
+
+    `cpu_seconds` and `throughput_qps` are of its load, `memory_peak_bytes` the largest seen; None where nobody tells.
+    """
 
     lifecycle_s: LifecycleSection
     first_sample: int
     samples: int
     latency_ms: Distribution
     service_time_ms: Distribution
+    cpu_seconds: float | None = None
+    memory_peak_bytes: int | None = None
+    throughput_qps: float | None = None
+
+
+class InterleavedSection(_Section):
+    """Of a result whose containers took turns with another side's, in one job: `job` is the same in both results.
+
+    `looks` are the numbers of rounds after which the rules were to be looked at; `requests` are those of one side in
+    one round.
+    """
+
+    job: str
+    side: Literal["base", "candidate"]
+    looks: tuple[int, ...]
+    requests: int
 
 
 class Spread(_Section):
@@ -516,6 +538,7 @@ class RunResult(_Section):
     levels: tuple[Level, ...] = ()
     restarts: tuple[Restart, ...] = ()
     spread: dict[str, Spread] = {}
+    interleaved: InterleavedSection | None = None
     validity: ValiditySection
     complete: bool = True
     emulated: "RunResult | None" = None

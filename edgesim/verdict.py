@@ -9,13 +9,14 @@ Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 
 class Item(BaseModel):
-    """One thing that was looked at, and its figures in `finding`."""
+    """One thing that was looked at, and its figures in `finding`; `figures` has them for programs, where it tells."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     verdict: Verdict
     finding: str
+    figures: dict[str, float] = {}
 
 
 class Check(BaseModel):

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -13,12 +13,14 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from edgesim import interrupts, profile
-from edgesim.board import DEFAULT_READY_TIMEOUT_S, EngineName, board
+from edgesim.board import DEFAULT_READY_TIMEOUT_S, board
 from edgesim.check import Wishes, check
 from edgesim.cli import (
+    baselines,
     gating,
     load_options,
     models,
+    noise,
     options,
     packing,
     prediction,
@@ -58,7 +60,7 @@ from edgesim.device.context import resolve
 from edgesim.errors import EdgesimError, ExitCode, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.report import text
-from edgesim.result import Execution, RunResult
+from edgesim.result import RunResult
 from edgesim.run import run as run_job
 from edgesim.stages import Stages
 from edgesim.version import __version__
@@ -78,6 +80,8 @@ app.command("calibrate")(prediction.calibrate_command)
 app.command("compare")(reporting.compare_command)
 app.command("gate")(gating.gate_command)
 app.command("report")(reporting.report_command)
+app.command("noise")(noise.noise_command)
+app.add_typer(baselines.app, name="baseline")
 app.add_typer(volumes.app, name="volumes")
 app.command("pack")(packing.pack_command)
 app.command("up")(stacks.up_command)
@@ -192,7 +196,7 @@ def run(
     try:
         result = run_job(
             _board(p, image, image_port, image_health, image_models, env), m, models=models,
-            execution=_execution(execution), engine=_engine(engine), context=context,
+            execution=options.execution(execution), engine=options.engine(engine), context=context,
             scenario=load_options.scenario(scenario), qps=qps, clients=clients,
             samples_per_query=samples_per_query, sweep=load_options.rates(sweep),
             peak=load_options.peak(find_peak, p99_under), requests=requests, duration_s=duration,
@@ -217,18 +221,6 @@ def _show(result: RunResult, output: Path | None, as_json: bool) -> None:
     out.print(text.render(result))
     if output is not None:
         out.print(f"\nresult: {output}")
-
-
-def _execution(word: str | None) -> Execution | None:
-    if word is None or word in get_args(Execution):
-        return word  # type: ignore[return-value]
-    raise UsageError(f"--execution {word}: not one of {', '.join(get_args(Execution))}")
-
-
-def _engine(word: str) -> EngineName:
-    if word in ("docker", "local"):
-        return word  # type: ignore[return-value]
-    raise UsageError(f"--engine {word}: not one of docker, local")
 
 
 @app.command("check")
@@ -271,7 +263,7 @@ def check_command(
         most_bytes=load_options.size(most_bytes, "--max-artifact"),
     )  # fmt: skip
     found = check(
-        p, m, wishes, models=models, engine=_engine(engine), context=context,
+        p, m, wishes, models=models, engine=options.engine(engine), context=context,
         shapes=load_options.shapes(shape or []), base=base, mount=options.mount(mount),
         volume=volume, ready_timeout_s=ready_timeout, listener=terminal.listener(),
     )  # fmt: skip
@@ -304,8 +296,8 @@ def serve(
     """The simulated board as an endpoint, until Ctrl-C."""
     with (
         board(
-            _board(p, image, image_port, image_health, image_models, env), models=models, engine=_engine(engine),
-            context=context, execution=_execution(execution), watch=watch, port=port, base=base,
+            _board(p, image, image_port, image_health, image_models, env), models=models, engine=options.engine(engine),
+            context=context, execution=options.execution(execution), watch=watch, port=port, base=base,
             mount=options.mount(mount), volume=volume, results=results, ready_timeout_s=ready_timeout,
             listener=terminal.listener(),
         ) as started,

@@ -1,44 +1,153 @@
 """``edgesim gate``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgesim.cli import verdicts
+from edgesim import revision
+from edgesim.board import DEFAULT_READY_TIMEOUT_S
+from edgesim.cli import load_options, options, terminal, verdicts
 from edgesim.cli.files import require_writable
-from edgesim.cli.options import JsonOption, JunitOption, MarkdownOption
+from edgesim.cli.noise import refuse_invisible
+from edgesim.cli.options import (
+    ContextOption,
+    EngineOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
+    ModelsOption,
+    MountOption,
+    ReadyOption,
+)
 from edgesim.cli.terminal import err
-from edgesim.errors import ExitCode, UsageError
-from edgesim.gate import Rules, judge
-from edgesim.gate.rules import FILE_NAME
+from edgesim.errors import ExitCode, ResultError, UsageError
+from edgesim.gate import Rules, baselines, judge, paired
+from edgesim.gate.rules import DEFAULT_RULES, FILE_NAME
+from edgesim.interleaved import interleave
 from edgesim.result import RunResult
+from edgesim.verdict import Check
 
 
 def gate_command(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    subject: Annotated[
+        str, typer.Argument(metavar="RESULT.json|P", help="A result to judge; with --base and --cand, a profile.")
+    ],
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF", help="Run this model in turns with --cand: NAME, FILE.onnx, DIR, or REVISION[:NAME]."
+        ),
+    ] = None,
+    cand: Annotated[str | None, typer.Option(metavar="REF", help="The model to judge, named likewise.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which one, where a directory or a revision has several.")
+    ] = None,
     baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A result to compare with, for rules of change.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR", help="A result or a saved baseline, or a directory of them, for rules of change."
+        ),
     ] = None,
     rules: Annotated[Path | None, typer.Option(metavar="FILE", help=f"[default: {FILE_NAME}]")] = None,
     rule: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help="Such as 'device_time_ms.p50 <= 120'; may be repeated.")
     ] = None,
+    models: ModelsOption = None,
+    engine: EngineOption = "docker",
+    context: ContextOption = None,
+    execution: Annotated[
+        str | None, typer.Option(help="Of --base and --cand; without, native or scaled, host with --engine local.")
+    ] = None,
+    max_rounds: Annotated[
+        int, typer.Option(metavar="N", min=paired.FEWEST_ROUNDS, help="Rounds of fresh boards, if need be.")
+    ] = paired.MOST_ROUNDS,
+    seed: load_options.SeedOption = 0,
+    inputs: load_options.InputOption = None,
+    shape: load_options.ShapeOption = None,
+    value_range: load_options.RangeOption = None,
+    image_base: Annotated[
+        str | None,
+        typer.Option("--image-base", metavar="IMAGE", help="Build the serving image on this Debian 12 image."),
+    ] = None,
+    mount: MountOption = None,
+    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Write both results of --base and --cand here."),
+    ] = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """A verdict on a result by rules. Exit code 1 when one fails, 6 when one cannot be judged, 5 for an INVALID run."""
+    """A verdict by rules: on a result, or on two models that run in turns. 0 PASS, 1 FAIL, 6 undecided, 5 INVALID."""
     for path, option in ((junit, "--junit"), (markdown, "--markdown")):
         if path is not None:
             require_writable(path, option)
     if rule and rules is not None:
         raise UsageError("--rule and --rules: one of them")
-    chosen = Rules.of(rule) if rule else Rules.read(rules if rules is not None else Path(FILE_NAME))
-    judged = RunResult.read(result)
-    found = judge(judged, chosen, RunResult.read(baseline) if baseline is not None else None)
+    if base is None and cand is None:
+        for option, value in (("--model", model), ("--output", output), ("--execution", execution)):
+            if value is not None:
+                raise UsageError(f"{option}: is for --base and --cand; a result file has its own")
+        return _judge_file(Path(subject), baseline, _rules(rules, rule), junit, markdown, as_json)
+    if base is None or cand is None:
+        raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
+    if baseline is not None:
+        raise UsageError("--baseline: is for a result file; --base is what --cand is held against")
+    if output is not None and output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is no directory", fix="give -o a directory")
+    chosen = _rules(rules, rule, default=DEFAULT_RULES)
+    refuse_invisible(
+        chosen, subject, max_rounds, engine=options.engine(engine), execution=options.execution(execution),
+        context=context,
+    )  # fmt: skip
+    with revision.sides(base, cand, name=model, models=models) as (ours, theirs):
+        if ours.sha256 == theirs.sha256:
+            err.print("edgesim: both are the very same model")
+        pair = interleave(
+            subject, ours, theirs, chosen, engine=options.engine(engine), context=context,
+            execution=options.execution(execution), most_rounds=max_rounds, seed=seed, source=inputs,
+            shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []),
+            image_base=image_base, mount=options.mount(mount), ready_timeout_s=ready_timeout,
+            listener=terminal.listener(),
+        )  # fmt: skip
+    if output is not None:
+        _write(pair.base, output, "base.json")
+        _write(pair.candidate, output, "candidate.json")
+    return _delivered(pair.check, (pair.base, pair.candidate), junit, markdown, as_json)
+
+
+def _rules(file: Path | None, words: list[str] | None, default: Sequence[str] = ()) -> Rules:
+    if words:
+        return Rules.of(words)
+    if file is None and default and not Path(FILE_NAME).exists():
+        return Rules.of(default)
+    return Rules.read(file if file is not None else Path(FILE_NAME))
+
+
+def _judge_file(
+    path: Path, baseline: Path | None, rules: Rules, junit: Path | None, markdown: Path | None, as_json: bool
+) -> int:
+    judged = RunResult.read(path)
+    held, unfit = baselines.find(baseline, judged) if baseline is not None else (None, "")
+    return _delivered(judge(judged, rules, held, unfit=unfit), (judged,), junit, markdown, as_json)
+
+
+def _delivered(
+    found: Check, results: Sequence[RunResult], junit: Path | None, markdown: Path | None, as_json: bool
+) -> int:
     code = verdicts.deliver(found, junit=junit, markdown=markdown, as_json=as_json)
-    if found.verdict != "FAIL" and not judged.validity.valid:
+    if found.verdict != "FAIL" and not all(result.validity.valid for result in results):
         err.print("edgesim: the run is INVALID: it shows nothing")
         return ExitCode.INVALID
     return code
+
+
+def _write(result: RunResult, directory: Path, name: str) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"{directory}: cannot be made: {error.strerror}") from error
+    result.write(directory / name)

@@ -5,8 +5,9 @@ from typing import Annotated, get_args
 
 import typer
 
+from edgesim.board import EngineName
 from edgesim.errors import UsageError
-from edgesim.result import MountWay
+from edgesim.result import Execution, MountWay
 
 ProfileArgument = Annotated[str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")]
@@ -73,3 +74,17 @@ def mount(word: str | None) -> MountWay | None:
     if word is None or word in get_args(MountWay):
         return word  # type: ignore[return-value]
     raise UsageError(f"--mount {word}: not one of {', '.join(get_args(MountWay))}")
+
+
+def execution(word: str | None) -> Execution | None:
+    """What --execution says."""
+    if word is None or word in get_args(Execution):
+        return word  # type: ignore[return-value]
+    raise UsageError(f"--execution {word}: not one of {', '.join(get_args(Execution))}")
+
+
+def engine(word: str) -> EngineName:
+    """What --engine says."""
+    if word in get_args(EngineName):
+        return word  # type: ignore[return-value]
+    raise UsageError(f"--engine {word}: not one of {', '.join(get_args(EngineName))}")

@@ -10,7 +10,9 @@ _OF_THE_RUN: Mapping[str, _Field] = {
     "execution": lambda r: r.execution,
     "profile": lambda r: (r.profile.name, r.profile.mode),
     "profile's facts": lambda r: r.profile.sha256,
+    "model's signature": lambda r: r.model.signature,
     "scenario": lambda r: (r.scenario.name, r.scenario.qps, r.scenario.samples, r.scenario.clients),
+    "interleaved": lambda r: r.interleaved is not None,
     "architecture": lambda r: r.device.architecture,
     "threads of an inference": lambda r: r.device.intra_op_threads,
 }
@@ -19,25 +21,29 @@ _OF_THE_HOST: Mapping[str, _Field] = {
     "host cores": lambda r: r.host.cores,
     "kernel": lambda r: r.host.kernel,
     "engine": lambda r: r.host.engine,
+    "engine's context": lambda r: r.host.context,
     "emulator": lambda r: r.host.emulator,
     "image": lambda r: r.image.id,
     "limits": lambda r: tuple((limit.name, limit.requested) for limit in r.device.limits),
 }
 
 
+def identity(result: RunResult) -> dict[str, object]:
+    """What must be the same, by the field's name."""
+    fields = {**_OF_THE_RUN, **_OF_THE_HOST}
+    if result.execution == "scaled":
+        # Held back to the device time, each by its own share: the limits in force are no part of what was asked.
+        del fields["limits"]
+    return {name: value(result) for name, value in fields.items()}
+
+
 def differences(base: RunResult, candidate: RunResult) -> list[str]:
     """Each field that keeps the two apart, with both values. Empty where their figures may be compared."""
-    if candidate.execution == "scaled":
-        # Held back to the device time, each by its own share: the limits in force are no part of what was asked.
-        fields = {**_OF_THE_RUN, **{name: value for name, value in _OF_THE_HOST.items() if name != "limits"}}
-    else:
-        fields = {**_OF_THE_RUN, **_OF_THE_HOST}
-    found = []
-    for name, value in fields.items():
-        ours, theirs = value(base), value(candidate)
-        if ours != theirs:
-            found.append(f"{name}: {_shown(ours)} and {_shown(theirs)}")
-    return found
+    ours, theirs = identity(base), identity(candidate)
+    return [
+        f"{name}: {_shown(ours.get(name))} and {_shown(value)}" for name, value in theirs.items()
+        if name not in ours or ours[name] != value
+    ]  # fmt: skip
 
 
 def _shown(value: object) -> str:

@@ -3,17 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from edgesim.gate.metrics import Metric, containers, metric, percentile_of
+from edgesim.gate import paired
+from edgesim.gate.metrics import Metric, metric, per_container, statistic, times
 from edgesim.result import RunResult
 
 _RESAMPLES, _FEWEST_RESAMPLES = 2000, 400
 # In all, of long runs; some seconds.
 _MOST_DRAWN = 100_000_000
-_CONFIDENCE = 0.99
+CONFIDENCE = 0.99
 # Fewer containers a side say nothing of the next one.
 FEWEST_CONTAINERS = 3
 
@@ -22,8 +22,9 @@ FEWEST_CONTAINERS = 3
 class Difference:
     """A metric on both sides; `change` is the candidate's over the base's, less 1.
 
-    `low` to `high` is the 99 % interval of the change, by resampling; None where the result has no scatter to resample.
-    `by` is what was resampled: ``containers`` (it holds for another run), or ``requests`` (of these very runs only).
+    `low` to `high` is the interval of the change; None where the result has no scatter to take one from. `by` is what
+    that is of: ``rounds`` (both sides in turns: the surest), ``containers`` (it holds for another run), or ``requests``
+    (of these very runs only). `pairs` has more of what rounds tell.
     """
 
     base: Metric
@@ -32,21 +33,41 @@ class Difference:
     low: float | None = None
     high: float | None = None
     by: str | None = None
+    pairs: paired.Estimate | None = None
 
 
-def difference(base: RunResult, candidate: RunResult, name: str) -> Difference:
-    """How a metric has changed from `base` to `candidate`."""
+def are_paired(base: RunResult, candidate: RunResult) -> bool:
+    """Whether the two are the sides of one interleaved job, and in this order."""
+    ours, theirs = base.interleaved, candidate.interleaved
+    if ours is None or theirs is None or ours.job != theirs.job:
+        return False
+    return (ours.side, theirs.side) == ("base", "candidate") and len(base.restarts) == len(candidate.restarts)
+
+
+def difference(base: RunResult, candidate: RunResult, name: str, *, tail: float = (1 - CONFIDENCE) / 2) -> Difference:
+    """How a metric has changed from `base` to `candidate`; `tail` is what lies beyond either end of the interval."""
     ours, theirs = metric(base, name), metric(candidate, name)
     change = _change(ours.value, theirs.value)
-    percentile = percentile_of(name)
-    if change is None or not math.isfinite(change) or percentile is None:
-        return Difference(base=ours, candidate=theirs, change=change)
-    sides = containers(base, name), containers(candidate, name)
-    if any(not len(part) for side in sides for part in side):
+    kept = times(base, name), times(candidate, name)
+    if any(part is not None and not all(map(len, part)) for part in kept):
         return Difference(base=ours, candidate=theirs, change=None)  # a figure of requests that are not there
-    by = "containers" if min(map(len, sides)) >= FEWEST_CONTAINERS else "requests"
-    low, high = _interval(*sides, percentile)
-    return Difference(base=ours, candidate=theirs, change=change, low=low, high=high, by=by)
+    if change is None or not math.isfinite(change):
+        return Difference(base=ours, candidate=theirs, change=change)
+    sides = _known(per_container(base, name)), _known(per_container(candidate, name))
+    if are_paired(base, candidate) and sides[0] and sides[1]:
+        pairs = paired.estimate(*sides, tail)
+        if pairs is None:
+            return Difference(base=ours, candidate=theirs, change=change)
+        return Difference(
+            base=ours, candidate=theirs, change=pairs.change, low=pairs.low, high=pairs.high, by="rounds", pairs=pairs
+        )
+    if min(map(len, sides)) >= FEWEST_CONTAINERS:
+        change, low, high = _between_containers(*sides, tail)
+        return Difference(base=ours, candidate=theirs, change=change, low=low, high=high, by="containers")
+    if kept[0] is not None and kept[1] is not None:
+        low, high = _between_requests(np.concatenate(kept[0]), np.concatenate(kept[1]), name, tail)
+        return Difference(base=ours, candidate=theirs, change=change, low=low, high=high, by="requests")
+    return Difference(base=ours, candidate=theirs, change=change)
 
 
 def _change(base: float | None, candidate: float | None) -> float | None:
@@ -57,27 +78,37 @@ def _change(base: float | None, candidate: float | None) -> float | None:
     return candidate / base - 1
 
 
-def _interval(
-    base: Sequence[np.ndarray], candidate: Sequence[np.ndarray], percentile: float | Literal["mean"]
-) -> tuple[float, float]:
-    """By the bootstrap in two stages: containers with replacement, then the requests within each."""
+def _known(values: Sequence[float | None]) -> list[float]:
+    """All of them, where all are known and have a logarithm; none otherwise."""
+    known = [value for value in values if value is not None and math.isfinite(value) and value > 0]
+    return known if len(known) == len(values) else []
+
+
+def _between_containers(base: Sequence[float], candidate: Sequence[float], tail: float) -> tuple[float, float, float]:
+    """The change of the containers' geometric means, and its interval: Welch's t on the logarithms (1947).
+
+    Not a bootstrap: of three containers there are ten resamples, and their percentiles are far too close together.
+    """
+    from scipy.special import stdtrit
+
+    ours, theirs = np.log(base), np.log(candidate)
+    parts = [float(side.var(ddof=1)) / len(side) for side in (ours, theirs)]
+    change, variance = float(theirs.mean() - ours.mean()), sum(parts)
+    if variance == 0:
+        return math.expm1(change), math.expm1(change), math.expm1(change)
+    freedom = variance**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, (ours, theirs), strict=True))
+    half = float(stdtrit(freedom, 1 - tail)) * math.sqrt(variance)
+    return math.expm1(change), math.expm1(change - half), math.expm1(change + half)
+
+
+def _between_requests(base: np.ndarray, candidate: np.ndarray, name: str, tail: float) -> tuple[float, float]:
+    """By the bootstrap (Efron 1979)."""
     generator = np.random.default_rng(0)
-    drawn = sum(map(len, base)) + sum(map(len, candidate))
-    resamples = max(min(_MOST_DRAWN // drawn, _RESAMPLES), _FEWEST_RESAMPLES)
-    ratios = [
-        _statistic(_resampled(candidate, generator), percentile) / _statistic(_resampled(base, generator), percentile)
-        - 1
-        for _ in range(resamples)
-    ]
-    tail = 100 * (1 - _CONFIDENCE) / 2
-    low, high = np.percentile(ratios, (tail, 100 - tail))
+    resamples = max(min(_MOST_DRAWN // (len(base) + len(candidate)), _RESAMPLES), _FEWEST_RESAMPLES)
+
+    def resampled(side: np.ndarray) -> float:
+        return statistic(generator.choice(side, size=len(side)), name) or math.nan
+
+    ratios = [resampled(candidate) / resampled(base) - 1 for _ in range(resamples)]
+    low, high = np.percentile(ratios, (100 * tail, 100 * (1 - tail)))
     return float(low), float(high)
-
-
-def _resampled(containers: Sequence[np.ndarray], generator: np.random.Generator) -> np.ndarray:
-    chosen = [containers[i] for i in generator.integers(len(containers), size=len(containers))]
-    return np.concatenate([generator.choice(part, size=len(part)) for part in chosen])
-
-
-def _statistic(latencies: np.ndarray, percentile: float | Literal["mean"]) -> float:
-    return float(np.mean(latencies) if percentile == "mean" else np.percentile(latencies, percentile))

@@ -1,20 +1,26 @@
 """Rules and results → a verdict for each rule. What is not known never passes."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from edgesim.errors import UsageError
+from edgesim.gate import paired
 from edgesim.gate.comparable import differences
-from edgesim.gate.difference import FEWEST_CONTAINERS, difference
+from edgesim.gate.difference import FEWEST_CONTAINERS, are_paired, difference
 from edgesim.gate.metrics import HIGHER_IS_BETTER, Metric, is_time, metric
 from edgesim.gate.rules import Rule, Rules
-from edgesim.result import RunResult
+from edgesim.result import Execution, RunResult
 from edgesim.verdict import Check, Item, Verdict
 from edgesim.version import __version__
 
 
-def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None) -> Check:
+def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, unfit: str = "") -> Check:
     """A verdict for each rule that holds for the result's board.
+
+    Args:
+        baseline: what rules of change are held against; the other side's result, where both ran interleaved.
+        unfit: why there is no baseline, for the rules that need one.
 
     Raises:
         UsageError: no rule is for this board, or one asks of an emulator's time what only the device time can tell.
@@ -22,8 +28,16 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None) ->
     chosen = rules.of_profile(result.profile.name)
     if not chosen:
         raise UsageError(f"no rule is for {result.profile.name}", fix="put one under rules: or under its name")
+    for rule in chosen:
+        refuse(rule, result.execution)
+    tail = _tail(result, baseline, chosen)
     items = [_run(result, "the run"), *([_run(baseline, "the baseline")] if baseline is not None else [])]
-    items += [_judged(rule, result, baseline) for rule in chosen]
+    for rule in chosen:
+        if rule.kind == "change":
+            items.append(_change(rule, result, baseline, tail, unfit or "no baseline to compare with"))
+        else:
+            verdict, finding = _absolute(rule, metric(result, rule.metric))
+            items.append(Item(name=rule.text, verdict=verdict, finding=finding))
     return Check(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edgesim_version=__version__,
@@ -35,27 +49,38 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None) ->
     )
 
 
+def refuse(rule: Rule, execution: Execution) -> None:
+    """Raise a UsageError where a rule is of a time that tells nothing of the board.
+
+    An emulator's never does; a plain process's on this host does not either, but changes as the model's work does.
+    """
+    if not is_time(rule.metric):
+        return
+    if execution == "emulated" or (execution == "host" and rule.kind != "change"):
+        raise UsageError(
+            f"{rule.text}: {'an' if execution == 'emulated' else 'a'} {execution} run has no time of the board's",
+            fix="a limit on device_time_ms.p50, or a scaled or native run",
+        )
+
+
+def _tail(result: RunResult, baseline: RunResult | None, chosen: Sequence[Rule]) -> float:
+    """What one rule's interval may leave out on either side, so that all of them and all looks together do."""
+    changes = max(sum(rule.kind == "change" for rule in chosen), 1)
+    paired_sides = baseline is not None and are_paired(baseline, result)
+    looks = len(result.interleaved.looks) if paired_sides and result.interleaved is not None else 1
+    return paired.tail(max(looks, 1), changes)
+
+
 def _run(result: RunResult, name: str) -> Item:
     """A run that is no measurement shows nothing, however good its figures."""
     problems = [] if result.validity.valid else [*(result.validity.reasons or ("INVALID",))]
     problems += [] if result.complete else ["it was cut short"]
     problems += [] if result.requests.ok else ["no request was answered"]
+    if name == "the run" and (there := sum(sample.ok for sample in result.samples)) != result.requests.ok:
+        problems.append(f"it tells of {result.requests.ok} requests that were answered, and holds {there}")
     if problems:
         return Item(name=name, verdict="INCONCLUSIVE", finding="; ".join(problems))
     return Item(name=name, verdict="PASS", finding=f"VALID, {result.requests.ok} requests")
-
-
-def _judged(rule: Rule, result: RunResult, baseline: RunResult | None) -> Item:
-    if rule.kind == "change":
-        verdict, finding = _change(rule, result, baseline)
-    else:
-        if is_time(rule.metric) and result.execution in ("emulated", "host"):
-            raise UsageError(
-                f"{rule.text}: the {result.execution} run of {result.model.name} has no time of the board's",
-                fix="a limit on device_time_ms.p50, or a scaled or native run",
-            )
-        verdict, finding = _absolute(rule, metric(result, rule.metric))
-    return Item(name=rule.text, verdict=verdict, finding=finding)
 
 
 def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
@@ -63,8 +88,8 @@ def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
         return "FAIL", f"{rule.metric} is missing in this result"
     good = found.value <= rule.limit if rule.kind == "<=" else found.value >= rule.limit
     if found.low is None or found.high is None:
-        return ("PASS" if good else "FAIL"), _figure(rule.metric, found.value)
-    words = f"{_figure(rule.metric, found.value)}, 80 % band {found.low:.4g} to {found.high:.4g}"
+        return ("PASS" if good else "FAIL"), figure(rule.metric, found.value)
+    words = f"{figure(rule.metric, found.value)}, 80 % band {found.low:.4g} to {found.high:.4g}"
     surely = found.high <= rule.limit if rule.kind == "<=" else found.low >= rule.limit
     surely_not = found.low > rule.limit if rule.kind == "<=" else found.high < rule.limit
     if surely:
@@ -72,37 +97,52 @@ def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
     return ("FAIL" if surely_not else "INCONCLUSIVE"), f"{words}{'' if surely_not else ': the limit lies within it'}"
 
 
-def _change(rule: Rule, result: RunResult, baseline: RunResult | None) -> tuple[Verdict, str]:
+def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: float, unfit: str) -> Item:
+    def item(verdict: Verdict, finding: str, figures: Mapping[str, float | None] | None = None) -> Item:
+        kept = {name: value for name, value in (figures or {}).items() if value is not None and math.isfinite(value)}
+        return Item(name=rule.text, verdict=verdict, finding=finding, figures=kept)
+
     if baseline is None:
-        return "INCONCLUSIVE", "no baseline to compare with"
+        return item("INCONCLUSIVE", unfit)
     if apart := differences(baseline, result):
-        return "INCONCLUSIVE", f"the baseline is of something else: {'; '.join(apart)}"
-    found = difference(baseline, result, rule.metric)
+        return item("INCONCLUSIVE", f"the baseline is of something else: {'; '.join(apart)}")
+    found = difference(baseline, result, rule.metric, tail=tail)
     if found.change is None:
         side = "this result" if found.candidate.value is None else "the baseline"
-        return "FAIL", f"{rule.metric} is missing in {side}"
+        return item("FAIL", f"{rule.metric} is missing in {side}")
 
     def worse(change: float) -> bool:
         return change < rule.limit if rule.metric in HIGHER_IS_BETTER else change > rule.limit
 
     words = f"{100 * found.change:+.1f} %"
-    if (found.low is None or found.high is None) and is_time(rule.metric):
-        return "INCONCLUSIVE", f"{words}, and nobody knows how sure: a percentile of latency_ms tells"
-    if found.low is None or found.high is None:  # a count, a size: the same again in every run
-        return ("FAIL" if worse(found.change) else "PASS"), words
-    words += f" (99 % sure: {100 * found.low:+.1f} to {100 * found.high:+.1f} %)"
-    if found.by != "containers":
-        return (
-            "INCONCLUSIVE",
-            f"{words}: of these very containers; --repeat {FEWEST_CONTAINERS} or more tells of others",
-        )
-    ends = [worse(found.low), worse(found.high)]
-    if all(ends):
-        return "FAIL", words
-    return ("INCONCLUSIVE" if any(ends) else "PASS"), words
+    figures = {
+        "base": found.base.value, "candidate": found.candidate.value, "change": found.change, "limit": rule.limit,
+        "low": found.low, "high": found.high,
+    }  # fmt: skip
+    if found.low is None or found.high is None:
+        if is_time(rule.metric):
+            return item("INCONCLUSIVE", f"{words}, and nobody knows how sure: it takes several containers", figures)
+        # A count, a size: the same again in every run.
+        return item("FAIL" if worse(found.change) else "PASS", words, figures)
+    words += f" ({100 * (1 - 2 * tail):.4g} % sure: {100 * found.low:+.1f} to {100 * found.high:+.1f} %)"
+    effects = [found.low, found.high]
+    if found.pairs is not None:
+        pairs = found.pairs
+        words += f", median {100 * pairs.median:+.1f} %, larger in {pairs.more} of {pairs.rounds} rounds"
+        figures |= {
+            "median": pairs.median, "rounds": pairs.rounds, "larger_rounds": pairs.more, "scatter": pairs.scatter,
+            "effect_size": pairs.effect_size, "p_value": pairs.p_value(rule.limit),
+        }  # fmt: skip
+        effects.append(pairs.median)  # test and effect must agree, so that no freak round decides
+    elif found.by != "containers":
+        least = f"{words}: of these very containers; --repeat {FEWEST_CONTAINERS} or more tells of others"
+        return item("INCONCLUSIVE", least, figures)
+    ends = [worse(effect) for effect in effects]
+    verdict: Verdict = "FAIL" if all(ends) else "INCONCLUSIVE" if any(ends) else "PASS"
+    return item(verdict, words, figures)
 
 
-def _figure(name: str, value: float) -> str:
+def figure(name: str, value: float) -> str:
     return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"
 
 
@@ -117,4 +157,4 @@ def rows(base: RunResult, candidate: RunResult, names: tuple[str, ...]) -> Itera
         sure = "-"
         if found.low is not None and found.high is not None:
             sure = f"{100 * found.low:+.1f} to {100 * found.high:+.1f} %, by {found.by}"
-        yield name, [*("-" if value is None else _figure(name, value) for value in values), change, sure]
+        yield name, [*("-" if value is None else figure(name, value) for value in values), change, sure]

@@ -1,18 +1,19 @@
 """The figures of a result that rules are made for, by their names."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
-from edgesim.result import RunResult
+from edgesim.gate.histogram import times_ms
+from edgesim.result import Distribution, RunResult
 
 # What is a time of whatever ran: of an emulator it says nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
-_PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
-_OF_A_DISTRIBUTION = ("min", "mean", *_PERCENTILES, "max")
+PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
+_OF_A_DISTRIBUTION = ("min", "mean", *PERCENTILES, "max")
 
 NAMES = (
     *(f"device_time_ms.{name}" for name in ("p50", "low", "high")),
@@ -74,19 +75,51 @@ def _number(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def containers(result: RunResult, name: str) -> list[np.ndarray]:
-    """The times that a metric is of, in milliseconds: of each container's answered requests, shape (requests,) each."""
+def times(result: RunResult, name: str) -> list[np.ndarray] | None:
+    """What a metric of times is of, in milliseconds: each container's answered requests, shape (requests,) each.
+
+    From the samples, or where they were not kept from the histograms. None of any other metric.
+    """
     section = name.partition(".")[0]
-    parts = [(restart.first_sample, restart.samples) for restart in result.restarts] or [(0, len(result.samples))]
-    return [
-        np.array([getattr(sample, section) for sample in result.samples[first : first + count] if sample.ok])
-        for first, count in parts
-    ]
-
-
-def percentile_of(name: str) -> float | Literal["mean"] | None:
-    """What of a time a metric is: a percentile, or the mean. None of any other metric."""
-    section, _, key = name.partition(".")
     if section not in ("latency_ms", "service_time_ms"):
         return None
-    return "mean" if key == "mean" else _PERCENTILES.get(key)
+    if result.samples:
+        parts = [(restart.first_sample, restart.samples) for restart in result.restarts] or [(0, len(result.samples))]
+        return [
+            np.array([getattr(sample, section) for sample in result.samples[first : first + count] if sample.ok])
+            for first, count in parts
+        ]
+    kept: list[Distribution] = [getattr(restart, section) for restart in result.restarts] or [getattr(result, section)]
+    return [times_ms(distribution) for distribution in kept]
+
+
+def statistic(times_ms: np.ndarray, name: str) -> float | None:
+    """What a metric of times says of some of them; None of none."""
+    if not len(times_ms):
+        return None
+    key = name.partition(".")[2]
+    if key in PERCENTILES:
+        return float(np.percentile(times_ms, PERCENTILES[key]))
+    reduce: Mapping[str, Callable[[np.ndarray], Any]] = {"min": np.min, "mean": np.mean, "max": np.max}
+    return float(reduce[key](times_ms))
+
+
+def per_container(result: RunResult, name: str) -> list[float | None]:
+    """A metric of each container by itself, in their order; empty where the result tells none apart."""
+    if (kept := times(result, name)) is not None:
+        return [statistic(part, name) for part in kept]
+    found: list[float | None] = []
+    for restart in result.restarts:
+        start = restart.lifecycle_s
+        first, cpu_s = start.first_inference, restart.cpu_seconds
+        values: Mapping[str, float | None] = {
+            "throughput_qps": restart.throughput_qps,
+            "cold_start_s": start.ready + first if first is not None else None,
+            "cpu_seconds_per_request": cpu_s / restart.samples if cpu_s is not None and restart.samples else None,
+            # Of a run that was both, memory is that of the emulated board, which these were not.
+            "memory_peak_bytes": restart.memory_peak_bytes if result.emulated is None else None,
+        }
+        if name not in values:
+            return []
+        found.append(_number(values[name]))
+    return found

@@ -1,6 +1,7 @@
 """Rules of a gate: ``device_time_ms.p50 <= 120``, ``latency_ms.p50: +5 %``, for all boards or one."""
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from edgesim.errors import UsageError
 from edgesim.gate.metrics import HIGHER_IS_BETTER, NAMES
 
 FILE_NAME = "edgesim-gate.yaml"
+# Of two models that run in turns, where nothing else is asked for.
+DEFAULT_RULES = ("latency_ms.p50: +5 %",)
 _ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
-_RELATIVE = re.compile(r"^\s*([+-])\s*([0-9.]+)\s*%\s*$")
+_RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,9 @@ def _limit(name: str, text: str, where: str) -> float:
     try:
         if name.endswith("_bytes"):
             return float(TypeAdapter(ByteSize).validate_python(text))
-        return float(text)
+        limit = float(text)
     except (ValidationError, ValueError):
-        raise UsageError(f"{where}: {text!r} is no limit for {name}") from None
+        limit = math.nan
+    if not math.isfinite(limit):  # what is infinite would let everything pass
+        raise UsageError(f"{where}: {text!r} is no limit for {name}")
+    return limit

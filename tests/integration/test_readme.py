@@ -33,7 +33,7 @@ def usage_of(*command: str) -> str:
 
 @pytest.mark.parametrize("command", [words for words in commands() if words[0] == "edgesim"], ids=" ".join)
 def test_every_option_of_every_edgesim_command_in_the_readme_exists(command: list[str]) -> None:
-    depth = 3 if command[1] in ("models", "profiles", "stack", "volumes") else 2
+    depth = 3 if command[1] in ("baseline", "models", "profiles", "stack", "volumes") else 2
     usage = usage_of(*command[1:depth])
     assert "Usage" in usage
     for word in command:

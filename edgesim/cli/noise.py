@@ -1,0 +1,78 @@
+"""``edgesim noise``, and what it forbids a gate to ask for."""
+
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from edgesim import model, noise, profile
+from edgesim.board import EngineName
+from edgesim.cli import options, terminal
+from edgesim.cli.options import ContextOption, EngineOption, JsonOption, ModelsOption
+from edgesim.cli.terminal import out, print_json
+from edgesim.device.emulator import host_architecture
+from edgesim.errors import ExitCode, UsageError
+from edgesim.gate import Rules, paired
+from edgesim.result import Execution
+
+_MODEL = "mobilenet_v2"
+
+
+def noise_command(
+    p: Annotated[str | None, typer.Argument(metavar="P", help="A profile; without, one of this host's kind.")] = None,
+    m: Annotated[str, typer.Argument(metavar="M", help="A model: best the one that is to be gated.")] = _MODEL,
+    models: ModelsOption = None,
+    engine: EngineOption = "docker",
+    context: ContextOption = None,
+    execution: Annotated[str | None, typer.Option(help="Without: native or scaled, host with --engine local.")] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", min=paired.FEWEST_ROUNDS, help="Rounds of fresh boards.")
+    ] = noise.ROUNDS,
+    as_json: JsonOption = False,
+) -> int:
+    """The smallest change that `edgesim gate` can see on this host, by a model against itself; the cache keeps it."""
+    here = "x86-gateway" if host_architecture() == "amd64" else "raspberry-pi-5"
+    found = noise.probe(
+        profile.load(p if p is not None else here), model.find(m, models), engine=options.engine(engine),
+        context=context, execution=options.execution(execution), rounds=rounds, listener=terminal.listener(),
+    )  # fmt: skip
+    path = noise.kept_in(found.engine, found.execution, context)
+    visible = {name: found.visible(name) for name in found.scatter}
+    if as_json:
+        print_json({"file": str(path), **found.model_dump(), "smallest_visible_change": visible})
+        return ExitCode.OK
+    title = f"{found.model} against itself on {found.profile}, {found.execution}, {found.rounds} rounds"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("metric", no_wrap=True)
+    table.add_column("scatter of a round", justify="right")
+    table.add_column(f"smallest visible change, {paired.MOST_ROUNDS} rounds", justify="right")
+    for name, scatter in found.scatter.items():
+        table.add_row(name, f"{100 * scatter:.1f} %", f"{100 * (visible[name] or 0):.1f} %")
+    out.print(table)
+    out.print(f"kept in {path}: a gate refuses a rule of a smaller change")
+    return ExitCode.OK
+
+
+def refuse_invisible(
+    rules: Rules,
+    reference: str,
+    most_rounds: int,
+    *,
+    engine: EngineName,
+    execution: Execution | None = None,
+    context: str | None = None,
+) -> None:
+    """Before the work: raise a UsageError for a rule of a change that this host is known not to show."""
+    simulated = profile.load(reference)
+    found = noise.known(simulated, engine, execution, context)
+    if found is None:
+        return
+    for rule in rules.of_profile(simulated.name):
+        visible = found.visible(rule.metric, most_rounds) if rule.kind == "change" else None
+        if visible is not None and abs(rule.limit) < visible:
+            raise UsageError(
+                f"{rule.text}: this host shows no change below {100 * visible:.1f} % in {most_rounds} rounds"
+                f" (edgesim noise with {found.model}, {found.created[:10]})",
+                fix="a larger limit, more --max-rounds, or a quieter host and edgesim noise again",
+            )

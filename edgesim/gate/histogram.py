@@ -1,0 +1,29 @@
+"""Times out of a distribution whose samples were not kept."""
+
+import zlib
+
+import numpy as np
+from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
+from hdrh.histogram import HdrHistogram
+
+from edgesim.result import Distribution
+
+_RANGE = (1, 3_600_000_000, 3)  # microseconds, and digits: those of `edgesim.measure.statistics`
+
+
+def times_ms(distribution: Distribution) -> np.ndarray:
+    """Its times in milliseconds, to three digits, ascending, shape (requests,); empty without a histogram.
+
+    The largest and the smallest are the distribution's own.
+    """
+    if distribution.histogram is None:
+        return np.array([])
+    try:
+        found = HdrHistogram.decode(distribution.histogram)
+    except (ValueError, zlib.error, HdrCookieException, HdrHistogramSettingsException, HdrLengthException):
+        return np.array([])
+    values, counts = [], []
+    for row in found.get_recorded_iterator():
+        values.append(found.get_lowest_equivalent_value(row.value_iterated_to) / 2 + row.value_iterated_to / 2)
+        counts.append(row.count_added_in_this_iter_step)
+    return np.repeat(np.asarray(values, dtype=np.float64) / 1000, counts)

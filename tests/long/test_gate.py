@@ -1,0 +1,36 @@
+"""Two models in turns in fresh containers: natively, and on a board that this host is held back to."""
+
+from pathlib import Path
+
+import pytest
+
+from edgesim import model, samples
+from edgesim.gate import Rules
+from edgesim.interleaved import interleave
+from tests.integration.test_gate import ANYTHING_BUT_WORLDS, matmuls
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("board", "execution"), [("x86-gateway", "native"), ("jetson-nano", "scaled")])
+def test_the_same_model_passes_in_containers(board: str, execution: str) -> None:
+    # The board takes seven times as long for it as this host: there is room to hold it back.
+    mobilenet = model.find("mobilenet_v2", samples.ensure("mobilenet_v2"))
+    rules = Rules.of([ANYTHING_BUT_WORLDS, "memory_peak_bytes: +50 %", "artifact_bytes: +0 %"])
+    pair = interleave(board, mobilenet, mobilenet, rules, most_rounds=5)
+    reasons = (*pair.base.validity.reasons, *pair.candidate.validity.reasons)
+    # Other programs may leave this host too little to be held to a board's time: that is said, and is no FAIL.
+    expected = "INCONCLUSIVE" if reasons and execution == "scaled" else "PASS"
+    assert pair.check.verdict == expected, pair.check
+    assert all(reason.startswith("scale held") for reason in reasons)
+    assert {pair.base.execution, pair.candidate.execution} == {execution}
+    assert len(pair.base.restarts) == len(pair.candidate.restarts) == 5
+    assert len({restart.memory_peak_bytes for restart in pair.candidate.restarts}) > 1
+
+
+@pytest.mark.timeout(900)
+def test_a_model_of_many_times_the_work_fails_in_containers(tmp_path: Path) -> None:
+    base, slow = matmuls(tmp_path / "base.onnx", 2), matmuls(tmp_path / "slow.onnx", 60)
+    pair = interleave("x86-gateway", base, slow, Rules.of(["latency_ms.p50: +5 %"]), most_rounds=5)
+    assert pair.check.verdict == "FAIL", pair.check

@@ -1,0 +1,101 @@
+"""Baselines: small, one for each profile, model and host, and as good as the result that they were made of."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesim.cli.app import _run
+from edgesim.errors import ResultError
+from edgesim.gate import Rules, baselines, judge
+from edgesim.gate.difference import difference
+from edgesim.gate.metrics import metric, per_container
+from edgesim.measure.statistics import summarise
+from edgesim.result import RunResult
+from tests.unit.test_gate import run
+
+RULE = Rules.of(["latency_ms.p50: +5 %"])
+
+
+def measured(result: RunResult, median_ms: float, *, seed: int = 0, each: int = 100) -> RunResult:
+    """A run over four containers with their histograms, as one writes it."""
+    found = run(result, median_ms, seed=seed, each=each)
+    restarts = []
+    for restart in found.restarts:
+        own = found.samples[restart.first_sample : restart.first_sample + restart.samples]
+        restarts.append(restart.model_copy(update={"latency_ms": summarise([sample.latency_ms for sample in own])}))
+    return found.model_copy(update={"restarts": tuple(restarts)})
+
+
+@pytest.mark.parametrize(("slower", "verdict"), [(1.0, "PASS"), (1.15, "FAIL")])
+def test_a_baseline_says_what_the_whole_result_would(
+    result: RunResult, tmp_path: Path, slower: float, verdict: str
+) -> None:
+    base, candidate = measured(result, 20.0), measured(result, 20.0 * slower, seed=1)
+    kept = baselines.read(baselines.save(base, tmp_path)).result
+    assert kept.samples == ()
+    assert judge(candidate, RULE, kept).verdict == judge(candidate, RULE, base).verdict == verdict
+    whole, small = (difference(side, candidate, "latency_ms.p50") for side in (base, kept))
+    assert small.change == pytest.approx(whole.change, abs=0.001)
+    assert small.low == pytest.approx(whole.low, abs=0.002)
+    assert per_container(kept, "latency_ms.p90") == pytest.approx(per_container(base, "latency_ms.p90"), rel=0.001)
+
+
+def test_a_baseline_is_small_however_long_the_run(result: RunResult, tmp_path: Path) -> None:
+    found = measured(result, 20.0, each=5000)
+    path = baselines.save(found, tmp_path)
+    assert path.stat().st_size < 20_000
+    assert path.stat().st_size < len(found.as_json()) / 50
+
+
+def test_there_is_one_file_for_each_profile_model_and_host_and_the_newest_stays(
+    result: RunResult, tmp_path: Path
+) -> None:
+    base = measured(result, 20.0)
+    other_host = base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})})
+    other_model = base.model_copy(update={"model": base.model.model_copy(update={"name": "a b/c"})})
+    names = {baselines.save(found, tmp_path).name for found in (base, other_host, other_model)}
+    assert len(names) == len(list(tmp_path.iterdir())) == 3
+    assert any(name.startswith("jetson-nano.MAXN--a_b_c--") for name in names)
+    newer = measured(result, 30.0)
+    assert baselines.save(newer, tmp_path).name in names
+    found, why = baselines.find(tmp_path, base)
+    assert found is not None
+    assert not why
+    assert metric(found, "latency_ms.p50").value == pytest.approx(30, rel=0.05)
+
+
+def test_where_none_is_of_this_host_the_field_that_differs_is_named(result: RunResult, tmp_path: Path) -> None:
+    base = measured(result, 20.0)
+    baselines.save(base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})}), tmp_path)
+    found, why = baselines.find(tmp_path, base)
+    assert found is None
+    assert "the nearest differs in kernel: Linux 7 and Linux" in why
+    check = judge(base, RULE, None, unfit=why)
+    assert check.verdict == "INCONCLUSIVE"
+    assert "kernel" in check.items[-1].finding
+
+
+def test_an_invalid_run_is_not_kept(result: RunResult, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="an INVALID run is no baseline: enough requests"):
+        baselines.save(result, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_keeps_lists_and_shows(
+    result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    measured(result, 20.0).write(tmp_path / "r.json")
+    assert _run(["baseline", "save", "r.json", "--json"]) == 0
+    saved = json.loads(capsys.readouterr().out)
+    assert Path(saved["file"]).parent == Path("baselines")
+    assert _run(["baseline", "list", "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert listed["fingerprint"] == saved["fingerprint"]
+    assert listed["of"]["kernel"] == "Linux"
+    assert _run(["baseline", "show", saved["file"]]) == 0
+    shown = capsys.readouterr().out
+    assert "host CPU" in shown
+    assert "latency_ms.p50" in shown
+    assert _run(["gate", "r.json", "--rule", "latency_ms.p50: +5 %", "--baseline", "baselines"]) == 0

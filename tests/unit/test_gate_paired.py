@@ -1,0 +1,174 @@
+"""Paired rounds: what a gate of two interleaved models decides, how often it is wrong, and when it looks."""
+
+import math
+
+import numpy as np
+import pytest
+
+from edgesim.errors import UsageError
+from edgesim.gate import Rules, judge, paired
+from edgesim.gate.metrics import per_container
+from edgesim.result import InterleavedSection, RunResult
+from tests.unit.test_gate import run
+
+DEFAULT_LIMIT = 0.05
+
+
+def gate(ratios: np.ndarray) -> tuple[str, int]:
+    """The verdict on the default rule, and the rounds that it took, as the gate would come to it round by round."""
+    looks = paired.looks()
+    for rounds in looks:
+        found = paired.estimate(np.ones(rounds), np.exp(ratios[:rounds]), paired.tail(len(looks)))
+        assert found is not None
+        worse = [figure > DEFAULT_LIMIT for figure in (found.low, found.high, found.median)]
+        if all(worse) or not any(worse):
+            return ("FAIL" if all(worse) else "PASS"), rounds
+    return "INCONCLUSIVE", looks[-1]
+
+
+def test_the_looks_grow_apart_and_end_at_the_most_rounds() -> None:
+    assert paired.looks() == (5, 8, 12, 20)
+    assert paired.looks(5) == (5,)
+    for most in range(5, 60):
+        looks = paired.looks(most)
+        assert looks[-1] == most
+        assert list(looks) == sorted(set(looks))
+
+
+def test_what_all_looks_and_rules_may_get_wrong_adds_up_to_the_whole() -> None:
+    assert 4 * 3 * paired.tail(4, 3) == pytest.approx(1 / 300)
+
+
+@pytest.mark.parametrize("shape", ["normal", "heavy tails", "a busy neighbour now and then"])
+def test_even_a_change_just_at_the_limit_fails_no_more_often_than_one_in_300(shape: str) -> None:
+    generator = np.random.default_rng(0)
+    gates = 3000
+    draws = {
+        "normal": lambda: generator.standard_normal((gates, 20)),
+        "heavy tails": lambda: generator.standard_t(2, (gates, 20)),
+        "a busy neighbour now and then": lambda: (
+            generator.standard_normal((gates, 20)) * np.where(generator.random((gates, 20)) < 0.2, 10, 1)
+        ),
+    }[shape]()
+    verdicts = [gate(math.log1p(DEFAULT_LIMIT) + 0.02 * row)[0] for row in draws]
+    # 10 are expected of 3,000 where it is exactly 1 in 300; more than 21 would be once in a thousand.
+    assert verdicts.count("FAIL") <= 21
+    assert verdicts.count("PASS") <= 21
+
+
+def test_a_tenth_is_found_and_the_same_passes_where_rounds_scatter_by_two_percent() -> None:
+    generator = np.random.default_rng(1)
+    found = [gate(math.log1p(0.1) + 0.02 * generator.standard_normal(20)) for _ in range(300)]
+    same = [gate(0.02 * generator.standard_normal(20)) for _ in range(300)]
+    assert [verdict for verdict, _ in found].count("FAIL") >= 285
+    assert [verdict for verdict, _ in same].count("PASS") >= 285
+    assert np.mean([rounds for _, rounds in found]) < 12
+
+
+def test_a_threshold_that_is_just_visible_passes_an_identical_model_19_times_in_20() -> None:
+    generator = np.random.default_rng(2)
+    scatter, probed = 0.02, 12
+    limit = paired.smallest_visible(scatter, probed)
+    error = paired.tail(len(paired.looks()))
+    passed = 0
+    for _ in range(400):
+        found = paired.estimate(np.ones(20), np.exp(scatter * generator.standard_normal(20)), error)
+        assert found is not None
+        passed += found.high <= limit
+    assert passed >= 380
+    assert paired.smallest_visible(0.04, probed) > limit
+    assert paired.smallest_visible(scatter, probed, 60) < limit
+
+
+@pytest.mark.parametrize("change", [0.0, 0.1])
+def test_two_rounds_that_the_host_spoilt_do_not_hide_what_eighteen_say(change: float) -> None:
+    generator = np.random.default_rng(4)
+    ratios = math.log1p(change) + 0.01 * generator.standard_normal(20)
+    ratios[[3, 11]] += [0.7, -0.5]
+    assert gate(ratios) == ("FAIL" if change else "PASS", 20)
+    found = paired.estimate(np.ones(20), np.exp(ratios), paired.tail(4))
+    assert found is not None
+    assert found.high - found.low < 0.06
+    # Three on the same side are more than the sign test leaves out there.
+    ratios[[5, 7]] += 0.6
+    assert gate(ratios)[0] == ("FAIL" if change else "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate"),
+    [([1.0] * 4, [1.0] * 4), ([1.0] * 5, [1.0] * 6), ([1.0] * 4 + [math.nan], [1.0] * 5), ([1.0] * 5, [0.0] * 5)],
+)
+def test_too_few_rounds_or_figures_without_a_ratio_give_no_estimate(base: list[float], candidate: list[float]) -> None:
+    assert paired.estimate(base, candidate, 0.001) is None
+
+
+def test_a_p_value_is_of_the_side_on_which_the_limit_lies() -> None:
+    base = np.ones(8)
+    slower = paired.estimate(base, np.exp(0.1 + 0.01 * np.arange(8)), 0.001)
+    fewer = paired.estimate(base, np.exp(-0.1 - 0.01 * np.arange(8)), 0.001)
+    assert slower is not None
+    assert fewer is not None
+    assert slower.p_value(0.05) < 0.001 < 0.5 < slower.p_value(0.5)
+    assert fewer.p_value(-0.05) < 0.001 < 0.5 < fewer.p_value(-0.5)
+
+
+def pair(result: RunResult, change: float, *, rounds: int = 8, noise: float = 0.2) -> tuple[RunResult, RunResult]:
+    """Both sides of a job whose host was so noisy from round to round that only pairs tell."""
+    ours, theirs = [], []
+    generator = np.random.default_rng(3)
+    for i in range(rounds):
+        level = 20.0 * math.exp(noise * generator.standard_normal())
+        ours.append(run(result, level, containers=1, seed=10 * i))
+        theirs.append(run(result, level * (1 + change), containers=1, seed=10 * i + 1))
+    section = InterleavedSection(job="j", side="base", looks=paired.looks(), requests=100)
+    return (
+        _joined(ours, result).model_copy(update={"interleaved": section}),
+        _joined(theirs, result).model_copy(update={"interleaved": section.model_copy(update={"side": "candidate"})}),
+    )
+
+
+def _joined(rounds: list[RunResult], result: RunResult) -> RunResult:
+    whole = run(result, 20.0, containers=len(rounds))
+    samples = [sample for one in rounds for sample in one.samples]
+    return whole.model_copy(update={"samples": tuple(samples)})
+
+
+@pytest.mark.parametrize(("change", "expected"), [(0.0, "PASS"), (0.1, "FAIL"), (0.05, "INCONCLUSIVE"), (-0.3, "PASS")])
+def test_what_the_host_does_in_a_round_cancels(result: RunResult, change: float, expected: str) -> None:
+    base, candidate = pair(result, change)
+    check = judge(candidate, Rules.of(["latency_ms.p50: +5 %"]), base)
+    assert check.verdict == expected
+    assert check.items[-1].figures["rounds"] == 8
+    assert check.items[-1].figures["change"] == pytest.approx(change, abs=0.02)
+    assert "of 8 rounds" in check.items[-1].finding
+
+
+def test_sides_of_different_jobs_or_in_the_wrong_order_are_no_pairs(result: RunResult) -> None:
+    base, candidate = pair(result, 0.1)
+    assert base.interleaved is not None
+    other = base.model_copy(update={"interleaved": base.interleaved.model_copy(update={"job": "k"})})
+    rule = Rules.of(["latency_ms.p50: +5 %"])
+    assert "rounds" not in judge(candidate, rule, other).items[-1].figures
+    assert "rounds" not in judge(base, rule, candidate).items[-1].figures
+
+
+def test_more_rules_make_each_harder_to_fail(result: RunResult) -> None:
+    base, candidate = pair(result, 0.1)
+    one = judge(candidate, Rules.of(["latency_ms.p50: +5 %"]), base).items[-1].figures
+    many = judge(candidate, Rules.of(["latency_ms.p50: +5 %", "latency_ms.mean: +5 %"]), base).items[-2].figures
+    assert many["low"] < one["low"]
+
+
+def test_a_time_of_an_emulator_is_judged_by_no_rule_of_change(result: RunResult) -> None:
+    emulated = run(result, 20.0).model_copy(update={"execution": "emulated"})
+    with pytest.raises(UsageError, match="has no time of the board's"):
+        judge(emulated, Rules.of(["latency_ms.p50: +5 %"]), emulated)
+    assert judge(emulated, Rules.of(["artifact_bytes: +5 %"]), emulated).verdict == "PASS"
+
+
+def test_a_figure_of_each_container_is_known_for_what_containers_differ_in(result: RunResult) -> None:
+    found = run(result, 20.0)
+    assert len(per_container(found, "latency_ms.p50")) == 4
+    assert per_container(found, "cold_start_s") == [5.5] * 4
+    assert per_container(found, "artifact_bytes") == []
+    assert per_container(found, "cpu_seconds_per_request") == [None] * 4

@@ -1,0 +1,70 @@
+"""What is kept of a probe of a host's noise, and for which gates it counts."""
+
+from pathlib import Path
+
+import pytest
+
+from edgesim import profile
+from edgesim.cli.noise import refuse_invisible
+from edgesim.device import host
+from edgesim.errors import UsageError
+from edgesim.gate import Rules, paired
+from edgesim.noise import Noise, kept_in, known
+
+
+@pytest.fixture
+def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Noise:
+    """A probe of this host with plain processes, whose rounds scattered by 2 %."""
+    monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path))
+    found = Noise(
+        created="2026-01-02T03:04:05+00:00", cpu="x", cores=2, kernel="k", engine="local", execution="host",
+        profile="x86-gateway", model="net", rounds=12, scatter={"latency_ms.p50": 0.02},
+    )  # fmt: skip
+    path = kept_in("local", "host")
+    path.parent.mkdir(parents=True)
+    path.write_text(found.model_dump_json())
+    return found
+
+
+def test_a_threshold_below_what_is_visible_is_refused_with_the_figure(probed: Noise) -> None:
+    visible = paired.smallest_visible(0.02, 12)
+    with pytest.raises(UsageError, match=f"shows no change below {100 * visible:.1f} % in 20 rounds") as caught:
+        refuse_invisible(Rules.of(["latency_ms.p50: +1 %"]), "jetson-nano", 20, engine="local")
+    assert "--max-rounds" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("rule", "rounds"),
+    [
+        ("latency_ms.p50: +5 %", 20),
+        ("latency_ms.p50: +2 %", 80),
+        ("throughput_qps: -0.1 %", 20),
+        ("artifact_bytes: +0 %", 20),
+        ("device_time_ms.p50 <= 1", 20),
+    ],
+)
+def test_what_is_visible_or_was_not_probed_or_has_no_noise_is_let_through(
+    probed: Noise, rule: str, rounds: int
+) -> None:
+    refuse_invisible(Rules.of([rule]), "jetson-nano", rounds, engine="local")
+
+
+def test_fewer_rounds_see_less(probed: Noise) -> None:
+    with pytest.raises(UsageError):
+        refuse_invisible(Rules.of(["latency_ms.p50: +5 %"]), "jetson-nano", 5, engine="local")
+
+
+def test_a_probe_counts_for_its_engine_and_execution_on_its_host_alone(
+    probed: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nano = profile.load("jetson-nano")
+    assert known(nano, "local", None) == probed
+    assert known(nano, "docker", "native") is None
+    here = host.describe(engine=None, emulator=None)
+    monkeypatch.setattr(host, "describe", lambda **_: here.model_copy(update={"kernel": "Linux 7"}))
+    assert known(nano, "local", None) is None
+
+
+def test_a_probe_that_cannot_be_read_is_as_good_as_none(probed: Noise) -> None:
+    kept_in("local", "host").write_text("{")
+    assert known(profile.load("jetson-nano"), "local", None) is None
