@@ -1,0 +1,261 @@
+"""How often the gate is wrong, what it finds, and how long it takes: whole gates on a model with work really added.
+
+Each gate is `edgesim.interleaved.interleave` with the default rule: fresh servers in every round, nothing kept between
+gates. Verdicts are kept in docs/gate.csv and added to until there are as many as wanted, or for EDGESIM_GATE_SECONDS;
+what is printed is of all that are there.
+"""
+
+import csv
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from scipy.stats import beta
+
+from edgesim import model
+from edgesim.board import EngineName
+from edgesim.errors import EdgesimError
+from edgesim.gate import Rules, paired
+from edgesim.gate.metrics import per_container
+from edgesim.gate.rules import DEFAULT_RULES
+from edgesim.interleaved import interleave
+from edgesim.model import Model
+
+KEPT = Path(__file__).parents[1] / "docs" / "gate.csv"
+# Counted up when the gate changes in a way that its verdicts may depend on; rows of another number are not counted.
+PROTOCOL = 2
+LAYERS, ROWS, WIDTH = 120, 16, 128
+# One thread, so that the other core is the load generator's.
+BOARD = "name: gate-bench\nextends: x86-gateway\ncpu: {cores: 1}\n"
+_SPIN = "while True: pass"
+
+
+class Cell(NamedTuple):
+    """One row of the table: the engine, whether a neighbour keeps the board's core busy, and the work added."""
+
+    engine: EngineName
+    neighbour: bool
+    slower_percent: int
+
+
+WANTED: Mapping[Cell, int] = {
+    Cell("local", False, 0): 300,
+    Cell("local", True, 0): 300,
+    **{Cell("local", False, percent): 100 for percent in (5, 10, 20, 50)},
+    **{Cell("docker", False, percent): 20 for percent in (0, 5, 10, 20, 50)},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One gate; `ratios` are its rounds', candidate over base."""
+
+    protocol: int
+    when: str
+    engine: str
+    neighbour: bool
+    slower_percent: int
+    verdict: str
+    rounds: int
+    seconds: float
+    change_percent: float
+    scatter_percent: float
+    host_load: float
+    ratios: str
+
+    @property
+    def cell(self) -> Cell:
+        return Cell("docker" if self.engine == "docker" else "local", self.neighbour, self.slower_percent)
+
+
+def chain(path: Path, layers: int) -> Model:
+    """A chain of matrix products, each with a hyperbolic tangent after it."""
+    generator = np.random.default_rng(0)
+    names = [f"h{i}" for i in range(layers)] + ["y"]
+    nodes = []
+    for i in range(layers):
+        nodes.append(helper.make_node("MatMul", ["x" if i == 0 else names[i], f"w{i % 4}"], [f"m{i}"]))
+        nodes.append(helper.make_node("Tanh", [f"m{i}"], [names[i + 1]]))
+    weights = [
+        numpy_helper.from_array((generator.standard_normal((WIDTH, WIDTH)) / WIDTH**0.5).astype(np.float32), f"w{i}")
+        for i in range(4)
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS, WIDTH]) for name in "xy")
+    proto = helper.make_model(
+        helper.make_graph(nodes, "chain", [x], [y], weights), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    proto.ir_version = 8
+    path.parent.mkdir(parents=True)
+    onnx.save(proto, path)
+    return model.read(path, name="chain")
+
+
+def models(scratch: Path, board: Path) -> Mapping[int, Model]:
+    """The model by the percents that it is slower: layers are added by what one adds to a request, the protocol's
+    share of which does not grow."""
+    base, double = chain(scratch / "0" / "model.onnx", LAYERS), chain(scratch / "double" / "model.onnx", 2 * LAYERS)
+    pair = interleave(str(board), base, double, Rules.of(DEFAULT_RULES), engine="local", most_rounds=8, all_rounds=True)
+    layer = pair.check.items[-1].figures["change"] / LAYERS
+    added = {percent: round(percent / 100 / layer) for percent in (5, 10, 20, 50)}
+    print(f"layers added: {added} to {LAYERS}", file=sys.stderr)
+    return {0: base} | {
+        percent: chain(scratch / str(percent) / "model.onnx", LAYERS + more) for percent, more in added.items()
+    }
+
+
+@contextmanager
+def neighbour(there: bool) -> Iterator[None]:
+    """A program that keeps the first of the board's cores busy."""
+    if not there:
+        yield
+        return
+    core = sorted(os.sched_getaffinity(0))[1]
+    process = subprocess.Popen([sys.executable, "-c", _SPIN], start_new_session=True)
+    try:
+        os.sched_setaffinity(process.pid, [core])
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def gate(cell: Cell, board: Path, made: Mapping[int, Model]) -> Row:
+    begun, load = time.monotonic(), os.getloadavg()[0]
+    verdict, figures, ratios = "ERROR", {}, ""
+    with neighbour(cell.neighbour):
+        try:
+            pair = interleave(
+                str(board), made[0], made[cell.slower_percent], Rules.of(DEFAULT_RULES), engine=cell.engine
+            )
+            verdict, figures = pair.check.verdict, pair.check.items[-1].figures
+            sides = per_container(pair.base, "latency_ms.p50"), per_container(pair.candidate, "latency_ms.p50")
+            ratios = " ".join(f"{theirs / ours:.4f}" for ours, theirs in zip(*sides, strict=True) if ours and theirs)
+        except EdgesimError as error:
+            print(f"{cell}: {error.problem}", file=sys.stderr)
+    return Row(
+        protocol=PROTOCOL,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        engine=cell.engine,
+        neighbour=cell.neighbour,
+        slower_percent=cell.slower_percent,
+        verdict=verdict,
+        rounds=int(figures.get("rounds", 0)),
+        seconds=round(time.monotonic() - begun, 2),
+        change_percent=round(100 * figures.get("change", float("nan")), 2),
+        scatter_percent=round(100 * figures.get("scatter", float("nan")), 2),
+        host_load=round(load, 2),
+        ratios=ratios,
+    )
+
+
+def kept() -> list[Row]:
+    """The gates that were run so far."""
+    if not KEPT.is_file():
+        return []
+    kinds = {field.name: field.type for field in fields(Row)}
+    with KEPT.open(newline="") as file:
+        rows = [
+            Row(**{
+                name: value == "True" if kinds[name] is bool else kinds[name](value)  # type: ignore[operator]
+                for name, value in line.items()
+            })
+            for line in csv.DictReader(file)
+        ]  # fmt: skip
+    return [row for row in rows if row.protocol == PROTOCOL]
+
+
+def keep(row: Row) -> None:
+    new = not KEPT.is_file()
+    with KEPT.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(row))
+
+
+def missing(rows: list[Row], engines: list[str]) -> Cell | None:
+    """The cell that has the smallest part of what is wanted; those that take long come after the others."""
+    have = {cell: sum(row.cell == cell for row in rows) / wanted for cell, wanted in WANTED.items()}
+    open_ = {
+        cell: part * (3 if cell.engine == "docker" or cell.slower_percent == 5 else 1)
+        for cell, part in have.items()
+        if part < 1 and cell.engine in engines
+    }
+    return min(open_, key=lambda cell: open_[cell]) if open_ else None
+
+
+def run(seconds: float, engines: list[str]) -> None:
+    rows, until = kept(), time.monotonic() + seconds
+    if missing(rows, engines) is None or seconds <= 0:
+        return
+    with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
+        board = Path(scratch) / "board.yaml"
+        board.write_text(BOARD)
+        made = models(Path(scratch), board)
+        while (cell := missing(rows, engines)) is not None and time.monotonic() < until:
+            rows.append(gate(cell, board, made))
+            keep(rows[-1])
+            print(rows[-1], file=sys.stderr)
+
+
+def at_most(count: int, of: int) -> float:
+    """What a share is below with 95 % confidence (Clopper and Pearson 1934), in percent."""
+    return 100.0 if count == of else float(100 * beta.ppf(0.95, count + 1, of - count))
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    yield "| engine | busy neighbour | work added | gates | PASS | FAIL | undecided | found | rounds | seconds |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for cell, wanted in WANTED.items():
+        own = [row for row in rows if row.cell == cell]
+        row_is = (
+            f"| {cell.engine} | {'yes' if cell.neighbour else 'no'} | {cell.slower_percent} % | {len(own)} of {wanted}"
+        )
+        if not own:
+            yield f"{row_is} | | | | | | |"
+            continue
+        verdicts = [row.verdict for row in own]
+        passed, failed = verdicts.count("PASS"), verdicts.count("FAIL")
+        took, rounds = sorted(row.seconds for row in own), sorted(row.rounds for row in own)
+        nine = int(0.9 * (len(own) - 1))
+        change = statistics.median(row.change_percent for row in own)
+        yield (
+            f"{row_is} | {passed} | {failed} | {len(own) - passed - failed} | {change:+.1f} % |"
+            f" {statistics.median(rounds):g} ({rounds[nine]}) | {statistics.median(took):.1f} ({took[nine]:.1f}) |"
+        )
+    same = [row for row in rows if row.slower_percent == 0]
+    if same:
+        false = sum(row.verdict == "FAIL" for row in same)
+        loads = sorted(row.host_load for row in rows)
+        yield ""
+        yield (
+            f"False FAIL: {false} of {len(same)} gates of a model against itself; with 95 % confidence fewer than"
+            f" {at_most(false, len(same)):.2g} %. The rule is `{DEFAULT_RULES[0]}`,"
+            f" {paired.MOST_ROUNDS} rounds at most; found, rounds and seconds are medians, in brackets what nine gates"
+            " in ten kept within. Other programs kept this host busy meanwhile:"
+            f" a load of {loads[0]:.1f} to {loads[-1]:.1f}, median"
+            f" {statistics.median(loads):.1f}, its own included."
+        )
+
+
+def main() -> None:
+    engines = os.environ.get("EDGESIM_GATE_ENGINES", "local,docker").split(",")
+    run(float(os.environ.get("EDGESIM_GATE_SECONDS", "inf")), engines)
+    for line in table(kept()):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
