@@ -30,8 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ("model", "levels", "options"),
     [
         pytest.param("fixed", 2, ["--concurrency-range", "1:4:3"], id="concurrency-binary"),
-        pytest.param("row", 2, ["--concurrency-range", "1:4:3", *JSON], id="concurrency-json"),
-        pytest.param("fixed", 2, ["--request-rate-range", "50:150:100"], id="rate-binary"),
+        pytest.param("row", 2, ["--concurrency-range", "1:4:3", *JSON], id="concurrency-json", marks=pytest.mark.long),
+        pytest.param("fixed", 2, ["--request-rate-range", "50:150:100"], id="rate-binary", marks=pytest.mark.long),
         pytest.param("row", 2, ["--request-rate-range", "50:150:100", *JSON], id="rate-json"),
         pytest.param("fixed", 1, ["--concurrency-range", "4", "--async"], id="async"),
         pytest.param("open", 1, ["--concurrency-range", "2", "--shape", "x:5,3"], id="open-sizes"),

@@ -33,6 +33,7 @@ def desk(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_it_is_measured_like_edgesim_s_own(tmp_path: Path) -> None:
     result = tmp_path / "r.json"
     options: list[str | Path] = ["--image", image("arm64"), "--image-port", "8080", "--requests", "5", "-o", result]
