@@ -24,7 +24,7 @@ from edgesim.load.scenario import Scenario, StopRule
 from edgesim.load.search import PeakSearch
 from edgesim.load.transport import HttpTransport
 from edgesim.measure import statistics as measured
-from edgesim.result import Sample
+from edgesim.recording import Sample
 from tests.conformance import perf_analyzer
 
 ROUNDS = 5

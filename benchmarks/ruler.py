@@ -16,7 +16,8 @@ from edgesim.load.punctual import punctual
 from edgesim.load.scenario import Scenario, StopRule
 from edgesim.load.transport import HttpTransport
 from edgesim.measure import statistics
-from edgesim.result import Distribution, Sample
+from edgesim.recording import Sample
+from edgesim.result import Distribution
 from tests.integration.ruler_image import FRAME, container, wait_for, work
 from tests.loadgen import REQUEST
 from tests.scripted import Script, scripted

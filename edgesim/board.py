@@ -20,7 +20,8 @@ from edgesim.errors import DeviceError, HostError, HostTooSlow, ModelError, Prof
 from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
-from edgesim.result import Execution, HostSection, ImageSection, MountWay, Reading
+from edgesim.recording import Reading
+from edgesim.result import Execution, HostSection, ImageSection, MountWay
 from edgesim.stages import Listener, Stages
 
 EngineName = Literal["docker", "local"]

@@ -25,7 +25,8 @@ from edgesim.model import Model
 from edgesim.outcome import Outcome
 from edgesim.predict import Prediction
 from edgesim.profile import DeviceProfile
-from edgesim.result import Execution, InterleavedSection, MountWay, RunResult, Sample
+from edgesim.recording import Sample
+from edgesim.result import Execution, InterleavedSection, MountWay, RunResult
 from edgesim.stages import Listener, Stages
 from edgesim.turns import Rounds, Side, SideName
 from edgesim.verdict import Check

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import orjson
 
-from edgesim.result import Sample
+from edgesim.errors import ResultError
+from edgesim.recording import Sample
 
 _INTERVAL_S = 1.0
 _END = b"\n  ]\n}\n"
@@ -23,6 +24,9 @@ class Result(Protocol):
     def as_json(self) -> str:
         """The file's text."""
 
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all; a ResultError where that cannot be."""
+
 
 class Journal:
     """A result file that grows: readable at any moment, marked incomplete, with the samples until then.
@@ -32,6 +36,7 @@ class Journal:
     """
 
     def __init__(self, output: Path) -> None:
+        self._output = output
         self.path = output.with_name(f"{output.stem}.incomplete.json")
         self._begun = False
         self._origin_ns = 0
@@ -62,8 +67,19 @@ class Journal:
             stop.set()
             thread.join()
 
-    def remove(self) -> None:
-        """The result file has it all."""
+    def finish(self, result: Result) -> None:
+        """Write the result file, which then has it all.
+
+        Raises:
+            ResultError: it cannot be written; it has the result, and says where the samples are.
+        """
+        try:
+            result.write(self._output)
+        except ResultError as error:
+            error.result = result
+            if self.path.exists():
+                error.fix += f"; the samples, as far as there was space for them, are in {self.path}"
+            raise
         self.path.unlink(missing_ok=True)
 
     def _append(self, new: Sequence[Sample], so_far: Callable[[], Result]) -> None:

@@ -21,15 +21,13 @@ from edgesim.load.transport import HttpTransport
 from edgesim.measure import agreement, resources, statistics, steady_state, validity
 from edgesim.measure.host_load import HostLoad
 from edgesim.model import Model
+from edgesim.recording import Phase, Reading, Sample
 from edgesim.result import (
     AgreementSection,
     Distribution,
     GeneratorSection,
     HostLoadSection,
     Level,
-    Phase,
-    Reading,
-    Sample,
     ScalingSection,
     SearchSection,
     WarmUpSection,

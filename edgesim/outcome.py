@@ -16,6 +16,7 @@ from edgesim.measurement import GeneratorUse, Measurement, Plan, distribution, l
 from edgesim.model import Model
 from edgesim.predict import Prediction
 from edgesim.profile import DeviceProfile
+from edgesim.recording import Sample
 from edgesim.result import (
     DeviceSection,
     DeviceTimeSection,
@@ -29,7 +30,6 @@ from edgesim.result import (
     RequestsSection,
     Restart,
     RunResult,
-    Sample,
     ScaledModelSection,
     ScalingSection,
     ScenarioSection,

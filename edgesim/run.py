@@ -21,7 +21,6 @@ from edgesim.errors import (
     Interrupted,
     ModelError,
     ProfileError,
-    ResultError,
     ScaleFailed,
     UsageError,
 )
@@ -222,12 +221,14 @@ def run(
             kept = combined(scaled, kept, stages) if kept is not None else without_emulated(scaled, str(error))
         if kept is None:
             raise
-        _write(kept, output, journal)
+        if journal is not None:
+            journal.finish(kept)
         if isinstance(error, EdgesimError):
             error.result = kept
             raise
         raise Interrupted("interrupted; what was measured is kept", result=kept) from error
-    _write(result, output, journal)
+    if journal is not None:
+        journal.finish(result)
     return result
 
 
@@ -297,19 +298,6 @@ def _measure_once(
             raise board.death(state, "measuring")
         if any(not sample.ok for sample in measurement.samples[-1:]) and board.hangs(measurement.readings):
             raise hang.error(board.device.log(), "a request waited for its answer")
-
-
-def _write(result: RunResult, output: Path | None, journal: Journal | None) -> None:
-    if output is None or journal is None:
-        return
-    try:
-        result.write(output)
-    except ResultError as error:
-        error.result = result
-        if journal.path.exists():
-            error.fix += f"; the samples, as far as there was space for them, are in {journal.path}"
-        raise
-    journal.remove()
 
 
 def _check_levels(

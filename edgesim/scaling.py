@@ -27,7 +27,8 @@ from edgesim.load.transport import HttpTransport
 from edgesim.model import Model
 from edgesim.predict import Prediction, predict
 from edgesim.profile import DeviceProfile
-from edgesim.result import Reading, Sample, ScaledModelSection, ScalingSection, ShareTry
+from edgesim.recording import Reading, Sample
+from edgesim.result import ScaledModelSection, ScalingSection, ShareTry
 
 # Of the board's time, what the computation is to fill at its share; the rest is for what the kernel's pieces add.
 _FILL = 0.7

@@ -10,6 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from edgesim import result
+from edgesim.recording import Phase, Reading, Sample
 from edgesim.result import (
     Distribution,
     Execution,
@@ -17,12 +18,9 @@ from edgesim.result import (
     HostLoadSection,
     HostSection,
     ImageSection,
-    Phase,
     ProfileSection,
-    Reading,
     RequestsSection,
     ResourcesSection,
-    Sample,
     ScenarioSection,
     ValiditySection,
 )

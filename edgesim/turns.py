@@ -15,7 +15,8 @@ from edgesim.measure.host_load import HostLoad
 from edgesim.measurement import GeneratorUse, Measurement, Plan, compare_answers
 from edgesim.model import Model
 from edgesim.outcome import Outcome
-from edgesim.result import Phase, Sample, WarmUpSection
+from edgesim.recording import Phase, Sample
+from edgesim.result import WarmUpSection
 from edgesim.stages import Stages
 
 # A turn is so short that what the host does meanwhile hardly changes before the other side's turn.

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from edgesim.device.device import State
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 
 class FakeDevice:

@@ -1,5 +1,6 @@
 """A result as the tests of reading, writing and showing one need it."""
 
+from edgesim.recording import Reading, Sample
 from edgesim.result import (
     DeviceSection,
     DeviceTimeSection,
@@ -9,11 +10,9 @@ from edgesim.result import (
     LifecycleSection,
     ModelSection,
     ProfileSection,
-    Reading,
     RequestsSection,
     ResourcesSection,
     RunResult,
-    Sample,
     ScenarioSection,
     ValiditySection,
 )

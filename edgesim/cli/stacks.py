@@ -19,8 +19,8 @@ from edgesim.device.parent import Parent
 from edgesim.device.project import Project, ServiceState
 from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, ExitCode, StackError
 from edgesim.measure import resources
+from edgesim.recording import Reading
 from edgesim.report import stack as report
-from edgesim.result import Reading
 from edgesim.stack import compose, file, up
 from edgesim.stack.resolve import Part, Resolved
 from edgesim.stack.run import run as run_stack

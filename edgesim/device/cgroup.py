@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 
 @dataclass(frozen=True, kw_only=True)

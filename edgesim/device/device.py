@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgesim.model import FILE_NAME, Model
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 READING_INTERVAL_S = 0.1
 

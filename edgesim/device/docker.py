@@ -32,7 +32,7 @@ from edgesim.device.engine_errors import engine_call
 from edgesim.device.network import Shaped
 from edgesim.errors import EdgesimError, ImageUnavailable, UsageError
 from edgesim.profile.schema import Network
-from edgesim.result import Reading
+from edgesim.recording import Reading
 from edgesim.version import __version__
 
 LABEL = "edgesim"  # on all that edgesim makes; the value is its version

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 
 def reading(stats: Mapping[str, Any]) -> Reading:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgesim.errors import EmulatorCrashed
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 # Nothing that gets on does so little for so long; a server that waits for requests does, and nobody waits for it.
 HANG_S = 30.0

@@ -19,7 +19,7 @@ import psutil
 
 from edgesim.device.device import READING_INTERVAL_S, Mount, State, server_arguments
 from edgesim.interrupts import deferred
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 _PR_SET_PDEATHSIG = 1
 _BEFORE_OTHERS = -20  # the nice value

@@ -23,7 +23,7 @@ from edgesim.device.docker import LABEL, OWNER_LABEL, STACK_LABEL, Engine, owner
 from edgesim.device.engine_errors import engine_call
 from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, UsageError
 from edgesim.interrupts import deferred
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 HELPER_LABEL = "edgesim.helper"  # the image that makes and removes the stack's control group, where this user may not
 PROJECT_LABEL = "com.docker.compose.project"

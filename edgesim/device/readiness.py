@@ -10,7 +10,7 @@ from edgesim.device import hang
 from edgesim.device.device import Device, State
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
 from edgesim.model import Model
-from edgesim.result import Reading
+from edgesim.recording import Reading
 from edgesim.units import format_bytes, format_seconds
 
 _POLL_S = 0.05

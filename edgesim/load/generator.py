@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from edgesim.load.scenario import Scenario
-from edgesim.result import Sample
+from edgesim.recording import Sample
 
 # How often, at most, a failed request makes the generator ask whether the device is still there.
 _ALIVE_INTERVAL_NS = 500_000_000

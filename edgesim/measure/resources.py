@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from edgesim.result import Phase, Reading, ResourcesSection
+from edgesim.recording import Phase, Reading
+from edgesim.result import ResourcesSection
 
 
 class Recorder:

@@ -7,11 +7,11 @@ import numpy as np
 
 from edgesim.measure import statistics
 from edgesim.measure.steady_state import Drift
+from edgesim.recording import Sample
 from edgesim.result import (
     HostLoadSection,
     ResourcesSection,
     Rule,
-    Sample,
     ScaledModelSection,
     ScenarioSection,
     ValiditySection,

@@ -14,7 +14,8 @@ from edgesim.load.transport import HttpTransport
 from edgesim.measure import resources, statistics
 from edgesim.measure.host_load import HostLoad
 from edgesim.measurement import GeneratorUse
-from edgesim.result import HostLoadSection, Phase, Reading, Sample, WarmUpSection
+from edgesim.recording import Phase, Reading, Sample
+from edgesim.result import HostLoadSection, WarmUpSection
 from edgesim.stack.entry import Traffic
 from edgesim.stack.up import Running
 from edgesim.stages import Stages

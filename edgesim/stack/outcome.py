@@ -13,15 +13,13 @@ from edgesim.device import host
 from edgesim.load.scenario import Scenario
 from edgesim.measure import resources, statistics, steady_state, validity
 from edgesim.measurement import distribution, lag, throughput_qps
+from edgesim.recording import Phase, Reading, Sample
 from edgesim.result import (
     ImageSection,
-    Phase,
     ProfileSection,
-    Reading,
     RequestsSection,
     ResourcesSection,
     Rule,
-    Sample,
     ScenarioSection,
     ValiditySection,
 )

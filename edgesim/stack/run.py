@@ -6,12 +6,12 @@ from pathlib import Path
 
 from edgesim.board import DEFAULT_READY_TIMEOUT_S
 from edgesim.defaults import DEFAULTS, stop_rule
-from edgesim.errors import EdgesimError, Interrupted, ResultError, StackError
+from edgesim.errors import EdgesimError, Interrupted, StackError
 from edgesim.journal import Journal
 from edgesim.load import inputs
 from edgesim.load.scenario import Precision, Scenario, ScenarioName
 from edgesim.measure import steady_state
-from edgesim.result import Sample
+from edgesim.recording import Sample
 from edgesim.stack import entry, file, outcome, up
 from edgesim.stack.measurement import LoadPlan, Measurement, measure
 from edgesim.stack.schema import Stack
@@ -86,22 +86,12 @@ def run(
         with up.temporary(source if isinstance(source, Stack) else Path(source), start, stages) as running:
             result = _measured(running, plan, wishes, stages, journal)
     except EdgesimError as error:
-        if isinstance(error.result, StackResult):
-            _write(error.result, output, journal)
+        if isinstance(error.result, StackResult) and journal is not None:
+            journal.finish(error.result)
         raise
-    _write(result, output, journal)
+    if journal is not None:
+        journal.finish(result)
     return result
-
-
-def _write(result: StackResult, output: Path | None, journal: Journal | None) -> None:
-    if output is None or journal is None:
-        return
-    try:
-        result.write(output)
-    except ResultError as error:
-        error.result = result
-        raise
-    journal.remove()
 
 
 def _measured(

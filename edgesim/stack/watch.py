@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from edgesim.device.cgroup import Cgroup
 from edgesim.device.device import READING_INTERVAL_S
 from edgesim.device.project import Project, ServiceState
-from edgesim.result import Phase, Reading
+from edgesim.recording import Phase, Reading
 
 # Each reading is a request to the engine.
 _ENGINE_READING_INTERVAL_S = 1.0

@@ -11,7 +11,7 @@ from edgesim.load import generator
 from edgesim.load.generator import Transport
 from edgesim.load.scenario import Scenario, StopRule
 from edgesim.load.transport import HttpTransport
-from edgesim.result import Sample
+from edgesim.recording import Sample
 from tests.scripted import Script, scripted
 from tests.virtual import VirtualTransport
 

@@ -11,18 +11,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from edgesim.measure import statistics
+from edgesim.recording import Phase, Reading, Sample
 from edgesim.report import files
 from edgesim.report.comparison import Change, Comparison
 from edgesim.report.page import thinning
-from edgesim.result import (
-    DeviceTimeSection,
-    Phase,
-    Reading,
-    RequestsSection,
-    RunResult,
-    Sample,
-    ValiditySection,
-)
+from edgesim.result import DeviceTimeSection, RequestsSection, RunResult, ValiditySection
 from tests import results
 from tests.conftest import browser_path
 

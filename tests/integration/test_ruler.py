@@ -15,7 +15,7 @@ from edgesim.load.punctual import punctual
 from edgesim.load.scenario import Scenario, StopRule
 from edgesim.load.transport import HttpTransport
 from edgesim.measure import statistics
-from edgesim.result import Sample
+from edgesim.recording import Sample
 from tests.scripted import Script, scripted
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"

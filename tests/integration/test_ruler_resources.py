@@ -7,7 +7,7 @@ import pytest
 
 from edgesim.device.cgroup import Cgroup
 from edgesim.device.docker import Engine
-from edgesim.result import Reading
+from edgesim.recording import Reading
 from tests.integration.ruler_image import FRAME, container, wait_for, work
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]

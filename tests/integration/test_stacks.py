@@ -145,15 +145,15 @@ def test_two_services_share_the_board_s_cpu(directory: Path) -> None:
 STEPS = f"""
 first:
   {PYTHON}
-  command: [python3, -c, "open('/work/made', 'w').write('by the first'); print('made it')"]
+  command: [python3, -c, "open('/steps/made', 'w').write('by the first'); print('made it')"]
   once: true
-  mounts: [{{volume: work, at: /work, writable: true}}]
+  mounts: [{{volume: work, at: /steps, writable: true}}]
 second:
   {PYTHON}
   command: [python3, -c, "print('about to fail'); raise SystemExit(3)"]
   once: true
   after: [first]
-  mounts: [{{volume: work, at: /work, writable: true}}]
+  mounts: [{{volume: work, at: /steps, writable: true}}]
 third:
   {PYTHON}
   command: [python3, -c, "print('never')"]

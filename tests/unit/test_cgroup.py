@@ -6,7 +6,7 @@ import pytest
 
 from edgesim.device import engine_stats
 from edgesim.device.cgroup import Cgroup
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 
 def host(directory: Path, *, cgroup: str, mounts: list[str]) -> Path:

@@ -24,7 +24,7 @@ from edgesim.errors import (
     NotReady,
     OutOfMemory,
 )
-from edgesim.result import Reading
+from edgesim.recording import Reading
 from tests.conftest import write_model
 from tests.fakes import FakeDevice
 

@@ -13,13 +13,13 @@ from edgesim.errors import UsageError
 from edgesim.gate import Rules, judge
 from edgesim.gate.comparable import differences
 from edgesim.gate.difference import difference
+from edgesim.recording import Sample
 from edgesim.result import (
     AgreementSection,
     DeviceTimeSection,
     Distribution,
     Restart,
     RunResult,
-    Sample,
     ValiditySection,
 )
 

@@ -12,7 +12,8 @@ from edgesim.cli.app import _run
 from edgesim.gate import baselines
 from edgesim.journal import Journal
 from edgesim.measure.statistics import summarise
-from edgesim.result import Distribution, RunResult, Sample, ValiditySection
+from edgesim.recording import Sample
+from edgesim.result import Distribution, RunResult, ValiditySection
 from tests.unit.test_gate import run
 
 ABSOLUTE = ["--rule", "latency_ms.p50 <= 30"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgesim.load import generator
 from edgesim.load.scenario import Misses, Precision, Scenario, StopRule
-from edgesim.result import Sample
+from edgesim.recording import Sample
 from tests.virtual import MS, VirtualTransport
 
 

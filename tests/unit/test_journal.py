@@ -7,7 +7,8 @@ import pytest
 
 from edgesim import journal
 from edgesim.journal import Journal
-from edgesim.result import RunResult, Sample
+from edgesim.recording import Sample
+from edgesim.result import RunResult
 
 MADE = [Sample(1000 + 10 * i, 1001 + 10 * i, 1005 + 10 * i, "ok") for i in range(50)]
 
@@ -42,8 +43,8 @@ def test_samples_are_kept_by_the_second_and_all_at_the_end(
             for sample in part:
                 samples.append(sample)
     assert [s.scheduled_ns for s in RunResult.read(kept.path).samples] == [10 * i for i in range(50)]
-    kept.remove()
-    assert list(tmp_path.iterdir()) == []
+    kept.finish(so_far)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"], "which has it all"
 
 
 def test_a_run_without_a_sample_leaves_no_file(tmp_path: Path, so_far: RunResult) -> None:

@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgesim.errors import UsageError
+from edgesim.recording import Reading, Sample
 from edgesim.report import files, junit, markdown, notebook, text
 from edgesim.report.comparison import Change, Comparison
 from edgesim.report.page import thinning
-from edgesim.result import DeviceTimeSection, Reading, Rule, RunResult, Sample, ValiditySection
+from edgesim.result import DeviceTimeSection, Rule, RunResult, ValiditySection
 
 CAVEAT = "no published figure for <this> core | an extrapolation"
 

@@ -6,7 +6,8 @@ import pytest
 
 from edgesim.measure import host_load, resources
 from edgesim.measure.resources import Recorder
-from edgesim.result import HostLoadSection, Phase, Reading
+from edgesim.recording import Phase, Reading
+from edgesim.result import HostLoadSection
 
 S = 1_000_000_000
 LOAD = [Phase("load", 1 * S, 3 * S)]

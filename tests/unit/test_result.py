@@ -6,6 +6,7 @@ from rich.console import Console
 
 from edgesim.errors import ResultError
 from edgesim.outcome import combined, without_emulated
+from edgesim.recording import Sample
 from edgesim.report import text
 from edgesim.result import (
     DeviceTimeSection,
@@ -14,7 +15,6 @@ from edgesim.result import (
     Level,
     Restart,
     RunResult,
-    Sample,
     ScaledModelSection,
     ScalingSection,
     SearchSection,

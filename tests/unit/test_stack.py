@@ -10,7 +10,7 @@ from edgesim.device.docker import EngineFacts
 from edgesim.device.parent import Parent
 from edgesim.device.project import killed_in
 from edgesim.errors import ExitCode, StackError
-from edgesim.result import Reading
+from edgesim.recording import Reading
 from edgesim.stack import compose, file
 from edgesim.stack.compose import Naming
 from edgesim.stack.resolve import Resolved, resolve

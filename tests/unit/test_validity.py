@@ -7,7 +7,8 @@ import pytest
 from edgesim.measure import validity
 from edgesim.measure.steady_state import Drift
 from edgesim.measure.validity import Evidence
-from edgesim.result import HostLoadSection, ResourcesSection, Sample, ScaledModelSection, ScenarioSection, WarmUpSection
+from edgesim.recording import Sample
+from edgesim.result import HostLoadSection, ResourcesSection, ScaledModelSection, ScenarioSection, WarmUpSection
 
 MS = 1_000_000
 OK = Sample(0, 0, 100 * MS, "ok")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.result import Reading
+from edgesim.recording import Reading
 
 # So many requests are drawn one by one; more are drawn as columns.
 MOST_SINGLE = 2000

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from edgesim.recording import Reading, Sample
 from edgesim.report.page import thinning
 from edgesim.report.page.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, of_what_time
-from edgesim.result import Reading, RunResult, Sample
+from edgesim.result import RunResult
 from edgesim.units import format_bytes, format_seconds
 
 _MOST_FAILED = 500
