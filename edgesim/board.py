@@ -21,7 +21,7 @@ from edgesim.load import inputs
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
 from edgesim.recording import Reading
-from edgesim.result import Execution, HostSection, ImageSection, MountWay
+from edgesim.result import Execution, HostSection, ImageSection, MountWay, ScalingSection
 from edgesim.stages import Listener, Stages
 
 EngineName = Literal["docker", "local"]
@@ -44,6 +44,7 @@ class Launch:
         base: the image to build on, see `edgesim.device.image.ensure`.
         cores: those of this host that the device may use; None is all.
         targets: of a scaled board, each model with the time that it is to take.
+        held: how one like it was held to these times before; without, that is searched for from the beginning.
         way: how the models come into the container; None is by mounts.
         volume: the name of the volume, where it is one; without, one is named after what it holds.
         results: the one directory of this host that the container may write to.
@@ -63,6 +64,7 @@ class Launch:
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
     cores: Sequence[int] | None = None
     targets: Sequence[scaling.Target] = ()
+    held: ScalingSection | None = None
     way: MountWay | None = None
     volume: str | None = None
     results: Path | None = None
@@ -337,7 +339,8 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             f"--execution scaled: image {launch.profile.image.reference} is the board's alone",
             fix="--execution emulated, or edgesim's own server",
         )
-    for last in (False, True):
+    one_thread_does = launch.held is None or launch.held.threads == 1
+    for last in (False, True) if one_thread_does else (True,):
         attempt = stack.enter_context(ExitStack())
         started = _start_docker(launch, stages, attempt, all_cores=last)
         assert isinstance(started.device, docker.DockerDevice), "it is a container"
@@ -346,8 +349,9 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         try:
             with stages.stage("calibration", "finding the share of this host that makes the board's time"):
                 started.scale = scaling.calibrate(
-                    started.device, launch.targets, threads=started.intra_op_threads, cores=started.limits.cpus
-                )
+                    started.device, launch.targets, threads=started.intra_op_threads, cores=started.limits.cpus,
+                    held=launch.held,
+                )  # fmt: skip
         except HostTooSlow:
             if last or started.limits.cpus == 1:
                 raise

@@ -179,30 +179,26 @@ class Scale:
         """What the board takes at its clock of this moment, for each model."""
         return [model.time_ms for model in self._models]
 
-    def find(self) -> None:
+    def find(self, held: ScalingSection | None = None) -> None:
         """Search for the share and the paces.
 
         The share is that of the model which needs the largest; the others' paces make up for what they have too much.
+
+        Args:
+            held: of the same models in an earlier server; the search begins there, and ends as soon as it does as well.
 
         Raises:
             HostTooSlow: unheld, a model takes longer than on the board.
             OSError: a request was not answered.
         """
-        self._dial.limit_cpu(self.bandwidth)
-        self._dial.set_pace({})
-        for model in self._models:
-            self._measure_unheld(model)
-        share = max(model.share for model in self._models)
-        for model in self._models:
-            # What a request takes beside its computation is on the way, and not in the server's hands.
-            model.pace_ms = max(model.target.time_ms - max(model.host_ms - model.cpu_ms, 0.0), 0.0)
+        share, enough = self._begin() if held is None else self._begin_at(held)
         until = time.monotonic() + _LIMIT_S * len(self._models)
         errors: list[float] = []
         for _ in range(_MOST_TRIES):
             self._set(share)
             found = [self._try(model, settle=time.monotonic() < until) for model in self._models]
             errors.append(max(attempt.error for attempt in found))
-            if errors[-1] <= _CLOSE_PERCENT / 100 or time.monotonic() > until:
+            if errors[-1] <= enough or time.monotonic() > until:
                 break
             share = self.bandwidth.share * max(attempt.factor for attempt in found)
         self._go_back_to(errors.index(min(errors)))
@@ -244,6 +240,23 @@ class Scale:
             method=f"the CPU share makes {part} of the time, the server waits for the rest of each inference's",
             models=tuple(model.section() for model in self._models),
         )
+
+    def _begin(self) -> tuple[float, float]:
+        """The share to begin with, and the error that is small enough."""
+        self._dial.limit_cpu(self.bandwidth)
+        self._dial.set_pace({})
+        for model in self._models:
+            self._measure_unheld(model)
+            # What a request takes beside its computation is on the way, and not in the server's hands.
+            model.pace_ms = max(model.target.time_ms - max(model.host_ms - model.cpu_ms, 0.0), 0.0)
+        return max(model.share for model in self._models), _CLOSE_PERCENT / 100
+
+    def _begin_at(self, held: ScalingSection) -> tuple[float, float]:
+        enough = _CLOSE_PERCENT / 100
+        for model, before in zip(self._models, held.models, strict=True):
+            model.host_ms, model.cpu_ms, model.pace_ms = before.host_ms, before.host_cpu_ms, before.pace_ms or 0.0
+            enough = max(enough, abs(before.calibrated_ms / before.target_ms - 1))
+        return held.share, enough
 
     def _measure_unheld(self, model: _Scaled) -> None:
         target = model.target
@@ -299,19 +312,27 @@ def _requests(target: Target) -> int:
     return max(min(math.ceil(_TRY_S * 1e3 / target.time_ms), _MOST), _FEWEST)
 
 
-def calibrate(device: ScalableDevice, targets: Sequence[Target], *, threads: int, cores: float) -> Scale:
+def calibrate(
+    device: ScalableDevice,
+    targets: Sequence[Target],
+    *,
+    threads: int,
+    cores: float,
+    held: ScalingSection | None = None,
+) -> Scale:
     """Hold a running server back until its requests take as long as the board's.
 
     Args:
         threads: of one inference.
         cores: what the device may use of this host at most.
+        held: see `Scale.find`.
 
     Raises:
         HostTooSlow: this host takes longer than the board.
         OSError: the server does not answer.
     """
     scale = Scale(DeviceDial(device, targets[0].model), targets, threads=threads, cores=cores)
-    scale.find()
+    scale.find(held)
     return scale
 
 

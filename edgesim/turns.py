@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgesim.board import DESCRIPTION, Board, Launch, start
@@ -118,6 +118,8 @@ class Rounds:
         with start(side.launch, _quiet(self.stages)) as board:
             measurement = Measurement(scenario=side.plan.scenario)
             side.outcome.add(board, side.plan, measurement)
+            if board.scale is not None and side.launch.held is None:
+                side.launch = replace(side.launch, held=board.scale.section())
             peer = client.Client(board.device.direct_url, side.model, timeout_s=side.plan.timeout_s)
             with closing(peer):
                 yield Seat(side=side, board=board, measurement=measurement, peer=peer)

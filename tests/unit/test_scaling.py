@@ -109,6 +109,27 @@ def test_a_share_that_never_settles_ends_with_the_best_that_was_tried(digits: Mo
     assert scale.bandwidth.share == max(attempt.share for attempt in tries)
 
 
+def test_a_second_server_is_held_as_the_first_one_was_after_one_try(digits: Model) -> None:
+    aims = target(digits, 100.0), target(digits, 40.0, name="other")
+    first = found(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), *aims).section()
+    second = Scale(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), aims, threads=1, cores=2.0)
+    second.find(first)
+    assert len(first.models[0].tries) > 1
+    again = second.section()
+    assert [len(model.tries) for model in again.models] == [1, 1]
+    assert again.share == first.share
+    for then, now in zip(first.models, again.models, strict=True):
+        assert (now.pace_ms, now.host_ms, now.host_cpu_ms) == (then.pace_ms, then.host_ms, then.host_cpu_ms)
+
+
+def test_a_second_server_that_does_not_take_as_long_is_searched_for_anew(digits: Model) -> None:
+    first = found(FakeDial({"digits": 7.0}), target(digits, 100.0)).section()
+    second = Scale(FakeDial({"digits": 7.0}, way_ms=6.4), [target(digits, 100.0)], threads=1, cores=2.0)
+    second.find(first)
+    tries = second.section().models[0].tries
+    assert [round(attempt.p50_ms, 2) for attempt in tries] == [106.0, 100.0]
+
+
 def test_heat_slows_the_share_and_the_pace_down_and_the_check_goes_by_the_new_time(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0})
     scale = found(dial, target(digits, 60.0, heated_ms=90.0))
