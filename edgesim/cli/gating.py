@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from edgesim import revision
 from edgesim.board import DEFAULT_READY_TIMEOUT_S
 from edgesim.cli import load_options, options, terminal, verdicts
 from edgesim.cli.files import require_writable
@@ -25,7 +24,7 @@ from edgesim.cli.terminal import err
 from edgesim.errors import ExitCode, ResultError, UsageError
 from edgesim.gate import Rules, baselines, judge, paired
 from edgesim.gate.rules import DEFAULT_RULES, FILE_NAME
-from edgesim.interleaved import interleave
+from edgesim.interleaved import interleave, revision
 from edgesim.result import RunResult
 from edgesim.verdict import Check
 

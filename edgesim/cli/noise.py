@@ -6,7 +6,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from edgesim import model, noise, profile
+from edgesim import model, profile
 from edgesim.board import EngineName
 from edgesim.cli import options, terminal
 from edgesim.cli.options import ContextOption, EngineOption, JsonOption, ModelsOption
@@ -14,6 +14,7 @@ from edgesim.cli.terminal import out, print_json
 from edgesim.device.emulator import host_architecture
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gate import Rules, paired
+from edgesim.interleaved import noise
 from edgesim.result import Execution
 
 _MODEL = "mobilenet_v2"

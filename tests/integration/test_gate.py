@@ -9,12 +9,12 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgesim import model, noise, profile, turns
+from edgesim import model, profile
 from edgesim.cli.app import _run
 from edgesim.errors import DeviceDied, UsageError
 from edgesim.gate import Rules, judge
 from edgesim.gate.metrics import per_container
-from edgesim.interleaved import interleave
+from edgesim.interleaved import interleave, noise, turns
 from edgesim.model import Model
 from edgesim.result import RunResult
 from tests.conftest import write_model

@@ -9,7 +9,7 @@ from edgesim.cli.noise import refuse_invisible
 from edgesim.device import host
 from edgesim.errors import UsageError
 from edgesim.gate import Rules, paired
-from edgesim.noise import Noise, kept_in, known
+from edgesim.interleaved.noise import Noise, kept_in, known
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from edgesim.device import host
 from edgesim.gate import Rules, paired
 from edgesim.gate.difference import difference
 from edgesim.gate.metrics import NAMES, is_time
-from edgesim.interleaved import default_execution, interleave
+from edgesim.interleaved.job import default_execution, interleave
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
 from edgesim.resources import cache_directory

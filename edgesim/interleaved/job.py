@@ -17,6 +17,7 @@ from edgesim.gate import Rules, judge, paired
 from edgesim.gate.judge import refuse
 from edgesim.gate.metrics import PERCENTILES, is_time
 from edgesim.gate.rules import Rule
+from edgesim.interleaved.turns import Rounds, Side, SideName
 from edgesim.load import inputs
 from edgesim.load.scenario import Scenario, StopRule
 from edgesim.measure import agreement, statistics
@@ -28,7 +29,6 @@ from edgesim.profile import DeviceProfile
 from edgesim.recording import Sample
 from edgesim.result import Execution, InterleavedSection, MountWay, RunResult
 from edgesim.stages import Listener, Stages
-from edgesim.turns import Rounds, Side, SideName
 from edgesim.verdict import Check
 
 _TIMEOUT_S: Mapping[Execution, float] = {"emulated": 300.0, "scaled": 300.0, "native": 30.0, "host": 30.0}
