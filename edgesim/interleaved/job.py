@@ -117,6 +117,8 @@ def interleave(
         sides=(prepared["base"], prepared["candidate"]), stages=stages, needed=_needed(chosen_rules), most=most_rounds
     )
     with held_to(client_cores):
+        if engine == "docker":
+            job.prime()
         for rounds in looks:
             while job.done < rounds and not job.failed:
                 job.round()
