@@ -71,6 +71,20 @@ def test_a_machine_of_another_architecture_than_the_board_s_is_refused(other_eng
     assert (done.returncode, "the board is arm64; edgesim looks after an emulator" in done.stderr) == (3, True)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_two_models_take_turns_on_another_machine(other_engine: OtherEngine, desk: Path, tmp_path: Path) -> None:
+    rules = [f"--rule={rule}" for rule in ("latency_ms.p50: +900 %", "memory_peak_bytes: +200 %")]
+    sides, where = ("--base", "digits", "--cand", "digits"), ("--context", other_engine.address)
+    done = edgesim("gate", desk, *sides, *where, *rules, "--max-rounds", "5", "-o", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for side in ("base", "candidate"):
+        document = json.loads((tmp_path / f"{side}.json").read_text())
+        assert document["host"]["context"].startswith(other_engine.address)
+        assert (document["interleaved"]["side"], len(document["restarts"])) == (side, 5)
+    assert other_engine.docker("ps", "--all", "--quiet") == ""
+
+
 def test_an_engine_that_does_not_answer_is_named(desk: Path) -> None:
     done = edgesim("run", desk, "digits", "--context", "tcp://127.0.0.1:1")
     assert (done.returncode, "no Docker Engine answers at tcp://127.0.0.1:1" in done.stderr) == (3, True), done.stderr

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgesim import model, samples
+from edgesim.errors import UsageError
 from edgesim.gate import Rules
 from edgesim.interleaved import interleave
 from tests.integration.test_gate import ANYTHING_BUT_WORLDS, matmuls
@@ -27,6 +28,18 @@ def test_the_same_model_passes_in_containers(board: str, execution: str) -> None
     assert {pair.base.execution, pair.candidate.execution} == {execution}
     assert len(pair.base.restarts) == len(pair.candidate.restarts) == 5
     assert len({restart.memory_peak_bytes for restart in pair.candidate.restarts}) > 1
+
+
+@pytest.mark.timeout(900)
+def test_an_emulated_board_is_judged_by_its_memory_and_answers_and_not_by_its_time() -> None:
+    digits = model.find("digits", samples.ensure("digits"))
+    rules = ["memory_peak_bytes: +50 %", "accuracy >= 0.9"]
+    pair = interleave("jetson-nano", digits, digits, Rules.of(rules), execution="emulated", most_rounds=5)
+    assert pair.check.verdict == "PASS", pair.check
+    assert {pair.base.execution, pair.candidate.execution} == {"emulated"}
+    assert len(pair.candidate.restarts) == 5
+    with pytest.raises(UsageError, match="emulat"):
+        interleave("jetson-nano", digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), execution="emulated")
 
 
 @pytest.mark.timeout(900)
