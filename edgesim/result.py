@@ -5,13 +5,16 @@ The names are a contract with scripts and CI: added freely, renamed never. Each 
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from edgesim.errors import ResultError
 from edgesim.recording import Phase, Reading, Sample
+
+_OF_A_STACK = "it is a stack's"
+Kind = TypeVar("Kind", bound=BaseModel)
 
 Execution = Literal["emulated", "scaled", "native", "host"]
 # How models come into the container.
@@ -477,7 +480,7 @@ class RunResult(_Section):
     @classmethod
     def _of_one_model(cls, facts: Any) -> Any:
         if isinstance(facts, dict) and facts.get("kind") == "stack":
-            raise ValueError("it is a stack's")
+            raise ValueError(_OF_A_STACK)
         return facts
 
     def write(self, path: Path) -> None:
@@ -513,18 +516,31 @@ class RunResult(_Section):
         Raises:
             ResultError: there is none, or it is not one.
         """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise ResultError(f"{path}: {error.strerror}") from error
-        except ValidationError as error:
-            if any("a stack's" in detail["msg"] for detail in error.errors()):
-                raise ResultError(f"{path}: is a stack's result, and this is for one model's") from error
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise ResultError(
-                f"{path}: not a result file: {where}: {first['msg']}", fix="edgesim run P M -o FILE.json makes one"
-            ) from error
+        return read_as(cls, path)
+
+
+class StacksResult(ResultError):
+    """The file is whole, and of several services where one model's was asked for."""
+
+
+def read_as(kind: type[Kind], path: Path) -> Kind:
+    """A result file of one kind.
+
+    Raises:
+        ResultError: there is none, or it is not one; StacksResult: it is one of a stack.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        if _OF_A_STACK in first["msg"]:
+            raise StacksResult(f"{path}: is a stack's result, and this is for one model's") from error
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ResultError(
+            f"{path}: not a result file: {where}: {first['msg']}", fix="edgesim run P M -o FILE.json makes one"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

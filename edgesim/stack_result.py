@@ -21,7 +21,10 @@ from edgesim.result import (
     ProfileSection,
     RequestsSection,
     ResourcesSection,
+    Restart,
+    RunResult,
     ScenarioSection,
+    StacksResult,
     ValiditySection,
 )
 
@@ -112,6 +115,11 @@ class StackResult(_Section):
     timelines: dict[str, tuple[Reading, ...]] = {}
     samples: tuple[Sample, ...] = ()
 
+    @property
+    def restarts(self) -> tuple[Restart, ...]:
+        """None: a stack is started once in a run."""
+        return ()
+
     def write(self, path: Path) -> None:
         """Write the result file: whole, or not at all.
 
@@ -120,10 +128,26 @@ class StackResult(_Section):
         """
         result.write_text(path, self.as_json())
 
-    def as_json(self) -> str:
+    def as_json(self, *, indented: bool = True) -> str:
         """The result file's text; samples and readings are objects with named fields."""
         document: dict[str, Any] = self.model_dump(mode="json")
         for name in ("phases", "timeline", "samples"):
             document[name] = [row._asdict() for row in getattr(self, name)]
         document["timelines"] = {name: [row._asdict() for row in rows] for name, rows in self.timelines.items()}
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+        option = orjson.OPT_INDENT_2 if indented else 0
+        return orjson.dumps(document, option=option).decode() + "\n"
+
+
+Recorded = RunResult | StackResult
+
+
+def read(path: Path) -> Recorded:
+    """A result file of either kind.
+
+    Raises:
+        ResultError: there is none, or it is neither.
+    """
+    try:
+        return RunResult.read(path)
+    except StacksResult:
+        return result.read_as(StackResult, path)

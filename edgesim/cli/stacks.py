@@ -20,7 +20,7 @@ from edgesim.device.project import Project, ServiceState
 from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, ExitCode, StackError
 from edgesim.measure import resources
 from edgesim.recording import Reading
-from edgesim.report import stack as report
+from edgesim.report import text
 from edgesim.stack import compose, file, up
 from edgesim.stack.resolve import Part, Resolved
 from edgesim.stack.run import run as run_stack
@@ -111,7 +111,7 @@ def _deliver(result: StackResult, output: Path | None, as_json: bool) -> None:
     if as_json:
         print(result.as_json(), end="")
         return
-    out.print(report.render(result))
+    out.print(text.render_stack(result))
     if output is not None:
         out.print(f"\nresult: {output}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from edgesim.result import Distribution, RunResult
+from edgesim.stack_result import Recorded
 
 PERCENTILES = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
 # Of the table of times, with their headings.
@@ -17,10 +18,10 @@ def figure(times: Distribution, name: str) -> str:
     return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3f}"
 
 
-def rows(result: RunResult) -> Iterator[tuple[str, list[str]]]:
+def rows(result: Recorded) -> Iterator[tuple[str, list[str]]]:
     """The times of the requests: what they are of, and the figures that `COLUMNS` names."""
     sections = {
-        "query latency": result.query_latency_ms,
+        "query latency": result.query_latency_ms if isinstance(result, RunResult) else None,
         "latency": result.latency_ms,
         "service time": result.service_time_ms,
         "sent late by": result.lag_ms,

@@ -23,7 +23,7 @@ def result(found: RunResult) -> str:
         "",
         *_trust(found),
         "",
-        _plain(f"{words.of_what_time(found)}time per request, ms: {words.traffic(found)}"),
+        _plain(words.times_title(found, found.scenario)),
         "",
         *_table(("", *COLUMNS.values()), ((label, *figures) for label, figures in rows(found))),
         "",

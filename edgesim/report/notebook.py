@@ -30,7 +30,7 @@ def _lines(sentences: list[str] | tuple[str, ...]) -> str:
 
 
 def _table(result: RunResult) -> str:
-    caption = f"{words.of_what_time(result)}time per request, ms: {words.traffic(result)}"
+    caption = words.times_title(result, result.scenario)
     heads = "".join(f"<th>{head}</th>" for head in ("", *COLUMNS.values()))
     body = "".join(
         f"<tr><th>{label}</th>{''.join(f'<td>{value}</td>' for value in figures)}</tr>"

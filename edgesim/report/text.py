@@ -8,22 +8,33 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgesim.report import series, words
+from edgesim.report import series, stack, words
 from edgesim.report.comparison import Comparison
 from edgesim.report.figures import COLUMNS, rows
 from edgesim.report.words import Fact
-from edgesim.result import RunResult
+from edgesim.result import RunResult, ScenarioSection
+from edgesim.stack_result import Recorded, StackResult
 
 
 def render(result: RunResult) -> RenderableType:
     """The report: what the board would do first, then what was seen, then whether it can be trusted."""
-    times = Group(_times(result), *(Text(line) for line in words.about_times(result)))
+    times = Group(_times(result, result.scenario), *(Text(line) for line in words.about_times(result)))
     parts: list[RenderableType] = [_heading(result), _facts(words.facts(result)), times]
     if result.levels:
         parts.append(series.levels(result))
     if result.restarts:
         parts.append(series.restarts(result))
     parts += [_facts(words.stages(result)), _verdict(result)]
+    return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
+
+
+def render_stack(result: StackResult) -> RenderableType:
+    """The report: what was asked of the stack, what each service and the whole board took, and whether to trust it."""
+    heading = Text.assemble((stack.title(result), "bold"), f", {stack.execution(result)}")
+    parts: list[RenderableType] = [heading, _facts(stack.facts(result)), _services(result)]
+    if result.scenario is not None:
+        parts.append(Group(_times(result, result.scenario), *(Text(line) for line in words.about_times(result))))
+    parts.append(_verdict(result))
     return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
 
 
@@ -60,9 +71,19 @@ def _facts(facts: Iterable[Fact]) -> Table:
     return table
 
 
-def _times(result: RunResult) -> Table:
-    heading = f"{words.of_what_time(result)}time per request, ms: {words.traffic(result)}"
-    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
+def _services(result: StackResult) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for number, heading in enumerate(stack.service_heads(result)):
+        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
+    *services, board = stack.service_rows(result)
+    for row in services:
+        table.add_row(*row)
+    table.add_row(*board, style="bold")
+    return table
+
+
+def _times(result: Recorded, scenario: ScenarioSection) -> Table:
+    table = Table(title=words.times_title(result, scenario), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
     for column in COLUMNS.values():
         table.add_column(column, justify="right")
@@ -71,7 +92,7 @@ def _times(result: RunResult) -> Table:
     return table
 
 
-def _verdict(result: RunResult) -> Text:
+def _verdict(result: Recorded) -> Text:
     found = words.verdict(result)
     lines = [f"\n  {line}" for line in (*found.reasons, *found.doubts)]
     if found.word == "INVALID":

@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 from edgesim.report import scaling
 from edgesim.report.figures import PERCENTILES
-from edgesim.result import AgreementSection, DeviceSection, EnergySection, RunResult
+from edgesim.result import (
+    AgreementSection,
+    DeviceSection,
+    EnergySection,
+    ProfileSection,
+    RunResult,
+    ScenarioSection,
+)
+from edgesim.stack_result import Recorded
 from edgesim.units import format_bytes, format_ms, format_seconds
 
 _TIME_IS = {
@@ -50,8 +58,12 @@ class Verdict(NamedTuple):
 
 def title(result: RunResult) -> str:
     """The model and the board."""
-    mode = f" ({result.profile.mode})" if result.profile.mode else ""
-    return f"{result.model.name} on {result.profile.title}{mode}"
+    return f"{result.model.name} on {board(result.profile)}"
+
+
+def board(profile: ProfileSection) -> str:
+    """The board and its power mode."""
+    return f"{profile.title} ({profile.mode})" if profile.mode else profile.title
 
 
 def execution(result: RunResult) -> str:
@@ -59,12 +71,12 @@ def execution(result: RunResult) -> str:
     return result.execution if result.emulated is None else "scaled (time) and emulated (answers, memory)"
 
 
-def of_what_time(result: RunResult) -> str:
+def of_what_time(result: Recorded) -> str:
     """Put before a time that is not plainly the board's: ``emulated ``; empty for one that is."""
     return f"{result.execution} " if result.execution in ("emulated", "scaled") else ""
 
 
-def verdict(result: RunResult) -> Verdict:
+def verdict(result: Recorded) -> Verdict:
     """VALID or INVALID, with the reasons."""
     found = result.validity
     word = "VALID" if found.valid else "INVALID"
@@ -86,22 +98,22 @@ def about_device_time(result: RunResult) -> tuple[str, ...]:
     return (time.method, *time.notes) if time.p50 is not None else ()
 
 
-def about_times(result: RunResult) -> list[str]:
+def about_times(result: Recorded) -> list[str]:
     """What the times of the requests are the truth about, how sure they are, how the device was warmed up."""
     lines = [_TIME_IS[result.execution]]
     if intervals := result.latency_ms.intervals:
         bounds = (f"{PERCENTILES[name]} {interval(found)}" for name, found in intervals.items())
         lines.append(f"95 % sure: {', '.join(bounds)}")
-    if (warm_up := result.scenario.warm_up) is not None:
-        lines.append(f"warm-up: {warm_up.rule}")
+    if result.scenario is not None and result.scenario.warm_up is not None:
+        lines.append(f"warm-up: {result.scenario.warm_up.rule}")
     return lines
 
 
 def facts(result: RunResult) -> Iterator[Fact]:
     """What was found, the device time first."""
     # What is true of the board beside its time is the emulated run's to say, where there is one.
-    board = result.emulated if result.emulated is not None else result
-    device, agreement = board.device, board.agreement
+    inside = result.emulated if result.emulated is not None else result
+    device, agreement = inside.device, inside.agreement
     lead, band = device_time(result)
     yield Fact("device time", band, about_device_time(result), lead)
     if result.energy_j is not None and result.energy_j.per_inference is not None:
@@ -111,21 +123,21 @@ def facts(result: RunResult) -> Iterator[Fact]:
     where = (
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
-    yield Fact(where, _inside(board))
-    if board.host.context is not None:
-        yield Fact("machine", f"{board.host.context}, not this one")
+    yield Fact(where, _inside(inside))
+    if inside.host.context is not None:
+        yield Fact("machine", f"{inside.host.context}, not this one")
     if device.mount in ("volume", "image"):
         yield Fact("model", _mount(device))
     if device.features_missing or device.features_extra:
-        yield Fact("core differs", _features(board))
+        yield Fact("core differs", _features(inside))
     if device.limits:
-        yield Fact("limits", _limits(board))
+        yield Fact("limits", _limits(inside))
     for shortfall in device.shortfalls:
         yield Fact("not given", shortfall)
     if agreement is not None:
         yield Fact("answers", _agreement(agreement))
-    if board.resources.memory_peak_bytes is not None:
-        yield Fact("memory peak", _memory(board))
+    if inside.resources.memory_peak_bytes is not None:
+        yield Fact("memory peak", _memory(inside))
     if result.scaling is not None:
         yield Fact("scaled by", scaling.method(result.scaling))
         yield Fact("service time", scaling.against_target(result.scaling))
@@ -136,9 +148,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
     if result.resources.cpu_percent_mean is not None and result.resources.cpu_seconds is not None:
         yield Fact("CPU", _cpu(result))
     yield Fact("requests", _requests(result))
-    if board.emulator_failures:
-        times = "once" if board.emulator_failures == 1 else f"{board.emulator_failures} times"
-        yield Fact("emulator", f"failed {times} by itself, and was started again")
+    if inside.emulator_failures:
+        yield Fact("emulator", f"failed {times(inside.emulator_failures)} by itself, and was started again")
     if result.search is not None:
         yield Fact("peak", _peak(result))
     if result.generator is not None:
@@ -153,9 +164,13 @@ def stages(result: RunResult) -> Iterator[Fact]:
     yield Fact("stages", _durations(result.stages_s.items()))
 
 
-def traffic(result: RunResult) -> str:
+def times_title(result: Recorded, scenario: ScenarioSection) -> str:
+    """What the table of times is of."""
+    return f"{of_what_time(result)}time per request, ms: {traffic(scenario)}"
+
+
+def traffic(scenario: ScenarioSection) -> str:
     """The scenario, with what it was given."""
-    scenario = result.scenario
     details = {
         "server": f" at {scenario.qps:.4g} requests/s" if scenario.qps else "",
         "multi-stream": f", {scenario.samples} samples a query",
@@ -163,6 +178,11 @@ def traffic(result: RunResult) -> str:
         "single-stream": f", {scenario.clients} clients" if scenario.clients > 1 else "",
     }
     return scenario.name + details[scenario.name]
+
+
+def times(count: int) -> str:
+    """How often."""
+    return "once" if count == 1 else f"{count} times"
 
 
 def _requests(result: RunResult) -> str:

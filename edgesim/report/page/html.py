@@ -147,7 +147,7 @@ def _side(side: Side, file: str) -> Mapping[str, Any]:
         "reasons": verdict.reasons,
         "doubts": verdict.doubts,
         "rules": [(rule.name, rule.verdict, rule.finding) for rule in result.validity.rules],
-        "times_title": side.called(f"{words.of_what_time(result)}time per request, ms: {words.traffic(result)}"),
+        "times_title": side.called(words.times_title(result, result.scenario)),
         "times_heads": ("ms", *COLUMNS.values()),
         "times": [(label, *figures) for label, figures in rows(result)],
         "about_times": words.about_times(result),
