@@ -17,6 +17,7 @@ from edgesim.report import files, text
 from edgesim.report import markdown as markdown_report
 from edgesim.report.comparison import Change, Comparison
 from edgesim.result import RunResult
+from edgesim.stack_result import StackResult, read
 
 
 def report_command(
@@ -36,7 +37,7 @@ def report_command(
         bool, typer.Option("--anyway", help="Two even where they are of different things; it is said.")
     ] = False,
 ) -> int:  # fmt: skip
-    """Show a result, or two of them: on the terminal, or as files."""
+    """Show a result, of one model or of a stack, or two of a model: on the terminal, or as files."""
     outputs = output or []
     kinds = [files.kind(path) for path in outputs]
     for path in outputs:
@@ -44,10 +45,10 @@ def report_command(
             raise UsageError(f"{path}: is the result itself", fix="give -o another file")
         require_writable(path)
     if other is None:
-        found = RunResult.read(result)
+        found = read(result)
         texts = [files.of_result(found, kind, result.name) for kind in kinds]
         if not outputs:
-            out.print(text.render(found))
+            out.print(text.render_stack(found) if isinstance(found, StackResult) else text.render(found))
     else:
         if not outputs:
             raise UsageError("two results: -o FILE is missing", fix=f"edgesim compare {result} {other} shows them here")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import HostError, UsageError
-from edgesim.report import junit, markdown, words
+from edgesim.report import junit, markdown, stack, words
 from edgesim.report.comparison import Comparison
 from edgesim.result import RunResult
+from edgesim.stack_result import Recorded, StackResult
 
 # By its suffix, what a file is.
 KINDS: Mapping[str, str] = {
@@ -34,7 +35,7 @@ def kind(path: Path) -> str:
     return suffix
 
 
-def of_result(result: RunResult, suffix: str, file: str) -> str:
+def of_result(result: Recorded, suffix: str, file: str) -> str:
     """One result's report; `file` is where the result is from.
 
     Raises:
@@ -42,11 +43,12 @@ def of_result(result: RunResult, suffix: str, file: str) -> str:
     """
     match suffix:
         case ".html":
-            return str(_html().render(result, file))
+            page = _html()
+            return str((page.render_stack if isinstance(result, StackResult) else page.render)(result, file))
         case ".md":
-            return markdown.result(result)
+            return markdown.stack(result) if isinstance(result, StackResult) else markdown.result(result)
         case ".json":
-            return _json(_summary(result))
+            return _json(_stack_summary(result) if isinstance(result, StackResult) else _summary(result))
         case ".xml":
             return junit.validity(result)
         case _:
@@ -104,6 +106,14 @@ def _summary(result: RunResult) -> dict[str, Any]:
     return {"headline": f"{lead} {band}", "verdict": str(verdict), "caveats": caveats, **document}
 
 
+def _stack_summary(result: StackResult) -> dict[str, Any]:
+    verdict = words.verdict(result)
+    document = result.model_dump(mode="json", exclude={"samples", "timeline", "timelines", "phases"})
+    about = words.about_times(result) if result.scenario is not None else []
+    caveats = [*about, *verdict.reasons, *verdict.doubts]
+    return {"headline": stack.title(result), "verdict": str(verdict), "caveats": caveats, **document}
+
+
 def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -111,7 +121,7 @@ def _json(document: Mapping[str, Any]) -> str:
 _COLUMNS = ("request", "scheduled_ns", "sent_ns", "done_ns", "latency_ms", "service_time_ms", "outcome")
 
 
-def _rows(result: RunResult, *first: str) -> Iterator[tuple[Any, ...]]:
+def _rows(result: Recorded, *first: str) -> Iterator[tuple[Any, ...]]:
     for number, sample in enumerate(result.samples):
         # How long a request took that failed is no latency.
         times = (sample.latency_ms, sample.service_time_ms) if sample.ok else ("", "")

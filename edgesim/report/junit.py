@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from edgesim.report import words
 from edgesim.result import RunResult
+from edgesim.stack_result import Recorded
 from edgesim.verdict import Check
 
 
@@ -25,28 +26,31 @@ def check(found: Check, command: str = "check") -> str:
     return _suite(name, f"edgesim.{command}.{found.profile}.{found.model}", found.created, cases)
 
 
-def validity(result: RunResult) -> str:
+def validity(result: Recorded) -> str:
     """What this host does not tell is skipped; the headline is a property, and so is each figure beside it."""
-    lead, band = words.device_time(result)
-    properties = {"device time": f"{lead} {band}", "validity": str(words.verdict(result))}
+    properties = {"validity": str(words.verdict(result))}
+    if isinstance(result, RunResult):
+        properties = {"device time": " ".join(words.device_time(result)), **properties}
     properties |= {f"latency_ms.{name}": str(value) for name, value in _figures(result)}
     name, mode = result.profile.name, f":{result.profile.mode}" if result.profile.mode else ""
+    subject = result.model.name if isinstance(result, RunResult) else result.stack.name
     return _suite(
-        f"edgesim run {name}{mode} {result.model.name}", f"edgesim.run.{name}.{result.model.name}", result.created,
-        list(_rules(result)), properties,
+        f"edgesim run {name}{mode} {subject}", f"edgesim.run.{name}.{subject}", result.created, list(_rules(result)),
+        properties,
     )  # fmt: skip
 
 
-def _figures(result: RunResult) -> Iterator[tuple[str, float]]:
+def _figures(result: Recorded) -> Iterator[tuple[str, float]]:
     for name in ("min", "mean", "p50", "p90", "p95", "p99", "p99_9", "max"):
         if (value := getattr(result.latency_ms, name)) is not None:
             yield name, value
 
 
-def _rules(result: RunResult) -> Iterator[_Case]:
+def _rules(result: Recorded) -> Iterator[_Case]:
     told: dict[str, Literal["passed", "failure", "skipped"]] = {"invalid": "failure", "unknown": "skipped"}
     seen = set()
-    for prefix, found in (("", result), ("emulated: ", result.emulated)):
+    emulated = result.emulated if isinstance(result, RunResult) else None
+    for prefix, found in (("", result), ("emulated: ", emulated)):
         for rule in found.validity.rules if found is not None else ():
             said = f"suspect: {rule.finding}" if rule.verdict == "suspect" else rule.finding
             yield _Case(f"{prefix}{rule.name}", told.get(rule.verdict, "passed"), said)

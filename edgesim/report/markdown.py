@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from edgesim.report import series, words
+from edgesim.report import stack as stack_words
 from edgesim.report.comparison import Comparison
 from edgesim.report.figures import COLUMNS, rows
-from edgesim.result import RunResult
+from edgesim.report.words import Fact
+from edgesim.result import RunResult, ScenarioSection
+from edgesim.stack_result import Recorded, StackResult
 from edgesim.verdict import Check, Verdict
 
 _MARKS: dict[Verdict, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️"}
@@ -23,21 +26,31 @@ def result(found: RunResult) -> str:
         "",
         *_trust(found),
         "",
-        _plain(words.times_title(found, found.scenario)),
-        "",
-        *_table(("", *COLUMNS.values()), ((label, *figures) for label, figures in rows(found))),
-        "",
-        *(f"> {_plain(line)}  " for line in words.about_times(found)),
-        "",
+        *_times(found, found.scenario),
     ]
     if found.levels:
         lines += [*_table(series.LEVEL_HEADS, series.level_rows(found)), ""]
     if found.restarts:
         lines += [*_table(series.RESTART_HEADS, series.restart_rows(found)), ""]
         lines += [*(f"- {_plain(line)}" for line in series.spread_lines(found)), ""]
-    facts = [*list(words.facts(found))[1:], *words.stages(found)]
-    lines += ["<details><summary>The board and the run</summary>", ""]
-    lines += [*_table(("", ""), ((fact.label, fact.words) for fact in facts)), "", "</details>"]
+    lines += _details("The board and the run", [*list(words.facts(found))[1:], *words.stages(found)])
+    return "\n".join(lines) + "\n"
+
+
+def stack(found: StackResult) -> str:
+    """A stack's result: the verdict, each service beside the board, and the times."""
+    lines = [
+        f"### {_plain(stack_words.title(found))}",
+        "",
+        _plain(stack_words.execution(found)),
+        "",
+        *_trust(found),
+        "",
+    ]
+    lines += [*_table(stack_words.service_heads(found), stack_words.service_rows(found)), ""]
+    if found.scenario is not None:
+        lines += _times(found, found.scenario)
+    lines += [*_details("The board and the run", stack_words.facts(found))]
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +84,22 @@ def _headline(found: RunResult, *, execution: bool = True) -> Iterator[str]:
         yield from ("", f"not scaled: {_plain(found.not_scaled)}")
 
 
-def _trust(found: RunResult) -> list[str]:
+def _times(found: Recorded, scenario: ScenarioSection) -> Iterator[str]:
+    yield _plain(words.times_title(found, scenario))
+    yield ""
+    yield from _table(("", *COLUMNS.values()), ((label, *figures) for label, figures in rows(found)))
+    yield ""
+    yield from (f"> {_plain(line)}  " for line in words.about_times(found))
+    yield ""
+
+
+def _details(summary: str, facts: Iterable[Fact]) -> Iterator[str]:
+    yield from (f"<details><summary>{summary}</summary>", "")
+    yield from _table(("", ""), ((fact.label, f"{fact.lead} {fact.words}".strip()) for fact in facts))
+    yield from ("", "</details>")
+
+
+def _trust(found: Recorded) -> list[str]:
     verdict = words.verdict(found)
     return [f"**{verdict}**", *(f"- {_plain(line)}" for line in (*verdict.reasons, *verdict.doubts))]
 

@@ -238,6 +238,30 @@ def test_a_run_in_which_nothing_was_answered_still_has_a_page(result: RunResult,
     assert "enough requests" in page.locator("main").inner_text()
 
 
+def test_a_stack_s_page_draws_what_each_service_took_one_on_top_of_the_other(open_page: Open) -> None:
+    stack = results.of_a_stack()
+    page = open_page(files.of_result(stack, ".html", "stack.json"))
+    traces = drawn(page, "timeline")
+    assert [trace["name"] for trace in traces].count("detector") == 2
+    tops = page.evaluate(
+        "() => Object.fromEntries(document.querySelector('[data-figure=timeline]').calcdata"
+        ".filter(points => points[0].trace.stackgroup === 'memory')"
+        ".map(points => [points[0].trace.name, points[points.length - 1].y]))"
+    )
+    highest = {name: readings[-1].memory_bytes or 0 for name, readings in stack.timelines.items()}
+    assert tops["app"] == pytest.approx(sum(highest.values()) / 2**20, rel=0.01)
+    assert page.locator("#services ~ .scroll tbody tr").count() == 3
+    page.click("[data-time=service]")
+    assert {trace["meta"]["time"] for trace in drawn(page, "distribution")} == {"service"}
+    assert Axe().run(page).violations_count == 0
+
+
+def test_a_stack_of_steps_has_a_page_without_times(open_page: Open) -> None:
+    page = open_page(files.of_result(results.of_a_stack(requests=0), ".html", "stack.json"))
+    assert page.locator("figure").count() == 1
+    assert page.locator("#times").count() == 0
+
+
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_finger_scrolls_past_the_plots(
     result: RunResult, open_page: Open
 ) -> None:

@@ -435,6 +435,9 @@ def test_services_in_parallel_on_an_emulated_board_are_benchmarked_together(tmp_
     assert services["classifier"]["cpu_limit"] == 1
     assert "detector" in done.stdout
     assert "the board" in done.stdout
+    shown = edgesim("report", tmp_path / "r.json", "-o", tmp_path / "r.html", "-o", tmp_path / "r.md")
+    assert shown.returncode == 0, shown.stderr
+    assert edgesim("report", tmp_path / "r.json").stdout.strip() in done.stdout
 
 
 @pytest.mark.emulation

@@ -12,6 +12,7 @@ from edgesim.cli.verdicts import deliver
 from edgesim.report import markdown
 from edgesim.result import RunResult
 from edgesim.verdict import Check, Item
+from tests import results
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,24 @@ def test_one_command_writes_every_kind_of_file(file: Path, capsys: pytest.Captur
 def test_without_a_file_the_report_is_shown_on_the_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert edgesim("report", file) == 0
     assert "never to be compared" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("requests", [200, 0])
+def test_a_stack_is_reported_in_every_kind_of_file_and_on_the_terminal(
+    requests: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.of_a_stack(requests=requests).write(tmp_path / "s.json")
+    outputs = {suffix: tmp_path / f"report.{suffix}" for suffix in ("html", "md", "json", "xml", "csv")}
+    assert edgesim("report", tmp_path / "s.json", *(word for path in outputs.values() for word in ("-o", path))) == 0
+    assert edgesim("report", tmp_path / "s.json") == 0
+    text = {kind: path.read_text() for kind, path in outputs.items()} | {"terminal": capsys.readouterr().out}
+    facts = ("nothing killed", "detector was, once")
+    assert all(fact in text[kind] for kind in ("html", "md", "json", "xml", "terminal") for fact in facts)
+    times = [kind for kind in ("html", "md", "json", "terminal") if "never to be compared" in text[kind]]
+    assert times == (["html", "md", "json", "terminal"] if requests else [])
+    assert len(text["csv"].splitlines()) == requests + 1
+    rows = [line for line in text["md"].splitlines() if line.startswith(("| detector", "| app", "| the board"))]
+    assert [row.count(" | ") for row in rows] == [8, 8, 8]
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from markupsafe import Markup
 from plotly.io import to_json
 from plotly.offline import get_plotlyjs
 
-from edgesim.report import series, words
+from edgesim.report import series, stack, words
 from edgesim.report.comparison import Comparison
 from edgesim.report.figures import COLUMNS, rows
 from edgesim.report.page import plots, thinning
 from edgesim.report.page.plots import Plot, Side
 from edgesim.report.page.timeline import timeline
 from edgesim.result import LimitSection, RunResult
+from edgesim.stack_result import Recorded, StackResult
 from edgesim.units import format_bytes
 from edgesim.version import __version__
 
@@ -36,21 +37,56 @@ def render_comparison(both: Comparison) -> str:
     return _page(sides, [both.base_file, both.candidate_file], both.heading, both)
 
 
-def _page(sides: Sequence[Side], files: Sequence[str], heading: str, both: Comparison | None = None) -> str:
+def _page(sides: Sequence[Side[RunResult]], files: Sequence[str], heading: str, both: Comparison | None = None) -> str:
     found, spread = _plots(sides)
     emulated = _emulated(sides)
     return _filled(
         "report.html.j2",
         [plot for plot in [*found.values(), *emulated] if plot is not None],
         heading=heading,
-        version=__version__,
-        sides=[_side(side, file) for side, file in zip(sides, files, strict=True)],
+        kicker="comparison" if both is not None else "report",
+        raw=[(file, _raw(side.result)) for side, file in zip(sides, files, strict=True)],
+        sides=[_side(side) for side in sides],
         different=both.different if both is not None else (),
         changes=both.changes if both is not None else (),
         plots={name: _shown(plot) for name, plot in found.items()},
         emulated=[_shown(plot) for plot in emulated],
         spread=spread,
         times_title=f"{plots.of_what_time(sides)}time of the requests".capitalize(),
+    )
+
+
+def render_stack(result: StackResult, file: str) -> str:
+    """The page of a stack's result."""
+    sides = [Side(result)]
+    found: dict[str, Plot | None] = {
+        "distribution": plots.distribution(sides), "percentiles": plots.percentiles(sides), "timeline": timeline(sides)
+    }  # fmt: skip
+    spread = _alike(found)
+    verdict = words.verdict(result)
+    sent = result.scenario is not None
+    return _filled(
+        "stack.html.j2",
+        [plot for plot in found.values() if plot is not None],
+        heading=stack.title(result),
+        kicker="report of a stack",
+        raw=[(file, _raw(result))],
+        execution=stack.execution(result),
+        created=_when(result),
+        verdict=str(verdict),
+        verdict_class=_BADGES[str(verdict)],
+        reasons=verdict.reasons,
+        doubts=verdict.doubts,
+        rules=_rules(result),
+        about_stack=list(stack.facts(result)),
+        service_heads=stack.service_heads(result),
+        services=list(stack.service_rows(result)),
+        times_title=words.times_title(result, result.scenario) if result.scenario is not None else "",
+        times_heads=("ms", *COLUMNS.values()),
+        times=[(label, *figures) for label, figures in rows(result)] if sent else [],
+        about_times=words.about_times(result) if sent else [],
+        plots={name: _shown(plot) for name, plot in found.items()},
+        spread=spread,
     )
 
 
@@ -72,11 +108,12 @@ def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
         library=packed(get_plotlyjs()),
         style=_asset("style.css"),
         script=_asset("page.js"),
+        version=__version__,
         **values,
     )
 
 
-def _plots(sides: Sequence[Side]) -> tuple[dict[str, Plot | None], bool]:
+def _plots(sides: Sequence[Side[RunResult]]) -> tuple[dict[str, Plot | None], bool]:
     """All plots, and whether the times are so far spread that their axes are logarithmic at first."""
     found = {
         "device": plots.device_time(sides),
@@ -86,17 +123,21 @@ def _plots(sides: Sequence[Side]) -> tuple[dict[str, Plot | None], bool]:
         "levels": plots.levels(sides),
         "lifecycle": plots.lifecycle(sides),
     }
+    return found, _alike(found)
+
+
+def _alike(found: Mapping[str, Plot | None]) -> bool:
+    """One kind of axis for the time wherever it stands, and whether that is logarithmic."""
     distribution = found["distribution"]
     spread = distribution is not None and distribution.figure.layout.xaxis.type == "log"
     if spread:
-        # One kind of axis for the time wherever it stands.
         for name in ("percentiles", "timeline"):
             if (plot := found[name]) is not None:
                 plot.figure.layout.yaxis.update(plots.LOGARITHMIC)
-    return found, spread
+    return spread
 
 
-def _emulated(sides: Sequence[Side]) -> list[Plot]:
+def _emulated(sides: Sequence[Side[RunResult]]) -> list[Plot]:
     """What the runs were emulated beside, apart from their own time."""
     inside = [Side(side.result.emulated, side.name) for side in sides if side.result.emulated is not None]
     made = [timeline(inside, "emulated-timeline"), plots.lifecycle(inside, "emulated-lifecycle")] if inside else []
@@ -127,7 +168,19 @@ def _asset(name: str) -> str:
     return (resources.files("edgesim.report.page") / name).read_text(encoding="utf-8")
 
 
-def _side(side: Side, file: str) -> Mapping[str, Any]:
+def _raw(result: Recorded) -> Markup:
+    return Markup(packed(result.as_json(indented=False)))  # noqa: S704  # base64
+
+
+def _when(result: Recorded) -> str:
+    return result.created.replace("T", " ")
+
+
+def _rules(result: Recorded) -> list[tuple[str, str, str]]:
+    return [(rule.name, rule.verdict, rule.finding) for rule in result.validity.rules]
+
+
+def _side(side: Side[RunResult]) -> Mapping[str, Any]:
     """All that the page says of one result."""
     result = side.result
     board = result.emulated if result.emulated is not None else result
@@ -137,7 +190,7 @@ def _side(side: Side, file: str) -> Mapping[str, Any]:
         "name": side.name,
         "title": words.title(result),
         "execution": words.execution(result),
-        "created": result.created.replace("T", " "),
+        "created": _when(result),
         "known": result.device_time_ms.p50 is not None,
         "lead": lead,
         "band": band,
@@ -146,7 +199,7 @@ def _side(side: Side, file: str) -> Mapping[str, Any]:
         "verdict_class": _BADGES[str(verdict)],
         "reasons": verdict.reasons,
         "doubts": verdict.doubts,
-        "rules": [(rule.name, rule.verdict, rule.finding) for rule in result.validity.rules],
+        "rules": _rules(result),
         "times_title": side.called(words.times_title(result, result.scenario)),
         "times_heads": ("ms", *COLUMNS.values()),
         "times": [(label, *figures) for label, figures in rows(result)],
@@ -156,8 +209,6 @@ def _side(side: Side, file: str) -> Mapping[str, Any]:
         "spread": list(series.spread_lines(result)),
         "facts": [*list(words.facts(result))[1:], *words.stages(result)],
         "limits": [_limit(limit) for limit in board.device.limits if limit.requested is not None],
-        "file": file,
-        "raw": Markup(packed(result.as_json(indented=False))),  # noqa: S704  # base64
     }
 
 

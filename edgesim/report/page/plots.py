@@ -6,6 +6,7 @@ go by that.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ from edgesim.report.figures import PERCENTILES
 from edgesim.report.page import thinning
 from edgesim.report.page.thinning import Floats
 from edgesim.result import RunResult
+from edgesim.stack_result import Recorded
 from edgesim.units import format_ms, format_seconds
 
 # Of Okabe and Ito's colours, which people who see no red or green tell apart; both stand out on white and on black.
@@ -26,11 +28,14 @@ LOGARITHMIC = {"type": "log", "dtick": "D2"}
 TIMES = {"latency": "latency", "service": "service time"}
 
 
+Of = TypeVar("Of", bound=Recorded, covariant=True)
+
+
 @dataclass(frozen=True)
-class Side:
+class Side(Generic[Of]):
     """One of the results on a page. `name` is empty where it is the only one."""
 
-    result: RunResult
+    result: Of
     name: str = ""
 
     def called(self, what: str) -> str:
@@ -55,13 +60,13 @@ class Plot:
     legend: tuple[tuple[str, str], ...] = ()
 
 
-def of_what_time(sides: Sequence[Side]) -> str:
+def of_what_time(sides: Sequence[Side[Recorded]]) -> str:
     """Put before a time that is not plainly the board's: of all sides, or of neither."""
     names = {words.of_what_time(side.result) for side in sides}
     return names.pop() if len(names) == 1 else ""
 
 
-def times_ms(result: RunResult, time: str) -> Floats:
+def times_ms(result: Recorded, time: str) -> Floats:
     """A time of every answered request."""
     name = "latency_ms" if time == "latency" else "service_time_ms"
     return np.array([getattr(sample, name) for sample in result.samples if sample.ok], dtype=np.float64)
@@ -70,7 +75,7 @@ def times_ms(result: RunResult, time: str) -> Floats:
 _SCALED = ", the line the median service time of the scaled run"
 
 
-def device_time(sides: Sequence[Side]) -> Plot | None:
+def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
     """The headline: the time on the board, its band, and the median that was measured where that is of the board."""
     figure, rows, ends = go.Figure(), [], [0.0]
     note = "the bar is the band, the diamond the device time"
@@ -117,7 +122,7 @@ def _named(figure: go.Figure, rows: int) -> None:
     )
 
 
-def distribution(sides: Sequence[Side]) -> Plot | None:
+def distribution(sides: Sequence[Side[Recorded]]) -> Plot | None:
     """How many requests took how long."""
     figure, spread = go.Figure(), False
     for time, called in TIMES.items():
@@ -146,7 +151,7 @@ def distribution(sides: Sequence[Side]) -> Plot | None:
     return Plot("distribution", "Distribution", f"{summary}.", figure, _failures(sides), heads, rows)
 
 
-def percentiles(sides: Sequence[Side]) -> Plot | None:
+def percentiles(sides: Sequence[Side[Recorded]]) -> Plot | None:
     """The time that a share of the requests did not exceed, with the 95 % intervals of the percentiles."""
     figure = go.Figure()
     longest = 0.0
@@ -187,7 +192,7 @@ def percentiles(sides: Sequence[Side]) -> Plot | None:
     return Plot("percentiles", "Percentiles", f"{summary}.", figure, tuple(notes) + _failures(sides), heads, rows)
 
 
-def _intervals(figure: go.Figure, side: Side, i: int, time: str) -> None:
+def _intervals(figure: go.Figure, side: Side[Recorded], i: int, time: str) -> None:
     times = side.result.latency_ms if time == "latency" else side.result.service_time_ms
     stated = [(name, value) for name in PERCENTILES if (value := getattr(times, name)) is not None]
     stated = [(name, value) for name, value in stated if name in times.intervals]
@@ -208,7 +213,7 @@ def _intervals(figure: go.Figure, side: Side, i: int, time: str) -> None:
     )  # fmt: skip
 
 
-def _surest(result: RunResult) -> float:
+def _surest(result: Recorded) -> float:
     """The highest percentile that the sample is large enough for."""
     times = result.latency_ms
     stated = [name for name in PERCENTILES if name not in times.needs_samples and times.samples]
@@ -223,7 +228,7 @@ def _nines(percent: float) -> float:
     return float(-np.log10(1 - percent / 100))
 
 
-def _percentile_words(result: RunResult) -> str:
+def _percentile_words(result: Recorded) -> str:
     times = result.latency_ms
     stated = [
         f"{PERCENTILES[name]} {value:.4g} ms" for name in PERCENTILES if (value := getattr(times, name)) is not None
@@ -231,17 +236,17 @@ def _percentile_words(result: RunResult) -> str:
     return ", ".join(stated) if stated else "of too few requests to state a percentile"
 
 
-def _between(result: RunResult) -> str:
+def _between(result: Recorded) -> str:
     low, high = np.percentile(times_ms(result, "latency"), (25, 75))
     return f"between {low:.4g} and {high:.4g} ms"
 
 
-def _percentile_table(sides: Sequence[Side]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _percentile_table(sides: Sequence[Side[Recorded]]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     heads = ("latency", *(side.name or "ms" for side in sides), *(side.called("95 % interval") for side in sides))
     return heads, tuple(_percentile_rows(sides))
 
 
-def _percentile_rows(sides: Sequence[Side]) -> Iterator[tuple[str, ...]]:
+def _percentile_rows(sides: Sequence[Side[Recorded]]) -> Iterator[tuple[str, ...]]:
     for name, called in PERCENTILES.items():
         all_times = [side.result.latency_ms for side in sides]
         values = [getattr(times, name) for times in all_times]
@@ -253,7 +258,7 @@ def _percentile_rows(sides: Sequence[Side]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _failures(sides: Sequence[Side]) -> tuple[str, ...]:
+def _failures(sides: Sequence[Side[Recorded]]) -> tuple[str, ...]:
     return tuple(
         side.called(f"{side.result.requests.failed:,} failed requests took infinitely long, and are not drawn")
         for side in sides
@@ -261,7 +266,7 @@ def _failures(sides: Sequence[Side]) -> tuple[str, ...]:
     )
 
 
-def lifecycle(sides: Sequence[Side], name: str = "lifecycle") -> Plot | None:
+def lifecycle(sides: Sequence[Side[RunResult]], name: str = "lifecycle") -> Plot | None:
     """From nothing to a device that is warm, one stage after the other."""
     of = of_what_time(sides)
     figure, rows, legend = go.Figure(), [], []
@@ -318,7 +323,7 @@ def _stages(result: RunResult) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def levels(sides: Sequence[Side]) -> Plot | None:
+def levels(sides: Sequence[Side[RunResult]]) -> Plot | None:
     """Latency at each rate of a sweep or a search."""
     figure, rows = go.Figure(), []
     for i, side in enumerate(sides):

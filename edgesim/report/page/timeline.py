@@ -1,5 +1,6 @@
 """The requests of a run along its time, and what they did to the device under them."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,11 +10,13 @@ import plotly.graph_objects as go
 from edgesim.recording import Reading, Sample
 from edgesim.report.page import thinning
 from edgesim.report.page.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, of_what_time
-from edgesim.result import RunResult
+from edgesim.stack_result import Recorded, StackResult
 from edgesim.units import format_bytes, format_seconds
 
 _MOST_FAILED = 500
 _MOST_PHASES = 30
+# Of Okabe and Ito's colours and their like, those that the latency has not.
+SERVICES = ("#dd6b10", "#2a9d6f", "#d9a514", "#7a6fc0", "#5b9bd5", "#8a5a2b")
 _MIB = 2**20
 # Between two rows, of the height of all.
 _GAP = 0.075
@@ -27,26 +30,32 @@ class _Row(NamedTuple):
     height: float
 
 
-def timeline(sides: Sequence[Side], name: str = "timeline") -> Plot | None:
+def timeline(sides: Sequence[Side[Recorded]], name: str = "timeline") -> Plot | None:
     """Latency over time, and under it the device's CPU, memory and throttling, as far as this host told.
 
     Where that is an emulator's time, the plot names it so.
     """
     of = of_what_time(sides)
-    if not any(side.result.samples for side in sides):
+    sent = any(side.result.samples for side in sides)
+    if not sent and not any(isinstance(side.result, StackResult) for side in sides):
         return None
-    rows = [_Row("latency", f"{of}time of a request, ms", 0.46)]
+    rows = [_Row("latency", f"{of}time of a request, ms", 0.46)] if sent else []
     told = [
         (_Row("CPU", "CPU, % of a core", 0.18), "cpu_seconds"),
         (_Row("memory", "memory, MiB", 0.18), "memory_bytes"),
         (_Row("throttling", "held back, % of the time", 0.18), "throttled_s"),
     ]
     rows += [row for row, field in told if any(_tells(side.result, field) for side in sides)]
+    if not rows:
+        return None
     figure = go.Figure()
     _stacked(figure, rows)
     notes: list[str] = [f"this host does not tell of {row.name}" for row, _ in told if row not in rows]
     for i, side in enumerate(sides):
         notes += _requests(figure, side, i)
+        if isinstance(side.result, StackResult):
+            _services(figure, side.result, [row.name for row in rows])
+            notes.append("the areas are what each service took, one on top of the other, the line is the whole board's")
         notes += _device(figure, side, i, [row.name for row in rows])
     if len(sides) == 1:
         _phases(figure, sides[0].result, len(rows))
@@ -72,7 +81,7 @@ def _stacked(figure: go.Figure, rows: Sequence[_Row]) -> None:
         figure.update_layout({
             # Where a latency lies matters, not how far it is from zero.
             f"yaxis{number if number > 1 else ''}": {
-                "domain": [bottom, top], "rangemode": "normal" if number == 1 else "tozero"
+                "domain": [bottom, top], "rangemode": "normal" if row.name == "latency" else "tozero"
             }
         })  # fmt: skip
         figure.add_annotation(
@@ -88,11 +97,11 @@ def _axis(number: int) -> str:
     return f"y{number}" if number > 1 else "y"
 
 
-def _tells(result: RunResult, field: str) -> bool:
+def _tells(result: Recorded, field: str) -> bool:
     return any(getattr(reading, field) is not None for reading in result.timeline)
 
 
-def _requests(figure: go.Figure, side: Side, i: int) -> list[str]:
+def _requests(figure: go.Figure, side: Side[Recorded], i: int) -> list[str]:
     ok = [sample for sample in side.result.samples if sample.ok]
     failed = [sample for sample in side.result.samples if not sample.ok]
     due_s = np.array([sample.scheduled_ns / 1e9 for sample in ok])
@@ -121,7 +130,7 @@ def _requests(figure: go.Figure, side: Side, i: int) -> list[str]:
 
 def _columns(
     figure: go.Figure,
-    side: Side,
+    side: Side[Recorded],
     i: int,
     due_s: thinning.Floats,
     values: thinning.Floats,
@@ -165,7 +174,7 @@ def _joined(parts: Sequence[Sequence[float] | thinning.Floats]) -> list[float | 
     return joined
 
 
-def _failed(figure: go.Figure, side: Side, failed: Sequence[Sample], highest_ms: float) -> list[str]:
+def _failed(figure: go.Figure, side: Side[Recorded], failed: Sequence[Sample], highest_ms: float) -> list[str]:
     step = -(-len(failed) // _MOST_FAILED)
     drawn = failed[::step]
     figure.add_scatter(
@@ -177,7 +186,7 @@ def _failed(figure: go.Figure, side: Side, failed: Sequence[Sample], highest_ms:
     return [side.called(f"{len(failed):,} failed requests stand at the top: they took infinitely long{few}")]
 
 
-def _device(figure: go.Figure, side: Side, i: int, rows: Sequence[str]) -> list[str]:
+def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]) -> list[str]:
     """What was in use, container by container, with a gap between them."""
     series: dict[str, list[float | None]] = {name: [] for name in ("CPU", "memory", "processes", "throttling")}
     at_s: list[float | None] = []
@@ -217,11 +226,39 @@ def _device(figure: go.Figure, side: Side, i: int, rows: Sequence[str]) -> list[
     return notes
 
 
+def _services(figure: go.Figure, result: StackResult, rows: Sequence[str]) -> None:
+    """What each service took of the board's, one on top of the other: at the moments when the board was read, since
+    each was read at moments of its own."""
+    at_ns = np.array([reading.at_ns for part in thinning.by_container(result.timeline) for reading in part])
+    for (service, readings), colour in zip(result.timelines.items(), itertools.cycle(SERVICES), strict=False):
+        if not readings:
+            continue
+        own_ns = np.array([reading.at_ns for reading in readings])
+        memory = np.array([reading.memory_bytes or 0 for reading in readings]) / _MIB
+        cpu = np.array([rate or 0.0 for rate in thinning.rates(readings, "cpu_seconds")])
+        # Its last reading holds until the next one would have been.
+        step_ns = (own_ns[-1] - own_ns[0]) / max(len(readings) - 1, 1)
+        there = (at_ns >= own_ns[0]) & (at_ns < own_ns[-1] + step_ns)
+        # A rate is of the time since the reading before.
+        latest = np.minimum(np.searchsorted(own_ns, at_ns), len(readings) - 1)
+        series = {"CPU": cpu[latest], "memory": np.interp(at_ns, own_ns, memory)}
+        for row, values in series.items():
+            if row not in rows:
+                continue
+            figure.add_scatter(
+                x=at_ns / 1e9, y=np.where(there, values, 0.0), mode="lines", name=service, legendgroup=service,
+                showlegend=row == "memory", stackgroup=row,
+                line={"shape": "linear" if row == "memory" else "vh", "width": 0, "color": colour},
+                hovertemplate="%{y:.3~g} %" if row == "CPU" else "%{y:.4~g} MiB", xaxis="x",
+                yaxis=_axis(rows.index(row) + 1),
+            )  # fmt: skip
+
+
 def _mib(count: int | None) -> float | None:
     return count / _MIB if count is not None else None
 
 
-def _phases(figure: go.Figure, result: RunResult, rows: int) -> None:
+def _phases(figure: go.Figure, result: Recorded, rows: int) -> None:
     """Where the run was in what it does."""
     end_s = max((sample.done_ns for sample in result.samples), default=0) / 1e9
     whole_s = max([end_s, *(phase.end_ns / 1e9 for phase in result.phases)])
@@ -239,7 +276,7 @@ def _phases(figure: go.Figure, result: RunResult, rows: int) -> None:
             )  # fmt: skip
 
 
-def _summary(sides: Sequence[Side]) -> str:
+def _summary(sides: Sequence[Side[Recorded]]) -> str:
     return "; ".join(
         side.called(
             f"{len(side.result.samples):,} requests over"
@@ -250,7 +287,7 @@ def _summary(sides: Sequence[Side]) -> str:
     )
 
 
-def _table(sides: Sequence[Side]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _table(sides: Sequence[Side[Recorded]]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The device's use as figures, for each phase of each side."""
     rows = [
         (
