@@ -520,7 +520,13 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
     return Board(
         device=device,
         execution=execution,
-        image=ImageSection(reference=built.reference, id=built.id, base=built.base, cached=built.cached),
+        image=ImageSection(
+            reference=built.reference,
+            id=built.id,
+            base=built.base,
+            cached=built.cached,
+            server_id=server_image if server_image != built.id else None,
+        ),
         host=host.of_engine(engine.facts, engine.context)
         if launch.machine is not None
         else host.describe(

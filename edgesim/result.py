@@ -45,10 +45,14 @@ class ModelSection(_Section):
 
 
 class ImageSection(_Section):
-    """`base` says what the image was made on; all None in a run without a container."""
+    """`base` says what the image was made on; all None in a run without a container.
+
+    `server_id` is of the image with the server alone, where the models were packed into this one.
+    """
 
     reference: str | None = None
     id: str | None = None
+    server_id: str | None = None
     base: str | None = None
     cached: bool | None = None
 

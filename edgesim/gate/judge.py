@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from edgesim.errors import UsageError
 from edgesim.gate import paired
-from edgesim.gate.comparable import differences
-from edgesim.gate.difference import FEWEST_CONTAINERS, are_paired, difference
-from edgesim.gate.metrics import HIGHER_IS_BETTER, Metric, is_time, metric
+from edgesim.gate.comparable import are_paired, differences
+from edgesim.gate.difference import FEWEST_CONTAINERS, difference
+from edgesim.gate.metrics import HIGHER_IS_BETTER, Metric, is_steady, is_time, measured_as, metric, times
 from edgesim.gate.rules import Rule, Rules
 from edgesim.result import Execution, RunResult
 from edgesim.verdict import Check, Item, Verdict
@@ -31,13 +31,15 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
     for rule in chosen:
         refuse(rule, result.execution)
     tail = _tail(result, baseline, chosen)
-    items = [_run(result, "the run"), *([_run(baseline, "the baseline")] if baseline is not None else [])]
+    runs = [_run(result, "the run"), *([_run(baseline, "the baseline")] if baseline is not None else [])]
+    items = [*runs]
     for rule in chosen:
         if rule.kind == "change":
-            items.append(_change(rule, result, baseline, tail, unfit or "no baseline to compare with"))
+            item = _change(rule, result, baseline, tail, unfit or "no baseline to compare with")
         else:
             verdict, finding = _absolute(rule, metric(result, rule.metric))
-            items.append(Item(name=rule.text, verdict=verdict, finding=finding))
+            item = Item(name=rule.text, verdict=verdict, finding=finding)
+        items.append(item if all(run.verdict == "PASS" for run in runs) else _of_no_measurement(item, rule, result))
     return Check(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edgesim_version=__version__,
@@ -76,11 +78,35 @@ def _run(result: RunResult, name: str) -> Item:
     problems = [] if result.validity.valid else [*(result.validity.reasons or ("INVALID",))]
     problems += [] if result.complete else ["it was cut short"]
     problems += [] if result.requests.ok else ["no request was answered"]
-    if name == "the run" and (there := sum(sample.ok for sample in result.samples)) != result.requests.ok:
+    if (there := _held(result, whole=name == "the run")) != result.requests.ok:
         problems.append(f"it tells of {result.requests.ok} requests that were answered, and holds {there}")
     if problems:
         return Item(name=name, verdict="INCONCLUSIVE", finding="; ".join(problems))
     return Item(name=name, verdict="PASS", finding=f"VALID, {result.requests.ok} requests")
+
+
+def _held(result: RunResult, *, whole: bool) -> int:
+    """The answered requests that a result holds: as samples, or of one that was saved without them as histograms."""
+    if result.samples or whole:
+        return sum(sample.ok for sample in result.samples)
+    return sum(map(len, times(result, "latency_ms.p50") or []))
+
+
+def _has(result: RunResult, name: str) -> bool:
+    parts = times(result, name)
+    return metric(result, name).value is not None and (parts is None or all(map(len, parts)))
+
+
+def _of_no_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
+    """A run that shows nothing does not show that a time is too long or has changed, either.
+
+    What is missing is missing, and a memory that was too large was.
+    """
+    told = is_time(measured_as(result, rule.metric)) or (rule.kind == "change" and not is_steady(result, rule.metric))
+    if item.verdict != "FAIL" or not told or not _has(result, rule.metric):
+        return item
+    finding = f"{item.finding}, in a run that shows nothing"
+    return item.model_copy(update={"verdict": "INCONCLUSIVE", "finding": finding})
 
 
 def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
@@ -89,7 +115,7 @@ def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
     good = found.value <= rule.limit if rule.kind == "<=" else found.value >= rule.limit
     if found.low is None or found.high is None:
         return ("PASS" if good else "FAIL"), figure(rule.metric, found.value)
-    words = f"{figure(rule.metric, found.value)}, 80 % band {found.low:.4g} to {found.high:.4g}"
+    words = f"{figure(rule.metric, found.value)}, {found.sure} {found.low:.4g} to {found.high:.4g}"
     surely = found.high <= rule.limit if rule.kind == "<=" else found.low >= rule.limit
     surely_not = found.low > rule.limit if rule.kind == "<=" else found.high < rule.limit
     if surely:
@@ -108,8 +134,9 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         return item("INCONCLUSIVE", f"the baseline is of something else: {'; '.join(apart)}")
     found = difference(baseline, result, rule.metric, tail=tail)
     if found.change is None:
-        side = "this result" if found.candidate.value is None else "the baseline"
-        return item("FAIL", f"{rule.metric} is missing in {side}")
+        if _has(result, rule.metric):
+            return item("INCONCLUSIVE", f"{rule.metric} is missing in the baseline")
+        return item("FAIL", f"{rule.metric} is missing in this result")
 
     def worse(change: float) -> bool:
         return change < rule.limit if rule.metric in HIGHER_IS_BETTER else change > rule.limit
@@ -120,9 +147,10 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         "low": found.low, "high": found.high,
     }  # fmt: skip
     if found.low is None or found.high is None:
-        if is_time(rule.metric):
-            return item("INCONCLUSIVE", f"{words}, and nobody knows how sure: it takes several containers", figures)
-        # A count, a size: the same again in every run.
+        if not is_steady(result, rule.metric):
+            alone = "--execution emulated " if result.emulated is not None and not is_time(rule.metric) else ""
+            how = f"{alone}--repeat {FEWEST_CONTAINERS} or more, on both sides"
+            return item("INCONCLUSIVE", f"{words}, and nobody knows how sure: it takes {how}", figures)
         return item("FAIL" if worse(found.change) else "PASS", words, figures)
     words += f" ({100 * (1 - 2 * tail):.4g} % sure: {100 * found.low:+.1f} to {100 * found.high:+.1f} %)"
     effects = [found.low, found.high]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.gate.histogram import times_ms
-from edgesim.result import Distribution, RunResult
+from edgesim.result import Distribution, Restart, RunResult
 
 # What is a time of whatever ran: of an emulator it says nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -24,21 +24,44 @@ NAMES = (
 
 
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
+# Of the model and its answers alone: the same again in every run.
+_STEADY = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
+# What the device time is, and what the energy goes by, where it was measured and not predicted.
+_MEASURED_AS: Mapping[str, str] = {
+    "device_time_ms.p50": "service_time_ms.p50",
+    "device_time_ms.low": "service_time_ms.min",
+    "device_time_ms.high": "service_time_ms.max",
+    "energy_j": "service_time_ms.p50",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One figure; `value` is None where the result has it not, `low` to `high` the band of a prediction."""
+    """One figure; `value` is None where the result has it not, `low` to `high` what it may as well be.
+
+    `sure` is what that is: the band of a prediction, or the interval of what was measured.
+    """
 
     name: str
     value: float | None
     low: float | None = None
     high: float | None = None
+    sure: str = ""
 
 
 def is_time(name: str) -> bool:
     """Whether it is a time that was measured, and not predicted."""
     return name.startswith(_TIMES)
+
+
+def is_steady(result: RunResult, name: str) -> bool:
+    """Whether a metric is the same again in every run, so that any change of it is one."""
+    return name in _STEADY or (name in _MEASURED_AS and result.execution != "native")
+
+
+def measured_as(result: RunResult, name: str) -> str:
+    """The metric of times that this one is, or goes by, in a result; its own name where it is none such."""
+    return _MEASURED_AS.get(name, name) if result.execution == "native" else name
 
 
 def metric(result: RunResult, name: str) -> Metric:
@@ -49,9 +72,7 @@ def metric(result: RunResult, name: str) -> Metric:
     board = result.emulated if result.emulated is not None else result
     section, _, key = name.partition(".")
     if section == "device_time_ms":
-        time = result.device_time_ms
-        band = (time.low, time.high) if key == "p50" else (None, None)
-        return Metric(name=name, value=_number(getattr(time, key)), low=_number(band[0]), high=_number(band[1]))
+        return _device_time(result, name, key)
     if section in ("latency_ms", "service_time_ms"):
         return Metric(name=name, value=_number(getattr(getattr(result, section), key)))
     answered, start = result.requests.ok, result.lifecycle_s
@@ -70,6 +91,23 @@ def metric(result: RunResult, name: str) -> Metric:
     return Metric(name=name, value=_number(values[name]))
 
 
+def _device_time(result: RunResult, name: str, key: str) -> Metric:
+    """With its band where it is a prediction, and with the median's interval where it was measured."""
+    time, sure = result.device_time_ms, ""
+    bounds: tuple[float | None, float | None] = (None, None)
+    if key == "p50" and result.execution != "native":
+        bounds, sure = (time.low, time.high), "80 % band"
+    elif key == "p50" and "p50" in result.service_time_ms.intervals:
+        bounds, sure = result.service_time_ms.intervals["p50"], "95 % interval"
+    low, high = map(_number, bounds)
+    return Metric(name=name, value=_number(getattr(time, key)), low=low, high=high, sure=sure)
+
+
+def _answered(result: RunResult, restart: Restart) -> int:
+    own = result.samples[restart.first_sample : restart.first_sample + restart.samples]
+    return sum(sample.ok for sample in own) if own else restart.latency_ms.samples
+
+
 def _number(value: float | None) -> float | None:
     """Without what is no number: it is as good as missing."""
     return float(value) if value is not None and math.isfinite(value) else None
@@ -80,7 +118,7 @@ def times(result: RunResult, name: str) -> list[np.ndarray] | None:
 
     From the samples, or where they were not kept from the histograms. None of any other metric.
     """
-    section = name.partition(".")[0]
+    section = measured_as(result, name).partition(".")[0]
     if section not in ("latency_ms", "service_time_ms"):
         return None
     if result.samples:
@@ -107,15 +145,15 @@ def statistic(times_ms: np.ndarray, name: str) -> float | None:
 def per_container(result: RunResult, name: str) -> list[float | None]:
     """A metric of each container by itself, in their order; empty where the result tells none apart."""
     if (kept := times(result, name)) is not None:
-        return [statistic(part, name) for part in kept]
+        return [statistic(part, measured_as(result, name)) for part in kept]
     found: list[float | None] = []
     for restart in result.restarts:
         start = restart.lifecycle_s
-        first, cpu_s = start.first_inference, restart.cpu_seconds
+        first, cpu_s, answered = start.first_inference, restart.cpu_seconds, _answered(result, restart)
         values: Mapping[str, float | None] = {
             "throughput_qps": restart.throughput_qps,
             "cold_start_s": start.ready + first if first is not None else None,
-            "cpu_seconds_per_request": cpu_s / restart.samples if cpu_s is not None and restart.samples else None,
+            "cpu_seconds_per_request": cpu_s / answered if cpu_s is not None and answered else None,
             # Of a run that was both, memory is that of the emulated board, which these were not.
             "memory_peak_bytes": restart.memory_peak_bytes if result.emulated is None else None,
         }

@@ -55,7 +55,9 @@ class Estimate:
     """A change (candidate over base, less 1) by paired rounds.
 
     Attributes:
-        change, low, high: the mean ratio, and the interval of what the ratio is.
+        change, low, high: the mean ratio, and the interval of what the ratio is; the median in place of a mean that
+            some rounds have pulled out of it.
+        mean: of the logarithms.
         median: of the rounds, which no single one of them can move far.
         scatter: standard deviation of the logarithms.
         effect_size: their mean over their standard deviation (Cohen's d for pairs); None without scatter.
@@ -65,6 +67,7 @@ class Estimate:
     change: float
     low: float
     high: float
+    mean: float
     median: float
     scatter: float
     effect_size: float | None
@@ -72,13 +75,14 @@ class Estimate:
     more: int
 
     def p_value(self, limit: float) -> float:
-        """How likely a change this far beyond `limit` (or farther) would be, were the true one at `limit`; one-sided.
+        """How likely a mean this far beyond `limit` (or farther) would be, were the true one at `limit`; one-sided, by
+        the t-test alone.
 
         Beyond is on the side of 0 that `limit` is on.
         """
         from scipy.special import stdtr
 
-        beyond = math.log1p(self.change) - math.log1p(limit)
+        beyond = self.mean - math.log1p(limit)
         if limit < 0:
             beyond = -beyond
         if self.scatter == 0:
@@ -108,11 +112,13 @@ def estimate(base: _Figures, candidate: _Figures, tail: float) -> Estimate | Non
         # Where a few rounds pull the mean far away the two may have nothing in common: then nothing is known.
         inner = max(low, float(ordered[beyond])), min(high, float(ordered[-1 - beyond]))
         low, high = inner if inner[0] <= inner[1] else (min(low, float(ordered[0])), max(high, float(ordered[-1])))
+    median = float(np.median(ratios))
     return Estimate(
-        change=math.expm1(mean),
+        change=math.expm1(mean if low <= mean <= high else median),
         low=math.expm1(low),
         high=math.expm1(high),
-        median=math.expm1(float(np.median(ratios))),
+        mean=mean,
+        median=math.expm1(median),
         scatter=scatter,
         effect_size=mean / scatter if scatter else None,
         rounds=rounds,

@@ -26,7 +26,7 @@ from edgesim.result import (
 VALID = ValiditySection(valid=True, reasons=())
 
 
-def run(result: RunResult, median_ms: float, *, containers: int = 4, seed: int = 0, each: int = 100) -> RunResult:
+def run(result: RunResult, median_ms: float, *, containers: int = 6, seed: int = 0, each: int = 100) -> RunResult:
     """A valid native run over some containers that are not quite alike."""
     generator = np.random.default_rng(seed)
     samples: list[Sample] = []
@@ -88,7 +88,66 @@ def test_an_absolute_rule_is_kept_or_not_and_a_missing_figure_fails_it(
 @pytest.mark.parametrize(("limit", "expected"), [(130, "PASS"), (100, "INCONCLUSIVE"), (70, "FAIL")])
 def test_a_limit_within_the_band_of_a_prediction_is_not_decided(good: RunResult, limit: int, expected: str) -> None:
     time = DeviceTimeSection(p50=100.0, low=80.0, high=125.0, method="predicted")
-    assert verdict(good.model_copy(update={"device_time_ms": time}), f"device_time_ms.p50 <= {limit}") == expected
+    predicted = good.model_copy(update={"execution": "scaled", "device_time_ms": time})
+    assert verdict(predicted, f"device_time_ms.p50 <= {limit}") == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(23, "PASS"), (20.1, "INCONCLUSIVE"), (18, "FAIL")])
+def test_a_device_time_that_was_measured_is_as_sure_as_its_median_is(
+    good: RunResult, limit: float, expected: str
+) -> None:
+    times = good.latency_ms.model_copy(update={"intervals": {"p50": (19.5, 20.5)}})
+    time = DeviceTimeSection(p50=20.0, low=17.0, high=500.0, method="measured on this host, minimum to maximum")
+    measured = good.model_copy(update={"device_time_ms": time, "service_time_ms": times})
+    check = judge(measured, Rules.of([f"device_time_ms.p50 <= {limit}"]))
+    assert (check.verdict, "95 % interval 19.5 to 20.5" in check.items[-1].finding) == (expected, True)
+
+
+def test_a_device_time_that_was_measured_changes_by_containers_and_a_predicted_one_for_certain(
+    result: RunResult,
+) -> None:
+    def at(slower: float, seed: int, execution: str, containers: int) -> RunResult:
+        time = DeviceTimeSection(p50=20 * slower, low=17.0, high=30.0, method="some")
+        found = run(result, 20.0 * slower, seed=seed, containers=containers)
+        return found.model_copy(update={"execution": execution, "device_time_ms": time})
+
+    def judged(execution: str, slower: float, containers: int) -> str:
+        sides = at(slower, 1, execution, containers), at(1.0, 0, execution, containers)
+        return verdict(sides[0], "device_time_ms.p50: +5 %", baseline=sides[1])
+
+    assert [judged("native", slower, 6) for slower in (1.0, 1.06, 1.2)] == ["PASS", "INCONCLUSIVE", "FAIL"]
+    assert [judged("native", slower, 1) for slower in (1.0, 1.06, 1.2)] == ["INCONCLUSIVE"] * 3
+    assert [judged("scaled", slower, 1) for slower in (1.0, 1.06, 1.2)] == ["PASS", "FAIL", "FAIL"]
+
+
+def test_an_invalid_run_breaks_no_rule_but_what_its_model_is_does(good: RunResult) -> None:
+    spoilt = good.model_copy(update={"validity": ValiditySection(valid=False, reasons=("scale held: 26 % off",))})
+    assert verdict(spoilt, "latency_ms.p50 <= 3") == "INCONCLUSIVE"
+    assert verdict(spoilt, "artifact_bytes <= 0") == "FAIL"
+    assert verdict(run(good, 40.0), "latency_ms.p50: +5 %", baseline=good) == "FAIL"
+    assert verdict(run(good, 40.0), "latency_ms.p50: +5 %", baseline=spoilt) == "INCONCLUSIVE"
+
+
+def test_what_a_baseline_tells_of_and_does_not_hold_decides_nothing(good: RunResult) -> None:
+    thinned = good.model_copy(update={"samples": good.samples[:-5]})
+    check = judge(good, Rules.of(["latency_ms.p50: +50 %"]), thinned)
+    assert check.verdict == "INCONCLUSIVE"
+    assert "tells of 600 requests that were answered, and holds 595" in check.items[1].finding
+
+
+def test_a_memory_of_one_container_is_no_proof_of_the_next_one_s(good: RunResult) -> None:
+    def of(size: int) -> RunResult:
+        used = good.resources.model_copy(update={"memory_peak_bytes": size})
+        return good.model_copy(update={"restarts": (), "resources": used})
+
+    assert verdict(of(101_500_000), "memory_peak_bytes: +1 %", baseline=of(10**8)) == "INCONCLUSIVE"
+
+
+def test_a_figure_that_the_baseline_alone_has_not_decides_nothing(good: RunResult) -> None:
+    without = good.model_copy(update={"throughput_qps": None})
+    full = good.model_copy(update={"throughput_qps": 50.0})
+    assert verdict(full, "throughput_qps: -5 %", baseline=without) == "INCONCLUSIVE"
+    assert verdict(without, "throughput_qps: -5 %", baseline=full) == "FAIL"
 
 
 @pytest.mark.parametrize("execution", ["emulated", "host"])

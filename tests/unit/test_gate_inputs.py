@@ -169,7 +169,7 @@ CASES: dict[str, Callable[[Desk], Case]] = {
         ["gate", GOOD, *CHANGE, "--baseline", d.edited(_set("result", "host", "kernel", to="6.0"), str(d.saved()))],
     ),
     "a baseline whose times are broken": lambda d: (
-        FAIL, ["gate", GOOD, *CHANGE, "--baseline", d.edited(_bad_histograms, str(d.saved()))]
+        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", d.edited(_bad_histograms, str(d.saved()))]
     ),
     "a baseline of one container": lambda d: (
         INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", d.changed(restarts=())]

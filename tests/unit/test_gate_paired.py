@@ -8,7 +8,7 @@ import pytest
 from edgesim.errors import UsageError
 from edgesim.gate import Rules, judge, paired
 from edgesim.gate.metrics import per_container
-from edgesim.result import InterleavedSection, RunResult
+from edgesim.result import InterleavedSection, RunResult, ScaledModelSection, ScalingSection
 from tests.unit.test_gate import run
 
 DEFAULT_LIMIT = 0.05
@@ -168,7 +168,44 @@ def test_a_time_of_an_emulator_is_judged_by_no_rule_of_change(result: RunResult)
 
 def test_a_figure_of_each_container_is_known_for_what_containers_differ_in(result: RunResult) -> None:
     found = run(result, 20.0)
-    assert len(per_container(found, "latency_ms.p50")) == 4
-    assert per_container(found, "cold_start_s") == [5.5] * 4
+    assert len(per_container(found, "latency_ms.p50")) == 6
+    assert per_container(found, "cold_start_s") == [5.5] * 6
     assert per_container(found, "artifact_bytes") == []
-    assert per_container(found, "cpu_seconds_per_request") == [None] * 4
+    assert per_container(found, "cpu_seconds_per_request") == [None] * 6
+
+
+def test_a_side_that_was_not_held_to_its_time_is_not_called_slower_for_that(result: RunResult) -> None:
+    base, candidate = pair(result, 0.08, noise=0.0)
+    model = ScaledModelSection(name="net", target_ms=20.0, host_ms=1.0, host_cpu_ms=1.0, pace_ms=19.0, calibrated_ms=20)
+    held = ScalingSection(share=0.1, quota_us=1, period_us=10, threads=1, method="by its share", models=(model,))
+    times = base.latency_ms
+
+    def scaled(side: RunResult, median: float, target: float) -> RunResult:
+        to = held.model_copy(update={"models": (model.model_copy(update={"target_ms": target}),)})
+        own = times.model_copy(update={"p50": median})
+        return side.model_copy(update={"execution": "scaled", "service_time_ms": own, "scaling": to})
+
+    rule = Rules.of(["latency_ms.p50: +5 %"])
+    assert judge(scaled(candidate, 21.6, 21.6), rule, scaled(base, 20.0, 20.0)).verdict == "FAIL"
+    assert judge(scaled(candidate, 21.6, 20.0), rule, scaled(base, 20.0, 20.0)).verdict == "INCONCLUSIVE"
+
+
+def test_a_difference_of_one_tick_of_the_cpu_clock_is_none(result: RunResult) -> None:
+    def of(seconds: float, count: int) -> RunResult:
+        found = run(result, 20.0, containers=count, each=10).model_copy(update={"execution": "host"})
+        own = tuple(restart.model_copy(update={"cpu_seconds": seconds}) for restart in found.restarts)
+        used = found.resources.model_copy(update={"cpu_seconds": count * seconds})
+        return found.model_copy(update={"restarts": own, "resources": used})
+
+    rule = Rules.of(["cpu_seconds_per_request: +5 %"])
+    assert judge(of(0.16, 3), rule, of(0.15, 3)).verdict == "INCONCLUSIVE"
+    assert judge(of(1.6, 3), rule, of(1.5, 3)).verdict == "FAIL"
+
+
+def test_a_side_may_leave_a_size_open_that_the_other_fixes(result: RunResult) -> None:
+    base, candidate = pair(result, 0.0)
+    open_ = candidate.model.model_copy(update={"signature": "x: FP32 [?,4]"})
+    rule = Rules.of(["latency_ms.p50: +5 %"])
+    assert judge(candidate.model_copy(update={"model": open_}), rule, base).verdict == "PASS"
+    alone = base.model_copy(update={"interleaved": None}), candidate.model_copy(update={"interleaved": None})
+    assert judge(alone[1].model_copy(update={"model": open_}), rule, alone[0]).verdict == "INCONCLUSIVE"
