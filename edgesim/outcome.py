@@ -294,7 +294,9 @@ class Outcome:
         """Of all scaled models the one that was farthest from its time at the end."""
         sections = [m.scaling for m in self.measurements if m.scaling is not None]
         models = [model for section in sections for model in section.models]
-        return max(models, key=lambda model: abs(model.error_percent or 0.0), default=None)
+        # One that could not be asked again is as far as can be.
+        errors = [abs(model.error_percent) if model.error_percent is not None else math.inf for model in models]
+        return models[errors.index(max(errors))] if models else None
 
     def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
         precision = self.plans[-1].scenario.stop.precision

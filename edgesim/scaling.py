@@ -185,23 +185,29 @@ class Scale:
         The share is that of the model which needs the largest; the others' paces make up for what they have too much.
 
         Args:
-            held: of the same models in an earlier server; the search begins there, and ends as soon as it does as well.
+            held: of the same models in an earlier server; the search begins there. Where it ends at once, each server
+                has its own last correction even so: what the earlier one was off by would else be in all of them.
 
         Raises:
             HostTooSlow: unheld, a model takes longer than on the board.
             OSError: a request was not answered.
         """
-        share, enough = self._begin() if held is None else self._begin_at(held)
+        share = self._begin() if held is None else self._begin_at(held)
         until = time.monotonic() + _LIMIT_S * len(self._models)
         errors: list[float] = []
         for _ in range(_MOST_TRIES):
             self._set(share)
             found = [self._try(model, settle=time.monotonic() < until) for model in self._models]
             errors.append(max(attempt.error for attempt in found))
-            if errors[-1] <= enough or time.monotonic() > until:
+            if errors[-1] <= _CLOSE_PERCENT / 100 or time.monotonic() > until:
                 break
             share = self.bandwidth.share * max(attempt.factor for attempt in found)
-        self._go_back_to(errors.index(min(errors)))
+        if held is not None and len(errors) == 1:
+            for model in self._models:
+                model.calibrated_ms = model.tries[0].p50_ms
+            self._set(share)
+        else:
+            self._go_back_to(errors.index(min(errors)))
 
     def check(self) -> None:
         """Ask each model again, to see whether the scale holds still.
@@ -241,22 +247,20 @@ class Scale:
             models=tuple(model.section() for model in self._models),
         )
 
-    def _begin(self) -> tuple[float, float]:
-        """The share to begin with, and the error that is small enough."""
+    def _begin(self) -> float:
+        """The share to begin with."""
         self._dial.limit_cpu(self.bandwidth)
         self._dial.set_pace({})
         for model in self._models:
             self._measure_unheld(model)
             # What a request takes beside its computation is on the way, and not in the server's hands.
             model.pace_ms = max(model.target.time_ms - max(model.host_ms - model.cpu_ms, 0.0), 0.0)
-        return max(model.share for model in self._models), _CLOSE_PERCENT / 100
+        return max(model.share for model in self._models)
 
-    def _begin_at(self, held: ScalingSection) -> tuple[float, float]:
-        enough = _CLOSE_PERCENT / 100
+    def _begin_at(self, held: ScalingSection) -> float:
         for model, before in zip(self._models, held.models, strict=True):
             model.host_ms, model.cpu_ms, model.pace_ms = before.host_ms, before.host_cpu_ms, before.pace_ms or 0.0
-            enough = max(enough, abs(before.calibrated_ms / before.target_ms - 1))
-        return held.share, enough
+        return held.share
 
     def _measure_unheld(self, model: _Scaled) -> None:
         target = model.target

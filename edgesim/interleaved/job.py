@@ -223,11 +223,14 @@ def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
     found = side.outcome.result()
     rates = [_rate(measurement.samples) for measurement in side.outcome.measurements]
     answered, busy_s = _answered([sample for m in side.outcome.measurements for sample in m.samples])
+    # How busy a board was goes by the clock, and the other side's turns are in that.
+    scaling = found.scaling.model_copy(update={"busy_percent": None}) if found.scaling is not None else None
     each = 2 * job.turns.blocks * job.turns.requests if job.turns is not None else 0
     return found.model_copy(
         update={
             "interleaved": section.model_copy(update={"side": side.name, "requests": each}),
             "throughput_qps": answered / busy_s if busy_s else None,
+            "scaling": scaling,
             "restarts": tuple(
                 restart.model_copy(update={"throughput_qps": rate})
                 for restart, rate in zip(found.restarts, rates, strict=False)

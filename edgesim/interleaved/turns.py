@@ -190,7 +190,8 @@ class Rounds:
                 for turn in (0, 1, 1, 0):
                     seat = seats[turn]
                     seat.send(transports[turn], self.turns.requests, seat.measurement.samples)
-                    self.failed = self.failed or not seat.measurement.samples[-1].ok
+                    own = seat.measurement.samples[-self.turns.requests :]
+                    self.failed = self.failed or not all(sample.ok for sample in own)
                 if self.failed:
                     break
         end_ns, cpu_s = time.monotonic_ns(), time.process_time() - cpu_before
