@@ -1,11 +1,13 @@
 """``edgesim gate``."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgesim import profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S
 from edgesim.cli import load_options, options, terminal, verdicts
 from edgesim.cli.files import require_writable
@@ -21,12 +23,15 @@ from edgesim.cli.options import (
     ReadyOption,
 )
 from edgesim.cli.terminal import err
-from edgesim.errors import ExitCode, ResultError, UsageError
+from edgesim.errors import ExitCode, ProfileError, ResultError, UsageError
 from edgesim.gate import Rules, baselines, judge, paired
 from edgesim.gate.rules import DEFAULT_RULES, FILE_NAME
 from edgesim.interleaved import interleave, revision
 from edgesim.result import RunResult
 from edgesim.verdict import Check
+
+# Of two names' letters, the part in common from which one is taken for the other mistyped.
+_SLIP = 0.85
 
 
 def gate_command(
@@ -90,14 +95,18 @@ def gate_command(
         for option, value in (("--model", model), ("--output", output), ("--execution", execution)):
             if value is not None:
                 raise UsageError(f"{option}: is for --base and --cand; a result file has its own")
-        return _judge_file(Path(subject), baseline, _rules(rules, rule), junit, markdown, as_json)
+        judged = RunResult.read(Path(subject))
+        held, unfit = baselines.find(baseline, judged) if baseline is not None else (None, "")
+        check = judge(judged, _rules(rules, rule, judged.profile.name), held, unfit=unfit)
+        return _delivered(check, (judged,), junit, markdown, as_json)
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
     if baseline is not None:
         raise UsageError("--baseline: is for a result file; --base is what --cand is held against")
     if output is not None and output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is no directory", fix="give -o a directory")
-    chosen = _rules(rules, rule, default=DEFAULT_RULES)
+    simulated = profile.load(subject)
+    chosen = _rules(rules, rule, simulated.name, default=DEFAULT_RULES)
     refuse_invisible(
         chosen, subject, max_rounds, engine=options.engine(engine), execution=options.execution(execution),
         context=context,
@@ -106,7 +115,7 @@ def gate_command(
         if ours.sha256 == theirs.sha256:
             err.print("edgesim: both are the very same model")
         pair = interleave(
-            subject, ours, theirs, chosen, engine=options.engine(engine), context=context,
+            simulated, ours, theirs, chosen, engine=options.engine(engine), context=context,
             execution=options.execution(execution), most_rounds=max_rounds, seed=seed, source=inputs,
             shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []),
             image_base=image_base, mount=options.mount(mount), ready_timeout_s=ready_timeout,
@@ -118,20 +127,28 @@ def gate_command(
     return _delivered(pair.check, (pair.base, pair.candidate), junit, markdown, as_json)
 
 
-def _rules(file: Path | None, words: list[str] | None, default: Sequence[str] = ()) -> Rules:
+def _rules(file: Path | None, words: list[str] | None, board: str, default: Sequence[str] = ()) -> Rules:
+    """Those that were given, or else those of the file that is here; `board` is what they are to judge."""
     if words:
         return Rules.of(words)
     if file is None and default and not Path(FILE_NAME).exists():
         return Rules.of(default)
-    return Rules.read(file if file is not None else Path(FILE_NAME))
+    path = file if file is not None else Path(FILE_NAME)
+    found = Rules.read(path)
+    for name in found.by_profile:
+        if name.partition(":")[0] != board:
+            _look_up(name, path)
+    return found
 
 
-def _judge_file(
-    path: Path, baseline: Path | None, rules: Rules, junit: Path | None, markdown: Path | None, as_json: bool
-) -> int:
-    judged = RunResult.read(path)
-    held, unfit = baselines.find(baseline, judged) if baseline is not None else (None, "")
-    return _delivered(judge(judged, rules, held, unfit=unfit), (judged,), junit, markdown, as_json)
+def _look_up(name: str, path: Path) -> None:
+    """Rules for a board that is a slip of the pen would never be applied; a board of somebody's own may be."""
+    try:
+        profile.load(name)
+    except ProfileError as error:
+        if difflib.get_close_matches(name.partition(":")[0], profile.names(), cutoff=_SLIP):
+            raise UsageError(f"{path}: profiles: {error.problem}", fix=error.fix) from error
+        err.print(f"edgesim: {path}: profiles: {name} is no board that is known here")
 
 
 def _delivered(

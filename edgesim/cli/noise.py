@@ -69,7 +69,7 @@ def refuse_invisible(
     found = noise.known(simulated, engine, execution, context)
     if found is None:
         return
-    for rule in rules.of_profile(simulated.name):
+    for rule in rules.of_board(simulated.name, simulated.mode):
         visible = found.visible(rule.metric, most_rounds) if rule.kind == "change" else None
         if visible is not None and abs(rule.limit) < visible:
             raise UsageError(

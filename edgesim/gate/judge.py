@@ -25,7 +25,7 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
     Raises:
         UsageError: no rule is for this board, or one asks of an emulator's time what only the device time can tell.
     """
-    chosen = rules.of_profile(result.profile.name)
+    chosen = rules.of_board(result.profile.name, result.profile.mode)
     if not chosen:
         raise UsageError(f"no rule is for {result.profile.name}", fix="put one under rules: or under its name")
     for rule in chosen:

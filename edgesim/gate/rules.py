@@ -34,7 +34,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """Those for every board, and those for one by its profile's name."""
+    """Those for every board, and those for one by its profile: NAME, or NAME:MODE."""
 
     everywhere: tuple[Rule, ...]
     by_profile: dict[str, tuple[Rule, ...]]
@@ -74,9 +74,9 @@ class Rules:
         """
         return cls(everywhere=_rules(list(words), "--rule"), by_profile={})
 
-    def of_profile(self, name: str) -> tuple[Rule, ...]:
-        """All that hold for a board."""
-        return (*self.everywhere, *self.by_profile.get(name, ()))
+    def of_board(self, name: str, mode: str | None) -> tuple[Rule, ...]:
+        """All that hold for a profile in a power mode."""
+        return (*self.everywhere, *self.by_profile.get(name, ()), *self.by_profile.get(f"{name}:{mode}", ()))
 
 
 def _rules(rows: Any, where: str) -> tuple[Rule, ...]:

@@ -86,7 +86,7 @@ def interleave(
         raise UsageError(f"{most_rounds} rounds: they say nothing", fix=f"{paired.FEWEST_ROUNDS} or more")
     stages = Stages(listener)
     simulated = profile.load(profile_reference)
-    chosen_rules = rules.of_profile(simulated.name)
+    chosen_rules = rules.of_board(simulated.name, simulated.mode)
     if not chosen_rules:
         raise UsageError(f"no rule is for {simulated.name}", fix="put one under rules: or under its name")
     where_from = where(engine, context)

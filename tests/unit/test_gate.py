@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgesim.cli.app import _run
 from edgesim.errors import UsageError
 from edgesim.gate import Rules, judge
 from edgesim.gate.comparable import differences
@@ -283,7 +284,8 @@ def test_a_rules_file_has_rules_for_all_boards_and_for_one(tmp_path: Path, good:
         "profiles:\n  jetson-nano:\n    - latency_ms.p50: +5 %\n  other: [accuracy >= 1]\n"
     )
     rules = Rules.read(path)
-    assert [rule.text for rule in rules.of_profile("jetson-nano")] == ["artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"]
+    texts = [rule.text for rule in rules.of_board("jetson-nano", "MAXN")]
+    assert texts == ["artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"]
     assert [item.name for item in judge(good, rules, good).items] == [
         "the run", "the baseline", "artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"
     ]  # fmt: skip
@@ -308,6 +310,29 @@ def test_a_rules_file_that_would_let_everything_pass_is_refused(tmp_path: Path, 
     assert problem in caught.value.problem
 
 
+@pytest.mark.parametrize(
+    ("board", "code", "said"),
+    [
+        ("jetson-nano", 1, ""),
+        ("jetson-nano:MAXN", 1, ""),
+        ("jetson-nano:5w", 0, ""),
+        ("raspberry-pi-5", 0, ""),
+        ("jetsonnano", 2, "profiles: unknown profile 'jetsonnano'; did you mean 'jetson-nano'?"),
+        ("raspberry-pi-5:TURBO", 2, "no power mode"),
+        ("our-own-board", 0, "our-own-board is no board that is known here"),
+    ],
+)
+def test_rules_for_one_board_hold_for_it_and_no_slip_of_the_pen_leaves_them_out(
+    good: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: str, code: int, said: str
+) -> None:
+    good.write(tmp_path / "r.json")
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f"rules: [artifact_bytes <= 1KiB]\nprofiles:\n  '{board}': [latency_ms.p50 <= 1]\n")
+    assert _run(["gate", str(tmp_path / "r.json"), "--rules", str(rules)]) == code
+    shown = capsys.readouterr().err.replace("\n", " ")
+    assert said in shown if said else shown == ""
+
+
 def test_rules_for_other_boards_alone_are_no_pass(good: RunResult) -> None:
     with pytest.raises(UsageError, match="no rule is for jetson-nano"):
         judge(good, Rules(everywhere=(), by_profile={"other": ()}))
@@ -316,8 +341,6 @@ def test_rules_for_other_boards_alone_are_no_pass(good: RunResult) -> None:
 def test_the_command_line_has_an_exit_code_for_each(
     good: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from edgesim.cli.app import _run
-
     monkeypatch.chdir(tmp_path)
     good.write(tmp_path / "r.json")
     EMPTY["invalid"](good).write(tmp_path / "invalid.json")

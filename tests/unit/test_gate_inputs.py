@@ -135,7 +135,7 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "an empty rules file": lambda d: (USAGE, ["gate", GOOD, "--rules", d.file("", "r.yaml")]),
     "an empty list of rules": lambda d: (USAGE, ["gate", GOOD, "--rules", d.file("rules: []", "r.yaml")]),
     "rules of another board": lambda d: (
-        USAGE, ["gate", GOOD, "--rules", d.file("profiles: {other: [artifact_bytes <= 1MiB]}", "r.yaml")]
+        USAGE, ["gate", GOOD, "--rules", d.file("profiles: {raspberry-pi-5: [artifact_bytes <= 1MiB]}", "r.yaml")]
     ),
     "a limit that is no number": lambda d: (USAGE, ["gate", GOOD, "--rule", "latency_ms.p50 <= nan"]),
     "an infinite limit": lambda d: (USAGE, ["gate", GOOD, "--rule", "latency_ms.p50 <= inf"]),
