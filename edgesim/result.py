@@ -4,6 +4,7 @@ The names are a contract with scripts and CI: added freely, renamed never. Each 
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -547,8 +548,11 @@ def read_as(kind: type[Kind], path: Path) -> Kind:
         ) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a result file: whole, or not at all.
+_FIX = "give -o a file in a directory that exists and has space"
+
+
+def write_text(path: Path, text: str, *, what: str = "the result", fix: str = _FIX) -> None:
+    """Write a result file, or another one of such: whole, or not at all.
 
     Raises:
         ResultError: it cannot be written.
@@ -558,8 +562,6 @@ def write_text(path: Path, text: str) -> None:
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise ResultError(
-            f"{path}: cannot write the result: {error.strerror}",
-            fix="give -o a file in a directory that exists and has space",
-        ) from error
+        with suppress(OSError):
+            scratch.unlink()
+        raise ResultError(f"{path}: cannot write {what}: {error.strerror}", fix=fix) from error

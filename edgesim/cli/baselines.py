@@ -12,7 +12,7 @@ from edgesim.cli.terminal import err, out, print_json
 from edgesim.errors import ExitCode
 from edgesim.gate import baselines
 from edgesim.gate.baselines import Baseline
-from edgesim.gate.comparable import identity
+from edgesim.gate.comparable import identity, unfit
 from edgesim.gate.judge import figure
 from edgesim.gate.metrics import NAMES, metric
 from edgesim.result import RunResult
@@ -32,8 +32,7 @@ def save_command(
 ) -> int:
     """Keep a result as the baseline of its profile, model and host. Exit code 5 for an INVALID run."""
     found = RunResult.read(result)
-    if not found.validity.valid or not found.complete:
-        why = "; ".join(found.validity.reasons) or "it was cut short"
+    if why := unfit(found):
         err.print(f"edgesim: {result}: an INVALID run is no baseline: {why}")
         return ExitCode.INVALID
     path = baselines.save(found, directory)

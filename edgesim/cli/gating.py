@@ -96,8 +96,8 @@ def gate_command(
             if value is not None:
                 raise UsageError(f"{option}: is for --base and --cand; a result file has its own")
         judged = RunResult.read(Path(subject))
-        held, unfit = baselines.find(baseline, judged) if baseline is not None else (None, "")
-        check = judge(judged, _rules(rules, rule, judged.profile.name), held, unfit=unfit)
+        held, why = baselines.find(baseline, judged) if baseline is not None else (None, "")
+        check = judge(judged, _rules(rules, rule, judged.profile.name), held, none_since=why)
         return _delivered(check, (judged,), junit, markdown, as_json)
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")

@@ -5,13 +5,13 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
-from edgesim.gate.comparable import differences, identity
-from edgesim.result import RunResult
+from edgesim.gate.comparable import differences, identity, unfit
+from edgesim.result import RunResult, write_text
 
 DIRECTORY = "baselines"
 
@@ -19,7 +19,8 @@ DIRECTORY = "baselines"
 class Baseline(BaseModel):
     """A result without its samples: each container's times are in its histograms.
 
-    `fingerprint` stands for all that must be the same for a comparison: see `edgesim.gate.comparable`.
+    `fingerprint` stands for all that must be the same for a comparison: see `edgesim.gate.comparable`. `digest` is of
+    the result as the file has it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,13 +28,19 @@ class Baseline(BaseModel):
     baseline_version: Literal[1] = 1
     saved: str
     fingerprint: str
+    digest: str = ""
     result: RunResult
 
     def as_json(self) -> str:
         """The file's text; what is as it is by default is left out, but for the versions."""
         document = self.model_dump(mode="json", exclude_defaults=True)
         document["result"] = {"schema_version": self.result.schema_version, **document["result"]}
+        document["digest"] = _digest(document["result"])
         return json.dumps({"baseline_version": self.baseline_version, **document}, indent=1) + "\n"
+
+
+def _digest(result: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def fingerprint(result: RunResult) -> str:
@@ -48,21 +55,17 @@ def save(result: RunResult, directory: Path) -> Path:
     Raises:
         ResultError: the result shows nothing that could be compared with, or the file cannot be written.
     """
-    if not result.validity.valid or not result.complete or not result.requests.ok:
-        why = "; ".join(result.validity.reasons) or "it was cut short"
+    if why := unfit(result):
         raise ResultError(f"an INVALID run is no baseline: {why}", fix="run it again")
     kept = Baseline(
         saved=datetime.now(UTC).isoformat(timespec="seconds"), fingerprint=fingerprint(result), result=_trimmed(result)
     )
     path = directory / _name(kept)
-    scratch = path.with_name(f".{path.name}")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(kept.as_json(), encoding="utf-8")
-        scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise ResultError(f"{path}: cannot write: {error.strerror}") from error
+        raise ResultError(f"{directory}: cannot be made: {error.strerror}", fix="give --dir a directory") from error
+    write_text(path, kept.as_json(), what="the baseline", fix="give --dir a directory that has space")
     return path
 
 
@@ -93,7 +96,9 @@ def read(path: Path) -> Baseline:
     if not isinstance(document, dict) or "baseline_version" not in document:
         raise ResultError(f"{path}: not a baseline", fix="edgesim baseline save makes one")
     # What is left out as it is by default is not part of what makes a result file one.
+    as_it_is = ""
     if isinstance(document.get("result"), dict):
+        as_it_is = _digest(document["result"])
         document["result"] = {"timeline": [], "samples": [], **document["result"]}
     try:
         found = Baseline.model_validate(document)
@@ -101,6 +106,8 @@ def read(path: Path) -> Baseline:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: not a baseline: {where}: {first['msg']}") from error
+    if found.digest != as_it_is:
+        raise ResultError(f"{path}: was changed after it was saved", fix="save it again")
     if found.fingerprint != fingerprint(found.result):
         raise ResultError(f"{path}: its fingerprint is not of what it holds", fix="save it again")
     return found
@@ -127,7 +134,7 @@ def all_in(directory: Path) -> list[tuple[Path, Baseline]]:
     """
     if not directory.is_dir():
         raise ResultError(f"{directory}: no such directory", fix="edgesim baseline save RESULT.json makes it")
-    return [(path, read(path)) for path in sorted(directory.glob("*.json"))]
+    return [(path, read(path)) for path in sorted(directory.glob("[!.]*.json"))]
 
 
 def find(path: Path, result: RunResult) -> tuple[RunResult | None, str]:

@@ -1,4 +1,4 @@
-"""What must be the same in two results before their figures may stand side by side."""
+"""What a result must be, and what must be the same in two of them, before their figures may stand side by side."""
 
 from collections.abc import Callable, Mapping
 
@@ -35,6 +35,14 @@ def identity(result: RunResult) -> dict[str, object]:
         # Held back to the device time, each by its own share: the limits in force are no part of what was asked.
         del fields["limits"]
     return {name: value(result) for name, value in fields.items()}
+
+
+def unfit(result: RunResult) -> str:
+    """Why a result shows nothing that could be compared with; empty where it does."""
+    problems = [] if result.validity.valid else [*(result.validity.reasons or ("INVALID",))]
+    problems += [] if result.complete else ["it was cut short"]
+    problems += [] if result.requests.ok else ["no request was answered"]
+    return "; ".join(problems)
 
 
 def are_paired(base: RunResult, candidate: RunResult) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from edgesim.errors import UsageError
 from edgesim.gate import paired
-from edgesim.gate.comparable import are_paired, differences
+from edgesim.gate.comparable import are_paired, differences, unfit
 from edgesim.gate.difference import FEWEST_CONTAINERS, difference
 from edgesim.gate.metrics import HIGHER_IS_BETTER, Metric, is_steady, is_time, measured_as, metric, times
 from edgesim.gate.rules import Rule, Rules
@@ -15,12 +15,12 @@ from edgesim.verdict import Check, Item, Verdict
 from edgesim.version import __version__
 
 
-def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, unfit: str = "") -> Check:
+def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, none_since: str = "") -> Check:
     """A verdict for each rule that holds for the result's board.
 
     Args:
         baseline: what rules of change are held against; the other side's result, where both ran interleaved.
-        unfit: why there is no baseline, for the rules that need one.
+        none_since: why there is no baseline, for the rules that need one.
 
     Raises:
         UsageError: no rule is for this board, or one asks of an emulator's time what only the device time can tell.
@@ -35,7 +35,7 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
     items = [*runs]
     for rule in chosen:
         if rule.kind == "change":
-            item = _change(rule, result, baseline, tail, unfit or "no baseline to compare with")
+            item = _change(rule, result, baseline, tail, none_since or "no baseline to compare with")
         else:
             verdict, finding = _absolute(rule, metric(result, rule.metric))
             item = Item(name=rule.text, verdict=verdict, finding=finding)
@@ -75,9 +75,7 @@ def _tail(result: RunResult, baseline: RunResult | None, chosen: Sequence[Rule])
 
 def _run(result: RunResult, name: str) -> Item:
     """A run that is no measurement shows nothing, however good its figures."""
-    problems = [] if result.validity.valid else [*(result.validity.reasons or ("INVALID",))]
-    problems += [] if result.complete else ["it was cut short"]
-    problems += [] if result.requests.ok else ["no request was answered"]
+    problems = [why] if (why := unfit(result)) else []
     if (there := _held(result, whole=name == "the run")) != result.requests.ok:
         problems.append(f"it tells of {result.requests.ok} requests that were answered, and holds {there}")
     if problems:

@@ -71,7 +71,7 @@ def test_where_none_is_of_this_host_the_field_that_differs_is_named(result: RunR
     found, why = baselines.find(tmp_path, base)
     assert found is None
     assert "the nearest differs in kernel: Linux 7 and Linux" in why
-    check = judge(base, RULE, None, unfit=why)
+    check = judge(base, RULE, None, none_since=why)
     assert check.verdict == "INCONCLUSIVE"
     assert "kernel" in check.items[-1].finding
 
@@ -99,3 +99,23 @@ def test_the_command_line_keeps_lists_and_shows(
     assert "host CPU" in shown
     assert "latency_ms.p50" in shown
     assert _run(["gate", "r.json", "--rule", "latency_ms.p50: +5 %", "--baseline", "baselines"]) == 0
+
+
+def test_a_baseline_whose_figures_were_changed_is_refused(result: RunResult, tmp_path: Path) -> None:
+    path = baselines.save(measured(result, 20.0), tmp_path)
+    slower = json.loads(baselines.save(measured(result, 30.0), tmp_path / "slower").read_text())
+    document = json.loads(path.read_text())
+    document["result"]["restarts"] = slower["result"]["restarts"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(ResultError, match="was changed after it was saved"):
+        baselines.read(path)
+
+
+def test_a_directory_that_cannot_be_and_a_file_half_written_break_nothing(result: RunResult, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultError, match="cannot be made"):
+        baselines.save(measured(result, 20.0), tmp_path / "file")
+    baselines.save(measured(result, 20.0), tmp_path / "kept")
+    (tmp_path / "kept" / ".half.json.4242").write_text("{")
+    (tmp_path / "kept" / ".half.json").write_text("{")
+    assert len(baselines.all_in(tmp_path / "kept")) == 1
