@@ -125,6 +125,12 @@ class PackagesUnavailable(HostError):
     """The server's Python packages could not be fetched."""
 
 
+class NoMeasurement(EdgesimError):
+    """A run was INVALID where its figures are all that was wanted of it."""
+
+    exit_code = ExitCode.INVALID
+
+
 class DeviceError(EdgesimError):
     """The simulated device failed."""
 

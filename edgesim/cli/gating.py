@@ -107,11 +107,11 @@ def gate_command(
         raise UsageError(f"{output}: is no directory", fix="give -o a directory")
     simulated = profile.load(subject)
     chosen = _rules(rules, rule, simulated.name, default=DEFAULT_RULES)
-    refuse_invisible(
-        chosen, subject, max_rounds, engine=options.engine(engine), execution=options.execution(execution),
-        context=context,
-    )  # fmt: skip
     with revision.sides(base, cand, name=model, models=models) as (ours, theirs):
+        refuse_invisible(
+            chosen, simulated, max_rounds, model_name=theirs.name, engine=options.engine(engine),
+            execution=options.execution(execution), context=context,
+        )  # fmt: skip
         if ours.sha256 == theirs.sha256:
             err.print("edgesim: both are the very same model")
         pair = interleave(

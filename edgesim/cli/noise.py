@@ -15,6 +15,7 @@ from edgesim.device.emulator import host_architecture
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gate import Rules, paired
 from edgesim.interleaved import noise
+from edgesim.profile import DeviceProfile
 from edgesim.result import Execution
 
 _MODEL = "mobilenet_v2"
@@ -38,7 +39,7 @@ def noise_command(
         profile.load(p if p is not None else here), model.find(m, models), engine=options.engine(engine),
         context=context, execution=options.execution(execution), rounds=rounds, listener=terminal.listener(),
     )  # fmt: skip
-    path = noise.kept_in(found.engine, found.execution, context)
+    path = noise.kept_in(found.engine, found.execution, context, model=found.model)
     visible = {name: found.visible(name) for name in found.scatter}
     if as_json:
         print_json({"file": str(path), **found.model_dump(), "smallest_visible_change": visible})
@@ -57,23 +58,28 @@ def noise_command(
 
 def refuse_invisible(
     rules: Rules,
-    reference: str,
+    simulated: DeviceProfile,
     most_rounds: int,
     *,
+    model_name: str,
     engine: EngineName,
     execution: Execution | None = None,
     context: str | None = None,
 ) -> None:
     """Before the work: raise a UsageError for a rule of a change that this host is known not to show."""
-    simulated = profile.load(reference)
-    found = noise.known(simulated, engine, execution, context)
-    if found is None:
-        return
-    for rule in rules.of_board(simulated.name, simulated.mode):
-        visible = found.visible(rule.metric, most_rounds) if rule.kind == "change" else None
-        if visible is not None and abs(rule.limit) < visible:
+    changes = [rule for rule in rules.of_board(simulated.name, simulated.mode) if rule.kind == "change"]
+    probes = noise.known(simulated, engine, execution, context, model=model_name)
+    for rule in changes:
+        seen = [
+            (visible, probe)
+            for probe in probes
+            if (visible := probe.visible(rule.metric, most_rounds, len(changes))) is not None
+        ]
+        visible, probe = min(seen, key=lambda found: found[0], default=(0.0, None))
+        if probe is not None and abs(rule.limit) < visible:
             raise UsageError(
                 f"{rule.text}: this host shows no change below {100 * visible:.1f} % in {most_rounds} rounds"
-                f" (edgesim noise with {found.model}, {found.created[:10]})",
-                fix="a larger limit, more --max-rounds, or a quieter host and edgesim noise again",
+                f" (edgesim noise with {probe.model}, {probe.created[:10]})",
+                fix=f"a larger limit, more --max-rounds, or a quieter host and edgesim noise {simulated.reference}"
+                f" {model_name} again",
             )

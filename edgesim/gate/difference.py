@@ -62,7 +62,7 @@ def difference(base: RunResult, candidate: RunResult, name: str, *, tail: float 
         return Difference(base=ours, candidate=theirs, change=change, low=low, high=high, by="containers")
     if kept[0] is not None and kept[1] is not None:
         pooled = np.concatenate(kept[0]), np.concatenate(kept[1])
-        low, high = _wider(*_between_requests(*pooled, measured_as(base, name), tail), off)
+        low, high = _wider(*_between_requests(*pooled, measured_as(base.execution, name), tail), off)
         return Difference(base=ours, candidate=theirs, change=change, low=low, high=high, by="requests")
     return Difference(base=ours, candidate=theirs, change=change)
 

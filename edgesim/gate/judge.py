@@ -100,7 +100,9 @@ def _of_no_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
 
     What is missing is missing, and a memory that was too large was.
     """
-    told = is_time(measured_as(result, rule.metric)) or (rule.kind == "change" and not is_steady(result, rule.metric))
+    told = is_time(measured_as(result.execution, rule.metric)) or (
+        rule.kind == "change" and not is_steady(result, rule.metric)
+    )
     if item.verdict != "FAIL" or not told or not _has(result, rule.metric):
         return item
     finding = f"{item.finding}, in a run that shows nothing"

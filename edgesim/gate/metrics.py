@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.gate.histogram import times_ms
-from edgesim.result import Distribution, Restart, RunResult
+from edgesim.result import Distribution, Execution, Restart, RunResult
 
 # What is a time of whatever ran: of an emulator it says nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -59,9 +59,9 @@ def is_steady(result: RunResult, name: str) -> bool:
     return name in _STEADY or (name in _MEASURED_AS and result.execution != "native")
 
 
-def measured_as(result: RunResult, name: str) -> str:
-    """The metric of times that this one is, or goes by, in a result; its own name where it is none such."""
-    return _MEASURED_AS.get(name, name) if result.execution == "native" else name
+def measured_as(execution: Execution, name: str) -> str:
+    """The metric of times that this one is, or goes by, in an execution; its own name where it is none such."""
+    return _MEASURED_AS.get(name, name) if execution == "native" else name
 
 
 def metric(result: RunResult, name: str) -> Metric:
@@ -118,7 +118,7 @@ def times(result: RunResult, name: str) -> list[np.ndarray] | None:
 
     From the samples, or where they were not kept from the histograms. None of any other metric.
     """
-    section = measured_as(result, name).partition(".")[0]
+    section = measured_as(result.execution, name).partition(".")[0]
     if section not in ("latency_ms", "service_time_ms"):
         return None
     if result.samples:
@@ -145,7 +145,7 @@ def statistic(times_ms: np.ndarray, name: str) -> float | None:
 def per_container(result: RunResult, name: str) -> list[float | None]:
     """A metric of each container by itself, in their order; empty where the result tells none apart."""
     if (kept := times(result, name)) is not None:
-        return [statistic(part, measured_as(result, name)) for part in kept]
+        return [statistic(part, measured_as(result.execution, name)) for part in kept]
     found: list[float | None] = []
     for restart in result.restarts:
         start = restart.lifecycle_s

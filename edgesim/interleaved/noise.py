@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgesim.board import EngineName, where
 from edgesim.cache import explain
 from edgesim.device import host
+from edgesim.errors import NoMeasurement
 from edgesim.gate import Rules, paired
+from edgesim.gate.comparable import unfit
 from edgesim.gate.difference import difference
-from edgesim.gate.metrics import NAMES, is_time
+from edgesim.gate.metrics import HIGHER_IS_BETTER, NAMES, is_time, measured_as
 from edgesim.interleaved.job import default_execution, interleave
 from edgesim.model import Model
 from edgesim.profile import DeviceProfile
@@ -39,10 +43,16 @@ class Noise(BaseModel):
     rounds: int
     scatter: dict[str, float]
 
-    def visible(self, metric: str, most_rounds: int = paired.MOST_ROUNDS) -> float | None:
-        """The smallest change that a gate of so many rounds can see, as a part; None of what was not probed."""
-        scatter = self.scatter.get(metric)
-        return paired.smallest_visible(scatter, self.rounds, most_rounds) if scatter is not None else None
+    def visible(self, metric: str, most_rounds: int = paired.MOST_ROUNDS, rules: int = 1) -> float | None:
+        """The smallest change that a gate of so many rounds and rules of change can see, as a part of the base's.
+
+        Upwards for a metric that gets worse by more, else downwards; None of what was not probed.
+        """
+        scatter = self.scatter.get(measured_as(self.execution, metric))
+        if scatter is None:
+            return None
+        up = paired.smallest_visible(scatter, self.rounds, most_rounds, rules)
+        return up / (1 + up) if metric in HIGHER_IS_BETTER else up
 
 
 def probe(
@@ -55,16 +65,19 @@ def probe(
     rounds: int = ROUNDS,
     listener: Listener | None = None,
 ) -> Noise:
-    """Run a model against itself, and keep what it scattered by for this host, engine and execution.
+    """Run a model against itself, and keep what it scattered by for this host, engine, execution and model.
 
     Raises:
         UsageError, HostError, DeviceError: as `edgesim.interleaved.interleave`.
+        NoMeasurement: a side was INVALID; what an earlier probe has found is left.
     """
     every_round = Rules.of(["latency_ms.p50: +5 %"])
     pair = interleave(
         profile, model, model, every_round, engine=engine, context=context, execution=execution, most_rounds=rounds,
         all_rounds=True, listener=listener,
     )  # fmt: skip
+    if why := unfit(pair.base) or unfit(pair.candidate):
+        raise NoMeasurement(f"the probe is INVALID, and nothing of it is kept: {why}", fix="again on a quieter host")
     tail = paired.tail(1)
     found = {
         name: apart.pairs.scatter
@@ -86,7 +99,7 @@ def probe(
         rounds=len(pair.base.restarts),
         scatter=found,
     )
-    path = kept_in(engine, pair.base.execution, context)
+    path = kept_in(engine, pair.base.execution, context, model=model.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(noise.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -96,19 +109,35 @@ def probe(
 
 
 def known(
-    profile: DeviceProfile, engine: EngineName, execution: Execution | None, context: str | None = None
-) -> Noise | None:
-    """The last probe of this host with this engine and execution; None without one that can be read."""
+    profile: DeviceProfile,
+    engine: EngineName,
+    execution: Execution | None,
+    context: str | None = None,
+    *,
+    model: str | None = None,
+) -> Sequence[Noise]:
+    """The probe of this host, engine and execution with a model; where that was never probed, those with any other.
+
+    Empty without one that can be read.
+    """
     if execution is None:
         execution = default_execution(profile, where(engine, context))
+    if model is not None and (found := _read(kept_in(engine, execution, context, model=model))) is not None:
+        return [found]
+    any_other = kept_in(engine, execution, context, model="*")
+    return [found for path in sorted(any_other.parent.glob(any_other.name)) if (found := _read(path)) is not None]
+
+
+def _read(path: Path) -> Noise | None:
     try:
-        return Noise.model_validate_json(kept_in(engine, execution, context).read_bytes())
+        return Noise.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def kept_in(engine: EngineName, execution: Execution, context: str | None = None) -> Path:
+def kept_in(engine: EngineName, execution: Execution, context: str | None = None, *, model: str) -> Path:
     """The file of a probe, in the user's cache: of this processor, its cores, the kernel, engine and execution."""
     here = host.describe(engine=None, emulator=None)
     fingerprint = json.dumps([here.cpu, here.cores, here.kernel, engine, execution, context])
-    return cache_directory() / "noise" / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:12]}.json"
+    key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
+    return cache_directory() / "noise" / f"{key}-{re.sub(r'[^A-Za-z0-9._*-]', '_', model)}.json"

@@ -11,6 +11,8 @@ from edgesim.errors import UsageError
 from edgesim.gate import Rules, paired
 from edgesim.interleaved.noise import Noise, kept_in, known
 
+NANO = profile.load("jetson-nano")
+
 
 @pytest.fixture
 def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Noise:
@@ -20,7 +22,7 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Noise:
         created="2026-01-02T03:04:05+00:00", cpu="x", cores=2, kernel="k", engine="local", execution="host",
         profile="x86-gateway", model="net", rounds=12, scatter={"latency_ms.p50": 0.02},
     )  # fmt: skip
-    path = kept_in("local", "host")
+    path = kept_in("local", "host", model="net")
     path.parent.mkdir(parents=True)
     path.write_text(found.model_dump_json())
     return found
@@ -29,7 +31,7 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Noise:
 def test_a_threshold_below_what_is_visible_is_refused_with_the_figure(probed: Noise) -> None:
     visible = paired.smallest_visible(0.02, 12)
     with pytest.raises(UsageError, match=f"shows no change below {100 * visible:.1f} % in 20 rounds") as caught:
-        refuse_invisible(Rules.of(["latency_ms.p50: +1 %"]), "jetson-nano", 20, engine="local")
+        refuse_invisible(Rules.of(["latency_ms.p50: +1 %"]), NANO, 20, model_name="net", engine="local")
     assert "--max-rounds" in caught.value.fix
 
 
@@ -46,25 +48,46 @@ def test_a_threshold_below_what_is_visible_is_refused_with_the_figure(probed: No
 def test_what_is_visible_or_was_not_probed_or_has_no_noise_is_let_through(
     probed: Noise, rule: str, rounds: int
 ) -> None:
-    refuse_invisible(Rules.of([rule]), "jetson-nano", rounds, engine="local")
+    refuse_invisible(Rules.of([rule]), NANO, rounds, model_name="net", engine="local")
 
 
 def test_fewer_rounds_see_less(probed: Noise) -> None:
     with pytest.raises(UsageError):
-        refuse_invisible(Rules.of(["latency_ms.p50: +5 %"]), "jetson-nano", 5, engine="local")
+        refuse_invisible(Rules.of(["latency_ms.p50: +5 %"]), NANO, 5, model_name="net", engine="local")
 
 
 def test_a_probe_counts_for_its_engine_and_execution_on_its_host_alone(
     probed: Noise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nano = profile.load("jetson-nano")
-    assert known(nano, "local", None) == probed
-    assert known(nano, "docker", "native") is None
+    assert known(NANO, "local", None) == [probed]
+    assert known(NANO, "docker", "native") == []
     here = host.describe(engine=None, emulator=None)
     monkeypatch.setattr(host, "describe", lambda **_: here.model_copy(update={"kernel": "Linux 7"}))
-    assert known(nano, "local", None) is None
+    assert known(NANO, "local", None) == []
 
 
 def test_a_probe_that_cannot_be_read_is_as_good_as_none(probed: Noise) -> None:
-    kept_in("local", "host").write_text("{")
-    assert known(profile.load("jetson-nano"), "local", None) is None
+    kept_in("local", "host", model="net").write_text("{")
+    assert known(NANO, "local", None) == []
+
+
+def test_a_probe_of_the_very_model_counts_before_those_of_others(probed: Noise) -> None:
+    quieter = probed.model_copy(update={"model": "large", "scatter": {"latency_ms.p50": 0.001}})
+    kept_in("local", "host", model="large").write_text(quieter.model_dump_json())
+    assert known(NANO, "local", None, model="net") == [probed]
+    assert known(NANO, "local", None, model="another") == [quieter, probed]
+    rule = Rules.of(["latency_ms.p50: +1 %"])
+    with pytest.raises(UsageError):
+        refuse_invisible(rule, NANO, 20, model_name="net", engine="local")
+    refuse_invisible(rule, NANO, 20, model_name="another", engine="local")
+
+
+def test_more_rules_see_less_and_less_is_nearer_than_more(probed: Noise) -> None:
+    both = probed.model_copy(update={"scatter": {"latency_ms.p50": 0.02, "throughput_qps": 0.02}})
+    up, down = both.visible("latency_ms.p50"), both.visible("throughput_qps")
+    many = both.visible("latency_ms.p50", rules=8)
+    assert up is not None
+    assert down is not None
+    assert many is not None
+    assert (1 + up) * (1 - down) == pytest.approx(1)
+    assert many > up
