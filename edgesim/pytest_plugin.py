@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgesim.errors import EdgesimError, HostError, UsageError
+from edgesim.errors import EdgesimError, HostError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from edgesim.board import Board
@@ -127,6 +127,11 @@ class Runs:
         self._skip = config.getoption("edgesim_missing") == "skip"
         directory = config.getoption("edgesim_results")
         self._directory = Path(directory) if directory else None
+        if self._directory is not None:
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise pytest.UsageError(f"--edgesim-results {directory}: cannot be made: {error.strerror}") from error
 
     def of(self, options: Mapping[str, Any]) -> "RunResult":
         """The result of a run with these options; the test fails, or is skipped, where there is none."""
@@ -153,8 +158,9 @@ class Runs:
             result = run(given.pop("profile"), given.pop("model"), **given)
             self.done.append(result)
             if self._directory is not None:
-                self._directory.mkdir(parents=True, exist_ok=True)
                 result.write(self._directory / f"{len(self.done)}-{result.model.name}-{result.profile.name}.json")
+        except Interrupted as error:
+            raise KeyboardInterrupt from error
         except EdgesimError as error:
             return error
         return result

@@ -47,8 +47,12 @@ def sides(
 
 def _plain_name(reference: str, models: Path | None) -> str | None:
     """The model's name, where a reference tells it."""
-    if reference.endswith(".onnx") or Path(reference).is_dir():
-        return None
+    path = Path(reference)
+    if path.is_dir():
+        return path.resolve().name if _versions(path) else None
+    if reference.endswith(".onnx"):
+        in_repository = path.name == FILE_NAME and path.resolve().parent.name.isdigit()
+        return path.resolve().parents[1].name if in_repository else None
     if not _is_model(reference, models):
         return reference.partition(":")[2] or None
     return reference
@@ -81,10 +85,14 @@ def _resolve(reference: str, name: str | None, repository: Path, models: Path | 
 
 def _in_directory(directory: Path, name: str | None) -> Model:
     """A directory of versions, or of models."""
-    versions = [entry for entry in directory.iterdir() if entry.name.isdigit() and (entry / FILE_NAME).is_file()]
-    if versions:
+    if _versions(directory):
         return model.find(directory.resolve().name, directory.resolve().parent)
     return model.find(_only(model.names(directory), name, str(directory)), directory)
+
+
+def _versions(directory: Path) -> list[Path]:
+    """The versions in it, where it is one model's."""
+    return [entry for entry in directory.iterdir() if entry.name.isdigit() and (entry / FILE_NAME).is_file()]
 
 
 def _only(there: Sequence[str], name: str | None, where: str) -> str:

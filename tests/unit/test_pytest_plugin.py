@@ -146,3 +146,34 @@ def test_with_xdist_on_a_test_fails_and_says_how_to_run_it_and_others_do_not_car
     done.stdout.fnmatch_lines(["edgesim: pytest-xdist is on*run with -n 0"])
     done.stdout.fnmatch_lines(["*pytest-xdist is on: tests side by side disturb each other's times*"])
     pytester.runpytest("-n", "0", "-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+INTERRUPTED = """
+import functools
+import sys
+import edgesim.run
+from edgesim.errors import Interrupted
+
+@functools.wraps(sys.modules["edgesim.run"].run)
+def interrupted(*arguments, **options):
+    raise Interrupted("interrupted")
+
+sys.modules["edgesim.run"].run = interrupted
+"""
+
+
+def test_an_interrupt_ends_the_session_and_not_one_test_after_the_other(pytester: pytest.Pytester, marker: str) -> None:
+    pytester.makeconftest(INTERRUPTED)
+    tests = (f"{marker}def {name}(edge_device): edge_device.result\n" for name in ("test_one", "test_two"))
+    pytester.makepyfile("".join(tests))
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    assert "test_two" not in done.stdout.str()
+
+
+def test_a_directory_for_results_that_cannot_be_is_said_before_any_test(pytester: pytest.Pytester) -> None:
+    (pytester.path / "file").write_text("")
+    pytester.makepyfile("def test_it(): pass\n")
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--edgesim-results", "file")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--edgesim-results file: cannot be made" in done.stderr.str()

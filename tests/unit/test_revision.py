@@ -57,6 +57,8 @@ def test_a_reference_may_name_the_model_in_several_ways(repository: Path) -> Non
     assert operations("HEAD~1", "models/net") == ["Relu", "Tanh"]
     assert operations("models/net/1/model.onnx", "other") == ["Tanh", "Sigmoid"]
     assert operations("models", "v1", name="net") == ["Tanh", "Relu"]
+    assert operations("v2", "models/other") == ["Sigmoid", "Sigmoid"]
+    assert operations("v2", "models/other/1/model.onnx") == ["Sigmoid", "Sigmoid"]
 
 
 def test_a_repository_of_models_may_be_the_whole_of_a_git_repository(tmp_path: Path) -> None:
