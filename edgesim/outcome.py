@@ -91,7 +91,7 @@ class Outcome:
         self.measurements.append(measurement)
 
     def forget_since(self, boards: int) -> None:
-        """Go back to so many boards: what came after was cut short by the emulator, and says nothing."""
+        """Go back to so many boards: what came after was cut short, and says nothing."""
         for collected in (self.boards, self.plans, self.measurements):
             del collected[boards:]
 

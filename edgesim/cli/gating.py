@@ -1,6 +1,7 @@
 """``edgesim gate``."""
 
 import difflib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,15 @@ from edgesim.verdict import Check
 _SLIP = 0.85
 
 
+# What says how two models are run.
+_OF_A_JOB = (
+    "model", "models", "engine", "context", "execution", "max_rounds", "seed", "inputs", "shape", "value_range",
+    "image_base", "mount", "ready_timeout", "output",
+)  # fmt: skip
+
+
 def gate_command(
+    context_of_call: typer.Context,
     subject: Annotated[
         str, typer.Argument(metavar="RESULT.json|P", help="A result to judge; with --base and --cand, a profile.")
     ],
@@ -92,9 +101,7 @@ def gate_command(
     if rule and rules is not None:
         raise UsageError("--rule and --rules: one of them")
     if base is None and cand is None:
-        for option, value in (("--model", model), ("--output", output), ("--execution", execution)):
-            if value is not None:
-                raise UsageError(f"{option}: is for --base and --cand; a result file has its own")
+        _refuse_what_a_result_has(context_of_call)
         judged = RunResult.read(Path(subject))
         held, why = baselines.find(baseline, judged) if baseline is not None else (None, "")
         check = judge(judged, _rules(rules, rule, judged.profile.name), held, none_since=why)
@@ -103,8 +110,8 @@ def gate_command(
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
     if baseline is not None:
         raise UsageError("--baseline: is for a result file; --base is what --cand is held against")
-    if output is not None and output.exists() and not output.is_dir():
-        raise UsageError(f"{output}: is no directory", fix="give -o a directory")
+    if output is not None:
+        _make(output)
     simulated = profile.load(subject)
     chosen = _rules(rules, rule, simulated.name, default=DEFAULT_RULES)
     with revision.sides(base, cand, name=model, models=models) as (ours, theirs):
@@ -120,11 +127,12 @@ def gate_command(
             shapes=load_options.shapes(shape or []), ranges=load_options.ranges(value_range or []),
             image_base=image_base, mount=options.mount(mount), ready_timeout_s=ready_timeout,
             listener=terminal.listener(),
+            unfinished=functools.partial(_unfinished, output) if output is not None else None,
         )  # fmt: skip
+    code = _delivered(pair.check, (pair.base, pair.candidate), junit, markdown, as_json)
     if output is not None:
-        _write(pair.base, output, "base.json")
-        _write(pair.candidate, output, "candidate.json")
-    return _delivered(pair.check, (pair.base, pair.candidate), junit, markdown, as_json)
+        _write(output, pair.base, pair.candidate)
+    return code
 
 
 def _rules(file: Path | None, words: list[str] | None, board: str, default: Sequence[str] = ()) -> Rules:
@@ -161,9 +169,27 @@ def _delivered(
     return code
 
 
-def _write(result: RunResult, directory: Path, name: str) -> None:
+def _refuse_what_a_result_has(call: typer.Context) -> None:
+    options = {parameter.name: parameter.opts[0] for parameter in call.command.params}
+    for name in _OF_A_JOB:
+        source = call.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{options[name]}: is for --base and --cand; a result file has its own")
+
+
+def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResultError(f"{directory}: cannot be made: {error.strerror}") from error
-    result.write(directory / name)
+        raise ResultError(f"{directory}: cannot be made: {error.strerror}", fix="give -o a directory") from error
+
+
+def _write(directory: Path, base: RunResult, candidate: RunResult) -> None:
+    base.write(directory / "base.json")
+    candidate.write(directory / "candidate.json")
+
+
+def _unfinished(directory: Path, base: RunResult, candidate: RunResult) -> None:
+    _write(directory, base, candidate)
+    rounds = max(len(base.restarts), 1)
+    err.print(f"edgesim: {rounds} round{'s' if rounds > 1 else ''} in {directory}, marked incomplete")

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +62,7 @@ def interleave(
     mount: MountWay | None = None,
     ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
+    unfinished: Callable[[RunResult, RunResult], object] | None = None,
 ) -> Pair:
     """Measure two models against each other on one board, and judge the candidate.
 
@@ -76,6 +77,8 @@ def interleave(
         all_rounds: do not end sooner.
         seed, source, shapes, ranges: of the inputs, as `edgesim.run` has them. Real inputs that came with the candidate
             are taken before the base's.
+        unfinished: gets both results, of the rounds that were done and incomplete, where the job is interrupted or a
+            board fails.
 
     Raises:
         UsageError: the models take or give different things, a rule is of a time that is no board's, or as for
@@ -119,13 +122,18 @@ def interleave(
     with held_to(client_cores):
         if engine == "docker":
             job.prime()
-        for rounds in looks:
-            while job.done < rounds and not job.failed:
-                job.round()
-            results = [_result(side, section, job) for side in job.sides]
-            check = judge(results[1], rules, results[0])
-            if job.failed or not (all_rounds or _undecided(check)):
-                break
+        try:
+            for rounds in looks:
+                while job.done < rounds and not job.failed:
+                    job.round()
+                results = [_result(side, section, job) for side in job.sides]
+                check = judge(results[1], rules, results[0])
+                if job.failed or not (all_rounds or _undecided(check)):
+                    break
+        except BaseException:
+            if unfinished is not None and job.done:
+                unfinished(*(_cut_short(side, section, job) for side in job.sides))
+            raise
     return Pair(base=results[0], candidate=results[1], check=check)
 
 
@@ -237,6 +245,13 @@ def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
             ),
         }
     )
+
+
+def _cut_short(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
+    """Of the rounds that were done."""
+    side.outcome.forget_since(job.done)
+    side.outcome.cut_short = True
+    return _result(side, section, job)
 
 
 def _answered(samples: Sequence[Sample]) -> tuple[int, float]:

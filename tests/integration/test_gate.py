@@ -106,9 +106,16 @@ def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
 
     before = running()
     monkeypatch.setattr(turns.Rounds, "_take_turns", kill_one)
+    kept: list[RunResult] = []
     with pytest.raises(DeviceDied, match="measuring the candidate"):
-        interleave(BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
+        interleave(
+            BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local",
+            unfinished=lambda *results: kept.extend(results),
+        )  # fmt: skip
     assert running() <= before
+    assert [(side.complete, side.requests.ok == side.interleaved.requests) for side in kept if side.interleaved] == [
+        (False, True)
+    ] * 2, "the round that was done"
 
 
 def test_a_request_that_fails_makes_the_run_invalid_and_never_a_pass(

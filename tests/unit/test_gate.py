@@ -363,6 +363,8 @@ def test_the_command_line_has_an_exit_code_for_each(
         (["gate", "half.json", *rule], 2),
         (["gate", "r.json"], 2),
         (["gate", "r.json", *rule, "--rules", "x.yaml"], 2),
+        (["gate", "r.json", *rule, "--max-rounds", "8"], 2),
+        (["gate", "r.json", *rule, "--engine", "docker"], 2),
         (["compare", "r.json", "r.json"], 0),
         (["compare", "r.json", "other.json"], 2),
         (["compare", "r.json", "other.json", "--anyway"], 0),
