@@ -8,14 +8,9 @@ from hdrh.histogram import HdrHistogram
 
 from edgesim.result import Distribution
 
-_RANGE = (1, 3_600_000_000, 3)  # microseconds, and digits: those of `edgesim.measure.statistics`
-
 
 def times_ms(distribution: Distribution) -> np.ndarray:
-    """Its times in milliseconds, to three digits, ascending, shape (requests,); empty without a histogram.
-
-    The largest and the smallest are the distribution's own.
-    """
+    """Its times in milliseconds, to three digits, ascending, shape (requests,); empty without a histogram."""
     if distribution.histogram is None:
         return np.array([])
     try:
