@@ -557,10 +557,14 @@ def write_text(path: Path, text: str, *, what: str = "the result", fix: str = _F
     Raises:
         ResultError: it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    # A link stays one, and what is no file, such as /dev/stdout, stays what it is.
+    whole = path.is_file() or not path.exists()
+    target = path.resolve() if whole else path
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
+        (scratch if whole else target).write_text(text, encoding="utf-8", errors="replace")
+        if whole:
+            scratch.replace(target)
     except OSError as error:
         with suppress(OSError):
             scratch.unlink()

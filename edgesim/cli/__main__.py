@@ -1,3 +1,16 @@
-from edgesim.cli.app import main
+"""The command line's entry point: so small that Ctrl-C is heard while the rest is imported."""
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line, and exit with the code that stands for how it went."""
+    try:
+        from edgesim.cli.app import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,6 @@
 """The command line: the only place that prints and exits."""
 
 import contextlib
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -57,7 +56,7 @@ from edgesim.cli.terminal import err, out, print_json
 from edgesim.device import docker, doctor
 from edgesim.device import image as device_image
 from edgesim.device.context import resolve
-from edgesim.errors import EdgesimError, ExitCode, UsageError
+from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError
 from edgesim.profile import DeviceProfile
 from edgesim.report import text
 from edgesim.result import RunResult
@@ -96,9 +95,17 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    with terminal.lasting_output() as lost:
+        code = _obey(arguments)
+        if (why := lost()) is None:
+            return code
+    terminal.show_error(HostError(f"standard output cannot be written: {why}", fix="send it where there is space"))
+    return code or ExitCode.HOST
+
+
+def _obey(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
-        sys.stdout.flush()
         if code == ExitCode.INTERRUPTED:  # how typer hands on a KeyboardInterrupt
             err.print("edgesim: interrupted; everything that was started is gone")
         return code if isinstance(code, int) else ExitCode.OK
@@ -109,9 +116,6 @@ def _run(arguments: list[str]) -> int:
     except EdgesimError as error:
         terminal.show_error(error)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
     except Exception:
         traceback.print_exc()
         err.print(f"edgesim {__version__}: this is a fault of edgesim's own; please report it with the lines above")

@@ -11,7 +11,7 @@ import typer
 from edgesim import profile
 from edgesim.board import DEFAULT_READY_TIMEOUT_S
 from edgesim.cli import load_options, options, terminal, verdicts
-from edgesim.cli.files import require_writable
+from edgesim.cli.files import make_directory, require_outputs
 from edgesim.cli.noise import refuse_invisible
 from edgesim.cli.options import (
     ContextOption,
@@ -24,7 +24,7 @@ from edgesim.cli.options import (
     ReadyOption,
 )
 from edgesim.cli.terminal import err
-from edgesim.errors import ExitCode, ProfileError, ResultError, UsageError
+from edgesim.errors import ExitCode, ProfileError, UsageError
 from edgesim.gate import Rules, baselines, judge, paired
 from edgesim.gate.rules import DEFAULT_RULES, FILE_NAME
 from edgesim.interleaved import interleave, revision
@@ -95,9 +95,8 @@ def gate_command(
     as_json: JsonOption = False,
 ) -> int:
     """A verdict by rules: on a result, or on two models that run in turns. 0 PASS, 1 FAIL, 6 undecided, 5 INVALID."""
-    for path, option in ((junit, "--junit"), (markdown, "--markdown")):
-        if path is not None:
-            require_writable(path, option)
+    read = [rules, baseline, Path(subject) if base is None else None]
+    require_outputs((("--junit", junit), ("--markdown", markdown)), read)
     if rule and rules is not None:
         raise UsageError("--rule and --rules: one of them")
     if base is None and cand is None:
@@ -111,7 +110,7 @@ def gate_command(
     if baseline is not None:
         raise UsageError("--baseline: is for a result file; --base is what --cand is held against")
     if output is not None:
-        _make(output)
+        make_directory(output)
     simulated = profile.load(subject)
     chosen = _rules(rules, rule, simulated.name, default=DEFAULT_RULES)
     with revision.sides(base, cand, name=model, models=models) as (ours, theirs):
@@ -175,13 +174,6 @@ def _refuse_what_a_result_has(call: typer.Context) -> None:
         source = call.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise UsageError(f"{options[name]}: is for --base and --cand; a result file has its own")
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultError(f"{directory}: cannot be made: {error.strerror}", fix="give -o a directory") from error
 
 
 def _write(directory: Path, base: RunResult, candidate: RunResult) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgesim.cli import github
-from edgesim.cli.files import require_writable, write
+from edgesim.cli.files import require_outputs, write
 from edgesim.cli.options import JsonOption, MarkdownOption
 from edgesim.cli.terminal import out, print_json
 from edgesim.errors import ExitCode, UsageError
@@ -40,10 +40,7 @@ def report_command(
     """Show a result, of one model or of a stack, or two of a model: on the terminal, or as files."""
     outputs = output or []
     kinds = [files.kind(path) for path in outputs]
-    for path in outputs:
-        if any(source is not None and path.resolve() == source.resolve() for source in (result, other)):
-            raise UsageError(f"{path}: is the result itself", fix="give -o another file")
-        require_writable(path)
+    require_outputs((("-o", path) for path in outputs), (result, other))
     if other is None:
         found = read(result)
         texts = [files.of_result(found, kind, result.name) for kind in kinds]
@@ -70,8 +67,7 @@ def compare_command(
     as_json: JsonOption = False,
 ) -> int:
     """Two results side by side: every figure, its change, and how sure that is."""
-    if markdown is not None:
-        require_writable(markdown, "--markdown")
+    require_outputs([("--markdown", markdown)], (base, candidate))
     both = side_by_side(base, candidate, anyway=anyway)
     if markdown is not None:
         write(markdown, markdown_report.comparison(both))

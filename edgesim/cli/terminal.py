@@ -1,8 +1,11 @@
 """What people watch while they wait: a spinner on a terminal, plain lines in a log. All of it on stderr."""
 
 import json
+import os
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar, cast
 
 from rich.console import Console
 from rich.status import Status
@@ -10,6 +13,51 @@ from rich.status import Status
 from edgesim.errors import EdgesimError
 from edgesim.stages import Listener
 from edgesim.units import format_seconds
+
+Given = TypeVar("Given")
+
+
+class _Lasting:
+    """Standard output that outlives its reader and a full disk: a verdict is an exit code, too, whoever reads it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost: OSError | None = None
+
+    def write(self, text: str) -> int:
+        return self._try(lambda: self._stream.write(text)) or 0
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], Given]) -> Given | None:
+        try:
+            return act()
+        except OSError as error:
+            self.lost = self.lost or error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def lasting_output() -> Iterator[Callable[[], str | None]]:
+    """Output that cannot be written ends nothing; says afterwards why it could not, but of a reader that had enough."""
+    before, lasting = sys.stdout, _Lasting(sys.stdout)
+
+    def lost() -> str | None:
+        lasting.flush()
+        ours = lasting.lost is not None and not isinstance(lasting.lost, BrokenPipeError)
+        return lasting.lost.strerror if ours and lasting.lost is not None else None
+
+    sys.stdout = cast(TextIO, lasting)
+    try:
+        yield lost
+    finally:
+        sys.stdout = before
+
 
 # Rich would fold a path or a command in the middle where the terminal ends; errors are to be copied from.
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)

@@ -31,13 +31,14 @@ def deliver(
     Raises:
         ResultError: a file cannot be written.
     """
-    if junit is not None:
-        write(junit, junit_report.check(found, command))
-    if markdown is not None:
-        write(markdown, markdown_report.check(found))
+    # First where people see it: a disk that is full then takes no more than a file.
     if as_json:
         print(found.as_json(), end="")
     else:
         out.print(checks.render(found))
     github.tell(found)
+    if junit is not None:
+        write(junit, junit_report.check(found, command))
+    if markdown is not None:
+        write(markdown, markdown_report.check(found))
     return _CODES[found.verdict]

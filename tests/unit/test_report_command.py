@@ -1,6 +1,9 @@
 """``edgesim report`` and what verdicts leave behind for CI: files, annotations, the step's summary."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,7 +13,7 @@ import pytest
 from edgesim.cli import app, github
 from edgesim.cli.verdicts import deliver
 from edgesim.report import markdown
-from edgesim.result import RunResult
+from edgesim.result import RunResult, ValiditySection
 from edgesim.verdict import Check, Item
 from tests import results
 
@@ -64,7 +67,7 @@ def test_a_stack_is_reported_in_every_kind_of_file_and_on_the_terminal(
     ("arguments", "words"),
     [
         (("r.json", "-o", "r.pdf"), "r.pdf: no report is of this kind"),
-        (("r.json", "-o", "r.json"), "is the result itself"),
+        (("r.json", "-o", "r.json"), "-o r.json: is what is read, too"),
         (("r.json", "-o", "nowhere/r.html"), "its directory does not exist"),
         (("missing.json", "-o", "r.html"), "missing.json: No such file"),
         (("r.json", "r.json"), "-o FILE is missing"),
@@ -178,3 +181,52 @@ def test_bytes_of_a_log_that_are_no_letters_break_neither_file(tmp_path: Path) -
     deliver(found, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False)
     assert ElementTree.parse(tmp_path / "c.xml").getroot().get("failures") == "1"
     assert "died: ?" in (tmp_path / "c.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["gate", "r.json", "--rule", "accuracy >= 0", "--markdown", "r.json"], "--markdown r.json: is what is read"),
+        (["gate", "r.json", "--rule", "accuracy >= 0", "--junit", "x", "--markdown", "x"], "is that of --junit, too"),
+        (["gate", "r.json", "--baseline", "b.json", "--junit", "./b.json"], "--junit b.json: is what is read, too"),
+        (["compare", "r.json", "b.json", "--markdown", "b.json"], "--markdown b.json: is what is read, too"),
+    ],
+)
+def test_no_output_takes_the_place_of_an_input_or_of_another(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(file.parent)
+    shutil.copy("r.json", "b.json")
+    before = file.read_bytes()
+    assert edgesim(*arguments) == 2
+    assert words in capsys.readouterr().err
+    assert {Path(name).read_bytes() for name in ("r.json", "b.json")} == {before}
+
+
+@pytest.mark.parametrize(("rule", "code"), [("artifact_bytes <= 1KiB", 3), ("artifact_bytes <= 0", 1)])
+def test_output_that_cannot_be_written_takes_nothing_from_a_verdict(
+    result: RunResult, tmp_path: Path, rule: str, code: int
+) -> None:
+    result.model_copy(update={"validity": ValiditySection(valid=True)}).write(tmp_path / "r.json")
+    command = [sys.executable, "-m", "edgesim.cli", "gate", str(tmp_path / "r.json"), "--rule", rule, "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.startswith("edgesim: standard output cannot be written: No space left on device")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code % 3, "")
+
+
+def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(file: Path) -> None:
+    (file.parent / "to.md").write_text("old")
+    (file.parent / "link.md").symlink_to("to.md")
+    os.mkfifo(file.parent / "pipe.md")
+    reader = subprocess.Popen(["cat", file.parent / "pipe.md"], stdout=subprocess.PIPE)
+    assert edgesim("report", file, "-o", file.parent / "link.md", "-o", file.parent / "pipe.md") == 0
+    assert reader.communicate(timeout=10)[0].startswith(b"### net on")
+    assert (file.parent / "link.md").is_symlink()
+    assert (file.parent / "to.md").read_text().startswith("### net on")
+    assert (file.parent / "pipe.md").is_fifo()
