@@ -237,6 +237,7 @@ class Outcome:
                     service_time_ms=distribution(measured.samples, lambda sample: sample.service_time_ms),
                     cpu_seconds=used.cpu_seconds,
                     memory_peak_bytes=used.memory_peak_bytes,
+                    memory_anon_bytes=used.memory_anon_bytes,
                     throughput_qps=throughput_qps(measured.samples),
                 )
             )

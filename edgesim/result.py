@@ -285,7 +285,8 @@ class SearchSection(_Section):
 class Restart(_Section):
     """One container of several. Its samples are those from `first_sample` on, `samples` of them.
 
-    `cpu_seconds` and `throughput_qps` are of its load, `memory_peak_bytes` the largest seen; None where nobody tells.
+    `cpu_seconds` and `throughput_qps` are of its load, `memory_peak_bytes` the largest seen, and `memory_anon_bytes` of
+    that what is the processes' own, without files of the page cache; None where nobody tells.
     """
 
     lifecycle_s: LifecycleSection
@@ -295,6 +296,7 @@ class Restart(_Section):
     service_time_ms: Distribution
     cpu_seconds: float | None = None
     memory_peak_bytes: int | None = None
+    memory_anon_bytes: int | None = None
     throughput_qps: float | None = None
 
 

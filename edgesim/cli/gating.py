@@ -101,9 +101,12 @@ def gate_command(
         raise UsageError("--rule and --rules: one of them")
     if base is None and cand is None:
         _refuse_what_a_result_has(context_of_call)
+        if not Path(subject).exists() and subject.partition(":")[0] in profile.names():
+            raise UsageError(f"{subject}: is a profile, and takes --base and --cand", fix="or give a result file")
         judged = RunResult.read(Path(subject))
         held, why = baselines.find(baseline, judged) if baseline is not None else (None, "")
-        check = judge(judged, _rules(rules, rule, judged.profile.name), held, none_since=why)
+        default = DEFAULT_RULES if baseline is not None else ()
+        check = judge(judged, _rules(rules, rule, judged.profile.name, default), held, none_since=why)
         return _delivered(check, (judged,), junit, markdown, as_json)
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
@@ -138,7 +141,11 @@ def _rules(file: Path | None, words: list[str] | None, board: str, default: Sequ
     """Those that were given, or else those of the file that is here; `board` is what they are to judge."""
     if words:
         return Rules.of(words)
-    if file is None and default and not Path(FILE_NAME).exists():
+    if file is None and not Path(FILE_NAME).exists():
+        if not default:
+            raise UsageError(
+                "there is no rule to judge by", fix=f"--rule 'device_time_ms.p50 <= 120', or {FILE_NAME} (docs/gate.md)"
+            )
         return Rules.of(default)
     path = file if file is not None else Path(FILE_NAME)
     found = Rules.read(path)

@@ -14,6 +14,7 @@ from edgesim.gate.comparable import differences, identity, unfit
 from edgesim.result import RunResult, write_text
 
 DIRECTORY = "baselines"
+_MAKE = "edgesim baseline save RESULT.json makes one"
 
 
 class Baseline(BaseModel):
@@ -90,11 +91,11 @@ def read(path: Path) -> Baseline:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}") from error
+        raise ResultError(f"{path}: {error.strerror}", fix=_MAKE) from error
     except ValueError as error:
-        raise ResultError(f"{path}: not a baseline: {error}", fix="edgesim baseline save makes one") from error
+        raise ResultError(f"{path}: not a baseline: {error}", fix=_MAKE) from error
     if not isinstance(document, dict) or "baseline_version" not in document:
-        raise ResultError(f"{path}: not a baseline", fix="edgesim baseline save makes one")
+        raise ResultError(f"{path}: not a baseline", fix=_MAKE)
     # What is left out as it is by default is not part of what makes a result file one.
     as_it_is = ""
     if isinstance(document.get("result"), dict):

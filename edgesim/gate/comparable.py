@@ -60,13 +60,22 @@ def differences(base: RunResult, candidate: RunResult) -> list[str]:
         # The job has seen to it that both take the same requests: one may leave a size open that the other fixes.
         del theirs["model's signature"]
     return [
-        f"{name}: {_shown(ours.get(name))} and {_shown(value)}" for name, value in theirs.items()
+        f"{name}: {_apart(ours.get(name), value)}" for name, value in theirs.items()
         if name not in ours or ours[name] != value
     ]  # fmt: skip
 
 
+def _apart(ours: object, theirs: object) -> str:
+    """Both values; of limits, those that differ."""
+    if isinstance(ours, tuple) and isinstance(theirs, tuple) and all(isinstance(part, tuple) for part in ours + theirs):
+        pairs = (ours, theirs), (theirs, ours)
+        ours, theirs = (tuple(part for part in side if part not in other) for side, other in pairs)
+    return f"{_shown(ours)} and {_shown(theirs)}"
+
+
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
-        return " ".join(str(part) for part in value if part is not None)
-    text = str(value)
+        separator = ", " if any(isinstance(part, tuple) for part in value) else " "
+        return separator.join(_shown(part) for part in value if part is not None) or "none"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else f"{text[:37]}…"

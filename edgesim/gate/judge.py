@@ -8,7 +8,7 @@ from edgesim.errors import UsageError
 from edgesim.gate import paired
 from edgesim.gate.comparable import are_paired, differences, unfit
 from edgesim.gate.difference import FEWEST_CONTAINERS, difference
-from edgesim.gate.metrics import HIGHER_IS_BETTER, Metric, is_steady, is_time, measured_as, metric, times
+from edgesim.gate.metrics import HIGHER_IS_BETTER, UNSCALED, Metric, is_steady, is_time, measured_as, metric, times
 from edgesim.gate.rules import Rule, Rules
 from edgesim.result import Execution, RunResult
 from edgesim.verdict import Check, Item, Verdict
@@ -54,10 +54,16 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
 def refuse(rule: Rule, execution: Execution) -> None:
     """Raise a UsageError where a rule is of a time that tells nothing of the board.
 
-    An emulator's never does; a plain process's on this host does not either, but changes as the model's work does.
+    An emulator's never does; a plain process's on this host does not either, but changes as the model's work does. So
+    does what a scaled board takes of this host to start and to compute: it is the requests that are held back.
     """
     if not is_time(rule.metric):
         return
+    if execution == "scaled" and rule.kind != "change" and rule.metric in UNSCALED:
+        raise UsageError(
+            f"{rule.text}: in a scaled run that is this host's, not the board's",
+            fix="a rule of change, or a native run; edgesim check tells what is known of the board's start",
+        )
     if execution == "emulated" or (execution == "host" and rule.kind != "change"):
         raise UsageError(
             f"{rule.text}: {'an' if execution == 'emulated' else 'a'} {execution} run has no time of the board's",

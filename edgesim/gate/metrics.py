@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesim.gate.histogram import times_ms
-from edgesim.result import Distribution, Execution, Restart, RunResult
+from edgesim.result import Distribution, Execution, LifecycleSection, Restart, RunResult
 
 # What is a time of whatever ran: of an emulator it says nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -18,11 +18,14 @@ _OF_A_DISTRIBUTION = ("min", "mean", *PERCENTILES, "max")
 NAMES = (
     *(f"device_time_ms.{name}" for name in ("p50", "low", "high")),
     *(f"{time}.{name}" for time in ("latency_ms", "service_time_ms") for name in _OF_A_DISTRIBUTION),
-    "throughput_qps", "cold_start_s", "cpu_seconds_per_request", "memory_peak_bytes", "artifact_bytes", "accuracy",
+    "throughput_qps", "cold_start_s", "cpu_seconds_per_request", "memory_peak_bytes", "memory_anon_bytes",
+    "artifact_bytes", "accuracy",
     "energy_j", "failed_requests",
 )  # fmt: skip
 
 
+# Of a scaled run, what is of the host that it runs on.
+UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
 # Of the model and its answers alone: the same again in every run.
 _STEADY = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
@@ -75,14 +78,15 @@ def metric(result: RunResult, name: str) -> Metric:
         return _device_time(result, name, key)
     if section in ("latency_ms", "service_time_ms"):
         return Metric(name=name, value=_number(getattr(getattr(result, section), key)))
-    answered, start = result.requests.ok, result.lifecycle_s
+    answered = result.requests.ok
     values: Mapping[str, float | None] = {
         "throughput_qps": result.throughput_qps,
-        "cold_start_s": start.ready + start.first_inference if start.first_inference is not None else None,
+        "cold_start_s": _cold_start_s(result.lifecycle_s),
         "cpu_seconds_per_request": (
             result.resources.cpu_seconds / answered if result.resources.cpu_seconds is not None and answered else None
         ),
         "memory_peak_bytes": board.resources.memory_peak_bytes,
+        "memory_anon_bytes": board.resources.memory_anon_bytes,
         "artifact_bytes": result.model.size_bytes,
         "accuracy": board.agreement.accuracy_device if board.agreement is not None else None,
         "energy_j": result.energy_j.per_inference if result.energy_j is not None else None,
@@ -101,6 +105,16 @@ def _device_time(result: RunResult, name: str, key: str) -> Metric:
         bounds, sure = result.service_time_ms.intervals["p50"], "95 % interval"
     low, high = map(_number, bounds)
     return Metric(name=name, value=_number(getattr(time, key)), low=low, high=high, sure=sure)
+
+
+def _cold_start_s(times: LifecycleSection) -> float | None:
+    """From when the container was told to start (a process: was made) to the first answer.
+
+    Part of what the server does to be ready it may do before the start is over, so neither says much alone.
+    """
+    if times.first_inference is None:
+        return None
+    return (times.start if times.start is not None else times.create) + times.ready + times.first_inference
 
 
 def _answered(result: RunResult, restart: Restart) -> int:
@@ -148,14 +162,14 @@ def per_container(result: RunResult, name: str) -> list[float | None]:
         return [statistic(part, measured_as(result.execution, name)) for part in kept]
     found: list[float | None] = []
     for restart in result.restarts:
-        start = restart.lifecycle_s
-        first, cpu_s, answered = start.first_inference, restart.cpu_seconds, _answered(result, restart)
+        cpu_s, answered = restart.cpu_seconds, _answered(result, restart)
         values: Mapping[str, float | None] = {
             "throughput_qps": restart.throughput_qps,
-            "cold_start_s": start.ready + first if first is not None else None,
+            "cold_start_s": _cold_start_s(restart.lifecycle_s),
             "cpu_seconds_per_request": cpu_s / answered if cpu_s is not None and answered else None,
             # Of a run that was both, memory is that of the emulated board, which these were not.
             "memory_peak_bytes": restart.memory_peak_bytes if result.emulated is None else None,
+            "memory_anon_bytes": restart.memory_anon_bytes if result.emulated is None else None,
         }
         if name not in values:
             return []

@@ -96,6 +96,8 @@ def interleave(
     execution = execution if execution is not None else default_execution(simulated, where_from)
     for rule in chosen_rules:
         refuse(rule, execution)
+    if engine == "local" and mount is not None:
+        raise UsageError(f"--mount {mount}: --engine local has no container", fix="without it, or --engine docker")
     client_cores, device_cores = _cores(where_from)
     with stages.stage("model", "reading both models, and running them on this host for comparison"):
         _check_signatures(base, candidate)
@@ -128,7 +130,7 @@ def interleave(
                     job.round()
                 results = [_result(side, section, job) for side in job.sides]
                 check = judge(results[1], rules, results[0])
-                if job.failed or not (all_rounds or _undecided(check)):
+                if job.failed or _spoilt(results) or not (all_rounds or _undecided(check)):
                     break
         except BaseException:
             if unfinished is not None and job.done:
@@ -139,6 +141,11 @@ def interleave(
 
 def _named(base: Model, candidate: Model) -> tuple[tuple[SideName, Model], tuple[SideName, Model]]:
     return ("base", base), ("candidate", candidate)
+
+
+def _spoilt(results: Sequence[RunResult]) -> bool:
+    """Whether a side is INVALID for more than too little of it: then it stays so."""
+    return any(not reason.startswith("enough") for result in results for reason in result.validity.reasons)
 
 
 def _undecided(check: Check) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgesim.board import DESCRIPTION, Board, Launch, start
+from edgesim.errors import DeviceError, HostTooSlow
 from edgesim.load import client, generator
 from edgesim.load.punctual import punctual
 from edgesim.load.scenario import Scenario, StopRule
@@ -122,7 +123,12 @@ class Rounds:
 
     @contextmanager
     def _board(self, side: Side) -> Iterator[Board]:
-        with start(side.launch, _quiet(self.stages)) as board:
+        with ExitStack() as stack:
+            try:
+                board = stack.enter_context(start(side.launch, _quiet(self.stages)))
+            except (DeviceError, HostTooSlow) as error:
+                error.problem = f"the {side.name}: {error.problem}"
+                raise
             if board.scale is not None and side.launch.held is None:
                 side.launch = replace(side.launch, held=board.scale.section())
             yield board

@@ -19,6 +19,7 @@ from edgesim.result import (
     AgreementSection,
     DeviceTimeSection,
     Distribution,
+    LimitSection,
     Restart,
     RunResult,
     ValiditySection,
@@ -142,6 +143,24 @@ def test_a_memory_of_one_container_is_no_proof_of_the_next_one_s(good: RunResult
         return good.model_copy(update={"restarts": (), "resources": used})
 
     assert verdict(of(101_500_000), "memory_peak_bytes: +1 %", baseline=of(10**8)) == "INCONCLUSIVE"
+
+
+def test_of_limits_that_differ_those_are_named(good: RunResult) -> None:
+    def with_cpus(cpus: float) -> RunResult:
+        limits = [
+            LimitSection(name=name, requested=value, applied=value)
+            for name, value in (("memory_bytes", 2**30), ("cpus", cpus))
+        ]
+        return good.model_copy(update={"device": good.device.model_copy(update={"limits": tuple(limits)})})
+
+    assert differences(with_cpus(1), with_cpus(2.0)) == ["limits: cpus 1 and cpus 2"]
+
+
+@pytest.mark.parametrize("metric", ["cold_start_s", "cpu_seconds_per_request"])
+def test_what_a_scaled_run_takes_of_this_host_has_no_limit_of_the_board_s(good: RunResult, metric: str) -> None:
+    with pytest.raises(UsageError, match="this host's, not the board's"):
+        verdict(good.model_copy(update={"execution": "scaled"}), f"{metric} <= 30")
+    assert verdict(good, "cold_start_s <= 30") == "PASS"
 
 
 def test_a_figure_that_the_baseline_alone_has_not_decides_nothing(good: RunResult) -> None:

@@ -169,7 +169,7 @@ def test_a_time_of_an_emulator_is_judged_by_no_rule_of_change(result: RunResult)
 def test_a_figure_of_each_container_is_known_for_what_containers_differ_in(result: RunResult) -> None:
     found = run(result, 20.0)
     assert len(per_container(found, "latency_ms.p50")) == 6
-    assert per_container(found, "cold_start_s") == [5.5] * 6
+    assert per_container(found, "cold_start_s") == [5.7] * 6
     assert per_container(found, "artifact_bytes") == []
     assert per_container(found, "cpu_seconds_per_request") == [None] * 6
 
