@@ -40,7 +40,8 @@ def save_command(
         print_json({"file": str(path), "bytes": path.stat().st_size, "fingerprint": baselines.fingerprint(found)})
         return ExitCode.OK
     containers = max(len(found.restarts), 1)
-    print(f"{path}: {format_bytes(path.stat().st_size)}, {found.requests.ok} requests of {containers} containers")
+    of = f"{containers} containers" if containers > 1 else "one container"
+    print(f"{path}: {format_bytes(path.stat().st_size)}, {found.requests.ok} requests of {of}")
     if containers < 3:
         err.print("edgesim: of one container; a rule of change takes --repeat 3 or more on both sides")
     return ExitCode.OK
@@ -62,7 +63,7 @@ def list_command(directory: DirectoryOption = _DIRECTORY, as_json: JsonOption = 
         result = baseline.result
         p50 = result.latency_ms.p50
         table.add_row(
-            result.profile.name, result.model.name, result.execution, baseline.fingerprint,
+            _board(result), result.model.name, result.execution, baseline.fingerprint,
             f"{p50:.4g}" if p50 is not None else "-", baseline.saved[:10],
         )  # fmt: skip
     out.print(table if found else f"{directory}: no baseline in it")
@@ -88,6 +89,10 @@ def show_command(
         table.add_row(name, figure(name, value))
     out.print(table)
     return ExitCode.OK
+
+
+def _board(result: RunResult) -> str:
+    return ":".join(filter(None, (result.profile.name, result.profile.mode)))
 
 
 def _facts(path: Path, baseline: Baseline) -> dict[str, object]:

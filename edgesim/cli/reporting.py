@@ -1,5 +1,6 @@
 """``edgesim report`` and ``edgesim compare``: results as they are, without a verdict."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from edgesim.cli.options import JsonOption, MarkdownOption
 from edgesim.cli.terminal import out, print_json
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gate.comparable import differences
-from edgesim.gate.judge import rows
+from edgesim.gate.difference import difference
+from edgesim.gate.judge import figure
 from edgesim.gate.metrics import NAMES
 from edgesim.report import files, text
 from edgesim.report import markdown as markdown_report
@@ -95,10 +97,40 @@ def side_by_side(base: Path, candidate: Path, *, anyway: bool) -> Comparison:
     return Comparison(
         base=ours,
         candidate=theirs,
-        base_file=base.name if base.name != candidate.name else f"base-{base.name}",
-        candidate_file=candidate.name if base.name != candidate.name else f"candidate-{candidate.name}",
+        base_file=str(base),
+        candidate_file=str(candidate),
         different=tuple(apart),
-        changes=tuple(
-            Change(name, words[0], words[1], words[2], words[3]) for name, words in rows(ours, theirs, NAMES)
-        ),
+        changes=tuple(_changes(ours, theirs)),
     )
+
+
+def _changes(base: RunResult, candidate: RunResult) -> Iterator[Change]:
+    """The metrics that either side has."""
+    for name in NAMES:
+        found = difference(base, candidate, name)
+        values = found.base.value, found.candidate.value
+        if values == (None, None):
+            continue
+        sure = "-"
+        if found.low is not None and found.high is not None:
+            sure = f"{_percent(found.low)} to {_percent(found.high)} %{' *' if found.by == 'requests' else ''}"
+        yield Change(
+            metric=name,
+            base=_figure(name, values[0]),
+            candidate=_figure(name, values[1]),
+            change=f"{_percent(found.change)} %" if found.change is not None else "-",
+            sure=sure,
+            figures={
+                "base": values[0], "candidate": values[1], "change": found.change, "low": found.low,
+                "high": found.high, "by": found.by,
+            },
+        )  # fmt: skip
+
+
+def _figure(name: str, value: float | None) -> str:
+    return figure(name, value) if value is not None else "-"
+
+
+def _percent(part: float) -> str:
+    percent = 100 * part
+    return f"{percent:+.0f}" if abs(percent) >= 100 else f"{round(percent, 1) + 0.0:+.1f}"

@@ -1,7 +1,7 @@
 """Rules and results → a verdict for each rule. What is not known never passes."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from edgesim.errors import UsageError
@@ -178,17 +178,3 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
 
 def figure(name: str, value: float) -> str:
     return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"
-
-
-def rows(base: RunResult, candidate: RunResult, names: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The metrics that either side has, as words: base, candidate, change, its interval."""
-    for name in names:
-        found = difference(base, candidate, name)
-        values = [found.base.value, found.candidate.value]
-        if values == [None, None]:
-            continue
-        change = f"{100 * found.change:+.1f} %" if found.change is not None else "-"
-        sure = "-"
-        if found.low is not None and found.high is not None:
-            sure = f"{100 * found.low:+.1f} to {100 * found.high:+.1f} %, by {found.by}"
-        yield name, [*("-" if value is None else figure(name, value) for value in values), change, sure]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edgesim.report import series, words
 from edgesim.report import stack as stack_words
-from edgesim.report.comparison import Comparison
+from edgesim.report.comparison import HEADS, Comparison
 from edgesim.report.figures import COLUMNS, rows
 from edgesim.report.words import Fact
 from edgesim.result import RunResult, ScenarioSection
@@ -29,9 +29,9 @@ def result(found: RunResult) -> str:
         *_times(found, found.scenario),
     ]
     if found.levels:
-        lines += [*_table(series.LEVEL_HEADS, series.level_rows(found)), ""]
+        lines += [series.LEVELS, "", *_table(series.LEVEL_HEADS, series.level_rows(found)), ""]
     if found.restarts:
-        lines += [*_table(series.RESTART_HEADS, series.restart_rows(found)), ""]
+        lines += [series.RESTARTS, "", *_table(series.RESTART_HEADS, series.restart_rows(found)), ""]
         lines += [*(f"- {_plain(line)}" for line in series.spread_lines(found)), ""]
     lines += _details("The board and the run", [*list(words.facts(found))[1:], *words.stages(found)])
     return "\n".join(lines) + "\n"
@@ -56,12 +56,13 @@ def stack(found: StackResult) -> str:
 
 def comparison(both: Comparison) -> str:
     """Two results side by side: what keeps them from being compared first, then the headlines, then every figure."""
-    lines = [f"### {_plain(both.heading)}", ""]
-    lines += [f"**NOT COMPARABLE** {_plain(field)}  " for field in both.different]
-    for name, found in (("base", both.base), ("candidate", both.candidate)):
-        lines += ["", f"**{name}** {_plain(words.title(found))}, {words.execution(found)}", ""]
-        lines += [*_headline(found, execution=False), "", *_trust(found)]
-    lines += ["", *_table(("metric", "base", "candidate", "change", "99 % sure"), both.changes)]
+    lines = [f"### {_plain(both.heading)}"]
+    lines += ["", *(f"**NOT COMPARABLE** {_plain(field)}  " for field in both.different)] if both.different else []
+    sides = (("base", both.base, both.base_file), ("candidate", both.candidate, both.candidate_file))
+    for name, found, file in sides:
+        head = f"**{name}** {_plain(words.title(found))}, {words.execution(found)} ({_plain(file)})"
+        lines += ["", head, "", *_headline(found, execution=False), "", *_trust(found)]
+    lines += ["", *_table(HEADS, both.rows), "", *(f"> {_plain(note)}  " for note in both.notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from edgesim.report.figures import figure
 from edgesim.result import RunResult, Spread
 
+LEVELS = "latency at each rate (a second), and how late the generator was at p99, in ms"
 LEVEL_HEADS = ("rate", "answered", "sent", "failed", "p50", "p90", "p99", "late", "judged")
 
 
@@ -31,7 +32,7 @@ def level_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
 
 def levels(result: RunResult) -> Table:
     """One row for each rate, in the order of the rates."""
-    table = _table("latency at each rate (a second), and how late the generator was at p99, in ms")
+    table = _table(LEVELS)
     for column in LEVEL_HEADS:
         table.add_column(column, justify="left" if column == "judged" else "right", no_wrap=column != "judged")
     for row in level_rows(result):
@@ -39,7 +40,8 @@ def levels(result: RunResult) -> Table:
     return table
 
 
-RESTART_HEADS = ("container", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent")
+RESTARTS = "each container: seconds to start, latency in ms"
+RESTART_HEADS = ("#", "start", "ready", "load", "first", "steady", "p50", "p90", "p99", "sent")
 
 
 def restart_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
@@ -64,7 +66,7 @@ def spread_lines(result: RunResult) -> Iterator[str]:
 
 def restarts(result: RunResult) -> Group:
     """One row for each container, and where the variance comes from."""
-    table = _table("each container: seconds to start, latency in ms")
+    table = _table(RESTARTS)
     for column in RESTART_HEADS:
         table.add_column(column, justify="right", no_wrap=True)
     for row in restart_rows(result):
@@ -79,4 +81,4 @@ def _spread(name: str, spread: Spread) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgesim.report import series, stack, words
-from edgesim.report.comparison import Comparison
+from edgesim.report.comparison import HEADS, Comparison
 from edgesim.report.figures import COLUMNS, rows
 from edgesim.report.words import Fact
 from edgesim.result import RunResult, ScenarioSection
@@ -46,14 +46,12 @@ def render_comparison(both: Comparison) -> RenderableType:
     for name, result, file in sides:
         how = Fact(name, f"{words.title(result)}, {words.execution(result)} ({file})")
         parts += [Text(), _facts([how, next(words.facts(result))]), _verdict(result)]
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("metric", no_wrap=True)
-    for column in ("base", "candidate", "change"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("99 % sure")
-    for change in both.changes:
-        table.add_row(*change)
-    return Group(*parts, Text(), table)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(HEADS):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in both.rows:
+        table.add_row(*row)
+    return Group(*parts, Text(), table, *(Text(note, style="dim") for note in both.notes))
 
 
 def _heading(result: RunResult) -> Text:

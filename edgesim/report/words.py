@@ -254,7 +254,7 @@ def _generator(result: RunResult) -> str:
 
 def _inside(result: RunResult) -> str:
     device = result.device
-    words = [device.architecture, device.cpu_model or "unknown CPU", f"{device.cores or 'unknown'} cores"]
+    words = [device.architecture, device.cpu_model or "unknown CPU", _cores(device.cores)]
     if device.memory_limit_bytes is not None:
         words.append(f"{format_bytes(device.memory_limit_bytes)} memory")
     if device.cpu_limit is not None:
@@ -282,6 +282,10 @@ def _limits(result: RunResult) -> str:
     )
 
 
+def _cores(count: int | None) -> str:
+    return "one core" if count == 1 else f"{count or 'unknown'} cores"
+
+
 def _features(result: RunResult) -> str:
     device = result.device
     words = [f"lacks {' '.join(device.features_missing)}"] if device.features_missing else []
@@ -305,7 +309,8 @@ def _agreement(agreement: AgreementSection) -> str:
 def interval(bounds: tuple[float, float | None]) -> str:
     """The 95 % interval of a figure; one that has no upper end lies among failed requests."""
     low, high = bounds
-    return f"{low:.2f} to {high:.2f}" if high is not None else f"above {low:.2f}"
+    digits = 2 if low >= 1 or low == 0 else 3 if low >= 0.1 else 4
+    return f"{low:.{digits}f} to {high:.{digits}f}" if high is not None else f"above {low:.{digits}f}"
 
 
 def _durations(pairs: Iterable[tuple[str, float]]) -> str:

@@ -207,7 +207,7 @@ def test_the_raw_data_is_downloaded_as_the_result_file_that_it_was(
 def test_two_results_lie_over_each_other_and_either_can_be_taken_away(result: RunResult, open_page: Open) -> None:
     both = Comparison(
         base=ran(result, 400), candidate=ran(result, 400, slower=1.3), base_file="a.json", candidate_file="b.json",
-        different=(), changes=(Change("latency_ms.p50", "0.8", "1.04", "+30.0 %", "+29 to +31 %"),),
+        different=(), changes=(Change("latency_ms.p50", "0.8", "1.04", "+30.0 %", "+29 to +31 %", {"by": "rounds"}),),
     )  # fmt: skip
     page = open_page(files.of_comparison(both, ".html"))
     for name in ("distribution", "percentiles", "timeline"):

@@ -15,6 +15,7 @@ from edgesim.cli.app import _run, app
 from edgesim.result import RunResult
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "ci"
+WHERE = {"EDGESIM": "./edgesim"}
 VALUES = {"PROFILE": "jetson-nano", "MODEL": "models/detector.onnx"}
 
 
@@ -74,7 +75,7 @@ def test_the_workflow_for_github_can_be_called_with_a_profile_and_a_model() -> N
         assert all(("run" in step) != ("uses" in step) for step in job["steps"])
         # What a caller hands over comes in as a variable, and is never taken for a part of a shell's line.
         assert not any("${{" in step.get("run", "") for step in job["steps"])
-        assert {name: f"${{{{ inputs.{name.lower()} }}}}" for name in VALUES} == job["env"]
+        assert {name: f"${{{{ inputs.{name.lower()} }}}}" for name in VALUES} | WHERE == job["env"]
 
 
 def test_the_job_for_gitlab_keeps_what_the_commands_write() -> None:
@@ -82,7 +83,7 @@ def test_the_job_for_gitlab_keeps_what_the_commands_write() -> None:
     written = {word for _, command in CASES for before, word in itertools.pairwise(command)
                if before in ("-o", "--markdown", "--junit")}  # fmt: skip
     assert written == {*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]}
-    assert set(job["variables"]) == set(VALUES)
+    assert set(job["variables"]) == {*VALUES, *WHERE}
 
 
 @pytest.mark.parametrize("name", ["github.yml", "gitlab.yml"])

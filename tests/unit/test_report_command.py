@@ -134,7 +134,7 @@ def test_compare_writes_markdown_with_the_headlines_and_every_change(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     summary.write_text("before\n")
     assert edgesim("compare", file, file, "--markdown", comment) == 0
-    assert "| memory\\_peak\\_bytes | 134,217,728 | 134,217,728 | +0.0 % |" in comment.read_text()
+    assert "| memory\\_peak\\_bytes | +0.0 % | 134,217,728 | 134,217,728 |" in comment.read_text()
     assert comment.read_text().count("**Device time not known**") == 2
     assert summary.read_text() == f"before\n{comment.read_text()}\n"
 

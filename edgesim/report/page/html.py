@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -13,7 +14,7 @@ from plotly.io import to_json
 from plotly.offline import get_plotlyjs
 
 from edgesim.report import series, stack, words
-from edgesim.report.comparison import Comparison
+from edgesim.report.comparison import HEADS, Comparison
 from edgesim.report.figures import COLUMNS, rows
 from edgesim.report.page import plots, thinning
 from edgesim.report.page.plots import Plot, Side
@@ -34,7 +35,11 @@ def render(result: RunResult, file: str) -> str:
 def render_comparison(both: Comparison) -> str:
     """The page of two, laid over each other."""
     sides = [Side(both.base, "base"), Side(both.candidate, "candidate")]
-    return _page(sides, [both.base_file, both.candidate_file], both.heading, both)
+    # Two files of one name are downloaded under two.
+    names = [Path(file).name for file in (both.base_file, both.candidate_file)]
+    if names[0] == names[1]:
+        names = [f"base-{names[0]}", f"candidate-{names[1]}"]
+    return _page(sides, names, both.heading, both)
 
 
 def _page(sides: Sequence[Side[RunResult]], files: Sequence[str], heading: str, both: Comparison | None = None) -> str:
@@ -48,7 +53,9 @@ def _page(sides: Sequence[Side[RunResult]], files: Sequence[str], heading: str, 
         raw=[(file, _raw(side.result)) for side, file in zip(sides, files, strict=True)],
         sides=[_side(side) for side in sides],
         different=both.different if both is not None else (),
-        changes=both.changes if both is not None else (),
+        changes=both.rows if both is not None else (),
+        change_heads=HEADS,
+        change_notes=both.notes if both is not None else (),
         plots={name: _shown(plot) for name, plot in found.items()},
         emulated=[_shown(plot) for plot in emulated],
         spread=spread,

@@ -197,6 +197,8 @@ def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]
         series["throttling"] += [*thinning.rates(readings, "throttled_s"), None]
         series["memory"] += [*(_mib(reading.memory_bytes) for reading in readings), None]
         series["processes"] += [*(_mib(reading.memory_anon_bytes) for reading in readings), None]
+    # Of two readings there is one rate, which is no line.
+    mode = "lines+markers" if any(len(part) <= 2 for part in parts) else "lines"
     names = {"CPU": "CPU", "memory": "memory in use", "processes": "processes' own", "throttling": "held back"}
     units = {"CPU": "%{y:.3~g} %", "throttling": "%{y:.3~g} %"}
     for what, values in series.items():
@@ -205,7 +207,7 @@ def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]
             continue
         number = rows.index(row) + 1
         figure.add_scatter(
-            x=at_s, y=values, mode="lines", name=side.called(names[what]), meta={"side": i}, showlegend=False,
+            x=at_s, y=values, mode=mode, name=side.called(names[what]), meta={"side": i}, showlegend=False,
             # A rate is of the time since the reading before.
             line={"shape": "linear" if row == "memory" else "vh", "width": 1.5, "color": COLOURS[i],
                   "dash": "dot" if what == "processes" else "solid"},
