@@ -129,13 +129,13 @@ def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
     return ("FAIL" if surely_not else "INCONCLUSIVE"), f"{words}{'' if surely_not else ': the limit lies within it'}"
 
 
-def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: float, unfit: str) -> Item:
+def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: float, none_since: str) -> Item:
     def item(verdict: Verdict, finding: str, figures: Mapping[str, float | None] | None = None) -> Item:
         kept = {name: value for name, value in (figures or {}).items() if value is not None and math.isfinite(value)}
         return Item(name=rule.text, verdict=verdict, finding=finding, figures=kept)
 
     if baseline is None:
-        return item("INCONCLUSIVE", unfit)
+        return item("INCONCLUSIVE", none_since)
     if apart := differences(baseline, result):
         return item("INCONCLUSIVE", f"the baseline is of something else: {'; '.join(apart)}")
     found = difference(baseline, result, rule.metric, tail=tail)
