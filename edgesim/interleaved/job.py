@@ -93,7 +93,13 @@ def interleave(
     if not chosen_rules:
         raise UsageError(f"no rule is for {simulated.name}", fix="put one under rules: or under its name")
     where_from = where(engine, context)
-    execution = execution if execution is not None else default_execution(simulated, where_from)
+    natural = default_execution(simulated, where_from)
+    execution = execution if execution is not None else natural
+    if execution == "native" and natural == "scaled":
+        raise UsageError(
+            f"--execution native: {simulated.name} is {simulated.architecture}, and not what runs it",
+            fix="--execution scaled or emulated",
+        )
     for rule in chosen_rules:
         refuse(rule, execution)
     if engine == "local" and mount is not None:

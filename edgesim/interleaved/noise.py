@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgesim.board import EngineName, where
 from edgesim.cache import explain
 from edgesim.device import host
-from edgesim.errors import NoMeasurement
+from edgesim.errors import NoMeasurement, UsageError
 from edgesim.gate import Rules, paired
 from edgesim.gate.comparable import unfit
 from edgesim.gate.difference import difference
@@ -71,6 +71,10 @@ def probe(
         UsageError, HostError, DeviceError: as `edgesim.interleaved.interleave`.
         NoMeasurement: a side was INVALID; what an earlier probe has found is left.
     """
+    if execution == "emulated":
+        raise UsageError(
+            "--execution emulated: an emulator's time is no board's, however it scatters", fix="without it"
+        )
     every_round = Rules.of(["latency_ms.p50: +5 %"])
     pair = interleave(
         profile, model, model, every_round, engine=engine, context=context, execution=execution, most_rounds=rounds,

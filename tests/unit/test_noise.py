@@ -9,7 +9,8 @@ from edgesim.cli.noise import refuse_invisible
 from edgesim.device import host
 from edgesim.errors import UsageError
 from edgesim.gate import Rules, paired
-from edgesim.interleaved.noise import Noise, kept_in, known
+from edgesim.interleaved.noise import Noise, kept_in, known, probe
+from edgesim.model import Model
 
 NANO = profile.load("jetson-nano")
 
@@ -49,6 +50,13 @@ def test_what_is_visible_or_was_not_probed_or_has_no_noise_is_let_through(
     probed: Noise, rule: str, rounds: int
 ) -> None:
     refuse_invisible(Rules.of([rule]), NANO, rounds, model_name="net", engine="local")
+
+
+def test_what_has_no_time_of_a_board_s_has_no_noise_either(digits: Model) -> None:
+    with pytest.raises(UsageError, match="--execution emulated"):
+        probe(NANO, digits, execution="emulated")
+    with pytest.raises(UsageError, match="--execution native: jetson-nano is arm64"):
+        probe(NANO, digits, execution="native")
 
 
 def test_fewer_rounds_see_less(probed: Noise) -> None:
