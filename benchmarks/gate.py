@@ -59,8 +59,8 @@ class Cell(NamedTuple):
 WANTED: Mapping[Cell, int] = {
     Cell("local", False, 0): 300,
     Cell("local", True, 0): 300,
-    Cell("local", False, 5): 40,
-    Cell("local", False, 5, limit_percent=2): 40,
+    Cell("local", False, 5): 20,
+    Cell("local", False, 5, limit_percent=2): 20,
     Cell("local", False, 10): 100,
     Cell("local", False, 20): 50,
     Cell("local", False, 50): 50,
