@@ -38,6 +38,7 @@ PROTOCOL = 2
 LAYERS, ROWS, WIDTH = 120, 16, 128
 SLOWER = (5, 10, 20, 50)
 # One thread, so that the other core is the load generator's.
+SCALED_BOARD = "jetson-nano"
 BOARD = "name: gate-bench\nextends: x86-gateway\ncpu: {cores: 1}\n"
 # It ends with the benchmark, however that ends.
 _SPIN = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
@@ -50,6 +51,11 @@ class Cell(NamedTuple):
     neighbour: bool
     slower_percent: int
     limit_percent: int = 5
+    scaled: bool = False
+
+    @property
+    def where(self) -> str:
+        return f"{self.engine}, scaled" if self.scaled else self.engine
 
     @property
     def rule(self) -> str:
@@ -65,6 +71,7 @@ WANTED: Mapping[Cell, int] = {
     Cell("local", False, 20): 50,
     Cell("local", False, 50): 50,
     **{Cell("docker", False, percent): 20 for percent in (0, *SLOWER)},
+    **{Cell("docker", False, percent, scaled=True): 3 for percent in (0, 10)},
 }
 
 
@@ -85,12 +92,12 @@ class Row:
     host_load: float
     ratios: str
     limit_percent: int
+    scaled: bool
 
     @property
     def cell(self) -> Cell:
-        return Cell(
-            "docker" if self.engine == "docker" else "local", self.neighbour, self.slower_percent, self.limit_percent
-        )
+        engine: EngineName = "docker" if self.engine == "docker" else "local"
+        return Cell(engine, self.neighbour, self.slower_percent, self.limit_percent, self.scaled)
 
 
 def chain(path: Path, layers: int) -> Model:
@@ -128,6 +135,14 @@ def models(scratch: Path, board: Path, engine: EngineName) -> Mapping[int, Model
     }
 
 
+def models_by_layers(scratch: Path) -> Mapping[int, Model]:
+    """Likewise of a board that is held back to a prediction, which grows with the layers."""
+    return {
+        percent: chain(scratch / str(percent) / "model.onnx", LAYERS + round(LAYERS * percent / 100))
+        for percent in (0, *SLOWER)
+    }
+
+
 @contextmanager
 def neighbour(there: bool) -> Iterator[None]:
     """A program that keeps the first of the board's cores busy."""
@@ -144,10 +159,10 @@ def neighbour(there: bool) -> Iterator[None]:
         process.wait()
 
 
-def gate(cell: Cell, board: Path, made: Mapping[int, Model]) -> Row:
+def gate(cell: Cell, board: str, made: Mapping[int, Model]) -> Row:
     begun, load = time.monotonic(), os.getloadavg()[0]
     with neighbour(cell.neighbour):
-        pair = interleave(str(board), made[0], made[cell.slower_percent], Rules.of([cell.rule]), engine=cell.engine)
+        pair = interleave(board, made[0], made[cell.slower_percent], Rules.of([cell.rule]), engine=cell.engine)
     figures = pair.check.items[-1].figures
     sides = per_container(pair.base, "latency_ms.p50"), per_container(pair.candidate, "latency_ms.p50")
     ratios = " ".join(f"{theirs / ours:.4f}" for ours, theirs in zip(*sides, strict=True) if ours and theirs)
@@ -165,6 +180,7 @@ def gate(cell: Cell, board: Path, made: Mapping[int, Model]) -> Row:
         host_load=round(load, 2),
         ratios=ratios,
         limit_percent=cell.limit_percent,
+        scaled=cell.scaled,
     )
 
 
@@ -211,11 +227,12 @@ def run(seconds: float, engines: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         board = Path(scratch) / "board.yaml"
         board.write_text(BOARD)
-        made: dict[EngineName, Mapping[int, Model]] = {}
+        made: dict[str, Mapping[int, Model]] = {}
         while (cell := missing(rows, engines)) is not None and time.monotonic() < until:
-            if cell.engine not in made:
-                made[cell.engine] = models(Path(scratch) / cell.engine, board, cell.engine)
-            rows.append(gate(cell, board, made[cell.engine]))
+            if cell.where not in made:
+                own = Path(scratch) / cell.where
+                made[cell.where] = models_by_layers(own) if cell.scaled else models(own, board, cell.engine)
+            rows.append(gate(cell, SCALED_BOARD if cell.scaled else str(board), made[cell.where]))
             keep(rows[-1])
             print(rows[-1], file=sys.stderr)
 
@@ -231,9 +248,7 @@ def table(rows: list[Row]) -> Iterator[str]:
     for cell, wanted in WANTED.items():
         own = [row for row in rows if row.cell == cell]
         busy = "yes" if cell.neighbour else "no"
-        row_is = (
-            f"| {cell.engine} | {busy} | {cell.slower_percent} % | +{cell.limit_percent} % | {len(own)} of {wanted}"
-        )
+        row_is = f"| {cell.where} | {busy} | {cell.slower_percent} % | +{cell.limit_percent} % | {len(own)} of {wanted}"
         if not own:
             yield f"{row_is} | | | | | | |"
             continue

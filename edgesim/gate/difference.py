@@ -49,7 +49,7 @@ def difference(base: RunResult, candidate: RunResult, name: str, *, tail: float 
     if change is None or not math.isfinite(change):
         return Difference(base=ours, candidate=theirs, change=change)
     sides = _known(per_container(base, name)), _known(per_container(candidate, name))
-    off = _off(base, name) + _off(candidate, name)
+    off = _off(base, candidate, name)
     if are_paired(base, candidate) and sides[0] and sides[1]:
         pairs = paired.estimate(*sides, tail)
         if pairs is None:
@@ -67,16 +67,26 @@ def difference(base: RunResult, candidate: RunResult, name: str, *, tail: float 
     return Difference(base=ours, candidate=theirs, change=change)
 
 
-def _off(result: RunResult, name: str) -> float:
-    """By how much all containers of a result may be off alike, as a part: their scatter does not show that."""
-    if name == "cpu_seconds_per_request" and result.execution == "host":
-        # A process's CPU time is told in the kernel's ticks.
-        spent = [restart.cpu_seconds or 0.0 for restart in result.restarts] or [result.resources.cpu_seconds or 0.0]
-        return _TICK_S / min(spent) if min(spent) > 0 else math.inf
-    median = result.service_time_ms.p50
-    if result.scaling is not None and median is not None and is_time(name):
-        return abs(math.log(median / result.scaling.models[0].target_ms))
+def _off(base: RunResult, candidate: RunResult, name: str) -> float:
+    """By how much the change may be off in all containers alike, as a logarithm: their scatter does not show that."""
+    if name == "cpu_seconds_per_request":
+        return sum(_tick(result) for result in (base, candidate) if result.execution == "host")
+    if is_time(name):
+        # Both late by as much leave their ratio as it is.
+        return abs(_late(candidate) - _late(base))
     return 0.0
+
+
+def _tick(result: RunResult) -> float:
+    """A tick of the kernel, in which a process's CPU time is told, as a part of what a container took."""
+    spent = [restart.cpu_seconds or 0.0 for restart in result.restarts] or [result.resources.cpu_seconds or 0.0]
+    return _TICK_S / min(spent) if min(spent) > 0 else math.inf
+
+
+def _late(result: RunResult) -> float:
+    """What a scaled board's requests took beyond its time, as a logarithm."""
+    median = result.service_time_ms.p50
+    return math.log(median / result.scaling.models[0].target_ms) if result.scaling is not None and median else 0.0
 
 
 def _wider(low: float, high: float, off: float) -> tuple[float, float]:

@@ -188,6 +188,7 @@ def test_a_side_that_was_not_held_to_its_time_is_not_called_slower_for_that(resu
     rule = Rules.of(["latency_ms.p50: +5 %"])
     assert judge(scaled(candidate, 21.6, 21.6), rule, scaled(base, 20.0, 20.0)).verdict == "FAIL"
     assert judge(scaled(candidate, 21.6, 20.0), rule, scaled(base, 20.0, 20.0)).verdict == "INCONCLUSIVE"
+    assert judge(scaled(candidate, 22.2, 21.6), rule, scaled(base, 20.6, 20.0)).verdict == "FAIL", "both are late alike"
 
 
 def test_a_difference_of_one_tick_of_the_cpu_clock_is_none(result: RunResult) -> None:
