@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from edgesim.errors import ResultError
 from edgesim.recording import Phase, Reading, Sample
 
-_OF_A_STACK = "it is a stack's"
+_OF_A_STACK = "of_a_stack"
 Kind = TypeVar("Kind", bound=BaseModel)
 
 Execution = Literal["emulated", "scaled", "native", "host"]
@@ -487,7 +488,7 @@ class RunResult(_Section):
     @classmethod
     def _of_one_model(cls, facts: Any) -> Any:
         if isinstance(facts, dict) and facts.get("kind") == "stack":
-            raise ValueError(_OF_A_STACK)
+            raise PydanticCustomError(_OF_A_STACK, "it is a stack's")
         return facts
 
     def write(self, path: Path) -> None:
@@ -542,7 +543,7 @@ def read_as(kind: type[Kind], path: Path) -> Kind:
         raise ResultError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        if _OF_A_STACK in first["msg"]:
+        if first["type"] == _OF_A_STACK:
             raise StacksResult(f"{path}: is a stack's result, and this is for one model's") from error
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ResultError(

@@ -13,8 +13,7 @@ from edgesim.errors import ExitCode
 from edgesim.gate import baselines
 from edgesim.gate.baselines import Baseline
 from edgesim.gate.comparable import identity, unfit
-from edgesim.gate.judge import figure
-from edgesim.gate.metrics import NAMES, metric
+from edgesim.gate.metrics import NAMES, figure, metric
 from edgesim.result import RunResult
 from edgesim.units import format_bytes
 

@@ -13,8 +13,7 @@ from edgesim.cli.terminal import out, print_json
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gate.comparable import differences
 from edgesim.gate.difference import difference
-from edgesim.gate.judge import figure
-from edgesim.gate.metrics import NAMES
+from edgesim.gate.metrics import NAMES, figure
 from edgesim.report import files, text
 from edgesim.report import markdown as markdown_report
 from edgesim.report.comparison import Change, Comparison

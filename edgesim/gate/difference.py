@@ -48,7 +48,7 @@ def difference(base: RunResult, candidate: RunResult, name: str, *, tail: float 
         return Difference(base=ours, candidate=theirs, change=None)  # a figure of requests that are not there
     if change is None or not math.isfinite(change):
         return Difference(base=ours, candidate=theirs, change=change)
-    sides = _known(per_container(base, name)), _known(per_container(candidate, name))
+    sides = _known(per_container(base, name, kept[0])), _known(per_container(candidate, name, kept[1]))
     off = _off(base, candidate, name)
     if are_paired(base, candidate) and sides[0] and sides[1]:
         pairs = paired.estimate(*sides, tail)

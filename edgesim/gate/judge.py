@@ -8,7 +8,17 @@ from edgesim.errors import UsageError
 from edgesim.gate import paired
 from edgesim.gate.comparable import are_paired, differences, unfit
 from edgesim.gate.difference import FEWEST_CONTAINERS, difference
-from edgesim.gate.metrics import HIGHER_IS_BETTER, UNSCALED, Metric, is_steady, is_time, measured_as, metric, times
+from edgesim.gate.metrics import (
+    HIGHER_IS_BETTER,
+    UNSCALED,
+    Metric,
+    figure,
+    is_steady,
+    is_time,
+    measured_as,
+    metric,
+    times,
+)
 from edgesim.gate.rules import Rule, Rules
 from edgesim.result import Execution, RunResult
 from edgesim.verdict import Check, Item, Verdict
@@ -174,7 +184,3 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
     ends = [worse(effect) for effect in effects]
     verdict: Verdict = "FAIL" if all(ends) else "INCONCLUSIVE" if any(ends) else "PASS"
     return item(verdict, words, figures)
-
-
-def figure(name: str, value: float) -> str:
-    return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"

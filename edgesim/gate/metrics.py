@@ -156,9 +156,12 @@ def statistic(times_ms: np.ndarray, name: str) -> float | None:
     return float(reduce[key](times_ms))
 
 
-def per_container(result: RunResult, name: str) -> list[float | None]:
-    """A metric of each container by itself, in their order; empty where the result tells none apart."""
-    if (kept := times(result, name)) is not None:
+def per_container(result: RunResult, name: str, kept: list[np.ndarray] | None = None) -> list[float | None]:
+    """A metric of each container by itself, in their order; empty where the result tells none apart.
+
+    `kept` is what `times` gives, where it was asked already.
+    """
+    if (kept := kept if kept is not None else times(result, name)) is not None:
         return [statistic(part, measured_as(result.execution, name)) for part in kept]
     found: list[float | None] = []
     for restart in result.restarts:
@@ -175,3 +178,8 @@ def per_container(result: RunResult, name: str) -> list[float | None]:
             return []
         found.append(_number(values[name]))
     return found
+
+
+def figure(name: str, value: float) -> str:
+    """A metric's value in words."""
+    return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"

@@ -35,11 +35,10 @@ def sides(
         UsageError: a reference is none of these, or leaves open which model it means.
         HostError: git is not there.
     """
-    repository = models if models is not None else Path("models")
     wanted = name or _plain_name(candidate, models) or _plain_name(base, models)
     with tempfile.TemporaryDirectory(prefix="edgesim-revision-") as scratch:
         found = [
-            _resolve(reference, wanted, repository, models, Path(scratch) / side)
+            _resolve(reference, wanted, models, Path(scratch) / side)
             for side, reference in (("base", base), ("candidate", candidate))
         ]
         yield found[0], found[1]
@@ -62,16 +61,17 @@ def _is_model(reference: str, models: Path | None) -> bool:
     try:
         model.find(reference, models)
     except ModelError:
-        return (models if models is not None else Path("models")) / reference in _directories(models)
+        # One of its directories all the same, though what is in it is no model.
+        repository = _repository(models)
+        return repository.is_dir() and any(entry.name == reference and entry.is_dir() for entry in repository.iterdir())
     return True
 
 
-def _directories(models: Path | None) -> list[Path]:
-    repository = models if models is not None else Path("models")
-    return [entry for entry in repository.iterdir() if entry.is_dir()] if repository.is_dir() else []
+def _repository(models: Path | None) -> Path:
+    return models if models is not None else Path("models")
 
 
-def _resolve(reference: str, name: str | None, repository: Path, models: Path | None, scratch: Path) -> Model:
+def _resolve(reference: str, name: str | None, models: Path | None, scratch: Path) -> Model:
     path = Path(reference)
     if reference.endswith(".onnx"):
         return model.find(reference)
@@ -80,7 +80,7 @@ def _resolve(reference: str, name: str | None, repository: Path, models: Path | 
     if _is_model(reference, models):
         return model.find(reference, models)
     revision, _, own_name = reference.partition(":")
-    return _in_git(revision, own_name or name, repository, reference, scratch)
+    return _in_git(revision, own_name or name, _repository(models), reference, scratch)
 
 
 def _in_directory(directory: Path, name: str | None) -> Model:
