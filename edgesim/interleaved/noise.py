@@ -89,6 +89,8 @@ def probe(
         if is_time(name)
         and name.partition(".")[2] not in ("p99", "p99_9", "max")
         and (apart := difference(pair.base, pair.candidate, name, tail=tail)).pairs is not None
+        # Without any it was told too coarsely: a plain process's CPU time is, in ticks.
+        and apart.pairs.scatter > 0
     }
     here = host.describe(engine=None, emulator=None)
     noise = Noise(
