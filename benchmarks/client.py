@@ -17,13 +17,14 @@ import tritonclient.http
 from onnx import helper
 
 from benchmarks.servers import Server, ours, save
-from edgesim import model, samples
-from edgesim.load import client, generator
-from edgesim.load.punctual import punctual
-from edgesim.load.scenario import Scenario, StopRule
-from edgesim.load.search import PeakSearch
-from edgesim.load.transport import HttpTransport
+from edgesim.host.priority import punctual
+from edgesim.loadgen import client, generator
+from edgesim.loadgen.peak_search import PeakSearch
+from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics as measured
+from edgesim.models import repository as model
+from edgesim.models import samples
 from edgesim.recording import Sample
 from tests.conformance import perf_analyzer
 

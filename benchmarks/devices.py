@@ -5,13 +5,18 @@ import subprocess
 import sys
 from typing import Any
 
-from edgesim import profile
-from edgesim.device.emulator import host_architecture
+from edgesim import profiles
+from edgesim.host.emulator import host_architecture
 
 COLUMNS = (
-    "board", "limits proven here", "the emulated core beside the board's", "accuracy", "cold start", "peak memory",
+    "board",
+    "limits proven here",
+    "the emulated core beside the board's",
+    "accuracy",
+    "cold start",
+    "peak memory",
     "processes' own",
-)  # fmt: skip
+)
 SHORT = {
     "memory_bytes": "memory",
     "cpus": "CPU",
@@ -38,7 +43,7 @@ def row(name: str) -> list[str]:
     findings = edgesim("doctor", "--probe", name)
     edgesim("build", name)  # so that the cold start is the container's alone
     # A board of this host's own architecture is emulated nowhere.
-    foreign = profile.load(name).architecture != host_architecture()
+    foreign = profiles.load(name).architecture != host_architecture()
     result = edgesim("run", name, "digits", *(("--execution", "emulated") if foreign else ()))
     device, lifecycle = result["device"], result["lifecycle_s"]
     proven = [SHORT[finding["name"]] for finding in findings if finding["holds"]]
@@ -61,7 +66,7 @@ def row(name: str) -> list[str]:
 def main() -> None:
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + "---|" * len(COLUMNS))
-    for name in profile.names():
+    for name in profiles.names():
         print("| " + " | ".join(row(name)) + " |", flush=True)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from edgesim import model, samples
+from edgesim.models import repository as model
+from edgesim.models import samples
 from tests import faults
 
 _TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/edgesim-benchmark-\w+/")

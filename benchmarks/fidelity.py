@@ -19,15 +19,15 @@ import numpy as np
 import orjson
 from scipy.optimize import least_squares, nnls
 
-from edgesim import model
-from edgesim.predict import graph
-from edgesim.predict.cost import TERMS, Coefficients, Machine, Term, amounts, unit_seconds
-from edgesim.predict.fitted import FAMILY, Fitted
+from edgesim.models import repository
+from edgesim.predictions import graph
+from edgesim.predictions.cost import TERMS, Coefficients, Machine, Term, amounts, unit_seconds
+from edgesim.predictions.fitted import FAMILY, Fitted
 
 PUBLISHED = Path(__file__).parent / "published"
 PLOT = Path(__file__).parents[1] / "docs" / "fidelity.svg"
 EVERY_FIGURE = PLOT.with_suffix(".csv")
-TARGET = Path(__file__).parents[1] / "edgesim" / "predict" / "fitted.json"
+TARGET = Path(__file__).parents[1] / "edgesim" / "predictions" / "fitted.json"
 
 RUNTIME = "onnxruntime"
 # Their coefficients are their own, the cores are the same.
@@ -116,7 +116,7 @@ def write_work(graphs: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", "input", *(term.replace(" ", "_") for term in TERMS)])
         for name, size in wanted:
-            subject = model.read(graphs / f"{name}.onnx", name=name)
+            subject = repository.read(graphs / f"{name}.onnx", name=name)
             work: Counter[Term] = Counter()
             for node in graph.read(subject.path, shapes={subject.inputs[0].name: (1, 3, size, size)}):
                 work.update(amounts(node))
@@ -137,9 +137,7 @@ class Fit:
         self.means = np.array([PRIORS[kind][0] for kind in kinds])
         self.deviations = np.array([PRIORS[kind][1] for kind in kinds])
         self.cores = cores
-        weights = np.array(
-            [(WEAK if f.weak else 1) / SCATTER.get(f.runtime, OTHER_SCATTER) for f in figures]
-        )  # fmt: skip
+        weights = np.array([(WEAK if f.weak else 1) / SCATTER.get(f.runtime, OTHER_SCATTER) for f in figures])
 
         def residuals(values: np.ndarray) -> np.ndarray:
             by_name = dict(zip(self.names, values, strict=True))
@@ -345,11 +343,17 @@ def write_every_figure(figures: Sequence[Figure], fit: Fit, out: Sequence[Judged
             without = f"{1e3 * held[key]:.1f}" if figure.runtime == RUNTIME else ""
             writer.writerow(
                 [
-                    figure.runtime, figure.board, figure.machine.core, figure.machine.threads, figure.model,
-                    figure.release, f"{1e3 * figure.seconds:.2f}", f"{1e3 * math.exp(fit.log_seconds(figure)):.2f}",
+                    figure.runtime,
+                    figure.board,
+                    figure.machine.core,
+                    figure.machine.threads,
+                    figure.model,
+                    figure.release,
+                    f"{1e3 * figure.seconds:.2f}",
+                    f"{1e3 * math.exp(fit.log_seconds(figure)):.2f}",
                     without,
                 ]
-            )  # fmt: skip
+            )
 
 
 def draw(models_out: Sequence[Judged], boards_out: Sequence[Judged], spread: float) -> None:
@@ -406,9 +410,13 @@ def main() -> None:
     fitted = fit.runtime(spread)
 
     columns = (
-        "what is held out", "figures", "mean absolute error", "operations by a constant", "two terms",
+        "what is held out",
+        "figures",
+        "mean absolute error",
+        "operations by a constant",
+        "two terms",
         "in the 80 % band",
-    )  # fmt: skip
+    )
     print("### Held out\n")
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     print(summary("each model on a board with others", models_out, spread))
@@ -443,12 +451,15 @@ def main() -> None:
     draw(models_out, boards_out, spread)
     if "--write" in sys.argv:
         document = {
-            "names": fitted.names, "values": [round(float(v), 5) for v in fitted.values],
+            "names": fitted.names,
+            "values": [round(float(v), 5) for v in fitted.values],
             "covariance": [[round(float(v), 7) for v in row] for row in fitted.covariance],
-            "spread": round(fitted.spread, 4), "core_spread": round(fitted.core_spread, 4),
+            "spread": round(fitted.spread, 4),
+            "core_spread": round(fitted.core_spread, 4),
             "board_spread": round(fitted.board_spread, 4),
-            "seen": sorted(fitted.seen), "seen_socs": sorted(fitted.seen_socs),
-        }  # fmt: skip
+            "seen": sorted(fitted.seen),
+            "seen_socs": sorted(fitted.seen_socs),
+        }
         TARGET.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
 

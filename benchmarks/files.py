@@ -11,17 +11,20 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesim import board, run, samples
-from edgesim.device import contents, docker, image, volume
-from edgesim.device.device import Mount
-from edgesim.device.emulator import host_architecture
-from edgesim.profile import load
-from edgesim.result import MountWay
-from edgesim.stages import Stages
+from edgesim import board, run
+from edgesim.delivery import contents, volumes
+from edgesim.engine import docker_engine
+from edgesim.engine.mounts import Mount
+from edgesim.execution import MountMethod
+from edgesim.host.emulator import host_architecture
+from edgesim.images import serving_image
+from edgesim.models import samples
+from edgesim.profiles import load
+from edgesim.progress import Stages
 
 MODEL = "mobilenet_v2"
 BOARD = "x86-gateway" if host_architecture() == "amd64" else "raspberry-pi-5"
-WAYS: tuple[MountWay, ...] = ("bind", "volume", "image")
+WAYS: tuple[MountMethod, ...] = ("bind", "volume", "image")
 REQUESTS = 300
 STARTS = 5
 ROUNDS = 3
@@ -42,10 +45,10 @@ def there() -> set[str]:
     """The packed images and the volumes of edgesim's on this engine."""
     listed = ["docker", "images", "--filter", "label=edgesim", "--format", "image {{.Repository}}:{{.Tag}}"]
     images = subprocess.check_output([*listed, "edgesim/packed"], text=True).splitlines()
-    return {*images, *(f"volume {name}" for name in docker.Engine().volumes())}
+    return {*images, *(f"volume {name}" for name in docker_engine.Engine().volumes())}
 
 
-def start_s(repository: Path, way: MountWay) -> float:
+def start_s(repository: Path, way: MountMethod) -> float:
     """From the order until the server is ready."""
     begun = time.monotonic()
     with board(BOARD, models=repository, mount=way):
@@ -60,7 +63,7 @@ def has_second_version(url: str) -> bool:
         return False
 
 
-def change_s(repository: Path, way: MountWay) -> float:
+def change_s(repository: Path, way: MountMethod) -> float:
     """From a new version on the host until the board answers for it."""
     version = repository / MODEL / "2"
     ready = repository.parent / "2"
@@ -72,7 +75,7 @@ def change_s(repository: Path, way: MountWay) -> float:
             if way == "volume":
                 assert started.volume is not None
                 held = contents.of([Mount(repository, "/models")], "/models")
-                volume.fill(docker.Engine(), started.volume, held)
+                volumes.fill(docker_engine.Engine(), started.volume, held)
             if way != "image":
                 while not has_second_version(started.url):
                     time.sleep(0.01)
@@ -86,9 +89,9 @@ def change_s(repository: Path, way: MountWay) -> float:
         shutil.rmtree(version, ignore_errors=True)
 
 
-def rates_qps(repository: Path) -> dict[MountWay, float]:
+def rates_qps(repository: Path) -> dict[MountMethod, float]:
     """Requests a second, medians: the ways take turns, so that what else this host does is no way's alone."""
-    found: dict[MountWay, list[float]] = {way: [] for way in WAYS}
+    found: dict[MountMethod, list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way in WAYS:
             result = run(BOARD, MODEL, models=repository, mount=way, requests=REQUESTS)
@@ -99,21 +102,21 @@ def rates_qps(repository: Path) -> dict[MountWay, float]:
 
 def forget(names: set[str]) -> None:
     """Remove images and volumes."""
-    engine = docker.Engine()
+    engine = docker_engine.Engine()
     for name in names:
         kind, _, reference = name.partition(" ")
         if kind == "volume":
-            volume.remove(engine, reference)
+            volumes.remove(engine, reference)
         else:
             engine.remove_image(reference)
 
 
-def measure(repository: Path, way: MountWay) -> Row:
+def measure(repository: Path, way: MountMethod) -> Row:
     before = there()
     first = start_s(repository, way)
     starts = sorted(start_s(repository, way) for _ in range(STARTS))
     left = sorted(there() - before)
-    engine = docker.Engine()
+    engine = docker_engine.Engine()
     model_bytes = contents.of([Mount(repository, "/models")], "/models").size_bytes
     image_bytes = sum(engine.image_config(name.removeprefix("image "))["Size"] for name in left if "image" in name)
     row = Row(
@@ -130,7 +133,7 @@ def measure(repository: Path, way: MountWay) -> Row:
 
 
 def main() -> None:
-    image.ensure(docker.Engine(), load(BOARD), Stages())
+    serving_image.ensure(docker_engine.Engine(), load(BOARD), Stages())
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         repository = Path(scratch) / "models"
         samples.ensure(MODEL, repository)

@@ -1,6 +1,6 @@
 """How often the gate is wrong, what it finds, and how long it takes: whole gates on a model with work really added.
 
-Each gate is `edgesim.interleaved.interleave` with a rule of `latency_ms.p50`, most often the default +5 %, and fresh
+Each gate is `edgesim.jobs.paired.interleave` with a rule of `latency_ms.p50`, most often the default +5 %, and fresh
 servers in every round; nothing is kept between gates. Verdicts are kept in docs/gate.csv and added to until there are
 as many as wanted, or for EDGESIM_GATE_SECONDS; what is printed is of all that are there.
 """
@@ -24,13 +24,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.stats import beta
 
-from edgesim import model
-from edgesim.board import EngineName
-from edgesim.gate import Rules, paired
-from edgesim.gate.metrics import per_container
-from edgesim.gate.rules import DEFAULT_RULES
-from edgesim.interleaved import interleave
-from edgesim.model import Model
+from edgesim.execution import EngineName
+from edgesim.gates import Rules, paired
+from edgesim.gates.result_metrics import per_container
+from edgesim.gates.rules import DEFAULT_RULES
+from edgesim.jobs.paired import interleave
+from edgesim.models import repository
+from edgesim.models.repository import Model
 
 KEPT = Path(__file__).parents[1] / "docs" / "gate.csv"
 # Counted up when the gate changes in a way that its verdicts may depend on; rows of another number are not counted.
@@ -119,7 +119,7 @@ def chain(path: Path, layers: int) -> Model:
     proto.ir_version = 8
     path.parent.mkdir(parents=True)
     onnx.save(proto, path)
-    return model.read(path, name="chain")
+    return repository.read(path, name="chain")
 
 
 def models(scratch: Path, board: Path, engine: EngineName) -> Mapping[int, Model]:
@@ -191,12 +191,14 @@ def kept() -> list[Row]:
     kinds = {field.name: field.type for field in fields(Row)}
     with KEPT.open(newline="") as file:
         rows = [
-            Row(**{
-                name: value == "True" if kinds[name] is bool else kinds[name](value)  # type: ignore[operator]
-                for name, value in line.items()
-            })
+            Row(
+                **{
+                    name: value == "True" if kinds[name] is bool else kinds[name](value)  # type: ignore[operator]
+                    for name, value in line.items()
+                }
+            )
             for line in csv.DictReader(file)
-        ]  # fmt: skip
+        ]
     return [row for row in rows if row.protocol == PROTOCOL]
 
 

@@ -15,7 +15,8 @@ import onnxruntime
 from onnx import helper
 
 from benchmarks.servers import Server, connect, mlserver, ours, receive, receive_bytes, request, save
-from edgesim import model, samples
+from edgesim.models import repository as model
+from edgesim.models import samples
 
 ROUNDS, REQUESTS, WARM_UP = 7, 1500, 500
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from edgesim import samples
+from edgesim.models import samples
 
 REQUESTS = 200_000
 OPENED = 7

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgesim.device import host
+from edgesim.host import host_facts
 
 DOCUMENTS = Path(__file__).parents[1] / "docs"
 
@@ -29,7 +29,7 @@ def run(name: str) -> str:
 
 
 def record(name: str, output: str) -> None:
-    machine = host.describe(engine=None, emulator=None)
+    machine = host_facts.describe(engine=None, emulator=None)
     when = datetime.now(UTC).date().isoformat()
     heading = f"`python -m benchmarks.{name}`, {when}, {machine.cores} cores of {machine.cpu}:"
     for document in sorted(DOCUMENTS.glob("*.md")):

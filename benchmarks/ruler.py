@@ -10,14 +10,14 @@ import time
 
 import numpy as np
 
-from edgesim.device.docker import Engine
-from edgesim.load import generator
-from edgesim.load.punctual import punctual
-from edgesim.load.scenario import Scenario, StopRule
-from edgesim.load.transport import HttpTransport
+from edgesim.engine.docker_engine import Engine
+from edgesim.host.priority import punctual
+from edgesim.loadgen import generator
+from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
-from edgesim.result import Distribution
+from edgesim.results.run_result import Distribution
 from tests.integration.ruler_image import FRAME, container, wait_for, work
 from tests.loadgen import REQUEST
 from tests.scripted import Script, scripted

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 import edgesim
-from edgesim import model, profile
+from edgesim import profiles
 from edgesim.errors import ModelError, ProfileError
-from edgesim.load import inputs
-from edgesim.load.client import Client
-from edgesim.model import Model
-from edgesim.predict import predict
+from edgesim.loadgen import inputs
+from edgesim.loadgen.client import Client
+from edgesim.models import repository as model
+from edgesim.models.repository import Model
+from edgesim.predictions import predict
 
 MODELS = ("mobilenet_v2", "resnet18")
 SHORTEST_MS, LONGEST_MS = 5.0, 5000.0
@@ -59,7 +60,7 @@ def pairs(boards: list[str]) -> dict[tuple[str, str], float]:
     for board in boards:
         for name in MODELS:
             try:
-                time_ms = predict(profile.load(board), model.find(name)).p50_ms
+                time_ms = predict(profiles.load(board), model.find(name)).p50_ms
             except (ModelError, ProfileError) as error:
                 print(f"{board}, {name}: {error.problem}", file=sys.stderr)
                 continue
@@ -144,7 +145,7 @@ def asked(url: str, models: Sequence[Model]) -> list[float]:
 
 
 def main() -> None:
-    chosen = pairs(sys.argv[1:] or profile.names())
+    chosen = pairs(sys.argv[1:] or profiles.names())
     print(f"{'board':<21}{'model':<14}{'device':>9}{'p50':>9}{'error':>9}{'p99/p50':>9}{'requests':>10}", end="")
     print(f"{'share':>11}{'used':>9}")
     print(f"{'':<35}{'ms':>9}{'ms':>9}")

@@ -18,8 +18,8 @@ import onnx
 import psutil
 from onnx import TensorProto, helper
 
-from edgesim import resources
-from edgesim.cache import new_entry
+from edgesim import paths
+from edgesim.host.cache import new_entry
 
 MLSERVER = ("mlserver==1.7.1", "onnxruntime==1.31.1")
 RUNTIME = Path(__file__).parents[1] / "examples" / "mlserver"
@@ -92,7 +92,7 @@ def mlserver(directory: Path, model_file: Path, model: str) -> Iterator[Server]:
 
 def _mlserver_environment() -> Path:
     """A virtual environment of its own: MLServer is heavy, and nothing that edgesim needs."""
-    directory = resources.cache_directory() / "benchmarks" / MLSERVER[0].replace("==", "-")
+    directory = paths.cache_directory() / "benchmarks" / MLSERVER[0].replace("==", "-")
     if not directory.is_dir():
         print("installing MLServer for the comparison …", file=sys.stderr)
         with new_entry(directory, needed_bytes=600 << 20) as entry:

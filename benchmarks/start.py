@@ -7,9 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edgesim import profile, samples
-from edgesim.device import docker, image
-from edgesim.stages import Stages
+from edgesim import profiles
+from edgesim.engine import docker_engine
+from edgesim.images import serving_image
+from edgesim.models import samples
+from edgesim.progress import Stages
 
 RUNS = 5
 SHOWN = 12
@@ -17,13 +19,26 @@ SHOWN = 12
 
 def imports(reference: str) -> list[tuple[float, float, str]]:
     """Cumulative and own seconds of each module that the server imports before it reads its command line."""
-    emulation = profile.load("jetson-nano").emulation
+    emulation = profiles.load("jetson-nano").emulation
     assert emulation is not None
     command = [
-        "docker", "run", "--rm", "--label", docker.LABEL, "--platform", "linux/arm64",
-        "-e", f"QEMU_CPU={emulation.qemu_cpu}", "--entrypoint", "python3.11",
-        reference, "-X", "importtime", "-c", "import edgesim_server.__main__",
-    ]  # fmt: skip
+        "docker",
+        "run",
+        "--rm",
+        "--label",
+        docker_engine.LABEL,
+        "--platform",
+        "linux/arm64",
+        "-e",
+        f"QEMU_CPU={emulation.qemu_cpu}",
+        "--entrypoint",
+        "python3.11",
+        reference,
+        "-X",
+        "importtime",
+        "-c",
+        "import edgesim_server.__main__",
+    ]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
     found = (re.match(r"import time:\s+(\d+) \|\s+(\d+) \|(.*)", line) for line in lines)
     return [(int(match[2]) / 1e6, int(match[1]) / 1e6, match[3].strip()) for match in found if match]
@@ -54,7 +69,7 @@ def lifecycles() -> list[dict[str, float]]:
 
 def main() -> None:
     samples.ensure("digits")
-    reference = image.ensure(docker.Engine(), profile.load("jetson-nano"), Stages()).reference
+    reference = serving_image.ensure(docker_engine.Engine(), profiles.load("jetson-nano"), Stages()).reference
     runs = lifecycles()
     print(f"digits on jetson-nano, emulated, seconds: median of {RUNS} runs (least, most)")
     for stage in ("create", "ready", "model_load", "first_inference"):

@@ -11,7 +11,8 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from benchmarks.servers import save
-from edgesim.board import EngineName, board
+from edgesim.boards.start import board
+from edgesim.execution import EngineName
 
 SWAPS = 20
 

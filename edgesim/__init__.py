@@ -1,42 +1,50 @@
 """edgesim: what a model will do on an edge device, told at the desk and in CI."""
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgesim.version import __version__
-
 if TYPE_CHECKING:
-    from edgesim.board import board as board
-    from edgesim.check import check as check
-    from edgesim.pack import pack as pack
-    from edgesim.predict import predict as predict
-    from edgesim.run import run as run
-    from edgesim.stack import stack as stack
+    from edgesim.boards.start import board as board
+    from edgesim.jobs.check import check as check
+    from edgesim.jobs.pack import pack as pack
+    from edgesim.jobs.run import run as run
+    from edgesim.predictions import predict as predict
+    from edgesim.stacks.up import stack as stack
+
+    __version__: str
 
 __all__ = ["__version__", "board", "check", "pack", "predict", "run", "stack"]
 
-_FUNCTIONS = ("board", "check", "pack", "predict", "run", "stack")
+# Where each public name is: it is imported when it is first asked for, since most programs need few of them.
+_HOME = {
+    "board": "edgesim.boards.start",
+    "check": "edgesim.jobs.check",
+    "pack": "edgesim.jobs.pack",
+    "predict": "edgesim.predictions",
+    "run": "edgesim.jobs.run",
+    "stack": "edgesim.stacks.up",
+}
 
 
-class _Package(ModuleType):
-    """`edgesim.run` and its like are the functions, though modules of these names hold them.
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
 
-    Importing such a module would put it in the function's place. The functions themselves are imported when they are
-    first asked for, since they bring everything with them.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _FUNCTIONS and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _FUNCTIONS:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        function = getattr(import_module(f"{__name__}.{name}"), name)
-        setattr(self, name, function)
-        return function
+    try:
+        return version("edgesim")
+    except PackageNotFoundError:
+        return "0+unknown"
 
 
-sys.modules[__name__].__class__ = _Package
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

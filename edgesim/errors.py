@@ -28,7 +28,7 @@ class EdgesimError(Exception):
         problem: one line, what is wrong and where.
         fix: what mends it, a command where there is one; empty when nothing sensible can be said.
         log: the end of the log of what failed; empty when there is none.
-        result: what had been measured until then, an `edgesim.result.RunResult`; None when nothing was.
+        result: what had been measured until then, an `edgesim.results.run_result.RunResult`; None when nothing was.
     """
 
     exit_code = ExitCode.INTERNAL

@@ -19,8 +19,8 @@ import pytest
 from edgesim.errors import EdgesimError, HostError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from edgesim.board import Board
-    from edgesim.result import RunResult
+    from edgesim.boards.start import Board
+    from edgesim.results.run_result import RunResult
 
 _MARKER = "edgesim(profile=..., model=..., **options of edgesim.run): what the test's edge_device is"
 # What a test asks of a board that it only starts, out of what it may ask of a run.
@@ -58,7 +58,7 @@ class EdgeDevice:
 
     @property
     def result(self) -> "RunResult":
-        """The whole result, VALID or INVALID: see `edgesim.result.RunResult`."""
+        """The whole result, VALID or INVALID: see `edgesim.results.run_result.RunResult`."""
         return self._runs.of(self.options)
 
     def __getitem__(self, name: str) -> Figure:
@@ -66,7 +66,7 @@ class EdgeDevice:
 
         Fails, too, where the run is INVALID, and for a measured time that is not the board's.
         """
-        from edgesim.gate.metrics import NAMES, is_time, metric
+        from edgesim.gates.result_metrics import NAMES, is_time, metric
 
         if name not in NAMES:
             near = difflib.get_close_matches(name, NAMES, n=1)
@@ -94,7 +94,7 @@ class EdgeDevice:
             AssertionError: one FAILs or is INCONCLUSIVE; with what was found for each.
         """
         __tracebackhide__ = True
-        from edgesim.gate import Rules, judge
+        from edgesim.gates import Rules, judge
 
         try:
             found = judge(self.result, Rules.of(rules))
@@ -110,7 +110,7 @@ class EdgeDevice:
         Raises:
             UsageError: the marker's model is a file; a board serves a repository, `models`.
         """
-        from edgesim.board import board
+        from edgesim.boards.start import board
 
         options = {name: value for name, value in self.options.items() if name in _OF_A_BOARD}
         if "models" not in options:
@@ -151,7 +151,7 @@ class Runs:
         return None if isinstance(found, EdgesimError) else found
 
     def _run(self, options: Mapping[str, Any]) -> "RunResult | EdgesimError":
-        from edgesim.run import run
+        from edgesim.jobs.run import run
 
         given = dict(options)
         try:
@@ -178,9 +178,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the plugin."""
     group = parser.getgroup("edgesim")
     group.addoption(
-        "--edgesim-missing", choices=("fail", "skip"), default="fail",
+        "--edgesim-missing",
+        choices=("fail", "skip"),
+        default="fail",
         help="what becomes of a test with edge_device where this host cannot simulate its board",
-    )  # fmt: skip
+    )
     group.addoption("--edgesim-results", metavar="DIR", help="keep the results of edge_device here, as JSON")
 
 
@@ -212,7 +214,7 @@ def edge_device(request: pytest.FixtureRequest) -> EdgeDevice:
 
 def _options(node: pytest.Item) -> dict[str, Any]:
     """What the markers say, one on the test before one on its class or module."""
-    from edgesim.run import run
+    from edgesim.jobs.run import run
 
     found: dict[str, Any] = {}
     for marker in node.iter_markers("edgesim"):
@@ -245,38 +247,37 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """A line for each run of the session, whether or not its tests passed."""
-    from edgesim.report import words
+    from edgesim.reports import phrases
 
     if done := config.stash[_RUNS].done:
         terminalreporter.section("edgesim")
         for result in done:
-            lead, band = words.device_time(result)
-            line = (
-                f"{words.title(result)}, {words.execution(result)}: device time {lead} {band}, {words.verdict(result)}"
-            )
+            lead, band = phrases.device_time(result)
+            what = f"{phrases.title(result)}, {phrases.execution(result)}"
+            line = f"{what}: device time {lead} {band}, {phrases.verdict(result)}"
             terminalreporter.line(line)
 
 
 def _shown(result: "RunResult") -> str:
     from rich.console import Console
 
-    from edgesim.report import text
+    from edgesim.reports.formats import terminal
 
     console = Console(width=100, no_color=True, markup=False, highlight=False)
     with console.capture() as capture:
-        console.print(text.render(result))
+        console.print(terminal.render(result))
     return capture.get()
 
 
 def _sure(result: "RunResult", name: str) -> str:
     """How sure a figure is: the band of a device time, the interval of a percentile."""
-    from edgesim.report import words
+    from edgesim.reports import phrases
 
     section, _, key = name.partition(".")
     if name == "device_time_ms.p50":
-        return f"band {words.device_time(result)[1].strip('()')}"
+        return f"band {phrases.device_time(result)[1].strip('()')}"
     if section in ("latency_ms", "service_time_ms") and (bounds := getattr(result, section).intervals.get(key)):
-        return f"95 % interval {words.interval(bounds)}"
+        return f"95 % interval {phrases.interval(bounds)}"
     return ""
 
 

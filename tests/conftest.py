@@ -13,10 +13,11 @@ import pytest
 from onnx import TensorProto, helper
 from playwright.sync_api import sync_playwright
 
-from edgesim import model, samples
-from edgesim.device import docker, emulator
+from edgesim.engine import docker_engine
 from edgesim.errors import EdgesimError
-from edgesim.model import Model
+from edgesim.host import emulator
+from edgesim.models import repository, samples
+from edgesim.models.repository import Model
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +41,7 @@ def _temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 @cache
 def _engine_problem() -> str | None:
     try:
-        docker.Engine()
+        docker_engine.Engine()
     except EdgesimError as error:
         return error.problem
     return None
@@ -89,12 +90,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def digits() -> Model:
-    return model.find("digits", samples.ensure("digits"))
+    return repository.find("digits", samples.ensure("digits"))
 
 
 @pytest.fixture(scope="session")
 def resnet18() -> Model:
-    return model.find("resnet18", samples.ensure("resnet18"))
+    return repository.find("resnet18", samples.ensure("resnet18"))
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def nothing_left_behind() -> Iterator[None]:
 def leftovers() -> set[str]:
     """Whatever of edgesim's is there now and should not outlive a run; another test run's on this engine is not."""
     found = {str(path) for path in Path(tempfile.gettempdir()).glob("edgesim-*")}
-    found |= set(docker.Engine().abandoned())
+    found |= set(docker_engine.Engine().abandoned())
     for listing in ("network", "volume"):
         command = ["docker", listing, "ls", "-q", "--filter", "label=edgesim"]
         found |= {f"{listing} {line}" for line in subprocess.check_output(command, text=True).split()}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from edgesim.device.device import State
+from edgesim.engine.container import State
 from edgesim.recording import Reading
 
 

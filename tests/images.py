@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesim.device import buildx
-from edgesim.device.docker import LABEL
-from edgesim.version import __version__
+from edgesim import __version__
+from edgesim.engine import buildx
+from edgesim.engine.docker_engine import LABEL
 
 
 def ensure(

@@ -2,7 +2,7 @@
 
 from edgesim.measure import statistics
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.result import (
+from edgesim.results.run_result import (
     DeviceSection,
     DeviceTimeSection,
     Distribution,
@@ -18,7 +18,7 @@ from edgesim.result import (
     ScenarioSection,
     ValiditySection,
 )
-from edgesim.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
+from edgesim.results.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
 
 
 def emulated_and_invalid() -> RunResult:
@@ -32,7 +32,11 @@ def emulated_and_invalid() -> RunResult:
         image=ImageSection(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True),
         host=HostSection(cpu="x", cores=2, memory_bytes=2**33, kernel="Linux", engine="Docker", emulator="QEMU 10"),
         device=DeviceSection(
-            architecture="aarch64", cpu_model="cortex-a57", cores=2, memory_limit_bytes=2**30, cpu_limit=2.0,
+            architecture="aarch64",
+            cpu_model="cortex-a57",
+            cores=2,
+            memory_limit_bytes=2**30,
+            cpu_limit=2.0,
             shortfalls=("cores: the board has 4, this host gives 2",),
         ),
         scenario=ScenarioSection(
@@ -50,7 +54,7 @@ def emulated_and_invalid() -> RunResult:
         validity=ValiditySection(valid=False, reasons=("enough requests: 1 answered, 3 needed",)),
         samples=(Sample(0, 10, 2_500_000_000, "ok"),),
         timeline=(Reading(0, 1.0, 100),),
-    )  # fmt: skip
+    )
 
 
 def of_a_stack(*, requests: int = 200) -> StackResult:
@@ -63,13 +67,26 @@ def of_a_stack(*, requests: int = 200) -> StackResult:
         return tuple(Reading(i * 10**8 + of * 10**6, share * i * 0.1, 10**7 * (of + 1) + i) for i in range(-5, 20))
 
     detector = ServiceSection(
-        kind="service", image=image, models=("net",), state="running", health="healthy", ran_s=3.0, restarts=1,
-        killed=1, memory_limit_bytes=2**29, resources=ResourcesSection(cpu_seconds=1.5, memory_peak_bytes=2**28),
-    )  # fmt: skip
+        kind="service",
+        image=image,
+        models=("net",),
+        state="running",
+        health="healthy",
+        ran_s=3.0,
+        restarts=1,
+        killed=1,
+        memory_limit_bytes=2**29,
+        resources=ResourcesSection(cpu_seconds=1.5, memory_peak_bytes=2**28),
+    )
     app = ServiceSection(
-        kind="service", image=image, state="running", ran_s=3.0, restarts=0, killed=0,
+        kind="service",
+        image=image,
+        state="running",
+        ran_s=3.0,
+        restarts=0,
+        killed=0,
         resources=ResourcesSection(cpu_seconds=0.5, cpu_percent_of_board=12.5, memory_peak_bytes=2**25),
-    )  # fmt: skip
+    )
     return StackResult(
         created="2026-01-02T03:04:05+00:00",
         edgesim_version="0.1.0",
@@ -78,12 +95,18 @@ def of_a_stack(*, requests: int = 200) -> StackResult:
         profile=ProfileSection(name="jetson-nano", sha256="ab", title="NVIDIA Jetson Nano", mode="MAXN"),
         host=HostSection(cpu="x", cores=2, memory_bytes=2**33, kernel="Linux", engine="Docker", emulator="QEMU 10"),
         budget=BudgetSection(
-            parent="/edgesim/shop", memory_bytes=2**30, cpus=2.0, processes=100, shortfalls=("storage rate: none",),
+            parent="/edgesim/shop",
+            memory_bytes=2**30,
+            cpus=2.0,
+            processes=100,
+            shortfalls=("storage rate: none",),
             overcommit="the services' limits are 3.5 GiB together",
         ),
         scenario=ScenarioSection(
             name="single-stream", requests=requests, duration_s=3, warmup=0, seed=0, inputs="GET /read"
-        ) if requests else None,
+        )
+        if requests
+        else None,
         stages_s={"load": 2.0},
         first_request_s=0.25 if requests else None,
         requests=RequestsSection(sent=requests, ok=requests, failed=0),
@@ -98,11 +121,12 @@ def of_a_stack(*, requests: int = 200) -> StackResult:
         services={"detector": detector, "app": app},
         host_load=None,
         validity=ValiditySection(
-            valid=False, reasons=("nothing killed: detector was, once",),
+            valid=False,
+            reasons=("nothing killed: detector was, once",),
             rules=(Rule(name="nothing killed", verdict="invalid", finding="detector was, once"),),
         ),
         phases=(Phase("load", 0, 2 * 10**9),),
         timeline=readings(2, 1.0),
         timelines={"detector": readings(0, 0.75), "app": readings(1, 0.25)},
         samples=samples,
-    )  # fmt: skip
+    )

@@ -1,9 +1,9 @@
-"""A server on a clock of its own: `edgesim.load.generator.Transport` without connections, and without waiting."""
+"""A server on a clock of its own: `edgesim.loadgen.generator.Transport` without connections, and without waiting."""
 
 import heapq
 from collections.abc import Callable, Sequence
 
-from edgesim.load.generator import Completion
+from edgesim.loadgen.generator import Completion
 
 MS = 1_000_000
 

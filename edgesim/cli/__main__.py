@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line, and exit with the code that stands for how it went."""
     try:
-        from edgesim.cli.app import main as run
+        from edgesim.cli.main import main as run
     except KeyboardInterrupt:
         sys.exit(130)
     run()

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from edgesim import model, profile, samples
-from edgesim.cli.options import JsonOption, ModelArgument, ModelsOption
-from edgesim.cli.terminal import out, print_json
+from edgesim import profiles
+from edgesim.cli._console import out, print_json
+from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption
 from edgesim.errors import ExitCode
-from edgesim.model import Model
+from edgesim.models import repository as model
+from edgesim.models import samples
+from edgesim.models.repository import Model
 from edgesim.units import format_bytes
 
 app = typer.Typer(help="The models at hand, and what is in them.", no_args_is_help=True)
@@ -36,7 +38,7 @@ def list_(models: ModelsOption = None, as_json: JsonOption = False) -> int:
 def show(m: ModelArgument, models: ModelsOption = None, as_json: JsonOption = False) -> int:
     """Signature, opset, operations and size of a model, and the boards that its weights fit on."""
     subject = model.find(m, models)
-    fits = [name for name in profile.names() if subject.size_bytes < profile.load(name).memory.visible_bytes]
+    fits = [name for name in profiles.names() if subject.size_bytes < profiles.load(name).memory.visible_bytes]
     if as_json:
         print_json(_model_facts(subject, fits))
         return ExitCode.OK
@@ -63,11 +65,19 @@ def _model_facts(subject: Model, fits: list[str]) -> dict[str, Any]:
         return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in side]
 
     return {
-        "name": subject.name, "version": subject.version, "path": str(subject.path), "sha256": subject.sha256,
-        "size_bytes": subject.size_bytes, "opset": subject.opset, "inputs": tensors(subject.inputs),
-        "outputs": tensors(subject.outputs), "operations": dict(subject.operations.most_common()),
-        "parameters": subject.parameters, "metadata": subject.metadata, "weights_fit_on": fits,
-    }  # fmt: skip
+        "name": subject.name,
+        "version": subject.version,
+        "path": str(subject.path),
+        "sha256": subject.sha256,
+        "size_bytes": subject.size_bytes,
+        "opset": subject.opset,
+        "inputs": tensors(subject.inputs),
+        "outputs": tensors(subject.outputs),
+        "operations": dict(subject.operations.most_common()),
+        "parameters": subject.parameters,
+        "metadata": subject.metadata,
+        "weights_fit_on": fits,
+    }
 
 
 @app.command("build")

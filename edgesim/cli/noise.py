@@ -6,17 +6,17 @@ import typer
 from rich import box
 from rich.table import Table
 
-from edgesim import model, profile
-from edgesim.board import EngineName
-from edgesim.cli import options, terminal
-from edgesim.cli.options import ContextOption, EngineOption, JsonOption, ModelsOption
-from edgesim.cli.terminal import out, print_json
-from edgesim.device.emulator import host_architecture
+from edgesim import profiles
+from edgesim.cli import _console, _options
+from edgesim.cli._console import out, print_json
+from edgesim.cli._options import ContextOption, EngineOption, JsonOption, ModelsOption
 from edgesim.errors import ExitCode, UsageError
-from edgesim.gate import Rules, paired
-from edgesim.interleaved import noise
-from edgesim.profile import DeviceProfile
-from edgesim.result import Execution
+from edgesim.execution import EngineName, Execution
+from edgesim.gates import Rules, paired
+from edgesim.host.emulator import host_architecture
+from edgesim.jobs import noise
+from edgesim.models import repository
+from edgesim.profiles import DeviceProfile
 
 _MODEL = "mobilenet_v2"
 
@@ -36,9 +36,14 @@ def noise_command(
     """The smallest change that `edgesim gate` can see on this host, by a model against itself; the cache keeps it."""
     here = "x86-gateway" if host_architecture() == "amd64" else "raspberry-pi-5"
     found = noise.probe(
-        profile.load(p if p is not None else here), model.find(m, models), engine=options.engine(engine),
-        context=context, execution=options.execution(execution), rounds=rounds, listener=terminal.listener(),
-    )  # fmt: skip
+        profiles.load(p if p is not None else here),
+        repository.find(m, models),
+        engine=_options.engine(engine),
+        context=context,
+        execution=_options.execution(execution),
+        rounds=rounds,
+        listener=_console.listener(),
+    )
     path = noise.kept_in(found.engine, found.execution, context, model=found.model)
     visible = {name: found.visible(name) for name in found.scatter}
     if as_json:

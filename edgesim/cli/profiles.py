@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from edgesim import profile
-from edgesim.cli.options import JsonOption, ProfileArgument
-from edgesim.cli.terminal import out, print_json
+from edgesim import profiles
+from edgesim.cli._console import out, print_json
+from edgesim.cli._options import JsonOption, ProfileArgument
 from edgesim.errors import ExitCode
-from edgesim.profile import DeviceProfile
-from edgesim.profile.schema import Cluster, Memory, Mode, Power, Storage
+from edgesim.profiles import DeviceProfile
+from edgesim.profiles.device_profile import Cluster, Memory, Mode, Power, Storage
 from edgesim.units import format_bytes, format_hz
 
 app = typer.Typer(help="The boards that can be simulated.", no_args_is_help=True)
@@ -21,7 +21,7 @@ app = typer.Typer(help="The boards that can be simulated.", no_args_is_help=True
 @app.command("list")
 def list_(as_json: JsonOption = False) -> int:
     """The profiles that come with edgesim."""
-    known = [profile.load(name) for name in profile.names()]
+    known = [profiles.load(name) for name in profiles.names()]
     if as_json:
         print_json(
             [
@@ -40,7 +40,7 @@ def list_(as_json: JsonOption = False) -> int:
 @app.command("show")
 def show(p: ProfileArgument, as_json: JsonOption = False) -> int:
     """One profile, in the power mode named."""
-    board_profile = profile.load(p)
+    board_profile = profiles.load(p)
     if as_json:
         print_json({**board_profile.model_dump(mode="json"), "sha256": board_profile.sha256})
         return ExitCode.OK
@@ -156,13 +156,13 @@ def _marked(marks: list[str]) -> str:
 @app.command("schema")
 def schema() -> int:
     """JSON Schema of a profile file, for editors that complete and check YAML by it."""
-    print_json(profile.json_schema())
+    print_json(profiles.json_schema())
     return ExitCode.OK
 
 
 @app.command("validate")
 def validate(file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile's YAML file.")]) -> int:
     """Check a profile file; the exit code is 2 when it does not hold."""
-    board_profile = profile.read(file)
+    board_profile = profiles.read(file)
     print(f"{file}: a valid profile of {board_profile.title}")
     return ExitCode.OK

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from edgesim import model
-from edgesim.cli.options import ContextOption, JsonOption
-from edgesim.cli.terminal import out, print_json
-from edgesim.device import contents, docker, volume
-from edgesim.device.context import resolve
-from edgesim.device.device import Mount
-from edgesim.device.volume import Volume
+from edgesim.cli._console import out, print_json
+from edgesim.cli._options import ContextOption, JsonOption
+from edgesim.delivery import contents, volumes
+from edgesim.delivery.volumes import Volume
+from edgesim.engine import docker_engine
+from edgesim.engine.context import resolve
+from edgesim.engine.mounts import Mount
 from edgesim.errors import ExitCode, UsageError
+from edgesim.models import repository
 from edgesim.units import format_bytes
 
 app = typer.Typer(help="Models in the engine's own keeping: named volumes.", no_args_is_help=True)
@@ -24,8 +25,8 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The volume's 
 @app.command("list")
 def list_(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """The volumes that edgesim has made, what is in them, and who uses them."""
-    engine = docker.Engine(resolve(context))
-    found = [each for name in engine.volumes() if (each := volume.find(engine, name)) is not None]
+    engine = docker_engine.Engine(resolve(context))
+    found = [each for name in engine.volumes() if (each := volumes.find(engine, name)) is not None]
     if as_json:
         print_json([_facts(each) for each in found])
         return ExitCode.OK
@@ -44,10 +45,14 @@ def list_(context: ContextOption = None, as_json: JsonOption = False) -> int:
 
 def _facts(found: Volume) -> dict[str, Any]:
     return {
-        "name": found.name, "models": found.models, "size_bytes": found.manifest.get("size_bytes"),
-        "digest": found.manifest.get("digest"), "complete": bool(found.manifest), "users": list(found.users),
+        "name": found.name,
+        "models": found.models,
+        "size_bytes": found.manifest.get("size_bytes"),
+        "digest": found.manifest.get("digest"),
+        "complete": bool(found.manifest),
+        "users": list(found.users),
         "stack": found.stack,
-    }  # fmt: skip
+    }
 
 
 @app.command("fill")
@@ -57,12 +62,12 @@ def fill(
     context: ContextOption = None,
 ) -> int:
     """Have a volume hold what a model repository holds; made where there is none."""
-    if not model.names(models):
+    if not repository.names(models):
         raise UsageError(
             f"{models}: no model in it", fix=f"edgesim models build --models {models} makes the samples there"
         )
-    held = contents.of([Mount(models.resolve(), volume.TARGET)], volume.TARGET)
-    changed = volume.fill(docker.Engine(resolve(context)), name, held)
+    held = contents.of([Mount(models.resolve(), volumes.TARGET)], volumes.TARGET)
+    changed = volumes.fill(docker_engine.Engine(resolve(context)), name, held)
     words = f"{len(held.files)} files, {format_bytes(held.size_bytes)}"
     print(f"{name}: {'filled' if changed else 'unchanged'} ({words})")
     return ExitCode.OK
@@ -75,7 +80,7 @@ def export(
     context: ContextOption = None,
 ) -> int:
     """Write a volume's files into a new directory, as a model repository."""
-    volume.export(docker.Engine(resolve(context)), name, directory)
+    volumes.export(docker_engine.Engine(resolve(context)), name, directory)
     print(directory)
     return ExitCode.OK
 
@@ -86,8 +91,8 @@ def remove(
     context: ContextOption = None,
 ) -> int:
     """Remove volumes that no container uses."""
-    engine = docker.Engine(resolve(context))
+    engine = docker_engine.Engine(resolve(context))
     for name in names:
-        volume.remove(engine, name)
+        volumes.remove(engine, name)
         print(name)
     return ExitCode.OK

@@ -8,7 +8,7 @@ import numpy as np
 from edgesim.measure import statistics
 from edgesim.measure.steady_state import Drift
 from edgesim.recording import Sample
-from edgesim.result import (
+from edgesim.results.run_result import (
     HostLoadSection,
     ResourcesSection,
     Rule,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from . import board, illegal_instruction
+from . import illegal_instruction, introspection
 from .app import Application
-from .http import Connection, Limits
-from .repository import NotLoaded, NotServed, Repository
+from .http_connection import Connection, Limits
+from .served_models import NotLoaded, NotServed, Repository
 
 CANNOT_LOAD = 3
 _FINISH_S = 5.0
@@ -37,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def limits(max_body_bytes: int | None) -> Limits:
     """What clients may take: of memory a quarter of what there is (1 GiB at most), of connections what files allow."""
-    memory = board.describe()["memory_limit_bytes"]
+    memory = introspection.describe()["memory_limit_bytes"]
     bodies = max_body_bytes or min(1 << 30, memory // 4 if memory else 1 << 30)
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Limits(body_bytes=bodies, connections=max(16, min(4096, files - _SPARE_FILES)))

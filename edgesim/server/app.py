@@ -11,21 +11,26 @@ from typing import Any
 
 import onnxruntime
 
-from . import board, config
+from . import config, introspection
+from .codec import BadRequest, InferRequest, WantedOutput, encode_response, parse_json
 from .config import ConfigError
-from .http import Limits, Request, Response, Server, error_response, json_response
+from .http_connection import Limits, Request, Response, Server, error_response, json_response
 from .model import LoadedModel
+from .model_statistics import Timing
 from .pace import Pace
-from .repository import NotLoaded, NotServed, Repository
-from .statistics import Timing
-from .tensors import BadRequest, InferRequest, WantedOutput, encode_response, parse_json
+from .served_models import NotLoaded, NotServed, Repository
 from .worker import Job
 
 NAME = "edgesim"
 VERSION = "1"
 EXTENSIONS = (
-    "binary_tensor_data", "classification", "statistics", "model_configuration", "model_repository", "logging",
-)  # fmt: skip
+    "binary_tensor_data",
+    "classification",
+    "statistics",
+    "model_configuration",
+    "model_repository",
+    "logging",
+)
 # More JSON or text than this is decoded off the event loop, so that health and other requests are answered meanwhile.
 _LARGE_BYTES = 256 << 10
 _SENT_FILE = re.compile(r"file:([0-9]+)/model\.onnx")
@@ -44,9 +49,13 @@ class Application:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.log_settings: dict[str, Any] = {
-            "log_file": "", "log_info": True, "log_warning": True, "log_error": True, "log_verbose_level": 0,
+            "log_file": "",
+            "log_info": True,
+            "log_warning": True,
+            "log_error": True,
+            "log_verbose_level": 0,
             "log_format": "default",
-        }  # fmt: skip
+        }
         self._metrics: Any = None
         self.server: Server | None = None
 
@@ -256,9 +265,13 @@ class Application:
 
     def _trace(self, update: Request | None) -> Response:
         settings = {
-            "trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1", "log_frequency": "0", "trace_file": "",
+            "trace_level": ["OFF"],
+            "trace_rate": "1000",
+            "trace_count": "-1",
+            "log_frequency": "0",
+            "trace_file": "",
             "trace_mode": "triton",
-        }  # fmt: skip
+        }
         for key, value in (self._document(update) if update else {}).items():
             if value is not None and value != settings.get(key):
                 raise BadRequest(
@@ -268,7 +281,7 @@ class Application:
 
     def _prometheus(self, request: Request) -> Response:
         if self._metrics is None:
-            from .metrics import Metrics  # its library is imported when it is first asked for
+            from .prometheus import Metrics  # its library is imported when it is first asked for
 
             assert self.server is not None
             self._metrics = Metrics(self.repository, self.server)
@@ -285,7 +298,7 @@ class Application:
         return json_response({})
 
     def _board(self) -> dict[str, Any]:
-        described = board.describe()
+        described = introspection.describe()
         described["runtime"] = f"onnxruntime {onnxruntime.__version__}"
         described["model_load_s"] = {model.name: model.load_s for model in self.repository.loaded()}
         return described

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .tensors import Signature
+from .codec import Signature
 
 YAML_NAME = "config.yaml"
 PBTXT_NAME = "config.pbtxt"
@@ -327,11 +327,24 @@ _MESSAGES: Mapping[str, Mapping[str, str]] = {
 }
 _ENUMS: Mapping[str, Sequence[str]] = {
     "DataType": (
-        "TYPE_INVALID", "TYPE_BOOL", "TYPE_UINT8", "TYPE_UINT16", "TYPE_UINT32", "TYPE_UINT64", "TYPE_INT8",
-        "TYPE_INT16", "TYPE_INT32", "TYPE_INT64", "TYPE_FP16", "TYPE_FP32", "TYPE_FP64", "TYPE_STRING", "TYPE_BF16",
+        "TYPE_INVALID",
+        "TYPE_BOOL",
+        "TYPE_UINT8",
+        "TYPE_UINT16",
+        "TYPE_UINT32",
+        "TYPE_UINT64",
+        "TYPE_INT8",
+        "TYPE_INT16",
+        "TYPE_INT32",
+        "TYPE_INT64",
+        "TYPE_FP16",
+        "TYPE_FP32",
+        "TYPE_FP64",
+        "TYPE_STRING",
+        "TYPE_BF16",
     ),
     "Kind": ("KIND_AUTO", "KIND_CPU"),
-}  # fmt: skip
+}
 # Triton's ONNX Runtime backend: -1 is basic, 1 extended; absent is all.
 _GRAPH_LEVELS: Mapping[str, int] = {"disable": -2, "basic": -1, "extended": 1, "all": 0}
 

@@ -11,10 +11,10 @@ import numpy as np
 import onnxruntime
 
 from . import config
+from .codec import InferRequest, Signature, read_document
 from .config import ModelConfig
+from .model_statistics import Statistics
 from .pace import Pace
-from .statistics import Statistics
-from .tensors import InferRequest, Signature, read_document
 from .worker import Run, Worker
 
 _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16

@@ -9,10 +9,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesim import resources
-from edgesim.cache import new_entry
-from edgesim.device import rootfs
-from edgesim.device.docker import LABEL
+from edgesim import paths
+from edgesim.engine.docker_engine import LABEL
+from edgesim.host.cache import new_entry
+from edgesim.images import rootfs
 from tests import images
 from tests.conformance.serving import Server
 
@@ -47,7 +47,7 @@ def image() -> str:
 
 
 def _wheel() -> Path:
-    directory = resources.cache_directory() / "packages" / f"perf-analyzer-{VERSION}"
+    directory = paths.cache_directory() / "packages" / f"perf-analyzer-{VERSION}"
     if directory.is_dir():
         return directory
     with new_entry(directory, needed_bytes=50 << 20) as entry, tempfile.TemporaryDirectory() as download:

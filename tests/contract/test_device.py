@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from edgesim import model, profile
-from edgesim.board import Launch, start
-from edgesim.device import local, readiness
-from edgesim.device.device import Device, State, model_mounts
+from edgesim import profiles
+from edgesim.boards import local_device, readiness
+from edgesim.boards.device import Device
+from edgesim.boards.start import Launch, start
+from edgesim.delivery.deliver import model_mounts
+from edgesim.engine.container import State
 from edgesim.errors import DeviceDied, DeviceError
-from edgesim.model import Model
-from edgesim.stages import Stages
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.progress import Stages
 from tests.conftest import write_model
 from tests.fakes import running_fake
 
@@ -32,14 +35,14 @@ def fake(_: Model) -> Iterator[Device]:
 
 @contextmanager
 def process(subject: Model) -> Iterator[Device]:
-    with local.start(model_mounts(subject, "/models"), [subject.name], intra_op_threads=1) as device:
+    with local_device.start(model_mounts(subject, "/models"), [subject.name], intra_op_threads=1) as device:
         readiness.wait(device, "/v2/health/ready", explain_death=explain, timeout_s=60)
         yield device
 
 
 @contextmanager
 def container(subject: Model) -> Iterator[Device]:
-    launch = Launch(profile=profile.load("jetson-nano"), mounts=model_mounts(subject, "/models"), models=[subject])
+    launch = Launch(profile=profiles.load("jetson-nano"), mounts=model_mounts(subject, "/models"), models=[subject])
     with start(launch, Stages()) as started:
         yield started.device
 
@@ -73,7 +76,7 @@ def test_a_device_runs_answers_logs_and_tells_what_it_uses(starter: Starter, dig
 def test_a_model_that_does_not_load_ends_the_wait_at_once_and_its_reason_is_shown(
     starter: Starter, tmp_path: Path
 ) -> None:
-    broken = model.find(str(write_model(tmp_path / "broken.onnx", operation="NoSuchOperation")))
+    broken = repository.find(str(write_model(tmp_path / "broken.onnx", operation="NoSuchOperation")))
     begun = time.monotonic()
     with pytest.raises(DeviceError) as caught, starter(broken):
         pytest.fail("it loaded")

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import pytest
 
-from edgesim.load import generator
-from edgesim.load.generator import Transport
-from edgesim.load.scenario import Scenario, StopRule
-from edgesim.load.transport import HttpTransport
+from edgesim.loadgen import generator
+from edgesim.loadgen.generator import Transport
+from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.transport import HttpTransport
 from edgesim.recording import Sample
 from tests.scripted import Script, scripted
 from tests.virtual import VirtualTransport

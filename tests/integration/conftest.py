@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgesim.device.emulator import host_architecture
+from edgesim.host.emulator import host_architecture
 from tests.integration.other_engine import OtherEngine, running
 
 COMMAND = [sys.executable, "-m", "edgesim.cli"]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from edgesim.device import packages, rootfs
-from edgesim.device.emulator import host_architecture
+from edgesim.host.emulator import host_architecture
+from edgesim.images import python_packages, rootfs
 from tests import images
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mlserver"
@@ -19,7 +19,7 @@ def image(architecture: str) -> str:
         lambda: {
             "base": rootfs.ensure(architecture),
             "tools": rootfs.ensure(host_architecture()),
-            "packages": packages.ensure(architecture, EXAMPLE / "requirements.txt"),
+            "packages": python_packages.ensure(architecture, EXAMPLE / "requirements.txt"),
         },
         identity=contents,
     )

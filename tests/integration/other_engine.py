@@ -51,10 +51,27 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
         address = f"tcp://{_ADDRESS}:{free.getsockname()[1]}"
     host = f"unix://{directory}/docker.sock"
     command = [
-        "dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec", "--pidfile",
-        f"{directory}/pid", "-H", host, "-H", address, "--tls=false", "--bridge", bridge, "--iptables=false",
-        "--ip6tables=false", "--containerd-namespace", bridge, "--containerd-plugins-namespace", f"{bridge}-plugins",
-    ]  # fmt: skip
+        "dockerd",
+        "--data-root",
+        f"{directory}/data",
+        "--exec-root",
+        f"{directory}/exec",
+        "--pidfile",
+        f"{directory}/pid",
+        "-H",
+        host,
+        "-H",
+        address,
+        "--tls=false",
+        "--bridge",
+        bridge,
+        "--iptables=false",
+        "--ip6tables=false",
+        "--containerd-namespace",
+        bridge,
+        "--containerd-plugins-namespace",
+        f"{bridge}-plugins",
+    ]
     # What a test run that was killed has left.
     subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)

@@ -4,9 +4,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from edgesim.device import rootfs
-from edgesim.device.docker import Container, DockerDevice
-from edgesim.device.emulator import host_architecture
+from edgesim.engine.container import Container, DockerDevice
+from edgesim.host.emulator import host_architecture
+from edgesim.images import rootfs
 from tests import images
 
 DOCKERFILE = Path(__file__).parents[1] / "data" / "ruler" / "Dockerfile"

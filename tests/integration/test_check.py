@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgesim.model import Model
+from edgesim.models.repository import Model
 from tests import faults
 from tests.integration.conftest import edgesim
 

@@ -89,7 +89,7 @@ def test_doctor_misses_the_docker_command(tmp_path: Path) -> None:
 @pytest.mark.docker
 def test_a_user_without_permission_is_told_so_and_not_that_there_is_no_engine() -> None:
     script = (
-        "import os\nfrom edgesim.device.docker import Engine\nfrom edgesim.errors import EngineDenied\n"
+        "import os\nfrom edgesim.engine.docker_engine import Engine\nfrom edgesim.errors import EngineDenied\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: Engine()\nexcept EngineDenied as error: print(error.problem, '|', error.fix)"
     )
@@ -164,7 +164,7 @@ def test_the_wheel_carries_profiles_dockerfile_server_and_engine_script(tmp_path
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     # Another directory, and the package from the wheel before the one from the checkout.
-    script = "import edgesim, sys; sys.argv[0] = 'edgesim'; from edgesim.cli.app import main; main()"
+    script = "import edgesim, sys; sys.argv[0] = 'edgesim'; from edgesim.cli.main import main; main()"
     environment = NO_ENGINE | {"PYTHONPATH": str(tmp_path / "site")}
 
     def installed(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,14 +9,16 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgesim import model, profile
-from edgesim.cli.app import _run
+from edgesim import profiles
+from edgesim.cli.main import _run
 from edgesim.errors import DeviceDied, UsageError
-from edgesim.gate import Rules, judge
-from edgesim.gate.metrics import per_container
-from edgesim.interleaved import interleave, noise, turns
-from edgesim.model import Model
-from edgesim.result import RunResult
+from edgesim.gates import Rules, judge
+from edgesim.gates.result_metrics import per_container
+from edgesim.jobs import noise, paired_rounds
+from edgesim.jobs.paired import interleave
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.results.run_result import RunResult
 from tests.conftest import write_model
 
 BOARD = "x86-gateway"
@@ -36,14 +38,18 @@ def matmuls(path: Path, layers: int) -> Model:
     proto.ir_version = 8
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(proto, path)
-    return model.find(str(path))
+    return repository.find(str(path))
 
 
 def test_the_same_model_passes_and_both_results_are_whole(digits: Model) -> None:
     pair = interleave(
-        BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS, "artifact_bytes: +0 %", "accuracy >= 0.9"]),
-        engine="local", most_rounds=5,
-    )  # fmt: skip
+        BOARD,
+        digits,
+        digits,
+        Rules.of([ANYTHING_BUT_WORLDS, "artifact_bytes: +0 %", "accuracy >= 0.9"]),
+        engine="local",
+        most_rounds=5,
+    )
     assert pair.check.verdict == "PASS", pair.check
     sides = (pair.base, pair.candidate)
     for result in sides:
@@ -75,9 +81,21 @@ def test_a_model_of_many_times_the_work_fails_and_its_saved_results_say_the_same
 ) -> None:
     base, slow = matmuls(tmp_path / "base.onnx", 2), matmuls(tmp_path / "slow.onnx", 60)
     code = _run(
-        ["gate", "--base", str(base.path), "--cand", str(slow.path), BOARD, "--engine", "local", "--max-rounds", "5",
-         "-o", str(tmp_path / "out")]
-    )  # fmt: skip
+        [
+            "gate",
+            "--base",
+            str(base.path),
+            "--cand",
+            str(slow.path),
+            BOARD,
+            "--engine",
+            "local",
+            "--max-rounds",
+            "5",
+            "-o",
+            str(tmp_path / "out"),
+        ]
+    )
     shown = capsys.readouterr()
     assert code == 1, shown
     assert "FAIL  latency_ms.p50: +5 %" in shown.out
@@ -91,9 +109,9 @@ def test_a_model_of_many_times_the_work_fails_and_its_saved_results_say_the_same
 def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
     digits: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    take_turns = turns.Rounds._take_turns
+    take_turns = paired_rounds.Rounds._take_turns
 
-    def kill_one(job: turns.Rounds, seats: list[turns.Seat]) -> None:
+    def kill_one(job: paired_rounds.Rounds, seats: list[paired_rounds.Seat]) -> None:
         if job.done == 1:
             victim = next(seat for seat in seats if seat.side.name == "candidate")
             victim.board.device._process.kill()  # type: ignore[attr-defined]
@@ -105,13 +123,17 @@ def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
         return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
 
     before = running()
-    monkeypatch.setattr(turns.Rounds, "_take_turns", kill_one)
+    monkeypatch.setattr(paired_rounds.Rounds, "_take_turns", kill_one)
     kept: list[RunResult] = []
     with pytest.raises(DeviceDied, match="measuring the candidate"):
         interleave(
-            BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local",
+            BOARD,
+            digits,
+            digits,
+            Rules.of([ANYTHING_BUT_WORLDS]),
+            engine="local",
             unfinished=lambda *results: kept.extend(results),
-        )  # fmt: skip
+        )
     assert running() <= before
     assert [(side.complete, side.requests.ok == side.interleaved.requests) for side in kept if side.interleaved] == [
         (False, True)
@@ -121,14 +143,14 @@ def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
 def test_a_request_that_fails_makes_the_run_invalid_and_never_a_pass(
     digits: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = turns.Seat.send
+    send = paired_rounds.Seat.send
 
-    def spoil(seat: turns.Seat, transport: object, count: int, into: list[object]) -> None:
+    def spoil(seat: paired_rounds.Seat, transport: object, count: int, into: list[object]) -> None:
         if seat.side.name == "candidate":
             seat.requests = [request.replace(b"/infer", b"/nfer!") for request in seat.requests]
         send(seat, transport, count, into)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(turns.Seat, "send", spoil)
+    monkeypatch.setattr(paired_rounds.Seat, "send", spoil)
     pair = interleave(BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
     assert pair.check.verdict != "PASS"
     assert not pair.candidate.validity.valid
@@ -136,7 +158,7 @@ def test_a_request_that_fails_makes_the_run_invalid_and_never_a_pass(
 
 
 def test_models_that_take_different_things_are_refused_before_anything_runs(tmp_path: Path, digits: Model) -> None:
-    other = model.find(str(write_model(tmp_path / "other.onnx")))
+    other = repository.find(str(write_model(tmp_path / "other.onnx")))
     with pytest.raises(UsageError, match="the models' inputs differ"):
         interleave(BOARD, digits, other, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
 
@@ -176,5 +198,5 @@ def test_a_probe_of_this_host_forbids_rules_of_changes_that_it_cannot_see(
     assert _run([*gate, "--rule", f"latency_ms.p50: +{100 * visible * 0.9:.9f} %"]) == 2
     assert f"shows no change below {100 * visible:.1f} % in 20 rounds" in capsys.readouterr().err
     # Another execution was not probed, and a rule of a size has no noise.
-    assert noise.known(profile.load(BOARD), "docker", "native") == []
+    assert noise.known(profiles.load(BOARD), "docker", "native") == []
     assert _run([*gate, "--max-rounds", "5", "--rule", "artifact_bytes: +0 %"]) == 0

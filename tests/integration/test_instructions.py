@@ -46,8 +46,11 @@ def test_an_instruction_that_the_core_lacks_ends_the_program_by_name(core: str, 
     command = ["docker", "run", "--rm", "--label", "edgesim", "--platform", "linux/arm64", "--env", f"QEMU_CPU={core}"]
     done = subprocess.run(
         [*command, "--entrypoint", "python3.11", image, "-c", SCRIPT.format(programs=PROGRAMS)],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     ended = {name: int(code) for name, code in (line.split() for line in done.stdout.splitlines())}
     assert ended == {name: -4 if name in lacking else 0 for name in PROGRAMS}
     for name in PROGRAMS:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.device import network
-from edgesim.device.docker import Engine
-from edgesim.profile.schema import Network
+from edgesim.engine.docker_engine import Engine
+from edgesim.host import network_shaping
+from edgesim.profiles.device_profile import Network
 from tests.integration.conftest import EMULATED, TINY_BOARD, edgesim
 from tests.integration.ruler_image import container, wait_for
 
@@ -26,9 +26,16 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
     probed = edgesim("doctor", "--probe", board, "--json")
     findings = {finding["name"]: finding for finding in json.loads(probed.stdout)}
     assert set(findings) == {
-        "memory_bytes", "cpus", "processes", "open_files", "read_bytes_per_s", "write_bytes_per_s", "cpu_set",
-        "network_rate_bytes_per_s", "network_delay_ms",
-    }  # fmt: skip
+        "memory_bytes",
+        "cpus",
+        "processes",
+        "open_files",
+        "read_bytes_per_s",
+        "write_bytes_per_s",
+        "cpu_set",
+        "network_rate_bytes_per_s",
+        "network_delay_ms",
+    }
     # The share of a core is a measurement, and others may be busy on this host.
     assert all(finding["holds"] is not False for name, finding in findings.items() if name != "cpus"), findings
     assert findings["memory_bytes"]["holds"] is True
@@ -55,7 +62,7 @@ def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> No
 def test_a_network_s_rate_and_delay_are_set_or_it_is_said_why_not() -> None:
     with Engine().start(container("import time; print('up'); time.sleep(60)")) as device:
         wait_for(device, "up")
-        shaped = network.shape(device.pid, Network(rate_bytes_per_s="1 MB", delay_ms=20))  # type: ignore[arg-type]
+        shaped = network_shaping.shape(device.pid, Network(rate_bytes_per_s="1 MB", delay_ms=20))  # type: ignore[arg-type]
         listing = ["nsenter", "--target", str(device.pid), "--net", "tc", "qdisc", "show", "dev", "eth0"]
         rules = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
     held = {"network rate": shaped.rate_bytes_per_s, "network delay": shaped.delay_ms}

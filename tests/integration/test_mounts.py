@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from edgesim import board, profile
-from edgesim.device import docker, image
-from edgesim.device.device import Mount
-from edgesim.device.docker import Container, Engine
-from edgesim.stages import Stages
+from edgesim import board, profiles
+from edgesim.engine import docker_engine
+from edgesim.engine.container import Container
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.mounts import Mount
+from edgesim.images import serving_image
+from edgesim.progress import Stages
 from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.integration.other_engine import OtherEngine
@@ -112,7 +114,7 @@ def test_files_are_readable_where_the_engine_labels_what_it_mounts(desk: Path, t
     (directory := tmp_path / "a directory").mkdir()
     (directory / "a file").write_text("read")
     container = Container(
-        image=image.ensure(engine, profile.load(str(desk)), stages).id,
+        image=serving_image.ensure(engine, profiles.load(str(desk)), stages).id,
         platform=f"linux/{engine.facts.architecture}",
         arguments=["-c", "print(open('/m/a file').read())"],
         entrypoint=["python3.11"],
@@ -264,7 +266,7 @@ def test_a_run_from_an_image_mounts_nothing_and_a_second_one_adds_nothing(desk: 
         assert first["device"]["mount"] == second["device"]["mount"] == "image"
         assert (first["image"]["id"], second["image"]["cached"]) == (second["image"]["id"], True)
     finally:
-        docker.Engine().remove_image(first["image"]["reference"])
+        docker_engine.Engine().remove_image(first["image"]["reference"])
 
 
 def test_a_pack_that_is_interrupted_leaves_nothing_behind(desk: Path, tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_a_pack_that_is_interrupted_leaves_nothing_behind(desk: Path, tmp_path: 
     running_pack.communicate(timeout=60)
     assert running_pack.returncode == 130
     assert list(tmp_path.iterdir()) == []
-    assert docker.Engine().image_id("edgesim/test-interrupted:1") is None
+    assert docker_engine.Engine().image_id("edgesim/test-interrupted:1") is None
 
 
 def test_a_tag_or_a_file_that_cannot_be_is_refused_before_the_work(desk: Path, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgesim.device.emulator import host_architecture
-from edgesim.model import Model
+from edgesim.host.emulator import host_architecture
+from edgesim.models.repository import Model
 from tests.integration.conftest import begin, edgesim
 from tests.integration.mlserver_image import image
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgesim.model import Model
-from edgesim.predict import graph
+from edgesim.models.repository import Model
+from edgesim.predictions import graph
 from tests.integration.conftest import edgesim
 
 SCRIPT = """
@@ -29,12 +29,27 @@ def test_the_graph_is_the_one_that_the_emulated_runtime_makes(resnet18: Model, t
     tmp_path.chmod(0o777)
     subprocess.run(
         [
-            "docker", "run", "--rm", "--label", "edgesim", "--platform", "linux/arm64",
-            "--volume", f"{resnet18.path}:/model.onnx:ro", "--volume", f"{tmp_path}:/out",
-            "--entrypoint", "python3.11", image, "-c", SCRIPT,
+            "docker",
+            "run",
+            "--rm",
+            "--label",
+            "edgesim",
+            "--platform",
+            "linux/arm64",
+            "--volume",
+            f"{resnet18.path}:/model.onnx:ro",
+            "--volume",
+            f"{tmp_path}:/out",
+            "--entrypoint",
+            "python3.11",
+            image,
+            "-c",
+            SCRIPT,
         ],
-        check=True, timeout=300, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        timeout=300,
+        capture_output=True,
+    )
     theirs = Counter(
         (node.op_type.removeprefix("Fused"), node.op_type.startswith("Fused"))
         for node in onnx.load(tmp_path / "optimized.onnx").graph.node

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.model import Model
+from edgesim.models.repository import Model
 from edgesim.server import config
 from tests.integration.conftest import edgesim
 

@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from edgesim.load import generator
-from edgesim.load.punctual import punctual
-from edgesim.load.scenario import Scenario, StopRule
-from edgesim.load.transport import HttpTransport
+from edgesim.host.priority import punctual
+from edgesim.loadgen import generator
+from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
 from tests.scripted import Script, scripted

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from edgesim.device.cgroup import Cgroup
-from edgesim.device.docker import Engine
+from edgesim.engine.docker_engine import Engine
+from edgesim.host.cgroup import Cgroup
 from edgesim.recording import Reading
 from tests.integration.ruler_image import FRAME, container, wait_for, work
 

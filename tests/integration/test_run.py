@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 import edgesim as api
-from edgesim import model, profile
-from edgesim.device import docker
-from edgesim.predict import predict
+from edgesim import profiles
+from edgesim.engine import docker_engine
+from edgesim.models import repository
+from edgesim.predictions import predict
 from tests.conftest import leftovers
 from tests.integration.conftest import EMULATED, begin, container_of, edgesim, wait_for
 
@@ -23,12 +24,12 @@ pytestmark = [pytest.mark.docker, pytest.mark.emulation]
 
 
 def test_the_board_is_what_the_profile_says_as_seen_from_inside(digits_run: dict[str, Any]) -> None:
-    device, nano = digits_run["device"], profile.load("jetson-nano")
+    device, nano = digits_run["device"], profiles.load("jetson-nano")
     assert digits_run["execution"] == "emulated"
     assert device["architecture"] == "aarch64"
     assert device["cpu_model"] == "cortex-a57"
     assert device["memory_limit_bytes"] == nano.memory.visible_bytes
-    assert device["cpu_limit"] == min(nano.cpu.cores, docker.Engine().facts.cores)
+    assert device["cpu_limit"] == min(nano.cpu.cores, docker_engine.Engine().facts.cores)
     assert device["intra_op_threads"] == device["cpu_limit"], "each thread has a whole core"
     assert device["qemu_cpu"] == "cortex-a57"
     for limit in device["limits"]:
@@ -70,7 +71,7 @@ def test_a_run_measures_and_keeps_what_it_measured(digits_run: dict[str, Any]) -
 
 
 def test_emulated_time_is_never_given_as_device_time(digits_run: dict[str, Any]) -> None:
-    predicted = predict(profile.load("jetson-nano"), model.find("digits"))
+    predicted = predict(profiles.load("jetson-nano"), repository.find("digits"))
     assert digits_run["device_time_ms"]["p50"] == predicted.p50_ms
     assert digits_run["device_time_ms"]["low"] <= predicted.p50_ms <= digits_run["device_time_ms"]["high"]
     assert "predicted" in digits_run["device_time_ms"]["method"]

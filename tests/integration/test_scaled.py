@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
-from edgesim import model, profile, samples, scaling
-from edgesim.board import Launch, start
-from edgesim.device.device import model_mounts
+from edgesim import profiles
+from edgesim.boards import time_scaling
+from edgesim.boards.start import Launch, start
+from edgesim.delivery.deliver import model_mounts
 from edgesim.errors import HostTooSlow
-from edgesim.load import inputs
-from edgesim.load.client import Client
-from edgesim.model import Model
-from edgesim.predict import predict
-from edgesim.result import RunResult
-from edgesim.stages import Stages
+from edgesim.loadgen import inputs
+from edgesim.loadgen.client import Client
+from edgesim.models import repository, samples
+from edgesim.models.repository import Model
+from edgesim.predictions import predict
+from edgesim.progress import Stages
+from edgesim.results.run_result import RunResult
 from tests.conformance.serving import running_server, save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
 
@@ -29,7 +31,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")
 
 @pytest.fixture(scope="module")
 def mobilenet() -> Model:
-    return model.find("mobilenet_v2", samples.ensure("mobilenet_v2"))
+    return repository.find("mobilenet_v2", samples.ensure("mobilenet_v2"))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def scaled_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_scaled_run_takes_about_the_predicted_time_and_says_how_it_was_held_back(
     scaled_run: dict[str, Any], mobilenet: Model
 ) -> None:
-    predicted = predict(profile.load("jetson-nano"), mobilenet)
+    predicted = predict(profiles.load("jetson-nano"), mobilenet)
     (found,) = scaled_run["scaling"]["models"]
     assert scaled_run["execution"] == "scaled"
     assert scaled_run["emulated"] is None
@@ -61,7 +63,7 @@ def test_a_scaled_run_takes_about_the_predicted_time_and_says_how_it_was_held_ba
 
 def test_the_scaled_board_has_the_host_s_architecture_and_the_board_s_memory(scaled_run: dict[str, Any]) -> None:
     device = scaled_run["device"]
-    assert device["memory_limit_bytes"] == profile.load("jetson-nano").memory.visible_bytes
+    assert device["memory_limit_bytes"] == profiles.load("jetson-nano").memory.visible_bytes
     assert device["cpu_limit"] == pytest.approx(scaled_run["scaling"]["share"])
     assert not device["features_missing"], "another architecture's features are no shortcoming of the board's"
     for limit in device["limits"]:
@@ -123,12 +125,15 @@ def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predic
 
 
 def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_behind(mobilenet: Model) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     arrays = inputs.choose(mobilenet, inputs.Wishes()).requests[0]
     launch = Launch(
-        profile=board, mounts=model_mounts(mobilenet, board.image.mount_point), models=[mobilenet], execution="scaled",
-        targets=[scaling.Target(model=mobilenet, arrays=arrays, time_ms=0.05)],
-    )  # fmt: skip
+        profile=board,
+        mounts=model_mounts(mobilenet, board.image.mount_point),
+        models=[mobilenet],
+        execution="scaled",
+        targets=[time_scaling.Target(model=mobilenet, arrays=arrays, time_ms=0.05)],
+    )
     with pytest.raises(HostTooSlow, match=r"the board 0\.05 ms"), start(launch, Stages()):
         pass
 

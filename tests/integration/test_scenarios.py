@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from edgesim.result import RunResult
+from edgesim.results.run_result import RunResult
 from tests.integration.conftest import begin, edgesim, wait_for
 
 pytestmark = pytest.mark.usefixtures("_nothing_of_ours_left")
@@ -196,9 +196,19 @@ def _servers_without_an_owner() -> list[int]:
 def test_a_result_that_does_not_fit_on_the_disk_is_still_shown_and_its_samples_kept(tmp_path: Path) -> None:
     limit = 150_000
     done = edgesim(
-        "run", "jetson-nano", "digits", "--engine", "local", "--qps", "300", "--duration", "4", "-o",
-        tmp_path / "r.json", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )  # fmt: skip
+        "run",
+        "jetson-nano",
+        "digits",
+        "--engine",
+        "local",
+        "--qps",
+        "300",
+        "--duration",
+        "4",
+        "-o",
+        tmp_path / "r.json",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
     assert done.returncode == 2
     assert "cannot write the result" in done.stderr
     assert "r.incomplete.json" in done.stderr

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from edgesim.cli.serving import curl_line
-from edgesim.model import Model
+from edgesim.cli._serving import curl_line
+from edgesim.models.repository import Model
 from tests.conformance.serving import running_server, save, scale
 from tests.integration.conftest import begin, edgesim
 

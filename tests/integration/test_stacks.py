@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import edgesim as package
-from edgesim import resources
-from edgesim.device.docker import Engine
-from edgesim.device.emulator import host_architecture
-from edgesim.device.parent import Parent
+from edgesim import paths
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.parent_cgroup import Parent
+from edgesim.host.emulator import host_architecture
 from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
 
@@ -64,7 +64,7 @@ def no_group_left() -> Iterator[None]:
     before = groups()
     yield
     assert groups() <= before
-    shutil.rmtree(resources.cache_directory() / "stacks" / f"test-{os.getpid()}", ignore_errors=True)  # logs
+    shutil.rmtree(paths.cache_directory() / "stacks" / f"test-{os.getpid()}", ignore_errors=True)  # logs
 
 
 @pytest.fixture
@@ -194,16 +194,18 @@ def test_a_failing_step_stops_the_sequence_names_itself_and_keeps_its_log_and_ou
         (f"{PYTHON}\n  command: [nothing-there]", 4, "nothing-there"),
         (
             f'{PYTHON}\n  command: [python3, -c, "raise SystemExit(7)"]\n  restart: always',
-            4, "service a dies again and again: 3 restarts so far",
+            4,
+            "service a dies again and again: 3 restarts so far",
         ),
         (
             f'{PYTHON}\n  command: [python3, -c, "{HEEDING}; import time; time.sleep(60)"]\n  port: 8080',
-            4, "service a was not ready within 3.0 s",
+            4,
+            "service a was not ready within 3.0 s",
         ),
         ("image: no.such.registry.invalid/nothing:1", 4, "the engine has no image"),
         (f"{PYTHON}\n  mounts: [{{volume: none-of-that-name, at: /x, external: true}}]", 2, "there is none"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.long
 def test_a_service_that_does_not_come_up_is_one_clear_line(
     directory: Path, service: str, code: int, words: str

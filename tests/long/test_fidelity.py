@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import fidelity
-from edgesim.predict.fitted import fitted
+from edgesim.predictions.fitted import fitted
 
 
 @pytest.fixture(scope="module")

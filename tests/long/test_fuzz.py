@@ -86,10 +86,20 @@ def test_schemathesis_finds_no_server_error(server: Server, tmp_path: Path) -> N
     schema = tmp_path / "openapi.json"
     schema.write_text(json.dumps(openapi()))
     command = [
-        str(Path(sys.executable).parent / "schemathesis"), "run", str(schema), "--url", f"http://{server.address}",
-        "--checks", "not_a_server_error", "--phases", "coverage,fuzzing", "--max-time", str(SECONDS),
-        "--suppress-health-check", "all",
-    ]  # fmt: skip
+        str(Path(sys.executable).parent / "schemathesis"),
+        "run",
+        str(schema),
+        "--url",
+        f"http://{server.address}",
+        "--checks",
+        "not_a_server_error",
+        "--phases",
+        "coverage,fuzzing",
+        "--max-time",
+        str(SECONDS),
+        "--suppress-health-check",
+        "all",
+    ]
     before = server.memory_bytes()
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     print(done.stdout[-2000:])

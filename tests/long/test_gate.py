@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesim import model, samples
 from edgesim.errors import UsageError
-from edgesim.gate import Rules
-from edgesim.interleaved import interleave
+from edgesim.gates import Rules
+from edgesim.jobs.paired import interleave
+from edgesim.models import repository, samples
 from tests.integration.test_gate import ANYTHING_BUT_WORLDS, matmuls
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")
 @pytest.mark.parametrize(("board", "execution"), [("x86-gateway", "native"), ("jetson-nano", "scaled")])
 def test_the_same_model_passes_in_containers(board: str, execution: str) -> None:
     # The board takes seven times as long for it as this host: there is room to hold it back.
-    mobilenet = model.find("mobilenet_v2", samples.ensure("mobilenet_v2"))
+    mobilenet = repository.find("mobilenet_v2", samples.ensure("mobilenet_v2"))
     rules = Rules.of([ANYTHING_BUT_WORLDS, "memory_peak_bytes: +50 %", "artifact_bytes: +0 %"])
     pair = interleave(board, mobilenet, mobilenet, rules, most_rounds=5)
     reasons = (*pair.base.validity.reasons, *pair.candidate.validity.reasons)
@@ -32,7 +32,7 @@ def test_the_same_model_passes_in_containers(board: str, execution: str) -> None
 
 @pytest.mark.timeout(900)
 def test_an_emulated_board_is_judged_by_its_memory_and_answers_and_not_by_its_time() -> None:
-    digits = model.find("digits", samples.ensure("digits"))
+    digits = repository.find("digits", samples.ensure("digits"))
     rules = ["memory_peak_bytes: +50 %", "accuracy >= 0.9"]
     pair = interleave("jetson-nano", digits, digits, Rules.of(rules), execution="emulated", most_rounds=5)
     assert pair.check.verdict == "PASS", pair.check

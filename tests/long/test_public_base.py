@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.device import rootfs
+from edgesim.images import rootfs
 from tests.integration.conftest import EMULATED, edgesim
 
 pytestmark = [
@@ -69,9 +69,19 @@ def _push(registry: str, directory: Path, architecture: str) -> str:
     if architecture != "amd64":
         options.append("--include=base-files,libc6")
     subprocess.run(
-        ["mmdebstrap", "--quiet", *options, f"--architectures={architecture}", rootfs.SUITE, directory / "root.tar",
-         *rootfs.mirrors()], check=True, stdin=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        [
+            "mmdebstrap",
+            "--quiet",
+            *options,
+            f"--architectures={architecture}",
+            rootfs.SUITE,
+            directory / "root.tar",
+            *rootfs.mirrors(),
+        ],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     (directory / "Dockerfile").write_text("FROM scratch\nADD root.tar /\n")
     tag = f"{registry}/debian-{architecture}:bookworm"
     build = ["docker", "buildx", "build", "--quiet", "--platform", f"linux/{architecture}", "--provenance=false"]
@@ -102,8 +112,11 @@ def test_the_dockerfile_builds_without_edgesim(public_base: str, tmp_path: Path)
     certificates = ["--secret", "id=ca,src=/etc/ssl/certs/ca-certificates.crt"]
     done = subprocess.run(
         [*command, "--build-arg", f"BASE={public_base}", *certificates, "."],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     script = "import onnxruntime, edgesim_server.app, platform; print(platform.machine(), onnxruntime.__version__)"
     run = ["docker", "run", "--rm", "--label", "edgesim", "--platform", "linux/arm64", "-e", "QEMU_CPU=cortex-a57"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgesim.result import RunResult
+from edgesim.results.run_result import RunResult
 from tests import results
 
 

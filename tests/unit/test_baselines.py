@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.cli.app import _run
+from edgesim.cli.main import _run
 from edgesim.errors import ResultError
-from edgesim.gate import Rules, baselines, judge
-from edgesim.gate.difference import difference
-from edgesim.gate.metrics import metric, per_container
+from edgesim.gates import Rules, baselines, judge
+from edgesim.gates.difference import difference
+from edgesim.gates.result_metrics import metric, per_container
 from edgesim.measure.statistics import summarise
-from edgesim.result import RunResult
+from edgesim.results.run_result import RunResult
 from tests.unit.test_gate import run
 
 RULE = Rules.of(["latency_ms.p50: +5 %"])

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesim import cache, errors, interrupts, units
+from edgesim import errors, units
 from edgesim.errors import EdgesimError, ExitCode
-from edgesim.stages import Stages
+from edgesim.host import cache, signals
+from edgesim.progress import Stages
 
 
 def subclasses(root: type[EdgesimError]) -> list[type[EdgesimError]]:
@@ -94,9 +95,9 @@ def test_stages_are_timed_even_when_they_fail() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_waits_until_what_must_be_done_is_done(number: signal.Signals) -> None:
-    interrupts.as_keyboard_interrupt()
+    signals.as_keyboard_interrupt()
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
         os.kill(os.getpid(), number)
         done.append("finished")
     assert done == ["finished"]
@@ -112,21 +113,21 @@ def _default_handlers() -> Iterator[None]:
 
 
 def test_an_interrupt_that_got_lost_is_raised_at_the_next_stage() -> None:
-    interrupts.as_keyboard_interrupt()
+    signals.as_keyboard_interrupt()
     stages = Stages()
     with stages.stage("careless", ""), contextlib.suppress(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), stages.stage("next", ""):
         pytest.fail("it went on")
-    interrupts.as_keyboard_interrupt()
+    signals.as_keyboard_interrupt()
     with stages.stage("anew", ""):
         pass
 
 
 def test_an_interrupt_waits_for_the_outermost_of_nested_blocks() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
-        with interrupts.deferred():
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
+        with signals.deferred():
             os.kill(os.getpid(), signal.SIGINT)
         done.append("inner block is over")
     assert done == ["inner block is over"]
@@ -136,7 +137,7 @@ def test_nothing_is_deferred_outside_the_main_thread() -> None:
     entered = []
 
     def work() -> None:
-        with interrupts.deferred():
+        with signals.deferred():
             entered.append(True)
 
     thread = threading.Thread(target=work)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.device import engine_stats
-from edgesim.device.cgroup import Cgroup
+from edgesim.engine import api_stats
+from edgesim.host.cgroup import Cgroup
 from edgesim.recording import Reading
 
 
@@ -29,9 +29,12 @@ def test_version_2_is_read(tmp_path: Path) -> None:
     proc = host(tmp_path, cgroup="0::/docker/abc\n", mounts=mounts)
     write(
         tmp_path / "cg" / "docker" / "abc",
-        memory__max="1000", memory__current="300", memory__peak="400", memory__events="low 0\noom 1\noom_kill 2\n",
+        memory__max="1000",
+        memory__current="300",
+        memory__peak="400",
+        memory__events="low 0\noom 1\noom_kill 2\n",
         cpu__stat="usage_usec 2500000\nnr_throttled 3\nthrottled_usec 500000\n",
-    )  # fmt: skip
+    )
     group = Cgroup.of_process(7, proc)
     assert group is not None
     reading = group.read()
@@ -49,8 +52,10 @@ def test_version_1_is_read_even_where_version_2_is_mounted_beside_it(tmp_path: P
     proc = host(tmp_path, cgroup="4:memory:/d/abc\n3:cpu,cpuacct:/d/abc\n0::/d/abc\n", mounts=mounts)
     write(
         tmp_path / "memory" / "d" / "abc",
-        memory__usage_in_bytes="300", memory__max_usage_in_bytes="400", memory__oom_control="under_oom 0\noom_kill 1\n",
-    )  # fmt: skip
+        memory__usage_in_bytes="300",
+        memory__max_usage_in_bytes="400",
+        memory__oom_control="under_oom 0\noom_kill 1\n",
+    )
     write(
         tmp_path / "cpu" / "d" / "abc",
         cpuacct__usage="2500000000",
@@ -107,9 +112,12 @@ def test_a_recorded_container_of_version_2_is_read_whole(tmp_path: Path) -> None
     group = recorded("steady", tmp_path)
     assert group.version == 2
     assert group.limits() == {
-        "memory_limit_bytes": 64 << 20, "cpu_limit": 0.5, "processes_limit": 9515,
-        "read_bytes_per_s": None, "write_bytes_per_s": None,
-    }  # fmt: skip
+        "memory_limit_bytes": 64 << 20,
+        "cpu_limit": 0.5,
+        "processes_limit": 9515,
+        "read_bytes_per_s": None,
+        "write_bytes_per_s": None,
+    }
     reading = group.read()._replace(at_ns=0)
     assert reading == Reading(
         at_ns=0,
@@ -141,7 +149,7 @@ def test_a_recorded_kill_is_counted_though_the_first_process_lives(tmp_path: Pat
 
 def test_the_engine_s_own_statistics_say_the_same_as_the_files(tmp_path: Path) -> None:
     files = recorded("steady", tmp_path).read()
-    told = engine_stats.reading(json.loads((DATA / "cgroup-v2-steady" / "stats.json").read_text()))
+    told = api_stats.reading(json.loads((DATA / "cgroup-v2-steady" / "stats.json").read_text()))
     for name in ("cpu_seconds", "memory_bytes", "memory_anon_bytes", "throttled_s", "periods", "written_bytes"):
         assert getattr(told, name) == getattr(files, name), name
     assert told.memory_peak_bytes is None, "the engine tells no peak where the kernel has version 2"
@@ -149,7 +157,7 @@ def test_the_engine_s_own_statistics_say_the_same_as_the_files(tmp_path: Path) -
 
 
 def test_of_an_engine_that_tells_nothing_nothing_is_said() -> None:
-    assert set(engine_stats.reading({})._replace(at_ns=None)) == {None}  # type: ignore[arg-type]
+    assert set(api_stats.reading({})._replace(at_ns=None)) == {None}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 import typer
 from ruamel.yaml import YAML
 
-from edgesim.cli.app import _run, app
-from edgesim.result import RunResult
+from edgesim.cli.main import _run, app
+from edgesim.results.run_result import RunResult
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "ci"
 WHERE = {"EDGESIM": "./edgesim"}
@@ -80,8 +80,12 @@ def test_the_workflow_for_github_can_be_called_with_a_profile_and_a_model() -> N
 
 def test_the_job_for_gitlab_keeps_what_the_commands_write() -> None:
     job = document("gitlab.yml")["edgesim"]
-    written = {word for _, command in CASES for before, word in itertools.pairwise(command)
-               if before in ("-o", "--markdown", "--junit")}  # fmt: skip
+    written = {
+        word
+        for _, command in CASES
+        for before, word in itertools.pairwise(command)
+        if before in ("-o", "--markdown", "--junit")
+    }
     assert written == {*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]}
     assert set(job["variables"]) == {*VALUES, *WHERE}
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgesim.measure.comparison import Tolerance, compare
+from edgesim.measure.output_difference import Tolerance, compare
 
 FLOATS = arrays(np.float32, (2, 5), elements=st.floats(-100, 100, width=32))
 
@@ -31,10 +31,14 @@ def test_the_worst_place_is_named_with_both_values() -> None:
 @pytest.mark.parametrize(
     ("dtype", "off", "within"),
     [
-        (np.float32, 1e-5, True), (np.float32, 1e-2, False), (np.float16, 1e-2, True), (np.float64, 1e-5, False),
-        (np.int64, 1, False), (np.int8, 0, True),
+        (np.float32, 1e-5, True),
+        (np.float32, 1e-2, False),
+        (np.float16, 1e-2, True),
+        (np.float64, 1e-5, False),
+        (np.int64, 1, False),
+        (np.int8, 0, True),
     ],
-)  # fmt: skip
+)
 def test_what_is_allowed_depends_on_the_type(dtype: type, off: float, within: bool) -> None:
     theirs: np.ndarray = np.ones((1, 3), dtype)
     (found,) = compare([{"y": (theirs + dtype(off)).astype(dtype)}], [{"y": theirs}])

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.device import archive, contents, links
-from edgesim.device.archive import Archive
-from edgesim.device.contents import MANIFEST, Contents
-from edgesim.device.device import Mount, VolumeMount
-from edgesim.device.docker import mounted
+from edgesim.delivery import contents, oci_archive, symlinks
+from edgesim.delivery.contents import MANIFEST, Contents
+from edgesim.delivery.oci_archive import Archive
+from edgesim.engine.mounts import Mount, VolumeMount, mounted
 from edgesim.errors import ModelError, UsageError
 
 
@@ -78,7 +77,7 @@ def test_what_links_lead_to_is_mounted_where_they_lead_inside_the_container(tmp_
     (models / "within").symlink_to("absolute")
     (models / "broken").symlink_to("nowhere/at/all")
     first = Mount(models, "/models")
-    assert set(links.followed([first])) == {
+    assert set(symlinks.followed([first])) == {
         first,
         Mount(store / "a", str(store / "a")),
         Mount(blob, f"{store}/blobs/x"),
@@ -90,7 +89,7 @@ def test_what_links_lead_to_is_mounted_where_they_lead_inside_the_container(tmp_
 def test_a_link_to_where_the_container_has_files_of_its_own_is_refused(tmp_path: Path) -> None:
     (tmp_path / "usr").symlink_to("/usr")
     with pytest.raises(ModelError, match=r"a symbolic link to /usr, where the container has files of its own"):
-        links.followed([Mount(tmp_path, "/models")])
+        symlinks.followed([Mount(tmp_path, "/models")])
 
 
 def test_under_selinux_mounts_ask_for_the_label_and_a_missing_file_is_still_refused(tmp_path: Path) -> None:
@@ -115,7 +114,7 @@ def test_mounts_are_read_only_but_for_the_one_that_is_to_be_written(tmp_path: Pa
 
 
 def test_an_image_s_archive_names_each_part_by_its_digest(tmp_path: Path) -> None:
-    layer = archive.write_layer(tmp_path / "layer.tar", [b"one", b"two"], "a test")
+    layer = oci_archive.write_layer(tmp_path / "layer.tar", [b"one", b"two"], "a test")
     image = Archive("a/b:1", {"os": "linux", "architecture": "arm64"}, {"Cmd": ["x"]}, [layer])
     written = io.BytesIO()
     image.write(written)

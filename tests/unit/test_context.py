@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.board import where
-from edgesim.device import context
+from edgesim.boards.start import where
+from edgesim.engine import context
 from edgesim.errors import UsageError
 
 
@@ -59,8 +59,10 @@ def test_a_named_context_is_read_from_the_docker_command_s_own(configuration: Pa
     write(configuration, "board1", "tcp://10.0.0.7:2375")
     found = context.resolve("board1")
     assert (found.url, found.machine, found.command_option) == (
-        "tcp://10.0.0.7:2375", "10.0.0.7", ("--context", "board1"),
-    )  # fmt: skip
+        "tcp://10.0.0.7:2375",
+        "10.0.0.7",
+        ("--context", "board1"),
+    )
 
 
 def test_without_one_it_is_what_the_docker_command_takes(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:

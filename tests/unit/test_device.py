@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edgesim import model, profile
-from edgesim.device import budget, emulator, hang, readiness, storage
-from edgesim.device.device import State, model_mounts
-from edgesim.device.emulator import Emulator
+from edgesim import profiles
+from edgesim.boards import hang, readiness
+from edgesim.boards import limits as budget
+from edgesim.delivery.deliver import model_mounts
+from edgesim.engine.container import State
 from edgesim.errors import (
     DeviceDied,
     DeviceError,
@@ -24,6 +25,9 @@ from edgesim.errors import (
     NotReady,
     OutOfMemory,
 )
+from edgesim.host import disks, emulator
+from edgesim.host.emulator import Emulator
+from edgesim.models import repository
 from edgesim.recording import Reading
 from tests.conftest import write_model
 from tests.fakes import FakeDevice
@@ -33,14 +37,14 @@ NO_DISK = "storage rate: the model lies on no disk of this host whose rate could
 
 
 def test_a_board_on_a_bigger_host_gets_all_that_it_has() -> None:
-    nano = profile.load("jetson-nano")
+    nano = profiles.load("jetson-nano")
     limits = budget.plan(nano, host_cores=16, host_memory_bytes=64 * GIB)
     assert (limits.cpus, limits.intra_op_threads, limits.memory_bytes) == (4, 4, nano.memory.visible_bytes)
     assert limits.shortfalls == (NO_DISK,)
 
 
 def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing() -> None:
-    limits = budget.plan(profile.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
+    limits = budget.plan(profiles.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
     assert limits.cpus == 2
     assert limits.intra_op_threads == 2, "each thread has a whole core, as on the board"
     assert limits.shortfalls == (
@@ -51,8 +55,8 @@ def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing()
 
 
 def test_files_on_a_disk_are_read_at_the_board_s_rate(tmp_path: Path) -> None:
-    disk = storage.device_of(tmp_path)
-    limits = budget.plan(profile.load("raspberry-pi-4"), host_cores=4, host_memory_bytes=8 * GIB, files=[tmp_path])
+    disk = disks.device_of(tmp_path)
+    limits = budget.plan(profiles.load("raspberry-pi-4"), host_cores=4, host_memory_bytes=8 * GIB, files=[tmp_path])
     if disk is None:
         assert limits.shortfalls == (NO_DISK,)
     else:
@@ -68,12 +72,12 @@ def test_a_partition_s_rate_is_its_disk_s(tmp_path: Path) -> None:
     (partition / "partition").write_text("1\n")
     (disk / "uevent").write_text("MAJOR=1\nDEVNAME=null\nDEVTYPE=disk\n")
     (tmp_path / f"{os.major(number)}:{os.minor(number)}").symlink_to(partition)
-    assert storage.device_of(tmp_path, block=tmp_path) == "/dev/null"
+    assert disks.device_of(tmp_path, block=tmp_path) == "/dev/null"
 
 
 def test_files_in_memory_lie_on_no_disk() -> None:
-    assert storage.device_of(Path("/proc")) is None
-    assert storage.device_of(Path("/nowhere")) is None
+    assert disks.device_of(Path("/proc")) is None
+    assert disks.device_of(Path("/nowhere")) is None
 
 
 def test_a_core_that_the_emulator_lacks_is_refused_with_those_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +130,7 @@ def test_the_arm64_program_is_a_whole_elf_file() -> None:
 
 
 def test_a_model_becomes_a_repository_by_mounts_alone(tmp_path: Path) -> None:
-    found = model.find(str(write_model(tmp_path / "my net.onnx")))
+    found = repository.find(str(write_model(tmp_path / "my net.onnx")))
     (mount,) = model_mounts(found, "/models")
     assert (mount.source, mount.target) == (tmp_path / "my net.onnx", "/models/my net/1/model.onnx")
 
@@ -158,9 +162,14 @@ def explain(state: State) -> DeviceError:
 def test_waiting_ends_when_the_server_is_ready_and_tells_how_long_it_took() -> None:
     clock, answers = Clock(), itertools.chain([False] * 9, itertools.repeat(True))
     took = readiness.wait(
-        FakeDevice(), "/ready", explain_death=explain, timeout_s=10, clock=clock, sleep=clock.sleep,
+        FakeDevice(),
+        "/ready",
+        explain_death=explain,
+        timeout_s=10,
+        clock=clock,
+        sleep=clock.sleep,
         ask=lambda _: next(answers),
-    )  # fmt: skip
+    )
     assert took == pytest.approx(clock.now)
     assert 0 < took < 1
 
@@ -177,9 +186,14 @@ def test_waiting_ends_when_time_is_up_and_shows_the_log() -> None:
     clock = Clock()
     with pytest.raises(NotReady) as caught:
         readiness.wait(
-            FakeDevice(log="still loading"), "/ready", explain_death=explain, timeout_s=5, clock=clock,
-            sleep=clock.sleep, ask=lambda _: False,
-        )  # fmt: skip
+            FakeDevice(log="still loading"),
+            "/ready",
+            explain_death=explain,
+            timeout_s=5,
+            clock=clock,
+            sleep=clock.sleep,
+            ask=lambda _: False,
+        )
     assert caught.value.log == "still loading"
     assert clock.now == pytest.approx(5, abs=0.2)
 
@@ -215,9 +229,15 @@ def test_an_emulator_that_stands_still_is_told_from_a_slow_one(device: FakeDevic
     clock = Clock()
     with pytest.raises(error):
         readiness.wait(
-            device, "/ready", explain_death=explain, timeout_s=99, emulated=True, clock=clock, sleep=clock.sleep,
+            device,
+            "/ready",
+            explain_death=explain,
+            timeout_s=99,
+            emulated=True,
+            clock=clock,
+            sleep=clock.sleep,
             ask=lambda _: False,
-        )  # fmt: skip
+        )
     assert (clock.now < 35) is (error is EmulatorCrashed)
 
 
@@ -246,7 +266,7 @@ def test_a_server_that_reads_its_model_or_just_began_does_not_hang() -> None:
     ],
 )
 def test_a_death_is_told_apart(
-    digits: model.Model, state: State, log: str, error: type[DeviceError], words: str
+    digits: repository.Model, state: State, log: str, error: type[DeviceError], words: str
 ) -> None:
     died = readiness.death(state, log, model=digits, memory_limit_bytes=96 * 2**20, while_doing="loading the model")
     assert type(died) is error

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesim.cli.app import _run
+from edgesim.cli.main import _run
 from edgesim.errors import UsageError
-from edgesim.gate import Rules, judge
-from edgesim.gate.comparable import differences
-from edgesim.gate.difference import difference
+from edgesim.gates import Rules, judge
+from edgesim.gates.comparable import differences
+from edgesim.gates.difference import difference
 from edgesim.recording import Sample
-from edgesim.result import (
+from edgesim.results.run_result import (
     AgreementSection,
     DeviceTimeSection,
     Distribution,
@@ -38,10 +38,13 @@ def run(result: RunResult, median_ms: float, *, containers: int = 6, seed: int =
         times = level * np.exp(0.03 * generator.standard_normal(each))
         restarts.append(
             Restart(
-                lifecycle_s=result.lifecycle_s, first_sample=len(samples), samples=each,
-                latency_ms=Distribution(), service_time_ms=Distribution(),
+                lifecycle_s=result.lifecycle_s,
+                first_sample=len(samples),
+                samples=each,
+                latency_ms=Distribution(),
+                service_time_ms=Distribution(),
             )
-        )  # fmt: skip
+        )
         samples += [Sample(0, 0, round(time * 1e6), "ok") for time in times]
     latencies = [sample.latency_ms for sample in samples]
     return result.model_copy(
@@ -187,11 +190,12 @@ def test_a_change_is_judged_by_its_interval(result: RunResult, slower: float, ex
 def test_identical_models_hardly_ever_fail(result: RunResult) -> None:
     verdicts = [
         verdict(
-            run(result, 20.0, seed=2 * seed, each=40), "latency_ms.p50: +2 %",
+            run(result, 20.0, seed=2 * seed, each=40),
+            "latency_ms.p50: +2 %",
             baseline=run(result, 20.0, seed=2 * seed + 1, each=40),
         )
         for seed in range(10)
-    ]  # fmt: skip
+    ]
     assert "FAIL" not in verdicts
     assert "PASS" in verdicts
 
@@ -306,8 +310,11 @@ def test_a_rules_file_has_rules_for_all_boards_and_for_one(tmp_path: Path, good:
     texts = [rule.text for rule in rules.of_board("jetson-nano", "MAXN")]
     assert texts == ["artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"]
     assert [item.name for item in judge(good, rules, good).items] == [
-        "the run", "the baseline", "artifact_bytes <= 1KiB", "latency_ms.p50: +5 %"
-    ]  # fmt: skip
+        "the run",
+        "the baseline",
+        "artifact_bytes <= 1KiB",
+        "latency_ms.p50: +5 %",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from edgesim.cli.app import _run
-from edgesim.gate import baselines
-from edgesim.journal import Journal
+from edgesim.cli.main import _run
+from edgesim.gates import baselines
 from edgesim.measure.statistics import summarise
 from edgesim.recording import Sample
-from edgesim.result import Distribution, RunResult, ValiditySection
+from edgesim.results.journal import Journal
+from edgesim.results.run_result import Distribution, RunResult, ValiditySection
 from tests.unit.test_gate import run
 
 ABSOLUTE = ["--rule", "latency_ms.p50 <= 30"]
@@ -98,7 +98,8 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "a file that is no text": lambda d: (USAGE, ["gate", d.file(b"\x00\xff\xfe"), *ABSOLUTE]),
     "a truncated file": lambda d: (USAGE, ["gate", d.file((d.directory / GOOD).read_bytes()[:700]), *ABSOLUTE]),
     "a file without its last brace": lambda d: (
-        USAGE, ["gate", d.file((d.directory / GOOD).read_text().rstrip()[:-1]), *ABSOLUTE]
+        USAGE,
+        ["gate", d.file((d.directory / GOOD).read_text().rstrip()[:-1]), *ABSOLUTE],
     ),
     "an empty object": lambda d: (USAGE, ["gate", d.file("{}"), *ABSOLUTE]),
     "an empty list": lambda d: (USAGE, ["gate", d.file("[]"), *ABSOLUTE]),
@@ -113,12 +114,17 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "half of the samples": lambda d: (INCONCLUSIVE, ["gate", d.changed(samples=d.good.samples[:200]), *ABSOLUTE]),
     "no request was sent": lambda d: (
         INCONCLUSIVE,
-        ["gate", d.changed(samples=(), restarts=(), requests=d.good.requests.model_copy(update={"sent": 0, "ok": 0})),
-         "--rule", "artifact_bytes <= 1MiB"],
+        [
+            "gate",
+            d.changed(samples=(), restarts=(), requests=d.good.requests.model_copy(update={"sent": 0, "ok": 0})),
+            "--rule",
+            "artifact_bytes <= 1MiB",
+        ],
     ),
     "all requests failed": lambda d: (FAIL, ["gate", _all_failed(d), *ABSOLUTE]),
     "all requests failed, and a rule of size": lambda d: (
-        INVALID, ["gate", _all_failed(d), "--rule", "artifact_bytes <= 1MiB"]
+        INVALID,
+        ["gate", _all_failed(d), "--rule", "artifact_bytes <= 1MiB"],
     ),
     "a killed container": lambda d: (INVALID, ["gate", d.changed(validity=INVALID_RUN), *ABSOLUTE]),
     "a killed run's journal": lambda d: (INVALID, ["gate", _killed(d), *ABSOLUTE]),
@@ -126,7 +132,8 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "a median that is null": lambda d: (FAIL, ["gate", d.edited(_set("latency_ms", "p50", to=None)), *ABSOLUTE]),
     "a median that is NaN": lambda d: (FAIL, ["gate", d.edited(_set("latency_ms", "p50", to=math.nan)), *ABSOLUTE]),
     "an infinite throughput": lambda d: (
-        FAIL, ["gate", d.edited(_set("throughput_qps", to=math.inf)), "--rule", "throughput_qps >= 1"]
+        FAIL,
+        ["gate", d.edited(_set("throughput_qps", to=math.inf)), "--rule", "throughput_qps >= 1"],
     ),
     "a metric that this run has not": lambda d: (FAIL, ["gate", GOOD, "--rule", "accuracy >= 0"]),
     "no device time": lambda d: (FAIL, ["gate", GOOD, "--rule", "device_time_ms.p50 <= 1000000"]),
@@ -137,7 +144,8 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "an empty rules file": lambda d: (USAGE, ["gate", GOOD, "--rules", d.file("", "r.yaml")]),
     "an empty list of rules": lambda d: (USAGE, ["gate", GOOD, "--rules", d.file("rules: []", "r.yaml")]),
     "rules of another board": lambda d: (
-        USAGE, ["gate", GOOD, "--rules", d.file("profiles: {raspberry-pi-5: [artifact_bytes <= 1MiB]}", "r.yaml")]
+        USAGE,
+        ["gate", GOOD, "--rules", d.file("profiles: {raspberry-pi-5: [artifact_bytes <= 1MiB]}", "r.yaml")],
     ),
     "a limit that is no number": lambda d: (USAGE, ["gate", GOOD, "--rule", "latency_ms.p50 <= nan"]),
     "an infinite limit": lambda d: (USAGE, ["gate", GOOD, "--rule", "latency_ms.p50 <= inf"]),
@@ -147,16 +155,20 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "no baseline": lambda d: (INCONCLUSIVE, ["gate", GOOD, *CHANGE]),
     "a missing baseline": lambda d: (USAGE, ["gate", GOOD, *CHANGE, "--baseline", "nowhere.json"]),
     "an empty directory of baselines": lambda d: (
-        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", str(Path(d.file("", "empty/x.txt")).parent)]
+        INCONCLUSIVE,
+        ["gate", GOOD, *CHANGE, "--baseline", str(Path(d.file("", "empty/x.txt")).parent)],
     ),
     "a baseline of another host": lambda d: (
-        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", str(d.saved(d.of_another_host()))]
+        INCONCLUSIVE,
+        ["gate", GOOD, *CHANGE, "--baseline", str(d.saved(d.of_another_host()))],
     ),
     "baselines of other hosts alone": lambda d: (
-        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", str(d.saved(d.of_another_host()).parent)]
+        INCONCLUSIVE,
+        ["gate", GOOD, *CHANGE, "--baseline", str(d.saved(d.of_another_host()).parent)],
     ),
     "a truncated baseline": lambda d: (
-        USAGE, ["gate", GOOD, *CHANGE, "--baseline", d.file(d.saved().read_bytes()[:400])]
+        USAGE,
+        ["gate", GOOD, *CHANGE, "--baseline", d.file(d.saved().read_bytes()[:400])],
     ),
     "a truncated baseline among others": lambda d: (
         USAGE,
@@ -171,22 +183,24 @@ CASES: dict[str, Callable[[Desk], Case]] = {
         ["gate", GOOD, *CHANGE, "--baseline", d.edited(_set("result", "host", "kernel", to="6.0"), str(d.saved()))],
     ),
     "a baseline whose times are broken": lambda d: (
-        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", str(d.saved(_bad_histograms(d.good)))]
+        INCONCLUSIVE,
+        ["gate", GOOD, *CHANGE, "--baseline", str(d.saved(_bad_histograms(d.good)))],
     ),
     "a baseline of one container": lambda d: (
-        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", d.changed(restarts=())]
+        INCONCLUSIVE,
+        ["gate", GOOD, *CHANGE, "--baseline", d.changed(restarts=())],
     ),
     "an INVALID baseline": lambda d: (
-        INCONCLUSIVE, ["gate", GOOD, *CHANGE, "--baseline", d.changed(validity=INVALID_RUN)]
+        INCONCLUSIVE,
+        ["gate", GOOD, *CHANGE, "--baseline", d.changed(validity=INVALID_RUN)],
     ),
     # comparing, and keeping
     "comparing with nothing": lambda d: (USAGE, ["compare", GOOD, "nowhere.json"]),
     "comparing with a truncated file": lambda d: (USAGE, ["compare", d.file('{"schema'), GOOD]),
-    "comparing with another host": lambda d: (
-        USAGE, ["compare", GOOD, d.edited(_set("host", "cpu", to="another"))]
-    ),
+    "comparing with another host": lambda d: (USAGE, ["compare", GOOD, d.edited(_set("host", "cpu", to="another"))]),
     "comparing models that take different things": lambda d: (
-        USAGE, ["compare", GOOD, d.edited(_set("model", "signature", to="z FP32[1] → y FP32[1]"))]
+        USAGE,
+        ["compare", GOOD, d.edited(_set("model", "signature", to="z FP32[1] → y FP32[1]"))],
     ),
     "keeping an INVALID run": lambda d: (INVALID, ["baseline", "save", d.changed(validity=INVALID_RUN)]),
     "keeping half a run": lambda d: (INVALID, ["baseline", "save", d.changed(complete=False)]),
@@ -194,7 +208,7 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "showing a result as a baseline": lambda d: (USAGE, ["baseline", "show", GOOD]),
     "showing nothing": lambda d: (USAGE, ["baseline", "show", "nowhere.json"]),
     "listing nothing": lambda d: (USAGE, ["baseline", "list", "--dir", "nowhere"]),
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgesim.errors import UsageError
-from edgesim.gate import Rules, judge, paired
-from edgesim.gate.metrics import per_container
-from edgesim.result import InterleavedSection, RunResult, ScaledModelSection, ScalingSection
+from edgesim.gates import Rules, judge, paired
+from edgesim.gates.result_metrics import per_container
+from edgesim.results.run_result import InterleavedSection, RunResult, ScaledModelSection, ScalingSection
 from tests.unit.test_gate import run
 
 DEFAULT_LIMIT = 0.05

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesim.load import generator
-from edgesim.load.scenario import Misses, Precision, Scenario, StopRule
+from edgesim.loadgen import generator
+from edgesim.loadgen.scenario import Misses, Precision, Scenario, StopRule
 from edgesim.recording import Sample
 from tests.virtual import MS, VirtualTransport
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.device import hierarchy
-from edgesim.device.cgroup import Cgroup
+from edgesim.host import cgroup_tree
+from edgesim.host.cgroup import Cgroup
 
 LIMITS = {"memory_bytes": 1 << 20, "quota_us": 20_000, "period_us": 10_000, "processes": 64}
 
@@ -25,7 +25,7 @@ def test_version_1_s_group_is_limited_in_each_controller_s_own_tree(tmp_path: Pa
         f"31 1 0:27 / {tmp_path}/cpu rw - cgroup cgroup rw,cpu,cpuacct",
         f"32 1 0:28 / {tmp_path}/pids rw - cgroup cgroup rw,pids",
     )
-    hierarchy.make("/edgesim/x", LIMITS, [], mounts)
+    cgroup_tree.make("/edgesim/x", LIMITS, [], mounts)
     assert (tmp_path / "memory/edgesim/x/memory.limit_in_bytes").read_text() == str(1 << 20)
     assert (tmp_path / "cpu/edgesim/x/cpu.cfs_quota_us").read_text() == "20000"
     assert (tmp_path / "cpu/edgesim/x/cpu.cfs_period_us").read_text() == "10000"
@@ -40,7 +40,7 @@ def test_version_2_s_group_is_limited_and_what_is_above_it_lets_it(tmp_path: Pat
     mount(mounts, f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw")
     (tmp_path / "cg/edgesim/x").mkdir(parents=True)
     (tmp_path / "cg/edgesim/x/memory.swap.max").write_text("max")
-    hierarchy.make("/edgesim/x", LIMITS, [], mounts)
+    cgroup_tree.make("/edgesim/x", LIMITS, [], mounts)
     group = tmp_path / "cg/edgesim/x"
     assert (group / "memory.max").read_text() == str(1 << 20)
     assert (group / "memory.swap.max").read_text() == "0"
@@ -63,8 +63,8 @@ def test_a_slice_is_systemd_s_to_limit_and_to_forget(
     command.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}:/usr/bin:/bin")
-    hierarchy.make("edgesim-x.slice", LIMITS, ["--user"], mounts)
-    hierarchy.remove("edgesim-x.slice", [], mounts)
+    cgroup_tree.make("edgesim-x.slice", LIMITS, ["--user"], mounts)
+    cgroup_tree.remove("edgesim-x.slice", [], mounts)
     limit, start, stop, revert = told.read_text().splitlines()
     assert limit == (
         "--user set-property --runtime edgesim-x.slice MemoryMax=1048576 MemorySwapMax=0 CPUQuota=200.00%"
@@ -74,7 +74,7 @@ def test_a_slice_is_systemd_s_to_limit_and_to_forget(
     assert revert == "revert edgesim-x.slice"
     command.write_text("#!/bin/sh\necho 'Access denied' >&2; exit 1\n")
     with pytest.raises(OSError, match="Access denied"):
-        hierarchy.make("edgesim-x.slice", LIMITS, [], mounts)
+        cgroup_tree.make("edgesim-x.slice", LIMITS, [], mounts)
 
 
 def test_a_slice_is_found_in_the_slice_that_its_name_says(tmp_path: Path, mounts: Path) -> None:
@@ -92,7 +92,7 @@ def test_removing_leaves_what_is_for_others(tmp_path: Path, mounts: Path) -> Non
     mount(mounts, f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw")
     (tmp_path / "cg/edgesim/x/container").mkdir(parents=True)
     (tmp_path / "cg/edgesim/other").mkdir()
-    hierarchy.remove("/edgesim/x", [], mounts)
+    cgroup_tree.remove("/edgesim/x", [], mounts)
     assert [path.name for path in (tmp_path / "cg/edgesim").iterdir()] == ["other"]
-    hierarchy.remove("/edgesim/other", [], mounts)
+    cgroup_tree.remove("/edgesim/other", [], mounts)
     assert not (tmp_path / "cg/edgesim").exists()

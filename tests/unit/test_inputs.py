@@ -6,15 +6,15 @@ import numpy as np
 import onnx
 import pytest
 
-from edgesim import model
 from edgesim.errors import ModelError
-from edgesim.load import inputs
-from edgesim.load.inputs import Wishes
-from edgesim.model import Tensor
+from edgesim.loadgen import inputs
+from edgesim.loadgen.inputs import Wishes
+from edgesim.models import repository
+from edgesim.models.repository import Tensor
 from tests.conftest import write_model
 
 
-def test_a_model_s_own_samples_are_sent_one_by_one_and_their_labels_kept(digits: model.Model) -> None:
+def test_a_model_s_own_samples_are_sent_one_by_one_and_their_labels_kept(digits: repository.Model) -> None:
     chosen = inputs.choose(digits, Wishes())
     assert len(chosen.requests) == 360
     assert chosen.requests[0]["image"].shape == (1, 8, 8)
@@ -22,7 +22,7 @@ def test_a_model_s_own_samples_are_sent_one_by_one_and_their_labels_kept(digits:
     assert chosen.origin == "360 real ones from samples.npz"
 
 
-def test_the_same_seed_gives_the_same_inputs_and_another_gives_others(resnet18: model.Model) -> None:
+def test_the_same_seed_gives_the_same_inputs_and_another_gives_others(resnet18: repository.Model) -> None:
     first, again, other = (inputs.choose(resnet18, Wishes(seed=seed)).requests[0]["image"] for seed in (1, 1, 2))
     assert first.shape == (1, 3, 224, 224)
     assert np.array_equal(first, again)
@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_inputs_and_another_gives_others(resnet18: 
 
 
 def test_sizes_that_the_model_leaves_open_must_be_given(tmp_path: Path) -> None:
-    open_model = model.find(str(write_model(tmp_path / "net.onnx", shape=("n", "tokens"))))
+    open_model = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", "tokens"))))
     with pytest.raises(ModelError) as caught:
         inputs.choose(open_model, Wishes())
     assert caught.value.fix.startswith("--shape x=1,1")
@@ -40,7 +40,7 @@ def test_sizes_that_the_model_leaves_open_must_be_given(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "shape"), [("y", (1, 4)), ("x", (1, 5)), ("x", (4,))])
 def test_a_shape_that_does_not_fit_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
-    net = model.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
+    net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
     with pytest.raises(ModelError, match=r"--shape .*takes x FP32\[\?, 4\]"):
         inputs.choose(net, Wishes(shapes={name: shape}))
 
@@ -58,11 +58,11 @@ def test_a_file_of_samples_that_does_not_fit_the_model_is_refused(tmp_path: Path
     write_model(tmp_path / "net" / "1" / "model.onnx")
     np.savez(tmp_path / "net" / "samples.npz", allow_pickle=False, wrong=np.zeros((2, 4), np.float32))
     with pytest.raises(ModelError, match=r"samples\.npz: holds wrong; the model takes x"):
-        inputs.choose(model.find("net", tmp_path), Wishes())
+        inputs.choose(repository.find("net", tmp_path), Wishes())
 
 
-def token_model(directory: Path) -> model.Model:
-    return model.find(str(write_model(directory / "net.onnx", shape=(1, 4), datatype=onnx.TensorProto.INT64)))
+def token_model(directory: Path) -> repository.Model:
+    return repository.find(str(write_model(directory / "net.onnx", shape=(1, 4), datatype=onnx.TensorProto.INT64)))
 
 
 def test_token_ids_stay_within_the_range_that_is_given(tmp_path: Path) -> None:
@@ -87,14 +87,14 @@ def test_a_range_that_does_not_fit_is_refused(
 
 
 def test_real_inputs_from_a_file_are_sent_one_by_one(tmp_path: Path) -> None:
-    net = model.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
+    net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
     np.savez(tmp_path / "real.npz", allow_pickle=False, x=np.arange(12, dtype=np.float32).reshape(3, 4))
     chosen = inputs.choose(net, Wishes(source=tmp_path / "real.npz"))
     assert [request["x"].tolist() for request in chosen.requests] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9, 10, 11]]]
 
 
 def test_real_inputs_from_a_directory_are_a_request_each_whatever_their_sizes(tmp_path: Path) -> None:
-    net = model.find(str(write_model(tmp_path / "net.onnx", shape=("n", "m"))))
+    net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", "m"))))
     directory = tmp_path / "real"
     directory.mkdir()
     np.savez(directory / "b.npz", allow_pickle=False, x=np.zeros((2, 5), np.float32))
@@ -112,7 +112,7 @@ def test_real_inputs_from_a_directory_are_a_request_each_whatever_their_sizes(tm
     ],
 )
 def test_real_inputs_that_do_not_fit_are_refused(tmp_path: Path, values: np.ndarray, problem: str) -> None:
-    net = model.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
+    net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
     np.savez(tmp_path / "real.npz", allow_pickle=False, x=values)
     with pytest.raises(ModelError, match=problem):
         inputs.choose(net, Wishes(source=tmp_path / "real.npz"))
@@ -121,6 +121,6 @@ def test_real_inputs_that_do_not_fit_are_refused(tmp_path: Path, values: np.ndar
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04broken"])
 def test_a_file_that_holds_no_arrays_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "real.npz").write_bytes(content)
-    net = model.find(str(write_model(tmp_path / "net.onnx")))
+    net = repository.find(str(write_model(tmp_path / "net.onnx")))
     with pytest.raises(ModelError, match=r"real\.npz: not a file of samples"):
         inputs.choose(net, Wishes(source=tmp_path / "real.npz"))

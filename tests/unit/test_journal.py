@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesim import journal
-from edgesim.journal import Journal
 from edgesim.recording import Sample
-from edgesim.result import RunResult
+from edgesim.results import journal
+from edgesim.results.journal import Journal
+from edgesim.results.run_result import RunResult
 
 MADE = [Sample(1000 + 10 * i, 1001 + 10 * i, 1005 + 10 * i, "ok") for i in range(50)]
 

@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from edgesim import model
 from edgesim.errors import ModelError
+from edgesim.models import repository
 from tests.conftest import write_model
 
 
-def test_signature_operations_and_parameters_are_read(digits: model.Model) -> None:
+def test_signature_operations_and_parameters_are_read(digits: repository.Model) -> None:
     assert [str(tensor) for tensor in digits.inputs] == ["image FP32[?, 8, 8]"]
     assert [str(tensor) for tensor in digits.outputs] == ["probabilities FP32[?, 10]"]
     assert digits.operations["Gemm"] == 2
@@ -24,16 +24,16 @@ def test_signature_operations_and_parameters_are_read(digits: model.Model) -> No
 def test_the_newest_version_is_taken_by_number_and_not_by_letter(tmp_path: Path) -> None:
     for version in ("1", "2", "10"):
         write_model(tmp_path / "m" / version / "model.onnx")
-    assert model.find("m", tmp_path).version == "10"
+    assert repository.find("m", tmp_path).version == "10"
 
 
 def test_a_file_of_any_name_is_a_model_of_that_name(tmp_path: Path) -> None:
-    found = model.find(str(write_model(tmp_path / "some net.onnx")))
+    found = repository.find(str(write_model(tmp_path / "some net.onnx")))
     assert (found.name, found.version) == ("some net", "1")
 
 
 def test_a_file_in_the_layout_of_a_repository_bears_its_directory_s_name(tmp_path: Path) -> None:
-    found = model.find(str(write_model(tmp_path / "net" / "3" / "model.onnx")))
+    found = repository.find(str(write_model(tmp_path / "net" / "3" / "model.onnx")))
     assert (found.name, found.version) == ("net", "3")
 
 
@@ -43,36 +43,36 @@ def test_no_other_file_passes_for_an_onnx_model(tmp_path: Path, content: bytes) 
     path = tmp_path / "not.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"not\.onnx: not an ONNX model"):
-        model.find(str(path))
+        repository.find(str(path))
 
 
 def test_an_unknown_model_names_those_that_there_are() -> None:
     with pytest.raises(ModelError, match=r"unknown model 'digit'; there are digits, mobilenet_v2, resnet18"):
-        model.find("digit")
+        repository.find("digit")
 
 
 def test_an_unknown_model_of_a_repository_names_those_in_it(tmp_path: Path) -> None:
     write_model(tmp_path / "net" / "1" / "model.onnx")
     with pytest.raises(ModelError, match="no model 'nett'; it has net"):
-        model.find("nett", tmp_path)
+        repository.find("nett", tmp_path)
 
 
 def test_a_repository_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model directory"):
-        model.find("net", tmp_path / "nowhere")
+        repository.find("net", tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_model_directory_without_a_version_says_how_it_should_look(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     with pytest.raises(ModelError) as caught:
-        model.find("net", tmp_path)
+        repository.find("net", tmp_path)
     assert "net/VERSION/model.onnx" in caught.value.fix
 
 
 def test_a_missing_model_file_is_named() -> None:
     with pytest.raises(ModelError, match=r"nowhere\.onnx: no such model file"):
-        model.find("nowhere.onnx")
+        repository.find("nowhere.onnx")
 
 
 def with_external_weights(path: Path) -> Path:
@@ -87,16 +87,16 @@ def with_external_weights(path: Path) -> Path:
 
 def test_files_of_weights_beside_the_model_belong_to_it(tmp_path: Path) -> None:
     path = with_external_weights(tmp_path / "net.onnx")
-    found = model.find(str(path))
+    found = repository.find(str(path))
     assert found.data_paths == (tmp_path / "weights.bin",)
     assert found.size_bytes == path.stat().st_size + (tmp_path / "weights.bin").stat().st_size
     before = found.sha256
     (tmp_path / "weights.bin").write_bytes(bytes(16))
-    assert model.find(str(path)).sha256 != before
+    assert repository.find(str(path)).sha256 != before
 
 
 def test_a_missing_file_of_weights_is_named(tmp_path: Path) -> None:
     path = with_external_weights(tmp_path / "net.onnx")
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(ModelError, match=r"its file of weights weights\.bin is missing"):
-        model.find(str(path))
+        repository.find(str(path))

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from edgesim import profile
+from edgesim import profiles
 from edgesim.cli.noise import refuse_invisible
-from edgesim.device import host
 from edgesim.errors import UsageError
-from edgesim.gate import Rules, paired
-from edgesim.interleaved.noise import Noise, kept_in, known, probe
-from edgesim.model import Model
+from edgesim.gates import Rules, paired
+from edgesim.host import host_facts
+from edgesim.jobs.noise import Noise, kept_in, known, probe
+from edgesim.models.repository import Model
 
-NANO = profile.load("jetson-nano")
+NANO = profiles.load("jetson-nano")
 
 
 @pytest.fixture
@@ -20,9 +20,17 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Noise:
     """A probe of this host with plain processes, whose rounds scattered by 2 %."""
     monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path))
     found = Noise(
-        created="2026-01-02T03:04:05+00:00", cpu="x", cores=2, kernel="k", engine="local", execution="host",
-        profile="x86-gateway", model="net", rounds=12, scatter={"latency_ms.p50": 0.02},
-    )  # fmt: skip
+        created="2026-01-02T03:04:05+00:00",
+        cpu="x",
+        cores=2,
+        kernel="k",
+        engine="local",
+        execution="host",
+        profile="x86-gateway",
+        model="net",
+        rounds=12,
+        scatter={"latency_ms.p50": 0.02},
+    )
     path = kept_in("local", "host", model="net")
     path.parent.mkdir(parents=True)
     path.write_text(found.model_dump_json())
@@ -69,8 +77,8 @@ def test_a_probe_counts_for_its_engine_and_execution_on_its_host_alone(
 ) -> None:
     assert known(NANO, "local", None) == [probed]
     assert known(NANO, "docker", "native") == []
-    here = host.describe(engine=None, emulator=None)
-    monkeypatch.setattr(host, "describe", lambda **_: here.model_copy(update={"kernel": "Linux 7"}))
+    here = host_facts.describe(engine=None, emulator=None)
+    monkeypatch.setattr(host_facts, "describe", lambda **_: here.model_copy(update={"kernel": "Linux 7"}))
     assert known(NANO, "local", None) == []
 
 

@@ -8,15 +8,15 @@ import pytest
 from onnx import helper
 
 import edgesim
-from edgesim import profile
+from edgesim import profiles
 from edgesim.errors import HostError, ModelError, ProfileError, UsageError
-from edgesim.model import Model, read
-from edgesim.predict import Prediction, calibration, predict
-from edgesim.predict.alternatives import alternatives
-from edgesim.predict.calibrate import calibrate
-from edgesim.predict.calibration import Calibration
-from edgesim.profile import DeviceProfile
-from edgesim.result import Distribution, RunResult
+from edgesim.models.repository import Model, read
+from edgesim.predictions import Prediction, calibration, predict
+from edgesim.predictions.alternatives import alternatives
+from edgesim.predictions.calibrate import calibrate
+from edgesim.predictions.calibration import Calibration
+from edgesim.profiles import DeviceProfile
+from edgesim.results.run_result import Distribution, RunResult
 from tests.unit.test_predict_graph import save
 
 
@@ -34,7 +34,7 @@ def changed(board: DeviceProfile, **facts: object) -> DeviceProfile:
 
 
 def test_a_faster_clock_shortens_arithmetic_and_not_memory(resnet18: Model) -> None:
-    board = profile.load("raspberry-pi-4")
+    board = profiles.load("raspberry-pi-4")
     slow, fast = predict(board, resnet18), predict(changed(board, clock_hz=2 * board.cpu.clock_hz), resnet18)
     for before, after in zip(slow.nodes, fast.nodes, strict=True):
         assert after.arithmetic_ms == pytest.approx(before.arithmetic_ms / 2)
@@ -70,7 +70,7 @@ def test_a_board_a_core_and_a_fact_that_nobody_published_widen_the_band_and_are_
 
 
 def test_a_core_of_no_family_is_taken_for_the_mean_with_a_wider_band(resnet18: Model) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     strange = predict(changed(board, core="Denver2"), resnet18)
     assert width(strange) > width(predict(board, resnet18))
     assert 0.5 < strange.p50_ms / predict(board, resnet18).p50_ms < 2
@@ -103,7 +103,7 @@ def test_half_the_resolution_and_int8_are_what_if(tmp_path: Path) -> None:
     weights = np.zeros((64, 64, 3, 3), np.float32)
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])]
     convolution = read(save(tmp_path / "c.onnx", nodes, {"x": [1, 64, 64, 64]}, w=weights), name="c")
-    board = profile.load("raspberry-pi-5")
+    board = profiles.load("raspberry-pi-5")
     now = predict(board, convolution)
     half, int8 = alternatives(board, convolution)
     assert half.prediction is not None
@@ -117,20 +117,22 @@ def test_a_graph_made_for_one_resolution_says_so(tmp_path: Path) -> None:
     nodes = [helper.make_node("Reshape", ["x", "to"], ["r"]), helper.make_node("MatMul", ["r", "w"], ["y"])]
     weights = {"to": np.array([1, 64]), "w": np.zeros((64, 10), np.float32)}
     fixed = read(save(tmp_path / "f.onnx", nodes, {"x": [1, 1, 8, 8]}, **weights), name="f")
-    half, _ = alternatives(profile.load("raspberry-pi-5"), fixed)
+    half, _ = alternatives(profiles.load("raspberry-pi-5"), fixed)
     assert half.prediction is None
     assert "made for one" in half.reason
 
 
 def calibration_of(ratios: list[float], board: DeviceProfile) -> Calibration:
     return Calibration(
-        profile=board.reference, profile_sha256=board.sha256, models=tuple("abcd"[: len(ratios)]),
+        profile=board.reference,
+        profile_sha256=board.sha256,
+        models=tuple("abcd"[: len(ratios)]),
         log_ratios=tuple(map(math.log, ratios)),
-    )  # fmt: skip
+    )
 
 
 def test_a_calibration_moves_and_narrows_the_predictions_for_its_board_alone(resnet18: Model) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     before, neighbour = predict(board, resnet18), predict("jetson-nano:5w", resnet18)
     calibration.write(board, calibration_of([1.3], board))
     once = predict(board, resnet18)
@@ -146,7 +148,7 @@ def test_a_calibration_moves_and_narrows_the_predictions_for_its_board_alone(res
 
 
 def test_a_calibration_of_another_profile_of_that_name_is_not_heeded(resnet18: Model) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     calibration.write(board, calibration_of([2.0], board))
     other = changed(board, clock_hz=board.cpu.clock_hz + 1)
     assert predict(other, resnet18).p50_ms == pytest.approx(predict(other, resnet18, heed_calibration=False).p50_ms)
@@ -155,15 +157,15 @@ def test_a_calibration_of_another_profile_of_that_name_is_not_heeded(resnet18: M
 def test_a_calibration_of_one_s_own_board_lies_beside_its_profile(resnet18: Model, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("extends: jetson-nano\nname: mine\n")
-    board = profile.load(f"{path}:5w")
+    board = profiles.load(f"{path}:5w")
     calibration.write(board, calibration_of([2.0], board))
     assert [found.name for found in tmp_path.glob("*.json")] == ["mine@5w.calibration.json"]
-    assert "calibrated" in predict(profile.load(f"{path}:5w"), resnet18).method
-    assert "calibrated" not in predict(profile.load(str(path)), resnet18).method
+    assert "calibrated" in predict(profiles.load(f"{path}:5w"), resnet18).method
+    assert "calibrated" not in predict(profiles.load(str(path)), resnet18).method
 
 
 def test_a_broken_calibration_is_said_and_not_passed_over(resnet18: Model) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     path = calibration.write(board, calibration_of([2.0], board))
     path.write_text("{}")
     with pytest.raises(ProfileError, match="not a calibration"):
@@ -171,7 +173,7 @@ def test_a_broken_calibration_is_said_and_not_passed_over(resnet18: Model) -> No
 
 
 def test_a_calibration_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     (tmp_path / "configuration").write_text("in the way")
     with pytest.raises(HostError, match="cannot write"):
         calibration.write(board, calibration_of([2.0], board))
@@ -190,7 +192,7 @@ def native(result: RunResult, subject: Model, board: DeviceProfile, p50_ms: floa
 
 
 def test_a_native_result_calibrates_the_board(result: RunResult, digits: Model, tmp_path: Path) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     predicted = predict(board, digits, threads=2)
     run = native(result, digits, board, 1.5 * predicted.p50_ms)
     run = run.model_copy(update={"device": run.device.model_copy(update={"intra_op_threads": 2})})
@@ -213,7 +215,7 @@ def test_a_native_result_calibrates_the_board(result: RunResult, digits: Model, 
 def test_a_result_that_does_not_tell_the_board_s_time_calibrates_nothing(
     result: RunResult, digits: Model, tmp_path: Path, change: dict[str, object], problem: str
 ) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     native(result, digits, board, 1.0).model_copy(update=change).write(tmp_path / "r.json")
     with pytest.raises(UsageError, match=problem):
         calibrate(board, [tmp_path / "r.json"])
@@ -223,11 +225,11 @@ def test_a_result_that_does_not_tell_the_board_s_time_calibrates_nothing(
 def test_a_result_of_another_board_or_model_calibrates_nothing(
     result: RunResult, digits: Model, tmp_path: Path
 ) -> None:
-    board = profile.load("jetson-nano")
+    board = profiles.load("jetson-nano")
     run = native(result, digits, board, 1.0)
     run.write(tmp_path / "r.json")
     with pytest.raises(UsageError, match="is of jetson-nano, not of raspberry-pi-5"):
-        calibrate(profile.load("raspberry-pi-5"), [tmp_path / "r.json"])
+        calibrate(profiles.load("raspberry-pi-5"), [tmp_path / "r.json"])
     with pytest.raises(UsageError, match="a second run of digits"):
         calibrate(board, [tmp_path / "r.json", tmp_path / "r.json"])
     run.model_copy(update={"model": run.model.model_copy(update={"sha256": "ab"})}).write(tmp_path / "r.json")

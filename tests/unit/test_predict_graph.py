@@ -10,10 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
-from edgesim import model, samples
 from edgesim.errors import ModelError
-from edgesim.model import Model
-from edgesim.predict import graph
+from edgesim.models import repository, samples
+from edgesim.models.repository import Model
+from edgesim.predictions import graph
 
 FLOAT = TensorProto.FLOAT
 
@@ -76,8 +76,12 @@ def test_sizes_that_the_graph_computes_are_followed(tmp_path: Path) -> None:
         helper.make_node("Transpose", ["r"], ["y"], perm=[0, 2, 1, 3]),
     ]
     numbers = {
-        "one": np.array(1), "two": np.array(2), "zero": np.array([0]), "lead": np.array([1, 2]), "tail": np.array([-1])
-    }  # fmt: skip
+        "one": np.array(1),
+        "two": np.array(2),
+        "zero": np.array([0]),
+        "lead": np.array([1, 2]),
+        "tail": np.array([-1]),
+    }
     (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [1, 8, 4, 4]}, **numbers))
     assert (node.operation, node.shape) == ("Transpose", (1, 4, 2, 16))
 
@@ -120,7 +124,7 @@ def test_a_batch_multiplies_the_work(resnet18: Model) -> None:
 @pytest.mark.parametrize("name", ["digits", "mobilenet_v2", "resnet18"])
 def test_the_fusions_are_those_of_the_runtime(name: str, tmp_path: Path) -> None:
     """Beside the graph that ONNX Runtime writes itself, up to where it lays out memory for this host's own kernels."""
-    subject, path = model.find(name, samples.ensure(name)), tmp_path / "optimized.onnx"
+    subject, path = repository.find(name, samples.ensure(name)), tmp_path / "optimized.onnx"
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(path)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

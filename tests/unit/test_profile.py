@@ -6,10 +6,10 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from edgesim import profile, resources
+from edgesim import paths, profiles
 from edgesim.errors import ExitCode, ProfileError
 
-NANO = (resources.profiles_directory() / "jetson-nano.yaml").read_text()
+NANO = (paths.profiles_directory() / "jetson-nano.yaml").read_text()
 
 
 def write(directory: Path, text: str) -> Path:
@@ -21,15 +21,15 @@ def write(directory: Path, text: str) -> Path:
 def refused(directory: Path, old: str, new: str) -> str:
     assert old in NANO
     with pytest.raises(ProfileError) as caught:
-        profile.read(write(directory, NANO.replace(old, new, 1)))
+        profiles.read(write(directory, NANO.replace(old, new, 1)))
     assert caught.value.exit_code == ExitCode.USAGE
     assert "\n" not in caught.value.problem
     return caught.value.problem
 
 
-@pytest.mark.parametrize("name", profile.names())
+@pytest.mark.parametrize("name", profiles.names())
 def test_every_profile_that_comes_along_is_valid_and_bears_its_file_name(name: str) -> None:
-    assert profile.load(name).name == name
+    assert profiles.load(name).name == name
 
 
 def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -41,9 +41,9 @@ def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + key
 
 
-@pytest.mark.parametrize("name", profile.names())
+@pytest.mark.parametrize("name", profiles.names())
 def test_every_fact_of_every_profile_that_comes_along_has_a_source_and_a_confidence(name: str) -> None:
-    board = profile.load(name)
+    board = profiles.load(name)
     stated = board.model_dump(exclude_unset=True, exclude={"name", "title", "mode", "image", "sources"})
     for fact in facts(stated):
         source = board.source_of(fact)
@@ -51,24 +51,36 @@ def test_every_fact_of_every_profile_that_comes_along_has_a_source_and_a_confide
         assert source.confidence is not None, fact
 
 
-@pytest.mark.parametrize("name", profile.names())
+@pytest.mark.parametrize("name", profiles.names())
 def test_every_mode_of_every_profile_can_be_chosen(name: str) -> None:
-    for mode in profile.load(name).modes:
-        board = profile.load(f"{name}:{mode}")
+    for mode in profiles.load(name).modes:
+        board = profiles.load(f"{name}:{mode}")
         assert board.mode == mode
         assert board.cpu.cores >= 1
 
 
 def test_the_boards_are_those_that_are_promised() -> None:
-    assert set(profile.names()) == {
-        "coral-dev-board", "jetson-agx-orin", "jetson-nano", "jetson-orin-nano", "jetson-orin-nx", "jetson-tx2",
-        "jetson-xavier-nx", "odroid-n2-plus", "raspberry-pi-3", "raspberry-pi-4", "raspberry-pi-5",
-        "raspberry-pi-zero-2", "rk3399", "rk3588", "x86-gateway",
-    }  # fmt: skip
+    assert set(profiles.names()) == {
+        "coral-dev-board",
+        "jetson-agx-orin",
+        "jetson-nano",
+        "jetson-orin-nano",
+        "jetson-orin-nx",
+        "jetson-tx2",
+        "jetson-xavier-nx",
+        "odroid-n2-plus",
+        "raspberry-pi-3",
+        "raspberry-pi-4",
+        "raspberry-pi-5",
+        "raspberry-pi-zero-2",
+        "rk3399",
+        "rk3588",
+        "x86-gateway",
+    }
 
 
 def test_the_little_cores_are_another_core_another_clock_and_another_emulated_cpu() -> None:
-    big, little = profile.load("rk3588:big"), profile.load("rk3588:little")
+    big, little = profiles.load("rk3588:big"), profiles.load("rk3588:little")
     assert (big.cpu.core, big.cpu.clock_hz) == ("Cortex-A76", 2_256_000_000)
     assert (little.cpu.core, little.cpu.clock_hz) == ("Cortex-A55", 1_800_000_000)
     assert little.emulation is not None
@@ -91,7 +103,7 @@ sources:
 
 
 def test_a_profile_that_extends_another_has_its_facts_but_for_its_own(tmp_path: Path) -> None:
-    mine, theirs = profile.load(str(write(tmp_path, MINE))), profile.load("raspberry-pi-4")
+    mine, theirs = profiles.load(str(write(tmp_path, MINE))), profiles.load("raspberry-pi-4")
     assert (mine.name, mine.cpu, mine.mode) == ("my-board", theirs.cpu, "1.4")
     assert mine.memory.marketed_bytes == 8_000_000_000
     assert mine.memory.kind == theirs.memory.kind, "a mapping is merged key by key"
@@ -102,7 +114,7 @@ def test_a_profile_that_extends_another_has_its_facts_but_for_its_own(tmp_path: 
 def test_a_profile_may_extend_a_file_beside_it_and_that_another(tmp_path: Path) -> None:
     write(tmp_path, MINE)
     (tmp_path / "ours.yaml").write_text("extends: ./board.yaml\nname: ours\n")
-    assert profile.load(str(tmp_path / "ours.yaml")).memory.marketed_bytes == 8_000_000_000
+    assert profiles.load(str(tmp_path / "ours.yaml")).memory.marketed_bytes == 8_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -121,22 +133,22 @@ def test_a_profile_may_extend_a_file_beside_it_and_that_another(tmp_path: Path) 
 )
 def test_what_cannot_be_extended_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
     with pytest.raises(ProfileError) as caught:
-        profile.load(str(write(tmp_path, MINE.replace(old, new, 1))))
+        profiles.load(str(write(tmp_path, MINE.replace(old, new, 1))))
     assert problem in caught.value.problem
 
 
 def test_the_schema_accepts_every_profile_and_refuses_a_typo() -> None:
-    schema = profile.json_schema()
+    schema = profiles.json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    for path in [*resources.profiles_directory().glob("*.yaml")]:
+    for path in [*paths.profiles_directory().glob("*.yaml")]:
         assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(path))) == [], path
     assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(MINE))) == []
     assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(MINE.replace("title", "titel")))) != []
 
 
 def test_the_jetson_nano_is_four_a57_cores_with_4_gb() -> None:
-    nano = profile.load("jetson-nano")
+    nano = profiles.load("jetson-nano")
     assert (nano.architecture, nano.cpu.core, nano.cpu.cores, nano.cpu.clock_hz) == (
         "arm64",
         "Cortex-A57",
@@ -148,39 +160,39 @@ def test_the_jetson_nano_is_four_a57_cores_with_4_gb() -> None:
 
 
 def test_a_power_mode_changes_cores_clock_and_digest() -> None:
-    slow = profile.load("jetson-nano:5w")
+    slow = profiles.load("jetson-nano:5w")
     assert (slow.cpu.cores, slow.cpu.clock_hz, slow.reference) == (2, 918_000_000, "jetson-nano:5w")
-    assert slow.sha256 != profile.load("jetson-nano").sha256
+    assert slow.sha256 != profiles.load("jetson-nano").sha256
 
 
 def test_the_default_mode_is_the_board_without_a_mode() -> None:
-    assert profile.load("jetson-nano:maxn") == profile.load("jetson-nano")
-    assert profile.load("jetson-nano").reference == "jetson-nano"
+    assert profiles.load("jetson-nano:maxn") == profiles.load("jetson-nano")
+    assert profiles.load("jetson-nano").reference == "jetson-nano"
 
 
 def test_an_unknown_mode_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ProfileError, match=r"no power mode '10w'; it has MAXN, 5w"):
-        profile.load("jetson-nano:10w")
+        profiles.load("jetson-nano:10w")
 
 
 def test_memory_is_whole_pages_so_that_a_limit_reads_back_as_it_was_set() -> None:
-    assert profile.load("jetson-nano").memory.visible_bytes % 4096 == 0
+    assert profiles.load("jetson-nano").memory.visible_bytes % 4096 == 0
 
 
 def test_an_unknown_profile_names_the_nearest_one() -> None:
     with pytest.raises(ProfileError, match=r"unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'\?"):
-        profile.load("jetson-nanoo")
+        profiles.load("jetson-nanoo")
 
 
 def test_a_path_to_a_profile_works_with_and_without_a_mode(tmp_path: Path) -> None:
     path = write(tmp_path, NANO)
-    assert profile.load(str(path)).sha256 == profile.load("jetson-nano").sha256
-    assert profile.load(f"{path}:5w").sha256 == profile.load("jetson-nano:5w").sha256
+    assert profiles.load(str(path)).sha256 == profiles.load("jetson-nano").sha256
+    assert profiles.load(f"{path}:5w").sha256 == profiles.load("jetson-nano:5w").sha256
 
 
 def test_a_missing_profile_file_is_named() -> None:
     with pytest.raises(ProfileError, match=r"no/such\.yaml: no such profile file"):
-        profile.load("no/such.yaml")
+        profiles.load("no/such.yaml")
 
 
 def test_a_typo_in_a_key_names_file_line_key_and_the_right_one(tmp_path: Path) -> None:
@@ -235,13 +247,13 @@ def test_a_key_given_twice_is_refused_and_not_the_last_one_taken(tmp_path: Path)
 @pytest.mark.parametrize("text", ["", "[1, 2]", "just words", "a: [", "\x00"])
 def test_what_is_no_profile_at_all_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ProfileError, match=r"board\.yaml"):
-        profile.read(write(tmp_path, text))
+        profiles.read(write(tmp_path, text))
 
 
 def test_heat_lowers_the_clock_and_cannot_raise_it(tmp_path: Path) -> None:
-    hot = profile.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 900_000_000}\n")).in_mode(None)
+    hot = profiles.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 900_000_000}\n")).in_mode(None)
     assert hot.heated().cpu.clock_hz == 900_000_000
     assert hot.in_mode("5w").heated().cpu.clock_hz == 900_000_000
-    assert profile.load("jetson-nano").heated() == profile.load("jetson-nano")
+    assert profiles.load("jetson-nano").heated() == profiles.load("jetson-nano")
     with pytest.raises(ProfileError, match=r"thermal\.clock_hz: 9000000000 is above the board's"):
-        profile.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 9_000_000_000}\n"))
+        profiles.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 9_000_000_000}\n"))

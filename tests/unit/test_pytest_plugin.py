@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import edgesim.run  # noqa: F401  # before a test within this process does, which forgets what it has imported
-from edgesim.model import Model
-from edgesim.result import RunResult
+import edgesim.jobs.run  # noqa: F401  # before a test within this process does, which forgets what it has imported
+from edgesim.models.repository import Model
+from edgesim.results.run_result import RunResult
 
 pytest_plugins = ["pytester"]
 
@@ -151,14 +151,14 @@ def test_with_xdist_on_a_test_fails_and_says_how_to_run_it_and_others_do_not_car
 INTERRUPTED = """
 import functools
 import sys
-import edgesim.run
+import edgesim.jobs.run
 from edgesim.errors import Interrupted
 
-@functools.wraps(sys.modules["edgesim.run"].run)
+@functools.wraps(sys.modules["edgesim.jobs.run"].run)
 def interrupted(*arguments, **options):
     raise Interrupted("interrupted")
 
-sys.modules["edgesim.run"].run = interrupted
+sys.modules["edgesim.jobs.run"].run = interrupted
 """
 
 

@@ -12,10 +12,11 @@ from rich.console import Console, RenderableType
 
 from edgesim.errors import UsageError
 from edgesim.recording import Reading, Sample
-from edgesim.report import files, junit, markdown, notebook, text
-from edgesim.report.comparison import Change, Comparison
-from edgesim.report.page import thinning
-from edgesim.result import DeviceTimeSection, Rule, RunResult, ValiditySection
+from edgesim.reports import formats
+from edgesim.reports.comparison import Change, Comparison
+from edgesim.reports.formats import junit, markdown, notebook, terminal
+from edgesim.reports.formats.html import thinning
+from edgesim.results.run_result import DeviceTimeSection, Rule, RunResult, ValiditySection
 
 CAVEAT = "no published figure for <this> core | an extrapolation"
 
@@ -40,16 +41,20 @@ def told(result: RunResult) -> RunResult:
                 ),
             ),
         }
-    )  # fmt: skip
+    )
 
 
 def compared(result: RunResult, *, different: tuple[str, ...] = ()) -> Comparison:
     return Comparison(
-        base=result, candidate=result, base_file="a.json", candidate_file="b.json", different=different,
+        base=result,
+        candidate=result,
+        base_file="a.json",
+        candidate_file="b.json",
+        different=different,
         changes=(
             Change("latency_ms.p50", "20", "30", "+50.0 %", "+48.0 to +52.0 %", {"change": 0.5, "by": "containers"}),
         ),
-    )  # fmt: skip
+    )
 
 
 def plain(document: str) -> str:
@@ -67,24 +72,31 @@ def printed(rendered: RenderableType) -> str:
 
 
 def on_a_terminal(result: RunResult) -> str:
-    return printed(text.render(result))
+    return printed(terminal.render(result))
 
 
 def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_caveats(told: RunResult) -> None:
     reports = {
         "terminal": on_a_terminal(told),
         "markdown": plain(markdown.result(told)),
-        "page": plain(files.of_result(told, ".html", "r.json")),
-        "json": files.of_result(told, ".json", "r.json"),
+        "page": plain(formats.of_result(told, ".html", "r.json")),
+        "json": formats.of_result(told, ".json", "r.json"),
     }
     for name, report in reports.items():
-        for said in ("45.9 ms", "29.9 to 70.4 ms", CAVEAT, "never to be compared", "INVALID",
-                     "no failures: 1 of 2 requests failed", "host quiet: others took 40 %"):  # fmt: skip
+        for said in (
+            "45.9 ms",
+            "29.9 to 70.4 ms",
+            CAVEAT,
+            "never to be compared",
+            "INVALID",
+            "no failures: 1 of 2 requests failed",
+            "host quiet: others took 40 %",
+        ):
             assert said.lower() in report.lower(), f"{name}: {said}"
 
 
 def test_no_device_time_is_said_to_be_unknown_in_every_report(result: RunResult) -> None:
-    for report in (on_a_terminal(result), markdown.result(result), files.of_result(result, ".html", "r.json")):
+    for report in (on_a_terminal(result), markdown.result(result), formats.of_result(result, ".html", "r.json")):
         assert "not known" in report
         assert "nothing is predicted" in report
 
@@ -104,19 +116,19 @@ def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(told: RunRe
 
 
 def test_the_csv_has_a_row_for_each_request_and_no_latency_for_one_that_failed(told: RunResult) -> None:
-    rows = list(csv.DictReader(files.of_result(told, ".csv", "r.json").splitlines()))
+    rows = list(csv.DictReader(formats.of_result(told, ".csv", "r.json").splitlines()))
     assert [row["outcome"] for row in rows] == ["ok", 'timeout, a "long" one']
     assert rows[0]["latency_ms"] == "2500.0"
     assert rows[1]["latency_ms"] == ""
 
 
 def test_the_csv_of_two_results_says_whose_a_request_is(told: RunResult) -> None:
-    rows = list(csv.DictReader(files.of_comparison(compared(told), ".csv").splitlines()))
+    rows = list(csv.DictReader(formats.of_comparison(compared(told), ".csv").splitlines()))
     assert [row["result"] for row in rows] == ["base", "base", "candidate", "candidate"]
 
 
 def test_the_json_has_all_figures_and_no_requests(told: RunResult) -> None:
-    document = json.loads(files.of_result(told, ".json", "r.json"))
+    document = json.loads(formats.of_result(told, ".json", "r.json"))
     assert document["latency_ms"]["mean"] == 2500.0
     assert document["headline"] == "45.9 ms (29.9 to 70.4 ms)"
     assert not {"samples", "timeline"} & set(document)
@@ -142,19 +154,19 @@ def test_a_reason_that_is_no_rules_own_fails_a_case_too(result: RunResult) -> No
 def test_a_comparison_that_should_not_be_says_so_in_every_report(told: RunResult) -> None:
     both = compared(told, different=("kernel: 6.1 and 6.2",))
     for suffix in (".html", ".md"):
-        report = files.of_comparison(both, suffix)
+        report = formats.of_comparison(both, suffix)
         assert "NOT COMPARABLE" in report
         assert "kernel: 6.1 and 6.2" in report
-    assert "NOT COMPARABLE: kernel: 6.1 and 6.2" in printed(text.render_comparison(both))
-    assert json.loads(files.of_comparison(both, ".json"))["different"] == ["kernel: 6.1 and 6.2"]
+    assert "NOT COMPARABLE: kernel: 6.1 and 6.2" in printed(terminal.render_comparison(both))
+    assert json.loads(formats.of_comparison(both, ".json"))["different"] == ["kernel: 6.1 and 6.2"]
 
 
 def test_a_comparison_has_both_headlines_and_both_verdicts_in_every_report(told: RunResult) -> None:
     both = compared(told)
     shown = {
-        "terminal": printed(text.render_comparison(both)),
-        "markdown": plain(files.of_comparison(both, ".md")),
-        "page": plain(files.of_comparison(both, ".html")),
+        "terminal": printed(terminal.render_comparison(both)),
+        "markdown": plain(formats.of_comparison(both, ".md")),
+        "page": plain(formats.of_comparison(both, ".html")),
     }
     for name, report in shown.items():
         for said in ("29.9 to 70.4 ms", CAVEAT, "no failures: 1 of 2 requests failed", "others took 40 %"):
@@ -165,19 +177,19 @@ def test_a_comparison_has_both_headlines_and_both_verdicts_in_every_report(told:
 
 def test_two_results_have_no_junit_form(told: RunResult) -> None:
     with pytest.raises(UsageError, match="it is no verdict"):
-        files.of_comparison(compared(told), ".xml")
+        formats.of_comparison(compared(told), ".xml")
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "report", "r.htm"])
 def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
-        files.kind(Path(name))
+        formats.kind(Path(name))
     assert name in caught.value.problem
     assert ".html, .md, .json, .xml, .csv" in caught.value.fix
 
 
 def test_a_page_asks_for_nothing_from_anywhere(told: RunResult) -> None:
-    page = files.of_result(told, ".html", "r.json")
+    page = formats.of_result(told, ".html", "r.json")
     for mark in ('src="', "@import", "url(", 'href="http'):
         assert mark not in page, mark
     assert "<b>|" not in page, "a model's name is text"

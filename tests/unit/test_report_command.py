@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgesim.cli import app, github
-from edgesim.cli.verdicts import deliver
-from edgesim.report import markdown
-from edgesim.result import RunResult, ValiditySection
-from edgesim.verdict import Check, Item
+from edgesim.cli import _github, main
+from edgesim.cli._verdict import deliver
+from edgesim.reports.formats import markdown
+from edgesim.results.run_result import RunResult, ValiditySection
+from edgesim.results.verdict import Check, Item
 from tests import results
 
 
@@ -30,7 +30,7 @@ def file(result: RunResult, tmp_path: Path) -> Path:
 
 
 def edgesim(*arguments: str | Path) -> int:
-    return int(app._run([str(word) for word in arguments]))
+    return int(main._run([str(word) for word in arguments]))
 
 
 def test_one_command_writes_every_kind_of_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,7 @@ def test_without_plotly_a_page_says_what_to_install_and_markdown_needs_it_not(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    for name in [name for name in sys.modules if name.startswith("edgesim.report.page")]:
+    for name in [name for name in sys.modules if name.startswith("edgesim.reports.formats.html")]:
         monkeypatch.delitem(sys.modules, name)
     assert edgesim("report", file, "-o", file.with_suffix(".html")) == 3
     assert "pip install 'edgesim[report]'" in capsys.readouterr().err
@@ -141,24 +141,28 @@ def test_compare_writes_markdown_with_the_headlines_and_every_change(
 
 def checked(finding: str) -> Check:
     return Check(
-        created="2026-01-02T03:04:05+00:00", edgesim_version="0.1.0", profile="p", board="Board", model="net",
+        created="2026-01-02T03:04:05+00:00",
+        edgesim_version="0.1.0",
+        profile="p",
+        board="Board",
+        model="net",
         execution="native",
         items=(
             Item(name="good, so: far", verdict="PASS", finding="1"),
             Item(name="bad, so: far", verdict="FAIL", finding=finding),
         ),
-    )  # fmt: skip
+    )
 
 
 def test_an_annotation_is_one_line_that_no_finding_can_break_out_of(capsys: pytest.CaptureFixture[str]) -> None:
-    github.tell(checked("100 % over\n::error::forged\x1b[31m"), {"GITHUB_ACTIONS": "true"})
+    _github.tell(checked("100 % over\n::error::forged\x1b[31m"), {"GITHUB_ACTIONS": "true"})
     assert capsys.readouterr().err.splitlines() == [
         "::error title=edgesim FAIL%3A bad%2C so%3A far::100 %25 over%0A::error::forged[31m"
     ]
 
 
 def test_nothing_is_told_outside_of_github_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    github.tell(checked("x"), {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")})
+    _github.tell(checked("x"), {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")})
     assert capsys.readouterr().err == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -166,7 +170,7 @@ def test_nothing_is_told_outside_of_github_actions(tmp_path: Path, capsys: pytes
 def test_a_summary_that_cannot_be_written_is_said_and_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    github.tell(checked("x"), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "no" / "summary.md")})
+    _github.tell(checked("x"), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "no" / "summary.md")})
     assert "the step's summary was not written" in capsys.readouterr().err
 
 

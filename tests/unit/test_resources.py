@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from edgesim.measure import host_load, resources
-from edgesim.measure.resources import Recorder
+from edgesim.host import host_load
+from edgesim.measure import resource_usage
+from edgesim.measure.resource_usage import Recorder
 from edgesim.recording import Phase, Reading
-from edgesim.result import HostLoadSection
+from edgesim.results.run_result import HostLoadSection
 
 S = 1_000_000_000
 LOAD = [Phase("load", 1 * S, 3 * S)]
@@ -21,14 +22,14 @@ def test_what_was_used_is_what_the_load_used_and_not_what_came_before_or_after()
         Reading(3 * S, 13.0, 120, throttled_s=1.5, read_bytes=50),
         Reading(4 * S, 99.0, 100, throttled_s=9.0, read_bytes=99),
     ]
-    used = resources.summarise(readings, LOAD, 1000, 2)
+    used = resource_usage.summarise(readings, LOAD, 1000, 2)
     assert (used.cpu_seconds, used.cpu_percent_mean, used.cpu_percent_of_board) == (3.0, 150.0, 75.0)
     assert (used.throttled_s, used.read_bytes, used.memory_limit_bytes) == (0.5, 40, 1000)
 
 
 def test_a_kernel_without_a_peak_gives_the_largest_reading_and_says_so() -> None:
     readings = [Reading(0, 0.0, 100), Reading(2 * S, 1.0, 300), Reading(3 * S, 1.0, 200)]
-    used = resources.summarise(readings, LOAD, None, None)
+    used = resource_usage.summarise(readings, LOAD, None, None)
     assert (used.memory_peak_bytes, used.memory_peak_source) == (300, "largest of 3 readings")
 
 
@@ -39,13 +40,13 @@ def test_of_several_containers_each_counts_from_its_own_start_and_the_largest_pe
         Reading(2 * S, 0.5, 1, memory_peak_bytes=300, memory_peak_source="peak"),
         Reading(3 * S, 1.5, 1, memory_peak_bytes=300, memory_peak_source="peak"),
     ]
-    used = resources.summarise(readings, [Phase("load", 0, 1 * S), Phase("load", 2 * S, 3 * S)], None, 1)
+    used = resource_usage.summarise(readings, [Phase("load", 0, 1 * S), Phase("load", 2 * S, 3 * S)], None, 1)
     assert used.cpu_seconds == 3.0
     assert used.memory_peak_bytes == 400
 
 
 def test_a_host_that_tells_nothing_gives_none_and_not_zero() -> None:
-    blind = resources.summarise([Reading(0, None, None), Reading(4 * S, None, None)], LOAD, None, None)
+    blind = resource_usage.summarise([Reading(0, None, None), Reading(4 * S, None, None)], LOAD, None, None)
     assert set(blind.model_dump().values()) == {None}
 
 
@@ -82,11 +83,15 @@ def test_two_loads_are_one_by_their_seconds() -> None:
                 seconds=1, busy_percent=10, others_percent=4, steal_percent=0, thermal_throttles=1, frequency_percent=80
             ),
             HostLoadSection(
-                seconds=3, busy_percent=50, others_percent=8, steal_percent=None, thermal_throttles=2,
+                seconds=3,
+                busy_percent=50,
+                others_percent=8,
+                steal_percent=None,
+                thermal_throttles=2,
                 frequency_percent=99,
             ),
         ]
-    )  # fmt: skip
+    )
     assert both is not None
     assert (both.seconds, both.busy_percent, both.others_percent, both.steal_percent) == (4, 40, 7, None)
     assert (both.thermal_throttles, both.frequency_percent) == (3, 80)

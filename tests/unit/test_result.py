@@ -5,10 +5,11 @@ import pytest
 from rich.console import Console
 
 from edgesim.errors import ResultError
-from edgesim.outcome import combined, without_emulated
+from edgesim.jobs.result_builder import combined, without_emulated
+from edgesim.progress import Stages
 from edgesim.recording import Sample
-from edgesim.report import text
-from edgesim.result import (
+from edgesim.reports.formats import terminal
+from edgesim.results.run_result import (
     DeviceTimeSection,
     Distribution,
     EnergySection,
@@ -22,13 +23,12 @@ from edgesim.result import (
     Spread,
     ValiditySection,
 )
-from edgesim.stages import Stages
 
 
 def shown(result: RunResult) -> str:
     console = Console(width=200, no_color=True, markup=False)
     with console.capture() as capture:
-        console.print(text.render(result))
+        console.print(terminal.render(result))
     return capture.get()
 
 
@@ -41,10 +41,27 @@ def test_a_result_is_the_same_after_writing_and_reading(result: RunResult, tmp_p
 def test_the_file_holds_the_names_of_the_contract(result: RunResult) -> None:
     document = json.loads(result.as_json())
     assert {
-        "schema_version", "created", "edgesim_version", "execution", "profile", "model", "image", "host", "device",
-        "scenario", "lifecycle_s", "requests", "latency_ms", "service_time_ms", "throughput_qps", "resources",
-        "device_time_ms", "validity", "samples", "timeline",
-    } <= set(document)  # fmt: skip
+        "schema_version",
+        "created",
+        "edgesim_version",
+        "execution",
+        "profile",
+        "model",
+        "image",
+        "host",
+        "device",
+        "scenario",
+        "lifecycle_s",
+        "requests",
+        "latency_ms",
+        "service_time_ms",
+        "throughput_qps",
+        "resources",
+        "device_time_ms",
+        "validity",
+        "samples",
+        "timeline",
+    } <= set(document)
     assert {"architecture", "cpu_model", "cores", "memory_limit_bytes", "cpu_limit"} <= set(document["device"])
     assert set(document["latency_ms"]) >= {"min", "mean", "p50", "p90", "p95", "p99", "p99_9", "max"}
     assert document["samples"] == [{"scheduled_ns": 0, "sent_ns": 10, "done_ns": 2_500_000_000, "outcome": "ok"}]
@@ -88,9 +105,17 @@ def test_latency_counts_from_when_a_request_was_due_and_service_time_from_when_i
 def test_a_rate_s_row_says_whether_it_held_and_whether_the_generator_kept_up(result: RunResult) -> None:
     times = Distribution(samples=700, p50=5.0, p90=6.0, p99=60.0)
     late = Level(
-        qps=80, achieved_qps=70.5, requests=700, failed=0, latency_ms=times, service_time_ms=times, lag_ms=times,
-        valid=False, reasons=("generator on time: late",), held=False,
-    )  # fmt: skip
+        qps=80,
+        achieved_qps=70.5,
+        requests=700,
+        failed=0,
+        latency_ms=times,
+        service_time_ms=times,
+        lag_ms=times,
+        valid=False,
+        reasons=("generator on time: late",),
+        held=False,
+    )
     held = late.model_copy(update={"qps": 40.0, "valid": True, "reasons": (), "held": True})
     search = SearchSection(percentile="p99", limit_ms=50, peak_qps=40)
     text = shown(result.model_copy(update={"levels": (late, held), "search": search}))
@@ -110,9 +135,12 @@ def test_what_is_infinite_is_shown_so_and_not_as_unknown(result: RunResult) -> N
 
 def test_each_container_has_its_row_and_the_spread_between_them_is_said(result: RunResult) -> None:
     restart = Restart(
-        lifecycle_s=result.lifecycle_s, first_sample=0, samples=1, latency_ms=result.latency_ms,
+        lifecycle_s=result.lifecycle_s,
+        first_sample=0,
+        samples=1,
+        latency_ms=result.latency_ms,
         service_time_ms=result.service_time_ms,
-    )  # fmt: skip
+    )
     spread = {
         "latency_ms": Spread(mean=10, within=1.5, between=0.25),
         "ready_s": Spread(mean=3, within=None, between=0.1),
@@ -132,15 +160,25 @@ def test_a_suspect_run_says_why_and_stays_valid(result: RunResult) -> None:
 def scaled(result: RunResult) -> RunResult:
     """A scaled run with the emulated one in it."""
     section = ScalingSection(
-        share=0.25, quota_us=1000, period_us=4000, threads=1, method="the CPU share makes 60 % of the time",
+        share=0.25,
+        quota_us=1000,
+        period_us=4000,
+        threads=1,
+        method="the CPU share makes 60 % of the time",
         models=(
             ScaledModelSection(
-                name="net", target_ms=40.0, host_ms=6.0, host_cpu_ms=5.5, pace_ms=39.0, calibrated_ms=40.2,
-                tries=(ShareTry(share=0.25, pace_ms=39.5, requests=30, p50_ms=40.5, high_ms=41.0),), check_ms=40.4,
+                name="net",
+                target_ms=40.0,
+                host_ms=6.0,
+                host_cpu_ms=5.5,
+                pace_ms=39.0,
+                calibrated_ms=40.2,
+                tries=(ShareTry(share=0.25, pace_ms=39.5, requests=30, p50_ms=40.5, high_ms=41.0),),
+                check_ms=40.4,
                 error_percent=1.0,
             ),
         ),
-    )  # fmt: skip
+    )
     time = DeviceTimeSection(p50=40.0, low=30.0, high=50.0, method="predicted")
     energy = EnergySection(per_inference=0.2, above_idle=0.15, method="estimated: 5 W")
     update = {"execution": "scaled", "scaling": section, "device_time_ms": time, "energy_j": energy}

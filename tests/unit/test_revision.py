@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import EdgesimError, HostError
-from edgesim.interleaved.revision import sides
+from edgesim.models.revisions import sides
 from tests.conftest import write_model
 
 

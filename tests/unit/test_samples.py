@@ -5,13 +5,13 @@ import numpy as np
 import onnx
 import pytest
 
-from edgesim import model, samples
 from edgesim.errors import ModelError
-from edgesim.measure.agreement import Reference
-from edgesim.samples import convnets
+from edgesim.measure.reference import Reference
+from edgesim.models import repository, samples
+from edgesim.models.samples import convnets
 
 
-def test_the_digits_are_learnt_and_the_accuracy_stated_is_the_one_measured(digits: model.Model) -> None:
+def test_the_digits_are_learnt_and_the_accuracy_stated_is_the_one_measured(digits: repository.Model) -> None:
     assert digits.samples_path is not None
     with np.load(digits.samples_path) as file:
         images, labels = file["image"], file["labels"]
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_network_and_another_gives_another() -> Non
     assert convnets.mobilenet_v2(7) != convnets.mobilenet_v2(8)
 
 
-def test_activations_neither_vanish_nor_overflow(resnet18: model.Model) -> None:
+def test_activations_neither_vanish_nor_overflow(resnet18: repository.Model) -> None:
     image = np.random.default_rng(0).random((1, 3, 224, 224), dtype=np.float32)
     logits = Reference(resnet18).run({"image": image})["logits"]
     assert np.isfinite(logits).all()

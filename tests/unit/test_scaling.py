@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from edgesim import profile, scaling
-from edgesim.device.bandwidth import Bandwidth
+from edgesim import profiles
+from edgesim.boards import time_scaling
+from edgesim.boards.time_scaling import Scale, Target
 from edgesim.errors import HostTooSlow
-from edgesim.load import inputs
-from edgesim.model import Model
-from edgesim.profile.schema import Thermal
-from edgesim.report import scaling as words
-from edgesim.result import ThrottleSection
-from edgesim.scaling import Scale, Target
+from edgesim.host.cpu_quota import Bandwidth
+from edgesim.loadgen import inputs
+from edgesim.models.repository import Model
+from edgesim.profiles.device_profile import Thermal
+from edgesim.reports import scaling_phrases as words
+from edgesim.results.run_result import ThrottleSection
 
 
 @dataclass
@@ -183,12 +184,12 @@ def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(di
 
 
 def test_heat_slows_a_calibrated_board_by_what_its_clock_loses(digits: Model) -> None:
-    cool = profile.load("raspberry-pi-4")
+    cool = profiles.load("raspberry-pi-4")
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
     arrays = inputs.choose(digits, inputs.Wishes()).requests[0]
-    plain = scaling.predicted(board, digits, arrays)
+    plain = time_scaling.predicted(board, digits, arrays)
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
-    found = scaling.target(board, digits, arrays, calibrated)
+    found = time_scaling.target(board, digits, arrays, calibrated)
     assert found.heated_ms is not None
     assert 1 < found.heated_ms / found.time_ms < 2.1
-    assert found.heated_ms == pytest.approx(3 * scaling.predicted(board.heated(), digits, arrays).p50_ms)
+    assert found.heated_ms == pytest.approx(3 * time_scaling.predicted(board.heated(), digits, arrays).p50_ms)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesim.errors import UsageError
-from edgesim.load import schedule
-from edgesim.load.scenario import Scenario, StopRule
+from edgesim.loadgen import schedule
+from edgesim.loadgen.scenario import Scenario, StopRule
 
 RATES = st.floats(0.01, 100_000)
 SEEDS = st.integers(0, 2**63)

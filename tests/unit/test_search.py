@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesim.load.search import MOST_TRIES, TOLERANCE, PeakSearch
+from edgesim.loadgen.peak_search import MOST_TRIES, TOLERANCE, PeakSearch
 
 
 @given(st.floats(1, 5000), st.floats(0.3, 3))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from edgesim.server import board, tensors
-from edgesim.server.tensors import BadRequest, InferRequest, Signature
+from edgesim.server import codec, introspection
+from edgesim.server.codec import BadRequest, InferRequest, Signature
 
 IMAGE = Signature("image", "FP32", (-1, 2))
 
@@ -27,7 +27,7 @@ def decode(document: Any, *inputs: Signature, outputs: tuple[Signature, ...] = (
     def by_name(signatures: tuple[Signature, ...]) -> dict[str, Signature]:
         return {signature.name: signature for signature in signatures}
 
-    read = tensors.read_document(orjson.dumps(document), by_name(inputs), by_name(outputs))
+    read = codec.read_document(orjson.dumps(document), by_name(inputs), by_name(outputs))
     return read.with_tensors(memoryview(b""))
 
 
@@ -86,21 +86,21 @@ def test_outputs_can_be_chosen_each_in_its_form() -> None:
 @given(arrays(np.float32, array_shapes(min_dims=1, max_dims=3, min_side=0)))
 def test_numbers_survive_both_forms_bit_for_bit(values: np.ndarray) -> None:
     signature = Signature("x", "FP32", (-1,) * values.ndim)
-    binary = bytes(tensors.to_binary(values, "FP32"))
-    assert tensors.from_binary(memoryview(binary), signature, values.shape).tobytes() == values.tobytes()
+    binary = bytes(codec.to_binary(values, "FP32"))
+    assert codec.from_binary(memoryview(binary), signature, values.shape).tobytes() == values.tobytes()
 
 
 @given(arrays(np.object_, array_shapes(max_dims=2), elements=st.text()))
 def test_texts_survive_the_binary_form(values: np.ndarray) -> None:
     signature = Signature("x", "BYTES", (-1,) * values.ndim)
-    binary = tensors.to_binary(values, "BYTES")
-    assert tensors.from_binary(memoryview(binary), signature, values.shape).tolist() == values.tolist()
+    binary = codec.to_binary(values, "BYTES")
+    assert codec.from_binary(memoryview(binary), signature, values.shape).tolist() == values.tolist()
 
 
 @given(st.binary(max_size=64), st.integers(0, 8))
 def test_any_bytes_for_texts_are_read_or_refused_and_nothing_else(data: bytes, count: int) -> None:
     with contextlib.suppress(BadRequest):
-        tensors.from_binary(memoryview(data), Signature("x", "BYTES", (-1,)), (count,))
+        codec.from_binary(memoryview(data), Signature("x", "BYTES", (-1,)), (count,))
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
@@ -115,20 +115,24 @@ def test_bf16_of_json_is_the_nearest_one(value: float) -> None:
 
 def test_the_core_is_named_by_its_part_number() -> None:
     cpuinfo = "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd07\n"
-    assert board.cpu_model(cpuinfo) == "cortex-a57"
-    assert board.cpu_features(cpuinfo) == ["fp", "asimd"]
+    assert introspection.cpu_model(cpuinfo) == "cortex-a57"
+    assert introspection.cpu_features(cpuinfo) == ["fp", "asimd"]
 
 
 def test_an_unknown_part_is_given_as_its_number_and_no_part_as_none() -> None:
-    assert board.cpu_model("CPU implementer\t: 0x41\nCPU part\t: 0xfff\n") == "arm part 0xfff"
-    assert board.cpu_model("") is None
+    assert introspection.cpu_model("CPU implementer\t: 0x41\nCPU part\t: 0xfff\n") == "arm part 0xfff"
+    assert introspection.cpu_model("") is None
 
 
 def test_limits_are_read_from_version_2(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.swap.max").write_text("0\n")
     (tmp_path / "cpu.max").write_text("20000 10000\n")
-    found = board.memory_limit_bytes(tmp_path), board.swap_limit_bytes(tmp_path), board.cpu_limit(tmp_path)
+    found = (
+        introspection.memory_limit_bytes(tmp_path),
+        introspection.swap_limit_bytes(tmp_path),
+        introspection.cpu_limit(tmp_path),
+    )
     assert found == (1000, 0, 2.0)
 
 
@@ -139,7 +143,11 @@ def test_limits_are_read_from_version_1(tmp_path: Path) -> None:
     (tmp_path / "memory" / "memory.memsw.limit_in_bytes").write_text("1000\n")
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("15000\n")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("10000\n")
-    found = board.memory_limit_bytes(tmp_path), board.swap_limit_bytes(tmp_path), board.cpu_limit(tmp_path)
+    found = (
+        introspection.memory_limit_bytes(tmp_path),
+        introspection.swap_limit_bytes(tmp_path),
+        introspection.cpu_limit(tmp_path),
+    )
     assert found == (1000, 0, 1.5)
 
 
@@ -147,5 +155,5 @@ def test_no_limit_is_none(tmp_path: Path) -> None:
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert board.memory_limit_bytes(tmp_path) is None
-    assert board.cpu_limit(tmp_path) is None
+    assert introspection.memory_limit_bytes(tmp_path) is None
+    assert introspection.cpu_limit(tmp_path) is None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from edgesim.server.http import Connection, Limits, Request, Response, Server
+from edgesim.server.http_connection import Connection, Limits, Request, Response, Server
 
 BIG = 64 << 20
 QUICK = Limits(body_bytes=1 << 20, connections=2, idle_s=0.5, head_s=0.5, body_s=0.5, answer_s=0.5)

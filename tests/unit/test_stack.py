@@ -6,15 +6,15 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from edgesim.device.docker import EngineFacts
-from edgesim.device.parent import Parent
-from edgesim.device.project import killed_in
+from edgesim.engine.compose_project import killed_in
+from edgesim.engine.docker_engine import EngineFacts
+from edgesim.engine.parent_cgroup import Parent
 from edgesim.errors import ExitCode, StackError
 from edgesim.recording import Reading
-from edgesim.stack import compose, file
-from edgesim.stack.compose import Naming
-from edgesim.stack.resolve import Resolved, resolve
-from edgesim.stack.watch import _Continued
+from edgesim.stacks import compose_file, stack_loader
+from edgesim.stacks.compose_file import Naming
+from edgesim.stacks.monitor import _Continued
+from edgesim.stacks.resolve import Resolved, resolve
 from tests.conftest import write_model
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "stacks").glob("*/stack.yaml"))
@@ -63,12 +63,12 @@ def write(directory: Path, text: str = STACK) -> Path:
 
 
 def resolved(directory: Path, text: str = STACK, *, host_cores: int = 4) -> Resolved:
-    return resolve(file.read(write(directory, text)), host_cores=host_cores, host_memory_bytes=64 << 30)
+    return resolve(stack_loader.read(write(directory, text)), host_cores=host_cores, host_memory_bytes=64 << 30)
 
 
 def rendered(directory: Path, text: str = STACK, **naming: Any) -> Mapping[str, Any]:
     names = Naming(**{"project": "edgesim-shop", "parent": "/edgesim/shop"} | naming)
-    found: Mapping[str, Any] = YAML(typ="safe").load(compose.text(resolved(directory, text), names))
+    found: Mapping[str, Any] = YAML(typ="safe").load(compose_file.text(resolved(directory, text), names))
     return found
 
 
@@ -120,7 +120,7 @@ def test_a_stack_that_does_not_fit_together_is_refused_with_one_line(
 
 
 def test_a_service_starts_behind_all_that_it_waits_for(directory: Path) -> None:
-    stack = file.read(write(directory, STACK.replace("    once: true", "    once: true\n    after: [store]")))
+    stack = stack_loader.read(write(directory, STACK.replace("    once: true", "    once: true\n    after: [store]")))
     order = list(stack.order)
     assert order.index("store") < order.index("prepare") < order.index("app")
     assert stack.waits("app") == {"detector": "healthy", "store": "healthy", "prepare": "completed"}
@@ -199,19 +199,19 @@ def test_what_the_board_has_and_this_host_has_not_is_said(directory: Path) -> No
 
 def test_a_stack_without_a_name_has_its_file_s_or_its_directory_s(directory: Path) -> None:
     nameless = STACK.replace("name: shop\n", "")
-    assert file.read(write(directory, nameless)).name == "shop"
+    assert stack_loader.read(write(directory, nameless)).name == "shop"
     (directory / "stack.yaml").write_text(nameless)
-    assert file.read(directory / "stack.yaml").name == directory.name.lower()
+    assert stack_loader.read(directory / "stack.yaml").name == directory.name.lower()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
 def test_the_examples_are_valid_also_by_the_schema_for_editors(path: Path) -> None:
-    assert file.is_stack(path)
-    stack = file.read(path)
+    assert stack_loader.is_stack(path)
+    stack = stack_loader.read(path)
     assert stack.name == path.parent.name
-    jsonschema.validate(YAML(typ="safe").load(path.read_text()), file.json_schema())
+    jsonschema.validate(YAML(typ="safe").load(path.read_text()), stack_loader.json_schema())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"services": {"a": {"imagee": "x"}}, "profile": "p"}, file.json_schema())
+        jsonschema.validate({"services": {"a": {"imagee": "x"}}, "profile": "p"}, stack_loader.json_schema())
 
 
 def test_the_parent_group_is_named_as_the_engine_s_driver_wants_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesim.measure import spread, statistics
+from edgesim.measure import statistics, variance
 
 
 @pytest.mark.parametrize(("percentile", "samples"), [(90, 64), (99, 662), (99.9, 6636)])
@@ -112,7 +112,7 @@ def test_it_is_precise_once_the_interval_is_narrow_and_never_on_too_few() -> Non
 def test_scatter_within_and_between_containers_is_told_apart() -> None:
     generator = np.random.default_rng(3)
     groups = [generator.normal(100 + offset, 2, 500) for offset in generator.normal(0, 5, 40)]
-    found = spread.analyse([list(group) for group in groups])
+    found = variance.analyse([list(group) for group in groups])
     assert found is not None
     assert found.within == pytest.approx(2, rel=0.05)
     assert found.between == pytest.approx(5, rel=0.3)
@@ -120,16 +120,16 @@ def test_scatter_within_and_between_containers_is_told_apart() -> None:
 
 def test_containers_that_are_alike_have_no_spread_between_them_though_their_means_differ() -> None:
     generator = np.random.default_rng(4)
-    found = spread.analyse([list(generator.normal(100, 10, 50)) for _ in range(40)])
+    found = variance.analyse([list(generator.normal(100, 10, 50)) for _ in range(40)])
     assert found is not None
     assert found.between < 1
     assert found.within == pytest.approx(10, rel=0.05)
 
 
 def test_single_values_have_no_spread_within_and_one_container_none_at_all() -> None:
-    found = spread.analyse([[1.0], [3.0]])
+    found = variance.analyse([[1.0], [3.0]])
     assert found is not None
     assert (found.mean, found.within) == (2.0, None)
     assert found.between == pytest.approx(math.sqrt(2))
-    assert spread.analyse([[1.0, 2.0]]) is None
-    assert spread.analyse([[1.0], []]) is None
+    assert variance.analyse([[1.0, 2.0]]) is None
+    assert variance.analyse([[1.0], []]) is None

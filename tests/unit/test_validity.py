@@ -8,7 +8,13 @@ from edgesim.measure import validity
 from edgesim.measure.steady_state import Drift
 from edgesim.measure.validity import Evidence
 from edgesim.recording import Sample
-from edgesim.result import HostLoadSection, ResourcesSection, ScaledModelSection, ScenarioSection, WarmUpSection
+from edgesim.results.run_result import (
+    HostLoadSection,
+    ResourcesSection,
+    ScaledModelSection,
+    ScenarioSection,
+    WarmUpSection,
+)
 
 MS = 1_000_000
 OK = Sample(0, 0, 100 * MS, "ok")
@@ -85,9 +91,13 @@ def test_a_run_that_leaves_doubt_is_suspect_and_still_valid(change: dict[str, ob
 
 def test_what_a_host_does_not_tell_is_unknown_and_never_ok() -> None:
     silent = HostLoadSection(
-        seconds=5, busy_percent=5, others_percent=None, steal_percent=None, thermal_throttles=None,
+        seconds=5,
+        busy_percent=5,
+        others_percent=None,
+        steal_percent=None,
+        thermal_throttles=None,
         frequency_percent=None,
-    )  # fmt: skip
+    )
     found = verdicts(replace(GOOD, host_load=silent, resources=ResourcesSection()))
     for name in ("no time stolen", "host quiet", "clock steady", "no out-of-memory kill", "steady"):
         assert found[name] == "unknown"
@@ -119,8 +129,14 @@ def test_a_scaled_board_s_time_is_held_against_the_one_that_it_was_to_take(
     target_ms: float, check_ms: float, verdict: str
 ) -> None:
     model = ScaledModelSection(
-        name="m", target_ms=target_ms, host_ms=0.5, host_cpu_ms=0.5, pace_ms=None, calibrated_ms=target_ms,
-        check_ms=check_ms, error_percent=100 * (check_ms / target_ms - 1),
-    )  # fmt: skip
+        name="m",
+        target_ms=target_ms,
+        host_ms=0.5,
+        host_cpu_ms=0.5,
+        pace_ms=None,
+        calibrated_ms=target_ms,
+        check_ms=check_ms,
+        error_percent=100 * (check_ms / target_ms - 1),
+    )
     assert verdicts(replace(GOOD, scale=model))["scale held"] == verdict
     assert "scale held" not in verdicts(GOOD)

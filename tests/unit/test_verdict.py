@@ -4,16 +4,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgesim.report import junit
-from edgesim.verdict import Check, Item, Verdict
+from edgesim.reports.formats import junit
+from edgesim.results.verdict import Check, Item, Verdict
 
 
 def made(*verdicts: Verdict, finding: str = "2 < 3 & \x1b[31mred\x1b[0m") -> Check:
     return Check(
-        created="2026-01-02T03:04:05+00:00", edgesim_version="0.1.0", profile="p", board="Board", model="net",
+        created="2026-01-02T03:04:05+00:00",
+        edgesim_version="0.1.0",
+        profile="p",
+        board="Board",
+        model="net",
         execution="emulated",
         items=tuple(Item(name=f"item {i}", verdict=verdict, finding=finding) for i, verdict in enumerate(verdicts)),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

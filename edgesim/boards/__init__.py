@@ -1,0 +1,1 @@
+"""A simulated board, up and running."""

@@ -1,0 +1,170 @@
+"""A device without a container: the server as a plain process of this host."""
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edgesim.boards.server_command import server_arguments
+from edgesim.engine.container import State
+from edgesim.engine.mounts import Mount
+from edgesim.host.cgroup import READING_INTERVAL_S
+from edgesim.host.signals import deferred
+from edgesim.recording import Reading
+
+_PR_SET_PDEATHSIG = 1
+_BEFORE_OTHERS = -20  # the nice value
+_AS_IN_THE_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class LocalDevice:
+    """A device in a process: `edgesim.boards.device.Device`. It has no limits but the thread count."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.start_s: float | None = None
+        self._process = process
+        self._log = log
+        self._peak_bytes = 0
+        self._port: int | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the server answers; port 0 until it has said which one it took."""
+        if self._port is None:
+            found = re.search(r"listening on port (\d+)", self.log(1000))
+            self._port = int(found[1]) if found else None
+        return f"http://127.0.0.1:{self._port or 0}"
+
+    @property
+    def direct_url(self) -> str:
+        return self.url
+
+    @property
+    def source(self) -> str:
+        return "the process"
+
+    @property
+    def reading_interval_s(self) -> float:
+        return READING_INTERVAL_S
+
+    def state(self) -> State:
+        code = self._process.poll()
+        return State(running=True) if code is None else State(running=False, exit_code=code)
+
+    def from_outside(self) -> Mapping[str, Any]:
+        return {}
+
+    def log(self, lines: int = 20) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def read(self) -> Reading:
+        try:
+            process = psutil.Process(self._process.pid)
+            with process.oneshot():
+                times, memory, threads = process.cpu_times(), process.memory_info().rss, process.num_threads()
+                moved = process.io_counters()
+        except psutil.Error:
+            return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
+        self._peak_bytes = max(self._peak_bytes, memory)
+        return Reading(
+            at_ns=time.monotonic_ns(),
+            cpu_seconds=times.user + times.system,
+            memory_bytes=memory,
+            memory_peak_bytes=self._peak_bytes,
+            memory_peak_source="largest resident set seen",
+            read_bytes=moved.read_bytes,
+            written_bytes=moved.write_bytes,
+            memory_anon_bytes=_anonymous_bytes(self._process.pid),
+            processes=1,
+            threads=threads,
+        )
+
+
+def _end_with_parent() -> None:
+    """In the new process: to be killed when edgesim is, which then could not do it itself (prctl(2), Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _end_with_parent_and_go_first() -> None:
+    """Not every user may. Where the kernel groups processes by session, that group's value counts (sched(7))."""
+    _end_with_parent()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _BEFORE_OTHERS)
+        Path("/proc/self/autogroup").write_text(str(_BEFORE_OTHERS))
+
+
+def _anonymous_bytes(pid: int) -> int | None:
+    """Memory of the process alone, without the pages of files: what a control group counts as a process's own."""
+    try:
+        found = re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+@contextmanager
+def start(
+    mounts: Sequence[Mount],
+    model_names: Sequence[str],
+    *,
+    intra_op_threads: int,
+    watch: bool = False,
+    port: int = 0,
+    environment: Mapping[str, str] | None = None,
+    cores: Sequence[int] | None = None,
+    first: bool = False,
+) -> Iterator[LocalDevice]:
+    """A running server, held to `cores` of this host if there are any; its process has ended when the block ends.
+
+    With `first` it goes before this host's other programs, where this user may have that.
+
+    The repository that a container gets by mounts is made of links here.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="edgesim-"))
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        for mount in mounts:
+            link = directory / mount.target.lstrip("/")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(mount.source)
+        log = directory / "log"
+        arguments = server_arguments(
+            model_names,
+            repository=str(directory / "models"),
+            intra_op_threads=intra_op_threads,
+            host="127.0.0.1",
+            port=port,
+            watch=watch,
+        )
+        with log.open("wb") as output:
+            # A session of its own: Ctrl-C is for edgesim, which then ends the server itself.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "edgesim.server", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **_AS_IN_THE_IMAGE, **(environment or {})},
+                start_new_session=True,
+                preexec_fn=_end_with_parent_and_go_first if first else _end_with_parent,
+            )
+            if cores is not None:
+                psutil.Process(process.pid).cpu_affinity(list(cores))  # before it has started a thread
+        yield LocalDevice(process, log)
+    finally:
+        with deferred():
+            if process is not None:
+                process.kill()
+                process.wait()
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,46 @@
+"""What GitHub Actions shows of a verdict by itself: annotations, and the summary of the step."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgesim.cli._console import err
+from edgesim.reports.formats import markdown
+from edgesim.results.verdict import Check
+
+_LEVELS = {"FAIL": "error", "INCONCLUSIVE": "warning"}
+
+
+def tell(found: Check, environment: Mapping[str, str] = os.environ) -> None:
+    """Annotate what does not PASS, and add the verdict to the summary; nothing anywhere else than in an action."""
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return
+    for item in found.items:
+        if item.verdict in _LEVELS:
+            title = _property(f"edgesim {item.verdict}: {item.name}")
+            # A workflow's commands are read on either stream; stdout may be for a program.
+            err.print(f"::{_LEVELS[item.verdict]} title={title}::{_data(item.finding)}")
+    summarise(markdown.check(found), environment)
+
+
+def summarise(text: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Add Markdown to the step's summary, where there is one: what keeps it from being written changes no verdict."""
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if environment.get("GITHUB_ACTIONS") != "true" or not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8") as summary:
+            summary.write(text + "\n")
+    except OSError as error:
+        err.print(f"edgesim: the step's summary was not written: {path}: {error.strerror}")
+
+
+def _data(text: str) -> str:
+    """As a workflow's command takes it: in one line."""
+    plain = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
+    return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,160 @@
+"""What people see while a board serves: where it answers, a line to try it with, and live counters."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import orjson
+from rich.live import Live
+from rich.table import Table
+
+from edgesim.boards.start import Board
+from edgesim.cli._console import err
+from edgesim.loadgen.client import Client
+from edgesim.models.repository import Model
+from edgesim.units import format_bytes
+
+_REFRESH_S = 1.0
+_SHORT = 64  # values that a line may hold as JSON
+_BYTES = {"BOOL": 1, "FP16": 2, "BF16": 2, "FP32": 4, "FP64": 8}
+
+
+def curl_line(url: str, model: Model) -> str:
+    """A line for a shell that has `model` answer for zeros, whatever its inputs are."""
+    inputs: list[dict[str, Any]] = []
+    binary = 0
+    address = f"{url}/v2/models/{model.name}/infer"
+    for tensor in model.inputs:
+        shape = [1 if size < 0 else size for size in tensor.shape]
+        entry: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": shape}
+        count = math.prod(shape)
+        if count <= _SHORT:
+            zero: Any = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
+            inputs.append(entry | {"data": [zero] * count})
+        else:
+            size = count * (4 if tensor.datatype == "BYTES" else _item_bytes(tensor.datatype))
+            inputs.append(entry | {"parameters": {"binary_data_size": size}})
+            binary += size
+    document = orjson.dumps({"inputs": inputs}).decode()
+    if not binary:
+        return f"curl -s {address} -H 'Content-Type: application/json' -d '{document}'"
+    header = f"Inference-Header-Content-Length: {len(document)}"
+    return (
+        f"{{ printf %s '{document}'; head -c {binary} /dev/zero; }} | curl -s {address} -H '{header}' --data-binary @-"
+    )
+
+
+def _item_bytes(datatype: str) -> int:
+    return _BYTES[datatype] if datatype in _BYTES else int(datatype.lstrip("UINT")) // 8
+
+
+class Counters:
+    """What the server has done, and what the board's resources are; asked for once a second."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._client = Client(board.url, board.models[0], timeout_s=30.0)
+        self._last_ns = time.monotonic_ns()
+        self._last: dict[tuple[str, str], int] = {}
+        self._cpu_seconds: float | None = None
+
+    def statistics(self) -> list[dict[str, Any]]:
+        """Of each version of each model, as the protocol gives them; empty from a server that has none."""
+        found = self._client.get_json("/v2/models/stats").get("model_stats", [])
+        return found if isinstance(found, list) else []
+
+    def table(self) -> Table:
+        """The counters now, with rates since they were last asked for."""
+        now_ns = time.monotonic_ns()
+        elapsed_s, self._last_ns = max((now_ns - self._last_ns) / 1e9, 1e-3), now_ns
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("model")
+        for heading in ("version", "ok", "failed", "requests/s", "queue ms", "infer ms"):
+            table.add_column(heading, justify="right")
+        for entry in self.statistics():
+            self._add(table, entry, elapsed_s)
+        table.caption = self._resources(elapsed_s)
+        table.caption_justify = "left"
+        return table
+
+    def _add(self, table: Table, entry: dict[str, Any], elapsed_s: float) -> None:
+        stats = entry["inference_stats"]
+        ok, key = stats["success"]["count"], (entry["name"], entry["version"])
+        rate = (ok - self._last.get(key, ok)) / elapsed_s
+        self._last[key] = ok
+
+        def mean_ms(stage: str) -> str:
+            return f"{stats[stage]['ns'] / stats[stage]['count'] / 1e6:.2f}" if stats[stage]["count"] else "-"
+
+        failed = str(stats["fail"]["count"])
+        table.add_row(*key, str(ok), failed, f"{rate:.1f}", mean_ms("queue"), mean_ms("compute_infer"))
+
+    def _resources(self, elapsed_s: float) -> str:
+        reading = self._board.device.read()
+        words = []
+        if reading.memory_bytes is not None:
+            limit = self._board.memory_limit_bytes
+            words.append(f"memory {format_bytes(reading.memory_bytes)}{f' of {format_bytes(limit)}' if limit else ''}")
+        if reading.cpu_seconds is not None:
+            if self._cpu_seconds is not None:
+                percent = (reading.cpu_seconds - self._cpu_seconds) / elapsed_s * 100
+                words.append(f"CPU {percent:.0f} % of a core of this host")
+            self._cpu_seconds = reading.cpu_seconds
+        return " · ".join(words)
+
+    def total(self) -> tuple[int, int]:
+        """Requests answered and failed so far."""
+        stats = [entry["inference_stats"] for entry in self.statistics()]
+        return sum(s["success"]["count"] for s in stats), sum(s["fail"]["count"] for s in stats)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@contextmanager
+def counted(board: Board) -> Iterator[None]:
+    """Live counters on a terminal for the length of the block, and a closing line anywhere."""
+    with closing(Counters(board)) as counters:
+        try:
+            yield
+        finally:
+            answered, failed = counters.total()
+            if answered or failed:
+                err.print(f"{answered} requests answered, {failed} failed")
+
+
+def watch(board: Board) -> None:
+    """Show the counters, where someone looks at them, until the server ends or Ctrl-C.
+
+    Raises:
+        DeviceError: the server has ended by itself.
+    """
+    if not err.is_terminal:
+        board.wait()
+    with closing(Counters(board)) as counters, Live(console=err, auto_refresh=False, transient=True) as live:
+        while True:
+            live.update(counters.table(), refresh=True)
+            board.wait(_REFRESH_S)
+
+
+def scale_lines(board: Board) -> list[str]:
+    """How long a scaled board takes for each model."""
+    if board.scale is None:
+        return []
+    found = board.scale.section()
+    return [
+        f"{model.name} takes {model.target_ms:.4g} ms ({model.calibrated_ms:.4g} ms in calibration)"
+        for model in found.models
+    ]
+
+
+def as_json(board: Board) -> str:
+    """The endpoint's facts on one line, for programs that start a board."""
+    models = [{"name": model.name, "version": model.version} for model in board.models]
+    facts: dict[str, Any] = {"url": board.url, "execution": board.execution, "models": models}
+    if board.scale is not None:
+        facts["scaling"] = board.scale.section().model_dump(mode="json")
+    return json.dumps(facts)

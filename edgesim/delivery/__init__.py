@@ -1,0 +1,1 @@
+"""How models get into the container."""

@@ -1,0 +1,146 @@
+"""The files that a volume or an image holds: what they are, their digest, and the archive that carries them."""
+
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edgesim.engine.mounts import Mount
+from edgesim.errors import ModelError
+
+# Written last of all: where it stands, everything else does, too.
+MANIFEST = ".edgesim.json"
+_CHUNK_BYTES = 1 << 20
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Files by their path below the model repository."""
+
+    files: Mapping[str, Path]
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 of each file, hex."""
+        return {name: _digest(path) for name, path in sorted(self.files.items())}
+
+    @property
+    def digest(self) -> str:
+        """Of all names and files together, hex."""
+        return hashlib.sha256(json.dumps(self.digests, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files together."""
+        return sum(path.stat().st_size for path in self.files.values())
+
+    @property
+    def manifest(self) -> bytes:
+        """What is held, for whoever finds it without the host that it came from."""
+        return _document({"digest": self.digest, "size_bytes": self.size_bytes, "files": self.digests})
+
+    def tar(self, below: str = "", *, changed_s: int = 0) -> Iterator[bytes]:
+        """A tar archive of the files below a directory, the manifest last: the same bytes for the same files.
+
+        Args:
+            changed_s: when they were, in seconds since 1970: what a server that watches them goes by.
+
+        Raises:
+            ModelError: a file changes while it is read.
+        """
+        root = PurePosixPath(below)
+        directories = {parent for name in self.files for parent in (root / name).parents} - {PurePosixPath(".")}
+        for directory in sorted(directories):
+            yield header(f"{directory}/", changed_s=changed_s)
+        for name, path in sorted(self.files.items()):
+            yield from _entry(str(root / name), path, changed_s)
+        yield header(str(root / MANIFEST), len(self.manifest)) + padded(self.manifest)
+        yield _END
+
+
+def of(mounts: Sequence[Mount], mount_point: str) -> Contents:
+    """What a container would find at `mount_point` if these were mounted, symbolic links followed.
+
+    Raises:
+        ModelError: a link leads nowhere, or round in a circle.
+    """
+    files: dict[str, Path] = {}
+    for mount in mounts:
+        below = PurePosixPath(mount.target).relative_to(mount_point)
+        if mount.source.is_dir():
+            files |= {str(below / name): path for name, path in _walk(mount.source, PurePosixPath(), ())}
+        else:
+            files[str(below)] = mount.source
+    return Contents(files)
+
+
+def _walk(directory: Path, below: PurePosixPath, above: tuple[Path, ...]) -> Iterator[tuple[PurePosixPath, Path]]:
+    real = directory.resolve()
+    if real in above:
+        raise ModelError(f"{directory}: a symbolic link that leads back to itself", fix="remove the link")
+    for entry in sorted(directory.iterdir()):
+        if entry.is_dir():
+            yield from _walk(entry, below / entry.name, (*above, real))
+        elif entry.is_file():
+            # One that was exported has what was written into the volume, too; it is written anew.
+            if entry.name != MANIFEST:
+                yield below / entry.name, entry
+        elif entry.is_symlink():
+            raise ModelError(f"{entry}: a symbolic link to nothing", fix="mend or remove the link")
+
+
+def covers(manifest: Mapping[str, Any], wanted: Contents) -> str | None:
+    """The first file of `wanted` that something filled with `manifest` lacks or has otherwise; None where it has all.
+
+    It may hold more: a volume is filled from a whole repository, and one model is run from it.
+    """
+    held = manifest.get("files", {})
+    return next((name for name, digest in wanted.digests.items() if held.get(name) != digest), None)
+
+
+def header(name: str, size_bytes: int = 0, *, changed_s: int = 0) -> bytes:
+    """Of one entry of a tar archive; without a size, and its name ending in a slash, that of a directory.
+
+    Nothing else in it depends on when or by whom it was made.
+    """
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime = size_bytes, changed_s
+    entry.type, entry.mode = (tarfile.DIRTYPE, 0o755) if name.endswith("/") else (tarfile.REGTYPE, 0o644)
+    return entry.tobuf(tarfile.PAX_FORMAT)
+
+
+def padded(data: bytes) -> bytes:
+    """A file's bytes up to the end of their last block."""
+    return data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def _entry(name: str, path: Path, changed_s: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        yield header(name, size, changed_s=changed_s)
+        left = size
+        while left:
+            chunk = file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                raise ModelError(f"{path}: became shorter while it was read", fix="try again when it is whole")
+            left -= len(chunk)
+            yield chunk
+    yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+
+
+def _document(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(facts, indent=2, sort_keys=True).encode() + b"\n"

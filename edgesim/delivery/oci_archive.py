@@ -1,0 +1,147 @@
+"""An image as one file: an OCI archive that engines of all ages load, the same bytes for the same image.
+
+The layout is the OCI's (image-layout 1.0.0); the file ``manifest.json`` beside it is what ``docker load`` has always
+read. See https://github.com/opencontainers/image-spec.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edgesim.delivery.contents import header, padded
+
+_EPOCH = "1970-01-01T00:00:00Z"  # of all images, or no two were the same
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_CHUNK_BYTES = 1 << 20
+_END = bytes(1024)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A tar archive on disk, its SHA-256 in hex, its size, and what brought it about."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    origin: str
+
+
+def write_layer(path: Path, chunks: Iterable[bytes], origin: str) -> Layer:
+    """Write a layer's tar archive."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        for chunk in chunks:
+            digest.update(chunk)
+            size += file.write(chunk)
+    return Layer(path, digest.hexdigest(), size, origin)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An image: its layers, from the lowest on, and what is said of them.
+
+    Attributes:
+        platform: the keys ``os``, ``architecture`` and, where there is one, ``variant``.
+        run: how it is started, in the words of an image's configuration: ``Env``, ``Entrypoint``, ``Labels``.
+    """
+
+    reference: str
+    platform: Mapping[str, str]
+    run: Mapping[str, Any]
+    layers: Sequence[Layer]
+
+    @property
+    def config(self) -> bytes:
+        """The image's configuration, whose digest is the image's id."""
+        return _document(
+            {
+                **self.platform,
+                "created": _EPOCH,
+                "config": self.run,
+                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.sha256}" for layer in self.layers]},
+                "history": [{"created": _EPOCH, "created_by": layer.origin} for layer in self.layers],
+            }
+        )
+
+    @property
+    def manifest(self) -> bytes:
+        """What a registry would know the image by, by its digest."""
+        return _document(
+            {
+                "schemaVersion": 2,
+                "mediaType": _MANIFEST,
+                "config": _descriptor(_CONFIG, self.config),
+                "layers": [
+                    {"mediaType": _LAYER, "digest": f"sha256:{layer.sha256}", "size": layer.size_bytes}
+                    for layer in self.layers
+                ],
+            }
+        )
+
+    @property
+    def digest(self) -> str:
+        """The manifest's."""
+        return f"sha256:{_sha256(self.manifest)}"
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write the whole archive."""
+        for chunk in self._chunks():
+            file.write(chunk)
+
+    def _chunks(self) -> Iterator[bytes]:
+        config, manifest = self.config, self.manifest
+        index = {
+            "schemaVersion": 2,
+            "manifests": [
+                {
+                    **_descriptor(_MANIFEST, manifest),
+                    "platform": self.platform,
+                    "annotations": {
+                        "io.containerd.image.name": self.reference,
+                        "org.opencontainers.image.ref.name": self.reference,
+                    },
+                }
+            ],
+        }
+        for_docker = [
+            {
+                "Config": f"blobs/sha256/{_sha256(config)}",
+                "RepoTags": [self.reference],
+                "Layers": [f"blobs/sha256/{layer.sha256}" for layer in self.layers],
+            }
+        ]
+        yield from (header("blobs/"), header("blobs/sha256/"))
+        for blob in (config, manifest):
+            yield header(f"blobs/sha256/{_sha256(blob)}", len(blob)) + padded(blob)
+        for layer in {layer.sha256: layer for layer in self.layers}.values():
+            yield header(f"blobs/sha256/{layer.sha256}", layer.size_bytes)
+            with layer.path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield chunk
+            yield bytes(-layer.size_bytes % 512)
+        documents: dict[str, Any] = {
+            "oci-layout": {"imageLayoutVersion": "1.0.0"},
+            "index.json": index,
+            "manifest.json": for_docker,
+        }
+        for name, document in documents.items():
+            data = _document(document)
+            yield header(name, len(data)) + padded(data)
+        yield _END
+
+
+def _descriptor(media_type: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": f"sha256:{_sha256(data)}", "size": len(data)}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _document(facts: Any) -> bytes:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

@@ -1,1 +1,0 @@
-"""The simulated device: image, container, limits, and what comes back from inside."""

@@ -1,0 +1,1 @@
+"""Everything that speaks to the Docker Engine, and nothing else does."""

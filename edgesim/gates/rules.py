@@ -1,0 +1,127 @@
+"""Rules of a gate: ``device_time_ms.p50 <= 120``, ``latency_ms.p50: +5 %``, for all boards or one."""
+
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ByteSize, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from edgesim.errors import UsageError
+from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES
+
+FILE_NAME = "edgesim-gate.yaml"
+# Of two models that run in turns, where nothing else is asked for.
+DEFAULT_RULES = ("latency_ms.p50: +5 %",)
+_ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
+_RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A limit for a metric: absolute, or the most that it may change, as a part of the baseline's (0.05 is 5 %)."""
+
+    metric: str
+    kind: Literal["<=", ">=", "change"]
+    limit: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Those for every board, and those for one by its profile: NAME, or NAME:MODE."""
+
+    everywhere: tuple[Rule, ...]
+    by_profile: dict[str, tuple[Rule, ...]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Rules":
+        """A rules file.
+
+        Raises:
+            UsageError: it cannot be read, or a rule in it is none; names the rule.
+        """
+        try:
+            document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise UsageError(f"{path}: cannot be read: {why}", fix="docs/gate.md shows a rules file") from error
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
+            raise UsageError(
+                f"{where}: not valid YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
+            ) from error
+        if not isinstance(document, dict) or not set(document) <= {"rules", "profiles"} or not document:
+            raise UsageError(f"{path}: a rules file has the keys rules and profiles", fix="docs/gate.md shows one")
+        by_profile = document.get("profiles") or {}
+        if not isinstance(by_profile, dict):
+            raise UsageError(f"{path}: profiles: is a mapping of a profile's name to its rules")
+        found = cls(
+            everywhere=_rules(document.get("rules") or [], f"{path}: rules"),
+            by_profile={str(name): _rules(rows, f"{path}: profiles.{name}") for name, rows in by_profile.items()},
+        )
+        if not found.everywhere and not any(found.by_profile.values()):
+            raise UsageError(f"{path}: no rule in it: it would let everything pass")
+        return found
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "Rules":
+        """Rules from the command line.
+
+        Raises:
+            UsageError: one is none.
+        """
+        return cls(everywhere=_rules(list(words), "--rule"), by_profile={})
+
+    def of_board(self, name: str, mode: str | None) -> tuple[Rule, ...]:
+        """All that hold for a profile in a power mode."""
+        return (*self.everywhere, *self.by_profile.get(name, ()), *self.by_profile.get(f"{name}:{mode}", ()))
+
+
+def _rules(rows: Any, where: str) -> tuple[Rule, ...]:
+    if not isinstance(rows, list):
+        raise UsageError(f"{where}: is a list of rules")
+    return tuple(_rule(row, where) for row in rows)
+
+
+def _rule(row: Any, where: str) -> Rule:
+    if isinstance(row, dict) and len(row) == 1:
+        ((name, limit),) = row.items()
+        row = f"{name}: {limit}"
+    text = str(row)
+    name, colon, change = text.partition(":")
+    if colon and (found := _RELATIVE.match(change)):
+        sign = -1 if found[1] == "-" else 1
+        metric = _metric(name.strip(), where)
+        if sign != (worse := -1 if metric in HIGHER_IS_BETTER else 1):
+            raise UsageError(f"{where}: {text!r}: {metric} gets worse by {'-' if worse < 0 else '+'}")
+        return Rule(metric, "change", sign * float(found[2]) / 100, text)
+    if absolute := _ABSOLUTE.match(text):
+        kind: Literal["<=", ">="] = "<=" if absolute[2] == "<=" else ">="
+        return Rule(_metric(absolute[1], where), kind, _limit(absolute[1], absolute[3], where), text)
+    raise UsageError(f"{where}: {text!r} is no rule", fix="for example device_time_ms.p50 <= 120, latency_ms.p50: +5 %")
+
+
+def _metric(name: str, where: str) -> str:
+    if name in NAMES:
+        return name
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    raise UsageError(f"{where}: no metric {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+
+
+def _limit(name: str, text: str, where: str) -> float:
+    try:
+        if name.endswith("_bytes"):
+            return float(TypeAdapter(ByteSize).validate_python(text))
+        limit = float(text)
+    except (ValidationError, ValueError):
+        limit = math.nan
+    if not math.isfinite(limit):  # what is infinite would let everything pass
+        raise UsageError(f"{where}: {text!r} is no limit for {name}")
+    return limit

@@ -1,0 +1,1 @@
+"""This machine: control groups, disks, network, emulator, load and priority."""

@@ -1,0 +1,261 @@
+"""A container's resources, read from its control group on the host: version 1, version 2, or both mixed."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesim.recording import Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cgroup:
+    """Where one process's controllers are; None for a controller that is not mounted. `version` is 1 or 2.
+
+    `network` is the process's table of interfaces, which counts for all that share its network.
+    """
+
+    version: int
+    memory: Path | None
+    cpu: Path | None
+    cpuacct: Path | None
+    io: Path | None = None
+    pids: Path | None = None
+    network: Path | None = None
+
+    @classmethod
+    def of_process(cls, pid: int, proc: Path = Path("/proc")) -> "Cgroup | None":
+        """The control group of a process of this host; None where it cannot be told.
+
+        Each controller is looked up by itself, since a host may mount version 2 beside a version 1 that has them all.
+        """
+        try:
+            lines = (proc / str(pid) / "cgroup").read_text().splitlines()
+            mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+        except OSError:
+            return None
+        v1, v2 = _mount_points(mounts)
+        network = proc / str(pid) / "net" / "dev"
+        paths: dict[str, Path] = {}
+        unified: Path | None = None
+        for line in lines:
+            _, controllers, path = line.split(":", 2)
+            if not controllers and v2 is not None:
+                unified = v2 / path.lstrip("/")
+            for controller in controllers.split(","):
+                if controller in v1:
+                    paths[controller] = v1[controller] / path.lstrip("/")
+        if "memory" in paths:
+            return cls(
+                version=1,
+                memory=paths["memory"],
+                cpu=paths.get("cpu"),
+                cpuacct=paths.get("cpuacct"),
+                io=paths.get("blkio"),
+                pids=paths.get("pids"),
+                network=network,
+            )
+        if unified is not None and (unified / "memory.max").exists():
+            return cls(
+                version=2, memory=unified, cpu=unified, cpuacct=unified, io=unified, pids=unified, network=network
+            )
+        return None
+
+    @classmethod
+    def named(cls, name: str, proc: Path = Path("/proc")) -> "Cgroup | None":
+        """The group of a name as engines are told it: a path, or a slice of systemd's; None where it is not here.
+
+        A slice ``a-b.slice`` is in the slice ``a.slice`` (systemd.slice(5)).
+        """
+        try:
+            v1, v2 = _mount_points((proc / "self" / "mountinfo").read_text().splitlines())
+        except OSError:
+            return None
+        path = Path(name.lstrip("/"))
+        if name.endswith(".slice"):
+            words = name.removesuffix(".slice").split("-")
+            path = Path(*(f"{'-'.join(words[: i + 1])}.slice" for i in range(len(words))))
+        if "memory" in v1 and (v1["memory"] / path).is_dir():
+            groups = {controller: point / path for controller, point in v1.items()}
+            return cls(
+                version=1,
+                memory=groups["memory"],
+                cpu=groups.get("cpu"),
+                cpuacct=groups.get("cpuacct"),
+                io=groups.get("blkio"),
+                pids=groups.get("pids"),
+            )
+        if v2 is not None and (group := v2 / path).is_dir() and (group / "memory.max").exists():
+            return cls(version=2, memory=group, cpu=group, cpuacct=group, io=group, pids=group)
+        return None
+
+    def above(self) -> "Cgroup":
+        """The group that this one is in, with all others in it; its network is nobody's."""
+
+        def up(path: Path | None) -> Path | None:
+            return path.parent if path is not None else None
+
+        return Cgroup(
+            version=self.version,
+            memory=up(self.memory),
+            cpu=up(self.cpu),
+            cpuacct=up(self.cpuacct),
+            io=up(self.io),
+            pids=up(self.pids),
+        )
+
+    def read(self) -> Reading:
+        """One reading; a value is None where its file is missing or the group is gone."""
+        return self._read_v1() if self.version == 1 else self._read_v2()
+
+    def limits(self) -> dict[str, int | float | None]:
+        """The limits that the kernel holds; None without one.
+
+        `memory_limit_bytes`, `cpu_limit` in cores, `processes_limit`, `read_bytes_per_s` and `write_bytes_per_s` of
+        the slowest device.
+        """
+        if self.version == 2:
+            quota, _, period = _text(self.cpu, "cpu.max").partition(" ")
+            memory = _number(self.memory, "memory.max")
+        else:
+            quota, period = _text(self.cpu, "cpu.cfs_quota_us"), _text(self.cpu, "cpu.cfs_period_us")
+            memory = _number(self.memory, "memory.limit_in_bytes")
+        limited = quota.strip().isdigit() and period.strip().isdigit()  # "max" and -1 are no limit
+        return {
+            "memory_limit_bytes": memory,
+            "cpu_limit": int(quota) / int(period) if limited else None,
+            "processes_limit": _number(self.pids, "pids.max"),
+            "read_bytes_per_s": self._rate("rbps", "read"),
+            "write_bytes_per_s": self._rate("wbps", "write"),
+        }
+
+    def _rate(self, key: str, verb: str) -> int | None:
+        v2 = re.findall(rf"\b{key}=(\d+)", _text(self.io, "io.max"))
+        v1 = re.findall(r"^\d+:\d+ (\d+)$", _text(self.io, f"blkio.throttle.{verb}_bps_device"), re.MULTILINE)
+        return min(map(int, v2 + v1), default=None)
+
+    def _read_v2(self) -> Reading:
+        cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")
+        peak = _number(self.memory, "memory.peak")  # since Linux 5.19
+        read, written = _moved(self.io)
+        return self._reading(
+            cpu_seconds=_scaled(cpu.get("usage_usec"), 1e6),
+            memory_bytes=_number(self.memory, "memory.current"),
+            memory_peak_bytes=peak,
+            memory_peak_source="cgroup v2 memory.peak" if peak is not None else None,
+            throttled_s=_scaled(cpu.get("throttled_usec"), 1e6),
+            oom_kills=_fields(self.memory, "memory.events").get("oom_kill"),
+            memory_anon_bytes=memory.get("anon"),
+            memory_cache_bytes=memory.get("file"),
+            periods=cpu.get("nr_periods"),
+            throttled_periods=cpu.get("nr_throttled"),
+            read_bytes=read,
+            written_bytes=written,
+        )
+
+    def _read_v1(self) -> Reading:
+        cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")
+        peak = _number(self.memory, "memory.max_usage_in_bytes")
+        read, written = _moved_v1(self.io)
+        return self._reading(
+            cpu_seconds=_scaled(_number(self.cpuacct, "cpuacct.usage"), 1e9),
+            memory_bytes=_number(self.memory, "memory.usage_in_bytes"),
+            memory_peak_bytes=peak,
+            memory_peak_source="cgroup v1 memory.max_usage_in_bytes" if peak is not None else None,
+            throttled_s=_scaled(cpu.get("throttled_time"), 1e9),
+            oom_kills=_fields(self.memory, "memory.oom_control").get("oom_kill"),
+            memory_anon_bytes=memory.get("total_rss"),
+            memory_cache_bytes=memory.get("total_cache"),
+            periods=cpu.get("nr_periods"),
+            throttled_periods=cpu.get("nr_throttled"),
+            read_bytes=read,
+            written_bytes=written,
+        )
+
+    def _reading(self, **figures: Any) -> Reading:
+        """With what both versions tell in the same way."""
+        received, sent = _network(self.network)
+        processes = _text(self.pids, "cgroup.procs").split()
+        return Reading(
+            at_ns=time.monotonic_ns(),
+            received_bytes=received,
+            sent_bytes=sent,
+            processes=len(processes) or None,
+            threads=_number(self.pids, "pids.current"),  # the kernel counts every task, not processes alone
+            **figures,
+        )
+
+
+def _mount_points(mountinfo: list[str]) -> tuple[dict[str, Path], Path | None]:
+    """Version 1's mount point of each controller, and version 2's, from /proc/self/mountinfo (proc(5))."""
+    v1: dict[str, Path] = {}
+    v2: Path | None = None
+    for line in mountinfo:
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        point = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4]))
+        if kind == "cgroup2":
+            v2 = point
+        elif kind == "cgroup":
+            for option in options.split(","):
+                v1[option.split()[0]] = point
+    return v1, v2
+
+
+def _number(directory: Path | None, name: str) -> int | None:
+    text = _text(directory, name).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _fields(directory: Path | None, name: str) -> dict[str, int]:
+    pairs = (line.split() for line in _text(directory, name).splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _text(directory: Path | None, name: str) -> str:
+    if directory is None:
+        return ""
+    try:
+        return (directory / name).read_text()
+    except OSError:  # no such file on this kernel, or the group has gone
+        return ""
+
+
+def _scaled(value: int | None, divisor: float) -> float | None:
+    return value / divisor if value is not None else None
+
+
+def _moved(io: Path | None) -> tuple[int | None, int | None]:
+    """Bytes read and written on all devices, from version 2's io.stat; it is empty as long as nothing was."""
+    if io is None or not (io / "io.stat").exists():
+        return None, None
+    pairs = [word.partition("=") for word in _text(io, "io.stat").split()]
+    read, written = (sum(int(value) for key, _, value in pairs if key == wanted) for wanted in ("rbytes", "wbytes"))
+    return read, written
+
+
+def _moved_v1(io: Path | None) -> tuple[int | None, int | None]:
+    """The same from version 1's lines of ``8:0 Read 4096``."""
+    text = _text(io, "blkio.throttle.io_service_bytes")
+    rows = [words for words in (line.split() for line in text.splitlines()) if len(words) == 3]
+    if not text:
+        return None, None
+    read, written = (sum(int(count) for _, operation, count in rows if operation == o) for o in ("Read", "Write"))
+    return read, written
+
+
+def _network(table: Path | None) -> tuple[int | None, int | None]:
+    """Bytes received and sent over all interfaces but the loop, from /proc/PID/net/dev."""
+    try:
+        lines = table.read_text().splitlines()[2:] if table is not None else []
+    except OSError:
+        lines = []
+    interfaces = {name.strip(): counts.split() for name, _, counts in (line.partition(":") for line in lines)}
+    others = [counts for name, counts in interfaces.items() if name != "lo"]
+    if not others:
+        return None, None
+    return sum(int(counts[0]) for counts in others), sum(int(counts[8]) for counts in others)
+
+
+READING_INTERVAL_S = 0.1

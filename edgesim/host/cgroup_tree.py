@@ -1,0 +1,151 @@
+"""A control group above containers, made, held to limits and removed: the kernel's side, or systemd's.
+
+Where this user may not, or the engine is on another machine, this file's text runs in a container there: so it imports
+the standard library alone.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_REMOVE_PATIENCE_S = 5.0
+_MOUNTS = Path("/proc/1/mountinfo")
+_V2_CONTROLLERS = ("cpu", "memory", "pids", "io", "cpuset")
+
+
+def main(order: Mapping[str, object]) -> None:
+    """`order`: what is to be done (``make``, ``remove``) with which `parent`, the `limits`, and whose systemd it is."""
+    parent, words = str(order["parent"]), ["--user"] if order.get("rootless") else []
+    if order["do"] == "make":
+        limits = order["limits"]
+        assert isinstance(limits, Mapping)
+        make(parent, {name: int(value) for name, value in limits.items()}, words)
+    else:
+        remove(parent, words)
+
+
+def make(parent: str, limits: Mapping[str, int], user: list[str], mounts: Path = _MOUNTS) -> None:
+    """Make the group, and hold all below it to `memory_bytes`, `quota_us` of CPU in each `period_us`, `processes`."""
+    if parent.endswith(".slice"):
+        percent = 100 * limits["quota_us"] / limits["period_us"]
+        properties = [
+            f"MemoryMax={limits['memory_bytes']}",
+            "MemorySwapMax=0",
+            f"CPUQuota={percent:.2f}%",
+            f"CPUQuotaPeriodSec={limits['period_us']}us",
+            f"TasksMax={limits['processes']}",
+        ]
+        _systemctl(*user, "set-property", "--runtime", parent, *properties)
+        _systemctl(*user, "start", parent)
+        return
+    v1, v2 = _mounted(mounts)
+    if "memory" in v1:
+        _make_v1(v1, parent, limits)
+    elif v2 is not None:
+        _make_v2(v2, parent, limits)
+    else:
+        raise OSError("no control groups of memory are mounted")
+
+
+def _make_v1(mounts: Mapping[str, Path], parent: str, limits: Mapping[str, int]) -> None:
+    groups = {name: mounts[name] / parent.lstrip("/") for name in ("memory", "cpu", "pids") if name in mounts}
+    for group in groups.values():
+        group.mkdir(parents=True, exist_ok=True)
+    hierarchy = groups["memory"].parent / "memory.use_hierarchy"
+    if hierarchy.exists() and hierarchy.read_text().strip() == "0":  # before Linux 5.11 a group may stand alone
+        hierarchy.write_text("1")
+    _write(groups["memory"] / "memory.limit_in_bytes", limits["memory_bytes"])
+    if (groups["memory"] / "memory.memsw.limit_in_bytes").exists():  # with swap, where the kernel counts it
+        _write(groups["memory"] / "memory.memsw.limit_in_bytes", limits["memory_bytes"])
+    _write(groups["cpu"] / "cpu.cfs_period_us", limits["period_us"])
+    _write(groups["cpu"] / "cpu.cfs_quota_us", limits["quota_us"])
+    if "pids" in groups:
+        _write(groups["pids"] / "pids.max", limits["processes"])
+
+
+def _make_v2(mount: Path, parent: str, limits: Mapping[str, int]) -> None:
+    group = mount / parent.lstrip("/")
+    group.mkdir(parents=True, exist_ok=True)
+    above = [directory for directory in (group, *group.parents) if directory.is_relative_to(mount)]
+    for directory in reversed(above[1:]):
+        for controller in _V2_CONTROLLERS:
+            try:
+                (directory / "cgroup.subtree_control").write_text(f"+{controller}")
+            except OSError:  # one that this kernel has not; one that is needed is missed below
+                continue
+    _write(group / "memory.max", limits["memory_bytes"])
+    if (group / "memory.swap.max").exists():
+        _write(group / "memory.swap.max", 0)
+    (group / "cpu.max").write_text(f"{limits['quota_us']} {limits['period_us']}")
+    _write(group / "pids.max", limits["processes"])
+
+
+def remove(parent: str, user: list[str], mounts: Path = _MOUNTS) -> None:
+    """Remove the group, where it is empty, and what is above it, where it is for nothing else."""
+    if parent.endswith(".slice"):
+        _systemctl(*user, "stop", parent)
+        _systemctl(*user, "revert", parent)
+        return
+    v1, v2 = _mounted(mounts)
+    for mount in {*v1.values(), *([v2] if v2 is not None else [])}:
+        group = mount / parent.lstrip("/")
+        _rmdir(group)
+        with contextlib.suppress(OSError):  # others may be in it
+            group.parent.rmdir()
+
+
+def _rmdir(group: Path) -> None:
+    """A container's own group goes away a moment after the container."""
+    until = time.monotonic() + _REMOVE_PATIENCE_S
+    while group.is_dir():
+        try:
+            for below in sorted(group.glob("*/")):
+                below.rmdir()
+            group.rmdir()
+        except OSError:
+            if time.monotonic() >= until:
+                return
+            time.sleep(0.05)
+
+
+def _mounted(mounts: Path) -> tuple[dict[str, Path], Path | None]:
+    """Where version 1's controllers are mounted, and version 2 (proc(5)), as the first process sees it."""
+    v1: dict[str, Path] = {}
+    v2: Path | None = None
+    for point, kind, options in _lines(mounts):
+        if kind == "cgroup2":
+            v2 = point
+        elif kind == "cgroup":
+            v1 |= dict.fromkeys(options.split(","), point)
+    return v1, v2
+
+
+def _lines(mounts: Path) -> Iterator[tuple[Path, str, str]]:
+    for line in mounts.read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        yield Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4])), kind, options
+
+
+def _write(file: Path, value: int) -> None:
+    file.write_text(str(value))
+
+
+def _systemctl(*words: str) -> None:
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise OSError(f"systemctl {' '.join(words)}: {' '.join(done.stderr.split())}")
+
+
+if __name__ == "__main__":
+    # In a container that may do everything: the machine's own files, and its own systemd.
+    os.chroot("/host")
+    os.chdir("/")
+    os.environ["SYSTEMD_IGNORE_CHROOT"] = "1"
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,189 @@
+"""Which programs of the board's architecture run on this host, and through what."""
+
+import platform
+import re
+import struct
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim import paths
+from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
+
+# QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 8 and 9 have not been tried, 10.0 has.
+OLDEST_MAJOR = 8
+_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_INSTALLED = (Path("/usr/bin/qemu-aarch64-static"), Path("/usr/bin/qemu-aarch64"))
+_REGISTRATION = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+_LOAD_ADDRESS = 0x400000
+# sub sp, sp, #16; read(0, sp, 1); exit(0)
+_READ_ONE_BYTE_AND_EXIT = (
+    0xD10043FF,
+    0xD2800000,
+    0x910003E1,
+    0xD2800022,
+    0xD28007E8,
+    0xD4000001,
+    0xD2800000,
+    0xD2800BA8,
+    0xD4000001,
+)
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """QEMU as the kernel really runs it: `version` of the running program, `interpreter` where it was started from.
+
+    `cores` are those that it can be told to be.
+    """
+
+    version: str
+    interpreter: str
+    cores: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"QEMU {self.version}"
+
+
+def host_architecture() -> str:
+    """This host's architecture in a profile's words, ``amd64`` or ``arm64``."""
+    return _MACHINES.get(platform.machine().lower(), platform.machine().lower())
+
+
+def require(architecture: str, core: str | None = None, *, native: str | None = None) -> Emulator | None:
+    """What runs `architecture` here; None where nothing has to, because it is the `native` one.
+
+    Args:
+        native: the architecture of the machine that the engine runs on; this host's without.
+
+    Raises:
+        EmulatorLacksCore: it can not be the `core` that it has to be.
+        HostError: as `judge` has it.
+    """
+    if architecture == (native if native is not None else host_architecture()):
+        return None
+    found = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
+    if core is not None and core not in found.cores:
+        raise EmulatorLacksCore(
+            f"{found} has no core {core!r}; it has {', '.join(found.cores)}",
+            fix="set emulation.qemu_cpu in the profile to the nearest of these, or install a newer QEMU",
+        )
+    return found
+
+
+def judge(architecture: str, *, running: Emulator | None, installed: str | None, registered: bool) -> Emulator:
+    """The emulator that runs `architecture` programs, if it can be relied on.
+
+    Args:
+        running: what ran a program of that kind just now; None when it did not run.
+        installed: the version of the QEMU on disk; None without one.
+        registered: whether the kernel has a registration for that kind of program.
+
+    Raises:
+        EmulatorMissing: nothing runs them.
+        EmulatorTooOld: a QEMU does that is known to crash.
+        EmulatorStale: the kernel's registration leads to an emulator that is gone, or was replaced by a newer one.
+        HostError: edgesim does not emulate this architecture.
+    """
+    if architecture != "arm64":
+        raise HostError(
+            f"edgesim emulates arm64 boards; this host cannot run {architecture} programs",
+            fix=f"run this profile on a host of architecture {architecture}",
+        )
+    script = paths.engine_script()
+    if running is None:
+        if registered and installed is not None:
+            raise EmulatorStale(
+                f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs is stale: "
+                "it does not lead there",
+                fix=f"sudo {script} start",
+            )
+        raise EmulatorMissing(
+            f"no emulation of {architecture} programs here", fix=f"sudo {script} install && sudo {script} start"
+        )
+    if not new_enough(running.version):
+        if installed is not None and new_enough(installed):
+            raise EmulatorStale(
+                f"the kernel's registration is stale: it still runs QEMU {running.version}, "
+                f"from before QEMU {installed} was installed",
+                fix=f"sudo {script} start",
+            )
+        raise EmulatorTooOld(
+            f"QEMU {running.version} crashes in onnxruntime; {OLDEST_MAJOR} or newer is needed",
+            fix=f"sudo {script} install && sudo {script} start",
+        )
+    return running
+
+
+def new_enough(version: str) -> bool:
+    """Whether a QEMU of this version is not one that is known to crash."""
+    return int(version.split(".")[0]) >= OLDEST_MAJOR
+
+
+def probe() -> Emulator | None:
+    """Run an arm64 program and see what runs it; None when it does not run.
+
+    The only sure way: a registration may name a file that is gone, and holds the old one open after an upgrade. The
+    running process's /proc/PID/exe is the program that the kernel took, and can be asked for its version.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
+        program = Path(directory) / "arm64-program"
+        program.write_bytes(arm64_program())
+        program.chmod(0o700)
+        try:
+            process = subprocess.Popen(
+                [program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        except OSError:  # "exec format error"
+            return None
+        with process:
+            try:
+                return _emulator_of(process)
+            finally:
+                process.kill()
+
+
+def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
+    link = f"/proc/{process.pid}/exe"
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            version, cores = _says(link, "--version"), _says(link, "-cpu", "help")
+            interpreter = str(Path(link).readlink())
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if found := re.search(r"version (\d+(?:\.\d+)*)", version):
+            names = tuple(line.split()[0] for line in cores.splitlines() if line.startswith(" "))
+            return Emulator(found[1], interpreter.removesuffix(" (deleted)"), names)
+        time.sleep(0.01)
+    return None
+
+
+def _says(program: str, *arguments: str) -> str:
+    command = [program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
+
+
+def installed_version() -> str | None:
+    """The version of the QEMU on disk, which after an upgrade need not be the one that runs; None without one."""
+    for path in _INSTALLED:
+        try:
+            output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if found := re.search(r"version (\d+(?:\.\d+)*)", output):
+            return found[1]
+    return None
+
+
+def arm64_program() -> bytes:
+    """A whole static arm64 ELF program, 156 bytes: it waits for one byte of input, then exits with 0."""
+    code = struct.pack(f"<{len(_READ_ONE_BYTE_AND_EXIT)}I", *_READ_ONE_BYTE_AND_EXIT)
+    headers_bytes = 64 + 56
+    size = headers_bytes + len(code)
+    identification = b"\x7fELF" + bytes([2, 1, 1, 0]) + bytes(8)
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, _LOAD_ADDRESS + headers_bytes, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _LOAD_ADDRESS, _LOAD_ADDRESS, size, size, 0x1000)
+    return identification + header + segment + code

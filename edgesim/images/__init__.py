@@ -1,0 +1,1 @@
+"""The serving image and what it is made of."""

@@ -1,0 +1,70 @@
+"""The emulator's own share of a device's memory, estimated from a server that does nothing."""
+
+import hashlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import orjson
+from onnx import TensorProto, helper
+
+from edgesim import paths
+from edgesim.boards.start import Board, Launch, start
+from edgesim.delivery.deliver import model_mounts
+from edgesim.errors import EdgesimError
+from edgesim.execution import EngineName
+from edgesim.host.cache import new_entry
+from edgesim.models import repository
+from edgesim.progress import Stages
+from edgesim.results.run_result import EmulatorSection
+
+
+def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSection | None:
+    """What a no-op server takes emulated, in the same image within the same limits, and as a process of this host.
+
+    Both are memory that belongs to processes, without files' pages. Measured once for an image and an emulator, then
+    remembered. None for a device that is not emulated, another image's server, or where it cannot be measured.
+    """
+    if board.execution != "emulated" or not launch.own_server:
+        return None
+    key = repr((board.server_image, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
+    entry = paths.cache_directory() / "floors" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    if not entry.is_dir():
+        try:
+            with stages.stage("emulator's memory", "a server that does nothing, for the emulator's own memory"):
+                floor, native = _resident_bytes(launch, "docker"), _resident_bytes(launch, "local")
+        except EdgesimError as error:
+            stages.note(f"the emulator's own memory is not known: {error.problem}")
+            return None
+        if floor is None or native is None:
+            return None
+        with new_entry(entry, needed_bytes=1 << 20) as scratch:
+            (scratch / "floor.json").write_bytes(orjson.dumps({"floor_bytes": floor, "native_bytes": native}))
+    found = orjson.loads((entry / "floor.json").read_bytes())
+    return EmulatorSection(**found, share_bytes=max(found["floor_bytes"] - found["native_bytes"], 0))
+
+
+def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
+    with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
+        noop = repository.find(str(_noop(Path(scratch))))
+        changed = replace(
+            launch,
+            models=[noop],
+            mounts=model_mounts(noop, launch.profile.image.mount_point),
+            engine=engine,
+            execution=None,
+            way=None,
+            volume=None,
+            results=None,
+        )
+        with start(changed, Stages()) as board:
+            return board.device.read().memory_anon_bytes
+
+
+def _noop(directory: Path) -> Path:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "noop", [x], [y])
+    path = directory / "noop.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path

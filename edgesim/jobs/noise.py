@@ -1,0 +1,157 @@
+"""What this host's noise leaves to be seen: one model against itself, as the gate would run it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgesim.boards.start import where
+from edgesim.errors import NoMeasurement, UsageError
+from edgesim.execution import EngineName, Execution
+from edgesim.gates import Rules, paired
+from edgesim.gates.comparable import unfit
+from edgesim.gates.difference import difference
+from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES, is_time, measured_as
+from edgesim.host import host_facts
+from edgesim.host.cache import explain
+from edgesim.jobs.paired import default_execution, interleave
+from edgesim.models.repository import Model
+from edgesim.paths import cache_directory
+from edgesim.profiles import DeviceProfile
+from edgesim.progress import Listener
+
+ROUNDS = 12
+
+
+class Noise(BaseModel):
+    """A probe: of each metric the standard deviation of the logarithms of the rounds' ratios."""
+
+    model_config = ConfigDict(frozen=True)
+
+    created: str
+    cpu: str
+    cores: int
+    kernel: str
+    engine: EngineName
+    execution: Execution
+    profile: str
+    model: str
+    rounds: int
+    scatter: dict[str, float]
+
+    def visible(self, metric: str, most_rounds: int = paired.MOST_ROUNDS, rules: int = 1) -> float | None:
+        """The smallest change that a gate of so many rounds and rules of change can see, as a part of the base's.
+
+        Upwards for a metric that gets worse by more, else downwards; None of what was not probed.
+        """
+        scatter = self.scatter.get(measured_as(self.execution, metric))
+        if scatter is None:
+            return None
+        up = paired.smallest_visible(scatter, self.rounds, most_rounds, rules)
+        return up / (1 + up) if metric in HIGHER_IS_BETTER else up
+
+
+def probe(
+    profile: DeviceProfile,
+    model: Model,
+    *,
+    engine: EngineName = "docker",
+    context: str | None = None,
+    execution: Execution | None = None,
+    rounds: int = ROUNDS,
+    listener: Listener | None = None,
+) -> Noise:
+    """Run a model against itself, and keep what it scattered by for this host, engine, execution and model.
+
+    Raises:
+        UsageError, HostError, DeviceError: as `edgesim.jobs.paired.interleave`.
+        NoMeasurement: a side was INVALID; what an earlier probe has found is left.
+    """
+    if execution == "emulated":
+        raise UsageError(
+            "--execution emulated: an emulator's time is no board's, however it scatters", fix="without it"
+        )
+    every_round = Rules.of(["latency_ms.p50: +5 %"])
+    pair = interleave(
+        profile,
+        model,
+        model,
+        every_round,
+        engine=engine,
+        context=context,
+        execution=execution,
+        most_rounds=rounds,
+        all_rounds=True,
+        listener=listener,
+    )
+    if why := unfit(pair.base) or unfit(pair.candidate):
+        raise NoMeasurement(f"the probe is INVALID, and nothing of it is kept: {why}", fix="again on a quieter host")
+    tail = paired.tail(1)
+    found = {
+        name: apart.pairs.scatter
+        for name in NAMES
+        if is_time(name)
+        and name.partition(".")[2] not in ("p99", "p99_9", "max")
+        and (apart := difference(pair.base, pair.candidate, name, tail=tail)).pairs is not None
+        # Without any it was told too coarsely: a plain process's CPU time is, in ticks.
+        and apart.pairs.scatter > 0
+    }
+    here = host_facts.describe(engine=None, emulator=None)
+    noise = Noise(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        cpu=here.cpu,
+        cores=here.cores,
+        kernel=here.kernel,
+        engine=engine,
+        execution=pair.base.execution,
+        profile=profile.reference,
+        model=model.name,
+        rounds=len(pair.base.restarts),
+        scatter=found,
+    )
+    path = kept_in(engine, pair.base.execution, context, model=model.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(noise.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise explain(error, path) from error
+    return noise
+
+
+def known(
+    profile: DeviceProfile,
+    engine: EngineName,
+    execution: Execution | None,
+    context: str | None = None,
+    *,
+    model: str | None = None,
+) -> Sequence[Noise]:
+    """The probe of this host, engine and execution with a model; where that was never probed, those with any other.
+
+    Empty without one that can be read.
+    """
+    if execution is None:
+        execution = default_execution(profile, where(engine, context))
+    if model is not None and (found := _read(kept_in(engine, execution, context, model=model))) is not None:
+        return [found]
+    any_other = kept_in(engine, execution, context, model="*")
+    return [found for path in sorted(any_other.parent.glob(any_other.name)) if (found := _read(path)) is not None]
+
+
+def _read(path: Path) -> Noise | None:
+    try:
+        return Noise.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def kept_in(engine: EngineName, execution: Execution, context: str | None = None, *, model: str) -> Path:
+    """The file of a probe, in the user's cache: of this processor, its cores, the kernel, engine and execution."""
+    here = host_facts.describe(engine=None, emulator=None)
+    fingerprint = json.dumps([here.cpu, here.cores, here.kernel, engine, execution, context])
+    key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
+    return cache_directory() / "noise" / f"{key}-{re.sub(r'[^A-Za-z0-9._*-]', '_', model)}.json"

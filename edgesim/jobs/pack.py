@@ -1,0 +1,128 @@
+"""A model packed for a board: profile + model → serving image → image with the model inside → engine or archive."""
+
+import errno
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim import profiles
+from edgesim.boards.server_command import packed_command
+from edgesim.delivery import contents, packed_image
+from edgesim.delivery.deliver import model_mounts
+from edgesim.engine import docker_engine
+from edgesim.engine.context import resolve
+from edgesim.errors import DiskFull, ResultError, UsageError
+from edgesim.images import serving_image
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.profiles import DeviceProfile
+from edgesim.progress import Listener, Stages
+
+_NAME = re.compile(
+    r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A packed image.
+
+    Attributes:
+        id: by which engines know it, the digest of its configuration.
+        digest: of its manifest, by which registries do.
+        size_bytes: of its files.
+        saved: the archive that it was written to.
+    """
+
+    reference: str
+    id: str
+    digest: str
+    platform: str
+    size_bytes: int
+    labels: dict[str, str]
+    saved: Path | None
+
+
+def pack(
+    profile_reference: str | DeviceProfile,
+    model_reference: str | Path | Model,
+    *,
+    models: Path | None = None,
+    name: str | None = None,
+    save: Path | None = None,
+    base: str | None = None,
+    context: str | None = None,
+    listener: Listener | None = None,
+) -> Packed:
+    """Make an image for a board with a model inside, which runs with nothing mounted.
+
+    The same profile, model and edgesim give the same image.
+
+    Args:
+        models: the model repository; ``models/`` and then the sample models without.
+        name: of the image; without, one that changes with what is in it.
+        save: write it here as an OCI archive, too, which ``docker load`` takes.
+        base: the image that the serving image is built on.
+        context: of the engine that is to have it, see `edgesim.boards.start.board`.
+
+    Raises:
+        UsageError: profile, model, name or context are wrong.
+        ResultError: the archive cannot be written.
+        HostError: this host cannot do it; DeviceError: the image could not be built or loaded.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise UsageError(
+            f"--tag {name}: no name for an image", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
+        )
+    stages, board = Stages(listener), profiles.load(profile_reference)
+    with stages.stage("model", "reading the model"):
+        subject = (
+            model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
+        )
+    engine = docker_engine.Engine(resolve(context))
+    if board.image.reference is None:
+        built = serving_image.ensure(engine, board, stages, base=base)
+    else:
+        built = serving_image.find(engine, board, stages)
+    mount_point = board.image.mount_point
+    package = packed_image.Package(
+        base=built,
+        profile=board,
+        models=[subject],
+        contents=contents.of(model_mounts(subject, mount_point), mount_point),
+        command=packed_command(board, [subject.name]),
+    )
+    reference = name if name is not None else package.reference
+    with (
+        stages.stage("pack", f"packing {reference} for linux/{board.architecture}"),
+        packed_image.written(engine, package, reference) as (path, archive),
+    ):
+        loaded = engine.load(path, reference)
+        if save is not None:
+            _save(path, save)
+    return Packed(
+        reference=reference,
+        id=loaded,
+        digest=archive.digest,
+        platform=f"linux/{board.architecture}",
+        size_bytes=sum(layer.size_bytes for layer in archive.layers),
+        labels=package.labels,
+        saved=save,
+    )
+
+
+def _save(archive: Path, target: Path) -> None:
+    """Whole, or not at all."""
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(archive, scratch)
+        scratch.replace(target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull(f"no space left for {target}", fix=f"df -h {target.parent}") from error
+        raise ResultError(f"{target}: cannot write: {error.strerror}") from error
+    finally:
+        scratch.unlink(missing_ok=True)

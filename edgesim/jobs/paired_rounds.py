@@ -1,0 +1,253 @@
+"""Two sides on fresh boards, round after round, and within a round turn after turn."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from edgesim.boards.start import DESCRIPTION, Board, Launch, start
+from edgesim.errors import DeviceError, HostTooSlow
+from edgesim.host.host_load import HostLoad
+from edgesim.host.priority import punctual
+from edgesim.jobs.result_builder import Outcome
+from edgesim.jobs.session import GeneratorUse, Measurement, Plan, compare_answers
+from edgesim.loadgen import client, generator
+from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.transport import HttpTransport
+from edgesim.models.repository import Model
+from edgesim.progress import Stages
+from edgesim.recording import Phase, Sample
+from edgesim.results.run_result import WarmUpSection
+
+# A turn is so short that what the host does meanwhile hardly changes before the other side's turn.
+_TURN_S = 0.004
+# Of one side in one round, in turns; then what a fresh container scatters by is more than what its requests do.
+_SIDE_S = 0.2
+_FEWEST_BLOCKS, _MOST_BLOCKS = 2, 25
+_WARM_UP_S, _WARM_UP_LEAST, _WARM_UP_MOST = 0.05, 2, 50
+
+SideName = Literal["base", "candidate"]
+
+
+@dataclass(kw_only=True)
+class Side:
+    """One of the two models: how its boards are started, and what they gave."""
+
+    name: SideName
+    model: Model
+    launch: Launch
+    plan: Plan
+    outcome: Outcome
+
+
+@dataclass(kw_only=True)
+class Turns:
+    """How the requests of a round are dealt out: blocks of four turns, so many requests in each."""
+
+    blocks: int
+    requests: int
+    warm_up: int
+
+    @classmethod
+    def of(cls, request_s: float, needed: int) -> "Turns":
+        """By what a request takes, and how many a side must have for its percentiles to be known."""
+        each = max(round(_TURN_S / request_s), 1)
+        blocks = min(max(round(_SIDE_S / (2 * each * request_s)), _FEWEST_BLOCKS), _MOST_BLOCKS)
+        each = max(each, -(-needed // (2 * blocks)))
+        return cls(blocks=blocks, requests=each, warm_up=_warm_up_requests(request_s))
+
+
+@dataclass
+class Seat:
+    """One side's board in one round."""
+
+    side: Side
+    board: Board
+    measurement: Measurement
+    peer: client.Client
+    requests: list[bytes] = field(default_factory=list)
+    first: client.Answer | None = None
+    turns: int = 0
+
+    def read(self) -> None:
+        self.measurement.readings.append(self.board.device.read())
+
+    def alive(self) -> bool:
+        return self.board.device.state().running
+
+    def connected(self) -> HttpTransport:
+        return HttpTransport(self.board.device.direct_url, connections=1, timeout_s=self.side.plan.timeout_s)
+
+    def send(self, transport: generator.Transport, count: int, into: list[Sample]) -> None:
+        """So many requests, one after the other; another turn goes on where the last one ended."""
+        scenario = Scenario(name="single-stream", stop=StopRule(requests=count))
+        begin = self.turns % len(self.requests)
+        requests = self.requests[begin:] + self.requests[:begin]
+        generator.drive(scenario, transport, requests, into=into, still_alive=self.alive)
+        self.turns += count
+
+
+@dataclass(kw_only=True)
+class Rounds:
+    """The rounds so far. `failed` is whether a request of one failed: then more of them would show nothing."""
+
+    sides: tuple[Side, Side]
+    stages: Stages
+    needed: int
+    most: int
+    done: int = 0
+    failed: bool = False
+    turns: Turns | None = None
+
+    def prime(self) -> None:
+        """Start a board and take it down: the pages that the first container of an image reads from this host's disk
+        count as its memory, and the reading as its start, which would be on one side alone."""
+        doing = "starting a board once before it counts, for what it reads from this host's disk"
+        with self.stages.stage("rounds", doing), self._board(self.sides[0]):
+            pass
+
+    def round(self) -> None:
+        """Fresh boards, and their turns; the side that went first goes second in the next."""
+        order = self.sides if self.done % 2 == 0 else self.sides[::-1]
+        doing = f"round {self.done + 1} of {self.most} at most"
+        with self.stages.stage("rounds", doing), ExitStack() as stack:
+            seats = [stack.enter_context(self._seat(side)) for side in order]
+            for seat in seats:
+                self._warm_up(seat)
+            if not self.failed:
+                self._take_turns(seats)
+            for seat in seats:
+                self._see_off(seat)
+        self.done += 1
+
+    @contextmanager
+    def _board(self, side: Side) -> Iterator[Board]:
+        with ExitStack() as stack:
+            try:
+                board = stack.enter_context(start(side.launch, _quiet(self.stages)))
+            except (DeviceError, HostTooSlow) as error:
+                error.problem = f"the {side.name}: {error.problem}"
+                raise
+            if board.scale is not None and side.launch.held is None:
+                side.launch = replace(side.launch, held=board.scale.section())
+            yield board
+
+    @contextmanager
+    def _seat(self, side: Side) -> Iterator[Seat]:
+        with self._board(side) as board:
+            measurement = Measurement(scenario=side.plan.scenario)
+            side.outcome.add(board, side.plan, measurement)
+            peer = client.Client(board.device.direct_url, side.model, timeout_s=side.plan.timeout_s)
+            with closing(peer):
+                yield Seat(side=side, board=board, measurement=measurement, peer=peer)
+
+    def _warm_up(self, seat: Seat) -> None:
+        """The first inference, and a few more until the caches and the threads are where they will be."""
+        measurement, plan = seat.measurement, seat.side.plan
+        measurement.description = seat.peer.get_json(DESCRIPTION)
+        begun = time.monotonic_ns()
+        seat.first = seat.peer.infer(seat.peer.encode(plan.inputs.requests[0]))
+        done = time.monotonic_ns()
+        if seat.first.outcome != "ok":
+            self._give_up(seat, Sample(begun, begun, done, seat.first.outcome))
+            return
+        measurement.first_inference_s = (done - begun) / 1e9
+        seat.requests = [seat.peer.on_the_wire(seat.peer.encode(arrays)) for arrays in plan.inputs.requests]
+        times: list[float] = []
+        count = self.turns.warm_up if self.turns is not None else _WARM_UP_MOST
+        until = time.monotonic() + _WARM_UP_S
+        while len(times) < count and (
+            self.turns is not None or len(times) < _WARM_UP_LEAST or time.monotonic() < until
+        ):
+            begun = time.monotonic_ns()
+            answer = seat.peer.infer(seat.peer.encode(plan.inputs.requests[0]))
+            done = time.monotonic_ns()
+            if answer.outcome != "ok":
+                self._give_up(seat, Sample(begun, begun, done, answer.outcome))
+                return
+            times.append((done - begun) / 1e9)
+        measurement.warm_up = WarmUpSection(requests=len(times), rule=f"{len(times)} requests to a fresh server")
+        if self.turns is None:
+            self.turns = Turns.of(min(times), self.needed)
+
+    def _give_up(self, seat: Seat, sample: Sample) -> None:
+        seat.measurement.samples.append(sample)
+        self.failed = True
+
+    def _take_turns(self, seats: Sequence[Seat]) -> None:
+        """Blocks of first, second, second, first: what changes steadily in the host falls on both alike."""
+        assert self.turns is not None, "the warm-up has found them"
+        for seat in seats:
+            seat.read()
+        before, cpu_before, begin_ns = HostLoad(), time.process_time(), time.monotonic_ns()
+        with ExitStack() as stack:
+            first = stack.enter_context(punctual())
+            stack.enter_context(generator.no_garbage_collection())
+            transports = []
+            for seat in seats:
+                try:
+                    transports.append(stack.enter_context(seat.connected()))
+                except OSError as error:  # it has died since it was warmed up
+                    now = time.monotonic_ns()
+                    self._give_up(seat, Sample(now, now, now, f"connection: {type(error).__name__}"))
+                    return
+            for _ in range(self.turns.blocks):
+                for turn in (0, 1, 1, 0):
+                    seat = seats[turn]
+                    seat.send(transports[turn], self.turns.requests, seat.measurement.samples)
+                    own = seat.measurement.samples[-self.turns.requests :]
+                    self.failed = self.failed or not all(sample.ok for sample in own)
+                if self.failed:
+                    break
+        end_ns, cpu_s = time.monotonic_ns(), time.process_time() - cpu_before
+        for seat in seats:
+            seat.read()
+        used = [_cpu_seconds(seat.measurement) for seat in seats]
+        # What boards on another machine have used says nothing about this one.
+        here = None not in used and seats[0].board.host.context is None
+        both = sum(seconds for seconds in used if seconds is not None) if here else None
+        load = HostLoad().since(before, both)
+        for seat in seats:
+            seat.measurement.phases.append(Phase("load", begin_ns, end_ns))
+            seat.measurement.host_loads.append(load)
+            seat.measurement.generator = GeneratorUse(
+                first=first,
+                seconds=(end_ns - begin_ns) / 2e9,
+                cpu_s=cpu_s / 2,
+                connections=1,
+                requests=len(seat.measurement.samples),
+            )
+
+    def _see_off(self, seat: Seat) -> None:
+        """What is asked once the turns are over; a board that has died is an error of its own."""
+        state = seat.board.device.state()
+        seat.measurement.alive = state.running
+        if not state.running:
+            raise seat.board.death(state, f"measuring the {seat.side.name}")
+        if self.failed or seat.first is None:
+            return
+        if self.done == 0:
+            seat.measurement.agreement = compare_answers(seat.peer, seat.first, seat.side.plan)
+        if seat.board.scale is not None:
+            with suppress(OSError):
+                seat.board.scale.check()
+            seat.measurement.scaling = seat.board.scale.section()
+
+
+def _warm_up_requests(request_s: float) -> int:
+    return min(max(round(_WARM_UP_S / request_s), _WARM_UP_LEAST), _WARM_UP_MOST)
+
+
+def _cpu_seconds(measurement: Measurement) -> float | None:
+    seconds = [reading.cpu_seconds for reading in measurement.readings[-2:]]
+    if len(seconds) < 2 or seconds[0] is None or seconds[1] is None:
+        return None
+    return seconds[1] - seconds[0]
+
+
+def _quiet(stages: Stages) -> Stages:
+    """Twice a round a board's start is not worth telling; what it took is added up even so."""
+    quiet = Stages()
+    quiet.seconds = stages.seconds
+    return quiet

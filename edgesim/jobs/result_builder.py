@@ -1,0 +1,435 @@
+"""What the boards of one run gave, put together as its result."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from edgesim import __version__
+from edgesim.boards import limit_probes
+from edgesim.boards.start import Board
+from edgesim.host import host_load
+from edgesim.jobs.session import GeneratorUse, Measurement, Plan, distribution, lag, throughput_qps
+from edgesim.loadgen.scenario import Scenario
+from edgesim.measure import resource_usage, statistics, validity, variance
+from edgesim.models.repository import Model
+from edgesim.predictions import Prediction
+from edgesim.profiles import DeviceProfile
+from edgesim.progress import Stages
+from edgesim.recording import Sample
+from edgesim.results.run_result import (
+    DeviceSection,
+    DeviceTimeSection,
+    Distribution,
+    EmulatorSection,
+    EnergySection,
+    LifecycleSection,
+    LimitSection,
+    ModelSection,
+    ProfileSection,
+    RequestsSection,
+    Restart,
+    RunResult,
+    ScaledModelSection,
+    ScalingSection,
+    ScenarioSection,
+    Spread,
+    ThrottleSection,
+    ValiditySection,
+)
+
+# In /proc/cpuinfo, and no instructions: an event stream, and that the processor's registers can be read.
+_OF_THE_KERNEL = {"evtstrm", "cpuid"}
+
+
+# The name of a limit as read back from outside.
+_READ_BACK = {
+    "memory_bytes": "memory_limit_bytes",
+    "cpus": "cpu_limit",
+    "processes": "processes_limit",
+    "open_files": "open_files_limit",
+    "read_bytes_per_s": "read_bytes_per_s",
+    "write_bytes_per_s": "write_bytes_per_s",
+    "network_rate_bytes_per_s": "network_rate_bytes_per_s",
+    "network_delay_ms": "network_delay_ms",
+}
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """The boards that a run has started, one after the other, and what was measured on each.
+
+    Attributes:
+        outside: what this host knew of the last one while it ran.
+        emulator_failures: how often the emulator failed by itself.
+        cut_short: whether there were to be more boards.
+        prediction: of the model's time on the board; None where there is none, and `declined` says why.
+        not_scaled: why a run that was to be scaled, too, is not.
+    """
+
+    profile: DeviceProfile
+    model: Model
+    stages: Stages
+    boards: list[Board] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    outside: Mapping[str, Any] = field(default_factory=dict)
+    emulator_memory: EmulatorSection | None = None
+    emulator_failures: int = 0
+    cut_short: bool = False
+    prediction: Prediction | None = None
+    declined: str = "nothing is predicted"
+    not_scaled: str | None = None
+
+    def add(self, board: Board, plan: Plan, measurement: Measurement) -> None:
+        """A board that is up, and where what it gives will be."""
+        self.outside = board.device.from_outside()  # nobody tells once it is gone
+        self.boards.append(board)
+        self.plans.append(plan)
+        self.measurements.append(measurement)
+
+    def forget_since(self, boards: int) -> None:
+        """Go back to so many boards: what came after was cut short, and says nothing."""
+        for collected in (self.boards, self.plans, self.measurements):
+            del collected[boards:]
+
+    def so_far(self) -> RunResult:
+        """The result while it is measured: marked incomplete, without samples."""
+        unfinished = ValiditySection(valid=False, reasons=("complete: the run has not come to its end",))
+        return self.result().model_copy(
+            update={"complete": False, "samples": (), "timeline": (), "phases": (), "validity": unfinished}
+        )
+
+    def result(self) -> RunResult:
+        """Everything, as far as it has come."""
+        board, plan, measured = self.boards[-1], self.plans[-1], self.measurements[-1]
+        samples = self._samples()
+        origin_ns = samples[0].scheduled_ns if samples else 0
+        scenario = measured.scenario or plan.scenario
+        section = _scenario_section(scenario, plan, self.measurements)
+        used = self._resources()
+        device_time = self._device_time(samples)
+        return RunResult(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            edgesim_version=__version__,
+            execution=board.execution,
+            profile=ProfileSection(
+                name=self.profile.name, sha256=self.profile.sha256, title=self.profile.title, mode=self.profile.mode
+            ),
+            model=_model_section(self.model),
+            image=board.image,
+            host=board.host,
+            device=self._device_section(),
+            scenario=section,
+            lifecycle_s=self._lifecycle(0),
+            stages_s=dict(self.stages.seconds),
+            requests=_requests_section(samples),
+            latency_ms=distribution(samples, lambda sample: sample.latency_ms),
+            service_time_ms=distribution(samples, lambda sample: sample.service_time_ms),
+            lag_ms=lag(samples),
+            query_latency_ms=_query_latency(samples) if scenario.name == "multi-stream" else None,
+            throughput_qps=self._throughput_qps(),
+            generator=GeneratorUse.total([m.generator for m in self.measurements]).section(plan.client_cores),
+            resources=used,
+            emulator_memory=self.emulator_memory,
+            emulator_failures=self.emulator_failures,
+            host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
+            device_time_ms=device_time,
+            energy_j=_energy(self.profile, device_time) if device_time.p50 is not None else None,
+            scaling=self._scaling(),
+            not_scaled=self.not_scaled,
+            agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
+            search=measured.search,
+            levels=tuple(measured.levels),
+            restarts=self._restarts() if len(self.boards) > 1 else (),
+            spread=self._spread() if len(self.boards) > 1 else {},
+            validity=self._judge(section, samples),
+            complete=not self._interrupted(),
+            phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
+            timeline=tuple(reading.since(origin_ns) for m in self.measurements for reading in m.readings),
+            samples=tuple(sample.since(origin_ns) for sample in samples),
+        )
+
+    def _interrupted(self) -> bool:
+        return self.cut_short or any(m.interrupted for m in self.measurements)
+
+    def _samples(self) -> list[Sample]:
+        return [sample for measured in self.measurements for sample in measured.samples]
+
+    def _resources(self) -> Any:
+        readings = [reading for m in self.measurements for reading in m.readings]
+        load = [phase for m in self.measurements for phase in m.load]
+        board = self.boards[-1]
+        return resource_usage.summarise(readings, load, board.memory_limit_bytes, board.cpus, board.device.source)
+
+    def _device_section(self) -> DeviceSection:
+        """What the server found inside; of another image's server, which does not tell, what this host knows."""
+        board, description = self.boards[-1], self.measurements[-1].description or self.outside
+        found = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
+        unknown = {
+            "architecture": "unknown",
+            "cpu_model": None,
+            "cores": 0,
+            "memory_limit_bytes": None,
+            "cpu_limit": None,
+        }
+        seen, wanted = set(found.get("cpu_features", ())), set(self.profile.cpu.features)
+        comparable = bool(seen and wanted) and board.execution not in ("host", "scaled")
+        emulation = self.profile.emulation if board.execution == "emulated" else None
+        return DeviceSection(
+            **{**unknown, **found},
+            features_missing=tuple(sorted(wanted - seen - _OF_THE_KERNEL)) if comparable else (),
+            # What a host of the board's own kind has beyond it is no emulator's doing, and there is plenty of it.
+            features_extra=tuple(sorted(seen - wanted - _OF_THE_KERNEL)) if comparable and emulation else (),
+            qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
+            intra_op_threads=board.intra_op_threads,
+            limits=self._limits(),
+            shortfalls=board.shortfalls,
+            mount=board.mount,
+            volume=board.volume,
+        )
+
+    def _limits(self) -> tuple[LimitSection, ...]:
+        """Each limit as asked for, as the kernel holds it, and whether it was seen to hold on this host."""
+        budget = self.boards[-1].limits
+        if budget is None:
+            return ()
+        host = self.boards[-1].host
+        proven = limit_probes.recorded(host.engine, budget) if host.context is None else {}  # probes are of this host
+        # Of a kernel that is out of reach, what the server was shown of it.
+        applied = self.outside if host.context is None else {**self.measurements[-1].description, **self.outside}
+        return tuple(
+            LimitSection(name=name, requested=value, applied=applied.get(_READ_BACK[name]), proven=proven.get(name))
+            for name, value in budget.requested.items()
+        )
+
+    def _lifecycle(self, i: int) -> LifecycleSection:
+        board, measured = self.boards[i], self.measurements[i]
+        to_steady = measured.steady_at_s
+        return LifecycleSection(
+            image=board.image_s,
+            create=board.create_s,
+            start=board.device.start_s,
+            ready=board.ready_s,
+            model_load=measured.description.get("model_load_s", {}).get(self.model.name),
+            first_inference=measured.first_inference_s,
+            steady=board.ready_s + to_steady if to_steady is not None else None,
+        )
+
+    def _throughput_qps(self) -> float | None:
+        """Of several containers, the requests of all over their times together."""
+        rates = [(throughput_qps(m.samples), sum(sample.ok for sample in m.samples)) for m in self.measurements]
+        seconds = sum(count / rate for rate, count in rates if rate)
+        return sum(count for rate, count in rates if rate) / seconds if seconds else None
+
+    def _restarts(self) -> tuple[Restart, ...]:
+        restarts, first = [], 0
+        for i, measured in enumerate(self.measurements):
+            used = resource_usage.summarise(measured.readings, measured.load)
+            restarts.append(
+                Restart(
+                    lifecycle_s=self._lifecycle(i),
+                    first_sample=first,
+                    samples=len(measured.samples),
+                    latency_ms=distribution(measured.samples, lambda sample: sample.latency_ms),
+                    service_time_ms=distribution(measured.samples, lambda sample: sample.service_time_ms),
+                    cpu_seconds=used.cpu_seconds,
+                    memory_peak_bytes=used.memory_peak_bytes,
+                    memory_anon_bytes=used.memory_anon_bytes,
+                    throughput_qps=throughput_qps(measured.samples),
+                )
+            )
+            first += len(measured.samples)
+        return tuple(restarts)
+
+    def _spread(self) -> dict[str, Spread]:
+        runs = {
+            "latency_ms": [[s.latency_ms for s in m.samples if s.ok] for m in self.measurements],
+            "service_time_ms": [[s.service_time_ms for s in m.samples if s.ok] for m in self.measurements],
+        }
+        lifecycles = [self._lifecycle(i) for i in range(len(self.boards))]
+        for name in ("create", "start", "ready", "model_load", "first_inference", "steady"):
+            values = [getattr(lifecycle, name) for lifecycle in lifecycles]
+            runs[f"{name}_s"] = [[value] for value in values if value is not None]
+        return {name: found for name, groups in runs.items() if (found := variance.analyse(groups)) is not None}
+
+    def _scaling(self) -> ScalingSection | None:
+        """Of the last container, with how busy the board was, and what heat did to it."""
+        measured, scale, thermal = self.measurements[-1], self.boards[-1].scale, self.profile.thermal
+        if measured.scaling is None or scale is None:
+            return None
+        rate, time_ms = throughput_qps(measured.samples), scale.times_ms[0]
+        busy = min(rate * time_ms / 10, 100.0) if rate is not None and measured.heated_ns is None else None
+        found = measured.scaling.model_copy(update={"busy_percent": busy})
+        if thermal is None or measured.heated_ns is None:
+            return found
+        ok = [sample for sample in measured.samples if sample.ok]
+        before = [sample.service_time_ms for sample in ok if sample.done_ns <= measured.heated_ns]
+        after = [sample.service_time_ms for sample in ok if sample.sent_ns >= measured.heated_ns]
+        throttle = ThrottleSection(
+            after_s=thermal.full_speed_s,
+            clock_hz=thermal.clock_hz,
+            target_ms=time_ms,
+            before_ms=statistics.summarise(before).p50,
+            after_ms=statistics.summarise(after).p50,
+        )
+        return found.model_copy(update={"throttle": throttle})
+
+    def _device_time(self, samples: Sequence[Sample]) -> DeviceTimeSection:
+        """Measured where the host is of the board's kind, else predicted; never taken from any other run."""
+        execution, predicted = self.boards[-1].execution, self.prediction
+        if execution == "native":
+            return _measured_time(samples, self.boards[-1].host.context or "this host")
+        if predicted is None:
+            return DeviceTimeSection(
+                p50=None, low=None, high=None, method=f"none: {self.declined}, and {execution} time is not the board's"
+            )
+        return DeviceTimeSection(
+            p50=predicted.p50_ms,
+            low=predicted.low_ms,
+            high=predicted.high_ms,
+            method=predicted.method,
+            notes=predicted.notes,
+        )
+
+    def _farthest(self) -> ScaledModelSection | None:
+        """Of all scaled models the one that was farthest from its time at the end."""
+        sections = [m.scaling for m in self.measurements if m.scaling is not None]
+        models = [model for section in sections for model in section.models]
+        # One that could not be asked again is as far as can be.
+        errors = [abs(model.error_percent) if model.error_percent is not None else math.inf for model in models]
+        return models[errors.index(max(errors))] if models else None
+
+    def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
+        precision = self.plans[-1].scenario.stop.precision
+        latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
+        drifts = [found for m in self.measurements if (found := m.drift()) is not None]
+        return validity.judge(
+            validity.Evidence(
+                scenario=scenario,
+                samples=samples,
+                load_s=sum(_seconds(m.samples) for m in self.measurements),
+                resources=self._resources(),
+                alive=all(m.alive for m in self.measurements),
+                interrupted=self._interrupted(),
+                precise=statistics.is_precise(latencies, precision.percentile, precision.percent)
+                if precision
+                else None,
+                drift=next((found for found in drifts if found.notable), drifts[0] if drifts else None),
+                host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
+                scale=self._farthest(),
+            )
+        )
+
+
+def _seconds(samples: Sequence[Sample]) -> float:
+    if not samples:
+        return 0.0
+    return (max(sample.done_ns for sample in samples) - min(sample.scheduled_ns for sample in samples)) / 1e9
+
+
+def _model_section(subject: Model) -> ModelSection:
+    return ModelSection(
+        name=subject.name,
+        sha256=subject.sha256,
+        version=subject.version,
+        size_bytes=subject.size_bytes,
+        parameters=subject.parameters,
+        opset=subject.opset,
+        signature=subject.signature,
+    )
+
+
+def _scenario_section(scenario: Scenario, plan: Plan, measurements: Sequence[Measurement]) -> ScenarioSection:
+    stop, warm_ups = scenario.stop, [m.warm_up for m in measurements if m.warm_up is not None]
+    # Of several containers the one with the most doubtful warm-up speaks for all.
+    warm_up = min(warm_ups, key=lambda section: section.found) if warm_ups else None
+    precision = stop.precision
+    return ScenarioSection(
+        name=scenario.name,
+        requests=stop.requests,
+        duration_s=stop.duration_s,
+        warmup=warm_up.requests if warm_up is not None else 0,
+        seed=scenario.seed,
+        inputs=plan.inputs.origin,
+        qps=scenario.qps,
+        samples=scenario.samples,
+        clients=scenario.clients,
+        precision=f"p{precision.percentile:g} within {precision.percent:g} %" if precision is not None else None,
+        warm_up=warm_up,
+    )
+
+
+def _requests_section(samples: Sequence[Sample]) -> RequestsSection:
+    ok = sum(sample.ok for sample in samples)
+    failed = len(samples) - ok
+    return RequestsSection(
+        sent=len(samples), ok=ok, failed=failed, error_rate=failed / len(samples) if samples else None
+    )
+
+
+def _query_latency(samples: Sequence[Sample]) -> Distribution:
+    """From when a query was due to when the last of its requests was done."""
+    done: dict[int, float] = {}
+    for sample in samples:
+        end = sample.done_ns if sample.ok else math.inf
+        done[sample.scheduled_ns] = max(done.get(sample.scheduled_ns, 0), end)
+    return statistics.summarise([(end - due) / 1e6 for due, end in done.items()])
+
+
+def _measured_time(samples: Sequence[Sample], machine: str) -> DeviceTimeSection:
+    times = sorted(sample.service_time_ms for sample in samples if sample.ok)
+    median = statistics.summarise(times).p50
+    if median is None:
+        return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
+    return DeviceTimeSection(
+        p50=median, low=times[0], high=times[-1], method=f"measured on {machine}, minimum to maximum"
+    )
+
+
+def _energy(board: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
+    """From the watts of the whole board with all cores busy, for the device time."""
+    power = board.power
+    if power is None or power.load_w is None:
+        return EnergySection(per_inference=None, method="none: the profile has no watts under load")
+    if board.mode != board.default_mode:
+        return EnergySection(per_inference=None, method=f"none: the profile's watts are not those of mode {board.mode}")
+    assert time.p50 is not None, "no time, no energy"
+    seconds = time.p50 / 1e3
+    above = (power.load_w - power.idle_w) * seconds if power.idle_w is not None else None
+    return EnergySection(
+        per_inference=power.load_w * seconds,
+        above_idle=above,
+        method=f"estimated: {power.load_w:g} W, which the whole board takes with all cores busy, for the device time",
+    )
+
+
+def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
+    """The result of a run that was both: the scaled one with the emulated one in it, good where both are."""
+    found, inside = scaled.validity, emulated.validity
+    return scaled.model_copy(
+        update={
+            "emulated": emulated,
+            "stages_s": dict(stages.seconds),
+            "complete": scaled.complete and emulated.complete,
+            "validity": found.model_copy(
+                update={
+                    "valid": found.valid and inside.valid,
+                    "reasons": (*found.reasons, *(f"emulated: {reason}" for reason in inside.reasons)),
+                    "suspect": found.suspect or inside.suspect,
+                    "suspicions": (*found.suspicions, *(f"emulated: {doubt}" for doubt in inside.suspicions)),
+                }
+            ),
+        }
+    )
+
+
+def without_emulated(scaled: RunResult, reason: str) -> RunResult:
+    """The result of a run that was to be both, and did not come to the second."""
+    reasons = (*scaled.validity.reasons, f"emulated: {reason or 'interrupted'}")
+    return scaled.model_copy(
+        update={"complete": False, "validity": scaled.validity.model_copy(update={"valid": False, "reasons": reasons})}
+    )

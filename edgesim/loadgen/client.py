@@ -1,0 +1,177 @@
+"""An Open Inference Protocol client, as lean as a measurement needs it."""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from edgesim.loadgen.connection import error_text
+from edgesim.loadgen.inputs import Arrays
+from edgesim.models.repository import Model
+
+_JSON_LENGTH = "Inference-Header-Content-Length"
+_DTYPES = {"BOOL": np.bool_, "FP16": np.float16, "FP32": np.float32, "FP64": np.float64, "BYTES": np.object_}
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The body of a request: JSON, of which tensors in binary form follow the first `json_length` bytes; None: none."""
+
+    content: bytes
+    json_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: `outcome` is ``ok`` or the reason why not, `payload` an ok's."""
+
+    outcome: str
+    payload: Payload = Payload(b"")
+
+
+class Client:
+    """One connection to a server, kept open between requests.
+
+    The standard library's, and no pool of connections: a pool has locks, which a Ctrl-C at the wrong moment leaves
+    locked.
+    """
+
+    def __init__(self, url: str, model: Model, *, timeout_s: float) -> None:
+        address = urlsplit(url)
+        self._host = address.netloc
+        self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)
+        self._path = f"/v2/models/{quote(model.name)}/infer"
+        self._datatypes = {tensor.name: tensor.datatype for tensor in model.inputs}
+        self._timeout_s = timeout_s
+        self._binary: bool | None = None
+
+    @property
+    def binary(self) -> bool:
+        """Whether the server takes tensors in binary form, as it says itself when first asked."""
+        if self._binary is None:
+            extensions = self.get_json("/v2").get("extensions", [])
+            self._binary = "binary_tensor_data" in extensions or "binary_tensor_data_extension" in extensions
+        return self._binary
+
+    def encode(self, arrays: Arrays) -> Payload:
+        """The body of a request; made before the clock runs."""
+        inputs, tensors = [], []
+        for name, values in arrays.items():
+            tensor = {"name": name, "datatype": self._datatypes[name], "shape": list(values.shape)}
+            if self.binary:
+                tensors.append(_to_binary(values))
+                inputs.append(tensor | {"parameters": {"binary_data_size": len(tensors[-1])}})
+            else:
+                inputs.append(tensor | {"data": _flat(values)})
+        document: dict[str, Any] = {"inputs": inputs}
+        if self.binary:
+            document["parameters"] = {"binary_data_output": True}
+        text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        return Payload(b"".join((text, *tensors)), len(text) if self.binary else None)
+
+    def on_the_wire(self, payload: Payload) -> bytes:
+        """The whole request, head and body, as `edgesim.loadgen.transport` sends it."""
+        lines = [f"POST {self._path} HTTP/1.1", f"Host: {self._host}", f"Content-Length: {len(payload.content)}"]
+        lines += [f"{name}: {value}" for name, value in _headers(payload).items()]
+        return "\r\n".join([*lines, "", ""]).encode() + payload.content
+
+    def infer(self, payload: Payload) -> Answer:
+        """Send one request and wait for its answer. What goes wrong is in the outcome, not raised."""
+        try:
+            status, json_length, data = self._exchange("POST", self._path, payload)
+        except TimeoutError:
+            return Answer(f"no answer within {self._timeout_s:g} s")
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(f"connection: {type(error).__name__}")
+        if status != 200:
+            return Answer(f"HTTP {status}: {error_text(data)}")
+        return Answer("ok", Payload(data, json_length))
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """The JSON document at `path`; empty when the server has none there."""
+        try:
+            status, _, data = self._exchange("GET", path)
+            document = orjson.loads(data) if status == 200 else {}
+        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def post_json(self, path: str, document: Mapping[str, Any]) -> bool:
+        """Send a JSON document; whether it was taken."""
+        try:
+            return self._exchange("POST", path, Payload(orjson.dumps(document)))[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _exchange(self, method: str, path: str, payload: Payload | None = None) -> tuple[int, int | None, bytes]:
+        headers = _headers(payload) if payload is not None else {}
+        try:
+            self._connection.request(method, path, body=payload.content if payload else None, headers=headers)
+            response = self._connection.getresponse()
+            json_length = response.headers.get(_JSON_LENGTH)
+            return response.status, int(json_length) if json_length else None, response.read()
+        except BaseException:
+            self._connection.close()  # what comes next would be the answer to this; the next request opens a new one
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _headers(payload: Payload) -> dict[str, str]:
+    if payload.json_length is None:
+        return {"Content-Type": "application/json"}
+    return {"Content-Type": "application/octet-stream", _JSON_LENGTH: str(payload.json_length)}
+
+
+def decode(payload: Payload) -> dict[str, NDArray[Any]]:
+    """The output arrays of an answer."""
+    outputs = orjson.loads(payload.content[: payload.json_length])["outputs"]
+    arrays, begin = {}, payload.json_length or 0
+    for output in outputs:
+        size = output.get("parameters", {}).get("binary_data_size")
+        if size is None:
+            arrays[output["name"]] = _array(output)
+        else:
+            arrays[output["name"]] = _from_binary(payload.content[begin : begin + size], output)
+            begin += size
+    return arrays
+
+
+def _array(output: Mapping[str, Any]) -> NDArray[Any]:
+    return np.array(output["data"], dtype=_dtype(output["datatype"])).reshape(output["shape"])
+
+
+def _dtype(datatype: str) -> Any:
+    return _DTYPES[datatype] if datatype in _DTYPES else np.dtype(datatype.lower())
+
+
+def _from_binary(data: bytes, output: Mapping[str, Any]) -> NDArray[Any]:
+    if output["datatype"] != "BYTES":
+        return np.frombuffer(data, _dtype(output["datatype"])).reshape(output["shape"])
+    texts, begin = [], 0
+    while begin < len(data):
+        length = int.from_bytes(data[begin : begin + 4], "little")
+        texts.append(data[begin + 4 : begin + 4 + length].decode())
+        begin += 4 + length
+    return np.array(texts, dtype=np.object_).reshape(output["shape"])
+
+
+def _to_binary(values: NDArray[np.generic]) -> bytes:
+    """Little-endian, row-major; a text as its length in four bytes and itself."""
+    if values.dtype != np.object_:
+        return np.ascontiguousarray(values).tobytes()
+    encoded = [str(text).encode() for text in values.reshape(-1)]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
+
+
+def _flat(values: NDArray[np.generic]) -> Any:
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if flat.dtype == np.object_:
+        return flat.tolist()
+    return flat.astype(np.float32) if flat.dtype == np.float16 else flat

@@ -1,0 +1,1 @@
+"""Models: found, described, and sample models to begin with."""

@@ -1,0 +1,228 @@
+"""A model: an ONNX file in a repository, what it takes and gives, and what it holds."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto
+
+from edgesim.errors import ModelError
+from edgesim.models import samples
+
+FILE_NAME = "model.onnx"
+_CHUNK_BYTES = 1 << 20
+
+# The tensor types of the Open Inference Protocol by ONNX's.
+_DATATYPES: Mapping[int, str] = {
+    TensorProto.BOOL: "BOOL",
+    TensorProto.UINT8: "UINT8",
+    TensorProto.UINT16: "UINT16",
+    TensorProto.UINT32: "UINT32",
+    TensorProto.UINT64: "UINT64",
+    TensorProto.INT8: "INT8",
+    TensorProto.INT16: "INT16",
+    TensorProto.INT32: "INT32",
+    TensorProto.INT64: "INT64",
+    TensorProto.FLOAT16: "FP16",
+    TensorProto.FLOAT: "FP32",
+    TensorProto.DOUBLE: "FP64",
+    TensorProto.STRING: "BYTES",
+    TensorProto.BFLOAT16: "BF16",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An input or output: `shape` has -1 where a dimension is only known at run time."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.datatype}[{', '.join('?' if n < 0 else str(n) for n in self.shape)}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One version of an ONNX model on disk.
+
+    Attributes:
+        path: the ONNX file; `data_paths` the files of weights that it refers to, beside it.
+        sha256: digest of the ONNX file and then of each data file, hex.
+        size_bytes: of all these files together.
+        operations: how often each ONNX operation occurs.
+        parameters: numbers held in initializers.
+        samples_path: real inputs (and labels) that came with the model, an .npz; None without.
+    """
+
+    name: str
+    version: str
+    path: Path
+    data_paths: tuple[Path, ...]
+    sha256: str
+    size_bytes: int
+    opset: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    operations: Counter[str]
+    parameters: int
+    metadata: dict[str, str] = field(default_factory=dict)
+    samples_path: Path | None = None
+
+    @property
+    def signature(self) -> str:
+        """What it takes and gives, in words."""
+        takes, gives = (", ".join(map(str, tensors)) for tensors in (self.inputs, self.outputs))
+        return f"{takes} → {gives}"
+
+
+def find(reference: str, repository: Path | None = None) -> Model:
+    """The model that `reference` names: a path to an ``.onnx`` file, or a name in the repository.
+
+    Without a repository given, ``models/`` of the working directory is looked at, and a sample model that is not
+    there is built into the user's cache.
+
+    Raises:
+        ModelError: no such model, or its file is not an ONNX model.
+    """
+    if reference.endswith(".onnx"):
+        path = Path(reference)
+        if not path.is_file():
+            raise ModelError(f"{reference}: no such model file", fix="edgesim models list")
+        return read(path, name=path.stem if path.name != FILE_NAME else _name_of(path))
+    if repository is not None:
+        _require_directory(repository)
+        return _in_repository(reference, repository)
+    local = Path("models")
+    if (local / reference).is_dir():
+        return _in_repository(reference, local)
+    if reference in samples.NAMES:
+        return _in_repository(reference, samples.ensure(reference))
+    known = sorted({*names(local), *samples.NAMES})
+    raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}", fix="edgesim models list")
+
+
+def names(repository: Path) -> list[str]:
+    """The models of a repository: directories with a numbered version in them."""
+    if not repository.is_dir():
+        return []
+    return sorted(entry.name for entry in repository.iterdir() if entry.is_dir() and _versions(entry))
+
+
+def _require_directory(repository: Path) -> None:
+    if not repository.is_dir():
+        raise ModelError(
+            f"{repository}: no such model directory",
+            fix=f"edgesim models build --models {repository} makes one with the sample models",
+        )
+
+
+def _versions(directory: Path) -> list[int]:
+    return sorted(int(entry.name) for entry in directory.iterdir() if entry.name.isdigit() and entry.is_dir())
+
+
+def _in_repository(name: str, repository: Path) -> Model:
+    directory = repository / name
+    if not directory.is_dir():
+        there = names(repository)
+        has = f"it has {', '.join(there)}" if there else "it has none"
+        raise ModelError(f"{repository}: no model {name!r}; {has}", fix="edgesim models list")
+    versions = _versions(directory)
+    if not versions:
+        raise ModelError(
+            f"{directory}: no version in it", fix=f"a model is at {name}/VERSION/{FILE_NAME}, e.g. {name}/1/"
+        )
+    path = directory / str(versions[-1]) / FILE_NAME
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file", fix=f"a model is at {name}/VERSION/{FILE_NAME}")
+    return read(path, name=name)
+
+
+def _name_of(path: Path) -> str:
+    version = path.resolve().parent
+    return version.parent.name if version.name.isdigit() else version.name
+
+
+def read(path: Path, *, name: str) -> Model:
+    """Read an ONNX file without its weights' values.
+
+    Raises:
+        ModelError: the file is not an ONNX model, or a file of weights that it names is missing.
+    """
+    try:
+        proto = onnx.load(path, load_external_data=False)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    except DecodeError as error:
+        raise ModelError(
+            f"{path}: not an ONNX model", fix="export the model to ONNX; edgesim runs nothing else"
+        ) from error
+    # Protocol buffers accept many a file that is none, as an empty model.
+    if not proto.graph.node or not proto.opset_import:
+        raise ModelError(
+            f"{path}: not an ONNX model (no graph in it)", fix="export the model to ONNX; edgesim runs nothing else"
+        )
+    data_paths = _external_data(path, proto)
+    samples_path = path.parent.parent / "samples.npz"
+    weights = {initializer.name for initializer in proto.graph.initializer}
+    return Model(
+        name=name,
+        version=path.resolve().parent.name if path.resolve().parent.name.isdigit() else "1",
+        path=path.resolve(),
+        data_paths=data_paths,
+        sha256=_digest((path, *data_paths)),
+        size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
+        opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
+        inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
+        outputs=tuple(_tensor(path, value) for value in proto.graph.output),
+        operations=Counter(node.op_type for node in proto.graph.node),
+        parameters=sum(math.prod(initializer.dims) for initializer in proto.graph.initializer),
+        metadata={entry.key: entry.value for entry in proto.metadata_props},
+        samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
+    )
+
+
+def _external_data(path: Path, proto: onnx.ModelProto) -> tuple[Path, ...]:
+    locations = {
+        entry.value
+        for tensor in proto.graph.initializer
+        if tensor.data_location == TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    paths = tuple(path.resolve().parent / location for location in sorted(locations))
+    for data in paths:
+        if not data.is_file():
+            raise ModelError(
+                f"{path}: its file of weights {data.name} is missing", fix=f"put {data.name} beside {path.name}"
+            )
+    return paths
+
+
+def _tensor(path: Path, value: onnx.ValueInfoProto) -> Tensor:
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or kind.elem_type not in _DATATYPES:
+        raise ModelError(
+            f"{path}: {value.name} is not a tensor of a type that the inference protocol has",
+            fix="export the model with plain tensors as inputs and outputs",
+        )
+    shape = tuple(
+        dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else -1
+        for dimension in kind.shape.dim
+    )
+    return Tensor(name=value.name, datatype=_DATATYPES[kind.elem_type], shape=shape)
+
+
+def _digest(paths: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()

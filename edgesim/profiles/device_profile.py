@@ -1,0 +1,353 @@
+"""What a device profile holds: its facts, their types, and what must fit together."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from edgesim.errors import ProfileError
+from edgesim.yaml_files import nearest
+
+_PAGE_BYTES = 4096
+
+# What `qemu-aarch64 -cpu help` of QEMU 10.0 lists among the 64-bit cores.
+QemuCpu = Literal[
+    "a64fx",
+    "cortex-a35",
+    "cortex-a53",
+    "cortex-a55",
+    "cortex-a57",
+    "cortex-a710",
+    "cortex-a72",
+    "cortex-a76",
+    "max",
+    "neoverse-n1",
+    "neoverse-n2",
+    "neoverse-v1",
+]
+
+
+def _whole_pages(size: ByteSize) -> ByteSize:
+    """The kernel keeps memory limits in whole pages: rounded down here, a limit reads back as it was set."""
+    return ByteSize(size // _PAGE_BYTES * _PAGE_BYTES)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# "3.9 GiB", "104 MB" or a number of bytes.
+Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["string", "integer"], "examples": ["3.9 GiB"]})]
+
+
+class Caches(_Part):
+    """Of one core; `l2_bytes` is shared by `l2_cores` of them, `l3_bytes` by all."""
+
+    l1i_bytes: Size | None = None
+    l1d_bytes: Size | None = None
+    l2_bytes: Size | None = None
+    l2_cores: Annotated[int, Field(ge=1)] | None = None
+    l3_bytes: Size | None = None
+
+
+class Bandwidth(_Part):
+    """Bytes a second that one core was measured to copy, to fill and to read (tinymembench)."""
+
+    copy_bytes_per_s: Size | None = None
+    fill_bytes_per_s: Size | None = None
+    read_bytes_per_s: Size | None = None
+
+
+class Cluster(_Part):
+    """`cores` of one kind at `clock_hz`; `features` as /proc/cpuinfo names them.
+
+    `fp32_flops_per_cycle` is the peak of one core, a multiply-add counting as two.
+    """
+
+    core: str
+    cores: Annotated[int, Field(ge=1, le=1024)]
+    clock_hz: Annotated[int, Field(ge=1_000_000, le=10_000_000_000)]
+    features: tuple[str, ...] = ()
+    caches: Caches = Caches()
+    fp32_flops_per_cycle: Annotated[int, Field(ge=1)] | None = None
+    bandwidth: Bandwidth = Bandwidth()
+
+
+class Cpu(Cluster):
+    """The board's processor: the cluster that models run on, and `others` that it has beside it."""
+
+    others: tuple[Cluster, ...] = ()
+
+    def on(self, core: str | None) -> "Cpu":
+        """With another of its clusters as the one that models run on; None leaves it."""
+        if core is None or core == self.core:
+            return self
+        (chosen,) = (cluster for cluster in self.others if cluster.core == core)
+        main = Cluster.model_validate(self.model_dump(exclude={"others"}))
+        rest = tuple(cluster for cluster in self.others if cluster is not chosen)
+        facts = chosen.model_dump() | {"features": chosen.features or self.features}
+        return Cpu.model_validate({**facts, "others": (main, *rest)})
+
+
+class Memory(_Part):
+    """`marketed_bytes` is what the box says, `visible_bytes` what Linux on the board reports in total.
+
+    `usable_bytes` is what is left beside the system; `bandwidth_bytes_per_s` is by specification.
+    """
+
+    marketed_bytes: Size
+    visible_bytes: Annotated[Size, Field(ge=_PAGE_BYTES), AfterValidator(_whole_pages)]
+    usable_bytes: Size | None = None
+    kind: str | None = None
+    bandwidth_bytes_per_s: Size | None = None
+
+
+class Storage(_Part):
+    """What the board starts from, and how fast at most; None where nobody says."""
+
+    kind: str
+    read_bytes_per_s: Size | None = None
+    write_bytes_per_s: Size | None = None
+
+
+class System(_Part):
+    """The vendor's operating system: its name, and the versions of the C library and the kernel."""
+
+    name: str
+    glibc: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
+    kernel: str | None = None
+
+
+class Power(_Part):
+    """Watts of the whole board, idle and with all cores busy; `budgets_w` are those that it can be held to."""
+
+    idle_w: Annotated[float, Field(gt=0)] | None = None
+    load_w: Annotated[float, Field(gt=0)] | None = None
+    budgets_w: tuple[float, ...] = ()
+
+
+class Thermal(_Part):
+    """What heat does to the board under load: its full clock for `full_speed_s` seconds, then `clock_hz`."""
+
+    full_speed_s: Annotated[float, Field(gt=0)]
+    clock_hz: Annotated[int, Field(ge=1_000_000)]
+
+
+class Limits(_Part):
+    """What the board's system allows: `processes` (threads count, too) and `open_files` of one service."""
+
+    processes: Annotated[int, Field(ge=16)] = 4096
+    open_files: Annotated[int, Field(ge=64)] = 1024
+
+
+class Network(_Part):
+    """The board's way to its clients: `rate_bytes_per_s` at most, and `delay_ms` on top of this host's own."""
+
+    rate_bytes_per_s: Size | None = None
+    delay_ms: Annotated[float, Field(gt=0)] | None = None
+
+
+class Mode(_Part):
+    """A power mode: how many cores are on, at which clock. `core` names a cluster; None is the main one."""
+
+    cores: Annotated[int, Field(ge=1)]
+    clock_hz: Annotated[int, Field(ge=1_000_000)]
+    core: str | None = None
+
+
+class Emulation(_Part):
+    """`qemu_cpu` is the core that QEMU is asked to be (its QEMU_CPU), and `wrong` in what it is not the board's.
+
+    `others` has it for the other clusters, by their cores' names.
+    """
+
+    qemu_cpu: QemuCpu
+    others: dict[str, QemuCpu] = {}
+    wrong: tuple[str, ...] = ()
+
+
+class Image(_Part):
+    """What serves the models: edgesim's own server, built from a Dockerfile, or any image that speaks the protocol.
+
+    `dockerfile` is a file name beside edgesim's own, or a path relative to the profile; `reference` an image that the
+    engine has or can pull, which listens on `port`, answers 200 at `health_path` when it is ready, and finds a model
+    repository at `mount_point`. `environment` is set in the container.
+    """
+
+    dockerfile: str | None = None
+    reference: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/v2/health/ready"
+    mount_point: Annotated[str, Field(pattern=r"^/\S*[^/\s]$")] = "/models"
+    environment: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Image":
+        if (self.dockerfile is None) == (self.reference is None):
+            raise ValueError("image: give either image.dockerfile or image.reference")
+        if self.reference is None:
+            own = [name for name in ("port", "health_path", "mount_point") if name in self.model_fields_set]
+            if own:
+                raise ValueError(f"image.{own[0]}: is for image.reference; edgesim's own server has its own")
+        return self
+
+
+class Source(_Part):
+    """Where facts (dotted keys of this file, with all that is below them) come from, and how sure they are."""
+
+    facts: Annotated[tuple[str, ...], Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    confidence: Literal["strong", "medium", "weak"] | None = None
+
+
+class DeviceProfile(_Part):
+    """A board as edgesim simulates it.
+
+    After `load`, `cpu` is that of the chosen power mode, and `mode` names it.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    title: str
+    soc: str
+    architecture: Literal["arm64", "amd64"]
+    cpu: Cpu
+    memory: Memory
+    storage: tuple[Storage, ...] = ()
+    system: System | None = None
+    accelerator: str | None = None
+    power: Power | None = None
+    thermal: Thermal | None = None
+    limits: Limits = Limits()
+    network: Network | None = None
+    default_mode: str | None = None
+    modes: dict[str, Mode] = {}
+    emulation: Emulation | None = None
+    image: Image
+    sources: tuple[Source, ...] = ()
+    mode: str | None = None
+
+    _file: Path | None = PrivateAttr(default=None)  # where it was read from: no fact of the board
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a user's own board; None for one that comes with edgesim."""
+        return self._file
+
+    def source_of(self, fact: str) -> Source | None:
+        """Where a fact comes from: the source that names it, or the nearest key above it."""
+        while fact:
+            for source in self.sources:
+                if fact in source.facts:
+                    return source
+            fact = fact.rpartition(".")[0]
+        return None
+
+    @property
+    def reference(self) -> str:
+        """How the command line names this board: ``jetson-nano:5w``, or the bare name in the default mode."""
+        return self.name if self.mode == self.default_mode else f"{self.name}:{self.mode}"
+
+    @property
+    def sha256(self) -> str:
+        """Digest of every fact, power mode included; hex."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _modes_fit_the_board(self) -> "DeviceProfile":
+        if self.default_mode is not None and self.default_mode not in self.modes:
+            raise ValueError(
+                f"default_mode: {self.default_mode!r} is not among modes{nearest(self.default_mode, self.modes)}"
+            )
+        clusters = {cluster.core: cluster for cluster in (self.cpu, *self.cpu.others)}
+        for name, mode in self.modes.items():
+            core = mode.core if mode.core is not None else self.cpu.core
+            if core not in clusters:
+                raise ValueError(f"modes.{name}.core: the board has no {core!r}{nearest(core, clusters)}")
+            if mode.cores > clusters[core].cores:
+                raise ValueError(f"modes.{name}.cores: {mode.cores} is more than the board's {clusters[core].cores}")
+        if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
+            raise ValueError(f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}")
+        if self.architecture == "arm64" and self.emulation is None:
+            raise ValueError("emulation: missing; an arm64 board needs emulation.qemu_cpu")
+        return self
+
+    def heated(self) -> "DeviceProfile":
+        """This board as it is after its `thermal.full_speed_s` under load; itself where it has no such section."""
+        if self.thermal is None:
+            return self
+        clock_hz = min(self.thermal.clock_hz, self.cpu.clock_hz)
+        return self.model_copy(update={"cpu": self.cpu.model_copy(update={"clock_hz": clock_hz})})
+
+    @model_validator(mode="after")
+    def _sources_name_facts(self) -> "DeviceProfile":
+        known = set(_dotted(self.model_dump(mode="json", exclude={"sources", "mode"})))
+        for source in self.sources:
+            for fact in source.facts:
+                if fact not in known:
+                    raise ValueError(f"sources: {fact!r} is no fact of this profile{nearest(fact, known)}")
+        return self
+
+    def served_by(self, **image: Any) -> "DeviceProfile":
+        """This board with another image; the keywords are those of `Image`, and None leaves one as it is.
+
+        Raises:
+            ProfileError: they do not hold.
+        """
+        given = {key: value for key, value in image.items() if value is not None}
+        if not given:
+            return self
+        facts = self.image.model_dump(exclude_unset=True, exclude_none=True) | given
+        if "reference" in given:
+            facts.pop("dockerfile", None)
+        try:
+            return self.model_copy(update={"image": Image.model_validate(facts)})
+        except ValidationError as error:
+            detail = error.errors()[0]
+            where = ".".join(str(part) for part in ("image", *detail["loc"]))
+            text = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{where}: {detail['msg']}"
+            raise ProfileError(f"{text} (given: {', '.join(f'{k}={v}' for k, v in given.items())})") from error
+
+    def in_mode(self, mode: str | None) -> "DeviceProfile":
+        """This board in a power mode; None is the default one.
+
+        Raises:
+            ProfileError: the board has no such mode.
+        """
+        chosen = mode if mode is not None else self.default_mode
+        if chosen is None:
+            return self
+        by_lower = {name.lower(): name for name in self.modes}
+        name = by_lower.get(chosen.lower())
+        if name is None:
+            have = f"it has {', '.join(self.modes)}" if self.modes else "it has none"
+            raise ProfileError(
+                f"profile {self.name}: no power mode {chosen!r}; {have}{nearest(chosen, self.modes)}",
+                fix=f"edgesim profiles show {self.name}",
+            )
+        limits = self.modes[name]
+        cpu = self.cpu.on(limits.core).model_copy(update={"cores": limits.cores, "clock_hz": limits.clock_hz})
+        emulation = self.emulation
+        if emulation is not None and cpu.core in emulation.others:
+            emulation = emulation.model_copy(update={"qemu_cpu": emulation.others[cpu.core]})
+        return self.model_copy(update={"cpu": cpu, "emulation": emulation, "mode": name})
+
+
+def _dotted(facts: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in facts.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")

@@ -1,0 +1,1 @@
+"""Results as files: what a run gave, and what was verified."""

@@ -1,0 +1,200 @@
+"""The Compose file of a stack: plain, whole, and as good for ``docker compose`` as for edgesim."""
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from edgesim import __version__
+from edgesim.boards.server_command import server_arguments
+from edgesim.engine.mounts import Mount, VolumeMount
+from edgesim.stacks.resolve import Part, Resolved
+from edgesim.stacks.stack import Service
+from edgesim.units import format_bytes
+
+_CPU_PERIOD_US = 10_000  # as `edgesim.engine.docker_engine` has it, and why
+_STOP_S = 10
+# Emulated, a check is a program that starts: seldom, once the service is ready.
+_CHECK_EVERY, _CHECK_WHILE_STARTING, _CHECK_PATIENCE = "60s", "2s", "30s"
+_STARTING = "600s"
+_OWN_CHECK = (
+    "import _socket as s; c = s.socket(); c.connect(('127.0.0.1', 8000));"
+    " c.send(b'GET /v2/health/ready HTTP/1.0\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in c.recv(64))"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """How one start of a stack is called in the engine.
+
+    Attributes:
+        project: of Compose: what containers, networks and volumes are named after.
+        parent: the control group above all containers, as the engine is told it.
+        labels: on all that is made.
+        any_port: whatever ports the file gives, any that are free are taken.
+        relabel: files are given the label for containers, as SELinux wants it.
+        quick_checks: the engine knows of an interval for services that are starting (since version 25).
+    """
+
+    project: str
+    parent: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    any_port: bool = False
+    relabel: bool = False
+    quick_checks: bool = True
+
+
+def document(resolved: Resolved, naming: Naming) -> dict[str, Any]:
+    """The Compose file, as a mapping."""
+    own = {name: external for name, external in resolved.stack.volumes.items() if not external}
+    there = [name for name, external in resolved.stack.volumes.items() if external]
+    there += [m.volume for part in resolved.parts.values() for m in part.mounts if isinstance(m, VolumeMount)]
+    volumes: dict[str, Any] = {name: {"labels": dict(naming.labels)} for name in own}
+    volumes |= {name: {"external": True, "name": name} for name in there}
+    found: dict[str, Any] = {
+        "name": naming.project,
+        "services": {name: _service(resolved, resolved.parts[name], naming) for name in resolved.stack.order},
+        "networks": {"default": {"labels": dict(naming.labels)}},
+    }
+    return found | ({"volumes": volumes} if volumes else {})
+
+
+def text(resolved: Resolved, naming: Naming) -> str:
+    """The Compose file, with what it cannot say itself."""
+    budget = resolved.budget
+    source = resolved.source.name if resolved.source is not None else resolved.name
+    head = (
+        f"# {source} as edgesim {__version__} starts it on a simulated {resolved.profile.title}.\n"
+        f"#\n# All services are in one control group, {naming.parent}, which edgesim makes before them and holds to\n"
+        f"# what the board has: {format_bytes(budget.memory_bytes)} of memory, {budget.cpus:g} CPUs, "
+        f"{budget.processes} processes. Started without edgesim,\n# each service has its own limits alone.\n"
+    )
+    out = io.StringIO()
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(_escaped(document(resolved, naming)), out)
+    return head + out.getvalue()
+
+
+def _escaped(value: Any) -> Any:
+    """Compose takes a dollar sign for the beginning of a variable's name."""
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+def _service(resolved: Resolved, part: Part, naming: Naming) -> dict[str, Any]:
+    service, budget = part.service, resolved.budget
+    waits = resolved.stack.waits(part.name)
+    facts: dict[str, Any] = {
+        "image": part.image,
+        "platform": f"linux/{resolved.profile.architecture}",
+        "pull_policy": "never",  # edgesim has seen to it that it is there, and for the board's architecture
+        "entrypoint": list(service.entrypoint) if service.entrypoint is not None else None,
+        "command": _command(resolved, part),
+        "user": service.user,
+        "environment": _environment(resolved, part),
+        "volumes": [*_brought_in(part, naming), *_mounts(service, naming)],
+        "ports": _ports(resolved, part, naming),
+        "depends_on": {name: {"condition": _CONDITIONS[condition]} for name, condition in waits.items()},
+        "healthcheck": _check(service, naming),
+        "restart": service.restart if service.restart != "no" else None,  # YAML has two minds about a bare no
+        "cgroup_parent": naming.parent,
+        "mem_limit": part.memory_bytes,
+        "memswap_limit": part.memory_bytes,  # of both together: no swap on top
+        "cpu_period": _CPU_PERIOD_US,
+        "cpu_quota": round(part.cpus * _CPU_PERIOD_US),
+        "pids_limit": budget.processes,
+        "ulimits": {"nofile": {"soft": budget.open_files, "hard": budget.open_files}},
+        "security_opt": ["no-new-privileges:true"],
+        "stop_grace_period": f"{_STOP_S}s",
+        "labels": dict(naming.labels),
+        **_confined(service),
+    }
+    return {key: value for key, value in facts.items() if value not in (None, [], {})}
+
+
+_CONDITIONS = {
+    "started": "service_started",
+    "healthy": "service_healthy",
+    "completed": "service_completed_successfully",
+}
+
+
+def _confined(service: Service) -> dict[str, Any]:
+    """As edgesim runs a server. Another's image may have been made to write where it lives, or to begin as root."""
+    if service.image is not None or service.build is not None:
+        return {}
+    return {"read_only": True, "cap_drop": ["ALL"], "tmpfs": ["/tmp:size=64m,mode=1777"]}  # noqa: S108
+
+
+def _command(resolved: Resolved, part: Part) -> list[str] | None:
+    if not part.service.serves:
+        return list(part.service.command) if part.service.command is not None else None
+    return server_arguments(
+        [model.name for model in part.models],
+        repository=resolved.profile.image.mount_point,
+        intra_op_threads=part.threads,
+        host="0.0.0.0",  # noqa: S104 (of the container)
+        port=8000,
+    )
+
+
+def _environment(resolved: Resolved, part: Part) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    if resolved.execution == "emulated" and resolved.profile.emulation is not None:
+        environment["QEMU_CPU"] = resolved.profile.emulation.qemu_cpu
+    if not part.service.serves:
+        environment["OMP_NUM_THREADS"] = str(part.threads)  # what most runtimes heed; else they count the host's cores
+    return environment | part.service.environment
+
+
+def _brought_in(part: Part, naming: Naming) -> Iterable[dict[str, Any]]:
+    for mount in part.mounts:
+        if isinstance(mount, Mount):
+            yield _bind(str(mount.source), mount.target, writable=mount.writable, naming=naming)
+        else:
+            yield _volume(mount.volume, mount.target, writable=False)
+
+
+def _mounts(service: Service, naming: Naming) -> Iterable[dict[str, Any]]:
+    for mount in service.mounts:
+        if mount.bind is not None:
+            yield _bind(str(mount.bind.resolve()), mount.at, writable=mount.writable, naming=naming)
+        elif mount.volume is not None:
+            yield _volume(mount.volume, mount.at, writable=mount.writable)
+
+
+def _bind(source: str, target: str, *, writable: bool, naming: Naming) -> dict[str, Any]:
+    options: dict[str, Any] = {"create_host_path": False} | ({"selinux": "z"} if naming.relabel else {})
+    return {"type": "bind", "source": source, "target": target, "read_only": not writable, "bind": options}
+
+
+def _volume(name: str, target: str, *, writable: bool) -> dict[str, Any]:
+    return {"type": "volume", "source": name, "target": target, "read_only": not writable}
+
+
+def _ports(resolved: Resolved, part: Part, naming: Naming) -> list[dict[str, Any]]:
+    entry = resolved.stack.entry
+    is_entry = entry is not None and entry.service == part.name
+    if part.service.inner_port is None or (part.service.publish is None and not is_entry):
+        return []
+    port: dict[str, Any] = {"target": part.service.inner_port, "host_ip": "127.0.0.1", "protocol": "tcp"}
+    if part.service.publish and not naming.any_port:
+        port["published"] = str(part.service.publish)
+    return [port]
+
+
+def _check(service: Service, naming: Naming) -> dict[str, Any] | None:
+    if service.healthy is None and not service.serves:
+        return None
+    command = service.healthy or ("python3.11", "-S", "-I", "-c", _OWN_CHECK)
+    found = {"test": ["CMD", *command], "timeout": _CHECK_PATIENCE, "retries": 3, "start_period": _STARTING}
+    if naming.quick_checks:
+        return found | {"interval": _CHECK_EVERY, "start_interval": _CHECK_WHILE_STARTING}
+    return found | {"interval": "5s"}

@@ -1,0 +1,137 @@
+"""A stack's services while they run: what state they are in, and what they take, each and all together."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from edgesim.engine.compose_project import Project, ServiceState
+from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
+from edgesim.recording import Phase, Reading
+
+# Each reading is a request to the engine.
+_ENGINE_READING_INTERVAL_S = 1.0
+_COUNTERS = (
+    "cpu_seconds",
+    "throttled_s",
+    "oom_kills",
+    "periods",
+    "throttled_periods",
+    "read_bytes",
+    "written_bytes",
+    "received_bytes",
+    "sent_bytes",
+)
+
+
+class Watch:
+    """Reads every service ten times a second, and the group above them all; through the engine where it is elsewhere.
+
+    Attributes:
+        states: of each service that there is a container of, as last looked at.
+        readings: of each service, in the order of their times.
+        board: of all together; empty where the engine is on another machine.
+        source: where readings come from.
+    """
+
+    def __init__(self, project: Project, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.states: Mapping[str, ServiceState] = {}
+        self.readings: dict[str, list[Reading]] = {}
+        self.board: list[Reading] = []
+        self.phases: list[Phase] = []
+        self.source = "the engine's API"
+        self._project, self._clock = project, clock
+        self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it was found by
+        self._above: Cgroup | None = None
+        self._limits: dict[str, int | float | None] = {}
+        self._continued: dict[str, _Continued] = {}
+        self._stop = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._thread = threading.Thread(target=self._keep_reading, name="edgesim-stack", daemon=True)
+
+    def start(self, parent: str) -> None:
+        """From now on; `parent` is the group above all services, as the engine is told it."""
+        self._found(Cgroup.named(parent))
+        self._thread.start()
+
+    def close(self) -> None:
+        """No more readings."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def limits(self) -> dict[str, int | float | None]:
+        """Of all together, as the kernel holds them; empty where the engine is on another machine."""
+        return self._limits
+
+    def look(self) -> Mapping[str, ServiceState]:
+        """The states now; a service that is new is read from now on."""
+        self.states = self._project.states()
+        with self._one_at_a_time:
+            for name, state in self.states.items():
+                if not state.running:
+                    continue
+                pid, _ = self._groups.get(name, (0, None))
+                if pid == state.pid:
+                    continue
+                group = self._project.cgroup(state)
+                self._groups[name] = state.pid, group
+                if group is not None and self._above is None:
+                    self._found(group.above())
+        return self.states
+
+    def _found(self, above: Cgroup | None) -> None:
+        if above is not None:
+            self._above, self.source, self._limits = above, f"cgroup v{above.version}", above.limits()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """The block is a phase; it is in `phases` however it ends."""
+        self.take()
+        begin_ns = self._clock()
+        try:
+            yield
+        finally:
+            self.phases.append(Phase(name, begin_ns, self._clock()))
+            self.take()
+
+    def take(self) -> None:
+        """One more reading of each, now."""
+        with self._one_at_a_time:
+            for name, (_, group) in self._groups.items():
+                reading = group.read() if group is not None else self._read_through_the_engine(name)
+                if reading is not None and reading.memory_bytes is not None:  # else it has ended
+                    continued = self._continued.setdefault(name, _Continued())
+                    self.readings.setdefault(name, []).append(continued(reading))
+            if self._above is not None and (reading := self._above.read()).memory_bytes is not None:
+                self.board.append(reading)
+
+    def _read_through_the_engine(self, name: str) -> Reading | None:
+        """None where control groups are here, and this one's was gone before it was found."""
+        state = self.states.get(name)
+        return self._project.read(state) if self._above is None and state is not None else None
+
+    def _keep_reading(self) -> None:
+        while not self._stop.wait(READING_INTERVAL_S if self._above is not None else _ENGINE_READING_INTERVAL_S):
+            self.take()
+
+
+class _Continued:
+    """Counters that go on from where they were when a container was started again, and they with it."""
+
+    def __init__(self) -> None:
+        self._last: Reading | None = None
+        self._before: dict[str, float] = {}
+
+    def __call__(self, reading: Reading) -> Reading:
+        last, self._last = self._last, reading
+        if last is not None and (reading.cpu_seconds or 0.0) < (last.cpu_seconds or 0.0):
+            for name in _COUNTERS:
+                self._before[name] = self._before.get(name, 0) + (getattr(last, name) or 0)
+        if not self._before:
+            return reading
+        changes = {name: getattr(reading, name) for name in _COUNTERS}
+        return reading._replace(
+            **{name: value + self._before[name] for name, value in changes.items() if value is not None}
+        )

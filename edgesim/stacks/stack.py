@@ -1,0 +1,283 @@
+"""What a stack file holds: several services on one board, what each mounts, and what runs when."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edgesim.profiles.device_profile import Size
+from edgesim.yaml_files import nearest
+
+Condition = Literal["started", "healthy", "completed"]
+
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,40}$"
+_ABSOLUTE = r"^/\S*[^/\s]$"
+_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StackMount(_Part):
+    """A file or directory of the host (`bind`), or a `volume`, `at` a path in the container; read-only by default.
+
+    A volume is the stack's own, made empty by the first `up`, unless it is `external`: one that is there already.
+    """
+
+    bind: Path | None = None
+    volume: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][\w.-]*$")] | None = None
+    at: Annotated[str, Field(pattern=_ABSOLUTE)]
+    writable: bool = False
+    external: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "StackMount":
+        if (self.bind is None) == (self.volume is None):
+            raise ValueError(f"mounts: at {self.at}: give either bind or volume")
+        if self.external and self.volume is None:
+            raise ValueError(f"mounts: at {self.at}: external is for a volume")
+        return self
+
+
+class Build(_Part):
+    """An image made from a Dockerfile. `base` are Debian packages: a root file system made of them is its stage `base`.
+
+    For where no registry answers; else the Dockerfile's own ``FROM``.
+    """
+
+    context: Path
+    dockerfile: Path = Path("Dockerfile")
+    args: dict[str, str] = {}
+    base: tuple[Annotated[str, Field(pattern=_PACKAGE)], ...] = ()
+
+
+class Service(_Part):
+    """One container. It is made from one of `models`, `packages`, `build` and `image`.
+
+    Attributes:
+        models: edgesim's own server with these models, from `repository`; `mount` is how they come in.
+        packages: Debian packages, made into an image; it runs as user 65532, `command` is what it runs.
+        build: a Dockerfile's directory, or that with more.
+        image: any image that the engine has or can pull.
+        port: where it listens in the container; `publish` is the port of 127.0.0.1 where this host reaches it.
+        healthy: a command in the container that ends with 0 when the service is ready.
+        once: it is a step: it is expected to end, with 0.
+        after: what must be there before it starts: started, healthy or completed. A list leaves that open: completed
+            for a step, healthy for what has `healthy`, else started.
+        memory, cpus: this service's own limits, within the board's.
+    """
+
+    models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    repository: Path | None = None
+    mount: Literal["bind", "volume"] = "bind"
+    packages: Annotated[tuple[Annotated[str, Field(pattern=_PACKAGE)], ...], Field(min_length=1)] | None = None
+    build: Build | None = None
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    environment: dict[str, str] = {}
+    user: Annotated[str, Field(pattern=r"^\d+(:\d+)?$")] | None = None
+    mounts: tuple[StackMount, ...] = ()
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    publish: Annotated[int, Field(ge=0, le=65535)] | None = None
+    healthy: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    once: bool = False
+    after: dict[str, Condition | None] = {}
+    restart: Annotated[str, Field(pattern=r"^(no|always|on-failure(:\d+)?)$")] = "no"
+    memory: Size | None = None
+    cpus: Annotated[float, Field(ge=0.01)] | None = None
+
+    @field_validator("after", mode="before")
+    @classmethod
+    def _after_list(cls, given: Any) -> Any:
+        return dict.fromkeys(given) if isinstance(given, list | tuple) else given
+
+    @field_validator("build", mode="before")
+    @classmethod
+    def _build_directory(cls, given: Any) -> Any:
+        return {"context": given} if isinstance(given, str) else given
+
+    @field_validator("restart", mode="before")
+    @classmethod
+    def _restart_no(cls, given: Any) -> Any:
+        return "no" if given is False else given  # as YAML 1.1 has it
+
+    @field_validator("environment", mode="before")
+    @classmethod
+    def _environment_words(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {key: str(value) if isinstance(value, int | float) else value for key, value in given.items()}
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is edgesim's own server, and not another program in its image."""
+        return self.models is not None and self.entrypoint is None
+
+    @property
+    def checked(self) -> bool:
+        """Whether it says when it is ready."""
+        return self.healthy is not None or self.serves
+
+    @property
+    def inner_port(self) -> int | None:
+        """Where it listens in the container."""
+        return 8000 if self.serves else self.port
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What does not fit together: the key, and what is wrong."""
+        made_from = [key for key in ("models", "packages", "build", "image") if getattr(self, key) is not None]
+        if len(made_from) != 1:
+            yield (
+                "",
+                "give one of models, packages, build and image"
+                + (f", not {' and '.join(made_from)}" if made_from else ""),
+            )
+        if self.repository is not None and self.models is None:
+            yield "repository", "is for models"
+        if self.serves and (self.command is not None or self.port is not None):
+            key = "command" if self.command is not None else "port"
+            yield key, "edgesim's own server has its own; with entrypoint another program runs in its image"
+        if self.publish is not None and self.inner_port is None:
+            yield "publish", "which of its ports? give port, too"
+        if self.once and self.restart == "always":
+            yield "restart", "a step that has ended well is not started again; give on-failure or no"
+        if len({mount.at for mount in self.mounts}) < len(self.mounts):
+            yield "mounts", "two at the same place"
+
+
+class Request(_Part):
+    """What is sent to a service that speaks no inference protocol: over and over, and answered with 200 when right.
+
+    `body` is a file.
+    """
+
+    method: Annotated[str, Field(pattern=r"^[A-Z]+$")] = "POST"
+    path: Annotated[str, Field(pattern=r"^/\S*$")] = "/"
+    body: Path | None = None
+    headers: dict[str, str] = {}
+
+
+class Entry(_Part):
+    """The service that a benchmark addresses, and what it sends there: a model's inputs by the protocol, or a request.
+
+    `model` is a name in `models` of a service of this stack, or a path; of a server of one model it is that one.
+    """
+
+    service: str
+    model: str | None = None
+    request: Request | None = None
+
+
+class Stack(_Part):
+    """Several services on one board.
+
+    `profile` is that of the board: a name, ``name:mode``, or a file.
+    """
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    profile: str
+    services: Annotated[dict[str, Service], Field(min_length=1)]
+    entry: Entry | None = None
+
+    @field_validator("entry", mode="before")
+    @classmethod
+    def _entry_service(cls, given: Any) -> Any:
+        return {"service": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Stack":
+        for name, service in self.services.items():
+            if not re.fullmatch(_NAME, name):
+                raise ValueError(f"services.{name}: a name has small letters, digits, '-' and '_'")
+            for key, problem in service.problems():
+                raise ValueError(f"services.{name}{f'.{key}' if key else ''}: {problem}")
+        self._check_order()
+        self._check_ports()
+        self._check_entry()
+        return self
+
+    def waits(self, name: str) -> Mapping[str, Condition]:
+        """What a service waits for, and how far that must have come."""
+        return {other: given or self._natural(other) for other, given in self.services[name].after.items()}
+
+    def _natural(self, name: str) -> Condition:
+        service = self.services[name]
+        return "completed" if service.once else "healthy" if service.checked else "started"
+
+    @property
+    def order(self) -> Sequence[str]:
+        """The services, each behind all that it waits for."""
+        found: list[str] = []
+
+        def visit(name: str) -> None:
+            if name not in found:
+                for other in self.services[name].after:
+                    visit(other)
+                found.append(name)
+
+        for name in self.services:
+            visit(name)
+        return found
+
+    @property
+    def volumes(self) -> Mapping[str, bool]:
+        """All volumes that are mounted, and whether they are there already."""
+        mounts = [mount for service in self.services.values() for mount in service.mounts]
+        return {mount.volume: mount.external for mount in mounts if mount.volume is not None}
+
+    def _check_order(self) -> None:
+        for name, service in self.services.items():
+            for other, condition in service.after.items():
+                where = f"services.{name}.after.{other}"
+                if other not in self.services:
+                    raise ValueError(f"{where}: no such service{nearest(other, self.services)}")
+                if condition == "completed" and not self.services[other].once:
+                    raise ValueError(f"{where}: {other} is not expected to end; a step has `once: true`")
+                if condition == "healthy" and not self.services[other].checked:
+                    raise ValueError(f"{where}: {other} has no command `healthy` that could tell")
+                if self.services[other].once and condition == "healthy":
+                    raise ValueError(f"{where}: {other} is a step; wait for it to be completed")
+        for name in self.services:
+            if circle := self._circle([name]):
+                raise ValueError(f"services.{circle[0]}.after: goes round in a circle: {' after '.join(circle)}")
+
+    def _circle(self, path: list[str]) -> list[str] | None:
+        for other in self.services[path[-1]].after:
+            if other == path[0]:
+                return [*path, other]
+            if other not in path and (found := self._circle([*path, other])):
+                return found
+        return None
+
+    def _check_ports(self) -> None:
+        taken: dict[int, str] = {}
+        for name, service in self.services.items():
+            if not service.publish:
+                continue
+            if service.publish in taken:
+                raise ValueError(f"services.{name}.publish: {service.publish} is {taken[service.publish]}'s already")
+            taken[service.publish] = name
+
+    def _check_entry(self) -> None:
+        if self.entry is None:
+            return
+        service = self.services.get(self.entry.service)
+        if service is None:
+            raise ValueError(
+                f"entry.service: no service {self.entry.service!r}{nearest(self.entry.service, self.services)}"
+            )
+        if service.once:
+            raise ValueError(f"entry.service: {self.entry.service} is a step, which answers nobody")
+        if service.inner_port is None:
+            raise ValueError(f"entry.service: {self.entry.service} has no port")
+        if self.entry.model is not None and self.entry.request is not None:
+            raise ValueError("entry: give either entry.model or entry.request")
+        if self.entry.model is None and self.entry.request is None:
+            if not service.serves:
+                raise ValueError("entry: what is sent? give entry.request, or entry.model, whose inputs are sent")
+            if len(service.models or ()) != 1:
+                raise ValueError(f"entry.model: which of {', '.join(service.models or ())}?")

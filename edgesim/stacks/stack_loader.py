@@ -1,0 +1,101 @@
+"""Stacks as files: read, their paths made those of this host, and refused with the line that is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from edgesim import yaml_files
+from edgesim.errors import StackError
+from edgesim.stacks.stack import Stack
+
+_EXAMPLE = "docs/stacks.md has some"
+
+
+def is_stack(path: Path) -> bool:
+    """Whether a file is meant as a stack, well written or not: a mapping with services."""
+    try:
+        found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError):
+        return False
+    return isinstance(found, dict) and "services" in found
+
+
+def read(path: Path) -> Stack:
+    """Read and validate one stack file.
+
+    Without a name in it, a stack has the file's, or of ``stack.yaml`` its directory's. Paths in it are relative to the
+    file; they are absolute afterwards.
+
+    Raises:
+        StackError: names the file, the line, the key and the nearest right one.
+    """
+    if not path.is_file():
+        raise StackError(f"{path}: no such stack file", fix=_EXAMPLE)
+    written = yaml_files.read(path, "stack", StackError, example=_EXAMPLE)
+    facts = {"name": _default_name(path)} | dict(written)
+    try:
+        stack = Stack.model_validate(facts)
+    except ValidationError as error:
+        raise StackError(
+            f"{path}{yaml_files.problems(written, Stack, error)}",
+            fix=f"edit {path}, then: edgesim stack validate {path}",
+        ) from error
+    return _absolute(stack, path.resolve().parent)
+
+
+def _default_name(path: Path) -> str:
+    name = path.resolve().parent.name if path.stem == "stack" else path.stem
+    return name.lower()
+
+
+def _absolute(stack: Stack, directory: Path) -> Stack:
+    """With all paths absolute, whatever the working directory is."""
+
+    def there(path: Path | None) -> Path | None:
+        return directory / path.expanduser() if path is not None else None
+
+    services = {}
+    for name, service in stack.services.items():
+        changes: dict[str, Any] = {
+            "repository": there(service.repository),
+            "mounts": tuple(mount.model_copy(update={"bind": there(mount.bind)}) for mount in service.mounts),
+            "models": tuple(_model(word, directory) for word in service.models) if service.models else None,
+        }
+        if service.build is not None:
+            changes["build"] = service.build.model_copy(update={"context": there(service.build.context)})
+        services[name] = service.model_copy(update=changes)
+    changes = {"services": services, "profile": _profile(stack.profile, directory)}
+    if stack.entry is not None:
+        request = stack.entry.request
+        if request is not None:
+            request = request.model_copy(update={"body": there(request.body)})
+        asked = _model(stack.entry.model, directory) if stack.entry.model is not None else None
+        changes["entry"] = stack.entry.model_copy(update={"request": request, "model": asked})
+    return stack.model_copy(update=changes)
+
+
+def _model(reference: str, directory: Path) -> str:
+    return str(directory / reference) if reference.endswith(".onnx") else reference
+
+
+def _profile(reference: str, directory: Path) -> str:
+    """A file's path is relative to the stack's; a name stays a name, a mode behind it a mode."""
+    is_file = "/" in reference or ".yaml" in reference or ".yml" in reference
+    return str(directory / reference) if is_file else reference
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a stack file, for editors."""
+    schema = Stack.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "edgesim stack"
+    schema["required"] = ["profile", "services"]
+    # What the file may have in a shorter form than the model.
+    service, properties = schema["$defs"]["Service"]["properties"], schema["properties"]
+    service["after"] = {"anyOf": [service["after"], {"type": "array", "items": {"type": "string"}}]}
+    service["build"] = {"anyOf": [*service["build"]["anyOf"], {"type": "string"}]}
+    properties["entry"] = {"anyOf": [*properties["entry"]["anyOf"], {"type": "string"}]}
+    return schema
