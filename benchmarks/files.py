@@ -15,10 +15,10 @@ from edgesim import board, run
 from edgesim.delivery import contents, volumes
 from edgesim.engine import docker_engine
 from edgesim.engine.mounts import Mount
-from edgesim.execution import MountMethod
 from edgesim.host.emulator import host_architecture
 from edgesim.images import serving_image
 from edgesim.models import samples
+from edgesim.options import MountMethod
 from edgesim.profiles import load
 from edgesim.progress import Stages
 

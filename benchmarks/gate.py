@@ -24,13 +24,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.stats import beta
 
-from edgesim.execution import EngineName
 from edgesim.gates import Rules, paired
 from edgesim.gates.result_metrics import per_container
 from edgesim.gates.rules import DEFAULT_RULES
 from edgesim.jobs.paired import interleave
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.options import EngineName
 
 KEPT = Path(__file__).parents[1] / "docs" / "gate.csv"
 # Counted up when the gate changes in a way that its verdicts may depend on; rows of another number are not counted.

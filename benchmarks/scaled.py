@@ -24,6 +24,7 @@ from edgesim.loadgen import inputs
 from edgesim.loadgen.client import Client
 from edgesim.models import repository as model
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions
 from edgesim.predictions import predict
 
 MODELS = ("mobilenet_v2", "resnet18")
@@ -130,7 +131,7 @@ def asked(url: str, models: Sequence[Model]) -> list[float]:
 
     def ask(subject: Model, into: list[float]) -> None:
         with closing(Client(url, subject, timeout_s=60)) as peer:
-            payload = peer.encode(inputs.choose(subject, inputs.Wishes()).requests[0])
+            payload = peer.encode(inputs.choose(subject, InputOptions()).requests[0])
             while time.monotonic() < until:
                 begun = time.perf_counter()
                 assert peer.infer(payload).outcome == "ok"

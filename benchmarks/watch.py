@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from benchmarks.servers import save
 from edgesim.boards.start import board
-from edgesim.execution import EngineName
+from edgesim.options import EngineName
 
 SWAPS = 20
 

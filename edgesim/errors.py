@@ -4,6 +4,8 @@ Each error is one line that says what is wrong and where, and a `fix`: the comma
 Exceptions of other libraries are translated in one module each; what is not in this tree is a fault of edgesim's own.
 """
 
+import difflib
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -177,3 +179,9 @@ class Interrupted(EdgesimError):
     """Ctrl-C, after everything was taken down."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return ``; did you mean …?`` with the most similar of `words`, or an empty string if none is similar."""
+    match = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,245 @@
+"""Options of a run: every name, type and default, in one place.
+
+The command line, Python, stacks, paired runs and the pytest plugin all take these objects. They are frozen, and
+`model_dump(mode="json")` with `model_validate` carries them to another process or machine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgesim.errors import UsageError, did_you_mean
+
+# What a run is the truth about follows from its execution: see docs/architecture.md.
+Execution = Literal["emulated", "scaled", "native", "host"]
+# What runs the server: a container of the Docker Engine, or a plain process of this host.
+EngineName = Literal["docker", "local"]
+# How models get into the container.
+MountMethod = Literal["bind", "volume", "image"]
+# Traffic as MLPerf LoadGen defines it.
+ScenarioName = Literal["single-stream", "multi-stream", "server", "offline"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """A run continues until the 95 % confidence interval of a percentile is within `percent` of the percentile.
+
+    Attributes:
+        percentile: such as 99.
+        percent: half width of the interval, in percent of the percentile's value.
+        limit_s: the run ends after this many seconds, whatever its precision.
+    """
+
+    percentile: float
+    percent: float
+    limit_s: float = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakLimit:
+    """The limit of a peak search: `percentile` (such as ``p99``) must stay below `latency_ms`."""
+
+    percentile: str
+    latency_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestDefaults:
+    """What a run of one execution does when the traffic options do not say.
+
+    Attributes:
+        requests, duration_s: the run ends when both are reached.
+        warm_up: requests before the measured ones; None means until the latency level is steady.
+        timeout_s: a request without an answer after this many seconds has failed.
+        tail: send enough requests in the server scenario to know its 99th percentile.
+    """
+
+    requests: int
+    duration_s: float
+    warm_up: int | None
+    timeout_s: float
+    tail: bool = True
+
+
+# An emulated request takes seconds, a native one milliseconds. An emulated run has no warm-up and needs no tail, since
+# its times are no board's times; a scaled server is warm after its calibration.
+REQUEST_DEFAULTS: Mapping[Execution, RequestDefaults] = {
+    "emulated": RequestDefaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0, tail=False),
+    "scaled": RequestDefaults(requests=5, duration_s=6.0, warm_up=0, timeout_s=300.0),
+    "native": RequestDefaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
+    "host": RequestDefaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
+}
+
+
+class _Options(BaseModel):
+    """Options that name the wrong field, and the nearest right one, in a UsageError."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _usage_error(error, type(self)) from error
+
+
+class TrafficOptions(_Options):
+    """The requests of a run: which, how many, and how fast.
+
+    Attributes:
+        scenario: None means what `qps` or `samples_per_query` imply, else ``single-stream``.
+        qps: requests per second in the server scenario.
+        clients: concurrent closed loops, or concurrent requests in the offline scenario.
+        samples_per_query: requests in one query of the multi-stream scenario.
+        sweep: rates, in requests per second, at which the server scenario runs one after the other.
+        peak: search for the highest rate that keeps this limit.
+        requests, duration_s, until: the run ends when all the given ones are reached.
+        warmup: requests before the measured ones, in addition to the first inference.
+        client_cores: cores of this host that only the load generator uses; the board gets the others.
+    """
+
+    scenario: ScenarioName | None = None
+    qps: float | None = None
+    clients: int | None = None
+    samples_per_query: int | None = None
+    sweep: tuple[float, ...] = ()
+    peak: PeakLimit | None = None
+    requests: int | None = Field(default=None, ge=1)
+    duration_s: float | None = Field(default=None, ge=0)
+    until: Precision | None = None
+    warmup: int | None = Field(default=None, ge=0)
+    client_cores: tuple[int, ...] | None = None
+
+
+class InputOptions(_Options):
+    """The inputs that requests carry.
+
+    Attributes:
+        seed: of random inputs and of arrivals.
+        input: real inputs: an ``.npz`` file with one array for each input and samples along the first axis, or a
+            directory of ``.npz`` files with one request each (``.npy`` files for a model with one input).
+        shapes: sizes of inputs whose dimensions the model leaves open, by input name.
+        ranges: smallest and largest random value, by input name.
+    """
+
+    seed: int = 0
+    input: Path | None = None
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    ranges: Mapping[str, tuple[float, float]] = {}
+
+
+class BoardOptions(_Options):
+    """How a board is started.
+
+    Attributes:
+        execution: None means the executions that suit the board and the host.
+        engine: ``docker``, or ``local`` for a plain process of this host.
+        context: docker context or URL of the engine; None means the current context.
+        base_image: the image that the serving image is built on; None means Debian 12.
+        mount: how models get into the container; None means ``bind``, or ``volume`` where files cannot be mounted.
+        volume: name of the volume; None means a name derived from its contents.
+        results: a directory of this host that the container may write to, at ``/results``.
+        port: of 127.0.0.1, where the server answers; 0 means any free port.
+        watch: reload models when the repository changes.
+        ready_timeout_s: seconds until the server must be ready.
+    """
+
+    execution: Execution | None = None
+    engine: EngineName = "docker"
+    context: str | None = None
+    base_image: str | None = None
+    mount: MountMethod | None = None
+    volume: str | None = None
+    results: Path | None = None
+    port: int = Field(default=0, ge=0, le=65535)
+    watch: bool = False
+    ready_timeout_s: float = Field(default=180.0, gt=0)
+
+
+class RunOptions(_Options):
+    """All options of a run.
+
+    Attributes:
+        models: the model repository; None means ``models/``, then the sample models.
+        repeat: number of fresh containers, one after the other.
+        output: file that the result is written to.
+    """
+
+    traffic: TrafficOptions = TrafficOptions()
+    inputs: InputOptions = InputOptions()
+    board: BoardOptions = BoardOptions()
+    models: Path | None = None
+    repeat: int = Field(default=1, ge=1)
+    output: Path | None = None
+
+    @classmethod
+    def of(cls, options: "RunOptions | None" = None, **keywords: Any) -> Self:
+        """Return `options` with single fields replaced, each named without its section: ``of(qps=20)``.
+
+        Raises:
+            UsageError: there is no such field, or its value is wrong.
+        """
+        given = options if options is not None else cls()
+        sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+        own: dict[str, Any] = {}
+        for name, value in keywords.items():
+            if name in _OWN:
+                own[name] = value
+            elif name in _SECTION_OF:
+                sections[_SECTION_OF[name]][name] = value
+            else:
+                raise UsageError(f"`{name}`: no such option{did_you_mean(name, [*_OWN, *_SECTION_OF])}")
+        for name, changes in sections.items():
+            if changes:
+                section = getattr(given, name)
+                own[name] = type(section)(**(dict(section) | changes))
+        return cls(**(dict(given) | own))
+
+
+_SECTIONS: Mapping[str, type[_Options]] = {"traffic": TrafficOptions, "inputs": InputOptions, "board": BoardOptions}
+_OWN = ("models", "repeat", "output")
+_SECTION_OF = {field: name for name, section in _SECTIONS.items() for field in section.model_fields}
+
+
+class RunKeywords(TypedDict, total=False):
+    """Every field of `RunOptions` and its sections as a keyword argument; paths may be strings."""
+
+    scenario: ScenarioName | None
+    qps: float | None
+    clients: int | None
+    samples_per_query: int | None
+    sweep: tuple[float, ...] | list[float]
+    peak: PeakLimit | None
+    requests: int | None
+    duration_s: float | None
+    until: Precision | None
+    warmup: int | None
+    client_cores: tuple[int, ...] | list[int] | None
+    seed: int
+    input: Path | str | None
+    shapes: Mapping[str, tuple[int, ...]]
+    ranges: Mapping[str, tuple[float, float]]
+    execution: Execution | None
+    engine: EngineName
+    context: str | None
+    base_image: str | None
+    mount: MountMethod | None
+    volume: str | None
+    results: Path | str | None
+    port: int
+    watch: bool
+    ready_timeout_s: float
+    models: Path | str | None
+    repeat: int
+    output: Path | str | None
+
+
+def _usage_error(error: ValidationError, options: type[BaseModel]) -> UsageError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return UsageError(f"`{name}`: no such option{did_you_mean(name, list(options.model_fields))}")
+    return UsageError(f"`{name}={first['input']}`: {first['msg'][0].lower()}{first['msg'][1:]}")

@@ -1,8 +1,7 @@
 """YAML files as people write them: read, and refused with the line that is wrong."""
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from edgesim.errors import UsageError
+from edgesim.errors import UsageError, did_you_mean
 
 
 def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> CommentedMap:
@@ -52,12 +51,6 @@ def problems(
     return found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """``; did you mean …?`` with the word that is most like it; empty where none is."""
-    match = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""
-
-
 def _yaml_problem(error: YAMLError) -> str:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     mark = getattr(error, "problem_mark", None)
@@ -70,12 +63,13 @@ def _explain(document: CommentedMap, model: type[BaseModel], detail: Any, more_k
     key = ".".join(str(part) for part in location)
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        text = f"unknown key {key!r}{nearest(str(location[-1]), _keys_at(model, location[:-1], more_keys))}"
+        text = f"unknown key {key!r}{did_you_mean(str(location[-1]), _keys_at(model, location[:-1], more_keys))}"
     elif kind == "missing":
         text = f"key {key!r} is missing"
     elif kind == "literal_error":
         allowed = re.findall(r"'([^']+)'", str(context.get("expected", "")))
-        text = f"{key}: {detail['input']!r} is not one of {', '.join(allowed)}{nearest(str(detail['input']), allowed)}"
+        nearest = did_you_mean(str(detail["input"]), allowed)
+        text = f"{key}: {detail['input']!r} is not one of {', '.join(allowed)}{nearest}"
     elif kind == "value_error":
         text = str(context["error"])
         location = text.partition(":")[0].split(".")

@@ -21,12 +21,12 @@ from edgesim.engine.container import Container, DockerDevice, State
 from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
 from edgesim.errors import DeviceError, HostError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
-from edgesim.execution import EngineName, Execution, MountMethod
 from edgesim.host import disks, emulator, host_facts
 from edgesim.images import serving_image
 from edgesim.loadgen import inputs
 from edgesim.models import repository as model
 from edgesim.models.repository import Model
+from edgesim.options import EngineName, Execution, InputOptions, MountMethod
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Reading
@@ -272,7 +272,7 @@ def _targets(board_profile: DeviceProfile, models: Sequence[Model], stages: Stag
     targets, declined = [], None
     for served in models:
         try:
-            arrays = inputs.choose(served, inputs.Wishes()).requests[0]
+            arrays = inputs.choose(served, InputOptions()).requests[0]
             prediction = time_scaling.predicted(board_profile, served, arrays)
         except (ModelError, ProfileError) as error:
             declined = error

@@ -9,9 +9,8 @@ import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from edgesim.errors import UsageError
-from edgesim.jobs.session import Limit
-from edgesim.loadgen.scenario import Precision, ScenarioName
 from edgesim.measure.output_difference import Tolerance
+from edgesim.options import PeakLimit, Precision, ScenarioName
 from edgesim.units import parse_seconds
 
 ScenarioOption = Annotated[
@@ -74,14 +73,14 @@ def rates(word: str | None) -> Sequence[float]:
     return found
 
 
-def peak(wanted: bool, under: str | None) -> Limit | None:
+def peak(wanted: bool, under: str | None) -> PeakLimit | None:
     """Raises UsageError: the search without a limit, or the limit without the search."""
     if wanted != (under is not None):
         raise UsageError("--find-peak and --p99-under go together", fix="for example --find-peak --p99-under 50ms")
     if under is None:
         return None
     try:
-        return Limit(percentile="p99", latency_ms=1000 * parse_seconds(under))
+        return PeakLimit(percentile="p99", latency_ms=1000 * parse_seconds(under))
     except ValueError:
         raise UsageError(f"--p99-under {under}: not a time", fix="with its unit, for example 50ms or 1.5s") from None
 

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 import typer
 
 from edgesim.errors import UsageError
-from edgesim.execution import EngineName, Execution, MountMethod
+from edgesim.options import EngineName, Execution, MountMethod
 
 ProfileArgument = Annotated[str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")]

@@ -11,11 +11,11 @@ from edgesim.cli import _console, _options
 from edgesim.cli._console import out, print_json
 from edgesim.cli._options import ContextOption, EngineOption, JsonOption, ModelsOption
 from edgesim.errors import ExitCode, UsageError
-from edgesim.execution import EngineName, Execution
 from edgesim.gates import Rules, paired
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs import noise
 from edgesim.models import repository
+from edgesim.options import EngineName, Execution
 from edgesim.profiles import DeviceProfile
 
 _MODEL = "mobilenet_v2"

@@ -9,10 +9,10 @@ from edgesim.delivery import contents, packed_image, symlinks, volumes
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import RESULTS, Mount, VolumeMount
 from edgesim.errors import UsageError
-from edgesim.execution import MountMethod
 from edgesim.host import disks
 from edgesim.images.serving_image import Image
 from edgesim.models.repository import FILE_NAME, Model
+from edgesim.options import MountMethod
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from edgesim import __version__
 from edgesim.errors import UsageError
-from edgesim.execution import Execution
 from edgesim.gates import paired
 from edgesim.gates.comparable import are_paired, differences, unfit
 from edgesim.gates.difference import FEWEST_CONTAINERS, difference
@@ -22,6 +21,7 @@ from edgesim.gates.result_metrics import (
     times,
 )
 from edgesim.gates.rules import Rule, Rules
+from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Check, Item, Verdict
 

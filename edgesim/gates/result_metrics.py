@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgesim.execution import Execution
 from edgesim.gates.histogram import times_ms
+from edgesim.options import Execution
 from edgesim.results.run_result import Distribution, LifecycleSection, Restart, RunResult
 
 # What is a time of whatever ran: of an emulator it says nothing about the board.

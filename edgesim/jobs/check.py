@@ -23,7 +23,6 @@ from edgesim.errors import (
     OutOfMemory,
     UsageError,
 )
-from edgesim.execution import EngineName, MountMethod
 from edgesim.images import python_packages
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client, inputs
@@ -32,6 +31,7 @@ from edgesim.measure import reference as agreement
 from edgesim.measure.output_difference import Tolerance
 from edgesim.models import repository as model
 from edgesim.models.repository import Model
+from edgesim.options import EngineName, InputOptions, MountMethod
 from edgesim.predictions import graph
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -130,7 +130,7 @@ def check(
         return verdict([Item(name="artefact", verdict="FAIL", finding=error.problem)])
     items = [_artefact(subject, wishes)]
     with stages.stage("reference", "running the reference on this host"):
-        chosen = inputs.choose(subject, inputs.Wishes(source=wishes.data, shapes=shapes or {}))
+        chosen = inputs.choose(subject, InputOptions(input=wishes.data, shapes=shapes or {}))
         reference = _reference(subject, chosen, wishes)
     launch = Launch(
         profile=board_profile,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgesim.execution import Execution
-from edgesim.loadgen.scenario import Precision, StopRule
+from edgesim.loadgen.scenario import StopRule
 from edgesim.measure import statistics
+from edgesim.options import Execution, Precision
 
 
 @dataclass(frozen=True, kw_only=True)

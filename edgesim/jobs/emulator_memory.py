@@ -13,9 +13,9 @@ from edgesim import paths
 from edgesim.boards.start import Board, Launch, start
 from edgesim.delivery.deliver import model_mounts
 from edgesim.errors import EdgesimError
-from edgesim.execution import EngineName
 from edgesim.host.cache import new_entry
 from edgesim.models import repository
+from edgesim.options import EngineName
 from edgesim.progress import Stages
 from edgesim.results.run_result import EmulatorSection
 

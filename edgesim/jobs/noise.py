@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.boards.start import where
 from edgesim.errors import NoMeasurement, UsageError
-from edgesim.execution import EngineName, Execution
 from edgesim.gates import Rules, paired
 from edgesim.gates.comparable import unfit
 from edgesim.gates.difference import difference
@@ -20,6 +19,7 @@ from edgesim.host import host_facts
 from edgesim.host.cache import explain
 from edgesim.jobs.paired import default_execution, interleave
 from edgesim.models.repository import Model
+from edgesim.options import EngineName, Execution
 from edgesim.paths import cache_directory
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener

@@ -13,7 +13,6 @@ from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import Context
 from edgesim.errors import ModelError, ProfileError, UsageError
-from edgesim.execution import EngineName, Execution, MountMethod
 from edgesim.gates import Rules, judge, paired
 from edgesim.gates.judge import refuse
 from edgesim.gates.result_metrics import PERCENTILES, is_time
@@ -26,6 +25,7 @@ from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import reference, statistics
 from edgesim.models.repository import Model
+from edgesim.options import EngineName, Execution, InputOptions, MountMethod
 from edgesim.predictions import Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -109,7 +109,7 @@ def interleave(
     client_cores, device_cores = _cores(where_from)
     with stages.stage("model", "reading both models, and running them on this host for comparison"):
         _check_signatures(base, candidate)
-        wishes = inputs.Wishes(seed=seed, source=source, shapes=shapes or {}, ranges=ranges or {})
+        wishes = InputOptions(seed=seed, input=source, shapes=shapes or {}, ranges=ranges or {})
         origin = candidate if candidate.samples_path is not None or base.samples_path is None else base
         asked = inputs.choose(origin, wishes)
         prepared = {

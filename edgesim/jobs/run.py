@@ -23,17 +23,17 @@ from edgesim.errors import (
     ScaleFailed,
     UsageError,
 )
-from edgesim.execution import EngineName, Execution, MountMethod
 from edgesim.jobs.defaults import DEFAULTS, stop_rule
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import Outcome, combined, without_emulated
-from edgesim.jobs.session import Limit, Measurement, Plan, measure
+from edgesim.jobs.session import Measurement, Plan, measure
 from edgesim.loadgen import inputs
-from edgesim.loadgen.scenario import Precision, Scenario, ScenarioName, StopRule
+from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import reference as agreement
 from edgesim.measure import steady_state, validity
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.options import EngineName, Execution, InputOptions, MountMethod, PeakLimit, Precision, ScenarioName
 from edgesim.predictions import Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -64,7 +64,7 @@ def run(
     clients: int | None = None,
     samples_per_query: int | None = None,
     sweep: Sequence[float] = (),
-    peak: Limit | None = None,
+    peak: PeakLimit | None = None,
     requests: int | None = None,
     duration_s: float | None = None,
     until: Precision | None = None,
@@ -105,7 +105,7 @@ def run(
             else for as long as the level changes.
         repeat: over so many fresh containers, one after the other.
         seed: of random inputs and arrivals.
-        source: real inputs, see `edgesim.loadgen.inputs.Wishes`.
+        source: real inputs, see `edgesim.loadgen.InputOptions`.
         shapes: sizes by input name, where the model leaves them open.
         ranges: smallest and largest random value by input name.
         client_cores: cores of this host for the load generator alone; the device gets the others.
@@ -135,7 +135,7 @@ def run(
         subject = (
             model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
         )
-        wishes = inputs.Wishes(seed=seed, source=source, shapes=shapes or {}, ranges=ranges or {})
+        wishes = InputOptions(seed=seed, input=source, shapes=shapes or {}, ranges=ranges or {})
         chosen = inputs.choose(subject, wishes)
         reference = agreement.Reference(subject)
         steady_state.prepare()
@@ -323,7 +323,7 @@ def _check_levels(
     clients: int | None,
     samples: int | None,
     sweep: Sequence[float],
-    peak: Limit | None,
+    peak: PeakLimit | None,
 ) -> None:
     option = "--sweep" if sweep else "--find-peak"
     if sweep and peak is not None:

@@ -22,6 +22,7 @@ from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import reference as agreement
 from edgesim.measure import resource_usage, statistics, steady_state, validity
 from edgesim.models.repository import Model
+from edgesim.options import PeakLimit
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import (
@@ -50,14 +51,6 @@ _LEVEL_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limit:
-    """A latency, in milliseconds, that a percentile is to stay under."""
-
-    percentile: str
-    latency_ms: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be measured.
 
@@ -77,7 +70,7 @@ class Plan:
     warm_up: int | None
     timeout_s: float
     sweep: Sequence[float] = ()
-    peak: Limit | None = None
+    peak: PeakLimit | None = None
     client_cores: Sequence[int] | None = None
 
 
@@ -330,7 +323,7 @@ class _Load:
         if chosen is not None:
             self._take(self._plan.sweep[chosen[0]], chosen[1])
 
-    def find_peak(self, limit: Limit) -> None:
+    def find_peak(self, limit: PeakLimit) -> None:
         """The highest rate that holds the limit; the measurement is of that one, or of the last where none did."""
         search = PeakSearch(self._guess_qps())
         kept: dict[float, list[Sample]] = {}

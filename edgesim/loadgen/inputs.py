@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.models.repository import Model, Tensor
+from edgesim.options import InputOptions
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -46,39 +47,21 @@ class Inputs:
     labelled: tuple[Arrays, NDArray[np.int64]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What inputs are to be like.
-
-    Attributes:
-        seed: of random ones.
-        source: real ones: an ``.npz`` file with an array for each input, samples along the first axis, or a directory
-            of ``.npz`` files, each of them one request (or ``.npy`` files, for a model of one input).
-        shapes: the sizes of inputs whose dimensions are only known at run time; a leading one is 1 without.
-        ranges: the smallest and the largest of an input's random values.
-    """
-
-    seed: int = 0
-    source: Path | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-
-
-def choose(model: Model, wishes: Wishes) -> Inputs:
+def choose(model: Model, options: InputOptions) -> Inputs:
     """The real inputs that are asked for, else those that `model` came with, else seeded random ones.
 
     Raises:
         ModelError: a shape or a range is of no input or does not fit, or a file of inputs does not.
     """
-    if wishes.source is not None:
-        if wishes.shapes or wishes.ranges:
+    if options.input is not None:
+        if options.shapes or options.ranges:
             raise ModelError(
                 "--input: real inputs have their own shapes and values", fix="leave --shape and --range out"
             )
-        return _directory(model, wishes.source) if wishes.source.is_dir() else _file(model, wishes.source)
-    if model.samples_path is not None and not wishes.shapes and not wishes.ranges:
+        return _directory(model, options.input) if options.input.is_dir() else _file(model, options.input)
+    if model.samples_path is not None and not options.shapes and not options.ranges:
         return _file(model, model.samples_path)
-    return _random(model, wishes)
+    return _random(model, options)
 
 
 def _file(model: Model, path: Path) -> Inputs:
@@ -141,23 +124,23 @@ def _check_fit(model: Model, path: Path, request: Arrays) -> None:
             )
 
 
-def _random(model: Model, wishes: Wishes) -> Inputs:
+def _random(model: Model, options: InputOptions) -> Inputs:
     names = {tensor.name for tensor in model.inputs}
-    for option, given in (("--shape", wishes.shapes), ("--range", wishes.ranges)):
+    for option, given in (("--shape", options.shapes), ("--range", options.ranges)):
         if unknown := sorted(set(given) - names):
             raise ModelError(
                 f"{option} {unknown[0]}: model {model.name} takes {', '.join(str(t) for t in model.inputs)}"
             )
-    generator = np.random.default_rng(wishes.seed)
-    resolved = {tensor.name: _shape(model, tensor, wishes.shapes.get(tensor.name)) for tensor in model.inputs}
+    generator = np.random.default_rng(options.seed)
+    resolved = {tensor.name: _shape(model, tensor, options.shapes.get(tensor.name)) for tensor in model.inputs}
     requests = tuple(
         {
-            tensor.name: random_array(generator, tensor, resolved[tensor.name], wishes.ranges.get(tensor.name))
+            tensor.name: random_array(generator, tensor, resolved[tensor.name], options.ranges.get(tensor.name))
             for tensor in model.inputs
         }
         for _ in range(RANDOM_REQUESTS)
     )
-    return Inputs(requests, f"random, seed {wishes.seed}")
+    return Inputs(requests, f"random, seed {options.seed}")
 
 
 def _shape(model: Model, tensor: Tensor, given: tuple[int, ...] | None) -> tuple[int, ...]:

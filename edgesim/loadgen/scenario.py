@@ -2,26 +2,16 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 from edgesim.errors import UsageError
 from edgesim.loadgen import schedule
-
-ScenarioName = Literal["single-stream", "multi-stream", "server", "offline"]
+from edgesim.options import Precision, ScenarioName
 
 # Requests under way at once where the scenario does not say: enough to keep any board's cores busy.
 OFFLINE_CLIENTS = 8
 # Open-loop requests under way at once. One more that is due waits, and the lag shows it.
 MOST_CONNECTIONS = 512
-
-
-@dataclass(frozen=True, kw_only=True)
-class Precision:
-    """The confidence interval of a percentile is to lie within so many percent of it; `limit_s` ends the try."""
-
-    percentile: float
-    percent: float
-    limit_s: float = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from edgesim.errors import ProfileError
-from edgesim.yaml_files import nearest
+from edgesim.errors import ProfileError, did_you_mean
 
 _PAGE_BYTES = 4096
 
@@ -270,13 +269,13 @@ class DeviceProfile(_Part):
     def _modes_fit_the_board(self) -> "DeviceProfile":
         if self.default_mode is not None and self.default_mode not in self.modes:
             raise ValueError(
-                f"default_mode: {self.default_mode!r} is not among modes{nearest(self.default_mode, self.modes)}"
+                f"default_mode: {self.default_mode!r} is not among modes{did_you_mean(self.default_mode, self.modes)}"
             )
         clusters = {cluster.core: cluster for cluster in (self.cpu, *self.cpu.others)}
         for name, mode in self.modes.items():
             core = mode.core if mode.core is not None else self.cpu.core
             if core not in clusters:
-                raise ValueError(f"modes.{name}.core: the board has no {core!r}{nearest(core, clusters)}")
+                raise ValueError(f"modes.{name}.core: the board has no {core!r}{did_you_mean(core, clusters)}")
             if mode.cores > clusters[core].cores:
                 raise ValueError(f"modes.{name}.cores: {mode.cores} is more than the board's {clusters[core].cores}")
         if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
@@ -298,7 +297,7 @@ class DeviceProfile(_Part):
         for source in self.sources:
             for fact in source.facts:
                 if fact not in known:
-                    raise ValueError(f"sources: {fact!r} is no fact of this profile{nearest(fact, known)}")
+                    raise ValueError(f"sources: {fact!r} is no fact of this profile{did_you_mean(fact, known)}")
         return self
 
     def served_by(self, **image: Any) -> "DeviceProfile":
@@ -335,7 +334,7 @@ class DeviceProfile(_Part):
         if name is None:
             have = f"it has {', '.join(self.modes)}" if self.modes else "it has none"
             raise ProfileError(
-                f"profile {self.name}: no power mode {chosen!r}; {have}{nearest(chosen, self.modes)}",
+                f"profile {self.name}: no power mode {chosen!r}; {have}{did_you_mean(chosen, self.modes)}",
                 fix=f"edgesim profiles show {self.name}",
             )
         limits = self.modes[name]

@@ -7,9 +7,8 @@ from pydantic import ValidationError
 from ruamel.yaml.comments import CommentedMap
 
 from edgesim import paths, yaml_files
-from edgesim.errors import ProfileError
+from edgesim.errors import ProfileError, did_you_mean
 from edgesim.profiles.device_profile import DeviceProfile
-from edgesim.yaml_files import nearest
 
 # Keys of a file that are no facts of a board.
 _EXTENDS = "extends"
@@ -49,7 +48,7 @@ def _find(base: str) -> Path:
         return path
     path = paths.profiles_directory() / f"{base}.yaml"
     if not path.is_file():
-        raise ProfileError(f"unknown profile {base!r}{nearest(base, names())}", fix="edgesim profiles list")
+        raise ProfileError(f"unknown profile {base!r}{did_you_mean(base, names())}", fix="edgesim profiles list")
     return path
 
 
@@ -76,7 +75,7 @@ def read(path: Path) -> DeviceProfile:
 def _document(path: Path) -> CommentedMap:
     found = yaml_files.read(path, "profile", ProfileError, example="edgesim profiles show jetson-nano --yaml")
     if "mode" in found:
-        raise ProfileError(f"{path}: unknown key 'mode'{nearest('mode', ['modes', 'default_mode'])}")
+        raise ProfileError(f"{path}: unknown key 'mode'{did_you_mean('mode', ['modes', 'default_mode'])}")
     return found
 
 

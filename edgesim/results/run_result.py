@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from edgesim.errors import ResultError
-from edgesim.execution import Execution, MountMethod
+from edgesim.options import Execution, MountMethod
 from edgesim.recording import Phase, Reading, Sample
 
 _OF_A_STACK = "of_a_stack"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from edgesim.execution import Execution
+from edgesim.options import Execution
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results import run_result
 from edgesim.results.run_result import (

@@ -7,9 +7,9 @@ from pathlib import Path
 from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S
 from edgesim.errors import EdgesimError, Interrupted, StackError
 from edgesim.jobs.defaults import DEFAULTS, stop_rule
-from edgesim.loadgen import inputs
-from edgesim.loadgen.scenario import Precision, Scenario, ScenarioName
+from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import steady_state
+from edgesim.options import InputOptions, Precision, ScenarioName
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
@@ -50,7 +50,7 @@ def run(
 
     Args:
         source: a stack file, or a stack.
-        inputs_from: real inputs of the entry's model, see `edgesim.loadgen.inputs.Wishes`.
+        inputs_from: real inputs of the entry's model, see `edgesim.loadgen.InputOptions`.
         scenario, qps, clients, samples_per_query, requests, duration_s, until, warmup, seed, shapes, ranges, output,
             base, ready_timeout_s, listener: as for `edgesim.jobs.run.run`.
 
@@ -63,7 +63,7 @@ def run(
     """
     stages = Stages(listener)
     written = source if isinstance(source, Stack) else stack_loader.read(Path(source))
-    wishes = inputs.Wishes(seed=seed, source=inputs_from, shapes=shapes or {}, ranges=ranges or {})
+    wishes = InputOptions(seed=seed, input=inputs_from, shapes=shapes or {}, ranges=ranges or {})
     only_steps = all(service.once for service in written.services.values())
     resolved = up.of_engine(written, None, base=base)
     plan = None
@@ -96,7 +96,7 @@ def run(
 
 
 def _measured(
-    running: Running, plan: LoadPlan | None, wishes: inputs.Wishes, stages: Stages, journal: Journal | None
+    running: Running, plan: LoadPlan | None, wishes: InputOptions, stages: Stages, journal: Journal | None
 ) -> StackResult:
     """What a stack that is up gives.
 

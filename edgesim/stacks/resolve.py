@@ -11,12 +11,12 @@ from edgesim.delivery import contents, symlinks
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.errors import ModelError, StackError
-from edgesim.execution import Execution
 from edgesim.host.emulator import host_architecture
 from edgesim.images import serving_image
 from edgesim.images.debian import Packages
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
 from edgesim.stacks.stack import Service, Stack
 from edgesim.units import format_bytes

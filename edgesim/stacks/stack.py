@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edgesim.errors import did_you_mean
 from edgesim.profiles.device_profile import Size
-from edgesim.yaml_files import nearest
 
 Condition = Literal["started", "healthy", "completed"]
 
@@ -234,7 +234,7 @@ class Stack(_Part):
             for other, condition in service.after.items():
                 where = f"services.{name}.after.{other}"
                 if other not in self.services:
-                    raise ValueError(f"{where}: no such service{nearest(other, self.services)}")
+                    raise ValueError(f"{where}: no such service{did_you_mean(other, self.services)}")
                 if condition == "completed" and not self.services[other].once:
                     raise ValueError(f"{where}: {other} is not expected to end; a step has `once: true`")
                 if condition == "healthy" and not self.services[other].checked:
@@ -268,7 +268,7 @@ class Stack(_Part):
         service = self.services.get(self.entry.service)
         if service is None:
             raise ValueError(
-                f"entry.service: no service {self.entry.service!r}{nearest(self.entry.service, self.services)}"
+                f"entry.service: no service {self.entry.service!r}{did_you_mean(self.entry.service, self.services)}"
             )
         if service.once:
             raise ValueError(f"entry.service: {self.entry.service} is a step, which answers nobody")

@@ -10,6 +10,7 @@ from edgesim.errors import StackError
 from edgesim.loadgen import client, inputs
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions
 from edgesim.stacks.resolve import Resolved
 from edgesim.stacks.stack import Entry, Request
 from edgesim.stacks.up import Running
@@ -24,7 +25,7 @@ class Traffic:
     origin: str
 
 
-def check(resolved: Resolved, wishes: inputs.Wishes) -> None:
+def check(resolved: Resolved, wishes: InputOptions) -> None:
     """Before the work: whether there is something to send.
 
     Raises:
@@ -34,7 +35,7 @@ def check(resolved: Resolved, wishes: inputs.Wishes) -> None:
     if entry.request is None:
         inputs.choose(_model(resolved, entry), wishes)
         return
-    if wishes != inputs.Wishes(seed=wishes.seed):
+    if wishes != InputOptions(seed=wishes.seed):
         raise StackError("--input, --shape, --range: are for entry.model; entry.request has a body of its own")
     _body(entry.request)
 
@@ -53,7 +54,7 @@ def entry_of(resolved: Resolved) -> Entry:
     return resolved.stack.entry
 
 
-def traffic(running: Running, wishes: inputs.Wishes, *, timeout_s: float) -> Traffic:
+def traffic(running: Running, wishes: InputOptions, *, timeout_s: float) -> Traffic:
     """What is to be sent, and where: straight to the container where this host has a way to it."""
     entry, url = entry_of(running.resolved), _direct_url(running)
     if entry.request is not None:

@@ -20,6 +20,7 @@ from edgesim.loadgen import inputs
 from edgesim.loadgen.client import Client
 from edgesim.models import repository, samples
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions
 from edgesim.predictions import predict
 from edgesim.progress import Stages
 from edgesim.results.run_result import RunResult
@@ -126,7 +127,7 @@ def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predic
 
 def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_behind(mobilenet: Model) -> None:
     board = profiles.load("jetson-nano")
-    arrays = inputs.choose(mobilenet, inputs.Wishes()).requests[0]
+    arrays = inputs.choose(mobilenet, InputOptions()).requests[0]
     launch = Launch(
         profile=board,
         mounts=model_mounts(mobilenet, board.image.mount_point),
@@ -178,7 +179,7 @@ def test_a_board_that_is_served_scaled_takes_each_model_s_time(
         assert {found["name"] for found in facts["scaling"]["models"]} == {"mobilenet_v2", "resnet18"}
         for found, served in zip(facts["scaling"]["models"], (mobilenet, resnet18), strict=True):
             with closing(Client(facts["url"], served, timeout_s=60)) as peer:
-                payload = peer.encode(inputs.choose(served, inputs.Wishes()).requests[0])
+                payload = peer.encode(inputs.choose(served, InputOptions()).requests[0])
                 peer.infer(payload)
                 begun = time.monotonic()
                 assert peer.infer(payload).outcome == "ok"

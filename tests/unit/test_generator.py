@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.loadgen import generator
-from edgesim.loadgen.scenario import Misses, Precision, Scenario, StopRule
+from edgesim.loadgen.scenario import Misses, Scenario, StopRule
+from edgesim.options import Precision
 from edgesim.recording import Sample
 from tests.virtual import MS, VirtualTransport
 

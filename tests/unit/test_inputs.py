@@ -8,14 +8,14 @@ import pytest
 
 from edgesim.errors import ModelError
 from edgesim.loadgen import inputs
-from edgesim.loadgen.inputs import Wishes
 from edgesim.models import repository
 from edgesim.models.repository import Tensor
+from edgesim.options import InputOptions
 from tests.conftest import write_model
 
 
 def test_a_model_s_own_samples_are_sent_one_by_one_and_their_labels_kept(digits: repository.Model) -> None:
-    chosen = inputs.choose(digits, Wishes())
+    chosen = inputs.choose(digits, InputOptions())
     assert len(chosen.requests) == 360
     assert chosen.requests[0]["image"].shape == (1, 8, 8)
     assert chosen.labelled is not None
@@ -23,7 +23,7 @@ def test_a_model_s_own_samples_are_sent_one_by_one_and_their_labels_kept(digits:
 
 
 def test_the_same_seed_gives_the_same_inputs_and_another_gives_others(resnet18: repository.Model) -> None:
-    first, again, other = (inputs.choose(resnet18, Wishes(seed=seed)).requests[0]["image"] for seed in (1, 1, 2))
+    first, again, other = (inputs.choose(resnet18, InputOptions(seed=seed)).requests[0]["image"] for seed in (1, 1, 2))
     assert first.shape == (1, 3, 224, 224)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -32,9 +32,9 @@ def test_the_same_seed_gives_the_same_inputs_and_another_gives_others(resnet18: 
 def test_sizes_that_the_model_leaves_open_must_be_given(tmp_path: Path) -> None:
     open_model = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", "tokens"))))
     with pytest.raises(ModelError) as caught:
-        inputs.choose(open_model, Wishes())
+        inputs.choose(open_model, InputOptions())
     assert caught.value.fix.startswith("--shape x=1,1")
-    chosen = inputs.choose(open_model, Wishes(shapes={"x": (2, 7)}))
+    chosen = inputs.choose(open_model, InputOptions(shapes={"x": (2, 7)}))
     assert chosen.requests[0]["x"].shape == (2, 7)
 
 
@@ -42,7 +42,7 @@ def test_sizes_that_the_model_leaves_open_must_be_given(tmp_path: Path) -> None:
 def test_a_shape_that_does_not_fit_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
     with pytest.raises(ModelError, match=r"--shape .*takes x FP32\[\?, 4\]"):
-        inputs.choose(net, Wishes(shapes={name: shape}))
+        inputs.choose(net, InputOptions(shapes={name: shape}))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_file_of_samples_that_does_not_fit_the_model_is_refused(tmp_path: Path
     write_model(tmp_path / "net" / "1" / "model.onnx")
     np.savez(tmp_path / "net" / "samples.npz", allow_pickle=False, wrong=np.zeros((2, 4), np.float32))
     with pytest.raises(ModelError, match=r"samples\.npz: holds wrong; the model takes x"):
-        inputs.choose(repository.find("net", tmp_path), Wishes())
+        inputs.choose(repository.find("net", tmp_path), InputOptions())
 
 
 def token_model(directory: Path) -> repository.Model:
@@ -66,7 +66,7 @@ def token_model(directory: Path) -> repository.Model:
 
 
 def test_token_ids_stay_within_the_range_that_is_given(tmp_path: Path) -> None:
-    chosen = inputs.choose(token_model(tmp_path), Wishes(ranges={"x": (1000, 1003)}))
+    chosen = inputs.choose(token_model(tmp_path), InputOptions(ranges={"x": (1000, 1003)}))
     seen = {int(value) for request in chosen.requests for value in request["x"].reshape(-1)}
     assert seen == {1000, 1001, 1002, 1003}
 
@@ -83,13 +83,13 @@ def test_a_range_that_does_not_fit_is_refused(
     tmp_path: Path, ranges: dict[str, tuple[float, float]], problem: str
 ) -> None:
     with pytest.raises(ModelError, match=problem):
-        inputs.choose(token_model(tmp_path), Wishes(ranges=ranges))
+        inputs.choose(token_model(tmp_path), InputOptions(ranges=ranges))
 
 
 def test_real_inputs_from_a_file_are_sent_one_by_one(tmp_path: Path) -> None:
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
     np.savez(tmp_path / "real.npz", allow_pickle=False, x=np.arange(12, dtype=np.float32).reshape(3, 4))
-    chosen = inputs.choose(net, Wishes(source=tmp_path / "real.npz"))
+    chosen = inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))
     assert [request["x"].tolist() for request in chosen.requests] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9, 10, 11]]]
 
 
@@ -99,7 +99,7 @@ def test_real_inputs_from_a_directory_are_a_request_each_whatever_their_sizes(tm
     directory.mkdir()
     np.savez(directory / "b.npz", allow_pickle=False, x=np.zeros((2, 5), np.float32))
     np.save(directory / "a.npy", np.ones((1, 3), np.float32))
-    chosen = inputs.choose(net, Wishes(source=directory))
+    chosen = inputs.choose(net, InputOptions(input=directory))
     assert [request["x"].shape for request in chosen.requests] == [(1, 3), (2, 5)]
 
 
@@ -115,7 +115,7 @@ def test_real_inputs_that_do_not_fit_are_refused(tmp_path: Path, values: np.ndar
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
     np.savez(tmp_path / "real.npz", allow_pickle=False, x=values)
     with pytest.raises(ModelError, match=problem):
-        inputs.choose(net, Wishes(source=tmp_path / "real.npz"))
+        inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04broken"])
@@ -123,4 +123,4 @@ def test_a_file_that_holds_no_arrays_is_refused(tmp_path: Path, content: bytes) 
     (tmp_path / "real.npz").write_bytes(content)
     net = repository.find(str(write_model(tmp_path / "net.onnx")))
     with pytest.raises(ModelError, match=r"real\.npz: not a file of samples"):
-        inputs.choose(net, Wishes(source=tmp_path / "real.npz"))
+        inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))

@@ -13,6 +13,7 @@ from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import Bandwidth
 from edgesim.loadgen import inputs
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions
 from edgesim.profiles.device_profile import Thermal
 from edgesim.reports import scaling_phrases as words
 from edgesim.results.run_result import ThrottleSection
@@ -186,7 +187,7 @@ def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(di
 def test_heat_slows_a_calibrated_board_by_what_its_clock_loses(digits: Model) -> None:
     cool = profiles.load("raspberry-pi-4")
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
-    arrays = inputs.choose(digits, inputs.Wishes()).requests[0]
+    arrays = inputs.choose(digits, InputOptions()).requests[0]
     plain = time_scaling.predicted(board, digits, arrays)
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
     found = time_scaling.target(board, digits, arrays, calibrated)
