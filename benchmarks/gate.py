@@ -1,6 +1,6 @@
 """How often the gate is wrong, what it finds, and how long it takes: whole gates on a model with work really added.
 
-Each gate is `edgesim.jobs.paired.interleave` with a rule of `latency_ms.p50`, most often the default +5 %, and fresh
+Each gate is `edgesim.jobs.paired.run_pair` with a rule of `latency_ms.p50`, most often the default +5 %, and fresh
 servers in every round; nothing is kept between gates. Verdicts are kept in docs/gate.csv and added to until there are
 as many as wanted, or for EDGESIM_GATE_SECONDS; what is printed is of all that are there.
 """
@@ -27,7 +27,7 @@ from scipy.stats import beta
 from edgesim.gates import Rules, paired
 from edgesim.gates.result_metrics import per_container
 from edgesim.gates.rules import DEFAULT_RULES
-from edgesim.jobs.paired import interleave
+from edgesim.jobs.paired import run_pair
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import EngineName
@@ -126,7 +126,7 @@ def models(scratch: Path, board: Path, engine: EngineName) -> Mapping[int, Model
     """The model by the percents that it is slower: layers are added by what one adds to a request, the protocol's
     share of which does not grow and is another one through a container's network."""
     base, double = chain(scratch / "0" / "model.onnx", LAYERS), chain(scratch / "double" / "model.onnx", 2 * LAYERS)
-    pair = interleave(str(board), base, double, Rules.of(DEFAULT_RULES), engine=engine, most_rounds=8, all_rounds=True)
+    pair = run_pair(str(board), base, double, Rules.of(DEFAULT_RULES), engine=engine, max_rounds=8, all_rounds=True)
     layer = pair.check.items[-1].figures["change"] / LAYERS
     added = {percent: round(percent / 100 / layer) for percent in SLOWER}
     print(f"layers added for {engine}: {added} to {LAYERS}", file=sys.stderr)
@@ -162,7 +162,7 @@ def neighbour(there: bool) -> Iterator[None]:
 def gate(cell: Cell, board: str, made: Mapping[int, Model]) -> Row:
     begun, load = time.monotonic(), os.getloadavg()[0]
     with neighbour(cell.neighbour):
-        pair = interleave(board, made[0], made[cell.slower_percent], Rules.of([cell.rule]), engine=cell.engine)
+        pair = run_pair(board, made[0], made[cell.slower_percent], Rules.of([cell.rule]), engine=cell.engine)
     figures = pair.check.items[-1].figures
     sides = per_container(pair.base, "latency_ms.p50"), per_container(pair.candidate, "latency_ms.p50")
     ratios = " ".join(f"{theirs / ours:.4f}" for ours, theirs in zip(*sides, strict=True) if ours and theirs)

@@ -4,7 +4,7 @@ The command line, Python, stacks, paired runs and the pytest plugin all take the
 `model_dump(mode="json")` with `model_validate` carries them to another process or machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict
@@ -21,6 +21,9 @@ EngineName = Literal["docker", "local"]
 MountMethod = Literal["bind", "volume", "image"]
 # Traffic as MLPerf LoadGen defines it.
 ScenarioName = Literal["single-stream", "multi-stream", "server", "offline"]
+
+
+READY_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +159,7 @@ class BoardOptions(_Options):
     results: Path | None = None
     port: int = Field(default=0, ge=0, le=65535)
     watch: bool = False
-    ready_timeout_s: float = Field(default=180.0, gt=0)
+    ready_timeout_s: float = Field(default=READY_TIMEOUT_S, gt=0)
 
 
 class RunOptions(_Options):
@@ -174,6 +177,17 @@ class RunOptions(_Options):
     models: Path | None = None
     repeat: int = Field(default=1, ge=1)
     output: Path | None = None
+
+    def changed(self) -> frozenset[str]:
+        """Return the names of the fields, those of the sections included, that differ from their defaults."""
+        default = RunOptions()
+        own = {name for name in _OWN if getattr(self, name) != getattr(default, name)}
+        inside = {
+            field
+            for field, section in _SECTION_OF.items()
+            if getattr(getattr(self, section), field) != getattr(getattr(default, section), field)
+        }
+        return frozenset(own | inside)
 
     @classmethod
     def of(cls, options: "RunOptions | None" = None, **keywords: Any) -> Self:
@@ -211,13 +225,13 @@ class RunKeywords(TypedDict, total=False):
     qps: float | None
     clients: int | None
     samples_per_query: int | None
-    sweep: tuple[float, ...] | list[float]
+    sweep: Sequence[float]
     peak: PeakLimit | None
     requests: int | None
     duration_s: float | None
     until: Precision | None
     warmup: int | None
-    client_cores: tuple[int, ...] | list[int] | None
+    client_cores: Sequence[int] | None
     seed: int
     input: Path | str | None
     shapes: Mapping[str, tuple[int, ...]]

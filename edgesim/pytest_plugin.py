@@ -8,7 +8,6 @@ pytest loads this module for every run of an environment that has edgesim in it:
 """
 
 import difflib
-import inspect
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,7 +23,17 @@ if TYPE_CHECKING:
 
 _MARKER = "edgesim(profile=..., model=..., **options of edgesim.run): what the test's edge_device is"
 # What a test asks of a board that it only starts, out of what it may ask of a run.
-_OF_A_BOARD = ("models", "engine", "context", "execution", "base", "mount", "volume", "results", "ready_timeout_s")
+_OF_A_BOARD = (
+    "models",
+    "engine",
+    "context",
+    "execution",
+    "base_image",
+    "mount",
+    "volume",
+    "results",
+    "ready_timeout_s",
+)
 
 
 class Figure(float):
@@ -214,14 +223,14 @@ def edge_device(request: pytest.FixtureRequest) -> EdgeDevice:
 
 def _options(node: pytest.Item) -> dict[str, Any]:
     """What the markers say, one on the test before one on its class or module."""
-    from edgesim.jobs.run import run
+    from edgesim.options import RunKeywords
 
     found: dict[str, Any] = {}
     for marker in node.iter_markers("edgesim"):
         if marker.args:
             pytest.fail(f"@pytest.mark.edgesim takes names: profile={marker.args[0]!r}, ...", pytrace=False)
         found = {**marker.kwargs, **found}
-    known = {"profile", "model", *list(inspect.signature(run).parameters)[2:]} - {"output", "listener"}
+    known = {"profile", "model", *RunKeywords.__annotations__} - {"output"}
     for name in sorted(set(found) - known):
         near = difflib.get_close_matches(name, known, n=1)
         pytest.fail(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import psutil
 
@@ -26,14 +27,21 @@ from edgesim.images import serving_image
 from edgesim.loadgen import inputs
 from edgesim.models import repository as model
 from edgesim.models.repository import Model
-from edgesim.options import EngineName, Execution, InputOptions, MountMethod
+from edgesim.options import (
+    READY_TIMEOUT_S,
+    EngineName,
+    Execution,
+    InputOptions,
+    MountMethod,
+    RunKeywords,
+    RunOptions,
+)
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Reading
 from edgesim.results.run_result import HostSection, ImageSection, ScalingSection
 
 DESCRIPTION = "/edgesim/board"
-DEFAULT_READY_TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +75,7 @@ class Launch:
     context: Context | None = None
     execution: Execution | None = None
     base: str | None = None
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
+    ready_timeout_s: float = READY_TIMEOUT_S
     cores: Sequence[int] | None = None
     targets: Sequence[time_scaling.Target] = ()
     held: ScalingSection | None = None
@@ -195,58 +203,46 @@ class Board:
 
 @contextmanager
 def board(
-    profile_reference: str | DeviceProfile,
+    profile: str | Path | DeviceProfile,
+    options: RunOptions | None = None,
     *,
-    models: Path | str = "models",
-    engine: EngineName = "docker",
-    context: str | None = None,
-    execution: Execution | None = None,
-    watch: bool = False,
-    port: int = 0,
-    base: str | None = None,
-    mount: MountMethod | None = None,
-    volume: str | None = None,
-    results: Path | str | None = None,
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
+    **keywords: Unpack[RunKeywords],
 ) -> Iterator[Board]:
-    """A simulated board that serves a model repository, for the length of a ``with`` block; its `url` answers.
+    """Start a simulated board that serves a model repository, for the length of a ``with`` block.
 
     Args:
-        models: the repository; all its models are loaded, but for those that are no models.
-        context: the docker context or URL of the engine; without, the one that the docker command takes.
-        execution: ``scaled`` answers in the board's predicted time; without, emulated or native, as the board is.
-        watch: the server notices by itself what changes in the repository.
-        port: of 127.0.0.1, where the server answers; 0 is any that is free.
-        base: the image that the serving image is built on.
-        mount: how the models come into the container: ``bind``, which it is without, ``volume`` or ``image``.
-        volume: the name of the volume; without, one is named after what it holds.
-        results: a directory that the container may write to, at ``/results``; its files are this user's.
+        profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
+        options: `models` (None means ``models/``) and the section `board` apply. All models of the repository are
+            loaded; a broken one is left out. ``scaled`` answers in the board's predicted time; without `execution`
+            the board is emulated or native.
+        keywords: single options by name.
 
     Raises:
         UsageError: no such profile, no model in the repository, or the port is taken.
-        HostError: this host cannot; DeviceError: the image, the container or the server failed.
+        HostError: this host cannot run the board; DeviceError: the image, the container or the server failed.
     """
-    repository = Path(models)
-    board_profile = profiles.load(profile_reference)
+    options = RunOptions.of(options, **keywords)
+    repository = options.models if options.models is not None else Path("models")
+    board_profile, wanted = profiles.load(profile), options.board
     stages = Stages(listener)
     launch = Launch(
         profile=board_profile,
         mounts=[Mount(repository.resolve(), board_profile.image.mount_point)],
         models=_served(repository, stages),
         named=False,
-        watch=watch,
-        port=port,
-        engine=engine,
-        context=where(engine, context),
-        execution=execution,
-        base=base,
-        way=mount,
-        volume=volume,
-        results=Path(results) if results is not None else None,
-        ready_timeout_s=ready_timeout_s,
+        watch=wanted.watch,
+        port=wanted.port,
+        engine=wanted.engine,
+        context=where(wanted.engine, wanted.context),
+        execution=wanted.execution,
+        base=wanted.base_image,
+        way=wanted.mount,
+        volume=wanted.volume,
+        results=wanted.results,
+        ready_timeout_s=wanted.ready_timeout_s,
     )
-    if execution == "scaled":
+    if wanted.execution == "scaled":
         launch = replace(launch, targets=_targets(board_profile, launch.models, stages))
     with start(launch, stages) as started:
         yield started

@@ -10,6 +10,7 @@ from typing import Any, TextIO, TypeVar, cast
 from rich.console import Console
 from rich.status import Status
 
+from edgesim.cli._flags import with_flags
 from edgesim.errors import EdgesimError
 from edgesim.progress import Listener
 from edgesim.units import format_seconds
@@ -108,12 +109,12 @@ def listener() -> Listener:
 
 def show_error(error: EdgesimError) -> None:
     """One line of what is wrong, one of what mends it, and the end of the log that belongs to it."""
-    err.print(f"edgesim: {error.problem}", style="red")
+    err.print(f"edgesim: {with_flags(error.problem)}", style="red")
     if error.log:
         for line in error.log.splitlines():
             err.print(f"  | {line}")
     if error.fix:
-        err.print(f"  fix: {error.fix}")
+        err.print(f"  fix: {with_flags(error.fix)}")
 
 
 def print_json(facts: Any) -> None:

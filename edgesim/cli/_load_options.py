@@ -152,9 +152,9 @@ def size(word: str | None, option: str) -> int | None:
         raise UsageError(f"{option} {word}: not a size", fix=f"for example {option} 50MiB") from None
 
 
-def cores(word: str | None) -> Sequence[int] | None:
+def cores(word: str | None) -> tuple[int, ...] | None:
     """``0,1``. Raises UsageError: these are no cores."""
     try:
-        return [int(part) for part in word.split(",")] if word is not None else None
+        return tuple(int(part) for part in word.split(",")) if word is not None else None
     except ValueError:
         raise UsageError(f"--client-cores {word}: not N,N,…", fix="for example --client-cores 0") from None

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from edgesim import profiles
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S
 from edgesim.cli import _console, _load_options, _options, _verdict
 from edgesim.cli._console import err
 from edgesim.cli._options import (
@@ -27,8 +26,9 @@ from edgesim.cli.noise import refuse_invisible
 from edgesim.errors import ExitCode, ProfileError, UsageError
 from edgesim.gates import Rules, baselines, judge, paired
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
-from edgesim.jobs.paired import interleave
+from edgesim.jobs.paired import run_pair
 from edgesim.models import revisions
+from edgesim.options import READY_TIMEOUT_S, BoardOptions, InputOptions, RunOptions
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Check
 
@@ -98,7 +98,7 @@ def gate_command(
         typer.Option("--image-base", metavar="IMAGE", help="Build the serving image on this Debian 12 image."),
     ] = None,
     mount: MountOption = None,
-    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    ready_timeout: ReadyOption = READY_TIMEOUT_S,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Write both results of --base and --cand here."),
@@ -141,22 +141,28 @@ def gate_command(
         )
         if ours.sha256 == theirs.sha256:
             err.print("edgesim: both are the very same model")
-        pair = interleave(
+        pair = run_pair(
             simulated,
             ours,
             theirs,
             chosen,
-            engine=_options.engine(engine),
-            context=context,
-            execution=_options.execution(execution),
-            most_rounds=max_rounds,
-            seed=seed,
-            source=inputs,
-            shapes=_load_options.shapes(shape or []),
-            ranges=_load_options.ranges(value_range or []),
-            image_base=image_base,
-            mount=_options.mount(mount),
-            ready_timeout_s=ready_timeout,
+            RunOptions(
+                inputs=InputOptions(
+                    seed=seed,
+                    input=inputs,
+                    shapes=_load_options.shapes(shape or []),
+                    ranges=_load_options.ranges(value_range or []),
+                ),
+                board=BoardOptions(
+                    execution=_options.execution(execution),
+                    engine=_options.engine(engine),
+                    context=context,
+                    base_image=image_base,
+                    mount=_options.mount(mount),
+                    ready_timeout_s=ready_timeout,
+                ),
+            ),
+            max_rounds=max_rounds,
             listener=_console.listener(),
             unfinished=functools.partial(_unfinished, output) if output is not None else None,
         )

@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from edgesim import __version__
 from edgesim import profiles as profile
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S, board
+from edgesim.boards.start import board
 from edgesim.cli import (
     _console,
     _load_options,
@@ -59,8 +59,9 @@ from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError
 from edgesim.host import signals
 from edgesim.images import serving_image as device_image
 from edgesim.jobs import doctor
-from edgesim.jobs.check import Wishes, check
+from edgesim.jobs.check import CheckOptions, check
 from edgesim.jobs.run import run as run_job
+from edgesim.options import READY_TIMEOUT_S, BoardOptions, InputOptions, RunOptions, TrafficOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.reports.formats import terminal as text
@@ -141,7 +142,6 @@ def _options(
 
 @app.command()
 def run(
-    told: typer.Context,
     p: options.RunArgument,
     m: options.OptionalModelArgument = None,
     models: ModelsOption = None,
@@ -180,7 +180,7 @@ def run(
     mount: MountOption = None,
     volume: VolumeOption = None,
     results: ResultsOption = None,
-    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    ready_timeout: ReadyOption = READY_TIMEOUT_S,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result here, as JSON.")
     ] = None,
@@ -189,59 +189,49 @@ def run(
     """Benchmark a model on a simulated board, or the services of a stack that share one."""
     if output is not None:
         require_writable(output)
-    if m is None and stack.is_stack(p):
-        return stack.run(
-            Path(p),
-            stack.given(told),
+    run_options = RunOptions(
+        traffic=TrafficOptions(
             scenario=_load_options.scenario(scenario),
             qps=qps,
             clients=clients,
             samples_per_query=samples_per_query,
+            sweep=tuple(_load_options.rates(sweep)),
+            peak=_load_options.peak(find_peak, p99_under),
             requests=requests,
             duration_s=duration,
             until=_load_options.precision(until),
             warmup=warmup,
+            client_cores=_load_options.cores(client_cores),
+        ),
+        inputs=InputOptions(
             seed=seed,
-            inputs_from=inputs,
+            input=inputs,
             shapes=_load_options.shapes(shape or []),
             ranges=_load_options.ranges(value_range or []),
-            base=base,
+        ),
+        board=BoardOptions(
+            execution=options.execution(execution),
+            engine=options.engine(engine),
+            context=context,
+            base_image=base,
+            mount=options.mount(mount),
+            volume=volume,
+            results=results,
             ready_timeout_s=ready_timeout,
-            output=output,
-            as_json=as_json,
-        )
+        ),
+        models=models,
+        repeat=repeat,
+        output=output,
+    )
+    if m is None and stack.is_stack(p):
+        return stack.run(Path(p), run_options, as_json=as_json)
     if m is None:
         raise UsageError("Missing argument 'M'.", fix="edgesim models list; a stack is a file with `services`")
     try:
         result = run_job(
             _board(p, image, image_port, image_health, image_models, env),
             m,
-            models=models,
-            execution=options.execution(execution),
-            engine=options.engine(engine),
-            context=context,
-            scenario=_load_options.scenario(scenario),
-            qps=qps,
-            clients=clients,
-            samples_per_query=samples_per_query,
-            sweep=_load_options.rates(sweep),
-            peak=_load_options.peak(find_peak, p99_under),
-            requests=requests,
-            duration_s=duration,
-            until=_load_options.precision(until),
-            warmup=warmup,
-            repeat=repeat,
-            seed=seed,
-            source=inputs,
-            shapes=_load_options.shapes(shape or []),
-            ranges=_load_options.ranges(value_range or []),
-            client_cores=_load_options.cores(client_cores),
-            base=base,
-            mount=options.mount(mount),
-            volume=volume,
-            results=results,
-            ready_timeout_s=ready_timeout,
-            output=output,
+            run_options,
             listener=_console.listener(),
         )
     except EdgesimError as error:
@@ -288,7 +278,7 @@ def check_command(
     base: BaseOption = None,
     mount: MountOption = None,
     volume: VolumeOption = None,
-    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    ready_timeout: ReadyOption = READY_TIMEOUT_S,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     as_json: JsonOption = False,
@@ -297,27 +287,25 @@ def check_command(
     for path, option in ((junit, "--junit"), (markdown, "--markdown")):
         if path is not None:
             require_writable(path, option)
-    wishes = Wishes(
-        data=data,
+    checks = CheckOptions(
         reference=reference,
         tolerance=_load_options.tolerance(tolerance),
-        outside=outside,
-        most_bytes=_load_options.size(most_bytes, "--max-artifact"),
+        outside_container=outside,
+        max_artifact_bytes=_load_options.size(most_bytes, "--max-artifact"),
     )
-    found = check(
-        p,
-        m,
-        wishes,
+    check_options = RunOptions(
+        inputs=InputOptions(input=data, shapes=_load_options.shapes(shape or [])),
+        board=BoardOptions(
+            engine=options.engine(engine),
+            context=context,
+            base_image=base,
+            mount=options.mount(mount),
+            volume=volume,
+            ready_timeout_s=ready_timeout,
+        ),
         models=models,
-        engine=options.engine(engine),
-        context=context,
-        shapes=_load_options.shapes(shape or []),
-        base=base,
-        mount=options.mount(mount),
-        volume=volume,
-        ready_timeout_s=ready_timeout,
-        listener=_console.listener(),
     )
+    found = check(p, m, checks, check_options, listener=_console.listener())
     return _verdict.deliver(found, junit=junit, markdown=markdown, as_json=as_json, command="check")
 
 
@@ -341,7 +329,7 @@ def serve(
     mount: MountOption = None,
     volume: VolumeOption = None,
     results: ResultsOption = None,
-    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    ready_timeout: ReadyOption = READY_TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> int:
     """The simulated board as an endpoint, until Ctrl-C."""
@@ -354,7 +342,7 @@ def serve(
             execution=options.execution(execution),
             watch=watch,
             port=port,
-            base=base,
+            base_image=base,
             mount=options.mount(mount),
             volume=volume,
             results=results,

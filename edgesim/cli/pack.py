@@ -30,7 +30,9 @@ def pack_command(
     """Make an image for a board with the model inside, which runs anywhere with nothing mounted."""
     if save is not None and (save.is_dir() or not save.parent.is_dir()):
         raise ResultError(f"{save}: is a directory, or in none", fix="give --save a file in a directory that exists")
-    made = pack(p, m, models=models, name=tag, save=save, base=base, context=context, listener=_console.listener())
+    made = pack(
+        p, m, models=models, name=tag, save=save, base_image=base, context=context, listener=_console.listener()
+    )
     if as_json:
         print_json(
             {

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S
 from edgesim.cli import _console
 from edgesim.cli._console import err, out, print_json
 from edgesim.cli._options import BaseOption, JsonOption, ReadyOption
@@ -19,6 +18,7 @@ from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.parent_cgroup import Parent
 from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, ExitCode, StackError
 from edgesim.measure import resource_usage
+from edgesim.options import READY_TIMEOUT_S, RunOptions
 from edgesim.progress import Stages
 from edgesim.recording import Reading
 from edgesim.reports.formats import terminal as text
@@ -38,7 +38,7 @@ def up_command(
     stack: StackArgument,
     attach: Annotated[bool, typer.Option("--attach", help="Stay, and take it down at Ctrl-C.")] = False,
     base: BaseOption = None,
-    ready_timeout: ReadyOption = DEFAULT_READY_TIMEOUT_S,
+    ready_timeout: ReadyOption = READY_TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> int:
     """Start services on one simulated board, until `edgesim down`."""
@@ -68,51 +68,16 @@ def up_command(
     return ExitCode.OK
 
 
-# Options of `edgesim run` that a stack has a use for; the others are about one model.
-_FOR_STACKS = {
-    "p",
-    "scenario",
-    "qps",
-    "clients",
-    "samples_per_query",
-    "requests",
-    "duration",
-    "until",
-    "warmup",
-    "seed",
-    "inputs",
-    "shape",
-    "value_range",
-    "base",
-    "ready_timeout",
-    "output",
-    "as_json",
-}
-
-
 def is_stack(word: str) -> bool:
     """Whether what `edgesim run` is given is a stack file."""
     return word.endswith((".yaml", ".yml")) and stack_loader.is_stack(Path(word))
 
 
-def given(told: typer.Context) -> list[str]:
-    """The options that the command line gives, and that a stack has no use for."""
-    there = [name for name in told.params if name not in _FOR_STACKS]
-    return [
-        f"--{name.replace('_', '-')}"
-        for name in there
-        if (source := told.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    ]
-
-
-def run(path: Path, refused: list[str], *, output: Path | None, as_json: bool, **options: Any) -> int:
-    """`edgesim run` of a stack."""
-    if refused:
-        raise StackError(
-            f"{refused[0]}: is for one model, not for a stack", fix="the stack file says what runs, and with what"
-        )
+def run(path: Path, options: RunOptions, *, as_json: bool) -> int:
+    """Run `edgesim run` of a stack."""
+    output = options.output
     try:
-        result = run_stack(path, output=output, listener=_console.listener(), **options)
+        result = run_stack(path, options, listener=_console.listener())
     except EdgesimError as error:
         # What was measured before it went wrong is shown, too.
         if isinstance(error.result, StackResult):

@@ -6,13 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim import __version__, profiles
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S, DESCRIPTION, Board, Launch, start, where
+from edgesim.boards.start import DESCRIPTION, Board, Launch, start, where
 from edgesim.delivery.deliver import model_mounts
 from edgesim.errors import (
     DeviceError,
@@ -29,9 +29,9 @@ from edgesim.loadgen import client, inputs
 from edgesim.measure import output_difference
 from edgesim.measure import reference as agreement
 from edgesim.measure.output_difference import Tolerance
-from edgesim.models import repository as model
+from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import EngineName, InputOptions, MountMethod
+from edgesim.options import MountMethod, RunKeywords, RunOptions
 from edgesim.predictions import graph
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -59,51 +59,50 @@ _LOW_PRECISION = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What a check is to look at beside what it always does.
+class CheckOptions:
+    """What a check looks at in addition to what every check does.
 
     Attributes:
-        data: real inputs, and their `labels`, as `edgesim.loadgen.inputs` takes them.
-        reference: a model whose outputs on this host are right; the model itself without, or its golden outputs.
-        tolerance: of the outputs; by their types without.
-        outside: whether the model is to run on the vendor's system and not in a container.
-        most_bytes: what the model's files may take.
+        reference: a model whose outputs on this host are right; None means the model itself, or its golden outputs.
+        tolerance: of the outputs; None means by their types.
+        outside_container: whether the model will run on the vendor's system and not in a container.
+        max_artifact_bytes: the most that the model's files may take.
     """
 
-    data: Path | None = None
     reference: Path | None = None
     tolerance: Tolerance | None = None
-    outside: bool = False
-    most_bytes: int | None = None
+    outside_container: bool = False
+    max_artifact_bytes: int | None = None
 
 
 def check(
-    profile_reference: str | DeviceProfile,
-    model_reference: str | Path,
-    wishes: Wishes | None = None,
+    profile: str | Path | DeviceProfile,
+    model: str | Path,
+    checks: CheckOptions | None = None,
+    options: RunOptions | None = None,
     *,
-    models: Path | None = None,
-    engine: EngineName = "docker",
-    context: str | None = None,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-    base: str | None = None,
-    mount: MountMethod | None = None,
-    volume: str | None = None,
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
+    **keywords: Unpack[RunKeywords],
 ) -> Check:
-    """What is to be known of a model before it goes to a board.
+    """Check before a release what a board will do with a model.
 
-    `context`, `mount` and `volume` are those of `edgesim.boards.start.board`.
+    What the model or the board does wrong is an item that fails, and no exception.
 
-    What the model or the board does wrong is an item that fails, and not raised.
+    Args:
+        profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
+        model: a model's name in the repository, or a path to an ``.onnx`` file.
+        checks: what is looked at in addition.
+        options: `models` and the sections `inputs` and `board` apply; real inputs may come with `labels`.
+        keywords: single options by name.
 
     Raises:
         UsageError: the profile, the options or the files beside the model are wrong, or there is no such model.
-        HostError: this host cannot do it.
+        HostError: this host cannot run the board.
     """
-    wishes, stages = wishes if wishes is not None else Wishes(), Stages(listener)
-    board_profile = profiles.load(profile_reference)
+    checks, stages = checks if checks is not None else CheckOptions(), Stages(listener)
+    options = RunOptions.of(options, **keywords)
+    model_reference, models = model, options.models
+    board_profile = profiles.load(profile)
 
     def verdict(
         items: list[Item],
@@ -123,33 +122,33 @@ def check(
         )
 
     try:
-        subject = model.find(str(model_reference), models)
+        subject = repository.find(str(model_reference), models)
     except ModelError as error:
         if not _exists(str(model_reference), models):
             raise
         return verdict([Item(name="artefact", verdict="FAIL", finding=error.problem)])
-    items = [_artefact(subject, wishes)]
+    items = [_artefact(subject, checks)]
     with stages.stage("reference", "running the reference on this host"):
-        chosen = inputs.choose(subject, InputOptions(input=wishes.data, shapes=shapes or {}))
-        reference = _reference(subject, chosen, wishes)
+        chosen = inputs.choose(subject, options.inputs)
+        reference = _reference(subject, chosen, checks, options.inputs.input)
     launch = Launch(
         profile=board_profile,
         mounts=model_mounts(subject, board_profile.image.mount_point),
         models=[subject],
-        engine=engine,
-        context=where(engine, context),
-        base=base,
-        way=mount,
-        volume=volume,
-        ready_timeout_s=ready_timeout_s,
+        engine=options.board.engine,
+        context=where(options.board.engine, options.board.context),
+        base=options.board.base_image,
+        way=options.board.mount,
+        volume=options.board.volume,
+        ready_timeout_s=options.board.ready_timeout_s,
     )
     try:
         with start(launch, stages) as board:
-            items += _on_the_board(board, launch, subject, chosen, reference, wishes, stages)
+            items += _on_the_board(board, launch, subject, chosen, reference, checks, stages)
             execution, mounted = board.execution, board.mount
     except DeviceError as error:
         return verdict([*items, _failure(error)], name=subject.name)
-    if wishes.outside:
+    if checks.outside_container:
         items.append(_libraries(board_profile))
     return verdict(items, execution, subject.name, mounted)
 
@@ -161,16 +160,16 @@ def _exists(reference: str, repository: Path | None) -> bool:
     return any((directory / reference).is_dir() for directory in (repository or Path("models"),))
 
 
-def _artefact(subject: Model, wishes: Wishes) -> Item:
+def _artefact(subject: Model, checks: CheckOptions) -> Item:
     files = 1 + len(subject.data_paths)
     words = f"{format_bytes(subject.size_bytes)} in {files} file{'s' if files > 1 else ''}, opset {subject.opset}"
-    if wishes.most_bytes is None:
+    if checks.max_artifact_bytes is None:
         return Item(name="artefact", verdict="PASS", finding=words)
-    fits = subject.size_bytes <= wishes.most_bytes
+    fits = subject.size_bytes <= checks.max_artifact_bytes
     return Item(
         name="artefact",
         verdict="PASS" if fits else "FAIL",
-        finding=f"{words}; at most {format_bytes(wishes.most_bytes)}",
+        finding=f"{words}; at most {format_bytes(checks.max_artifact_bytes)}",
     )
 
 
@@ -185,16 +184,16 @@ class _Right:
     problem: str = ""
 
 
-def _reference(subject: Model, chosen: inputs.Inputs, wishes: Wishes) -> _Right:
+def _reference(subject: Model, chosen: inputs.Inputs, checks: CheckOptions, real_inputs: Path | None) -> _Right:
     # A labelled set goes through as the one batch that the accuracy takes anyway: every sample is looked at.
     requests = [chosen.labelled[0]] if chosen.labelled is not None else list(chosen.requests[:_MOST_REQUESTS])
     golden = subject.samples_path.with_name(GOLDEN) if subject.samples_path is not None else None
-    if wishes.reference is None and wishes.data is None and golden is not None and golden.is_file():
+    if checks.reference is None and real_inputs is None and golden is not None and golden.is_file():
         outputs = _golden(golden, requests)
         labelled = _classes(outputs[0]) if chosen.labelled is not None else None
         return _Right(requests, outputs, f"the golden outputs in {golden.name}", labelled)
-    yardstick = model.find(str(wishes.reference)) if wishes.reference is not None else subject
-    origin = f"{yardstick.path.name} on this host" if wishes.reference is not None else "this host"
+    yardstick = repository.find(str(checks.reference)) if checks.reference is not None else subject
+    origin = f"{yardstick.path.name} on this host" if checks.reference is not None else "this host"
     try:
         session = agreement.Reference(yardstick)
         outputs = [session.run(arrays) for arrays in requests]
@@ -202,8 +201,8 @@ def _reference(subject: Model, chosen: inputs.Inputs, wishes: Wishes) -> _Right:
     except ModelError as error:
         return _Right(requests, [], origin, problem=error.problem)
     except Exception as error:  # ONNX Runtime's share no base but this
-        if wishes.reference is not None:
-            raise UsageError(f"--reference {wishes.reference}: does not take this model's inputs: {error}") from error
+        if checks.reference is not None:
+            raise UsageError(f"--reference {checks.reference}: does not take this model's inputs: {error}") from error
         return _Right(requests, [], origin, problem=" ".join(str(error).split()))
     return _Right(requests, outputs, origin, labelled)
 
@@ -235,7 +234,7 @@ def _on_the_board(
     subject: Model,
     chosen: inputs.Inputs,
     right: _Right,
-    wishes: Wishes,
+    checks: CheckOptions,
     stages: Stages,
 ) -> Iterator[Item]:
     """What a board that has loaded the model does with it.
@@ -258,7 +257,7 @@ def _on_the_board(
                 yield Item(name="answers", verdict="FAIL", finding=f"a request failed: {failed[0]}")
             else:
                 ours = [client.decode(answer.payload) for answer in answers]
-                yield _answers(ours, right, wishes)
+                yield _answers(ours, right, checks)
         if chosen.labelled is not None and not failed:
             yield _accuracy(ours[0], chosen.labelled[1], right)
         yield from _low_precision(subject, chosen.requests[0], launch.profile, description)
@@ -267,11 +266,11 @@ def _on_the_board(
     yield _cold_start(board, description, subject, launch.profile)
 
 
-def _answers(ours: list[dict[str, NDArray[Any]]], right: _Right, wishes: Wishes) -> Item:
+def _answers(ours: list[dict[str, NDArray[Any]]], right: _Right, checks: CheckOptions) -> Item:
     if right.problem:
         return Item(name="answers", verdict="INCONCLUSIVE", finding=f"nothing to compare with: {right.problem}")
     try:
-        differences = output_difference.compare(ours, right.outputs, wishes.tolerance)
+        differences = output_difference.compare(ours, right.outputs, checks.tolerance)
     except ValueError as error:
         return Item(name="answers", verdict="FAIL", finding=f"not those of {right.origin}: {error}")
     worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))

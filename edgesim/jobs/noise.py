@@ -17,7 +17,7 @@ from edgesim.gates.difference import difference
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES, is_time, measured_as
 from edgesim.host import host_facts
 from edgesim.host.cache import explain
-from edgesim.jobs.paired import default_execution, interleave
+from edgesim.jobs.paired import default_execution, run_pair
 from edgesim.models.repository import Model
 from edgesim.options import EngineName, Execution
 from edgesim.paths import cache_directory
@@ -68,15 +68,16 @@ def probe(
     """Run a model against itself, and keep what it scattered by for this host, engine, execution and model.
 
     Raises:
-        UsageError, HostError, DeviceError: as `edgesim.jobs.paired.interleave`.
+        UsageError, HostError, DeviceError: as `edgesim.jobs.paired.run_pair`.
         NoMeasurement: a side was INVALID; what an earlier probe has found is left.
     """
     if execution == "emulated":
         raise UsageError(
-            "--execution emulated: an emulator's time is no board's, however it scatters", fix="without it"
+            "`execution=emulated`: an emulator's times are no board's times, so their noise says nothing",
+            fix="leave `execution` out",
         )
     every_round = Rules.of(["latency_ms.p50: +5 %"])
-    pair = interleave(
+    pair = run_pair(
         profile,
         model,
         model,
@@ -84,7 +85,7 @@ def probe(
         engine=engine,
         context=context,
         execution=execution,
-        most_rounds=rounds,
+        max_rounds=rounds,
         all_rounds=True,
         listener=listener,
     )

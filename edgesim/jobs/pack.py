@@ -53,7 +53,7 @@ def pack(
     models: Path | None = None,
     name: str | None = None,
     save: Path | None = None,
-    base: str | None = None,
+    base_image: str | None = None,
     context: str | None = None,
     listener: Listener | None = None,
 ) -> Packed:
@@ -65,7 +65,7 @@ def pack(
         models: the model repository; ``models/`` and then the sample models without.
         name: of the image; without, one that changes with what is in it.
         save: write it here as an OCI archive, too, which ``docker load`` takes.
-        base: the image that the serving image is built on.
+        base_image: the image that the serving image is built on.
         context: of the engine that is to have it, see `edgesim.boards.start.board`.
 
     Raises:
@@ -84,7 +84,7 @@ def pack(
         )
     engine = docker_engine.Engine(resolve(context))
     if board.image.reference is None:
-        built = serving_image.ensure(engine, board, stages, base=base)
+        built = serving_image.ensure(engine, board, stages, base=base_image)
     else:
         built = serving_image.find(engine, board, stages)
     mount_point = board.image.mount_point

@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from edgesim import profiles
 from edgesim.boards import time_scaling
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S, Launch, where
+from edgesim.boards.start import Launch, where
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import Context
@@ -18,14 +19,15 @@ from edgesim.gates.judge import refuse
 from edgesim.gates.result_metrics import PERCENTILES, is_time
 from edgesim.gates.rules import Rule
 from edgesim.host.emulator import host_architecture
+from edgesim.jobs.board_session import SessionPlan, on_cores
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
-from edgesim.jobs.result_builder import Outcome
-from edgesim.jobs.session import Plan, held_to
+from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
-from edgesim.measure import reference, statistics
+from edgesim.measure import statistics
+from edgesim.measure.reference import Reference
 from edgesim.models.repository import Model
-from edgesim.options import EngineName, Execution, InputOptions, MountMethod
+from edgesim.options import REQUEST_DEFAULTS, Execution, RunKeywords, RunOptions
 from edgesim.predictions import Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -45,122 +47,121 @@ class Pair:
     check: Check
 
 
-def interleave(
-    profile_reference: str | DeviceProfile,
+def run_pair(
+    profile: str | Path | DeviceProfile,
     base: Model,
     candidate: Model,
     rules: Rules,
+    options: RunOptions | None = None,
     *,
-    engine: EngineName = "docker",
-    context: str | None = None,
-    execution: Execution | None = None,
-    most_rounds: int = paired.MOST_ROUNDS,
+    max_rounds: int = paired.MOST_ROUNDS,
     all_rounds: bool = False,
-    seed: int = 0,
-    source: Path | None = None,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-    ranges: Mapping[str, tuple[float, float]] | None = None,
-    image_base: str | None = None,
-    mount: MountMethod | None = None,
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
     listener: Listener | None = None,
     unfinished: Callable[[RunResult, RunResult], object] | None = None,
+    **keywords: Unpack[RunKeywords],
 ) -> Pair:
     """Measure two models against each other on one board, and judge the candidate.
 
-    Each round starts a fresh board for each side; then they take turns (base, candidate, candidate, base; in the next
-    round the other way round), with the same requests, one at a time. The rules are looked at after so many rounds as
-    `edgesim.gates.paired.looks` says, and more are added while one is undecided.
+    Each round starts a fresh board for each side. Within a round the sides take turns (base, candidate, candidate,
+    base; in the next round the other way round) with the same requests, one at a time. The rules are judged after the
+    numbers of rounds that `edgesim.gates.paired.looks` gives; more rounds follow while a rule is undecided.
 
     Args:
-        context: see `edgesim.boards.start.board`.
-        execution: without, ``native`` on a board of this host's own kind, else ``scaled``; ``host`` of a plain process.
-        most_rounds: then the job ends, whatever is undecided.
-        all_rounds: do not end sooner.
-        seed, source, shapes, ranges: of the inputs, as `edgesim.run` has them. Real inputs that came with the candidate
-            are taken before the base's.
-        unfinished: gets both results, of the rounds that were done and incomplete, where the job is interrupted or a
-            board fails.
+        profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
+        options: the sections `inputs` and `board` apply. Without `execution`, a board of this host's own architecture
+            runs ``native``, another one ``scaled``, and a plain process ``host``. Inputs that came with the candidate
+            go before those that came with the base.
+        max_rounds: the job ends after this many rounds, even if a rule is undecided.
+        all_rounds: run `max_rounds` rounds even if all rules are decided sooner.
+        unfinished: gets both results, marked incomplete, if an interrupt or a failing board ends the job.
+        keywords: single options by name.
 
     Raises:
-        UsageError: the models take or give different things, a rule is of a time that is no board's, or as for
-            `edgesim.run`.
-        HostError: this host cannot; DeviceError: a device failed.
+        UsageError: the models' inputs or outputs differ, a rule bounds a time that is no board's, or as `edgesim.run`.
+        HostError: this host cannot run the board; DeviceError: a device failed.
     """
-    if most_rounds < paired.FEWEST_ROUNDS:
-        raise UsageError(f"{most_rounds} rounds: they say nothing", fix=f"{paired.FEWEST_ROUNDS} or more")
+    options = RunOptions.of(options, **keywords)
+    _refuse_unused(options)
+    if max_rounds < paired.FEWEST_ROUNDS:
+        raise UsageError(f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired.FEWEST_ROUNDS} or more")
     stages = Stages(listener)
-    simulated = profiles.load(profile_reference)
-    chosen_rules = rules.of_board(simulated.name, simulated.mode)
-    if not chosen_rules:
-        raise UsageError(f"no rule is for {simulated.name}", fix="put one under rules: or under its name")
-    where_from = where(engine, context)
-    natural = default_execution(simulated, where_from)
-    execution = execution if execution is not None else natural
-    if execution == "native" and natural == "scaled":
-        raise UsageError(
-            f"--execution native: {simulated.name} is {simulated.architecture}, and not what runs it",
-            fix="--execution scaled or emulated",
-        )
-    for rule in chosen_rules:
+    profile = profiles.load(profile)
+    board_rules = rules.of_board(profile.name, profile.mode)
+    if not board_rules:
+        raise UsageError(f"no rule is for {profile.name}", fix="put a rule under rules: or under the board's name")
+    context = where(options.board.engine, options.board.context)
+    execution = _execution(profile, options, context)
+    for rule in board_rules:
         refuse(rule, execution)
-    if engine == "local" and mount is not None:
-        raise UsageError(f"--mount {mount}: --engine local has no container", fix="without it, or --engine docker")
-    client_cores, device_cores = _cores(where_from)
+    if options.board.engine == "local" and options.board.mount is not None:
+        raise UsageError(
+            f"`mount={options.board.mount}`: `engine=local` has no container",
+            fix="leave `mount` out, or `engine=docker`",
+        )
+    client_cores, device_cores = _cores(context)
     with stages.stage("model", "reading both models, and running them on this host for comparison"):
         _check_signatures(base, candidate)
-        wishes = InputOptions(seed=seed, input=source, shapes=shapes or {}, ranges=ranges or {})
         origin = candidate if candidate.samples_path is not None or base.samples_path is None else base
-        asked = inputs.choose(origin, wishes)
-        prepared = {
-            name: _side(
-                name,
-                subject,
-                asked,
-                stages,
-                Launch(
-                    profile=simulated,
-                    mounts=model_mounts(subject, simulated.image.mount_point),
-                    models=[subject],
-                    engine=engine,
-                    context=where_from,
-                    execution=execution,
-                    base=image_base,
-                    way=mount,
-                    ready_timeout_s=ready_timeout_s,
-                    cores=device_cores,
-                    first=True,
-                ),
-                client_cores,
-                seed,
+        chosen = inputs.choose(origin, options.inputs)
+
+        def side(name: SideName, model: Model) -> Side:
+            launch = Launch(
+                profile=profile,
+                mounts=model_mounts(model, profile.image.mount_point),
+                models=[model],
+                engine=options.board.engine,
+                context=context,
+                execution=execution,
+                base=options.board.base_image,
+                way=options.board.mount,
+                ready_timeout_s=options.board.ready_timeout_s,
+                cores=device_cores,
+                first=True,
             )
-            for name, subject in _named(base, candidate)
-        }
-    looks = paired.looks(most_rounds)
+            return _side(name, model, chosen, stages, launch, execution, client_cores, options.inputs.seed)
+
+        sides = side("base", base), side("candidate", candidate)
+    looks = paired.looks(max_rounds)
     section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0)
-    job = Rounds(
-        sides=(prepared["base"], prepared["candidate"]), stages=stages, needed=_needed(chosen_rules), most=most_rounds
-    )
-    with held_to(client_cores):
-        if engine == "docker":
+    job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
+    with on_cores(client_cores):
+        if options.board.engine == "docker":
             job.prime()
         try:
             for rounds in looks:
                 while job.done < rounds and not job.failed:
                     job.round()
                 results = [_result(side, section, job) for side in job.sides]
-                check = judge(results[1], rules, results[0])
-                if job.failed or _spoilt(results) or not (all_rounds or _undecided(check)):
+                verdict = judge(results[1], rules, results[0])
+                if job.failed or _spoilt(results) or not (all_rounds or _undecided(verdict)):
                     break
         except BaseException:
             if unfinished is not None and job.done:
                 unfinished(*(_cut_short(side, section, job) for side in job.sides))
             raise
-    return Pair(base=results[0], candidate=results[1], check=check)
+    return Pair(base=results[0], candidate=results[1], check=verdict)
 
 
-def _named(base: Model, candidate: Model) -> tuple[tuple[SideName, Model], tuple[SideName, Model]]:
-    return ("base", base), ("candidate", candidate)
+# The options that a paired run has a use for: it has its own traffic and its own containers.
+PAIR_OPTIONS = frozenset(
+    {"engine", "context", "execution", "base_image", "mount", "ready_timeout_s", "seed", "input", "shapes", "ranges"}
+)
+
+
+def _refuse_unused(options: RunOptions) -> None:
+    """Refuse options that differ from their defaults and have no meaning for a paired run."""
+    if refused := sorted(options.changed() - PAIR_OPTIONS):
+        raise UsageError(f"`{refused[0]}`: a paired run has its own traffic", fix=f"leave `{refused[0]}` out")
+
+
+def _execution(profile: DeviceProfile, options: RunOptions, context: Context | None) -> Execution:
+    default = default_execution(profile, context)
+    if options.board.execution == "native" and default == "scaled":
+        raise UsageError(
+            f"`execution=native`: {profile.name} is {profile.architecture}, and the host that runs it is not",
+            fix="`execution=scaled` or emulated",
+        )
+    return options.board.execution if options.board.execution is not None else default
 
 
 def _spoilt(results: Sequence[RunResult]) -> bool:
@@ -175,12 +176,12 @@ def _undecided(check: Check) -> bool:
     )
 
 
-def default_execution(simulated: DeviceProfile, context: Context | None) -> Execution:
+def default_execution(profile: DeviceProfile, context: Context | None) -> Execution:
     """What time can be told by where the engine runs; `context` is None of a plain process."""
     if context is None:
         return "host"
     there = docker_engine.Engine(context).facts.architecture if context.machine is not None else host_architecture()
-    return "native" if simulated.architecture == there else "scaled"
+    return "native" if profile.architecture == there else "scaled"
 
 
 def _cores(context: Context | None) -> tuple[Sequence[int] | None, Sequence[int] | None]:
@@ -217,54 +218,56 @@ def _needed(rules: Sequence[Rule]) -> int:
 
 def _side(
     name: SideName,
-    subject: Model,
-    asked: inputs.Inputs,
+    model: Model,
+    chosen: inputs.Inputs,
     stages: Stages,
     launch: Launch,
+    execution: Execution,
     client_cores: Sequence[int] | None,
     seed: int,
 ) -> Side:
     prediction: Prediction | None = None
     declined = ""
     try:
-        prediction = time_scaling.predicted(launch.profile, subject, asked.requests[0])
+        prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
     except (ModelError, ProfileError) as error:
-        if launch.execution == "scaled":
+        if execution == "scaled":
             raise
         declined = error.problem
-    if launch.execution == "scaled" and prediction is not None:
-        aim = time_scaling.target(launch.profile, subject, asked.requests[0], prediction)
-        launch = replace(launch, targets=[aim])
-    assert launch.execution is not None, "it was chosen"
-    plan = Plan(
-        model=subject,
-        inputs=asked,
-        reference=reference.Reference(subject),
+    if execution == "scaled" and prediction is not None:
+        target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
+        launch = replace(launch, targets=[target])
+    plan = SessionPlan(
+        model=model,
+        inputs=chosen,
+        reference=Reference(model),
         scenario=Scenario(name="single-stream", stop=StopRule(), seed=seed),
         warm_up=None,
-        timeout_s=_TIMEOUT_S[launch.execution],
+        timeout_s=REQUEST_DEFAULTS[execution].timeout_s,
         client_cores=client_cores,
     )
-    outcome = Outcome(profile=launch.profile, model=subject, stages=stages, prediction=prediction, declined=declined)
-    return Side(name=name, model=subject, launch=launch, plan=plan, outcome=outcome)
+    builder = ResultBuilder(
+        profile=launch.profile, model=model, stages=stages, prediction=prediction, declined=declined
+    )
+    return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)
 
 
 def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
     """One side's result; of its rates the waiting for the other side's turns is no part."""
-    found = side.outcome.result()
-    rates = [_rate(measurement.samples) for measurement in side.outcome.measurements]
-    answered, busy_s = _answered([sample for m in side.outcome.measurements for sample in m.samples])
+    result = side.builder.result()
+    rates = [_rate(measurement.samples) for measurement in side.builder.measurements]
+    answered, busy_s = _answered([sample for m in side.builder.measurements for sample in m.samples])
     # How busy a board was goes by the clock, and the other side's turns are in that.
-    scaling = found.scaling.model_copy(update={"busy_percent": None}) if found.scaling is not None else None
+    scaling = result.scaling.model_copy(update={"busy_percent": None}) if result.scaling is not None else None
     each = 2 * job.turns.blocks * job.turns.requests if job.turns is not None else 0
-    return found.model_copy(
+    return result.model_copy(
         update={
             "interleaved": section.model_copy(update={"side": side.name, "requests": each}),
             "throughput_qps": answered / busy_s if busy_s else None,
             "scaling": scaling,
             "restarts": tuple(
                 restart.model_copy(update={"throughput_qps": rate})
-                for restart, rate in zip(found.restarts, rates, strict=False)
+                for restart, rate in zip(result.restarts, rates, strict=False)
             ),
         }
     )
@@ -272,8 +275,8 @@ def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
 
 def _cut_short(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
     """Of the rounds that were done."""
-    side.outcome.forget_since(job.done)
-    side.outcome.cut_short = True
+    side.builder.forget_since(job.done)
+    side.builder.cut_short = True
     return _result(side, section, job)
 
 

@@ -3,17 +3,16 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgesim.boards.start import DESCRIPTION, Board, Launch, start
 from edgesim.errors import DeviceError, HostTooSlow
-from edgesim.host.host_load import HostLoad
 from edgesim.host.priority import punctual
-from edgesim.jobs.result_builder import Outcome
-from edgesim.jobs.session import GeneratorUse, Measurement, Plan, compare_answers
+from edgesim.jobs.board_session import Measurement, SessionPlan, compare_answers
+from edgesim.jobs.load_session import LoadMeter, LoadSession, Sent
+from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.loadgen import client, generator
-from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.models.repository import Model
 from edgesim.progress import Stages
@@ -32,13 +31,13 @@ SideName = Literal["base", "candidate"]
 
 @dataclass(kw_only=True)
 class Side:
-    """One of the two models: how its boards are started, and what they gave."""
+    """One of the two models: how its boards are started, and what was measured on them."""
 
     name: SideName
     model: Model
     launch: Launch
-    plan: Plan
-    outcome: Outcome
+    plan: SessionPlan
+    builder: ResultBuilder
 
 
 @dataclass(kw_only=True)
@@ -66,26 +65,16 @@ class Seat:
     board: Board
     measurement: Measurement
     peer: client.Client
-    requests: list[bytes] = field(default_factory=list)
+    session: LoadSession | None = None
     first: client.Answer | None = None
-    turns: int = 0
 
     def read(self) -> None:
+        """Append a reading of the board's resources."""
         self.measurement.readings.append(self.board.device.read())
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Return whether the board still runs."""
         return self.board.device.state().running
-
-    def connected(self) -> HttpTransport:
-        return HttpTransport(self.board.device.direct_url, connections=1, timeout_s=self.side.plan.timeout_s)
-
-    def send(self, transport: generator.Transport, count: int, into: list[Sample]) -> None:
-        """So many requests, one after the other; another turn goes on where the last one ended."""
-        scenario = Scenario(name="single-stream", stop=StopRule(requests=count))
-        begin = self.turns % len(self.requests)
-        requests = self.requests[begin:] + self.requests[:begin]
-        generator.drive(scenario, transport, requests, into=into, still_alive=self.alive)
-        self.turns += count
 
 
 @dataclass(kw_only=True)
@@ -136,8 +125,7 @@ class Rounds:
     @contextmanager
     def _seat(self, side: Side) -> Iterator[Seat]:
         with self._board(side) as board:
-            measurement = Measurement(scenario=side.plan.scenario)
-            side.outcome.add(board, side.plan, measurement)
+            measurement = side.builder.add(board, side.plan)
             peer = client.Client(board.device.direct_url, side.model, timeout_s=side.plan.timeout_s)
             with closing(peer):
                 yield Seat(side=side, board=board, measurement=measurement, peer=peer)
@@ -153,7 +141,12 @@ class Rounds:
             self._give_up(seat, Sample(begun, begun, done, seat.first.outcome))
             return
         measurement.first_inference_s = (done - begun) / 1e9
-        seat.requests = [seat.peer.on_the_wire(seat.peer.encode(arrays)) for arrays in plan.inputs.requests]
+        seat.session = LoadSession(
+            seat.board.device.direct_url,
+            [seat.peer.on_the_wire(seat.peer.encode(arrays)) for arrays in plan.inputs.requests],
+            timeout_s=plan.timeout_s,
+            is_alive=seat.is_alive,
+        )
         times: list[float] = []
         count = self.turns.warm_up if self.turns is not None else _WARM_UP_MOST
         until = time.monotonic() + _WARM_UP_S
@@ -180,44 +173,39 @@ class Rounds:
         assert self.turns is not None, "the warm-up has found them"
         for seat in seats:
             seat.read()
-        before, cpu_before, begin_ns = HostLoad(), time.process_time(), time.monotonic_ns()
+        meter, begin_ns = LoadMeter(), time.monotonic_ns()
         with ExitStack() as stack:
-            first = stack.enter_context(punctual())
+            real_time = stack.enter_context(punctual())
             stack.enter_context(generator.no_garbage_collection())
-            transports = []
+            lines: list[tuple[Seat, LoadSession, HttpTransport]] = []
             for seat in seats:
-                try:
-                    transports.append(stack.enter_context(seat.connected()))
-                except OSError as error:  # it has died since it was warmed up
-                    now = time.monotonic_ns()
-                    self._give_up(seat, Sample(now, now, now, f"connection: {type(error).__name__}"))
+                assert seat.session is not None, "the warm-up has made it"
+                transport = seat.session.connect(1, seat.measurement.samples)
+                if transport is None:
+                    self.failed = True
                     return
+                lines.append((seat, seat.session, stack.enter_context(transport)))
             for _ in range(self.turns.blocks):
                 for turn in (0, 1, 1, 0):
-                    seat = seats[turn]
-                    seat.send(transports[turn], self.turns.requests, seat.measurement.samples)
-                    own = seat.measurement.samples[-self.turns.requests :]
-                    self.failed = self.failed or not all(sample.ok for sample in own)
+                    seat, session, transport = lines[turn]
+                    samples = seat.measurement.samples
+                    session.take_turn(transport, self.turns.requests, samples)
+                    self.failed = self.failed or not all(sample.ok for sample in samples[-self.turns.requests :])
                 if self.failed:
                     break
-        end_ns, cpu_s = time.monotonic_ns(), time.process_time() - cpu_before
+        meter.stop()
+        end_ns = time.monotonic_ns()
         for seat in seats:
             seat.read()
         used = [_cpu_seconds(seat.measurement) for seat in seats]
-        # What boards on another machine have used says nothing about this one.
-        here = None not in used and seats[0].board.host.context is None
-        both = sum(seconds for seconds in used if seconds is not None) if here else None
-        load = HostLoad().since(before, both)
+        # The CPU time of boards on another machine is no part of this host's load.
+        on_this_host = None not in used and seats[0].board.host.context is None
+        load = meter.host_load(sum(seconds for seconds in used if seconds is not None) if on_this_host else None)
         for seat in seats:
             seat.measurement.phases.append(Phase("load", begin_ns, end_ns))
             seat.measurement.host_loads.append(load)
-            seat.measurement.generator = GeneratorUse(
-                first=first,
-                seconds=(end_ns - begin_ns) / 2e9,
-                cpu_s=cpu_s / 2,
-                connections=1,
-                requests=len(seat.measurement.samples),
-            )
+            sent = Sent(connections=1, real_time=real_time)
+            seat.measurement.generator = meter.generator_use(len(seat.measurement.samples), sent, sides=2)
 
     def _see_off(self, seat: Seat) -> None:
         """What is asked once the turns are over; a board that has died is an error of its own."""

@@ -1,4 +1,4 @@
-"""What the boards of one run gave, put together as its result."""
+"""The result of a run, built from its attempts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,8 @@ from edgesim import __version__
 from edgesim.boards import limit_probes
 from edgesim.boards.start import Board
 from edgesim.host import host_load
-from edgesim.jobs.session import GeneratorUse, Measurement, Plan, distribution, lag, throughput_qps
+from edgesim.jobs.board_session import Measurement, SessionPlan, distribution, lag, throughput_qps
+from edgesim.jobs.load_session import GeneratorUse
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, statistics, validity, variance
 from edgesim.models.repository import Model
@@ -31,6 +32,7 @@ from edgesim.results.run_result import (
     ModelSection,
     ProfileSection,
     RequestsSection,
+    ResourcesSection,
     Restart,
     RunResult,
     ScaledModelSection,
@@ -58,24 +60,31 @@ _READ_BACK = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One container of a run, and what was measured on it."""
+
+    board: Board
+    plan: SessionPlan
+    measurement: Measurement
+
+
 @dataclass(kw_only=True)
-class Outcome:
-    """The boards that a run has started, one after the other, and what was measured on each.
+class ResultBuilder:
+    """Builds the result of a run from its attempts, at any moment of the run.
 
     Attributes:
-        outside: what this host knew of the last one while it ran.
+        outside: what this host knew of the last attempt's container while it ran.
         emulator_failures: how often the emulator failed by itself.
-        cut_short: whether there were to be more boards.
-        prediction: of the model's time on the board; None where there is none, and `declined` says why.
-        not_scaled: why a run that was to be scaled, too, is not.
+        cut_short: whether the run ended before its last attempt.
+        prediction: of the model's device time; None if there is none, and `declined` says why.
+        not_scaled: why a run that should also be scaled is not.
     """
 
     profile: DeviceProfile
     model: Model
     stages: Stages
-    boards: list[Board] = field(default_factory=list)
-    plans: list[Plan] = field(default_factory=list)
-    measurements: list[Measurement] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     outside: Mapping[str, Any] = field(default_factory=dict)
     emulator_memory: EmulatorSection | None = None
     emulator_failures: int = 0
@@ -84,17 +93,26 @@ class Outcome:
     declined: str = "nothing is predicted"
     not_scaled: str | None = None
 
-    def add(self, board: Board, plan: Plan, measurement: Measurement) -> None:
-        """A board that is up, and where what it gives will be."""
-        self.outside = board.device.from_outside()  # nobody tells once it is gone
-        self.boards.append(board)
-        self.plans.append(plan)
-        self.measurements.append(measurement)
+    def add(self, board: Board, plan: SessionPlan) -> Measurement:
+        """Add the attempt of a board that is up; return the measurement that the attempt fills."""
+        self.outside = board.device.from_outside()  # the host forgets a container that is gone
+        attempt = Attempt(board=board, plan=plan, measurement=Measurement(scenario=plan.scenario))
+        self.attempts.append(attempt)
+        return attempt.measurement
 
-    def forget_since(self, boards: int) -> None:
-        """Go back to so many boards: what came after was cut short, and says nothing."""
-        for collected in (self.boards, self.plans, self.measurements):
-            del collected[boards:]
+    def forget_since(self, attempts: int) -> None:
+        """Drop all but the first `attempts` attempts: the later ones were cut short, and show nothing."""
+        del self.attempts[attempts:]
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """What was measured, attempt by attempt."""
+        return [attempt.measurement for attempt in self.attempts]
+
+    @property
+    def last(self) -> Attempt:
+        """The attempt that stands for all where they share a property."""
+        return self.attempts[-1]
 
     def so_far(self) -> RunResult:
         """The result while it is measured: marked incomplete, without samples."""
@@ -105,7 +123,7 @@ class Outcome:
 
     def result(self) -> RunResult:
         """Everything, as far as it has come."""
-        board, plan, measured = self.boards[-1], self.plans[-1], self.measurements[-1]
+        board, plan, measured = self.last.board, self.last.plan, self.last.measurement
         samples = self._samples()
         origin_ns = samples[0].scheduled_ns if samples else 0
         scenario = measured.scenario or plan.scenario
@@ -144,8 +162,8 @@ class Outcome:
             agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
             search=measured.search,
             levels=tuple(measured.levels),
-            restarts=self._restarts() if len(self.boards) > 1 else (),
-            spread=self._spread() if len(self.boards) > 1 else {},
+            restarts=self._restarts() if len(self.attempts) > 1 else (),
+            spread=self._spread() if len(self.attempts) > 1 else {},
             validity=self._judge(section, samples),
             complete=not self._interrupted(),
             phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
@@ -159,15 +177,15 @@ class Outcome:
     def _samples(self) -> list[Sample]:
         return [sample for measured in self.measurements for sample in measured.samples]
 
-    def _resources(self) -> Any:
+    def _resources(self) -> ResourcesSection:
         readings = [reading for m in self.measurements for reading in m.readings]
         load = [phase for m in self.measurements for phase in m.load]
-        board = self.boards[-1]
+        board = self.last.board
         return resource_usage.summarise(readings, load, board.memory_limit_bytes, board.cpus, board.device.source)
 
     def _device_section(self) -> DeviceSection:
         """What the server found inside; of another image's server, which does not tell, what this host knows."""
-        board, description = self.boards[-1], self.measurements[-1].description or self.outside
+        board, description = self.last.board, self.last.measurement.description or self.outside
         found = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
         unknown = {
             "architecture": "unknown",
@@ -194,20 +212,20 @@ class Outcome:
 
     def _limits(self) -> tuple[LimitSection, ...]:
         """Each limit as asked for, as the kernel holds it, and whether it was seen to hold on this host."""
-        budget = self.boards[-1].limits
+        budget = self.last.board.limits
         if budget is None:
             return ()
-        host = self.boards[-1].host
+        host = self.last.board.host
         proven = limit_probes.recorded(host.engine, budget) if host.context is None else {}  # probes are of this host
         # Of a kernel that is out of reach, what the server was shown of it.
-        applied = self.outside if host.context is None else {**self.measurements[-1].description, **self.outside}
+        applied = self.outside if host.context is None else {**self.last.measurement.description, **self.outside}
         return tuple(
             LimitSection(name=name, requested=value, applied=applied.get(_READ_BACK[name]), proven=proven.get(name))
             for name, value in budget.requested.items()
         )
 
     def _lifecycle(self, i: int) -> LifecycleSection:
-        board, measured = self.boards[i], self.measurements[i]
+        board, measured = self.attempts[i].board, self.attempts[i].measurement
         to_steady = measured.steady_at_s
         return LifecycleSection(
             image=board.image_s,
@@ -250,7 +268,7 @@ class Outcome:
             "latency_ms": [[s.latency_ms for s in m.samples if s.ok] for m in self.measurements],
             "service_time_ms": [[s.service_time_ms for s in m.samples if s.ok] for m in self.measurements],
         }
-        lifecycles = [self._lifecycle(i) for i in range(len(self.boards))]
+        lifecycles = [self._lifecycle(i) for i in range(len(self.attempts))]
         for name in ("create", "start", "ready", "model_load", "first_inference", "steady"):
             values = [getattr(lifecycle, name) for lifecycle in lifecycles]
             runs[f"{name}_s"] = [[value] for value in values if value is not None]
@@ -258,7 +276,7 @@ class Outcome:
 
     def _scaling(self) -> ScalingSection | None:
         """Of the last container, with how busy the board was, and what heat did to it."""
-        measured, scale, thermal = self.measurements[-1], self.boards[-1].scale, self.profile.thermal
+        measured, scale, thermal = self.last.measurement, self.last.board.scale, self.profile.thermal
         if measured.scaling is None or scale is None:
             return None
         rate, time_ms = throughput_qps(measured.samples), scale.times_ms[0]
@@ -280,9 +298,9 @@ class Outcome:
 
     def _device_time(self, samples: Sequence[Sample]) -> DeviceTimeSection:
         """Measured where the host is of the board's kind, else predicted; never taken from any other run."""
-        execution, predicted = self.boards[-1].execution, self.prediction
+        execution, predicted = self.last.board.execution, self.prediction
         if execution == "native":
-            return _measured_time(samples, self.boards[-1].host.context or "this host")
+            return _measured_time(samples, self.last.board.host.context or "this host")
         if predicted is None:
             return DeviceTimeSection(
                 p50=None, low=None, high=None, method=f"none: {self.declined}, and {execution} time is not the board's"
@@ -304,7 +322,7 @@ class Outcome:
         return models[errors.index(max(errors))] if models else None
 
     def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
-        precision = self.plans[-1].scenario.stop.precision
+        precision = self.last.plan.scenario.stop.precision
         latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
         drifts = [found for m in self.measurements if (found := m.drift()) is not None]
         return validity.judge(
@@ -343,7 +361,7 @@ def _model_section(subject: Model) -> ModelSection:
     )
 
 
-def _scenario_section(scenario: Scenario, plan: Plan, measurements: Sequence[Measurement]) -> ScenarioSection:
+def _scenario_section(scenario: Scenario, plan: SessionPlan, measurements: Sequence[Measurement]) -> ScenarioSection:
     stop, warm_ups = scenario.stop, [m.warm_up for m in measurements if m.warm_up is not None]
     # Of several containers the one with the most doubtful warm-up speaks for all.
     warm_up = min(warm_ups, key=lambda section: section.found) if warm_ups else None

@@ -19,7 +19,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.profiles_directory().glob("*.yaml"))
 
 
-def load(reference: str | DeviceProfile) -> DeviceProfile:
+def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
     """The board that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
 
     A profile that is loaded already is given back as it is.
@@ -29,7 +29,7 @@ def load(reference: str | DeviceProfile) -> DeviceProfile:
     """
     if isinstance(reference, DeviceProfile):
         return reference
-    base, mode = _split_mode(reference)
+    base, mode = _split_mode(str(reference))
     return read(_find(base)).in_mode(mode)
 
 

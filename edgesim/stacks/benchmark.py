@@ -1,15 +1,14 @@
 """A stack's benchmark: stack file → services on one board → load on the entry → result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Unpack
 
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S
 from edgesim.errors import EdgesimError, Interrupted, StackError
-from edgesim.jobs.defaults import DEFAULTS, stop_rule
-from edgesim.loadgen.scenario import Scenario
+from edgesim.jobs.board_session import scenario_of
 from edgesim.measure import steady_state
-from edgesim.options import InputOptions, Precision, ScenarioName
+from edgesim.options import REQUEST_DEFAULTS, InputOptions, RunKeywords, RunOptions, TrafficOptions
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
@@ -25,67 +24,53 @@ _WARM_UP = 20
 
 
 def run(
-    source: Path | str | Stack,
+    source: str | Path | Stack,
+    options: RunOptions | None = None,
     *,
-    scenario: ScenarioName | None = None,
-    qps: float | None = None,
-    clients: int | None = None,
-    samples_per_query: int | None = None,
-    requests: int | None = None,
-    duration_s: float | None = None,
-    until: Precision | None = None,
-    warmup: int | None = None,
-    seed: int = 0,
-    inputs_from: Path | None = None,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-    ranges: Mapping[str, tuple[float, float]] | None = None,
-    base: str | None = None,
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
-    output: Path | None = None,
     listener: Listener | None = None,
+    **keywords: Unpack[RunKeywords],
 ) -> StackResult:
-    """Benchmark a stack through its entry service; a stack of nothing but steps is run once, and each step measured.
+    """Benchmark a stack through its entry service; run a stack of steps alone once, and measure each step.
 
-    It is this run's own: volumes are empty at the beginning and gone at the end, ports are any that are free.
+    The stack is this run's own: its volumes are empty at the beginning and gone at the end, and it takes free ports.
 
     Args:
         source: a stack file, or a stack.
-        inputs_from: real inputs of the entry's model, see `edgesim.loadgen.InputOptions`.
-        scenario, qps, clients, samples_per_query, requests, duration_s, until, warmup, seed, shapes, ranges, output,
-            base, ready_timeout_s, listener: as for `edgesim.jobs.run.run`.
+        options: the options that `STACK_OPTIONS` names apply; the stack file says the rest.
+        keywords: single options by name.
 
     Raises:
         UsageError: the stack, what it names, or the options are wrong.
-        HostError: this host cannot do it.
+        HostError: this host cannot run the stack.
         DeviceError: a service failed; what was measured until then is in its `result`.
-        Interrupted: Ctrl-C while measuring; likewise.
+        Interrupted: Ctrl-C while measuring; what was measured until then is in its `result`.
         ResultError: the result cannot be written.
     """
-    stages = Stages(listener)
-    written = source if isinstance(source, Stack) else stack_loader.read(Path(source))
-    wishes = InputOptions(seed=seed, input=inputs_from, shapes=shapes or {}, ranges=ranges or {})
-    only_steps = all(service.once for service in written.services.values())
-    resolved = up.of_engine(written, None, base=base)
+    options = RunOptions.of(options, **keywords)
+    _refuse_unused(options)
+    traffic, stages = options.traffic, Stages(listener)
+    stack = source if isinstance(source, Stack) else stack_loader.read(Path(source))
+    only_steps = all(service.once for service in stack.services.values())
+    resolved = up.of_engine(stack, None, base=options.board.base_image)
     plan = None
-    if only_steps and (scenario, qps, clients, samples_per_query, requests, duration_s, until, warmup) != (None,) * 8:
-        raise StackError(f"stack {written.name}: has nothing but steps, which take no requests", fix="no such option")
+    if only_steps and traffic != TrafficOptions():
+        raise StackError(f"stack {stack.name}: has nothing but steps, which take no requests", fix="no such option")
     if not only_steps:
         with stages.stage("requests", "making the requests"):
-            entry.check(resolved, wishes)
+            entry.check(resolved, options.inputs)
             steady_state.prepare()
-        defaults = DEFAULTS[resolved.execution]
-        stop = stop_rule(requests, duration_s, until, defaults, server=scenario == "server" or qps is not None)
-        warm_up = warmup if warmup is not None else defaults.warm_up if defaults.warm_up is not None else _WARM_UP
+        defaults = REQUEST_DEFAULTS[resolved.execution]
+        warm_up = defaults.warm_up if defaults.warm_up is not None else _WARM_UP
         plan = LoadPlan(
-            scenario=Scenario.of(scenario, stop=stop, qps=qps, seed=seed, samples=samples_per_query, clients=clients),
-            warm_up=warm_up,
+            scenario=scenario_of(traffic, defaults, seed=options.inputs.seed),
+            warm_up=traffic.warmup if traffic.warmup is not None else warm_up,
             timeout_s=defaults.timeout_s,
         )
-    start = Plan(temporary=True, base=base, ready_timeout_s=ready_timeout_s)
-    journal = Journal(output) if output is not None else None
+    start = Plan(temporary=True, base=options.board.base_image, ready_timeout_s=options.board.ready_timeout_s)
+    journal = Journal(options.output) if options.output is not None else None
     try:
         with up.temporary(source if isinstance(source, Stack) else Path(source), start, stages) as running:
-            result = _measured(running, plan, wishes, stages, journal)
+            result = _measured(running, plan, options.inputs, stages, journal)
     except EdgesimError as error:
         if isinstance(error.result, StackResult) and journal is not None:
             journal.finish(error.result)
@@ -95,8 +80,38 @@ def run(
     return result
 
 
+# The options of a run that a stack has a use for; the others are about one model, or the stack file has them.
+STACK_OPTIONS = frozenset(
+    {
+        "scenario",
+        "qps",
+        "clients",
+        "samples_per_query",
+        "requests",
+        "duration_s",
+        "until",
+        "warmup",
+        "seed",
+        "input",
+        "shapes",
+        "ranges",
+        "base_image",
+        "ready_timeout_s",
+        "output",
+    }
+)
+
+
+def _refuse_unused(options: RunOptions) -> None:
+    """Refuse options that differ from their defaults and have no meaning for a stack."""
+    if refused := sorted(options.changed() - STACK_OPTIONS):
+        raise StackError(
+            f"`{refused[0]}`: is for one model, not for a stack", fix="the stack file says what runs, and with what"
+        )
+
+
 def _measured(
-    running: Running, plan: LoadPlan | None, wishes: InputOptions, stages: Stages, journal: Journal | None
+    running: Running, plan: LoadPlan | None, options: InputOptions, stages: Stages, journal: Journal | None
 ) -> StackResult:
     """What a stack that is up gives.
 
@@ -106,7 +121,7 @@ def _measured(
     measured = Measurement()
     if plan is None:
         return stack_result_builder.result(running, measured, stages, traffic=None, plan=None)
-    traffic = entry.traffic(running, wishes, timeout_s=plan.timeout_s)
+    traffic = entry.traffic(running, options, timeout_s=plan.timeout_s)
 
     def keeping(samples: Sequence[Sample]) -> AbstractContextManager[None]:
         if journal is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesim import __version__
 from edgesim.host import host_facts
-from edgesim.jobs.session import distribution, lag, throughput_qps
+from edgesim.jobs.board_session import distribution, lag, throughput_qps
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, statistics, steady_state, validity
 from edgesim.progress import Stages

@@ -1,19 +1,12 @@
 """What is done with a stack that is up: a first request, a warm-up, the load, and all that is read meanwhile."""
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from edgesim.host.host_load import HostLoad
-from edgesim.host.priority import punctual
-from edgesim.jobs.session import GeneratorUse
-from edgesim.loadgen import generator
-from edgesim.loadgen.scenario import Scenario, StopRule
-from edgesim.loadgen.transport import HttpTransport
-from edgesim.measure import resource_usage, statistics
+from edgesim.jobs.load_session import GeneratorUse, LoadMeter, LoadSession, closed_loop
+from edgesim.loadgen.scenario import Scenario
+from edgesim.measure import resource_usage
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import HostLoadSection, WarmUpSection
@@ -53,9 +46,12 @@ def measure(
 
     Whatever is there when that is interrupted, or fails, is in `into`; while a load runs, `keeping` keeps its samples.
     """
+    session = LoadSession(
+        traffic.url, traffic.requests, timeout_s=plan.timeout_s, is_alive=lambda: _entry_is_alive(running)
+    )
     first: list[Sample] = []
     with stages.stage("first request", "first request"), running.watch.phase("first request"):
-        _send(running, traffic, _closed_loop(1), plan, first)
+        session.send(closed_loop(1), first)
     if not first[0].ok:
         into.samples.extend(first)
         return
@@ -66,22 +62,24 @@ def measure(
     )
     if plan.warm_up:
         with stages.stage("warm-up", f"{plan.warm_up} warm-up requests"), running.watch.phase("warm-up"):
-            _send(running, traffic, _closed_loop(plan.warm_up), plan, [])
-    before, cpu_before, begun = HostLoad(), time.process_time(), time.monotonic()
+            session.send(closed_loop(plan.warm_up), [])
+    meter = LoadMeter()
     try:
         with stages.stage("load", str(plan.scenario)), keeping(into.samples), running.watch.phase("load"):
-            connections, first_in_line = _send(running, traffic, plan.scenario, plan, into.samples)
-            into.generator = GeneratorUse(
-                first=first_in_line,
-                seconds=time.monotonic() - begun,
-                cpu_s=time.process_time() - cpu_before,
-                requests=len(into.samples),
-                connections=connections,
-            )
+            sent = session.send(plan.scenario, into.samples)
+            meter.stop()
+            into.generator = meter.generator_use(len(into.samples), sent)
     finally:
         into.samples.sort(key=lambda sample: sample.scheduled_ns)
         readings, load = board_readings(running), load_of(running)
-        into.host_load = HostLoad().since(before, resource_usage.summarise(readings, load).cpu_seconds)
+        into.host_load = meter.host_load(resource_usage.summarise(readings, load).cpu_seconds)
+
+
+def _entry_is_alive(running: Running) -> bool:
+    """Return whether the entry service runs, or comes back by itself."""
+    entry = running.resolved.stack.entry
+    state = running.states().get(entry.service) if entry is not None else None
+    return state is not None and state.status in ("running", "restarting")
 
 
 def load_of(running: Running) -> list[Phase]:
@@ -92,33 +90,3 @@ def load_of(running: Running) -> list[Phase]:
 def board_readings(running: Running) -> Sequence[Reading]:
     """Of all services together."""
     return running.watch.board
-
-
-def _send(
-    running: Running, traffic: Traffic, scenario: Scenario, plan: LoadPlan, into: list[Sample]
-) -> tuple[int, bool]:
-    """Drive the entry; how many connections it took, and whether the generator went before other programs."""
-    precision = scenario.stop.precision
-
-    def enough(latencies_ns: Sequence[int]) -> bool:
-        assert precision is not None, "nobody asks otherwise"
-        return statistics.is_precise(np.asarray(latencies_ns), precision.percentile, precision.percent)
-
-    def still_alive() -> bool:
-        entry = running.resolved.stack.entry
-        state = running.states().get(entry.service) if entry is not None else None
-        return state is not None and state.status in ("running", "restarting")
-
-    try:
-        connected = HttpTransport(traffic.url, connections=scenario.connections, timeout_s=plan.timeout_s)
-    except OSError as error:
-        now = time.monotonic_ns()
-        into.append(Sample(now, now, time.monotonic_ns(), f"connection: {type(error).__name__}"))
-        return 0, False
-    with connected as transport, punctual() as first:
-        generator.drive(scenario, transport, traffic.requests, into=into, still_alive=still_alive, enough=enough)
-        return transport.most_open, first
-
-
-def _closed_loop(requests: int) -> Scenario:
-    return Scenario(name="single-stream", stop=StopRule(requests=requests))

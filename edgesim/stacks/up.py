@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 
 from edgesim import __version__, paths
-from edgesim.boards.start import DEFAULT_READY_TIMEOUT_S
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import LABEL, OWNER_LABEL, SESSION_LABEL, STACK_LABEL, Engine, EngineFacts, owner
@@ -22,6 +21,7 @@ from edgesim.engine.parent_cgroup import Parent
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
 from edgesim.host import emulator
 from edgesim.host.emulator import Emulator
+from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
 from edgesim.stacks import service_images, stack_loader
@@ -45,13 +45,13 @@ class Plan:
     Attributes:
         temporary: it is this program's: in the engine under a name of its own, with empty volumes that go with it, on
             any free ports. Else it stays, until `down`.
-        base: the image that the serving image is built on.
+        base_image: the image that the serving image is built on.
         ready_timeout_s: for each service that is not a step, from its start.
     """
 
     temporary: bool
     base: str | None = None
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S
+    ready_timeout_s: float = READY_TIMEOUT_S
 
 
 class Running:
@@ -147,8 +147,8 @@ class Running:
 def stack(
     source: Path | str | Stack,
     *,
-    base: str | None = None,
-    ready_timeout_s: float = DEFAULT_READY_TIMEOUT_S,
+    base_image: str | None = None,
+    ready_timeout_s: float = READY_TIMEOUT_S,
     listener: Listener | None = None,
 ) -> Iterator[Running]:
     """Several services on one simulated board, for the length of a ``with`` block; its `url` is the entry's.
@@ -157,14 +157,14 @@ def stack(
 
     Args:
         source: a stack file, or a stack.
-        base: the image that the serving image is built on.
+        base_image: the image that the serving image is built on.
         ready_timeout_s: for each service that is not a step.
 
     Raises:
         UsageError: the stack, or what it names, is not what it should be.
         HostError: this host cannot; DeviceError: an image or a service failed.
     """
-    plan = Plan(temporary=True, base=base, ready_timeout_s=ready_timeout_s)
+    plan = Plan(temporary=True, base=base_image, ready_timeout_s=ready_timeout_s)
     with temporary(source, plan, Stages(listener)) as running:
         yield running
 

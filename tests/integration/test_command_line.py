@@ -180,7 +180,7 @@ def test_the_wheel_carries_profiles_dockerfile_server_and_engine_script(tmp_path
     assert (data / "Dockerfile.jetson").read_bytes() == (ROOT / "Dockerfile.jetson").read_bytes()
     assert (tmp_path / "site" / "edgesim" / "server" / "requirements.txt").is_file()
     for name in ("report.html.j2", "style.css", "page.js"):
-        assert (tmp_path / "site" / "edgesim" / "report" / "page" / name).is_file()
+        assert (tmp_path / "site" / "edgesim" / "reports" / "formats" / "html" / name).is_file()
 
 
 @pytest.mark.parametrize(("option", "code", "words"), [([], 0, "2 skipped"), (["--require-docker"], 1, "2 errors")])

@@ -15,9 +15,12 @@ from edgesim.errors import DeviceDied, UsageError
 from edgesim.gates import Rules, judge
 from edgesim.gates.result_metrics import per_container
 from edgesim.jobs import noise, paired_rounds
-from edgesim.jobs.paired import interleave
+from edgesim.jobs.load_session import LoadSession
+from edgesim.jobs.paired import run_pair
+from edgesim.loadgen.transport import HttpTransport
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from tests.conftest import write_model
 
@@ -42,13 +45,13 @@ def matmuls(path: Path, layers: int) -> Model:
 
 
 def test_the_same_model_passes_and_both_results_are_whole(digits: Model) -> None:
-    pair = interleave(
+    pair = run_pair(
         BOARD,
         digits,
         digits,
         Rules.of([ANYTHING_BUT_WORLDS, "artifact_bytes: +0 %", "accuracy >= 0.9"]),
         engine="local",
-        most_rounds=5,
+        max_rounds=5,
     )
     assert pair.check.verdict == "PASS", pair.check
     sides = (pair.base, pair.candidate)
@@ -126,7 +129,7 @@ def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
     monkeypatch.setattr(paired_rounds.Rounds, "_take_turns", kill_one)
     kept: list[RunResult] = []
     with pytest.raises(DeviceDied, match="measuring the candidate"):
-        interleave(
+        run_pair(
             BOARD,
             digits,
             digits,
@@ -140,18 +143,31 @@ def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
     ] * 2, "the round that was done"
 
 
+class WrongPath:
+    """A transport whose requests go to a path that the server does not have."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self._transport = transport
+        self.now_ns, self.wait = transport.now_ns, transport.wait
+
+    def send(self, request: bytes) -> int | None:
+        return self._transport.send(request.replace(b"/infer", b"/nfer!"))
+
+
 def test_a_request_that_fails_makes_the_run_invalid_and_never_a_pass(
     digits: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = paired_rounds.Seat.send
+    take_turn = LoadSession.take_turn
+    sessions: list[LoadSession] = []
 
-    def spoil(seat: paired_rounds.Seat, transport: object, count: int, into: list[object]) -> None:
-        if seat.side.name == "candidate":
-            seat.requests = [request.replace(b"/infer", b"/nfer!") for request in seat.requests]
-        send(seat, transport, count, into)  # type: ignore[arg-type]
+    def spoil_candidate(session: LoadSession, transport: HttpTransport, count: int, into: list[Sample]) -> None:
+        if session not in sessions:
+            sessions.append(session)
+        candidate = sessions.index(session) == 1  # in the first round the base goes first
+        take_turn(session, WrongPath(transport) if candidate else transport, count, into)
 
-    monkeypatch.setattr(paired_rounds.Seat, "send", spoil)
-    pair = interleave(BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
+    monkeypatch.setattr(LoadSession, "take_turn", spoil_candidate)
+    pair = run_pair(BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
     assert pair.check.verdict != "PASS"
     assert not pair.candidate.validity.valid
     assert len(pair.candidate.restarts) <= 1, "there was no sense in another round"
@@ -160,7 +176,7 @@ def test_a_request_that_fails_makes_the_run_invalid_and_never_a_pass(
 def test_models_that_take_different_things_are_refused_before_anything_runs(tmp_path: Path, digits: Model) -> None:
     other = repository.find(str(write_model(tmp_path / "other.onnx")))
     with pytest.raises(UsageError, match="the models' inputs differ"):
-        interleave(BOARD, digits, other, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
+        run_pair(BOARD, digits, other, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
 
 
 @pytest.mark.parametrize(

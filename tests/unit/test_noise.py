@@ -61,9 +61,9 @@ def test_what_is_visible_or_was_not_probed_or_has_no_noise_is_let_through(
 
 
 def test_what_has_no_time_of_a_board_s_has_no_noise_either(digits: Model) -> None:
-    with pytest.raises(UsageError, match="--execution emulated"):
+    with pytest.raises(UsageError, match="`execution=emulated`"):
         probe(NANO, digits, execution="emulated")
-    with pytest.raises(UsageError, match="--execution native: jetson-nano is arm64"):
+    with pytest.raises(UsageError, match="`execution=native`: jetson-nano is arm64"):
         probe(NANO, digits, execution="native")
 
 

@@ -1,0 +1,46 @@
+"""Messages of the core name options by their Python field; here the field becomes the command line's flag."""
+
+import re
+
+from edgesim.options import BoardOptions, InputOptions, RunOptions, TrafficOptions
+
+# Flags that are not their field's name with hyphens.
+_SPECIAL = {
+    "duration_s": "--duration",
+    "max_artifact_bytes": "--max-artifact",
+    "peak": "--find-peak",
+    "ranges": "--range",
+    "ready_timeout_s": "--ready-timeout",
+    "shapes": "--shape",
+}
+_FIELDS = {
+    *TrafficOptions.model_fields,
+    *InputOptions.model_fields,
+    *BoardOptions.model_fields,
+    *RunOptions.model_fields,
+    *_SPECIAL,
+    "max_rounds",
+    "outside_container",
+    "reference",
+    "save",
+    "tag",
+    "tolerance",
+}
+_FIELD = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
+
+
+def flag(field: str) -> str:
+    """Return the flag of an option: ``duration_s`` is ``--duration``."""
+    return _SPECIAL.get(field, f"--{field.replace('_', '-')}")
+
+
+def with_flags(text: str) -> str:
+    """Replace each option in backticks by its flag: ```execution=scaled``` becomes ``--execution scaled``."""
+
+    def replace(match: re.Match[str]) -> str:
+        field, value = match[1], match[2]
+        if field not in _FIELDS:
+            return match[0]
+        return flag(field) if value is None else f"{flag(field)} {value}"
+
+    return _FIELD.sub(replace, text)

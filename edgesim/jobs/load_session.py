@@ -1,0 +1,153 @@
+"""A load session: requests to one server, and what the load generator and other programs took of this host meanwhile.
+
+Runs, stacks and paired runs all send their requests through `LoadSession` and account for them with `LoadMeter`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from edgesim.host.host_load import HostLoad
+from edgesim.host.priority import punctual
+from edgesim.loadgen import generator
+from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.transport import HttpTransport
+from edgesim.measure import statistics
+from edgesim.recording import Sample
+from edgesim.results.run_result import GeneratorSection, HostLoadSection
+
+
+class Sent(NamedTuple):
+    """How requests were sent: over how many connections at a time, and with real-time priority or not."""
+
+    connections: int = 0
+    real_time: bool = False
+
+
+class LoadSession:
+    """Requests to one server, taken in turn from `requests` (each the bytes of a whole HTTP request).
+
+    Args:
+        url: address of the server.
+        timeout_s: a request without an answer after this many seconds has failed.
+        is_alive: asked after a failed request: can the next one succeed?
+    """
+
+    def __init__(self, url: str, requests: Sequence[bytes], *, timeout_s: float, is_alive: Callable[[], bool]) -> None:
+        self._url, self._requests, self._timeout_s, self._is_alive = url, list(requests), timeout_s, is_alive
+        self._next = 0
+
+    def connect(self, connections: int, into: list[Sample]) -> HttpTransport | None:
+        """Connect to the server; a server that has died since its last answer is a failed request in `into`."""
+        now = time.monotonic_ns()
+        try:
+            return HttpTransport(self._url, connections=connections, timeout_s=self._timeout_s)
+        except OSError as error:
+            into.append(Sample(now, now, time.monotonic_ns(), f"connection: {type(error).__name__}"))
+            return None
+
+    def send(self, scenario: Scenario, into: list[Sample]) -> Sent:
+        """Send the requests of a scenario over connections of its own, and append a sample for each to `into`."""
+        transport = self.connect(scenario.connections, into)
+        if transport is None:
+            return Sent()
+        with transport, punctual() as real_time:
+            self._drive(transport, scenario, self._requests, into)
+            return Sent(transport.most_open, real_time)
+
+    def take_turn(self, transport: generator.Transport, count: int, into: list[Sample]) -> None:
+        """Send `count` requests one at a time over an open connection; the next turn continues where this one ends."""
+        begin = self._next % len(self._requests)
+        self._drive(transport, closed_loop(count), self._requests[begin:] + self._requests[:begin], into)
+        self._next += count
+
+    def _drive(
+        self, transport: generator.Transport, scenario: Scenario, requests: Sequence[bytes], into: list[Sample]
+    ) -> None:
+        precision = scenario.stop.precision
+
+        def enough(latencies_ns: Sequence[int]) -> bool:
+            assert precision is not None, "only a scenario with a precision asks"
+            return statistics.is_precise(np.asarray(latencies_ns), precision.percentile, precision.percent)
+
+        generator.drive(scenario, transport, requests, into=into, still_alive=self._is_alive, enough=enough)
+
+
+def closed_loop(requests: int) -> Scenario:
+    """Return the scenario of `requests` requests, one at a time."""
+    return Scenario(name="single-stream", stop=StopRule(requests=requests))
+
+
+@dataclass(kw_only=True)
+class GeneratorUse:
+    """What the load generator took of this host, over one load or several.
+
+    Attributes:
+        real_time: whether the load generator ran with real-time priority.
+        seconds: length of the load.
+        cpu_s: CPU seconds of this process, the reading of resources included.
+        connections: the most connections that were open at a time.
+    """
+
+    real_time: bool = False
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    requests: int = 0
+    connections: int = 0
+
+    @classmethod
+    def total(cls, uses: Sequence["GeneratorUse"]) -> "GeneratorUse":
+        """Add up the use of several loads."""
+        return cls(
+            real_time=all(use.real_time for use in uses if use.requests),
+            seconds=sum(use.seconds for use in uses),
+            cpu_s=sum(use.cpu_s for use in uses),
+            requests=sum(use.requests for use in uses),
+            connections=max((use.connections for use in uses), default=0),
+        )
+
+    def section(self, cores: Sequence[int] | None) -> GeneratorSection | None:
+        """Return the section of the result file; None if nothing was sent."""
+        if not self.requests or not self.seconds:
+            return None
+        return GeneratorSection(
+            cpu_seconds=self.cpu_s,
+            cpu_percent=100 * self.cpu_s / self.seconds,
+            cpu_us_per_request=1e6 * self.cpu_s / self.requests,
+            connections=self.connections,
+            real_time=self.real_time,
+            cores=tuple(cores) if cores is not None else None,
+        )
+
+
+class LoadMeter:
+    """Measures this host from its construction on: the load generator's CPU time, and the load of other programs."""
+
+    def __init__(self) -> None:
+        self._host, self._cpu_s, self._begin_s = HostLoad(), time.process_time(), time.monotonic()
+        self._seconds = self._used_s = 0.0
+
+    def stop(self) -> None:
+        """End the load generator's share; the host's load counts until `host_load` is called."""
+        self._seconds, self._used_s = time.monotonic() - self._begin_s, time.process_time() - self._cpu_s
+
+    def generator_use(self, requests: int, sent: Sent, *, sides: int = 1) -> GeneratorUse:
+        """Return what the load generator took for `requests` requests, to one of `sides` servers that shared it."""
+        return GeneratorUse(
+            real_time=sent.real_time,
+            seconds=self._seconds / sides,
+            cpu_s=self._used_s / sides,
+            requests=requests,
+            connections=sent.connections,
+        )
+
+    def host_load(self, device_cpu_s: float | None) -> HostLoadSection:
+        """Return the load of this host since the meter began.
+
+        Args:
+            device_cpu_s: CPU seconds of the server on this host meanwhile; None if it ran elsewhere or is not known.
+        """
+        return HostLoad().since(self._host, device_cpu_s)
