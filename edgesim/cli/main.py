@@ -422,7 +422,7 @@ def doctor_command(
     """What this host can do, and the exact fix for what it cannot."""
     if probe is not None:
         return _probe(probe, context, as_json)
-    checks = doctor.examine(resolve(context))
+    checks = doctor.diagnose(resolve(context))
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
     else:

@@ -1,4 +1,4 @@
-"""Every check of a run, beforehand: what this host can do, and the exact fix for what it cannot."""
+"""Diagnose this host: what a run needs, what is missing, and the exact fix."""
 
 import contextlib
 import shutil
@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgesim import paths
-from edgesim.boards import limit_probes
-from edgesim.boards import limits as budget
+from edgesim.boards import limit_probes, limits
 from edgesim.engine import buildx, compose_project, docker_engine
 from edgesim.engine.context import Context
 from edgesim.errors import EdgesimError, UsageError
@@ -26,8 +25,8 @@ _SPACE_NEEDED_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
-class Check:
-    """One finding. `fix` is empty where nothing is wrong."""
+class Diagnosis:
+    """One thing that a run needs, and its state on this host; `fix` is empty if nothing is wrong."""
 
     name: str
     status: Status
@@ -35,74 +34,74 @@ class Check:
     fix: str = ""
 
 
-def examine(where: Context) -> list[Check]:
-    """All checks, in the order in which a run would meet them."""
+def diagnose(context: Context) -> list[Diagnosis]:
+    """Return all diagnoses, in the order in which a run needs the things."""
     return [
-        _try("engine", lambda: _engine(where)),
+        _try("engine", lambda: _engine(context)),
         _try("buildx", lambda: buildx.version()),
         _try("compose", lambda: f"{compose_project.version()}, for stacks"),
-        _try("emulation", _emulation if where.machine is None else lambda: _not_emulated(where)),
+        _try("emulation", _emulation if context.machine is None else lambda: _not_emulated(context)),
         _base(),
-        _space(where),
+        _space(context),
     ]
 
 
-def probe(profile: DeviceProfile, where: Context, stages: Stages) -> list[limit_probes.Finding]:
-    """Try whether a board's limits hold on this host, and remember it for the results of later runs.
+def probe(profile: DeviceProfile, context: Context, stages: Stages) -> list[limit_probes.Finding]:
+    """Try whether this host enforces a board's limits, and remember the findings for the results of later runs.
 
     Raises:
         UsageError: the engine is on another machine.
         HostError: there is no engine or no emulator; DeviceError: the image cannot be built.
     """
-    if where.machine is not None:
-        raise UsageError(f"--probe: tries the limits of this host; {where} is another", fix="run it there")
-    engine = docker_engine.Engine(where)
+    if context.machine is not None:
+        raise UsageError(f"probing tries the limits of this host; {context} is another machine", fix="run it there")
+    engine = docker_engine.Engine(context)
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
     emulator.require(profile.architecture, core, native=engine.facts.architecture)
     cache = paths.cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    limits = budget.plan(
+    board_limits = limits.plan(
         profile, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes, files=[cache]
     )
     built = serving_image.ensure(engine, profile, stages)
-    prober = limit_probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", budget=limits)
+    prober = limit_probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", budget=board_limits)
     findings = prober.probe(stages)
-    limit_probes.record(f"Docker {engine.facts.version}", limits, findings)
+    limit_probes.record(f"Docker {engine.facts.version}", board_limits, findings)
     return findings
 
 
-def _try(name: str, check: Callable[[], str]) -> Check:
+def _try(name: str, check: Callable[[], str]) -> Diagnosis:
     try:
-        return Check(name, "ok", check())
+        return Diagnosis(name, "ok", check())
     except EdgesimError as error:
-        return Check(name, "problem", error.problem, error.fix)
+        return Diagnosis(name, "problem", error.problem, error.fix)
 
 
-def _engine(where: Context) -> str:
-    facts = docker_engine.Engine(where).facts
-    there = f" on {facts.name}, {facts.architecture}" if where.machine is not None else ""
-    return f"Docker {facts.version}{there}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
+def _engine(context: Context) -> str:
+    facts = docker_engine.Engine(context).facts
+    machine = f" on {facts.name}, {facts.architecture}" if context.machine is not None else ""
+    return f"Docker {facts.version}{machine}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
 
 
-def _not_emulated(where: Context) -> str:
-    return f"not needed: {where} runs {docker_engine.Engine(where).facts.architecture} boards, and no others"
+def _not_emulated(context: Context) -> str:
+    return f"not needed: {context} runs only {docker_engine.Engine(context).facts.architecture} boards"
 
 
 def _emulation() -> str:
-    found = emulator.require("arm64")
-    if found is None:
+    running = emulator.require("arm64")
+    if running is None:
         return "not needed: this host is arm64"
     installed = emulator.installed_version()
-    stale = f" (QEMU {installed} is installed but not registered)" if installed not in (None, found.version) else ""
-    return f"arm64 through {found}{stale}"
+    stale = f" (QEMU {installed} is installed but not registered)" if installed not in (None, running.version) else ""
+    return f"arm64 through {running}{stale}"
 
 
-def _base() -> Check:
+def _base() -> Diagnosis:
     if buildx.registry_has(serving_image.DEFAULT_BASE):
-        return Check("base", "ok", f"{serving_image.DEFAULT_BASE} from a registry")
+        return Diagnosis("base", "ok", f"{serving_image.DEFAULT_BASE} from a registry")
     if shutil.which("mmdebstrap"):
-        return Check("base", "ok", f"no registry answers: Debian {rootfs.SUITE} packages through mmdebstrap")
-    return Check(
+        return Diagnosis("base", "ok", f"no registry answers: Debian {rootfs.SUITE} packages through mmdebstrap")
+    return Diagnosis(
         "base",
         "problem",
         "no registry answers, and mmdebstrap is not installed",
@@ -110,21 +109,21 @@ def _base() -> Check:
     )
 
 
-def _space(where: Context) -> Check:
-    places = [paths.cache_directory()]
-    with contextlib.suppress(EdgesimError):  # the engine's own check says it
-        if where.machine is None:
-            places.append(docker_engine.Engine(where).facts.storage)
-    free, existing = min((shutil.disk_usage(path).free, path) for path in map(_nearest_existing, places))
+def _space(context: Context) -> Diagnosis:
+    directories = [paths.cache_directory()]
+    with contextlib.suppress(EdgesimError):  # the diagnosis of the engine reports it
+        if context.machine is None:
+            directories.append(docker_engine.Engine(context).facts.storage)
+    free, existing = min((shutil.disk_usage(path).free, path) for path in map(_nearest_existing, directories))
     if free < _SPACE_NEEDED_BYTES:
         needed = format_bytes(_SPACE_NEEDED_BYTES)
-        return Check(
+        return Diagnosis(
             "disk",
             "problem",
             f"{format_bytes(free)} free at {existing}; building an image takes up to {needed}",
             f"free some space: df -h {existing}; docker system df",
         )
-    return Check("disk", "ok", f"{format_bytes(free)} free at {existing}")
+    return Diagnosis("disk", "ok", f"{format_bytes(free)} free at {existing}")
 
 
 def _nearest_existing(path: Path) -> Path:

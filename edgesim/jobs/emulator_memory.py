@@ -1,4 +1,4 @@
-"""The emulator's own share of a device's memory, estimated from a server that does nothing."""
+"""Estimate the emulator's own share of a device's memory from a server whose model does nothing."""
 
 import hashlib
 import tempfile
@@ -21,10 +21,10 @@ from edgesim.results.run_result import EmulatorSection
 
 
 def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSection | None:
-    """What a no-op server takes emulated, in the same image within the same limits, and as a process of this host.
+    """Return the anonymous memory of a no-op server: emulated in the same image and limits, and as a process here.
 
-    Both are memory that belongs to processes, without files' pages. Measured once for an image and an emulator, then
-    remembered. None for a device that is not emulated, another image's server, or where it cannot be measured.
+    Page cache is not included. The memory is measured once for each image and emulator, and then read from the cache.
+    None for a device that is not emulated, for another image's server, or if it cannot be measured.
     """
     if board.execution != "emulated" or not launch.own_server:
         return None
@@ -32,17 +32,19 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
     entry = paths.cache_directory() / "floors" / hashlib.sha256(key.encode()).hexdigest()[:16]
     if not entry.is_dir():
         try:
-            with stages.stage("emulator's memory", "a server that does nothing, for the emulator's own memory"):
+            with stages.stage(
+                "emulator's memory", "starting a server that does nothing, for the emulator's own memory"
+            ):
                 floor, native = _resident_bytes(launch, "docker"), _resident_bytes(launch, "local")
         except EdgesimError as error:
-            stages.note(f"the emulator's own memory is not known: {error.problem}")
+            stages.note(f"the emulator's own memory cannot be measured: {error.problem}")
             return None
         if floor is None or native is None:
             return None
         with new_entry(entry, needed_bytes=1 << 20) as scratch:
             (scratch / "floor.json").write_bytes(orjson.dumps({"floor_bytes": floor, "native_bytes": native}))
-    found = orjson.loads((entry / "floor.json").read_bytes())
-    return EmulatorSection(**found, share_bytes=max(found["floor_bytes"] - found["native_bytes"], 0))
+    memory = orjson.loads((entry / "floor.json").read_bytes())
+    return EmulatorSection(**memory, share_bytes=max(memory["floor_bytes"] - memory["native_bytes"], 0))
 
 
 def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:

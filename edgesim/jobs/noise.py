@@ -1,4 +1,4 @@
-"""What this host's noise leaves to be seen: one model against itself, as the gate would run it."""
+"""Measure this host's noise: a model against itself, as a paired run of the gate would measure two models."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ ROUNDS = 12
 
 
 class Noise(BaseModel):
-    """A probe: of each metric the standard deviation of the logarithms of the rounds' ratios."""
+    """A noise probe: for each metric, the standard deviation of the logarithms of the rounds' ratios."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,15 +43,20 @@ class Noise(BaseModel):
     rounds: int
     scatter: dict[str, float]
 
-    def visible(self, metric: str, most_rounds: int = paired.MOST_ROUNDS, rules: int = 1) -> float | None:
-        """The smallest change that a gate of so many rounds and rules of change can see, as a part of the base's.
+    def visible(self, metric: str, max_rounds: int = paired.MOST_ROUNDS, rules: int = 1) -> float | None:
+        """Return the smallest change that a gate can detect, as a fraction of the base's value.
 
-        Upwards for a metric that gets worse by more, else downwards; None of what was not probed.
+        The change is upwards for a metric that gets worse as it grows, else downwards. None if the metric was not
+        probed.
+
+        Args:
+            max_rounds: the most rounds of the gate.
+            rules: number of rules of change that share the gate's error probability.
         """
         scatter = self.scatter.get(measured_as(self.execution, metric))
         if scatter is None:
             return None
-        up = paired.smallest_visible(scatter, self.rounds, most_rounds, rules)
+        up = paired.smallest_visible(scatter, self.rounds, max_rounds, rules)
         return up / (1 + up) if metric in HIGHER_IS_BETTER else up
 
 
@@ -65,11 +70,11 @@ def probe(
     rounds: int = ROUNDS,
     listener: Listener | None = None,
 ) -> Noise:
-    """Run a model against itself, and keep what it scattered by for this host, engine, execution and model.
+    """Run a model against itself, and keep its scatter for this host, engine, execution and model.
 
     Raises:
         UsageError, HostError, DeviceError: as `edgesim.jobs.paired.run_pair`.
-        NoMeasurement: a side was INVALID; what an earlier probe has found is left.
+        NoMeasurement: a side was INVALID; an earlier probe is kept.
     """
     if execution == "emulated":
         raise UsageError(
@@ -90,29 +95,29 @@ def probe(
         listener=listener,
     )
     if why := unfit(pair.base) or unfit(pair.candidate):
-        raise NoMeasurement(f"the probe is INVALID, and nothing of it is kept: {why}", fix="again on a quieter host")
+        raise NoMeasurement(f"the probe is INVALID and is not kept: {why}", fix="run it again on a quieter host")
     tail = paired.tail(1)
-    found = {
+    scatter = {
         name: apart.pairs.scatter
         for name in NAMES
         if is_time(name)
         and name.partition(".")[2] not in ("p99", "p99_9", "max")
         and (apart := difference(pair.base, pair.candidate, name, tail=tail)).pairs is not None
-        # Without any it was told too coarsely: a plain process's CPU time is, in ticks.
+        # A metric without scatter was measured too coarsely, such as a plain process's CPU time in ticks.
         and apart.pairs.scatter > 0
     }
-    here = host_facts.describe(engine=None, emulator=None)
+    host = host_facts.describe(engine=None, emulator=None)
     noise = Noise(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        cpu=here.cpu,
-        cores=here.cores,
-        kernel=here.kernel,
+        cpu=host.cpu,
+        cores=host.cores,
+        kernel=host.kernel,
         engine=engine,
         execution=pair.base.execution,
         profile=profile.reference,
         model=model.name,
         rounds=len(pair.base.restarts),
-        scatter=found,
+        scatter=scatter,
     )
     path = kept_in(engine, pair.base.execution, context, model=model.name)
     try:
@@ -131,16 +136,16 @@ def known(
     *,
     model: str | None = None,
 ) -> Sequence[Noise]:
-    """The probe of this host, engine and execution with a model; where that was never probed, those with any other.
+    """Return the probe of a model on this host, engine and execution, or the probes of all other models.
 
-    Empty without one that can be read.
+    Empty if there is no readable probe.
     """
     if execution is None:
         execution = default_execution(profile, where(engine, context))
-    if model is not None and (found := _read(kept_in(engine, execution, context, model=model))) is not None:
-        return [found]
-    any_other = kept_in(engine, execution, context, model="*")
-    return [found for path in sorted(any_other.parent.glob(any_other.name)) if (found := _read(path)) is not None]
+    if model is not None and (noise := _read(kept_in(engine, execution, context, model=model))) is not None:
+        return [noise]
+    pattern = kept_in(engine, execution, context, model="*")
+    return [noise for path in sorted(pattern.parent.glob(pattern.name)) if (noise := _read(path)) is not None]
 
 
 def _read(path: Path) -> Noise | None:
@@ -151,8 +156,8 @@ def _read(path: Path) -> Noise | None:
 
 
 def kept_in(engine: EngineName, execution: Execution, context: str | None = None, *, model: str) -> Path:
-    """The file of a probe, in the user's cache: of this processor, its cores, the kernel, engine and execution."""
-    here = host_facts.describe(engine=None, emulator=None)
-    fingerprint = json.dumps([here.cpu, here.cores, here.kernel, engine, execution, context])
+    """Return the file of a probe in the user's cache, named by processor, cores, kernel, engine and execution."""
+    host = host_facts.describe(engine=None, emulator=None)
+    fingerprint = json.dumps([host.cpu, host.cores, host.kernel, engine, execution, context])
     key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
     return cache_directory() / "noise" / f"{key}-{re.sub(r'[^A-Za-z0-9._*-]', '_', model)}.json"

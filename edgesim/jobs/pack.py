@@ -1,4 +1,4 @@
-"""A model packed for a board: profile + model → serving image → image with the model inside → engine or archive."""
+"""Pack a model for a board: profile + model → serving image → image with the model inside → engine or archive."""
 
 import errno
 import os
@@ -31,10 +31,10 @@ class Packed:
     """A packed image.
 
     Attributes:
-        id: by which engines know it, the digest of its configuration.
-        digest: of its manifest, by which registries do.
-        size_bytes: of its files.
-        saved: the archive that it was written to.
+        id: digest of the image's configuration, by which engines know the image.
+        digest: digest of the image's manifest, by which registries know the image.
+        size_bytes: size of the image's files.
+        saved: the archive that the image was written to; None if it was not.
     """
 
     reference: str
@@ -57,16 +57,16 @@ def pack(
     context: str | None = None,
     listener: Listener | None = None,
 ) -> Packed:
-    """Make an image for a board with a model inside, which runs with nothing mounted.
+    """Build an image for a board with a model inside, which runs without mounts.
 
-    The same profile, model and edgesim give the same image.
+    The same profile, model and edgesim version give the same image.
 
     Args:
         models: the model repository; ``models/`` and then the sample models without.
-        name: of the image; without, one that changes with what is in it.
-        save: write it here as an OCI archive, too, which ``docker load`` takes.
+        name: name of the image; None means a name derived from its contents.
+        save: also write the image to this file as an OCI archive, which ``docker load`` takes.
         base_image: the image that the serving image is built on.
-        context: of the engine that is to have it, see `edgesim.boards.start.board`.
+        context: docker context or URL of the engine that gets the image; None means the current context.
 
     Raises:
         UsageError: profile, model, name or context are wrong.
@@ -75,7 +75,7 @@ def pack(
     """
     if name is not None and not _NAME.fullmatch(name):
         raise UsageError(
-            f"--tag {name}: no name for an image", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
+            f"`tag={name}`: not a valid image name", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
         )
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):
@@ -115,7 +115,7 @@ def pack(
 
 
 def _save(archive: Path, target: Path) -> None:
-    """Whole, or not at all."""
+    """Write the archive completely, or not at all."""
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         shutil.copyfile(archive, scratch)

@@ -1,8 +1,8 @@
-"""Two models in one job: both sides in turns on fresh boards, round after round, until the rules are decided."""
+"""A paired run: two models in turns on fresh boards, round after round, until the rules are decided."""
 
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
@@ -35,12 +35,10 @@ from edgesim.recording import Sample
 from edgesim.results.run_result import InterleavedSection, RunResult
 from edgesim.results.verdict import Check
 
-_TIMEOUT_S: Mapping[Execution, float] = {"emulated": 300.0, "scaled": 300.0, "native": 30.0, "host": 30.0}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """What an interleaved job gave: the results of both sides, and the verdict by the rules."""
+    """The results of both sides of a paired run, and the verdict by the rules."""
 
     base: RunResult
     candidate: RunResult
@@ -133,7 +131,7 @@ def run_pair(
                     job.round()
                 results = [_result(side, section, job) for side in job.sides]
                 verdict = judge(results[1], rules, results[0])
-                if job.failed or _spoilt(results) or not (all_rounds or _undecided(verdict)):
+                if job.failed or _invalid_for_good(results) or not (all_rounds or _undecided(verdict)):
                     break
         except BaseException:
             if unfinished is not None and job.done:
@@ -164,31 +162,33 @@ def _execution(profile: DeviceProfile, options: RunOptions, context: Context | N
     return options.board.execution if options.board.execution is not None else default
 
 
-def _spoilt(results: Sequence[RunResult]) -> bool:
-    """Whether a side is INVALID for more than too little of it: then it stays so."""
+def _invalid_for_good(results: Sequence[RunResult]) -> bool:
+    """Return whether a side is INVALID for another reason than too few requests: more rounds do not help then."""
     return any(not reason.startswith("enough") for result in results for reason in result.validity.reasons)
 
 
 def _undecided(check: Check) -> bool:
-    """Whether more rounds may change the verdict of the whole: by a rule that has rounds to count."""
+    """Return whether more rounds may change the verdict: a rule that counts rounds is undecided."""
     return check.verdict != "FAIL" and any(
         item.verdict == "INCONCLUSIVE" and "rounds" in item.figures for item in check.items
     )
 
 
 def default_execution(profile: DeviceProfile, context: Context | None) -> Execution:
-    """What time can be told by where the engine runs; `context` is None of a plain process."""
+    """Return the execution whose times mean something where the engine runs; `context` is None for a plain process."""
     if context is None:
         return "host"
-    there = docker_engine.Engine(context).facts.architecture if context.machine is not None else host_architecture()
-    return "native" if profile.architecture == there else "scaled"
+    architecture = (
+        docker_engine.Engine(context).facts.architecture if context.machine is not None else host_architecture()
+    )
+    return "native" if profile.architecture == architecture else "scaled"
 
 
 def _cores(context: Context | None) -> tuple[Sequence[int] | None, Sequence[int] | None]:
-    """One core of this host for the load generator, the others for the boards; None where there is no such choice.
+    """Return one core of this host for the load generator, and the others for the boards; None if there is no choice.
 
-    Else a server has its place beside the generator in one round and away from it in the next, which on two busy cores
-    moved the median by a tenth and more from round to round, and by a fiftieth when held.
+    Without fixed cores a server runs beside the load generator in one round and away from it in the next. On two busy
+    cores this moved the median by a tenth and more from round to round; with fixed cores, by a fiftieth.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     elsewhere = context is not None and context.machine is not None
@@ -196,24 +196,27 @@ def _cores(context: Context | None) -> tuple[Sequence[int] | None, Sequence[int]
 
 
 def _check_signatures(base: Model, candidate: Model) -> None:
-    """The same requests go to both, so both must take and give the same."""
-    for what, ours, theirs in (("inputs", base.inputs, candidate.inputs), ("outputs", base.outputs, candidate.outputs)):
-        fits = len(ours) == len(theirs) and all(
+    """Refuse models whose inputs or outputs differ: both get the same requests."""
+    for what, of_base, of_candidate in (
+        ("inputs", base.inputs, candidate.inputs),
+        ("outputs", base.outputs, candidate.outputs),
+    ):
+        fits = len(of_base) == len(of_candidate) and all(
             one.name == other.name
             and one.datatype == other.datatype
             and len(one.shape) == len(other.shape)
             and all(a == b or -1 in (a, b) for a, b in zip(one.shape, other.shape, strict=True))
-            for one, other in zip(ours, theirs, strict=True)
+            for one, other in zip(of_base, of_candidate, strict=True)
         )
         if not fits:
-            words = [", ".join(map(str, tensors)) for tensors in (ours, theirs)]
-            raise UsageError(f"the models' {what} differ: {words[0]} and {words[1]}: no like with like")
+            words = [", ".join(map(str, tensors)) for tensors in (of_base, of_candidate)]
+            raise UsageError(f"cannot compare: the models' {what} differ: {words[0]} and {words[1]}")
 
 
 def _needed(rules: Sequence[Rule]) -> int:
-    """Requests that a side must have in a round, for the percentiles of the rules to be known."""
-    wanted = [PERCENTILES.get(rule.metric.partition(".")[2], 50.0) for rule in rules if is_time(rule.metric)]
-    return max((statistics.smallest_sample(percentile) for percentile in wanted), default=1)
+    """Return how many requests each side needs in a round, so that the percentiles of the rules are known."""
+    percentiles = [PERCENTILES.get(rule.metric.partition(".")[2], 50.0) for rule in rules if is_time(rule.metric)]
+    return max((statistics.smallest_sample(percentile) for percentile in percentiles), default=1)
 
 
 def _side(
@@ -253,11 +256,11 @@ def _side(
 
 
 def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
-    """One side's result; of its rates the waiting for the other side's turns is no part."""
+    """Return one side's result; its rates leave out the time in which the other side had its turns."""
     result = side.builder.result()
     rates = [_rate(measurement.samples) for measurement in side.builder.measurements]
     answered, busy_s = _answered([sample for m in side.builder.measurements for sample in m.samples])
-    # How busy a board was goes by the clock, and the other side's turns are in that.
+    # The busy share goes by the clock, which includes the other side's turns.
     scaling = result.scaling.model_copy(update={"busy_percent": None}) if result.scaling is not None else None
     each = 2 * job.turns.blocks * job.turns.requests if job.turns is not None else 0
     return result.model_copy(
@@ -274,14 +277,14 @@ def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
 
 
 def _cut_short(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
-    """Of the rounds that were done."""
+    """Return one side's result of the complete rounds, marked incomplete."""
     side.builder.forget_since(job.done)
     side.builder.cut_short = True
     return _result(side, section, job)
 
 
 def _answered(samples: Sequence[Sample]) -> tuple[int, float]:
-    """How many requests were answered, and for how many seconds one was under way."""
+    """Return the number of answered requests, and the seconds in which a request was under way."""
     return sum(sample.ok for sample in samples), sum(sample.latency_ms for sample in samples) / 1e3
 
 

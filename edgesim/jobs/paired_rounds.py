@@ -1,4 +1,4 @@
-"""Two sides on fresh boards, round after round, and within a round turn after turn."""
+"""The rounds of a paired run: fresh boards for both sides, and their turns within a round."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from edgesim.progress import Stages
 from edgesim.recording import Phase, Sample
 from edgesim.results.run_result import WarmUpSection
 
-# A turn is so short that what the host does meanwhile hardly changes before the other side's turn.
+# A turn is so short that the host's load hardly changes before the other side's turn.
 _TURN_S = 0.004
-# Of one side in one round, in turns; then what a fresh container scatters by is more than what its requests do.
+# Load of one side in one round: long enough that containers scatter more than their requests do.
 _SIDE_S = 0.2
 _FEWEST_BLOCKS, _MOST_BLOCKS = 2, 25
 _WARM_UP_S, _WARM_UP_LEAST, _WARM_UP_MOST = 0.05, 2, 50
@@ -42,7 +42,7 @@ class Side:
 
 @dataclass(kw_only=True)
 class Turns:
-    """How the requests of a round are dealt out: blocks of four turns, so many requests in each."""
+    """How a round is divided: blocks of four turns, and requests in each turn."""
 
     blocks: int
     requests: int
@@ -50,7 +50,7 @@ class Turns:
 
     @classmethod
     def of(cls, request_s: float, needed: int) -> "Turns":
-        """By what a request takes, and how many a side must have for its percentiles to be known."""
+        """Choose by the time of a request, and by the requests that a side needs for its percentiles to be known."""
         each = max(round(_TURN_S / request_s), 1)
         blocks = min(max(round(_SIDE_S / (2 * each * request_s)), _FEWEST_BLOCKS), _MOST_BLOCKS)
         each = max(each, -(-needed // (2 * blocks)))
@@ -79,7 +79,13 @@ class Seat:
 
 @dataclass(kw_only=True)
 class Rounds:
-    """The rounds so far. `failed` is whether a request of one failed: then more of them would show nothing."""
+    """The rounds so far.
+
+    Attributes:
+        needed: requests that each side needs in a round.
+        most: the most rounds.
+        failed: whether a request failed: more rounds would then show nothing.
+    """
 
     sides: tuple[Side, Side]
     stages: Stages
@@ -90,16 +96,19 @@ class Rounds:
     turns: Turns | None = None
 
     def prime(self) -> None:
-        """Start a board and take it down: the pages that the first container of an image reads from this host's disk
-        count as its memory, and the reading as its start, which would be on one side alone."""
-        doing = "starting a board once before it counts, for what it reads from this host's disk"
+        """Start a board once and take it down.
+
+        The first container of an image reads pages from this host's disk: they count as its memory, and reading them
+        as part of its start. Without this, that would fall on one side alone.
+        """
+        doing = "starting a board once to fill this host's page cache"
         with self.stages.stage("rounds", doing), self._board(self.sides[0]):
             pass
 
     def round(self) -> None:
-        """Fresh boards, and their turns; the side that went first goes second in the next."""
+        """Start fresh boards and let them take turns; the side that goes first goes second in the next round."""
         order = self.sides if self.done % 2 == 0 else self.sides[::-1]
-        doing = f"round {self.done + 1} of {self.most} at most"
+        doing = f"round {self.done + 1} of at most {self.most}"
         with self.stages.stage("rounds", doing), ExitStack() as stack:
             seats = [stack.enter_context(self._seat(side)) for side in order]
             for seat in seats:
@@ -107,7 +116,7 @@ class Rounds:
             if not self.failed:
                 self._take_turns(seats)
             for seat in seats:
-                self._see_off(seat)
+                self._finish(seat)
         self.done += 1
 
     @contextmanager
@@ -131,14 +140,14 @@ class Rounds:
                 yield Seat(side=side, board=board, measurement=measurement, peer=peer)
 
     def _warm_up(self, seat: Seat) -> None:
-        """The first inference, and a few more until the caches and the threads are where they will be."""
+        """Send the first inference, and a few more until caches and threads have settled."""
         measurement, plan = seat.measurement, seat.side.plan
         measurement.description = seat.peer.get_json(DESCRIPTION)
         begun = time.monotonic_ns()
         seat.first = seat.peer.infer(seat.peer.encode(plan.inputs.requests[0]))
         done = time.monotonic_ns()
         if seat.first.outcome != "ok":
-            self._give_up(seat, Sample(begun, begun, done, seat.first.outcome))
+            self._fail(seat, Sample(begun, begun, done, seat.first.outcome))
             return
         measurement.first_inference_s = (done - begun) / 1e9
         seat.session = LoadSession(
@@ -157,20 +166,20 @@ class Rounds:
             answer = seat.peer.infer(seat.peer.encode(plan.inputs.requests[0]))
             done = time.monotonic_ns()
             if answer.outcome != "ok":
-                self._give_up(seat, Sample(begun, begun, done, answer.outcome))
+                self._fail(seat, Sample(begun, begun, done, answer.outcome))
                 return
             times.append((done - begun) / 1e9)
         measurement.warm_up = WarmUpSection(requests=len(times), rule=f"{len(times)} requests to a fresh server")
         if self.turns is None:
             self.turns = Turns.of(min(times), self.needed)
 
-    def _give_up(self, seat: Seat, sample: Sample) -> None:
+    def _fail(self, seat: Seat, sample: Sample) -> None:
         seat.measurement.samples.append(sample)
         self.failed = True
 
     def _take_turns(self, seats: Sequence[Seat]) -> None:
-        """Blocks of first, second, second, first: what changes steadily in the host falls on both alike."""
-        assert self.turns is not None, "the warm-up has found them"
+        """Take turns in blocks of first, second, second, first: a steady drift of the host affects both sides alike."""
+        assert self.turns is not None, "the warm-up has chosen them"
         for seat in seats:
             seat.read()
         meter, begin_ns = LoadMeter(), time.monotonic_ns()
@@ -207,8 +216,12 @@ class Rounds:
             sent = Sent(connections=1, real_time=real_time)
             seat.measurement.generator = meter.generator_use(len(seat.measurement.samples), sent, sides=2)
 
-    def _see_off(self, seat: Seat) -> None:
-        """What is asked once the turns are over; a board that has died is an error of its own."""
+    def _finish(self, seat: Seat) -> None:
+        """Compare the answers and check the scaled times after the turns.
+
+        Raises:
+            DeviceError: the board has died.
+        """
         state = seat.board.device.state()
         seat.measurement.alive = state.running
         if not state.running:
@@ -235,7 +248,7 @@ def _cpu_seconds(measurement: Measurement) -> float | None:
 
 
 def _quiet(stages: Stages) -> Stages:
-    """Twice a round a board's start is not worth telling; what it took is added up even so."""
+    """Return stages that report nothing, since a board starts twice a round, but add up the same seconds."""
     quiet = Stages()
     quiet.seconds = stages.seconds
     return quiet

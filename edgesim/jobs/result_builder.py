@@ -43,11 +43,11 @@ from edgesim.results.run_result import (
     ValiditySection,
 )
 
-# In /proc/cpuinfo, and no instructions: an event stream, and that the processor's registers can be read.
-_OF_THE_KERNEL = {"evtstrm", "cpuid"}
+# Features in /proc/cpuinfo that are no instructions: an event stream, and readable processor registers.
+_KERNEL_FEATURES = {"evtstrm", "cpuid"}
 
 
-# The name of a limit as read back from outside.
+# The name of each limit, as this host reads it back from the running container.
 _READ_BACK = {
     "memory_bytes": "memory_limit_bytes",
     "cpus": "cpu_limit",
@@ -115,14 +115,14 @@ class ResultBuilder:
         return self.attempts[-1]
 
     def so_far(self) -> RunResult:
-        """The result while it is measured: marked incomplete, without samples."""
-        unfinished = ValiditySection(valid=False, reasons=("complete: the run has not come to its end",))
+        """Return the result while the run is under way: marked incomplete, without samples."""
+        unfinished = ValiditySection(valid=False, reasons=("complete: the run has not ended",))
         return self.result().model_copy(
             update={"complete": False, "samples": (), "timeline": (), "phases": (), "validity": unfinished}
         )
 
     def result(self) -> RunResult:
-        """Everything, as far as it has come."""
+        """Return the result of all attempts so far."""
         board, plan, measured = self.last.board, self.last.plan, self.last.measurement
         samples = self._samples()
         origin_ns = samples[0].scheduled_ns if samples else 0
@@ -184,9 +184,9 @@ class ResultBuilder:
         return resource_usage.summarise(readings, load, board.memory_limit_bytes, board.cpus, board.device.source)
 
     def _device_section(self) -> DeviceSection:
-        """What the server found inside; of another image's server, which does not tell, what this host knows."""
+        """Return what the server reports from inside the container, or what this host knows if it does not report."""
         board, description = self.last.board, self.last.measurement.description or self.outside
-        found = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
+        reported = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
         unknown = {
             "architecture": "unknown",
             "cpu_model": None,
@@ -194,14 +194,14 @@ class ResultBuilder:
             "memory_limit_bytes": None,
             "cpu_limit": None,
         }
-        seen, wanted = set(found.get("cpu_features", ())), set(self.profile.cpu.features)
-        comparable = bool(seen and wanted) and board.execution not in ("host", "scaled")
+        seen, expected = set(reported.get("cpu_features", ())), set(self.profile.cpu.features)
+        comparable = bool(seen and expected) and board.execution not in ("host", "scaled")
         emulation = self.profile.emulation if board.execution == "emulated" else None
         return DeviceSection(
-            **{**unknown, **found},
-            features_missing=tuple(sorted(wanted - seen - _OF_THE_KERNEL)) if comparable else (),
-            # What a host of the board's own kind has beyond it is no emulator's doing, and there is plenty of it.
-            features_extra=tuple(sorted(seen - wanted - _OF_THE_KERNEL)) if comparable and emulation else (),
+            **{**unknown, **reported},
+            features_missing=tuple(sorted(expected - seen - _KERNEL_FEATURES)) if comparable else (),
+            # A host of the board's architecture has many more features, and no emulator adds them.
+            features_extra=tuple(sorted(seen - expected - _KERNEL_FEATURES)) if comparable and emulation else (),
             qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
             intra_op_threads=board.intra_op_threads,
             limits=self._limits(),
@@ -211,13 +211,13 @@ class ResultBuilder:
         )
 
     def _limits(self) -> tuple[LimitSection, ...]:
-        """Each limit as asked for, as the kernel holds it, and whether it was seen to hold on this host."""
+        """Return each limit as requested, as the kernel has it, and whether a probe has proven it on this host."""
         budget = self.last.board.limits
         if budget is None:
             return ()
         host = self.last.board.host
-        proven = limit_probes.recorded(host.engine, budget) if host.context is None else {}  # probes are of this host
-        # Of a kernel that is out of reach, what the server was shown of it.
+        proven = limit_probes.recorded(host.engine, budget) if host.context is None else {}  # probes concern this host
+        # The kernel of another machine is out of reach: the server's view of it stands in.
         applied = self.outside if host.context is None else {**self.last.measurement.description, **self.outside}
         return tuple(
             LimitSection(name=name, requested=value, applied=applied.get(_READ_BACK[name]), proven=proven.get(name))
@@ -238,7 +238,7 @@ class ResultBuilder:
         )
 
     def _throughput_qps(self) -> float | None:
-        """Of several containers, the requests of all over their times together."""
+        """Return answered requests per second over the load times of all containers."""
         rates = [(throughput_qps(m.samples), sum(sample.ok for sample in m.samples)) for m in self.measurements]
         seconds = sum(count / rate for rate, count in rates if rate)
         return sum(count for rate, count in rates if rate) / seconds if seconds else None
@@ -275,15 +275,15 @@ class ResultBuilder:
         return {name: found for name, groups in runs.items() if (found := variance.analyse(groups)) is not None}
 
     def _scaling(self) -> ScalingSection | None:
-        """Of the last container, with how busy the board was, and what heat did to it."""
+        """Return the scaling of the last container, with the board's busy share and the effect of heat."""
         measured, scale, thermal = self.last.measurement, self.last.board.scale, self.profile.thermal
         if measured.scaling is None or scale is None:
             return None
         rate, time_ms = throughput_qps(measured.samples), scale.times_ms[0]
         busy = min(rate * time_ms / 10, 100.0) if rate is not None and measured.heated_ns is None else None
-        found = measured.scaling.model_copy(update={"busy_percent": busy})
+        scaling = measured.scaling.model_copy(update={"busy_percent": busy})
         if thermal is None or measured.heated_ns is None:
-            return found
+            return scaling
         ok = [sample for sample in measured.samples if sample.ok]
         before = [sample.service_time_ms for sample in ok if sample.done_ns <= measured.heated_ns]
         after = [sample.service_time_ms for sample in ok if sample.sent_ns >= measured.heated_ns]
@@ -294,10 +294,10 @@ class ResultBuilder:
             before_ms=statistics.summarise(before).p50,
             after_ms=statistics.summarise(after).p50,
         )
-        return found.model_copy(update={"throttle": throttle})
+        return scaling.model_copy(update={"throttle": throttle})
 
     def _device_time(self, samples: Sequence[Sample]) -> DeviceTimeSection:
-        """Measured where the host is of the board's kind, else predicted; never taken from any other run."""
+        """Return the device time: measured on a native board, else predicted; no other execution's time counts."""
         execution, predicted = self.last.board.execution, self.prediction
         if execution == "native":
             return _measured_time(samples, self.last.board.host.context or "this host")
@@ -314,10 +314,10 @@ class ResultBuilder:
         )
 
     def _farthest(self) -> ScaledModelSection | None:
-        """Of all scaled models the one that was farthest from its time at the end."""
+        """Return the scaled model whose time was farthest from its target at the end."""
         sections = [m.scaling for m in self.measurements if m.scaling is not None]
         models = [model for section in sections for model in section.models]
-        # One that could not be asked again is as far as can be.
+        # A model without a last check counts as infinitely far.
         errors = [abs(model.error_percent) if model.error_percent is not None else math.inf for model in models]
         return models[errors.index(max(errors))] if models else None
 
@@ -363,7 +363,7 @@ def _model_section(subject: Model) -> ModelSection:
 
 def _scenario_section(scenario: Scenario, plan: SessionPlan, measurements: Sequence[Measurement]) -> ScenarioSection:
     stop, warm_ups = scenario.stop, [m.warm_up for m in measurements if m.warm_up is not None]
-    # Of several containers the one with the most doubtful warm-up speaks for all.
+    # The container with the most doubtful warm-up stands for all.
     warm_up = min(warm_ups, key=lambda section: section.found) if warm_ups else None
     precision = stop.precision
     return ScenarioSection(
@@ -390,7 +390,7 @@ def _requests_section(samples: Sequence[Sample]) -> RequestsSection:
 
 
 def _query_latency(samples: Sequence[Sample]) -> Distribution:
-    """From when a query was due to when the last of its requests was done."""
+    """Summarise, in milliseconds, from when each query was scheduled until its last request was done."""
     done: dict[int, float] = {}
     for sample in samples:
         end = sample.done_ns if sample.ok else math.inf
@@ -408,37 +408,37 @@ def _measured_time(samples: Sequence[Sample], machine: str) -> DeviceTimeSection
     )
 
 
-def _energy(board: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
-    """From the watts of the whole board with all cores busy, for the device time."""
-    power = board.power
+def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
+    """Estimate the energy of one inference: the device time at the whole board's power with all cores busy."""
+    power = profile.power
     if power is None or power.load_w is None:
-        return EnergySection(per_inference=None, method="none: the profile has no watts under load")
-    if board.mode != board.default_mode:
-        return EnergySection(per_inference=None, method=f"none: the profile's watts are not those of mode {board.mode}")
+        return EnergySection(per_inference=None, method="none: the profile has no power under load")
+    if profile.mode != profile.default_mode:
+        return EnergySection(per_inference=None, method=f"none: the profile has no power of mode {profile.mode}")
     assert time.p50 is not None, "no time, no energy"
     seconds = time.p50 / 1e3
     above = (power.load_w - power.idle_w) * seconds if power.idle_w is not None else None
     return EnergySection(
         per_inference=power.load_w * seconds,
         above_idle=above,
-        method=f"estimated: {power.load_w:g} W, which the whole board takes with all cores busy, for the device time",
+        method=f"estimated: {power.load_w:g} W (the whole board with all cores busy) times the device time",
     )
 
 
 def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
-    """The result of a run that was both: the scaled one with the emulated one in it, good where both are."""
-    found, inside = scaled.validity, emulated.validity
+    """Return the scaled result with the emulated one inside; it is valid if both are."""
+    outer, inner = scaled.validity, emulated.validity
     return scaled.model_copy(
         update={
             "emulated": emulated,
             "stages_s": dict(stages.seconds),
             "complete": scaled.complete and emulated.complete,
-            "validity": found.model_copy(
+            "validity": outer.model_copy(
                 update={
-                    "valid": found.valid and inside.valid,
-                    "reasons": (*found.reasons, *(f"emulated: {reason}" for reason in inside.reasons)),
-                    "suspect": found.suspect or inside.suspect,
-                    "suspicions": (*found.suspicions, *(f"emulated: {doubt}" for doubt in inside.suspicions)),
+                    "valid": outer.valid and inner.valid,
+                    "reasons": (*outer.reasons, *(f"emulated: {reason}" for reason in inner.reasons)),
+                    "suspect": outer.suspect or inner.suspect,
+                    "suspicions": (*outer.suspicions, *(f"emulated: {doubt}" for doubt in inner.suspicions)),
                 }
             ),
         }
@@ -446,7 +446,7 @@ def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResul
 
 
 def without_emulated(scaled: RunResult, reason: str) -> RunResult:
-    """The result of a run that was to be both, and did not come to the second."""
+    """Return the result of a combined run that ended before its emulated half: invalid and incomplete."""
     reasons = (*scaled.validity.reasons, f"emulated: {reason or 'interrupted'}")
     return scaled.model_copy(
         update={"complete": False, "validity": scaled.validity.model_copy(update={"valid": False, "reasons": reasons})}

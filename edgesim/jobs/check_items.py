@@ -1,0 +1,232 @@
+"""The items of a pre-release check: each takes what was seen on the board and gives a verdict with its figures."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.boards.start import Board
+from edgesim.errors import (
+    DeviceError,
+    EmulatorCrashed,
+    IllegalInstruction,
+    ModelError,
+    NotReady,
+    OutOfMemory,
+)
+from edgesim.images import python_packages
+from edgesim.loadgen.inputs import Arrays
+from edgesim.measure import output_difference
+from edgesim.measure.output_difference import Tolerance
+from edgesim.models.repository import Model
+from edgesim.predictions import graph
+from edgesim.profiles import DeviceProfile
+from edgesim.results.run_result import EmulatorSection
+from edgesim.results.verdict import Item, Verdict
+from edgesim.units import format_bytes, format_seconds
+
+# Part of the memory that the board leaves to programs: less headroom is too little for a week of running.
+_HEADROOM = 0.1
+# How much less accurate than this host a board may be, as a part of all samples.
+_MOST_ACCURACY_LOST = 0.01
+_LOW_PRECISION = {
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "DynamicQuantizeLinear",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "QGemm",
+}
+
+
+@dataclass(frozen=True)
+class ReferenceOutputs:
+    """The right outputs, one mapping of arrays for each request, and their origin in words.
+
+    `problem` says why there are no outputs.
+    """
+
+    requests: Sequence[Arrays]
+    outputs: Sequence[Mapping[str, NDArray[Any]]]
+    origin: str
+    problem: str = ""
+
+
+def artifact(model: Model, most_bytes: int | None) -> Item:
+    """Judge the size of the model's files; None allows any size."""
+    files = 1 + len(model.data_paths)
+    words = f"{format_bytes(model.size_bytes)} in {files} file{'s' if files > 1 else ''}, opset {model.opset}"
+    if most_bytes is None:
+        return _passed("artefact", words)
+    return Item(
+        name="artefact",
+        verdict="PASS" if model.size_bytes <= most_bytes else "FAIL",
+        finding=f"{words}; at most {format_bytes(most_bytes)}",
+    )
+
+
+def loaded(model: Model, description: Mapping[str, Any], execution: str) -> Iterator[Item]:
+    """Yield the items that a server proves by having loaded the model."""
+    runtime = description.get("runtime", "its runtime")
+    yield _passed("loads", f"{runtime} on {description.get('cpu_model') or execution}")
+    yield _passed("operations", f"a kernel for each of {len(model.operations)} kinds")
+
+
+def answers(
+    outputs: Sequence[Mapping[str, NDArray[Any]]], reference: ReferenceOutputs, tolerance: Tolerance | None
+) -> Item:
+    """Judge the board's outputs by the reference outputs; the tolerance is by output type if None is given."""
+    if reference.problem:
+        return Item(name="answers", verdict="INCONCLUSIVE", finding=f"nothing to compare with: {reference.problem}")
+    try:
+        differences = output_difference.compare(outputs, reference.outputs, tolerance)
+    except ValueError as error:
+        return Item(name="answers", verdict="FAIL", finding=f"differ from {reference.origin}: {error}")
+    worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
+    words = [
+        f"{worst.output} differs from {reference.origin} by at most {worst.max_absolute:.2g}"
+        f" ({worst.max_relative:.2g} relative, cosine {worst.cosine:.6f})"
+    ]
+    if worst.max_absolute:
+        place = ", ".join(map(str, worst.worst[1:]))
+        words.append(f"worst at [{place}] of request {worst.worst[0]}: {worst.ours:.6g} instead of {worst.theirs:.6g}")
+    if worst.top_1 is not None:
+        words.append(f"same class for {100 * worst.top_1:.0f} %")
+    samples = sum(len(next(iter(request.values()))) for request in reference.requests)
+    count = f"over {samples} sample{'s' if samples > 1 else ''}"
+    return Item(name="answers", verdict="PASS" if worst.within else "FAIL", finding=f"{'; '.join(words)}; {count}")
+
+
+def accuracy(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], reference: ReferenceOutputs) -> Item:
+    """Judge the share of labelled samples that the board classifies right, by the reference's share."""
+    classes = _classes(outputs)
+    if classes is None:
+        return Item(name="accuracy", verdict="INCONCLUSIVE", finding="no output has class scores")
+    board = float((classes == labels).mean())
+    words = f"{100 * board:.2f} % of {len(labels)}"
+    reference_classes = _classes(reference.outputs[0]) if reference.outputs else None
+    if reference_classes is None:
+        return Item(name="accuracy", verdict="INCONCLUSIVE", finding=f"{words}, and nothing to compare with")
+    host = float((reference_classes == labels).mean())
+    lost = host - board
+    words += (
+        f"; {reference.origin} {100 * host:.2f} %"
+        f" ({100 * lost:.2f} points lost, at most {100 * _MOST_ACCURACY_LOST:g} allowed)"
+    )
+    return Item(name="accuracy", verdict="PASS" if lost <= _MOST_ACCURACY_LOST else "FAIL", finding=words)
+
+
+def _classes(outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int64] | None:
+    """Return the class of each row by the first output with class scores; None if no output has any."""
+    scores = next((values for values in outputs.values() if values.ndim == 2 and values.shape[1] > 1), None)
+    return scores.argmax(axis=1) if scores is not None else None
+
+
+def low_precision(
+    model: Model, request: Mapping[str, np.ndarray], profile: DeviceProfile, description: Mapping[str, Any]
+) -> Iterator[Item]:
+    """Say which kernels quantized and half-precision operations take; their cost shows in answers and accuracy."""
+    features = set(description.get("cpu_features", ())) or set(profile.cpu.features)
+    findings = []
+    if quantized := sum(count for kind, count in model.operations.items() if kind in _LOW_PRECISION):
+        kernels = "i8mm" if "i8mm" in features else "dot product" if "asimddp" in features else "plain"
+        findings.append(f"{quantized} quantized operations on {kernels} kernels")
+    if halves := _half_precision(model, request):
+        # ONNX Runtime's optimized graphs under the emulator show this: casts around all of them, or half kernels.
+        kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"
+        findings.append(f"{halves} operations in FP16, {kernels} (the core {_has('asimdhp', features)})")
+    if findings:
+        yield _passed("low precision", f"{'; '.join(findings)}; answers and accuracy include the loss")
+
+
+def _has(feature: str, features: Collection[str]) -> str:
+    return f"has {feature}" if feature in features else f"lacks {feature}"
+
+
+def _half_precision(model: Model, request: Mapping[str, np.ndarray]) -> int:
+    """Count the operations with half-precision outputs; 0 if sizes are only known at run time."""
+    try:
+        nodes = graph.read(model.path, shapes={name: array.shape for name, array in request.items()})
+    except ModelError:
+        return 0
+    return sum(node.precision == "fp16" for node in nodes)
+
+
+def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: DeviceProfile) -> Item:
+    """Judge the peak of the device's memory by what the board leaves to programs.
+
+    Args:
+        emulator: the emulator's own share, a lower bound; None if the device was not emulated or it is not known.
+    """
+    if peak_bytes is None:
+        return Item(name="memory", verdict="INCONCLUSIVE", finding="this host does not report the peak")
+    room = int(profile.memory.usable_bytes or profile.memory.visible_bytes)
+    without_emulator = peak_bytes - (emulator.share_bytes if emulator is not None else 0)
+    words = f"peak {format_bytes(peak_bytes)}"
+    if emulator is not None:
+        words += f", {format_bytes(without_emulator)} without the emulator"
+    words += f"; {format_bytes(room)} {'usable' if profile.memory.usable_bytes else 'seen by Linux'} on the board"
+    # The board needs less than the peak, and at most `without_emulator`, since the emulator's share is a lower bound.
+    fits = without_emulator <= (1 - _HEADROOM) * room
+    verdict: Verdict = "PASS" if fits else "INCONCLUSIVE" if emulator is not None else "FAIL"
+    return Item(name="memory", verdict=verdict, finding=f"{words}, {100 * (1 - without_emulator / room):.0f} % left")
+
+
+def cold_start(board: Board, description: Mapping[str, Any], model: Model, profile: DeviceProfile) -> Item:
+    """Say how long the board took from its start to being ready."""
+    load_s = description.get("model_load_s", {}).get(model.name)
+    words = [f"ready {format_seconds(board.ready_s)} after the start"]
+    words += [f"model loaded in {format_seconds(load_s)}"] if load_s is not None else []
+    if board.execution != "native":
+        words[-1] += f" ({board.execution} time, not the board's)"
+    if profile.storage and profile.storage[0].read_bytes_per_s:
+        rate = profile.storage[0].read_bytes_per_s
+        limited = board.limits is not None and board.limits.read_bytes_per_s is not None
+        words.append(
+            f"reading the model from the board's storage takes at least {format_seconds(model.size_bytes / rate)}"
+            f"{'' if limited else ' (not simulated here)'}"
+        )
+    return _passed("cold start", "; ".join(words))
+
+
+def libraries(profile: DeviceProfile) -> Item:
+    """Judge the vendor's C library by the one that the runtime's packages were built for."""
+    needed = python_packages.glibc_needed(python_packages.ensure(profile.architecture))
+    words = f"the runtime's packages need glibc {'.'.join(map(str, needed))}"
+    if profile.system is None or profile.system.glibc is None:
+        return Item(name="libraries", verdict="INCONCLUSIVE", finding=f"{words}; the board's is not known")
+    available = tuple(map(int, profile.system.glibc.split(".")))
+    verdict: Verdict = "PASS" if available >= needed else "FAIL"
+    return Item(name="libraries", verdict=verdict, finding=f"{words}; {profile.system.name} has {profile.system.glibc}")
+
+
+def failure(error: DeviceError) -> Item:
+    """Say why the board did not get as far as answering."""
+    cause = _cause(error.log)
+    finding = f"{error.problem}{f': {cause}' if cause else ''}"
+    if isinstance(error, OutOfMemory):
+        return Item(name="memory", verdict="FAIL", finding=error.problem)
+    if isinstance(error, IllegalInstruction):
+        return Item(name="instructions", verdict="FAIL", finding=error.problem)
+    if isinstance(error, EmulatorCrashed | NotReady):
+        return Item(name="loads", verdict="INCONCLUSIVE", finding=error.problem)
+    if re.search(r"Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/op", error.log):
+        return Item(name="operations", verdict="FAIL", finding=finding)
+    return Item(name="loads", verdict="FAIL", finding=finding)
+
+
+def _cause(log: str) -> str:
+    """Return the line in which the server says why it did not load a model, else the last line of its log."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    cause = next((line for line in reversed(lines) if line.startswith("edgesim-server:")), lines[-1] if lines else "")
+    # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
+    return re.sub(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", cause).removeprefix("edgesim-server: ")
+
+
+def _passed(name: str, finding: str) -> Item:
+    return Item(name=name, verdict="PASS", finding=finding)
