@@ -25,8 +25,9 @@ from edgesim.reports.formats import terminal as text
 from edgesim.results.stack_result import StackResult
 from edgesim.stacks import compose_file, stack_loader, up
 from edgesim.stacks.benchmark import run as run_stack
-from edgesim.stacks.resolve import Part, Resolved
-from edgesim.stacks.up import Plan, Running
+from edgesim.stacks.resolve import Resolved, ResolvedService
+from edgesim.stacks.running import RunningStack
+from edgesim.stacks.up import Plan
 from edgesim.units import format_bytes, format_seconds
 
 app = typer.Typer(help="Several services on one board: what a stack is, and which are up.", no_args_is_help=True)
@@ -62,7 +63,7 @@ def up_command(
         up.keep_logs(running)
         raise
     finally:
-        running.watch.close()
+        running.monitor.close()
         if over:
             up.take_down(running, volumes=False)
     return ExitCode.OK
@@ -96,14 +97,14 @@ def _deliver(result: StackResult, output: Path | None, as_json: bool) -> None:
         out.print(f"\nresult: {output}")
 
 
-def _until_interrupted(running: Running) -> None:
+def _until_interrupted(running: RunningStack) -> None:
     try:
         running.wait()
     except KeyboardInterrupt:
         return
 
 
-def _show(running: Running, as_json: bool) -> None:
+def _show(running: RunningStack, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_facts(running)), flush=True)
         return
@@ -116,7 +117,7 @@ def _show(running: Running, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _table(running: Running) -> Table:
+def _table(running: RunningStack) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("service", "state"):
         table.add_column(heading, no_wrap=True)
@@ -124,12 +125,12 @@ def _table(running: Running) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("address", no_wrap=True)
     for name in running.resolved.stack.order:
-        part, state = running.resolved.parts[name], running.watch.states[name]
-        peak = _peak(running.watch.readings.get(name, []))
-        table.add_row(name, _state(state, part), peak, *_limits(part), running.urls.get(name, "-"))
+        service, state = running.resolved.services[name], running.monitor.states[name]
+        peak = _peak(running.monitor.readings.get(name, []))
+        table.add_row(name, _state(state, service), peak, *_limits(service), running.urls.get(name, "-"))
     budget = running.resolved.budget
     limits = format_bytes(budget.memory_bytes), f"{budget.cpus:g}"
-    table.add_row("the board", "", _peak(running.watch.board), *limits, "", style="bold")
+    table.add_row("the board", "", _peak(running.monitor.board), *limits, "", style="bold")
     return table
 
 
@@ -138,19 +139,19 @@ def _peak(readings: Sequence[Reading]) -> str:
     return format_bytes(peak) if peak is not None else "-"
 
 
-def _limits(part: Part) -> tuple[str, str]:
+def _limits(service: ResolvedService) -> tuple[str, str]:
     """Its own; a dash where it has the board's alone."""
-    memory = format_bytes(part.memory_bytes) if part.service.memory is not None else "-"
-    return memory, f"{part.cpus:g}" if part.service.cpus is not None else "-"
+    memory = format_bytes(service.memory_bytes) if service.spec.memory is not None else "-"
+    return memory, f"{service.cpus:g}" if service.spec.cpus is not None else "-"
 
 
-def _state(state: ServiceState, part: Part) -> str:
-    if part.service.once and state.ended:
+def _state(state: ServiceState, service: ResolvedService) -> str:
+    if service.spec.once and state.ended:
         return f"done in {format_seconds(state.ran_s)}"
     return state.health if state.health is not None else state.status
 
 
-def _facts(running: Running) -> dict[str, Any]:
+def _facts(running: RunningStack) -> dict[str, Any]:
     services = {
         name: {
             "state": state.status,
@@ -158,7 +159,7 @@ def _facts(running: Running) -> dict[str, Any]:
             "exit_code": state.exit_code,
             "url": running.urls.get(name),
         }
-        for name, state in running.watch.states.items()
+        for name, state in running.monitor.states.items()
     }
     has_entry = running.resolved.stack.entry is not None
     return {
@@ -259,19 +260,19 @@ def _plan_table(resolved: Resolved) -> Table:
     for heading in ("memory", "CPUs"):
         table.add_column(heading, justify="right")
     for name in resolved.stack.order:
-        part = resolved.parts[name]
+        service = resolved.services[name]
         waits = ", ".join(f"{other} {condition}" for other, condition in resolved.stack.waits(name).items())
-        table.add_row(name, _made_from(part), waits or "-", *_limits(part))
+        table.add_row(name, _made_from(service), waits or "-", *_limits(service))
     return table
 
 
-def _made_from(part: Part) -> str:
-    service = part.service
-    if service.models is not None:
-        return f"models {', '.join(model.name for model in part.models)}"
-    if service.packages is not None:
-        return f"Debian's {', '.join(service.packages)}"
-    return f"{service.build.context.name}/{service.build.dockerfile}" if service.build is not None else part.image
+def _made_from(service: ResolvedService) -> str:
+    spec = service.spec
+    if spec.models is not None:
+        return f"models {', '.join(model.name for model in service.models)}"
+    if spec.packages is not None:
+        return f"Debian's {', '.join(spec.packages)}"
+    return f"{spec.build.context.name}/{spec.build.dockerfile}" if spec.build is not None else service.image
 
 
 @app.command("schema")

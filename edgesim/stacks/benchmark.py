@@ -13,13 +13,13 @@ from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
 from edgesim.results.stack_result import StackResult
-from edgesim.stacks import stack_loader, stack_result_builder, up
-from edgesim.stacks import traffic as entry
+from edgesim.stacks import stack_loader, stack_result_builder, traffic, up
+from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack import Stack
-from edgesim.stacks.stack_session import LoadPlan, Measurement, measure
-from edgesim.stacks.up import Plan, Running
+from edgesim.stacks.stack_session import LoadPlan, StackMeasurement, measure
+from edgesim.stacks.up import Plan
 
-# Where a run of one model finds the end of its warm-up by rule; here so many requests go before the measured ones.
+# Requests before the measured ones: a run of one model finds the end of its warm-up by rule, a stack does not.
 _WARM_UP = 20
 
 
@@ -48,22 +48,22 @@ def run(
     """
     options = RunOptions.of(options, **keywords)
     _refuse_unused(options)
-    traffic, stages = options.traffic, Stages(listener)
+    load, stages = options.traffic, Stages(listener)
     stack = source if isinstance(source, Stack) else stack_loader.read(Path(source))
     only_steps = all(service.once for service in stack.services.values())
     resolved = up.of_engine(stack, None, base=options.board.base_image)
     plan = None
-    if only_steps and traffic != TrafficOptions():
+    if only_steps and load != TrafficOptions():
         raise StackError(f"stack {stack.name}: has nothing but steps, which take no requests", fix="no such option")
     if not only_steps:
         with stages.stage("requests", "making the requests"):
-            entry.check(resolved, options.inputs)
+            traffic.check(resolved, options.inputs)
             steady_state.prepare()
         defaults = REQUEST_DEFAULTS[resolved.execution]
         warm_up = defaults.warm_up if defaults.warm_up is not None else _WARM_UP
         plan = LoadPlan(
-            scenario=scenario_of(traffic, defaults, seed=options.inputs.seed),
-            warm_up=traffic.warmup if traffic.warmup is not None else warm_up,
+            scenario=scenario_of(load, defaults, seed=options.inputs.seed),
+            warm_up=load.warmup if load.warmup is not None else warm_up,
             timeout_s=defaults.timeout_s,
         )
     start = Plan(temporary=True, base=options.board.base_image, ready_timeout_s=options.board.ready_timeout_s)
@@ -111,34 +111,36 @@ def _refuse_unused(options: RunOptions) -> None:
 
 
 def _measured(
-    running: Running, plan: LoadPlan | None, options: InputOptions, stages: Stages, journal: Journal | None
+    running: RunningStack, plan: LoadPlan | None, options: InputOptions, stages: Stages, journal: Journal | None
 ) -> StackResult:
-    """What a stack that is up gives.
+    """Measure a stack that is up.
 
     Raises:
         EdgesimError: with what was measured until then as its `result`.
     """
-    measured = Measurement()
+    measured = StackMeasurement()
     if plan is None:
         return stack_result_builder.result(running, measured, stages, traffic=None, plan=None)
-    traffic = entry.traffic(running, options, timeout_s=plan.timeout_s)
+    requests = traffic.traffic(running, options, timeout_s=plan.timeout_s)
+
+    def result() -> StackResult:
+        return stack_result_builder.result(running, measured, stages, traffic=requests, plan=plan)
 
     def keeping(samples: Sequence[Sample]) -> AbstractContextManager[None]:
         if journal is None:
             return nullcontext()
         return journal.keeping(
-            samples, lambda: stack_result_builder.so_far(running, measured, stages, traffic=traffic, plan=plan)
+            samples, lambda: stack_result_builder.so_far(running, measured, stages, traffic=requests, plan=plan)
         )
 
     try:
-        measure(running, traffic, plan, stages, into=measured, keeping=keeping)
+        measure(running, requests, plan, stages, into=measured, keeping=keeping)
         running.check()
     except KeyboardInterrupt as interrupt:
         measured.interrupted = True
-        so_far = stack_result_builder.result(running, measured, stages, traffic=traffic, plan=plan)
-        raise Interrupted("interrupted; what was measured is kept", result=so_far) from interrupt
+        raise Interrupted("interrupted; what was measured is kept", result=result()) from interrupt
     except EdgesimError as error:
         measured.alive = False
-        error.result = stack_result_builder.result(running, measured, stages, traffic=traffic, plan=plan)
+        error.result = result()
         raise
-    return stack_result_builder.result(running, measured, stages, traffic=traffic, plan=plan)
+    return result()

@@ -1,4 +1,4 @@
-"""The Compose file of a stack: plain, whole, and as good for ``docker compose`` as for edgesim."""
+"""The Compose file of a stack, which ``docker compose`` takes as edgesim does."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -10,13 +10,13 @@ from ruamel.yaml import YAML
 from edgesim import __version__
 from edgesim.boards.server_command import server_arguments
 from edgesim.engine.mounts import Mount, VolumeMount
-from edgesim.stacks.resolve import Part, Resolved
+from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.stacks.stack import Service
 from edgesim.units import format_bytes
 
 _CPU_PERIOD_US = 10_000  # as `edgesim.engine.docker_engine` has it, and why
 _STOP_S = 10
-# Emulated, a check is a program that starts: seldom, once the service is ready.
+# An emulated health check starts a whole program, so it runs seldom once the service is ready.
 _CHECK_EVERY, _CHECK_WHILE_STARTING, _CHECK_PATIENCE = "60s", "2s", "30s"
 _STARTING = "600s"
 _OWN_CHECK = (
@@ -27,15 +27,15 @@ _OWN_CHECK = (
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """How one start of a stack is called in the engine.
+    """The names and labels of one start of a stack in the engine.
 
     Attributes:
-        project: of Compose: what containers, networks and volumes are named after.
-        parent: the control group above all containers, as the engine is told it.
-        labels: on all that is made.
-        any_port: whatever ports the file gives, any that are free are taken.
-        relabel: files are given the label for containers, as SELinux wants it.
-        quick_checks: the engine knows of an interval for services that are starting (since version 25).
+        project: Compose project, after which containers, networks and volumes are named.
+        parent: control group above all containers, by the engine's name for it.
+        labels: labels of everything that is made.
+        any_port: take free ports, whatever ports the stack file gives.
+        relabel: label mounted files for containers, as SELinux requires.
+        quick_checks: the engine has a check interval for starting services (since version 25).
     """
 
     project: str
@@ -46,41 +46,43 @@ class Naming:
     quick_checks: bool = True
 
 
-def document(resolved: Resolved, naming: Naming) -> dict[str, Any]:
-    """The Compose file, as a mapping."""
+def as_mapping(resolved: Resolved, naming: Naming) -> dict[str, Any]:
+    """Return the Compose file as a mapping."""
     own = {name: external for name, external in resolved.stack.volumes.items() if not external}
-    there = [name for name, external in resolved.stack.volumes.items() if external]
-    there += [m.volume for part in resolved.parts.values() for m in part.mounts if isinstance(m, VolumeMount)]
+    existing = [name for name, external in resolved.stack.volumes.items() if external]
+    existing += [
+        m.volume for service in resolved.services.values() for m in service.mounts if isinstance(m, VolumeMount)
+    ]
     volumes: dict[str, Any] = {name: {"labels": dict(naming.labels)} for name in own}
-    volumes |= {name: {"external": True, "name": name} for name in there}
-    found: dict[str, Any] = {
+    volumes |= {name: {"external": True, "name": name} for name in existing}
+    document: dict[str, Any] = {
         "name": naming.project,
-        "services": {name: _service(resolved, resolved.parts[name], naming) for name in resolved.stack.order},
+        "services": {name: _service(resolved, resolved.services[name], naming) for name in resolved.stack.order},
         "networks": {"default": {"labels": dict(naming.labels)}},
     }
-    return found | ({"volumes": volumes} if volumes else {})
+    return document | ({"volumes": volumes} if volumes else {})
 
 
 def text(resolved: Resolved, naming: Naming) -> str:
-    """The Compose file, with what it cannot say itself."""
+    """Return the text of the Compose file, with comments on what Compose itself cannot say."""
     budget = resolved.budget
     source = resolved.source.name if resolved.source is not None else resolved.name
     head = (
         f"# {source} as edgesim {__version__} starts it on a simulated {resolved.profile.title}.\n"
-        f"#\n# All services are in one control group, {naming.parent}, which edgesim makes before them and holds to\n"
+        f"#\n# All services are in one control group, {naming.parent}, which edgesim makes first and limits to\n"
         f"# what the board has: {format_bytes(budget.memory_bytes)} of memory, {budget.cpus:g} CPUs, "
-        f"{budget.processes} processes. Started without edgesim,\n# each service has its own limits alone.\n"
+        f"{budget.processes} processes. Without edgesim,\n# each service has only its own limits.\n"
     )
     out = io.StringIO()
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.dump(_escaped(document(resolved, naming)), out)
+    yaml.dump(_escaped(as_mapping(resolved, naming)), out)
     return head + out.getvalue()
 
 
 def _escaped(value: Any) -> Any:
-    """Compose takes a dollar sign for the beginning of a variable's name."""
+    """Escape dollar signs, which Compose takes for variables."""
     if isinstance(value, dict):
         return {key: _escaped(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -88,33 +90,33 @@ def _escaped(value: Any) -> Any:
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-def _service(resolved: Resolved, part: Part, naming: Naming) -> dict[str, Any]:
-    service, budget = part.service, resolved.budget
-    waits = resolved.stack.waits(part.name)
+def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> dict[str, Any]:
+    spec, budget = service.spec, resolved.budget
+    waits = resolved.stack.waits(service.name)
     facts: dict[str, Any] = {
-        "image": part.image,
+        "image": service.image,
         "platform": f"linux/{resolved.profile.architecture}",
-        "pull_policy": "never",  # edgesim has seen to it that it is there, and for the board's architecture
-        "entrypoint": list(service.entrypoint) if service.entrypoint is not None else None,
-        "command": _command(resolved, part),
-        "user": service.user,
-        "environment": _environment(resolved, part),
-        "volumes": [*_brought_in(part, naming), *_mounts(service, naming)],
-        "ports": _ports(resolved, part, naming),
+        "pull_policy": "never",  # the engine has the image already, for the board's architecture
+        "entrypoint": list(spec.entrypoint) if spec.entrypoint is not None else None,
+        "command": _command(resolved, service),
+        "user": spec.user,
+        "environment": _environment(resolved, service),
+        "volumes": [*_model_mounts(service, naming), *_mounts(spec, naming)],
+        "ports": _ports(resolved, service, naming),
         "depends_on": {name: {"condition": _CONDITIONS[condition]} for name, condition in waits.items()},
-        "healthcheck": _check(service, naming),
-        "restart": service.restart if service.restart != "no" else None,  # YAML has two minds about a bare no
+        "healthcheck": _check(spec, naming),
+        "restart": spec.restart if spec.restart != "no" else None,  # a bare no is a Boolean in YAML 1.1
         "cgroup_parent": naming.parent,
-        "mem_limit": part.memory_bytes,
-        "memswap_limit": part.memory_bytes,  # of both together: no swap on top
+        "mem_limit": service.memory_bytes,
+        "memswap_limit": service.memory_bytes,  # of both together: no swap on top
         "cpu_period": _CPU_PERIOD_US,
-        "cpu_quota": round(part.cpus * _CPU_PERIOD_US),
+        "cpu_quota": round(service.cpus * _CPU_PERIOD_US),
         "pids_limit": budget.processes,
         "ulimits": {"nofile": {"soft": budget.open_files, "hard": budget.open_files}},
         "security_opt": ["no-new-privileges:true"],
         "stop_grace_period": f"{_STOP_S}s",
         "labels": dict(naming.labels),
-        **_confined(service),
+        **_confined(spec),
     }
     return {key: value for key, value in facts.items() if value not in (None, [], {})}
 
@@ -127,35 +129,37 @@ _CONDITIONS = {
 
 
 def _confined(service: Service) -> dict[str, Any]:
-    """As edgesim runs a server. Another's image may have been made to write where it lives, or to begin as root."""
+    """Confine edgesim's own server. Another image may need to write to its own files, or to begin as root."""
     if service.image is not None or service.build is not None:
         return {}
     return {"read_only": True, "cap_drop": ["ALL"], "tmpfs": ["/tmp:size=64m,mode=1777"]}  # noqa: S108
 
 
-def _command(resolved: Resolved, part: Part) -> list[str] | None:
-    if not part.service.serves:
-        return list(part.service.command) if part.service.command is not None else None
+def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
+    if not service.spec.serves:
+        return list(service.spec.command) if service.spec.command is not None else None
     return server_arguments(
-        [model.name for model in part.models],
+        [model.name for model in service.models],
         repository=resolved.profile.image.mount_point,
-        intra_op_threads=part.threads,
+        intra_op_threads=service.threads,
         host="0.0.0.0",  # noqa: S104 (of the container)
         port=8000,
     )
 
 
-def _environment(resolved: Resolved, part: Part) -> dict[str, str]:
+def _environment(resolved: Resolved, service: ResolvedService) -> dict[str, str]:
     environment: dict[str, str] = {}
     if resolved.execution == "emulated" and resolved.profile.emulation is not None:
         environment["QEMU_CPU"] = resolved.profile.emulation.qemu_cpu
-    if not part.service.serves:
-        environment["OMP_NUM_THREADS"] = str(part.threads)  # what most runtimes heed; else they count the host's cores
-    return environment | part.service.environment
+    if not service.spec.serves:
+        environment["OMP_NUM_THREADS"] = str(
+            service.threads
+        )  # what most runtimes heed; else they count the host's cores
+    return environment | service.spec.environment
 
 
-def _brought_in(part: Part, naming: Naming) -> Iterable[dict[str, Any]]:
-    for mount in part.mounts:
+def _model_mounts(service: ResolvedService, naming: Naming) -> Iterable[dict[str, Any]]:
+    for mount in service.mounts:
         if isinstance(mount, Mount):
             yield _bind(str(mount.source), mount.target, writable=mount.writable, naming=naming)
         else:
@@ -179,14 +183,14 @@ def _volume(name: str, target: str, *, writable: bool) -> dict[str, Any]:
     return {"type": "volume", "source": name, "target": target, "read_only": not writable}
 
 
-def _ports(resolved: Resolved, part: Part, naming: Naming) -> list[dict[str, Any]]:
+def _ports(resolved: Resolved, service: ResolvedService, naming: Naming) -> list[dict[str, Any]]:
     entry = resolved.stack.entry
-    is_entry = entry is not None and entry.service == part.name
-    if part.service.inner_port is None or (part.service.publish is None and not is_entry):
+    is_entry = entry is not None and entry.service == service.name
+    if service.spec.inner_port is None or (service.spec.publish is None and not is_entry):
         return []
-    port: dict[str, Any] = {"target": part.service.inner_port, "host_ip": "127.0.0.1", "protocol": "tcp"}
-    if part.service.publish and not naming.any_port:
-        port["published"] = str(part.service.publish)
+    port: dict[str, Any] = {"target": service.spec.inner_port, "host_ip": "127.0.0.1", "protocol": "tcp"}
+    if service.spec.publish and not naming.any_port:
+        port["published"] = str(service.spec.publish)
     return [port]
 
 
@@ -194,7 +198,7 @@ def _check(service: Service, naming: Naming) -> dict[str, Any] | None:
     if service.healthy is None and not service.serves:
         return None
     command = service.healthy or ("python3.11", "-S", "-I", "-c", _OWN_CHECK)
-    found = {"test": ["CMD", *command], "timeout": _CHECK_PATIENCE, "retries": 3, "start_period": _STARTING}
+    check = {"test": ["CMD", *command], "timeout": _CHECK_PATIENCE, "retries": 3, "start_period": _STARTING}
     if naming.quick_checks:
-        return found | {"interval": _CHECK_EVERY, "start_interval": _CHECK_WHILE_STARTING}
-    return found | {"interval": "5s"}
+        return check | {"interval": _CHECK_EVERY, "start_interval": _CHECK_WHILE_STARTING}
+    return check | {"interval": "5s"}

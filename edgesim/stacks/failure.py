@@ -1,72 +1,84 @@
-"""Which service of a stack has failed, and why."""
+"""Find out which service of a stack has failed, and why."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from edgesim.boards.readiness import emulator_crash
 from edgesim.engine.compose_project import ServiceState
 from edgesim.errors import DeviceError, OutOfMemory, ServiceFailed
-from edgesim.stacks.resolve import Resolved
+from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.units import format_bytes, format_seconds
 
-if TYPE_CHECKING:
-    from edgesim.stacks.up import Running
-
-# A service that dies again and again is started again for ever; so often is enough to know.
+# The engine restarts a dying service for ever: this many restarts are a failure.
 _MOST_RESTARTS = 3
-# A group's memory has been at its limit when something was killed there.
+# A memory peak above this share of the limit means that the limit was reached when something was killed.
 _AT_LIMIT = 0.95
 
 
 def failed_service(resolved: Resolved, states: Mapping[str, ServiceState]) -> str | None:
-    """The first service, in the order of their starts, that will not come to what was expected of it."""
+    """Return the first service, in the order of their starts, that has failed; None if none has."""
     return next((name for name in resolved.stack.order if name in states and _has_failed(resolved, states[name])), None)
 
 
 def _has_failed(resolved: Resolved, state: ServiceState) -> bool:
-    service = resolved.parts[state.service].service
+    service = resolved.services[state.service].spec
     if state.ended:
         return not service.once or state.exit_code != 0
-    without_end = service.restart in ("always", "on-failure")
-    if without_end and state.restarts >= _MOST_RESTARTS and state.health != "healthy":
+    restarted_forever = service.restart in ("always", "on-failure")
+    if restarted_forever and state.restarts >= _MOST_RESTARTS and state.health != "healthy":
         return True
     return state.running and state.health == "unhealthy"
 
 
-def failure(running: "Running", name: str, *, not_started: Sequence[str] = ()) -> DeviceError:
-    """The error for a service that has failed, which names it; `not_started` are those that it kept from starting."""
-    state, part = running.watch.states[name], running.resolved.parts[name]
-    what = "step" if part.service.once else "service"
-    log = running.log(name)
-    behind = f"; not started: {', '.join(not_started)}" if not_started else ""
-    if name in running.killed():
-        limit = _limit(running, name)
-        return OutOfMemory(
-            f"{what} {name} was killed for want of memory at {limit}{behind}",
-            fix="less memory for the services together, or a board with more: edgesim profiles list",
-            log=log,
-        )
-    if crash := emulator_crash(log):
-        return type(crash)(f"{what} {name}: {crash.problem}{behind}", fix=crash.fix, log=log)
-    if state.ended:
-        kept = running.project.volumes() if part.service.once and not running.naming.any_port else []
-        words = f"{what} {name} ended with exit code {state.exit_code} after {format_seconds(state.ran_s)}"
-        hint = "a step, which is expected to end, has `once: true`" if state.exit_code == 0 else ""
-        where = f"what it wrote is in volume {', '.join(kept)}" if kept else ""
-        return ServiceFailed(f"{words}{behind}", fix="; ".join(filter(None, [hint, where])), log=log)
-    if state.health == "unhealthy":
-        return ServiceFailed(f"{what} {name}: its check says again and again that it is not well{behind}", log=log)
-    return ServiceFailed(f"{what} {name} dies again and again: {state.restarts} restarts so far{behind}", log=log)
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of a service that has failed.
 
-
-def _limit(running: "Running", name: str) -> str:
-    """Whose limit it was. The board's group is still there, and knows whether all together had come to its own.
-
-    The service's group went with it, and it may have taken all its memory since it was last looked at.
+    Attributes:
+        log: the end of what the service printed.
+        killed: whether the kernel killed one of its processes for lack of memory.
+        board_memory_peak_bytes: the memory peak of all services together.
+        volumes: the volumes that keep what the service wrote.
+        not_started: the services that did not start because this one failed.
     """
-    own, board = running.resolved.parts[name].memory_bytes, running.resolved.budget.memory_bytes
-    running.watch.take()
-    together = max((reading.memory_peak_bytes or 0 for reading in running.watch.board), default=0)
-    if own < board and together < _AT_LIMIT * board:
-        return f"its own limit of {format_bytes(own)}"
-    return f"the board's limit of {format_bytes(board)}, which all services share"
+
+    log: str
+    killed: bool
+    board_memory_peak_bytes: int
+    volumes: Sequence[str] = ()
+    not_started: Sequence[str] = ()
+
+
+def failure(resolved: Resolved, state: ServiceState, evidence: Evidence) -> DeviceError:
+    """Return the error for a service that has failed; the error names the service."""
+    service = resolved.services[state.service]
+    what = f"{'step' if service.spec.once else 'service'} {service.name}"
+    behind = f"; not started: {', '.join(evidence.not_started)}" if evidence.not_started else ""
+    if evidence.killed:
+        return OutOfMemory(
+            f"{what} was killed for lack of memory at {_limit(resolved, service, evidence)}{behind}",
+            fix="give the services less memory together, or choose a board with more: edgesim profiles list",
+            log=evidence.log,
+        )
+    if crash := emulator_crash(evidence.log):
+        return type(crash)(f"{what}: {crash.problem}{behind}", fix=crash.fix, log=evidence.log)
+    if state.ended:
+        words = f"{what} ended with exit code {state.exit_code} after {format_seconds(state.ran_s)}"
+        hint = "a step, which is expected to end, has `once: true`" if state.exit_code == 0 else ""
+        output = f"its output is in volume {', '.join(evidence.volumes)}" if evidence.volumes else ""
+        return ServiceFailed(f"{words}{behind}", fix="; ".join(filter(None, [hint, output])), log=evidence.log)
+    if state.health == "unhealthy":
+        return ServiceFailed(f"{what}: its health check fails repeatedly{behind}", log=evidence.log)
+    return ServiceFailed(f"{what} dies repeatedly: {state.restarts} restarts so far{behind}", log=evidence.log)
+
+
+def _limit(resolved: Resolved, service: ResolvedService, evidence: Evidence) -> str:
+    """Return in words whose memory limit was reached: the service's own, or the board's.
+
+    The board's control group still exists and has the peak of all services; the service's group is gone, and the
+    service may have taken all its memory after its last reading.
+    """
+    own_bytes, board_bytes = service.memory_bytes, resolved.budget.memory_bytes
+    if own_bytes < board_bytes and evidence.board_memory_peak_bytes < _AT_LIMIT * board_bytes:
+        return f"its own limit of {format_bytes(own_bytes)}"
+    return f"the board's limit of {format_bytes(board_bytes)}, which all services share"

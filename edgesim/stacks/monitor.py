@@ -1,4 +1,4 @@
-"""A stack's services while they run: what state they are in, and what they take, each and all together."""
+"""The services of a stack while they run: their states, and the resources of each and of all together."""
 
 import threading
 import time
@@ -24,13 +24,15 @@ _COUNTERS = (
 )
 
 
-class Watch:
-    """Reads every service ten times a second, and the group above them all; through the engine where it is elsewhere.
+class Monitor:
+    """Reads each service, and the control group above all services, ten times a second.
+
+    The engine's API stands in, once a second, where the control groups are on another machine.
 
     Attributes:
-        states: of each service that there is a container of, as last looked at.
-        readings: of each service, in the order of their times.
-        board: of all together; empty where the engine is on another machine.
+        states: state of each service that has a container, as last read.
+        readings: readings of each service, in the order of their times.
+        board: readings of all services together; empty if the engine is on another machine.
         source: where readings come from.
     """
 
@@ -41,32 +43,32 @@ class Watch:
         self.phases: list[Phase] = []
         self.source = "the engine's API"
         self._project, self._clock = project, clock
-        self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it was found by
+        self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it belongs to
         self._above: Cgroup | None = None
         self._limits: dict[str, int | float | None] = {}
-        self._continued: dict[str, _Continued] = {}
+        self._continued: dict[str, ContinuedCounters] = {}
         self._stop = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self._keep_reading, name="edgesim-stack", daemon=True)
 
     def start(self, parent: str) -> None:
-        """From now on; `parent` is the group above all services, as the engine is told it."""
-        self._found(Cgroup.named(parent))
+        """Start reading; `parent` is the control group above all services, by the engine's name for it."""
+        self._read_above(Cgroup.named(parent))
         self._thread.start()
 
     def close(self) -> None:
-        """No more readings."""
+        """Stop reading."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
 
     @property
     def limits(self) -> dict[str, int | float | None]:
-        """Of all together, as the kernel holds them; empty where the engine is on another machine."""
+        """The limits of all services together, as the kernel has them; empty if the engine is on another machine."""
         return self._limits
 
     def look(self) -> Mapping[str, ServiceState]:
-        """The states now; a service that is new is read from now on."""
+        """Read the states of all services; a new service is read from now on."""
         self.states = self._project.states()
         with self._one_at_a_time:
             for name, state in self.states.items():
@@ -78,16 +80,16 @@ class Watch:
                 group = self._project.cgroup(state)
                 self._groups[name] = state.pid, group
                 if group is not None and self._above is None:
-                    self._found(group.above())
+                    self._read_above(group.above())
         return self.states
 
-    def _found(self, above: Cgroup | None) -> None:
+    def _read_above(self, above: Cgroup | None) -> None:
         if above is not None:
             self._above, self.source, self._limits = above, f"cgroup v{above.version}", above.limits()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """The block is a phase; it is in `phases` however it ends."""
+        """Record the block as a phase, however the block ends."""
         self.take()
         begin_ns = self._clock()
         try:
@@ -97,18 +99,18 @@ class Watch:
             self.take()
 
     def take(self) -> None:
-        """One more reading of each, now."""
+        """Take one reading of each service now."""
         with self._one_at_a_time:
             for name, (_, group) in self._groups.items():
                 reading = group.read() if group is not None else self._read_through_the_engine(name)
-                if reading is not None and reading.memory_bytes is not None:  # else it has ended
-                    continued = self._continued.setdefault(name, _Continued())
+                if reading is not None and reading.memory_bytes is not None:  # None after the service has ended
+                    continued = self._continued.setdefault(name, ContinuedCounters())
                     self.readings.setdefault(name, []).append(continued(reading))
             if self._above is not None and (reading := self._above.read()).memory_bytes is not None:
                 self.board.append(reading)
 
     def _read_through_the_engine(self, name: str) -> Reading | None:
-        """None where control groups are here, and this one's was gone before it was found."""
+        """Read a service through the engine; None if this host had its control group, which is gone."""
         state = self.states.get(name)
         return self._project.read(state) if self._above is None and state is not None else None
 
@@ -117,8 +119,8 @@ class Watch:
             self.take()
 
 
-class _Continued:
-    """Counters that go on from where they were when a container was started again, and they with it."""
+class ContinuedCounters:
+    """Counters that continue when a restarted container begins to count at 0."""
 
     def __init__(self) -> None:
         self._last: Reading | None = None

@@ -1,4 +1,4 @@
-"""A stack with all that it names found: the board and its budget, the models, and each service's image by its name."""
+"""Resolve a stack: its profile and limits, its models, and the name of each service's image."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,19 +23,20 @@ from edgesim.units import format_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One service, with what it is made from.
+class ResolvedService:
+    """One service, with everything that it needs.
 
     Attributes:
-        image: its image's name, which `edgesim.stacks.service_images` sees to.
-        models: those of edgesim's own server, and `mounts` what brings them in.
-        packages: what its image is made of, where it is Debian's.
-        memory_bytes, cpus: its own limits, the board's where it has none.
-        threads: of one inference.
+        spec: the service as the stack file has it.
+        image: name of the image, which `edgesim.stacks.service_images` builds or finds.
+        models: models of edgesim's own server; `mounts` bring them into the container.
+        packages: the Debian packages that the image consists of; None for another image.
+        memory_bytes, cpus: the service's own limits, or the board's.
+        threads: threads of one inference.
     """
 
     name: str
-    service: Service
+    spec: Service
     image: str
     models: Sequence[Model] = ()
     mounts: Sequence[Mount | VolumeMount] = ()
@@ -47,9 +48,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A stack that can be rendered, and brought up.
+    """A stack that can be rendered and brought up.
 
-    `source` is its file; `shortfalls` say in sentences what the board has and a stack on this host does not.
+    Attributes:
+        source: the stack file; None for a stack that was made in Python.
+        shortfalls: sentences that say what the board has and a stack on this host has not.
     """
 
     stack: Stack
@@ -57,7 +60,7 @@ class Resolved:
     profile: DeviceProfile
     budget: Budget
     execution: Execution
-    parts: Mapping[str, Part]
+    services: Mapping[str, ResolvedService]
     shortfalls: Sequence[str]
 
     @property
@@ -66,27 +69,29 @@ class Resolved:
 
     @property
     def overcommit(self) -> str | None:
-        """In a sentence, by how much the services' own limits exceed the board's memory; None where they do not."""
-        limited = [part for part in self.parts.values() if part.service.memory is not None and not part.service.once]
-        together = sum(part.memory_bytes for part in limited)
-        if together <= self.budget.memory_bytes:
+        """A sentence that says by how much the services' own limits exceed the board's memory; None if they do not."""
+        limited = [
+            service for service in self.services.values() if service.spec.memory is not None and not service.spec.once
+        ]
+        total_bytes = sum(service.memory_bytes for service in limited)
+        if total_bytes <= self.budget.memory_bytes:
             return None
         return (
-            f"memory: the services' own limits add up to {format_bytes(together)}, "
-            f"{format_bytes(together - self.budget.memory_bytes)} more than the board has"
+            f"memory: the services' own limits add up to {format_bytes(total_bytes)}, "
+            f"{format_bytes(total_bytes - self.budget.memory_bytes)} more than the board has"
         )
 
 
 def resolve(
     stack: Stack, *, source: Path | None = None, host_cores: int, host_memory_bytes: int, base: str | None = None
 ) -> Resolved:
-    """Find all that a stack names; nothing is made.
+    """Resolve a stack without building or starting anything.
 
     Args:
         base: the image that the serving image is built on.
 
     Raises:
-        UsageError: a profile, a model or a mounted file is not there, or a service may take more than the board has.
+        UsageError: a profile, a model or a mounted file does not exist, or a service's limit exceeds the board's.
     """
     try:
         return _resolved(stack, source, host_cores, host_memory_bytes, base)
@@ -111,24 +116,26 @@ def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_by
         profile=board,
         budget=budget,
         execution="native" if board.architecture == host_architecture() else "emulated",
-        parts={name: _part(stack, name, board, budget, base) for name in stack.services},
+        services={name: _resolve_service(stack, name, board, budget, base) for name in stack.services},
         shortfalls=shortfalls,
     )
 
 
-def _part(stack: Stack, name: str, board: DeviceProfile, budget: Budget, base: str | None) -> Part:
+def _resolve_service(
+    stack: Stack, name: str, board: DeviceProfile, budget: Budget, base: str | None
+) -> ResolvedService:
     service = stack.services[name]
     cpus = _cpus(name, service, board, budget)
     memory_bytes = _memory(name, service, budget)
     _check_mounts(name, service)
     models = [_model(name, service, reference) for reference in service.models or ()]
     packages = _packages(service, board)
-    return Part(
+    return ResolvedService(
         name=name,
-        service=service,
+        spec=service,
         image=_image(stack, name, board, packages, base),
         models=models,
-        mounts=_brought_in(service, models, board),
+        mounts=_model_mounts(service, models, board),
         packages=packages,
         memory_bytes=memory_bytes,
         cpus=cpus,
@@ -142,7 +149,7 @@ def _cpus(name: str, service: Service, board: DeviceProfile, budget: Budget) -> 
     if service.cpus > board.cpu.cores:
         raise StackError(
             f"services.{name}.cpus: {service.cpus:g} is more than the board has: {board.cpu.cores}",
-            fix="give it less, or none",
+            fix="give the service less, or no limit",
         )
     return min(service.cpus, budget.cpus)
 
@@ -154,16 +161,16 @@ def _memory(name: str, service: Service, budget: Budget) -> int:
         raise StackError(
             f"services.{name}.memory: {format_bytes(service.memory)} is more than the board has: "
             f"{format_bytes(budget.memory_bytes)}",
-            fix="give it less, or none",
+            fix="give the service less, or no limit",
         )
     return int(service.memory)
 
 
 def _check_mounts(name: str, service: Service) -> None:
     for mount in service.mounts:
-        # The engine could make a directory, and root would own it.
+        # The engine would create a missing directory, owned by root.
         if mount.bind is not None and not mount.bind.exists():
-            raise StackError(f"services.{name}.mounts: {mount.bind}: is not there", fix=f"mkdir -p {mount.bind}")
+            raise StackError(f"services.{name}.mounts: {mount.bind}: does not exist", fix=f"mkdir -p {mount.bind}")
     if service.build is not None and not (service.build.context / service.build.dockerfile).is_file():
         raise StackError(f"services.{name}.build: {service.build.context / service.build.dockerfile}: no such file")
 
@@ -178,8 +185,8 @@ def _model(name: str, service: Service, reference: str) -> Model:
 def _packages(service: Service, board: DeviceProfile) -> Packages | None:
     if service.packages is None:
         return None
-    places = [mount.at for mount in service.mounts if mount.writable and mount.volume is not None]
-    return Packages(architecture=board.architecture, packages=service.packages, places=places)
+    directories = [mount.at for mount in service.mounts if mount.writable and mount.volume is not None]
+    return Packages(architecture=board.architecture, packages=service.packages, places=directories)
 
 
 def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | None, base: str | None) -> str:
@@ -193,7 +200,7 @@ def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | N
     return serving_image.reference_of(board, base=base)
 
 
-def _brought_in(service: Service, models: Sequence[Model], board: DeviceProfile) -> Sequence[Mount | VolumeMount]:
+def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfile) -> Sequence[Mount | VolumeMount]:
     mount_point = board.image.mount_point
     mounts = [mount for each in models for mount in model_mounts(each, mount_point)]
     if service.mount == "bind":

@@ -1,4 +1,4 @@
-"""What a stack's services are made from, made: images, and the volumes that models are in."""
+"""Build or find the images of a stack's services, and fill the volumes with their models."""
 
 from edgesim import __version__
 from edgesim.delivery import contents, volumes
@@ -11,57 +11,57 @@ from edgesim.errors import PackageUnknown, StackError, UsageError
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs, serving_image
 from edgesim.progress import Stages
-from edgesim.stacks.resolve import Part, Resolved
+from edgesim.stacks.resolve import Resolved, ResolvedService
 
 
 def ensure(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | None = None) -> None:
-    """Have all images and filled volumes that the stack's Compose file names.
+    """Make sure that the engine has all images and filled volumes that the stack's Compose file names.
 
     Args:
         base: the image that the serving image is built on.
 
     Raises:
-        UsageError: an image is for another architecture, or a volume is not there.
-        HostError: something is missing on this host; DeviceError: a build failed, or an image cannot be had.
+        UsageError: an image is for another architecture, or a volume does not exist.
+        HostError: something is missing on this host; DeviceError: a build failed, or an image is not available.
     """
     for name, external in resolved.stack.volumes.items():
         if external and engine.volume_labels(name) is None:
-            raise StackError(f"volume {name}: there is none", fix="edgesim volumes list; edgesim volumes fill NAME")
-    for part in resolved.parts.values():
-        _ensure(engine, resolved, part, stages, base)
+            raise StackError(f"volume {name}: does not exist", fix="edgesim volumes list; edgesim volumes fill NAME")
+    for service in resolved.services.values():
+        _ensure(engine, resolved, service, stages, base)
 
 
-def _ensure(engine: Engine, resolved: Resolved, part: Part, stages: Stages, base: str | None) -> None:
-    service, board = part.service, resolved.profile
-    if part.packages is not None:
+def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages: Stages, base: str | None) -> None:
+    spec, board = service.spec, resolved.profile
+    if service.packages is not None:
         try:
-            part.packages.ensure(engine, stages)
+            service.packages.ensure(engine, stages)
         except PackageUnknown as error:
-            raise StackError(f"services.{part.name}.packages: {error.problem}", fix=error.fix) from error
-    elif service.build is not None:
-        _build(resolved, part, stages)
-        _check_architecture(engine, resolved, part)
-    elif service.image is not None:
+            raise StackError(f"services.{service.name}.packages: {error.problem}", fix=error.fix) from error
+    elif spec.build is not None:
+        _build(resolved, service, stages)
+        _check_architecture(engine, resolved, service)
+    elif spec.image is not None:
         try:
-            serving_image.find(engine, board.served_by(reference=service.image), stages)
+            serving_image.find(engine, board.served_by(reference=spec.image), stages)
         except UsageError as error:
-            raise StackError(f"services.{part.name}.image: {error.problem}", fix=error.fix) from error
+            raise StackError(f"services.{service.name}.image: {error.problem}", fix=error.fix) from error
     else:
         serving_image.ensure(engine, board, stages, base=base)
-        _fill(engine, resolved, part, stages)
+        _fill(engine, resolved, service, stages)
 
 
-def _fill(engine: Engine, resolved: Resolved, part: Part, stages: Stages) -> None:
-    if not any(isinstance(mount, VolumeMount) for mount in part.mounts):
+def _fill(engine: Engine, resolved: Resolved, service: ResolvedService, stages: Stages) -> None:
+    if not any(isinstance(mount, VolumeMount) for mount in service.mounts):
         return
     mount_point = resolved.profile.image.mount_point
-    mounts = [mount for each in part.models for mount in model_mounts(each, mount_point)]
+    mounts = [mount for each in service.models for mount in model_mounts(each, mount_point)]
     volumes.provide(engine, None, contents.of(mounts, mount_point), stages)
 
 
-def _build(resolved: Resolved, part: Part, stages: Stages) -> None:
-    recipe = part.service.build
-    assert recipe is not None, "only a service that has one is built"
+def _build(resolved: Resolved, service: ResolvedService, stages: Stages) -> None:
+    recipe = service.spec.build
+    assert recipe is not None, "only a service with a recipe is built"
     architecture = resolved.profile.architecture
     contexts = {}
     if recipe.base:
@@ -70,11 +70,11 @@ def _build(resolved: Resolved, part: Part, stages: Stages) -> None:
                 "base": rootfs.ensure(architecture, packages=recipe.base),
                 "tools": rootfs.ensure(host_architecture()),
             }
-    with stages.stage("build", f"building {part.name} from {recipe.context} for linux/{architecture}"):
+    with stages.stage("build", f"building {service.name} from {recipe.context} for linux/{architecture}"):
         buildx.build(
             context=recipe.context,
             dockerfile=recipe.context / recipe.dockerfile,
-            tag=part.image,
+            tag=service.image,
             platform=f"linux/{architecture}",
             build_contexts=contexts,
             build_args=recipe.args,
@@ -82,19 +82,19 @@ def _build(resolved: Resolved, part: Part, stages: Stages) -> None:
         )
 
 
-def _check_architecture(engine: Engine, resolved: Resolved, part: Part) -> None:
-    """A Dockerfile may name the platform itself, and so another one."""
-    made = engine.image_architecture(part.image)
-    if made != resolved.profile.architecture:
+def _check_architecture(engine: Engine, resolved: Resolved, service: ResolvedService) -> None:
+    """Refuse an image for another architecture: a Dockerfile may name a platform itself."""
+    architecture = engine.image_architecture(service.image)
+    if architecture != resolved.profile.architecture:
         raise StackError(
-            f"services.{part.name}.build: the image is for {made}; the board {resolved.profile.name} is "
+            f"services.{service.name}.build: the image is for {architecture}; the board {resolved.profile.name} is "
             f"{resolved.profile.architecture}",
             fix="leave --platform out of its Dockerfile's last FROM",
         )
 
 
 def helper(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | None = None) -> str | None:
-    """The image that makes the board's control group where this user may not; None where this user may."""
+    """Return the image that makes the board's control group if this user may not; None if this user may."""
     if Parent.is_ours_to_make(engine.facts):
         return None
     return serving_image.ensure(engine, resolved.profile, stages, base=base, architecture=host_architecture()).id

@@ -1,4 +1,4 @@
-"""What a stack file holds: several services on one board, what each mounts, and what runs when."""
+"""The contents of a stack file: services on one board, their mounts, and their order."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,14 +17,15 @@ _ABSOLUTE = r"^/\S*[^/\s]$"
 _PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 
 
-class _Part(BaseModel):
+class _Element(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StackMount(_Part):
-    """A file or directory of the host (`bind`), or a `volume`, `at` a path in the container; read-only by default.
+class StackMount(_Element):
+    """A mount: a file or directory of the host (`bind`) or a `volume`, `at` a path in the container.
 
-    A volume is the stack's own, made empty by the first `up`, unless it is `external`: one that is there already.
+    A mount is read-only unless it is `writable`. A volume belongs to the stack, and the first `up` creates it empty;
+    an `external` volume exists already.
     """
 
     bind: Path | None = None
@@ -42,10 +43,11 @@ class StackMount(_Part):
         return self
 
 
-class Build(_Part):
-    """An image made from a Dockerfile. `base` are Debian packages: a root file system made of them is its stage `base`.
+class Build(_Element):
+    """An image that is built from a Dockerfile.
 
-    For where no registry answers; else the Dockerfile's own ``FROM``.
+    `base` names Debian packages; a root file system of these packages takes the place of the Dockerfile's stage `base`,
+    for hosts that reach no registry. Without `base` the Dockerfile's own ``FROM`` counts.
     """
 
     context: Path
@@ -54,20 +56,20 @@ class Build(_Part):
     base: tuple[Annotated[str, Field(pattern=_PACKAGE)], ...] = ()
 
 
-class Service(_Part):
-    """One container. It is made from one of `models`, `packages`, `build` and `image`.
+class Service(_Element):
+    """One container, from one of `models`, `packages`, `build` and `image`.
 
     Attributes:
-        models: edgesim's own server with these models, from `repository`; `mount` is how they come in.
-        packages: Debian packages, made into an image; it runs as user 65532, `command` is what it runs.
-        build: a Dockerfile's directory, or that with more.
-        image: any image that the engine has or can pull.
-        port: where it listens in the container; `publish` is the port of 127.0.0.1 where this host reaches it.
+        models: edgesim's own server with these models of `repository`; `mount` is the mount method.
+        packages: Debian packages for an image that runs `command` as user 65532.
+        build: a Dockerfile's directory, or a mapping with more.
+        image: an image that the engine has or can pull.
+        port: port of the service in the container; `publish` is the port of 127.0.0.1 on this host.
         healthy: a command in the container that ends with 0 when the service is ready.
-        once: it is a step: it is expected to end, with 0.
-        after: what must be there before it starts: started, healthy or completed. A list leaves that open: completed
-            for a step, healthy for what has `healthy`, else started.
-        memory, cpus: this service's own limits, within the board's.
+        once: the service is a step, which is expected to end with 0.
+        after: services that must be started, healthy or completed before this one starts. A list of names means:
+            completed for a step, healthy for a service with `healthy`, else started.
+        memory, cpus: the service's own limits, within the board's.
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
@@ -92,43 +94,43 @@ class Service(_Part):
 
     @field_validator("after", mode="before")
     @classmethod
-    def _after_list(cls, given: Any) -> Any:
-        return dict.fromkeys(given) if isinstance(given, list | tuple) else given
+    def _after_list(cls, value: Any) -> Any:
+        return dict.fromkeys(value) if isinstance(value, list | tuple) else value
 
     @field_validator("build", mode="before")
     @classmethod
-    def _build_directory(cls, given: Any) -> Any:
-        return {"context": given} if isinstance(given, str) else given
+    def _build_directory(cls, value: Any) -> Any:
+        return {"context": value} if isinstance(value, str) else value
 
     @field_validator("restart", mode="before")
     @classmethod
-    def _restart_no(cls, given: Any) -> Any:
-        return "no" if given is False else given  # as YAML 1.1 has it
+    def _restart_no(cls, value: Any) -> Any:
+        return "no" if value is False else value  # as YAML 1.1 has it
 
     @field_validator("environment", mode="before")
     @classmethod
-    def _environment_words(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {key: str(value) if isinstance(value, int | float) else value for key, value in given.items()}
+    def _environment_words(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: str(word) if isinstance(word, int | float) else word for key, word in value.items()}
 
     @property
     def serves(self) -> bool:
-        """Whether it is edgesim's own server, and not another program in its image."""
+        """Whether the service is edgesim's own server, and not another program in its image."""
         return self.models is not None and self.entrypoint is None
 
     @property
     def checked(self) -> bool:
-        """Whether it says when it is ready."""
+        """Whether the service has a health check."""
         return self.healthy is not None or self.serves
 
     @property
     def inner_port(self) -> int | None:
-        """Where it listens in the container."""
+        """The port of the service in the container; None if it has none."""
         return 8000 if self.serves else self.port
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """What does not fit together: the key, and what is wrong."""
+        """Yield each contradiction: the key, and what is wrong."""
         made_from = [key for key in ("models", "packages", "build", "image") if getattr(self, key) is not None]
         if len(made_from) != 1:
             yield (
@@ -140,17 +142,17 @@ class Service(_Part):
             yield "repository", "is for models"
         if self.serves and (self.command is not None or self.port is not None):
             key = "command" if self.command is not None else "port"
-            yield key, "edgesim's own server has its own; with entrypoint another program runs in its image"
+            yield key, "edgesim's own server has its own; give entrypoint to run another program in its image"
         if self.publish is not None and self.inner_port is None:
-            yield "publish", "which of its ports? give port, too"
+            yield "publish", "needs the port in the container: give port, too"
         if self.once and self.restart == "always":
-            yield "restart", "a step that has ended well is not started again; give on-failure or no"
+            yield "restart", "a step that has ended with 0 is not started again; give on-failure or no"
         if len({mount.at for mount in self.mounts}) < len(self.mounts):
-            yield "mounts", "two at the same place"
+            yield "mounts", "two mounts at the same path"
 
 
-class Request(_Part):
-    """What is sent to a service that speaks no inference protocol: over and over, and answered with 200 when right.
+class Request(_Element):
+    """The request to a service that does not speak the inference protocol; the answer must be 200.
 
     `body` is a file.
     """
@@ -161,10 +163,10 @@ class Request(_Part):
     headers: dict[str, str] = {}
 
 
-class Entry(_Part):
-    """The service that a benchmark addresses, and what it sends there: a model's inputs by the protocol, or a request.
+class Entry(_Element):
+    """The service that gets a benchmark's requests: a model's inputs by the inference protocol, or `request`.
 
-    `model` is a name in `models` of a service of this stack, or a path; of a server of one model it is that one.
+    `model` is a name in `models` of a service of this stack, or a path; a server of one model needs none.
     """
 
     service: str
@@ -172,10 +174,10 @@ class Entry(_Part):
     request: Request | None = None
 
 
-class Stack(_Part):
+class Stack(_Element):
     """Several services on one board.
 
-    `profile` is that of the board: a name, ``name:mode``, or a file.
+    `profile` is the board's profile: a name, ``name:mode``, or a file.
     """
 
     name: Annotated[str, Field(pattern=_NAME)]
@@ -185,8 +187,8 @@ class Stack(_Part):
 
     @field_validator("entry", mode="before")
     @classmethod
-    def _entry_service(cls, given: Any) -> Any:
-        return {"service": given} if isinstance(given, str) else given
+    def _entry_service(cls, value: Any) -> Any:
+        return {"service": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Stack":
@@ -201,31 +203,33 @@ class Stack(_Part):
         return self
 
     def waits(self, name: str) -> Mapping[str, Condition]:
-        """What a service waits for, and how far that must have come."""
-        return {other: given or self._natural(other) for other, given in self.services[name].after.items()}
+        """Return the services that a service waits for, with the condition of each."""
+        return {
+            other: condition or self._default_condition(other) for other, condition in self.services[name].after.items()
+        }
 
-    def _natural(self, name: str) -> Condition:
+    def _default_condition(self, name: str) -> Condition:
         service = self.services[name]
         return "completed" if service.once else "healthy" if service.checked else "started"
 
     @property
     def order(self) -> Sequence[str]:
-        """The services, each behind all that it waits for."""
-        found: list[str] = []
+        """The names of the services, each after all services that it waits for."""
+        ordered: list[str] = []
 
         def visit(name: str) -> None:
-            if name not in found:
+            if name not in ordered:
                 for other in self.services[name].after:
                     visit(other)
-                found.append(name)
+                ordered.append(name)
 
         for name in self.services:
             visit(name)
-        return found
+        return ordered
 
     @property
     def volumes(self) -> Mapping[str, bool]:
-        """All volumes that are mounted, and whether they are there already."""
+        """The names of all mounted volumes, and whether each is external."""
         mounts = [mount for service in self.services.values() for mount in service.mounts]
         return {mount.volume: mount.external for mount in mounts if mount.volume is not None}
 
@@ -238,19 +242,21 @@ class Stack(_Part):
                 if condition == "completed" and not self.services[other].once:
                     raise ValueError(f"{where}: {other} is not expected to end; a step has `once: true`")
                 if condition == "healthy" and not self.services[other].checked:
-                    raise ValueError(f"{where}: {other} has no command `healthy` that could tell")
+                    raise ValueError(f"{where}: {other} has no `healthy` command")
                 if self.services[other].once and condition == "healthy":
                     raise ValueError(f"{where}: {other} is a step; wait for it to be completed")
         for name in self.services:
             if circle := self._circle([name]):
-                raise ValueError(f"services.{circle[0]}.after: goes round in a circle: {' after '.join(circle)}")
+                raise ValueError(
+                    f"services.{circle[0]}.after: services wait for each other in a circle: {' after '.join(circle)}"
+                )
 
     def _circle(self, path: list[str]) -> list[str] | None:
         for other in self.services[path[-1]].after:
             if other == path[0]:
                 return [*path, other]
-            if other not in path and (found := self._circle([*path, other])):
-                return found
+            if other not in path and (circle := self._circle([*path, other])):
+                return circle
         return None
 
     def _check_ports(self) -> None:
@@ -259,7 +265,9 @@ class Stack(_Part):
             if not service.publish:
                 continue
             if service.publish in taken:
-                raise ValueError(f"services.{name}.publish: {service.publish} is {taken[service.publish]}'s already")
+                raise ValueError(
+                    f"services.{name}.publish: {service.publish} is already taken by {taken[service.publish]}"
+                )
             taken[service.publish] = name
 
     def _check_entry(self) -> None:
@@ -271,13 +279,13 @@ class Stack(_Part):
                 f"entry.service: no service {self.entry.service!r}{did_you_mean(self.entry.service, self.services)}"
             )
         if service.once:
-            raise ValueError(f"entry.service: {self.entry.service} is a step, which answers nobody")
+            raise ValueError(f"entry.service: {self.entry.service} is a step, which answers no requests")
         if service.inner_port is None:
             raise ValueError(f"entry.service: {self.entry.service} has no port")
         if self.entry.model is not None and self.entry.request is not None:
             raise ValueError("entry: give either entry.model or entry.request")
         if self.entry.model is None and self.entry.request is None:
             if not service.serves:
-                raise ValueError("entry: what is sent? give entry.request, or entry.model, whose inputs are sent")
+                raise ValueError("entry: nothing to send: give entry.request, or entry.model, whose inputs are sent")
             if len(service.models or ()) != 1:
                 raise ValueError(f"entry.model: which of {', '.join(service.models or ())}?")

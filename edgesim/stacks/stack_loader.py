@@ -1,4 +1,4 @@
-"""Stacks as files: read, their paths made those of this host, and refused with the line that is wrong."""
+"""Read stack files, make their paths absolute, and name the wrong line of a wrong file."""
 
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,22 @@ _EXAMPLE = "docs/stacks.md has some"
 
 
 def is_stack(path: Path) -> bool:
-    """Whether a file is meant as a stack, well written or not: a mapping with services."""
+    """Return whether a file is meant as a stack, valid or not: a mapping with services."""
     try:
-        found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError):
         return False
-    return isinstance(found, dict) and "services" in found
+    return isinstance(document, dict) and "services" in document
 
 
 def read(path: Path) -> Stack:
     """Read and validate one stack file.
 
-    Without a name in it, a stack has the file's, or of ``stack.yaml`` its directory's. Paths in it are relative to the
-    file; they are absolute afterwards.
+    A stack without a name gets the file's name, or the directory's name if the file is ``stack.yaml``. Paths in the
+    file are relative to the file; in the stack they are absolute.
 
     Raises:
-        StackError: names the file, the line, the key and the nearest right one.
+        StackError: the file is wrong; the error names the file, the line, the key and the nearest right key.
     """
     if not path.is_file():
         raise StackError(f"{path}: no such stack file", fix=_EXAMPLE)
@@ -52,28 +52,28 @@ def _default_name(path: Path) -> str:
 
 
 def _absolute(stack: Stack, directory: Path) -> Stack:
-    """With all paths absolute, whatever the working directory is."""
+    """Return the stack with all paths absolute."""
 
-    def there(path: Path | None) -> Path | None:
+    def absolute(path: Path | None) -> Path | None:
         return directory / path.expanduser() if path is not None else None
 
     services = {}
     for name, service in stack.services.items():
         changes: dict[str, Any] = {
-            "repository": there(service.repository),
-            "mounts": tuple(mount.model_copy(update={"bind": there(mount.bind)}) for mount in service.mounts),
+            "repository": absolute(service.repository),
+            "mounts": tuple(mount.model_copy(update={"bind": absolute(mount.bind)}) for mount in service.mounts),
             "models": tuple(_model(word, directory) for word in service.models) if service.models else None,
         }
         if service.build is not None:
-            changes["build"] = service.build.model_copy(update={"context": there(service.build.context)})
+            changes["build"] = service.build.model_copy(update={"context": absolute(service.build.context)})
         services[name] = service.model_copy(update=changes)
     changes = {"services": services, "profile": _profile(stack.profile, directory)}
     if stack.entry is not None:
         request = stack.entry.request
         if request is not None:
-            request = request.model_copy(update={"body": there(request.body)})
-        asked = _model(stack.entry.model, directory) if stack.entry.model is not None else None
-        changes["entry"] = stack.entry.model_copy(update={"request": request, "model": asked})
+            request = request.model_copy(update={"body": absolute(request.body)})
+        model = _model(stack.entry.model, directory) if stack.entry.model is not None else None
+        changes["entry"] = stack.entry.model_copy(update={"request": request, "model": model})
     return stack.model_copy(update=changes)
 
 
@@ -82,18 +82,18 @@ def _model(reference: str, directory: Path) -> str:
 
 
 def _profile(reference: str, directory: Path) -> str:
-    """A file's path is relative to the stack's; a name stays a name, a mode behind it a mode."""
+    """Make the path of a profile file absolute; keep a profile's name, and the mode behind it."""
     is_file = "/" in reference or ".yaml" in reference or ".yml" in reference
     return str(directory / reference) if is_file else reference
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a stack file, for editors."""
+    """Return the JSON Schema (2020-12) of a stack file, for editors."""
     schema = Stack.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "edgesim stack"
     schema["required"] = ["profile", "services"]
-    # What the file may have in a shorter form than the model.
+    # The file has shorter forms that the model does not have.
     service, properties = schema["$defs"]["Service"]["properties"], schema["properties"]
     service["after"] = {"anyOf": [service["after"], {"type": "array", "items": {"type": "string"}}]}
     service["build"] = {"anyOf": [*service["build"]["anyOf"], {"type": "string"}]}

@@ -1,4 +1,4 @@
-"""What one run of a stack gave, put together as its result."""
+"""The result of a run of a stack."""
 
 import hashlib
 import json
@@ -26,22 +26,22 @@ from edgesim.results.run_result import (
     ValiditySection,
 )
 from edgesim.results.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
-from edgesim.stacks.resolve import Part
-from edgesim.stacks.stack_session import LoadPlan, Measurement, board_readings, load_of
+from edgesim.stacks.resolve import ResolvedService
+from edgesim.stacks.running import RunningStack
+from edgesim.stacks.stack_session import LoadPlan, StackMeasurement, board_readings, load_of
 from edgesim.stacks.traffic import Traffic
-from edgesim.stacks.up import Running
 
 
 def result(
-    running: Running, measured: Measurement, stages: Stages, *, traffic: Traffic | None, plan: LoadPlan | None
+    running: RunningStack, measured: StackMeasurement, stages: Stages, *, traffic: Traffic | None, plan: LoadPlan | None
 ) -> StackResult:
-    """Everything, as far as it has come. Without traffic there was no load, and the steps are all."""
+    """Return the result so far. Without traffic there was no load, and the steps are the whole result."""
     resolved, samples = running.resolved, measured.samples
     running.states()
     killed = running.killed()
     load, origin_ns = load_of(running), samples[0].scheduled_ns if samples else 0
     scenario = _scenario(plan.scenario, measured, traffic.origin) if plan and traffic else None
-    whole = _whole(running, load, sum(killed.values()))
+    board_usage = _board_usage(running, load, sum(killed.values()))
     return StackResult(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edgesim_version=__version__,
@@ -72,51 +72,53 @@ def result(
         lag_ms=lag(samples),
         throughput_qps=throughput_qps(samples),
         generator=measured.generator.section(None),
-        resources=whole,
-        services={name: _service(running, part, load, killed) for name, part in resolved.parts.items()},
+        resources=board_usage,
+        services={name: _service(running, service, load, killed) for name, service in resolved.services.items()},
         host_load=measured.host_load,
-        validity=_judge(running, measured, scenario, whole, plan),
+        validity=_judge(running, measured, scenario, board_usage, plan),
         complete=not measured.interrupted,
-        phases=tuple(phase.since(origin_ns) for phase in running.watch.phases),
+        phases=tuple(phase.since(origin_ns) for phase in running.monitor.phases),
         timeline=tuple(reading.since(origin_ns) for reading in board_readings(running)),
         timelines={
             name: tuple(reading.since(origin_ns) for reading in readings)
-            for name, readings in running.watch.readings.items()
+            for name, readings in running.monitor.readings.items()
         },
         samples=tuple(sample.since(origin_ns) for sample in samples),
     )
 
 
-def so_far(running: Running, measured: Measurement, stages: Stages, *, traffic: Traffic, plan: LoadPlan) -> StackResult:
-    """The result while it is measured: marked incomplete, without samples."""
-    unfinished = ValiditySection(valid=False, reasons=("complete: the run has not come to its end",))
-    found = result(running, replace(measured, samples=[]), stages, traffic=traffic, plan=plan)
-    return found.model_copy(
+def so_far(
+    running: RunningStack, measured: StackMeasurement, stages: Stages, *, traffic: Traffic, plan: LoadPlan
+) -> StackResult:
+    """Return the result while the run is under way: marked incomplete, without samples."""
+    unfinished = ValiditySection(valid=False, reasons=("complete: the run has not ended",))
+    partial = result(running, replace(measured, samples=[]), stages, traffic=traffic, plan=plan)
+    return partial.model_copy(
         update={"complete": False, "timeline": (), "timelines": {}, "phases": (), "validity": unfinished}
     )
 
 
-def _sha256(running: Running) -> str:
-    """Of all that the stack file says, and of the models that it names."""
+def _sha256(running: RunningStack) -> str:
+    """Return the digest of the stack file's contents and of the models that it names."""
     facts = running.resolved.stack.model_dump(mode="json")
-    models = [model.sha256 for part in running.resolved.parts.values() for model in part.models]
+    models = [model.sha256 for service in running.resolved.services.values() for model in service.models]
     return hashlib.sha256(json.dumps([facts, models], sort_keys=True).encode()).hexdigest()
 
 
-def _budget(running: Running) -> BudgetSection:
+def _budget(running: RunningStack) -> BudgetSection:
     budget = running.resolved.budget
     return BudgetSection(
         parent=running.naming.parent,
         memory_bytes=budget.memory_bytes,
         cpus=budget.cpus,
         processes=budget.processes,
-        applied=running.watch.limits,
+        applied=running.monitor.limits,
         overcommit=running.resolved.overcommit,
         shortfalls=tuple(running.resolved.shortfalls),
     )
 
 
-def _scenario(scenario: Scenario, measured: Measurement, origin: str) -> ScenarioSection:
+def _scenario(scenario: Scenario, measured: StackMeasurement, origin: str) -> ScenarioSection:
     stop, precision = scenario.stop, scenario.stop.precision
     return ScenarioSection(
         name=scenario.name,
@@ -141,25 +143,27 @@ def _requests(samples: Sequence[Sample]) -> RequestsSection:
     )
 
 
-def _service(running: Running, part: Part, load: Sequence[Phase], killed: Mapping[str, int]) -> ServiceSection:
-    state, readings = running.watch.states[part.name], running.watch.readings.get(part.name, [])
-    phases = [_all_of(readings)] if part.service.once and readings else load
+def _service(
+    running: RunningStack, service: ResolvedService, load: Sequence[Phase], killed: Mapping[str, int]
+) -> ServiceSection:
+    state, readings = running.monitor.states[service.name], running.monitor.readings.get(service.name, [])
+    phases = [_all_of(readings)] if service.spec.once and readings else load
     used = resource_usage.summarise(
-        readings, phases, part.memory_bytes, running.resolved.budget.cpus, running.watch.source
+        readings, phases, service.memory_bytes, running.resolved.budget.cpus, running.monitor.source
     )
     return ServiceSection(
-        kind="step" if part.service.once else "service",
-        image=ImageSection(reference=part.image, id=state.image),
-        models=tuple(model.name for model in part.models),
+        kind="step" if service.spec.once else "service",
+        image=ImageSection(reference=service.image, id=state.image),
+        models=tuple(model.name for model in service.models),
         state=state.status,
         health=state.health,
         exit_code=state.exit_code if state.ended else None,
         ran_s=state.ran_s,
         restarts=state.restarts,
-        killed=killed.get(part.name, 0),
-        memory_limit_bytes=part.memory_bytes if part.service.memory is not None else None,
-        cpu_limit=part.cpus if part.service.cpus is not None else None,
-        resources=used.model_copy(update={"oom_kills": killed.get(part.name, 0)}),
+        killed=killed.get(service.name, 0),
+        memory_limit_bytes=service.memory_bytes if service.spec.memory is not None else None,
+        cpu_limit=service.cpus if service.spec.cpus is not None else None,
+        resources=used.model_copy(update={"oom_kills": killed.get(service.name, 0)}),
     )
 
 
@@ -167,23 +171,23 @@ def _all_of(readings: Sequence[Reading]) -> Phase:
     return Phase("all", readings[0].at_ns, readings[-1].at_ns)
 
 
-def _whole(running: Running, load: Sequence[Phase], kills: int) -> ResourcesSection:
-    """The whole board's, with the kills of all services: version 1 counts them in each alone."""
+def _board_usage(running: RunningStack, load: Sequence[Phase], kills: int) -> ResourcesSection:
+    """Return the resources of the whole board; the services' kills are added, since cgroup v1 counts only those."""
     budget, readings = running.resolved.budget, board_readings(running)
     phases = load or ([_all_of(readings)] if readings else [])
-    used = resource_usage.summarise(readings, phases, budget.memory_bytes, budget.cpus, running.watch.source)
+    used = resource_usage.summarise(readings, phases, budget.memory_bytes, budget.cpus, running.monitor.source)
     return used.model_copy(update={"oom_kills": kills})
 
 
 def _judge(
-    running: Running,
-    measured: Measurement,
+    running: RunningStack,
+    measured: StackMeasurement,
     scenario: ScenarioSection | None,
-    whole: ResourcesSection,
+    board_usage: ResourcesSection,
     plan: LoadPlan | None,
 ) -> ValiditySection:
     if scenario is None or plan is None:
-        finding = f"all {len(running.resolved.parts)} steps ended well"
+        finding = f"all {len(running.resolved.services)} steps ended with 0"
         return ValiditySection(valid=True, rules=(Rule(name="steps", verdict="ok", finding=finding),))
     samples, precision = measured.samples, plan.scenario.stop.precision
     latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
@@ -194,7 +198,7 @@ def _judge(
             scenario=scenario,
             samples=samples,
             load_s=load_s,
-            resources=whole,
+            resources=board_usage,
             alive=measured.alive,
             interrupted=measured.interrupted,
             precise=statistics.is_precise(latencies, precision.percentile, precision.percent) if precision else None,

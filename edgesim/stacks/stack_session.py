@@ -1,4 +1,4 @@
-"""What is done with a stack that is up: a first request, a warm-up, the load, and all that is read meanwhile."""
+"""A load session on the entry of a stack that is up: first request, warm-up, load, and readings meanwhile."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,13 +10,18 @@ from edgesim.measure import resource_usage
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import HostLoadSection, WarmUpSection
+from edgesim.stacks.running import RunningStack
 from edgesim.stacks.traffic import Traffic
-from edgesim.stacks.up import Running
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPlan:
-    """The load: `warm_up` requests before the measured ones, beside the very first; `timeout_s` for each."""
+    """The load of a stack.
+
+    Attributes:
+        warm_up: requests after the first one and before the measured ones.
+        timeout_s: a request without an answer after this many seconds has failed.
+    """
 
     scenario: Scenario
     warm_up: int
@@ -24,8 +29,8 @@ class LoadPlan:
 
 
 @dataclass
-class Measurement:
-    """What a stack has given so far, whole or cut short."""
+class StackMeasurement:
+    """What was measured on a stack so far; complete, or cut short by an error or an interrupt."""
 
     first_request_s: float | None = None
     warm_up: WarmUpSection | None = None
@@ -40,17 +45,17 @@ Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
 
 
 def measure(
-    running: Running, traffic: Traffic, plan: LoadPlan, stages: Stages, *, into: Measurement, keeping: Keeping
+    running: RunningStack, traffic: Traffic, plan: LoadPlan, stages: Stages, *, into: StackMeasurement, keeping: Keeping
 ) -> None:
-    """Load a stack's entry.
+    """Send the load to a stack's entry.
 
-    Whatever is there when that is interrupted, or fails, is in `into`; while a load runs, `keeping` keeps its samples.
+    An interrupt or an error leaves in `into` what was measured until then. `keeping` keeps the samples of the load.
     """
     session = LoadSession(
         traffic.url, traffic.requests, timeout_s=plan.timeout_s, is_alive=lambda: _entry_is_alive(running)
     )
     first: list[Sample] = []
-    with stages.stage("first request", "first request"), running.watch.phase("first request"):
+    with stages.stage("first request", "first request"), running.monitor.phase("first request"):
         session.send(closed_loop(1), first)
     if not first[0].ok:
         into.samples.extend(first)
@@ -61,11 +66,11 @@ def measure(
         rule=f"{plan.warm_up} requests" if plan.warm_up else "none beyond the first request",
     )
     if plan.warm_up:
-        with stages.stage("warm-up", f"{plan.warm_up} warm-up requests"), running.watch.phase("warm-up"):
+        with stages.stage("warm-up", f"{plan.warm_up} warm-up requests"), running.monitor.phase("warm-up"):
             session.send(closed_loop(plan.warm_up), [])
     meter = LoadMeter()
     try:
-        with stages.stage("load", str(plan.scenario)), keeping(into.samples), running.watch.phase("load"):
+        with stages.stage("load", str(plan.scenario)), keeping(into.samples), running.monitor.phase("load"):
             sent = session.send(plan.scenario, into.samples)
             meter.stop()
             into.generator = meter.generator_use(len(into.samples), sent)
@@ -75,18 +80,18 @@ def measure(
         into.host_load = meter.host_load(resource_usage.summarise(readings, load).cpu_seconds)
 
 
-def _entry_is_alive(running: Running) -> bool:
+def _entry_is_alive(running: RunningStack) -> bool:
     """Return whether the entry service runs, or comes back by itself."""
     entry = running.resolved.stack.entry
     state = running.states().get(entry.service) if entry is not None else None
     return state is not None and state.status in ("running", "restarting")
 
 
-def load_of(running: Running) -> list[Phase]:
-    """The phases in which the load ran."""
-    return [phase for phase in running.watch.phases if phase.name == "load"]
+def load_of(running: RunningStack) -> list[Phase]:
+    """Return the phases in which the load ran."""
+    return [phase for phase in running.monitor.phases if phase.name == "load"]
 
 
-def board_readings(running: Running) -> Sequence[Reading]:
-    """Of all services together."""
-    return running.watch.board
+def board_readings(running: RunningStack) -> Sequence[Reading]:
+    """Return the readings of all services together."""
+    return running.monitor.board

@@ -1,4 +1,4 @@
-"""What is sent to a stack's entry: a model's inputs by the inference protocol, or the request that the file gives."""
+"""The requests to a stack's entry: a model's inputs by the inference protocol, or the request of the stack file."""
 
 import socket
 from collections.abc import Sequence
@@ -12,67 +12,72 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.stacks.resolve import Resolved
+from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack import Entry, Request
-from edgesim.stacks.up import Running
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """Whole requests, sent in turn over and over, and in a few words what they are."""
+    """Requests to the entry, sent in turn and repeatedly.
+
+    Attributes:
+        requests: the bytes of each whole HTTP request.
+        origin: a few words on what the requests are.
+    """
 
     url: str
     requests: Sequence[bytes]
     origin: str
 
 
-def check(resolved: Resolved, wishes: InputOptions) -> None:
-    """Before the work: whether there is something to send.
+def check(resolved: Resolved, options: InputOptions) -> None:
+    """Check before any work that there is something to send.
 
     Raises:
-        UsageError: there is no entry, its model or its file is not there, or the inputs do not fit.
+        UsageError: the stack has no entry, the entry's model or file does not exist, or the inputs do not fit.
     """
     entry = entry_of(resolved)
     if entry.request is None:
-        inputs.choose(_model(resolved, entry), wishes)
+        inputs.choose(_model(resolved, entry), options)
         return
-    if wishes != InputOptions(seed=wishes.seed):
-        raise StackError("--input, --shape, --range: are for entry.model; entry.request has a body of its own")
+    if options != InputOptions(seed=options.seed):
+        raise StackError("`input`, `shapes` and `ranges` are for entry.model; entry.request has its own body")
     _body(entry.request)
 
 
 def entry_of(resolved: Resolved) -> Entry:
-    """The stack's entry.
+    """Return the stack's entry.
 
     Raises:
-        StackError: it has none.
+        StackError: the stack has none.
     """
     if resolved.stack.entry is None:
         raise StackError(
-            f"stack {resolved.name}: has no entry, and so nothing to send requests to",
-            fix="name the service that is addressed: entry: NAME",
+            f"stack {resolved.name}: has no entry that requests could go to",
+            fix="name the service that gets the requests: entry: NAME",
         )
     return resolved.stack.entry
 
 
-def traffic(running: Running, wishes: InputOptions, *, timeout_s: float) -> Traffic:
-    """What is to be sent, and where: straight to the container where this host has a way to it."""
+def traffic(running: RunningStack, options: InputOptions, *, timeout_s: float) -> Traffic:
+    """Return the requests and their address: the container's own if this host reaches it, else the published port."""
     entry, url = entry_of(running.resolved), _direct_url(running)
     if entry.request is not None:
         request = entry.request
         return Traffic(url=url, requests=[_request(request, url)], origin=f"{request.method} {request.path}")
-    asked = _model(running.resolved, entry)
-    chosen = inputs.choose(asked, wishes)
-    with closing(client.Client(url, asked, timeout_s=timeout_s)) as peer:
+    model = _model(running.resolved, entry)
+    chosen = inputs.choose(model, options)
+    with closing(client.Client(url, model, timeout_s=timeout_s)) as peer:
         wire = [peer.on_the_wire(peer.encode(arrays)) for arrays in chosen.requests]
-    return Traffic(url=url, requests=wire, origin=f"model {asked.name}: {chosen.origin}")
+    return Traffic(url=url, requests=wire, origin=f"model {model.name}: {chosen.origin}")
 
 
 def _model(resolved: Resolved, entry: Entry) -> Model:
-    served = {each.name: each for part in resolved.parts.values() for each in part.models}
+    models = {model.name: model for service in resolved.services.values() for model in service.models}
     if entry.model is None:
-        (only,) = resolved.parts[entry.service].models
+        (only,) = resolved.services[entry.service].models
         return only
-    return served[entry.model] if entry.model in served else repository.find(entry.model)
+    return models[entry.model] if entry.model in models else repository.find(entry.model)
 
 
 def _request(request: Request, url: str) -> bytes:
@@ -92,9 +97,9 @@ def _body(request: Request) -> bytes:
         raise StackError(f"entry.request.body: {request.body}: {error.strerror}") from error
 
 
-def _direct_url(running: Running) -> str:
+def _direct_url(running: RunningStack) -> str:
     name = entry_of(running.resolved).service
-    state, port = running.watch.states[name], running.resolved.parts[name].service.inner_port
+    state, port = running.monitor.states[name], running.resolved.services[name].spec.inner_port
     if running.engine.facts.here and state.address is not None and port is not None:
         try:
             socket.create_connection((state.address, port), timeout=1).close()

@@ -1,4 +1,4 @@
-"""A stack, up and running on one board: images → budget → services in their order → ready; and down again."""
+"""Bring a stack up on one board (images → limits → services in their order → ready), and take it down."""
 
 import contextlib
 import math
@@ -20,127 +20,37 @@ from edgesim.engine.docker_engine import LABEL, OWNER_LABEL, SESSION_LABEL, STAC
 from edgesim.engine.parent_cgroup import Parent
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
 from edgesim.host import emulator
-from edgesim.host.emulator import Emulator
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
 from edgesim.stacks import service_images, stack_loader
 from edgesim.stacks.compose_file import Naming
-from edgesim.stacks.failure import failed_service, failure
-from edgesim.stacks.monitor import Watch
+from edgesim.stacks.failure import failed_service
 from edgesim.stacks.resolve import Resolved, resolve
+from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack import Stack
 from edgesim.units import format_seconds
 
 _POLL_S = 0.1
-# A service that says nothing of itself is up when it has run for so long.
+# A service without health check and port counts as ready after running this long.
 _STEADY_S = 0.5
 _ANSWER_S = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a stack is to be brought up.
+    """How a stack is brought up.
 
     Attributes:
-        temporary: it is this program's: in the engine under a name of its own, with empty volumes that go with it, on
-            any free ports. Else it stays, until `down`.
+        temporary: the stack belongs to this program: it has a unique name in the engine, empty volumes that are
+            removed with it, and free ports. Otherwise the stack stays until `down`.
         base_image: the image that the serving image is built on.
-        ready_timeout_s: for each service that is not a step, from its start.
+        ready_timeout_s: seconds from the start of a service, steps excepted, until it must be ready.
     """
 
     temporary: bool
     base: str | None = None
     ready_timeout_s: float = READY_TIMEOUT_S
-
-
-class Running:
-    """A stack whose services are ready, and whose steps have ended well.
-
-    Attributes:
-        resolved: what it was made from.
-        watch: reads its services.
-    """
-
-    def __init__(
-        self, resolved: Resolved, engine: Engine, project: Project, naming: Naming, *, emulator: Emulator | None
-    ) -> None:
-        self.resolved, self.engine, self.project, self.naming, self.emulator = (
-            resolved,
-            engine,
-            project,
-            naming,
-            emulator,
-        )
-        self.watch = Watch(project)
-
-    @property
-    def name(self) -> str:
-        """The stack's."""
-        return self.resolved.name
-
-    @property
-    def url(self) -> str:
-        """Where its entry answers.
-
-        Raises:
-            StackError: it has none.
-        """
-        if self.resolved.stack.entry is None:
-            raise StackError(f"stack {self.name}: has no entry", fix="name the service that is addressed: entry: NAME")
-        return self.urls[self.resolved.stack.entry.service]
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        """Where the services that publish a port answer on this host, by their names."""
-        found = {}
-        for name, part in self.resolved.parts.items():
-            state, port = self.watch.states.get(name), part.service.inner_port
-            if state is not None and port is not None and port in state.ports:
-                found[name] = f"http://127.0.0.1:{state.ports[port]}"
-        return found
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has nothing but steps, and so nothing that still runs."""
-        return all(part.service.once for part in self.resolved.parts.values())
-
-    def states(self) -> Mapping[str, ServiceState]:
-        """Of all services, now."""
-        return self.watch.look()
-
-    def log(self, service: str, lines: int | None = 20) -> str:
-        """The end of what a service has printed; all of it with None."""
-        return self.project.log(service, lines)
-
-    def killed(self) -> Mapping[str, int]:
-        """How often the kernel has killed something of each service for want of memory."""
-        found = dict(self.project.killed())
-        for name, readings in self.watch.readings.items():
-            counted = max((reading.oom_kills or 0 for reading in readings), default=0)
-            found[name] = max(found.get(name, 0), counted)
-        return {name: count for name, count in found.items() if count}
-
-    def check(self) -> None:
-        """Whether all is well.
-
-        Raises:
-            DeviceError: a service has ended by itself.
-        """
-        name = failed_service(self.resolved, self.states())
-        if name is not None:
-            raise failure(self, name)
-
-    def wait(self, seconds: float = math.inf) -> None:
-        """Wait for so long, or for as long as all services run.
-
-        Raises:
-            DeviceError: one has ended by itself.
-        """
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.check()
-            time.sleep(min(left, 0.5))
 
 
 @contextmanager
@@ -150,18 +60,18 @@ def stack(
     base_image: str | None = None,
     ready_timeout_s: float = READY_TIMEOUT_S,
     listener: Listener | None = None,
-) -> Iterator[Running]:
-    """Several services on one simulated board, for the length of a ``with`` block; its `url` is the entry's.
+) -> Iterator[RunningStack]:
+    """Run several services on one simulated board for the length of a ``with`` block; `url` is the entry's address.
 
-    Its volumes are empty at the beginning and gone at the end; one that is to stay is `external`, or `start` is used.
+    The stack's volumes are empty at the beginning and gone at the end, unless they are `external`.
 
     Args:
         source: a stack file, or a stack.
         base_image: the image that the serving image is built on.
-        ready_timeout_s: for each service that is not a step.
+        ready_timeout_s: seconds until each service, steps excepted, must be ready.
 
     Raises:
-        UsageError: the stack, or what it names, is not what it should be.
+        UsageError: the stack, or something that it names, is wrong.
         HostError: this host cannot; DeviceError: an image or a service failed.
     """
     plan = Plan(temporary=True, base=base_image, ready_timeout_s=ready_timeout_s)
@@ -170,8 +80,8 @@ def stack(
 
 
 @contextmanager
-def temporary(source: Path | str | Stack, plan: Plan, stages: Stages) -> Iterator[Running]:
-    """As `stack`."""
+def temporary(source: Path | str | Stack, plan: Plan, stages: Stages) -> Iterator[RunningStack]:
+    """Run a stack for the length of a ``with`` block, like `stack`."""
     running = start(source, plan, stages)
     try:
         yield running
@@ -179,32 +89,32 @@ def temporary(source: Path | str | Stack, plan: Plan, stages: Stages) -> Iterato
         take_down(running, volumes=True)
 
 
-def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> Running:
-    """Bring a stack up, and return when it is ready; where that goes wrong, nothing of it stays but volumes and logs.
+def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStack:
+    """Bring a stack up, and return when it is ready; after a failure only its volumes and logs stay.
 
     Raises:
         UsageError, HostError, DeviceError: as `stack`.
     """
-    written = source if isinstance(source, Stack) else stack_loader.read(Path(source))
+    stack = source if isinstance(source, Stack) else stack_loader.read(Path(source))
     path = None if isinstance(source, Stack) else Path(source)
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = Engine()
         if engine.context.machine is not None:
             raise HostError(
-                f"context {engine.context}: a stack runs on an engine of this machine alone, whose files it mounts",
-                fix="docker context use default; on a board itself, edgesim runs there",
+                f"context {engine.context}: a stack mounts files of this machine, so its engine runs on this machine",
+                fix="docker context use default; or run edgesim on that machine",
             )
         compose_project.version()
-        resolved = of_engine(written, engine.facts, source=path, base=plan.base)
+        resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
-        through = emulator.require(resolved.profile.architecture, core)
+        running_emulator = emulator.require(resolved.profile.architecture, core)
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
-    naming = naming_of(written.name, engine.facts, temporary=plan.temporary, helper=helper)
-    running = Running(resolved, engine, Project(engine, naming.project), naming, emulator=through)
+    naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper)
+    running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
     if running.project.ids():
-        raise StackError(f"stack {written.name}: is up already", fix=f"edgesim down {written.name}")
+        raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
     if not plan.temporary:
-        _check_ports(written)
+        _check_ports(stack)
     service_images.ensure(engine, resolved, stages, base=plan.base)
     try:
         Parent(naming.parent).make(
@@ -214,7 +124,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> Running:
             processes=resolved.budget.processes,
             image=helper,
         )
-        running.watch.start(naming.parent)
+        running.monitor.start(naming.parent)
         _start_in_order(running, plan, stages)
     except BaseException as error:
         with contextlib.suppress(EdgesimError, OSError):
@@ -226,24 +136,24 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> Running:
 
 
 def of_engine(
-    written: Stack, facts: EngineFacts | None, *, source: Path | None = None, base: str | None = None
+    stack: Stack, facts: EngineFacts | None, *, source: Path | None = None, base: str | None = None
 ) -> Resolved:
-    """A stack resolved for an engine's host, or without an engine for this one."""
+    """Resolve a stack for an engine's host; for this host if there is no engine."""
     cores = facts.cores if facts is not None else psutil.cpu_count() or 1
     memory_bytes = facts.memory_bytes if facts is not None else psutil.virtual_memory().total
-    return resolve(written, source=source, host_cores=cores, host_memory_bytes=memory_bytes, base=base)
+    return resolve(stack, source=source, host_cores=cores, host_memory_bytes=memory_bytes, base=base)
 
 
 def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, helper: str | None = None) -> Naming:
-    """How a stack is called in an engine."""
+    """Return the names and labels of a stack in an engine."""
     session = secrets.token_hex(4)
     unique = f"{name}-{session}" if temporary else name
-    # A stack that stays has no owner: nobody is to take it for left behind when its maker has gone.
-    mine = {OWNER_LABEL: owner(), SESSION_LABEL: session} if temporary else {}
+    # A stack that stays has no owner, so that garbage collection does not take it for a leftover of an ended process.
+    ownership = {OWNER_LABEL: owner(), SESSION_LABEL: session} if temporary else {}
     return Naming(
         project=f"edgesim-{unique}",
         parent=Parent.of(unique, facts).name,
-        labels={LABEL: __version__, STACK_LABEL: name} | mine | ({HELPER_LABEL: helper} if helper else {}),
+        labels={LABEL: __version__, STACK_LABEL: name} | ownership | ({HELPER_LABEL: helper} if helper else {}),
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,
@@ -251,28 +161,28 @@ def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, 
 
 
 def directory_of(name: str) -> Path:
-    """Where a stack's Compose file is while it is up, and its logs when it has failed."""
+    """Return the directory of a stack's Compose file while it is up, and of its logs after it has failed."""
     return paths.cache_directory() / "stacks" / name
 
 
-def take_down(running: Running, *, volumes: bool) -> None:
-    """Remove all of it from the engine: volumes only if told."""
-    running.watch.close()
+def take_down(running: RunningStack, *, volumes: bool) -> None:
+    """Remove a stack from the engine; its volumes too if `volumes` is set."""
+    running.monitor.close()
     down(running.engine, running.project.name, running.naming.parent, volumes=volumes)
 
 
 def down(engine: Engine, project_name: str, parent: str, *, volumes: bool) -> None:
     """Remove a project's containers, its network, its control group and its Compose file."""
-    found = Project(engine, project_name)
-    states = found.states().values()
-    found.down(volumes=volumes)
+    project = Project(engine, project_name)
+    states = project.states().values()
+    project.down(volumes=volumes)
     Parent(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
     shutil.rmtree(directory_of(project_name), ignore_errors=True)
 
 
-def _check_ports(written: Stack) -> None:
-    """Before the work: the engine would find out last of all."""
-    for name, service in written.services.items():
+def _check_ports(stack: Stack) -> None:
+    """Refuse ports that are taken, before any work: the engine would report them last."""
+    for name, service in stack.services.items():
         if not service.publish:
             continue
         with socket.socket() as probe:
@@ -282,23 +192,23 @@ def _check_ports(written: Stack) -> None:
             except OSError as error:
                 raise UsageError(
                     f"services.{name}.publish: port {service.publish} of 127.0.0.1: {error.strerror}",
-                    fix="give another port, or 0 for any that is free",
+                    fix="give another port, or 0 for any free port",
                 ) from error
 
 
-def _start_in_order(running: Running, plan: Plan, stages: Stages) -> None:
-    """Start each service as soon as what it waits for is there, until all are ready and all steps have ended."""
-    written = running.resolved.stack
+def _start_in_order(running: RunningStack, plan: Plan, stages: Stages) -> None:
+    """Start each service as soon as its conditions hold, until all are ready and all steps have ended."""
+    stack = running.resolved.stack
     compose_file = _write_file(running)
-    waiting, open_since = list(written.order), dict.fromkeys(written.order, math.inf)
-    with stages.stage("services", f"starting {', '.join(written.order)}"):
+    waiting, open_since = list(stack.order), dict.fromkeys(stack.order, math.inf)
+    with stages.stage("services", f"starting {', '.join(stack.order)}"):
         while open_since:
             states = running.states()
             if (name := failed_service(running.resolved, states)) is not None:
-                raise failure(running, name, not_started=waiting)
+                raise running.failure(name, not_started=waiting)
             for name in [name for name in open_since if name not in waiting and _is_settled(running, name)]:
                 del open_since[name]
-                how = "ended well after" if written.services[name].once else "ready after"
+                how = "ended with 0 after" if stack.services[name].once else "ready after"
                 stages.note(f"{name}: {how} {format_seconds(states[name].ran_s)}")
             due = [name for name in waiting if _may_start(running, name, open_since)]
             if due:
@@ -310,7 +220,7 @@ def _start_in_order(running: Running, plan: Plan, stages: Stages) -> None:
             time.sleep(_POLL_S)
 
 
-def _write_file(running: Running) -> Path:
+def _write_file(running: RunningStack) -> Path:
     directory = directory_of(running.project.name)
     path = directory / "compose.yaml"
     try:
@@ -321,17 +231,17 @@ def _write_file(running: Running) -> Path:
     return path
 
 
-def _may_start(running: Running, name: str, unsettled: Mapping[str, float]) -> bool:
+def _may_start(running: RunningStack, name: str, unsettled: Mapping[str, float]) -> bool:
     waits = running.resolved.stack.waits(name)
-    states = running.watch.states
+    states = running.monitor.states
     return all(
         other in states and states[other].status != "created" if condition == "started" else other not in unsettled
         for other, condition in waits.items()
     )
 
 
-def _is_settled(running: Running, name: str) -> bool:
-    state, service = running.watch.states.get(name), running.resolved.parts[name].service
+def _is_settled(running: RunningStack, name: str) -> bool:
+    state, service = running.monitor.states.get(name), running.resolved.services[name].spec
     if state is None:
         return False
     if service.once:
@@ -345,52 +255,52 @@ def _is_settled(running: Running, name: str) -> bool:
     return state.ran_s >= _STEADY_S
 
 
-def _address(running: Running, state: ServiceState, port: int) -> tuple[str, int] | None:
-    """Where a port can be reached from this host; None where it cannot."""
+def _address(running: RunningStack, state: ServiceState, port: int) -> tuple[str, int] | None:
+    """Return the address at which this host reaches a port; None if it cannot."""
     if port in state.ports:
         return "127.0.0.1", state.ports[port]
     return (state.address, port) if running.engine.facts.here and state.address is not None else None
 
 
 def _answers(host: str, port: int) -> bool:
-    """Whether someone listens: the engine's proxy takes any connection, and closes it at once where nobody does."""
+    """Return whether a server listens: the engine's proxy accepts any connection, and closes it if none does."""
     try:
         with socket.create_connection((host, port), timeout=1) as connection:
             connection.settimeout(_ANSWER_S)
             try:
                 return connection.recv(1) != b""
             except TimeoutError:
-                return True  # it waits for what we want
+                return True  # the server waits for a request
     except OSError:
         return False
 
 
-def _check_time(running: Running, plan: Plan, open_since: Mapping[str, float]) -> None:
+def _check_time(running: RunningStack, plan: Plan, open_since: Mapping[str, float]) -> None:
     for name, since in open_since.items():
-        if running.resolved.parts[name].service.once or time.monotonic() - since <= plan.ready_timeout_s:
+        if running.resolved.services[name].spec.once or time.monotonic() - since <= plan.ready_timeout_s:
             continue
         raise NotReady(
             f"service {name} was not ready within {format_seconds(plan.ready_timeout_s)}",
-            fix="give it longer with --ready-timeout",
+            fix="a longer `ready_timeout_s`",
             log=running.log(name),
         )
 
 
-def _keep_logs(running: Running, error: EdgesimError) -> None:
-    """What all services printed, on disk, before they are gone."""
-    written = keep_logs(running)
-    if written:
-        error.fix = "; ".join(filter(None, [error.fix, f"the whole logs are in {written[0].parent}"]))
+def _keep_logs(running: RunningStack, error: EdgesimError) -> None:
+    """Write the logs of all services to disk before the services are removed; the error says where."""
+    logs = keep_logs(running)
+    if logs:
+        error.fix = "; ".join(filter(None, [error.fix, f"the complete logs are in {logs[0].parent}"]))
 
 
-def keep_logs(running: Running) -> Sequence[Path]:
-    """Write down what all services printed; the files."""
+def keep_logs(running: RunningStack) -> Sequence[Path]:
+    """Write the log of each service to a file, and return the files."""
     directory = directory_of(running.name) / "logs"
     shutil.rmtree(directory, ignore_errors=True)
-    written = []
+    logs = []
     for name in running.states():
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{name}.log"
         path.write_text(f"{running.log(name, None)}\n", encoding="utf-8")
-        written.append(path)
-    return written
+        logs.append(path)
+    return logs

@@ -109,7 +109,7 @@ def test_two_services_each_within_its_own_limit_are_held_to_the_board_s_together
     done = edgesim("up", write(directory, services))
     assert done.returncode == 4, done.stderr
     said = done.stderr.splitlines()
-    (line,) = [line for line in said if "was killed for want of memory" in line]
+    (line,) = [line for line in said if "was killed for lack of memory" in line]
     assert line.startswith(("edgesim: service one ", "edgesim: service two "))
     assert "at the board's limit of 160.0 MiB, which all services share" in line
     assert any("one: ready after" in line for line in said), "alone it was within the board's"
@@ -118,7 +118,7 @@ def test_two_services_each_within_its_own_limit_are_held_to_the_board_s_together
 def test_one_service_above_its_own_limit_is_killed_there(directory: Path) -> None:
     done = edgesim("up", write(directory, f"one:{holding(100, memory='64 MiB')}"))
     assert done.returncode == 4
-    assert "service one was killed for want of memory at its own limit of 64.0 MiB" in done.stderr
+    assert "service one was killed for lack of memory at its own limit of 64.0 MiB" in done.stderr
 
 
 def test_two_services_share_the_board_s_cpu(directory: Path) -> None:
@@ -128,12 +128,12 @@ def test_two_services_share_the_board_s_cpu(directory: Path) -> None:
 """
     path = write(directory, f"one:{burning}two:{burning}")
     with package.stack(path) as stack:
-        with stack.watch.phase("burning"):
+        with stack.monitor.phase("burning"):
             time.sleep(1.5)
-        readings = stack.watch.board
-        assert stack.watch.limits["cpu_limit"] == 1
-        assert stack.watch.limits["memory_limit_bytes"] == 160 << 20
-    (phase,) = stack.watch.phases
+        readings = stack.monitor.board
+        assert stack.monitor.limits["cpu_limit"] == 1
+        assert stack.monitor.limits["memory_limit_bytes"] == 160 << 20
+    (phase,) = stack.monitor.phases
     within = [reading for reading in readings if phase.begin_ns <= reading.at_ns <= phase.end_ns]
     first, last = within[0], within[-1]
     assert first.cpu_seconds is not None
@@ -173,8 +173,8 @@ def test_a_failing_step_stops_the_sequence_names_itself_and_keeps_its_log_and_ou
         assert "step second ended with exit code 3" in done.stderr
         assert "not started: third" in done.stderr
         assert "  | about to fail" in done.stderr
-        assert f"what it wrote is in volume {volume}" in done.stderr
-        logs = Path(done.stderr.rpartition("the whole logs are in ")[2].strip())
+        assert f"its output is in volume {volume}" in done.stderr
+        logs = Path(done.stderr.rpartition("the complete logs are in ")[2].strip())
         assert {file.name: file.read_text() for file in logs.iterdir()} == {
             "first.log": "made it\n",
             "second.log": "about to fail\n",
@@ -195,7 +195,7 @@ def test_a_failing_step_stops_the_sequence_names_itself_and_keeps_its_log_and_ou
         (
             f'{PYTHON}\n  command: [python3, -c, "raise SystemExit(7)"]\n  restart: always',
             4,
-            "service a dies again and again: 3 restarts so far",
+            "service a dies repeatedly: 3 restarts so far",
         ),
         (
             f'{PYTHON}\n  command: [python3, -c, "{HEEDING}; import time; time.sleep(60)"]\n  port: 8080',
@@ -287,7 +287,7 @@ def test_a_stack_stays_up_until_it_is_taken_down(directory: Path) -> None:
     path = write(directory, f"one:{holding(10)}")
     assert edgesim("up", path).returncode == 0
     again = edgesim("up", path)
-    assert (again.returncode, f"stack {name}: is up already" in again.stderr) == (2, True)
+    assert (again.returncode, f"stack {name}: is already up" in again.stderr) == (2, True)
     assert edgesim("gc").returncode == 0, "its maker has gone, and it is no garbage for that"
     assert json.loads(edgesim("stack", "list", "--json").stdout)[f"edgesim-{name}"]["one"]["health"] == "healthy"
     assert name in edgesim("stack", "list").stdout
@@ -303,8 +303,8 @@ def test_who_may_not_make_a_control_group_has_a_container_make_it(
 ) -> None:
     monkeypatch.setattr(Parent, "is_ours_to_make", staticmethod(lambda facts: False))
     with package.stack(write(directory, f"one:{holding(10)}")) as stack:
-        assert stack.watch.limits["memory_limit_bytes"] == 160 << 20
-        assert stack.watch.limits["cpu_limit"] == 1
+        assert stack.monitor.limits["memory_limit_bytes"] == 160 << 20
+        assert stack.monitor.limits["cpu_limit"] == 1
 
 
 @pytest.mark.long
@@ -448,7 +448,7 @@ def test_steps_in_sequence_on_an_emulated_board_hand_files_on(tmp_path: Path) ->
     done = edgesim("up", path)
     try:
         assert done.returncode == 0, done.stderr
-        order = [line.split(":")[1].strip() for line in done.stderr.splitlines() if "ended well after" in line]
+        order = [line.split(":")[1].strip() for line in done.stderr.splitlines() if "ended with 0 after" in line]
         assert order == ["prepare", "infer", "summarise"]
         assert containers("sequence") == [], "nothing runs any more, so nothing stays"
         assert edgesim("volumes", "export", "edgesim-sequence_work", tmp_path / "work").returncode == 0

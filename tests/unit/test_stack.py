@@ -13,7 +13,7 @@ from edgesim.errors import ExitCode, StackError
 from edgesim.recording import Reading
 from edgesim.stacks import compose_file, stack_loader
 from edgesim.stacks.compose_file import Naming
-from edgesim.stacks.monitor import _Continued
+from edgesim.stacks.monitor import ContinuedCounters
 from edgesim.stacks.resolve import Resolved, resolve
 from tests.conftest import write_model
 
@@ -95,21 +95,21 @@ def refused(directory: Path, old: str, new: str) -> str:
         ("cpus: 2", "cpus: 5", "services.detector.cpus: 5 is more than the board has: 4"),
         ("memory: 1 GiB", "memory: 8 GiB", "services.detector.memory: 8.0 GiB is more than the board has: 3.9 GiB"),
         ("cpus: 2", "port: 80", "services.detector.port: edgesim's own server has its own"),
-        ("{bind: files, ", "{bind: filez, ", "filez: is not there"),
+        ("{bind: files, ", "{bind: filez, ", "filez: does not exist"),
         ("{bind: files, ", "{bind: files, volume: v, ", "give either bind or volume"),
         ("[detector, store, prepare]", "[detectr]", "no such service; did you mean 'detector'?"),
         ("[detector, store, prepare]", "{store: completed}", "store is not expected to end"),
-        ("[detector, store, prepare]", "{prepare: healthy}", "prepare has no command `healthy`"),
-        ("    once: true", "    after: [app]", "goes round in a circle: prepare after app after prepare"),
-        ("    cpus: 2", "    after: [detector]", "goes round in a circle: detector after detector"),
-        ("    cpus: 2", "    publish: 18080", "services.app.publish: 18080 is detector's already"),
-        ("    once: true", "    once: true\n    restart: always", "a step that has ended well is not started again"),
+        ("[detector, store, prepare]", "{prepare: healthy}", "prepare has no `healthy` command"),
+        ("    once: true", "    after: [app]", "in a circle: prepare after app after prepare"),
+        ("    cpus: 2", "    after: [detector]", "in a circle: detector after detector"),
+        ("    cpus: 2", "    publish: 18080", "services.app.publish: 18080 is already taken by detector"),
+        ("    once: true", "    once: true\n    restart: always", "a step that has ended with 0 is not started again"),
         ("restart: on-failure:3", "restart: sometimes", "services.store.restart"),
         ("service: app, ", "service: ap, ", "entry.service: no service 'ap'; did you mean 'app'?"),
-        ("service: app, ", "service: prepare, ", "prepare is a step, which answers nobody"),
+        ("service: app, ", "service: prepare, ", "prepare is a step, which answers no requests"),
         ("service: app, ", "service: store, ", "entry.service: store has no port"),
         ("request: {path: /read}", "model: net.onnx, request: {path: /read}", "give either entry.model or"),
-        ("{service: app, request: {path: /read}}", "app", "entry: what is sent?"),
+        ("{service: app, request: {path: /read}}", "app", "entry: nothing to send"),
         ("name: shop", "name: Our shop", "name: "),
     ],
 )
@@ -193,7 +193,7 @@ def test_overcommitted_memory_is_said_and_not_refused(directory: Path) -> None:
 def test_what_the_board_has_and_this_host_has_not_is_said(directory: Path) -> None:
     found = resolved(directory, host_cores=2)
     assert found.budget.cpus == 2
-    assert found.parts["app"].cpus == 2
+    assert found.services["app"].cpus == 2
     assert any(shortfall.startswith("cores: the board has 4, this host gives 2") for shortfall in found.shortfalls)
 
 
@@ -238,7 +238,7 @@ def test_a_service_that_ends_with_sigkill_after_memory_ran_out_is_the_one_that_w
 
 
 def test_counters_go_on_when_a_container_is_started_again() -> None:
-    continued = _Continued()
+    continued = ContinuedCounters()
     readings = [Reading(i, cpu_seconds=cpu, memory_bytes=5, oom_kills=0) for i, cpu in enumerate([1.0, 2.5, 0.25, 0.5])]
     assert [continued(reading).cpu_seconds for reading in readings] == [1.0, 2.5, 2.75, 3.0]
     assert continued(readings[-1]).memory_bytes == 5
