@@ -125,8 +125,10 @@ def _dockerfile(profile: DeviceProfile) -> Path:
 
 
 def _server_files() -> list[Path]:
+    """Return the server's files in the image, subpackages included, relative to its directory."""
     directory = paths.server_directory()
-    return sorted([*directory.glob("*.py"), python_packages.requirements_file()])
+    files = [*directory.rglob("*.py"), python_packages.requirements_file()]
+    return sorted(path.relative_to(directory) for path in files)
 
 
 def _given(**arguments: str | None) -> dict[str, str]:
@@ -143,8 +145,9 @@ def reference_of(profile: DeviceProfile, *, architecture: str | None = None, bas
     architecture = architecture if architecture is not None else profile.architecture
     qemu_cpu = _qemu_cpu(profile, architecture)
     digest = hashlib.sha256()
-    for path in [recipe, *_server_files()]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(recipe.name.encode() + b"\0" + recipe.read_bytes() + b"\0")
+    for name in _server_files():
+        digest.update(str(name).encode() + b"\0" + (paths.server_directory() / name).read_bytes() + b"\0")
     digest.update(repr((architecture, qemu_cpu, base, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
     family = recipe.name.partition(".")[2] or "board"
     return f"edgesim/{family}:{'-'.join(_given(a=architecture, b=qemu_cpu).values())}-{digest.hexdigest()[:12]}"
@@ -167,6 +170,6 @@ def _build_contexts(architecture: str, base: str | None, *, builds_on: str) -> t
 def _fill_context(context: Path) -> None:
     """The build context as in a checkout, so that one Dockerfile serves both."""
     target = context / "edgesim" / "server"
-    target.mkdir(parents=True)
-    for path in _server_files():
-        shutil.copy2(path, target / path.name)
+    for name in _server_files():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(paths.server_directory() / name, target / name)
