@@ -1,126 +1,48 @@
-"""Tensors of the Open Inference Protocol: between its JSON and binary forms and numpy arrays.
+"""Read and write inference requests in the Open Inference Protocol's JSON and binary forms.
 
-Binary tensors are not copied on their way in or out: an array is a view of the request's body, and an answer's part a
-view of ONNX Runtime's output.
+Binary tensors are not copied on their way in or out: an input array is a view of the request's body, and a part of a
+response is a view of the runtime's output.
 """
 
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
-# JSON takes up to some twenty times its length in memory when it is parsed.
+from .inference_request import BadRequest, InferRequest, InferResponse, RequestedOutput
+from .tensor_types import DTYPES, INTEGERS, Signature, bf16_to_float, float_to_bf16
+
+# Parsed JSON takes up to about twenty times its length in memory.
 JSON_LIMIT_BYTES = 64 << 20
-
-# BF16 has no type in numpy: its bits travel as 16-bit integers.
-DTYPES: Mapping[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype("<u2"),
-    "UINT32": np.dtype("<u4"),
-    "UINT64": np.dtype("<u8"),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype("<i2"),
-    "INT32": np.dtype("<i4"),
-    "INT64": np.dtype("<i8"),
-    "FP16": np.dtype("<f2"),
-    "BF16": np.dtype("<u2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    "BYTES": np.dtype(np.object_),
-}
-_BY_ONNX = {
-    "tensor(bool)": "BOOL",
-    "tensor(uint8)": "UINT8",
-    "tensor(uint16)": "UINT16",
-    "tensor(uint32)": "UINT32",
-    "tensor(uint64)": "UINT64",
-    "tensor(int8)": "INT8",
-    "tensor(int16)": "INT16",
-    "tensor(int32)": "INT32",
-    "tensor(int64)": "INT64",
-    "tensor(float16)": "FP16",
-    "tensor(bfloat16)": "BF16",
-    "tensor(float)": "FP32",
-    "tensor(double)": "FP64",
-    "tensor(string)": "BYTES",
-}
-_INTEGERS = frozenset(name for name in DTYPES if name.startswith(("INT", "UINT")))
+_CACHED_JSON_BYTES = 1024
 _LENGTH = struct.Struct("<I")
-
-
-class BadRequest(ValueError):
-    """The client's fault, in one sentence that names the tensor, what was given and what is expected."""
-
-
-@dataclass(frozen=True)
-class Signature:
-    """One input or output of a model; -1 in `shape` is a dimension known only at run time."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, argument: Any) -> "Signature":
-        """From what ONNX Runtime says of a session's input or output.
-
-        Raises:
-            ValueError: it is not a tensor of a type that the protocol has.
-        """
-        if argument.type not in _BY_ONNX:
-            raise ValueError(f"{argument.name!r} is a {argument.type}, which the inference protocol does not have")
-        shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in argument.shape)
-        return cls(argument.name, _BY_ONNX[argument.type], shape)
-
-    def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
-
-
-@dataclass(frozen=True, slots=True)
-class WantedOutput:
-    """An output that a request asks for: `binary` or as JSON; `classes` > 0 asks for that many best classes instead."""
-
-    name: str
-    binary: bool = False
-    classes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class InferRequest:
-    """A decoded request. The arrays of `inputs` may be views of the request's body."""
-
-    id: str | None
-    inputs: dict[str, np.ndarray]
-    outputs: tuple[WantedOutput, ...]
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """The JSON part of a request, checked: what is left to do is to take the tensors that follow it.
+class Document(NamedTuple):
+    """The JSON part of a request, checked; `with_tensors` adds the binary tensors that follow the JSON.
 
     Attributes:
-        arrays: inputs whose data are in the JSON.
-        binary: the others in the order of their bytes: signature, shape, size in bytes.
+        arrays: the inputs whose data are in the JSON.
+        binary: the other inputs in the order of their bytes: signature, shape, size in bytes.
     """
 
     id: str | None
     arrays: Mapping[str, np.ndarray]
     binary: tuple[tuple[Signature, list[int], int], ...]
-    outputs: tuple[WantedOutput, ...]
+    outputs: tuple[RequestedOutput, ...]
 
     def with_tensors(self, data: memoryview) -> InferRequest:
-        """The request, with the bytes that follow the JSON.
+        """Return the request, with the tensors of `data`, the bytes that follow the JSON.
 
         Raises:
-            BadRequest: they are too many, too few, or not what a tensor takes.
+            BadRequest: the bytes are too many, too few, or do not fit a tensor.
         """
         arrays, begin = dict(self.arrays), 0
         for expected, shape, size in self.binary:
@@ -136,13 +58,42 @@ class Document:
         return InferRequest(self.id, arrays, self.outputs)
 
 
+class RequestDecoder:
+    """Decodes the inference requests for one model."""
+
+    def __init__(self, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature]) -> None:
+        self._read_document = partial(read_document, inputs=inputs, outputs=outputs)
+        # Why a cache: a client of binary tensors sends the same JSON before each tensor, so the JSON is parsed and
+        # checked once (since commit 08ec2ad, which records no figure). At most 64 texts of 1 KiB a model are kept.
+        # Trap: requests share a cached Document, so nothing may change one, nor the arrays that its JSON held.
+        self._cached_document = lru_cache(maxsize=64)(self._read_document)
+        self._takes_text = any(signature.datatype == "BYTES" for signature in inputs.values())
+
+    def decode(self, body: memoryview, json_length: int) -> InferRequest:
+        """Decode a request's body, whose first `json_length` bytes are JSON.
+
+        Raises:
+            BadRequest: see `read_document` and `Document.with_tensors`.
+        """
+        text = body[:json_length]
+        if json_length == len(body) or json_length > _CACHED_JSON_BYTES:
+            document = self._read_document(text)
+        else:
+            document = self._cached_document(bytes(text))
+        return document.with_tensors(body[json_length:])
+
+    def text_bytes(self, body: memoryview, json_length: int) -> int:
+        """Return how much of a body has to be read value by value: JSON, and BYTES even in binary form."""
+        return len(body) if self._takes_text else json_length
+
+
 def read_document(
     text: memoryview | bytes, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature]
 ) -> Document:
-    """Read the JSON part of an inference request for a model of this signature.
+    """Read the JSON part of an inference request for a model with these inputs and outputs.
 
     Raises:
-        BadRequest: it is malformed, or an input is missing, unknown, twice there, or of a wrong type, shape or size.
+        BadRequest: the JSON is malformed, or an input is missing, unknown, repeated, or of a wrong type, shape or size.
     """
     document = parse_json(text)
     entries = document.get("inputs", [])
@@ -173,14 +124,14 @@ def read_document(
     missing = [name for name in inputs if name not in arrays and name not in binary]
     if missing:
         raise BadRequest(f"input {missing[0]!r} is missing; the model takes {_names(inputs)}")
-    return Document(_id(document), arrays, tuple(binary.values()), _wanted(document, parameters, outputs))
+    return Document(_id(document), arrays, tuple(binary.values()), _requested_outputs(document, parameters, outputs))
 
 
 def parse_json(text: memoryview | bytes) -> dict[str, Any]:
-    """The JSON object of a request.
+    """Parse the JSON object of a request.
 
     Raises:
-        BadRequest: it is too long, no JSON, or no object.
+        BadRequest: the text is too long, not JSON, or not an object.
     """
     if len(text) > JSON_LIMIT_BYTES:
         raise BadRequest(
@@ -216,10 +167,10 @@ def _parameters(owner: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _id(document: dict[str, Any]) -> str | None:
-    given = document.get("id")
-    if given is not None and not isinstance(given, str):
-        raise BadRequest(f"'id' is {_shorten(given)}; expected a string")
-    return given
+    request_id = document.get("id")
+    if request_id is not None and not isinstance(request_id, str):
+        raise BadRequest(f"'id' is {_shorten(request_id)}; expected a string")
+    return request_id
 
 
 def _checked_shape(entry: dict[str, Any], expected: Signature) -> list[int]:
@@ -230,7 +181,7 @@ def _checked_shape(entry: dict[str, Any], expected: Signature) -> list[int]:
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 1 << 62 for size in shape):
         raise BadRequest(f"{where} has shape {_shorten(shape)}; expected a list of sizes like {list(expected.shape)}")
     if len(shape) != len(expected.shape) or any(
-        want not in (-1, size) for size, want in zip(shape, expected.shape, strict=True)
+        expected_size not in (-1, size) for size, expected_size in zip(shape, expected.shape, strict=True)
     ):
         any_size = ", where -1 is any size" if -1 in expected.shape else ""
         raise BadRequest(f"{where} has shape {_shorten(shape)}; expected {list(expected.shape)}{any_size}")
@@ -248,51 +199,54 @@ def _from_json(entry: dict[str, Any], expected: Signature, shape: list[int]) -> 
             raise BadRequest(f"{where} holds data that is not BYTES: expected strings")
     else:
         try:
-            found = np.asarray(data).reshape(-1)
+            numbers = np.asarray(data).reshape(-1)
         except (ValueError, OverflowError) as error:
             raise BadRequest(f"{where} holds data that is not {datatype}: lists of different lengths") from error
-        if datatype == "UINT64" and found.dtype.kind in "fO":
-            found = _large_integers(_flat(data), found)
-        values = _cast(found, datatype, where)
+        if datatype == "UINT64" and numbers.dtype.kind in "fO":
+            numbers = _large_integers(_flat(data), numbers)
+        values = _cast(numbers, datatype, where)
     if values.size != math.prod(shape):
         raise BadRequest(f"{where} holds {values.size} values; its shape {shape} takes {math.prod(shape)}")
     return values.reshape(shape)
 
 
-def _cast(found: np.ndarray, datatype: str, where: str) -> np.ndarray:
-    """Numbers of JSON as a tensor's, where they are such; never rounded to an integer, never wrapped around."""
-    dtype, kind = DTYPES[datatype], found.dtype.kind
-    if found.size == 0:
-        return found.astype(dtype)
+def _cast(numbers: np.ndarray, datatype: str, where: str) -> np.ndarray:
+    """Convert the numbers of JSON to `datatype`; a number that does not fit is refused, never rounded or wrapped."""
+    dtype, kind = DTYPES[datatype], numbers.dtype.kind
+    if numbers.size == 0:
+        return numbers.astype(dtype)
     if datatype == "BOOL":
-        if kind == "b" or (kind in "iu" and found.min() >= 0 and found.max() <= 1):
-            return found.astype(dtype)
+        if kind == "b" or (kind in "iu" and numbers.min() >= 0 and numbers.max() <= 1):
+            return numbers.astype(dtype)
         raise BadRequest(f"{where} holds data that is not BOOL: expected true and false")
-    if datatype in _INTEGERS:
+    if datatype in INTEGERS:
         bounds = np.iinfo(dtype)
         if kind not in "iu":
             raise BadRequest(f"{where} holds data that is not {datatype}: expected whole numbers")
-        if found.min() < bounds.min or found.max() > bounds.max:
+        if numbers.min() < bounds.min or numbers.max() > bounds.max:
             raise BadRequest(f"{where} holds data that is not {datatype}: expected {bounds.min} to {bounds.max}")
-        return found.astype(dtype)
+        return numbers.astype(dtype)
     if kind not in "iuf":
         raise BadRequest(f"{where} holds data that is not {datatype}: expected numbers")
-    with np.errstate(over="ignore"):  # a number too large is infinite, as for every reader of JSON
+    with np.errstate(over="ignore"):  # a number too large becomes infinity, as with every JSON reader
         if datatype == "BF16":
-            return _bf16_from_float(found.astype(np.float32))
-        return found.astype(dtype)
+            return float_to_bf16(numbers.astype(np.float32))
+        return numbers.astype(dtype)
 
 
-def _large_integers(data: list[Any], otherwise: np.ndarray) -> np.ndarray:
-    """Whole numbers of 2^63 and more, which beside smaller ones numpy takes for floats."""
-    whole = all(type(value) is int and 0 <= value < 1 << 64 for value in data)
-    return np.array(data, np.uint64) if whole else otherwise
+def _large_integers(data: list[Any], numbers: np.ndarray) -> np.ndarray:
+    """Return `data` as UINT64 if it is integers of 0 to 2^64 - 1, else `numbers`, which numpy made of `data`.
+
+    numpy makes floats of integers of 2^63 and more that are beside smaller ones.
+    """
+    integers = all(type(value) is int and 0 <= value < 1 << 64 for value in data)
+    return np.array(data, np.uint64) if integers else numbers
 
 
 def _flat(data: list[Any]) -> list[Any]:
     flat: list[Any] = []
     waiting = [iter(data)]
-    while waiting:  # not by recursion: how deep the lists are is the client's choice
+    while waiting:  # no recursion: the client chooses how deep the lists are
         for entry in waiting[-1]:
             if isinstance(entry, list):
                 waiting.append(iter(entry))
@@ -304,10 +258,13 @@ def _flat(data: list[Any]) -> list[Any]:
 
 
 def from_binary(data: memoryview, expected: Signature, shape: Sequence[int]) -> np.ndarray:
-    """The array in the protocol's binary form: little-endian, row-major; BYTES as length and bytes of each element.
+    """Read an array from the protocol's binary form: little-endian, row-major; BYTES as length and bytes per element.
+
+    Returns:
+        An array of `shape`: a view of `data` for numbers in aligned memory, else a copy.
 
     Raises:
-        BadRequest: the size is not that of the shape, or BYTES are cut off or no UTF-8 (ONNX's strings are).
+        BadRequest: the size does not fit the shape, or BYTES are cut off or not UTF-8, as ONNX's strings are.
     """
     where, count = f"input {expected.name!r}", math.prod(shape)
     if expected.datatype == "BYTES":
@@ -319,7 +276,7 @@ def from_binary(data: memoryview, expected: Signature, shape: Sequence[int]) -> 
             f"{expected.datatype} of shape {list(shape)} takes {count * dtype.itemsize}"
         )
     values = np.frombuffer(data, dtype)
-    # The first tensor of a body is aligned; one behind an odd number of bytes may not be.
+    # The first tensor of a body is aligned (see http_connection); a tensor behind an odd number of bytes may not be.
     return (values if values.flags.aligned else values.copy()).reshape(shape)
 
 
@@ -345,76 +302,68 @@ def _strings(data: memoryview, count: int, where: str) -> np.ndarray:
     return values
 
 
-def _wanted(
+def _requested_outputs(
     document: dict[str, Any], parameters: dict[str, Any], outputs: Mapping[str, Signature]
-) -> tuple[WantedOutput, ...]:
-    """What a request asks for: all outputs when it names none."""
+) -> tuple[RequestedOutput, ...]:
+    """Return the outputs that a request asks for: all of the model's if it names none."""
     binary = parameters.get("binary_data_output", False)
     if not isinstance(binary, bool):
         raise BadRequest(f"'binary_data_output' is {_shorten(binary)}; expected true or false")
     entries = document.get("outputs")
     if not entries:
-        return tuple(WantedOutput(name, binary) for name in outputs)
+        return tuple(RequestedOutput(name, binary) for name in outputs)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadRequest("'outputs' must be a list of objects with a 'name'")
-    wanted: dict[str, WantedOutput] = {}
+    requested: dict[str, RequestedOutput] = {}
     for entry in entries:
         name = entry.get("name")
         if not isinstance(name, str) or name not in outputs:
             raise BadRequest(f"unknown output {_shorten(name)}; the model gives {_names(outputs)}")
-        if name in wanted:
+        if name in requested:
             raise BadRequest(f"output {name!r} is asked for twice")
-        own = _parameters(entry, f"output {name!r}")
-        as_binary, classes = own.get("binary_data", binary), own.get("classification", 0)
+        output_parameters = _parameters(entry, f"output {name!r}")
+        as_binary = output_parameters.get("binary_data", binary)
+        classes = output_parameters.get("classification", 0)
         if not isinstance(as_binary, bool):
             raise BadRequest(f"output {name!r} has binary_data {_shorten(as_binary)}; expected true or false")
         if type(classes) is not int or classes < 0:
             raise BadRequest(f"output {name!r} has classification {_shorten(classes)}; expected a number of classes")
         if classes and outputs[name].datatype == "BYTES":
             raise BadRequest(f"output {name!r} is BYTES, which have no best classes")
-        wanted[name] = WantedOutput(name, as_binary, classes)
-    return tuple(wanted.values())
+        requested[name] = RequestedOutput(name, as_binary, classes)
+    return tuple(requested.values())
 
 
-# --- answers ----------------------------------------------------------------------------------------------------------
+# --- responses --------------------------------------------------------------------------------------------------------
 
 
-def encode_response(
-    answer: dict[str, Any],
-    wanted: Sequence[WantedOutput],
-    results: Sequence[np.ndarray],
-    outputs: Mapping[str, Signature],
-    labels: Mapping[str, Sequence[str]],
-) -> tuple[list[bytes | memoryview], int | None]:
-    """The parts of an answer, and how many bytes of JSON come first; None when there is nothing else.
-
-    Args:
-        answer: what the answer says besides its outputs.
-        results: one array for each of `wanted`, in order.
-        labels: names of classes, by output.
-    """
-    entries: list[dict[str, Any]] = []
+def encode_response(response: InferResponse) -> tuple[list[bytes | memoryview], int | None]:
+    """Return the parts of a response body, and the length of the JSON in bytes; None if the JSON is all."""
+    document: dict[str, Any] = {"model_name": response.model_name, "model_version": response.model_version}
+    if response.id is not None:
+        document["id"] = response.id
+    document["outputs"] = entries = []
     tensors: list[bytes | memoryview] = []
-    for want, values in zip(wanted, results, strict=True):
-        datatype = outputs[want.name].datatype
-        if want.classes:
-            values, datatype = _classes(values, datatype, want.classes, labels.get(want.name, ())), "BYTES"
-        entry: dict[str, Any] = {"name": want.name, "datatype": datatype, "shape": list(values.shape)}
-        if want.binary:
+    for output, values in zip(response.outputs, response.results, strict=True):
+        datatype = response.signatures[output.name].datatype
+        if output.classes:
+            values = _classes(values, datatype, output.classes, response.labels.get(output.name, ()))
+            datatype = "BYTES"
+        entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(values.shape)}
+        if output.binary:
             tensor = to_binary(values, datatype)
             entry["parameters"] = {"binary_data_size": len(tensor)}
             tensors.append(tensor)
         else:
             entry["data"] = _flat_json(values, datatype)
         entries.append(entry)
-    answer["outputs"] = entries
-    text = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    # An output asked for as binary may be empty: the header is then due all the same.
+    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    # A binary output may be empty; the length of the JSON has to be sent with it all the same.
     return [text, *tensors], len(text) if tensors else None
 
 
 def to_binary(values: np.ndarray, datatype: str) -> bytes | memoryview:
-    """The protocol's binary form; numbers uncopied, as a view of the array."""
+    """Return the protocol's binary form: for numbers a view of the array, not a copy."""
     if datatype == "BYTES":
         encoded = [entry.encode() for entry in values.reshape(-1)]
         return b"".join(part for entry in encoded for part in (_LENGTH.pack(len(entry)), entry))
@@ -428,13 +377,16 @@ def _flat_json(values: np.ndarray, datatype: str) -> Any:
     if datatype == "BYTES":
         return flat.tolist()
     if datatype == "BF16":
-        return _float_from_bf16(flat)
-    return flat.astype(np.float32) if datatype == "FP16" else flat  # every half float is a float
+        return bf16_to_float(flat)
+    return flat.astype(np.float32) if datatype == "FP16" else flat  # every FP16 value is a float32
 
 
 def _classes(values: np.ndarray, datatype: str, count: int, labels: Sequence[str]) -> np.ndarray:
-    """The best classes as ``score:index`` or ``score:index:label``, best first: of each row where there are rows."""
-    scores = _float_from_bf16(values) if datatype == "BF16" else values
+    """Return the `count` best classes, best first, as ``score:index`` or ``score:index:label``.
+
+    `values` of two or more dimensions have a row for each entry of the first dimension, and so has the result.
+    """
+    scores = bf16_to_float(values) if datatype == "BF16" else values
     rows = scores.reshape(len(scores), -1) if scores.ndim > 1 and scores.size else scores.reshape(1, -1)
     count = min(count, rows.shape[1])
     best = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
@@ -444,15 +396,3 @@ def _classes(values: np.ndarray, datatype: str, count: int, labels: Sequence[str
         label = f":{labels[index]}" if index < len(labels) else ""
         texts[row, column] = f"{float(rows[row, index]):f}:{index}{label}"
     return texts if scores.ndim > 1 else texts.reshape(-1)
-
-
-def _float_from_bf16(bits: np.ndarray) -> np.ndarray:
-    """A BF16 is the upper half of a float."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def _bf16_from_float(values: np.ndarray) -> np.ndarray:
-    """Rounded to nearest, ties to even; NaN stays NaN."""
-    bits = values.view(np.uint32)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)

@@ -1,8 +1,9 @@
-"""HTTP/1.1 for tensors: a body is received where it will be read.
+"""HTTP/1.1 connections for tensors: a body is received into the memory where it is read.
 
-Python's HTTP servers hand a body over after two to four copies (the parser's, their buffer's, the join), which
-for tensors is most of a server's work. Here the kernel writes it straight into the memory that ONNX Runtime reads.
-Heads are parsed by httptools (llhttp, Node's parser). What a connection may hold and how long it may stall is bounded.
+Python's HTTP servers pass on a body that was copied two to four times (uvicorn 0.54: the parser's slice, its bytearray,
+`bytes()`, and the join), which for tensors is most of a server's work. Here the kernel writes the body into the memory
+that ONNX Runtime reads. What a connection may hold and how long it may stall is bounded.
+docs/decisions/own-http-connection.md has the reasons and the alternatives.
 """
 
 import asyncio
@@ -10,73 +11,43 @@ import functools
 import sys
 import traceback
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
 import numpy as np
-import orjson
 
-HEAD_LIMIT_BYTES = 64 << 10
+from .http_messages import (
+    HEAD_LIMIT_BYTES,
+    HttpError,
+    Request,
+    RequestHead,
+    Response,
+    error_response,
+    read_request_head,
+    response_head,
+)
+
 _SCRATCH_BYTES = 64 << 10
-_SLICE_BYTES = 256 << 10  # of an answer, handed to the socket at a time
-_REMEMBERED_BYTES = 1024  # heads up to this are parsed once
-_JOIN_BYTES = 32 << 10  # an answer up to this goes out in one piece
+_SLICE_BYTES = 256 << 10  # of a response, passed to the socket at a time
+_JOIN_BYTES = 32 << 10  # a response up to this is sent in one piece
 _ALIGNMENT = 64  # of the first tensor in a body: a cache line, and what ONNX Runtime's own allocator gives
-
-Part = bytes | memoryview
-
-
-@dataclass(slots=True)
-class Request:
-    """One request. Header names are in lower case; `body` is the bytes as they came.
-
-    `parts` are the path's between its slashes, with their escapes resolved.
-    `hold` accounts for so many more bytes that the request takes, and says whether the server has room for them.
-    """
-
-    method: str
-    path: str
-    parts: Sequence[str]
-    headers: Mapping[bytes, bytes]
-    body: memoryview
-    hold: Callable[[int], bool]
-
-
-@dataclass(slots=True)
-class Response:
-    """One answer: `parts` are written one after the other, uncopied."""
-
-    parts: Sequence[Part] = ()
-    status: int = 200
-    media_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def json_response(document: Any, status: int = 200) -> Response:
-    return Response((orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY),), status)
-
-
-def error_response(message: str, status: int) -> Response:
-    """An error in the protocol's form."""
-    return json_response({"error": message}, status)
-
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What clients may take.
+    """Bounds on what clients may take.
 
     Attributes:
-        body_bytes: of all requests and answers in flight together, and so of one.
-        connections: open at a time.
-        idle_s, head_s, body_s, answer_s: how long a connection may do nothing, take for its request's head, send
-            nothing of an announced body, take nothing of its answer.
+        body_bytes: the bytes of all requests and responses in flight together, and so of each one.
+        connections: connections open at a time.
+        idle_s: how long a connection may do nothing.
+        head_s: how long a connection may take to send the head of a request.
+        body_s: how long a connection may send nothing of an announced body.
+        answer_s: how long a connection may take nothing of its response.
     """
 
     body_bytes: int = 1 << 30
@@ -88,59 +59,53 @@ class Limits:
 
 
 class Server:
-    """The connections of one listening socket, and what they hold together."""
+    """The connections of one listening socket, and the bytes that they have in flight together."""
 
     def __init__(self, handler: Handler, limits: Limits) -> None:
         self.handler = handler
         self.limits = limits
         self.connections: set[Connection] = set()
-        self.held_bytes = 0
-        self.scratch = memoryview(bytearray(_SCRATCH_BYTES))  # shared: what is in it is used up before the next read
+        self.bytes_in_flight = 0
+        self.scratch = memoryview(
+            bytearray(_SCRATCH_BYTES)
+        )  # shared by all connections: its content is used before the next read
 
     async def sweep(self) -> None:
-        """End, once a second, what has stalled; runs until cancelled."""
+        """Once a second, end the connections that have stalled; runs until cancelled."""
         while True:
             await asyncio.sleep(1.0)
             now = asyncio.get_running_loop().time()
             for connection in list(self.connections):
                 connection.end_if_stalled(now)
 
-    async def drain(self, patience_s: float) -> None:
-        """Let the requests in flight finish, and close every connection."""
+    async def drain(self, timeout_s: float) -> None:
+        """Close every connection after its request in flight; return after `timeout_s` at the latest."""
         for connection in list(self.connections):
             connection.finish_and_close()
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience_s
+        until = loop.time() + timeout_s
         while self.connections and loop.time() < until:
             await asyncio.sleep(0.02)
 
 
-class _Refused(Exception):
-    """A request that is answered before its body is read."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class Connection(asyncio.BufferedProtocol):
-    """One connection: head, body, answer, and again."""
+    """One connection: receive a head and a body, answer, and again."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
-        self._pending = bytearray()  # received and not yet read: heads, and requests sent ahead of their turn
-        self._head: _Head | None = None  # of the request that is being received or answered
-        self._body: memoryview | None = None  # where the body goes while it comes in
+        self._pending = bytearray()  # received and not yet read: heads, and pipelined requests
+        self._head: RequestHead | None = None  # of the request that is being received or answered
+        self._body: memoryview | None = None  # the memory that the body is received into
         self._received = 0
         self._chunks: httptools.HttpRequestParser | None = None
-        self._held = 0
+        self._reserved_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._keep_alive = True
         self._discarding = False
         self._writable: asyncio.Future[None] | None = None
-        self._since = self._loop.time()  # the last progress
+        self._progress_at = self._loop.time()
 
     # --- what the transport calls -------------------------------------------------------------------------------------
 
@@ -149,11 +114,11 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         self._server.connections.add(self)
         if len(self._server.connections) > self._server.limits.connections:
-            self._refuse(_Refused(503, f"more than {self._server.limits.connections} connections"))
+            self._refuse(HttpError(503, f"more than {self._server.limits.connections} connections"))
 
     def connection_lost(self, _: Exception | None) -> None:
         self._server.connections.discard(self)
-        self._hold(0)
+        self._set_reserved(0)
         if self._task is not None:
             self._task.cancel()
 
@@ -161,9 +126,10 @@ class Connection(asyncio.BufferedProtocol):
         return self._server.scratch if self._body is None else self._body[self._received :]
 
     def buffer_updated(self, count: int) -> None:
-        # A head has its time from its first byte on, and so has what is discarded: a trickle does not prolong it.
+        # The time for a head runs from its first byte, and the time for discarded data from its start: a trickle of
+        # bytes must not prolong them.
         if (self._head is not None or not self._pending) and not self._discarding:
-            self._since = self._loop.time()
+            self._progress_at = self._loop.time()
         if self._body is not None:
             self._received += count
             if self._received == len(self._body):
@@ -180,22 +146,22 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has nothing more to say, but may still listen."""
+        """The client sends nothing more, but may still read: keep the connection while a request is being answered."""
         self._keep_alive = False
         if self._body is not None:
             expected, self._body = len(self._body), None
-            self._refuse(_Refused(400, f"the body ended after {self._received} of the {expected} bytes announced"))
+            self._refuse(HttpError(400, f"the body ended after {self._received} of the {expected} bytes announced"))
         elif self._chunks is not None:
-            self._refuse(_Refused(400, "the body ended before its last chunk"))
+            self._refuse(HttpError(400, "the body ended before its last chunk"))
         elif self._pending and self._head is None:
-            self._refuse(_Refused(400, "the request ended within its head"))
+            self._refuse(HttpError(400, "the request ended within its head"))
         return self._task is not None
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        self._since = self._loop.time()
+        self._progress_at = self._loop.time()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
@@ -203,25 +169,27 @@ class Connection(asyncio.BufferedProtocol):
     # --- a request comes in -------------------------------------------------------------------------------------------
 
     def _read_head(self) -> None:
-        while self._pending.startswith(b"\r\n"):  # an old habit of clients, which the standard asks servers to bear
+        while self._pending.startswith(
+            b"\r\n"
+        ):  # some clients send an empty line after a body; RFC 9112, 2.2 has servers ignore it
             del self._pending[:2]
         end = self._pending.find(b"\r\n\r\n")
         if end < 0:
             if len(self._pending) > HEAD_LIMIT_BYTES:
-                self._refuse(_Refused(431, f"the request's head is longer than {HEAD_LIMIT_BYTES} bytes"))
+                self._refuse(HttpError(431, f"the request's head is longer than {HEAD_LIMIT_BYTES} bytes"))
             return
         raw = bytes(self._pending[: end + 4])
         del self._pending[: end + 4]
         try:
-            self._head = head = _Head(raw) if len(raw) > _REMEMBERED_BYTES else _remembered_head(raw)
+            self._head = head = read_request_head(raw)
             self._keep_alive = self._keep_alive and head.keep_alive
             self._expect_body(head)
-        except _Refused as refused:
+        except HttpError as refused:
             self._refuse(refused)
 
-    def _expect_body(self, head: "_Head") -> None:
+    def _expect_body(self, head: RequestHead) -> None:
         if head.chunked:
-            self._keep_alive = False  # what comes after the last chunk would have to be handed back by the parser
+            self._keep_alive = False  # the parser does not give back what follows the last chunk
             self._chunks = httptools.HttpRequestParser(_Chunks(self, limit=self._server.limits.body_bytes))
             self._continue(head)
             rest, self._pending = bytes(self._pending), bytearray()
@@ -231,10 +199,12 @@ class Connection(asyncio.BufferedProtocol):
         length = head.content_length
         limit = self._server.limits.body_bytes
         if length > limit:
-            raise _Refused(413, f"a body of {length} bytes; this server takes up to {limit}")
-        if length and self._server.held_bytes + length > limit:
-            raise _Refused(503, f"the server is busy with {self._server.held_bytes} bytes of other requests; try again")
-        self._hold(length)
+            raise HttpError(413, f"a body of {length} bytes; this server takes up to {limit}")
+        if length and self._server.bytes_in_flight + length > limit:
+            raise HttpError(
+                503, f"the server is busy with {self._server.bytes_in_flight} bytes of other requests; try again"
+            )
+        self._set_reserved(length)
         if length <= len(self._pending):
             body = memoryview(bytes(self._pending[:length]))
             del self._pending[:length]
@@ -246,78 +216,85 @@ class Connection(asyncio.BufferedProtocol):
         self._pending.clear()
         self._continue(head)
 
-    def _continue(self, head: "_Head") -> None:
+    def _continue(self, head: RequestHead) -> None:
         if head.expects_continue:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _feed_chunks(self, data: bytes) -> None:
         parser = self._chunks
-        if parser is None:  # complete already
+        if parser is None:  # the body is complete
             return
         try:
             parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, f"malformed chunks: {error}"))
+            self._refuse(cause if isinstance(cause, HttpError) else HttpError(400, f"malformed chunks: {error}"))
         except httptools.HttpParserError as error:
-            if self._chunks is not None:  # else it is about what follows the last chunk
-                self._refuse(_Refused(400, f"malformed chunks: {error}"))
+            if self._chunks is not None:  # else the error is about what follows the last chunk
+                self._refuse(HttpError(400, f"malformed chunks: {error}"))
 
     def chunks_complete(self, body: bytearray) -> None:
+        """Take the body of a chunked request; its parser calls this."""
         if self._chunks is not None:
             self._chunks = None
-            self._hold(len(body))
+            self._set_reserved(len(body))
             self._start(memoryview(body))
 
-    def hold_more(self, more: int) -> bool:
-        if self._server.held_bytes + more > self._server.limits.body_bytes:
+    def reserve(self, more_bytes: int) -> bool:
+        """Add to the bytes in flight; see `Request.reserve`."""
+        if self._server.bytes_in_flight + more_bytes > self._server.limits.body_bytes:
             return False
-        self._hold(self._held + more)
+        self._set_reserved(self._reserved_bytes + more_bytes)
         return True
 
-    def _hold(self, held: int) -> None:
-        self._server.held_bytes += held - self._held
-        self._held = held
+    def _set_reserved(self, reserved_bytes: int) -> None:
+        self._server.bytes_in_flight += reserved_bytes - self._reserved_bytes
+        self._reserved_bytes = reserved_bytes
 
-    # --- it is answered -----------------------------------------------------------------------------------------------
+    # --- the request is answered --------------------------------------------------------------------------------------
 
     def _start(self, body: memoryview) -> None:
         self._body = None
         assert self._head is not None
         head = self._head
-        request = Request(head.method, head.path, head.parts, head.headers, body, self.hold_more)
-        # What can be answered without waiting is, here and now; a task takes two more turns of the event loop.
+        request = Request(head.method, head.path, head.parts, head.headers, body, self.reserve)
+        # Why the coroutine is stepped by hand: a request that is answered without waiting (a quick model, metadata,
+        # health) is answered in this call, where a task would take two more turns of the event loop (commit a0604e2,
+        # which records no figure; benchmarks.overhead measures the p50 of a no-op, 128 µs in docs/server.md).
+        # Python 3.12 has eager tasks for this; the image has Python 3.11.
+        # Trap: until the first wait, the coroutine runs outside a task: asyncio.current_task() is None, so
+        # asyncio.timeout() and task groups must not come before the first wait.
         answering = self._answer(request)
         try:
-            waited_for = answering.send(None)
+            awaited = answering.send(None)
         except StopIteration:
             return
-        self._task = self._loop.create_task(_finish(answering, waited_for))
+        self._task = self._loop.create_task(_finish(answering, awaited))
 
     async def _answer(self, request: Request) -> None:
         try:
             response = await self._server.handler(request)
-        except Exception as error:  # a fault of the server's own, which must not end it
+        except Exception as error:  # a fault of the server, which must not end the server
             traceback.print_exc(file=sys.stderr)
             response = error_response(f"internal error: {type(error).__name__}: {error}", 500)
         without_body = request.method == "HEAD"
         del request
         await self._write(response, without_body=without_body)
-        self._hold(0)
+        self._set_reserved(0)
         self._task = self._head = None
         if not self._keep_alive:
             self._transport.close()
         else:
-            self._since = self._loop.time()
+            self._progress_at = self._loop.time()
             self._transport.resume_reading()
             if self._pending:
                 self._loop.call_soon(self._read_head)
 
     async def _write(self, response: Response, *, without_body: bool = False) -> None:
         length = sum(len(part) for part in response.parts)
-        self._hold(length)
-        self._since = self._loop.time()
-        head = _response_head(response, length, keep_alive=self._keep_alive)
+        self._set_reserved(length)
+        self._progress_at = self._loop.time()
+        head = response_head(response, length, keep_alive=self._keep_alive)
         if without_body:
             self._transport.write(head)
         elif length <= _JOIN_BYTES:
@@ -331,111 +308,72 @@ class Connection(asyncio.BufferedProtocol):
                         await self._writable
                     self._transport.write(view[begin : begin + _SLICE_BYTES])
 
-    def _refuse(self, refused: _Refused) -> None:
-        """Answer at once, and then go on reading for a while: a close with unread data would destroy the answer."""
+    def _refuse(self, refused: HttpError) -> None:
+        """Answer at once, then read and discard for a while.
+
+        Closing a socket with unread data resets the connection, and the client would not see the answer.
+        """
         self._body = self._chunks = None
         self._pending.clear()
         self._keep_alive = False
         self._discarding = True
-        self._since = self._loop.time()
+        self._progress_at = self._loop.time()
         response = error_response(str(refused), refused.status)
-        self._transport.write(_response_head(response, len(response.parts[0]), keep_alive=False))
+        self._transport.write(response_head(response, len(response.parts[0]), keep_alive=False))
         self._transport.write(response.parts[0])
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self._hold(0)
+        self._set_reserved(0)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def end_if_stalled(self, now: float) -> None:
-        limits, waited = self._server.limits, now - self._since
+        """End the connection if its time is over; `now` is the event loop's time."""
+        limits, stalled_s = self._server.limits, now - self._progress_at
         if self._discarding:
-            if waited > 2.0:
+            if stalled_s > 2.0:
                 self._transport.abort()
         elif self._writable is not None:
-            if waited > limits.answer_s:
+            if stalled_s > limits.answer_s:
                 self._transport.abort()
         elif self._body is not None or self._chunks is not None:
-            if self._task is None and waited > limits.body_s:
-                self._refuse(_Refused(408, f"nothing of the body came for {limits.body_s:g} s"))
+            if self._task is None and stalled_s > limits.body_s:
+                self._refuse(HttpError(408, f"nothing of the body came for {limits.body_s:g} s"))
         elif self._task is None and self._pending:
-            if waited > limits.head_s:
-                self._refuse(_Refused(408, f"the request's head was not complete within {limits.head_s:g} s"))
-        elif self._task is None and waited > limits.idle_s:
+            if stalled_s > limits.head_s:
+                self._refuse(HttpError(408, f"the request's head was not complete within {limits.head_s:g} s"))
+        elif self._task is None and stalled_s > limits.idle_s:
             self._transport.close()
 
     def finish_and_close(self) -> None:
+        """Close the connection, after the request in flight if there is one."""
         self._keep_alive = False
         if self._task is None:
             self._transport.close()
 
 
-async def _finish(started: Coroutine[Any, Any, None], waited_for: Any) -> None:
-    """The rest of a coroutine that has come as far as to wait for something."""
-    await _rest(started, waited_for)
+async def _finish(started: Coroutine[Any, Any, None], awaited: Any) -> None:
+    """Run the rest of a coroutine that was stepped until it waits for `awaited`, a future."""
+    await _rest(started, awaited)
 
 
 @types.coroutine
-def _rest(started: Coroutine[Any, Any, None], waited_for: Any) -> Generator[Any, Any, None]:
+def _rest(started: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
     while True:
         try:
-            yield waited_for
-        except BaseException as error:  # what it waited for has failed, or it is being cancelled
-            go_on = functools.partial(started.throw, error)
+            yield awaited
+        except BaseException as error:  # the future has failed, or the task is cancelled
+            resume = functools.partial(started.throw, error)
         else:
-            go_on = functools.partial(started.send, None)
+            resume = functools.partial(started.send, None)
         try:
-            waited_for = go_on()
+            awaited = resume()
         except StopIteration:
             return
 
 
-class _Head:
-    """A request's first lines. Raises _Refused when they are not HTTP."""
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self.headers: dict[bytes, bytes] = {}
-        self._url = b""
-        parser = httptools.HttpRequestParser(self)
-        try:
-            parser.feed_data(raw)
-        except httptools.HttpParserUpgrade:
-            pass  # no other protocol is spoken here: the request is answered as it is, as the standard allows
-        except httptools.HttpParserError as error:
-            raise _Refused(400, f"not HTTP: {error}") from error
-        self.method = parser.get_method().decode("ascii")
-        self.keep_alive = bool(parser.should_keep_alive())
-        try:
-            self.path = httptools.parse_url(self._url).path.decode("ascii")
-        except (httptools.HttpParserError, UnicodeDecodeError, AttributeError) as error:
-            raise _Refused(400, "the request's address is malformed") from error
-        self.parts = tuple(unquote(part) for part in self.path.strip("/").split("/"))
-        self.chunked = b"chunked" in self.headers.get(b"transfer-encoding", b"").lower()
-        self.content_length = int(self.headers.get(b"content-length", b"0"))  # digits: the parser has checked
-        self.expects_continue = self.headers.get(b"expect", b"").lower() == b"100-continue"
-
-    @property
-    def json_length(self) -> int:
-        """How long the JSON before the tensors is; 0 where there are none, or where the header is no number."""
-        value = self.headers.get(b"inference-header-content-length", b"")
-        return int(value) if value.isdigit() and len(value) < 16 else 0
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
-
-
-@functools.lru_cache(maxsize=256)
-def _remembered_head(raw: bytes) -> _Head:
-    """A client that keeps its connection sends the same head again and again."""
-    return _Head(raw)
-
-
 class _Chunks:
-    """A chunked body as it comes out of the parser."""
+    """Collects a chunked body from the parser, which calls the methods."""
 
     def __init__(self, connection: Connection, limit: int) -> None:
         self._connection = connection
@@ -444,7 +382,7 @@ class _Chunks:
 
     def on_body(self, data: bytes) -> None:
         if len(self._body) + len(data) > self._limit:
-            raise _Refused(413, f"a body of more than {self._limit} bytes, which is all that this server takes")
+            raise HttpError(413, f"a body of more than {self._limit} bytes, which is all that this server takes")
         self._body += data
 
     def on_message_complete(self) -> None:
@@ -452,19 +390,10 @@ class _Chunks:
 
 
 def _aligned(length: int, json_length: int) -> memoryview:
-    """Memory for a body, untouched, such that what comes after its JSON is aligned."""
+    """Return memory for a body, in which the first tensor, after `json_length` bytes of JSON, is aligned.
+
+    The memory is not written to, so that the kernel's write is the first that touches it.
+    """
     memory = np.empty(length + _ALIGNMENT, np.uint8)
     begin = -(memory.ctypes.data + json_length) % _ALIGNMENT
     return memory.data[begin : begin + length]
-
-
-def _response_head(response: Response, length: int, *, keep_alive: bool) -> bytes:
-    lines = [
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
-        f"Content-Type: {response.media_type}",
-        f"Content-Length: {length}",
-        *(f"{name}: {value}" for name, value in response.headers.items()),
-    ]
-    if not keep_alive:
-        lines.append("Connection: close")
-    return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -1,7 +1,7 @@
-"""The last words of a server that meets an instruction which its core does not have.
+"""Name the instruction that ends the server because its core does not have it.
 
-The kernel's SIGILL ends it with no word of which instruction that was. Here a handler tells, and lets it end as it
-would have.
+The kernel's SIGILL ends a process without saying which instruction it was. The handler here writes the instruction to
+standard error, and then lets the process end as it would have.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ _EXTENSIONS = (
 
 
 def extension(word: int) -> str | None:
-    """The extension that an A64 instruction belongs to, as /proc/cpuinfo names it; None for one not known here."""
+    """Return the extension of an A64 instruction, as /proc/cpuinfo names it; None if it is in none of the table."""
     return next((name for mask, value, name in _EXTENSIONS if word & mask == value), None)
 
 
@@ -53,21 +53,22 @@ _SI_ADDR_OFFSET = 16  # of siginfo_t
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
-def _tell(number: int, information: int, _: Any) -> None:
+def _report(number: int, information: int, _: Any) -> None:
     address = ctypes.c_void_p.from_address(information + _SI_ADDR_OFFSET).value or 0
     word = ctypes.c_uint32.from_address(address).value
     name = extension(word)
-    which = f"of the extension {name}" if name is not None else "of an unknown extension"
-    os.write(2, f"illegal instruction 0x{word:08x} {which}: this core does not have it\n".encode())
-    # Back at the same instruction it then dies as it would have. Python's own signal.signal is for its main thread.
+    origin = f"of the extension {name}" if name is not None else "of an unknown extension"
+    os.write(2, f"illegal instruction 0x{word:08x} {origin}: this core does not have it\n".encode())
+    # The process returns to the same instruction, and with the default action dies of it. Python's signal.signal works
+    # in the main thread alone, and this may be another one.
     _LIBC.signal(signal.SIGILL, 0)
 
 
-_handler = _Handler(_tell)  # kept: the kernel calls it
+_handler = _Handler(_report)  # a module variable, because the kernel calls it for as long as the process lives
 
 
-def tell() -> None:
-    """From here on this process says which instruction it dies of. Only on arm64, whose instructions are known here."""
+def install_handler() -> None:
+    """Have this process name the instruction that it dies of. Does nothing except on arm64, which the table is for."""
     if platform.machine() != "aarch64":
         return
     action = _Action(handler=ctypes.cast(_handler, ctypes.c_void_p).value, flags=_SA_SIGINFO)

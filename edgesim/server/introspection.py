@@ -1,4 +1,7 @@
-"""What this machine looks like from inside: the proof of what a container was really given."""
+"""The machine as a process inside sees it: the proof of which limits really apply to a container.
+
+`edgesim.host` uses `cpu_model`, too, for the machine that edgesim runs on.
+"""
 
 import os
 import platform
@@ -6,8 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-# Part numbers of Arm's cores in MIDR_EL1, as in Linux' arch/arm64/include/asm/cputype.h.
-_ARM_PARTS = {
+# Part numbers of Arm's cores in MIDR_EL1, as in Linux' arch/arm64/include/asm/cputype.h. The names are spelled as
+# everywhere in edgesim; the table is the server's own, because the server stands alone.
+_ARM_CORES = {
     0xD03: "cortex-a53",
     0xD04: "cortex-a35",
     0xD05: "cortex-a55",
@@ -28,7 +32,7 @@ _UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
 
 
 def describe() -> dict[str, Any]:
-    """Architecture, processor, limits and privileges as this process finds them; None where it cannot tell."""
+    """Return architecture, processor, limits and privileges of this process; None for what it cannot read."""
     cpuinfo = _read(Path("/proc/cpuinfo"))
     status = _read(Path("/proc/self/status"))
     return {
@@ -47,27 +51,31 @@ def describe() -> dict[str, Any]:
 
 
 def cpu_model(cpuinfo: str) -> str | None:
-    """The core that /proc/cpuinfo describes: ``cortex-a57``, or the marketing name on x86."""
+    """Return the core that the text of /proc/cpuinfo describes: ``cortex-a57``, or the marketing name on x86.
+
+    An Arm core that is not in the table is ``arm part 0x…``; None if the text names no processor.
+    """
     part = re.search(r"^CPU part\s*:\s*(0x[0-9a-f]+)", cpuinfo, re.MULTILINE)
     implementer = re.search(r"^CPU implementer\s*:\s*(0x[0-9a-f]+)", cpuinfo, re.MULTILINE)
     if part and implementer and int(implementer[1], 16) == 0x41:
-        return _ARM_PARTS.get(int(part[1], 16), f"arm part {part[1]}")
+        return _ARM_CORES.get(int(part[1], 16), f"arm part {part[1]}")
     name = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return name[1].strip() if name else None
 
 
 def cpu_features(cpuinfo: str) -> list[str]:
-    """Instruction-set features as /proc/cpuinfo names them."""
+    """Return the instruction-set features as the text of /proc/cpuinfo names them."""
     line = re.search(r"^(?:Features|flags)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return line[1].split() if line else []
 
 
 def memory_limit_bytes(cgroup: Path) -> int | None:
+    """Return the memory limit in bytes; None without one."""
     return _limit(cgroup / "memory.max") or _limit(cgroup / "memory" / "memory.limit_in_bytes")
 
 
 def swap_limit_bytes(cgroup: Path) -> int | None:
-    """How much may be swapped out on top of the memory limit; 0 is none."""
+    """Return how much may be swapped out on top of the memory limit, in bytes; 0 is no swap, None no limit."""
     v2 = _read(cgroup / "memory.swap.max").strip()
     if v2:
         return None if v2 == "max" else int(v2)
@@ -76,7 +84,7 @@ def swap_limit_bytes(cgroup: Path) -> int | None:
 
 
 def cpu_limit(cgroup: Path) -> float | None:
-    """CPU bandwidth in cores."""
+    """Return the CPU quota in cores; None without one."""
     v2 = _read(cgroup / "cpu.max").split()
     if len(v2) == 2:
         return None if v2[0] == "max" else int(v2[0]) / int(v2[1])

@@ -1,11 +1,11 @@
-"""What a model has done so far: the protocol's statistics, counted once for each request."""
+"""The protocol's statistics of a model, counted once for each request."""
 
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-# Upper bounds of the histogram of request times, in seconds: from a small model natively to a large one emulated.
+# Upper bounds of the histogram of request times in seconds: from a small native model to a large emulated one.
 BUCKETS_S = (
     0.0001,
     0.00025,
@@ -27,11 +27,13 @@ BUCKETS_S = (
 )
 
 
-@dataclass(slots=True)
-class Timing:
-    """One request's way through the server, in nanoseconds.
+class Timing(NamedTuple):
+    """The stages of one request in the server, in nanoseconds.
 
-    `batch_rows` are those of the whole execution, counted by its first request alone; 0 in the others.
+    Attributes:
+        queue_ns: waiting for the model; input_ns: decoding; infer_ns: the model's run; output_ns: encoding.
+        rows: rows of the request.
+        batch_rows: rows of the whole execution, counted by its first request alone; 0 in the others.
     """
 
     queue_ns: int
@@ -44,7 +46,7 @@ class Timing:
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts and sums over one version of a model. Written by the event loop's thread alone."""
+    """Counts and sums over one version of a model. Only the event loop's thread writes them."""
 
     success: int = 0
     fail: int = 0
@@ -57,7 +59,7 @@ class Statistics:
     executions: int = 0
     last_inference_ms: int = 0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
-    # By rows of an execution: how often, and the three compute times.
+    # By rows of an execution: the number of executions, and the sums of the three compute times in nanoseconds.
     batches: dict[int, list[int]] = field(default_factory=dict)
 
     @property
@@ -72,8 +74,8 @@ class Statistics:
         self.output_ns += timing.output_ns
         self.inferences += timing.rows
         self.last_inference_ms = int(time.time() * 1000)
-        took_s = (timing.queue_ns + timing.input_ns + timing.infer_ns + timing.output_ns) / 1e9
-        self.buckets[bisect_left(BUCKETS_S, took_s)] += 1
+        duration_s = (timing.queue_ns + timing.input_ns + timing.infer_ns + timing.output_ns) / 1e9
+        self.buckets[bisect_left(BUCKETS_S, duration_s)] += 1
         if timing.batch_rows:
             self.executions += 1
             batch = self.batches.setdefault(timing.batch_rows, [0, 0, 0, 0])
@@ -82,11 +84,13 @@ class Statistics:
             batch[2] += timing.infer_ns
             batch[3] += timing.output_ns
 
-    def failed(self, took_ns: int) -> None:
+    def failed(self, duration_ns: int) -> None:
         self.fail += 1
-        self.fail_ns += took_ns
+        self.fail_ns += duration_ns
 
     def as_json(self, name: str, version: str) -> dict[str, Any]:
+        """Return the entry of this version in ``/v2/models/stats``."""
+
         def duration(count: int, ns: int) -> dict[str, int]:
             return {"count": count, "ns": ns}
 

@@ -1,4 +1,4 @@
-"""The server in Prometheus' form; nothing is counted twice, a scrape reads the protocol's own statistics."""
+"""Metrics in Prometheus' form. Nothing is counted twice: a scrape reads the protocol's own statistics."""
 
 from collections.abc import Iterable
 
@@ -13,16 +13,16 @@ from prometheus_client.metrics_core import (
 
 from .http_connection import Server
 from .model_statistics import BUCKETS_S
-from .served_models import Repository
+from .served_models import ServedModels
 
 _LABELS = ("model", "version")
 
 
 class Metrics:
-    """A registry of its own, so that two servers in one process do not meet."""
+    """The metrics of one server, in a registry of their own: two servers in one process do not share figures."""
 
-    def __init__(self, repository: Repository, server: Server) -> None:
-        self._repository = repository
+    def __init__(self, models: ServedModels, server: Server) -> None:
+        self._models = models
         self._server = server
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -30,12 +30,12 @@ class Metrics:
         self._registry.register(self)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The metrics in the format that a client's Accept header asks for, and its media type."""
+        """Return the metrics in the format that a client's Accept header asks for, and the media type."""
         encode, media_type = choose_encoder(accept)
         return encode(self._registry), media_type
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # what there is depends on the models
+        return ()  # the metrics depend on the loaded models
 
     def collect(self) -> Iterable[Metric]:
         requests = CounterMetricFamily(
@@ -51,7 +51,7 @@ class Metrics:
         )
         waiting = GaugeMetricFamily("edgesim_inference_queue", "Requests that wait for the model.", labels=_LABELS)
         load = GaugeMetricFamily("edgesim_model_load_seconds", "How long loading took.", labels=_LABELS)
-        for model in self._repository.loaded():
+        for model in self._models.loaded():
             labels, statistics = (model.name, model.version), model.statistics
             requests.add_metric((*labels, "ok"), statistics.success)
             requests.add_metric((*labels, "failed"), statistics.fail)
@@ -65,20 +65,20 @@ class Metrics:
             }
             for stage, ns in stages.items():
                 seconds.add_metric((*labels, stage), ns / 1e9)
-            below, cumulated = 0, []
+            below, cumulative = 0, []
             for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), statistics.buckets, strict=True):
                 below += count
-                cumulated.append((bound, below))
-            duration.add_metric(labels, cumulated, statistics.success_ns / 1e9)
+                cumulative.append((bound, below))
+            duration.add_metric(labels, cumulative, statistics.success_ns / 1e9)
             waiting.add_metric(labels, model.worker.waiting())
             load.add_metric(labels, model.load_s)
         ready = GaugeMetricFamily(
             "edgesim_model_ready", "1 for a version that is served, 0 for one that is not.", labels=_LABELS
         )
-        for entry in self._repository.index():
+        for entry in self._models.index():
             ready.add_metric((entry["name"], entry["version"]), float(entry["state"] == "READY"))
         connections = GaugeMetricFamily("edgesim_connections", "Open connections.", value=len(self._server.connections))
-        held = GaugeMetricFamily(
-            "edgesim_held_bytes", "Bytes of requests and answers in flight.", value=self._server.held_bytes
+        in_flight = GaugeMetricFamily(
+            "edgesim_held_bytes", "Bytes of requests and answers in flight.", value=self._server.bytes_in_flight
         )
-        yield from (requests, rows, executions, seconds, duration, waiting, load, ready, connections, held)
+        yield from (requests, rows, executions, seconds, duration, waiting, load, ready, connections, in_flight)

@@ -1,11 +1,14 @@
-"""Protocol buffer messages made from a table, so that protobuf parses them and no generated code is needed."""
+"""Make protocol buffer message types from a table: protobuf parses the messages, and no generated code is needed.
+
+protobuf itself is installed with ONNX Runtime.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# message → field → its number and its type, which is a scalar's name, an enum's or a message's; a leading ``*`` is
+# message → field → its number and its type, which is the name of a scalar, an enum or a message; a leading ``*`` is
 # repeated, a leading ``{}`` a map from strings.
 Messages = Mapping[str, Mapping[str, tuple[int, str]]]
 
@@ -20,7 +23,7 @@ _SCALARS = {
 
 
 def message_type(name: str, messages: Messages, enums: Mapping[str, Sequence[str]]) -> Any:
-    """The class of the message `name` of a table."""
+    """Return the class of the message `name` of a table; `enums` are the words of each enum, numbered from 0."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", package="edgesim", syntax="proto3")
     for enum_name, words in enums.items():
         enum = file.enum_type.add(name=enum_name)

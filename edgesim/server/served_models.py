@@ -1,7 +1,8 @@
-"""The models that the server serves: what is on disk, what of it is loaded, and what went wrong.
+"""The models that the server serves: which are on disk, which are loaded, and why others are not.
 
-The directory is ``NAME/VERSION/model.onnx``. It may change while the server runs: a model is loaded beside the one that
-it replaces, which finishes what it has begun; one that does not load takes nothing down.
+The model repository is a directory ``NAME/VERSION/model.onnx``. It may change while the server runs: a model is loaded
+beside the one that it replaces, which finishes the requests that it has. A model that does not load does not stop any
+other.
 """
 
 import os
@@ -14,62 +15,75 @@ from pathlib import Path
 from typing import Any
 
 from . import config
-from .config import ConfigError, ModelConfig
-from .model import LoadedModel
+from .config import MODEL_FILE, ConfigError, ModelConfig
+from .loaded_model import LoadedModel
 from .pace import Pace
+from .runtimes import Runtime
 
-MODEL_FILE = "model.onnx"
 WATCH_INTERVAL_S = 0.5
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 class NotServed(LookupError):
-    """No such model or version here."""
+    """The server has no such model or version; the message says which there are."""
 
 
 class NotLoaded(ValueError):
-    """A model does not load; the reason is its text."""
+    """A model does not load; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One model as it is served.
+class ServedModel:
+    """The loaded versions of one model.
 
     Attributes:
-        versions: the loaded ones, oldest first.
-        reasons: why a version on disk is not loaded, or not as it is on disk.
+        versions: the loaded versions by name, oldest first.
+        reasons: by version, why it is not loaded, or is loaded in an earlier state than on disk.
     """
 
     versions: dict[str, LoadedModel] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-class Repository:
-    """Models by name. Loading is safe from any thread, one at a time; `get` never waits for it."""
+class ServedModels:
+    """The models of a repository by name. Any thread may load, one at a time; `get` never waits for a load."""
 
-    def __init__(self, directory: Path, board_threads: int, only: Sequence[str] = (), *, paced: bool = False) -> None:
-        """Args:
-        board_threads: the board's cores; no model gets more threads for an inference.
-        only: the models to serve; all that are there without.
-        paced: inferences are held to the board's time, see `pace`.
+    def __init__(
+        self,
+        directory: Path,
+        runtime: Runtime,
+        board_threads: int,
+        only: Sequence[str] = (),
+        *,
+        paced: bool = False,
+    ) -> None:
+        """Describe what to serve; `load` loads it.
+
+        Args:
+            directory: the model repository.
+            runtime: loads and runs the models.
+            board_threads: the board's cores; no model gets more threads for an inference.
+            only: the names of the models to serve; empty for all.
+            paced: inferences take at least the board's time, see `pace`.
         """
         self._directory = directory
+        self.runtime = runtime
         self._board_threads = board_threads
         self._only = tuple(only)
         self.pace = Pace() if paced else None
-        self._entries: dict[str, Entry] = {}
+        self._models: dict[str, ServedModel] = {}
         self._loading = threading.RLock()
         self._watching = False
         self.verbose = True
 
-    # --- what requests ask --------------------------------------------------------------------------------------------
+    # --- for requests -------------------------------------------------------------------------------------------------
 
     def acquire(self, name: str, version: str | None = None) -> LoadedModel:
-        """A loaded model, the newest version when none is named, kept until its `release`.
+        """Return a loaded model, the newest version if none is named; it stays loaded until its `release`.
 
         Raises:
-            NotServed: it is not loaded, or not in that version.
+            NotServed: the model is not loaded, or not in that version.
         """
         while True:
             model = self.get(name, version)
@@ -77,49 +91,54 @@ class Repository:
                 return model
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
-        """A loaded model, to look at; raises as `acquire`."""
-        entry = self._entries.get(name)
-        if entry is None:
-            raise NotServed(f"model {name!r} is not served here; there are {', '.join(self._entries) or 'none'}")
-        if version is None and entry.versions:
-            return next(reversed(entry.versions.values()))
-        if version is not None and version in entry.versions:
-            return entry.versions[version]
-        if version is None or version in entry.reasons:
-            which, reasons = version or ", ".join(entry.reasons), [*entry.reasons.values()]
-            reason = entry.reasons[version] if version else (reasons[-1] if reasons else "nothing of it is loaded")
-            raise NotServed(f"model {name!r} version {which} is not loaded: {reason}")
-        has = ", ".join(entry.versions) or "none"
-        raise NotServed(f"model {name!r} has no version {version!r} loaded; it has {has}")
+        """Return a loaded model to describe it, without acquiring it; raises as `acquire`."""
+        model = self._models.get(name)
+        if model is None:
+            raise NotServed(f"model {name!r} is not served here; there are {', '.join(self._models) or 'none'}")
+        if version is None and model.versions:
+            return next(reversed(model.versions.values()))
+        if version is not None and version in model.versions:
+            return model.versions[version]
+        if version is None or version in model.reasons:
+            missing, reasons = version or ", ".join(model.reasons), [*model.reasons.values()]
+            reason = model.reasons[version] if version else (reasons[-1] if reasons else "nothing of it is loaded")
+            raise NotServed(f"model {name!r} version {missing} is not loaded: {reason}")
+        loaded = ", ".join(model.versions) or "none"
+        raise NotServed(f"model {name!r} has no version {version!r} loaded; it has {loaded}")
 
     def versions(self, name: str) -> list[str]:
-        return list(self._entries[name].versions) if name in self._entries else []
+        """Return the loaded versions of a model, oldest first; none for an unknown model."""
+        return list(self._models[name].versions) if name in self._models else []
 
     def loaded(self) -> list[LoadedModel]:
-        return [model for entry in list(self._entries.values()) for model in entry.versions.values()]
+        return [version for model in list(self._models.values()) for version in model.versions.values()]
 
     def index(self) -> list[dict[str, str]]:
-        """An entry for each version that is loaded, and one for each that is there and is not (or not as it is)."""
-        found = []
-        for name, entry in sorted(self._entries.items()):
-            found += [{"name": name, "version": version, "state": "READY", "reason": ""} for version in entry.versions]
-            found += [
+        """Return the protocol's repository index.
+
+        A loaded version has an entry READY. A version that is not loaded has an entry UNAVAILABLE with the reason, and
+        so has a version that is loaded in an earlier state than on disk.
+        """
+        entries = []
+        for name, model in sorted(self._models.items()):
+            entries += [{"name": name, "version": v, "state": "READY", "reason": ""} for v in model.versions]
+            entries += [
                 {"name": name, "version": version, "state": "UNAVAILABLE", "reason": reason}
-                for version, reason in entry.reasons.items()
+                for version, reason in model.reasons.items()
             ]
-        return found
+        return entries
 
     # --- what is on disk ----------------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """The models to serve that are on disk."""
+        """Return the names of the models to serve that are on disk."""
         try:
-            there = sorted(entry.name for entry in os.scandir(self._directory) if entry.is_dir())
+            directories = sorted(entry.name for entry in os.scandir(self._directory) if entry.is_dir())
         except OSError:
-            there = []
-        return [name for name in there if (not self._only or name in self._only) and self._versions(name)]
+            directories = []
+        return [name for name in directories if (not self._only or name in self._only) and self._versions_on_disk(name)]
 
-    def _versions(self, name: str) -> list[str]:
+    def _versions_on_disk(self, name: str) -> list[str]:
         directory = self._directory / name
         return sorted(
             (
@@ -131,70 +150,81 @@ class Repository:
         )
 
     def fingerprint(self, name: str, version: str | None = None) -> Fingerprint:
-        """What changes with any change of a version's files and the configuration's; of all versions without one."""
+        """Return a value that changes with any change of a version's files or the configuration's.
+
+        Without `version` it changes with those of any version.
+        """
         directory = self._directory / name
-        inside = directory / version if version else directory
-        found = [*_stat(directory)] if version else []
-        for parent, _, _ in os.walk(inside):
-            found += _stat(Path(parent))
-        return tuple(sorted(found))
+        files = [*_files(directory)] if version else []
+        for parent, _, _ in os.walk(directory / version if version else directory):
+            files += _files(Path(parent))
+        return tuple(sorted(files))
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def load(self, name: str, settings: ModelConfig | None = None, files: Mapping[str, bytes] | None = None) -> Entry:
-        """Make what is served of a model what is on disk of it.
+    def load(
+        self, name: str, model_config: ModelConfig | None = None, files: Mapping[str, bytes] | None = None
+    ) -> ServedModel:
+        """Load a model as it is on disk, and unload the versions that are no longer there.
 
         Args:
-            settings: in place of its configuration on disk.
+            model_config: in place of the configuration on disk.
             files: model files by version, in place of those on disk, until the model is loaded again or changes there.
 
         Raises:
-            NotServed: there is nothing of it on disk.
-            NotLoaded: something of it does not load; what did, and what was loaded before, is served.
+            NotServed: the model is not on disk.
+            NotLoaded: a version does not load. The others are served, and that one as it was loaded before, if it was.
         """
         with self._loading:
-            there = sorted(files, key=int) if files else self._versions(name)
-            if not there:
+            available = sorted(files, key=int) if files else self._versions_on_disk(name)
+            if not available:
                 self._replace(name, None)
                 raise NotServed(f"no model {name!r} in the repository")
-            before = self._entries.get(name, Entry())
+            before = self._models.get(name, ServedModel())
             try:
-                chosen = settings if settings is not None else config.read(self._directory / name)
+                if model_config is None:
+                    model_config = config.read(self._directory / name)
             except ConfigError as error:
-                reasons = dict.fromkeys(there, str(error))
-                self._replace(name, Entry(versions=before.versions, reasons=reasons))
+                reasons = dict.fromkeys(available, str(error))
+                self._replace(name, ServedModel(versions=before.versions, reasons=reasons))
                 raise NotLoaded(f"model {name!r}: {error}") from error
             versions: dict[str, LoadedModel] = {}
             reasons = {}
-            for version in chosen.versions.choose(there):
-                known = before.versions.get(version)
-                file = files[version] if files else None
-                fingerprint = self.fingerprint(name, version) if file is None else None
-                if known is not None and file is None and (known.fingerprint, known.config) == (fingerprint, chosen):
-                    versions[version] = known
+            for version in model_config.versions.choose(available):
+                loaded = before.versions.get(version)
+                content = files[version] if files else None
+                fingerprint = self.fingerprint(name, version) if content is None else None
+                if loaded is not None and content is None and loaded.is_made_of(fingerprint, model_config):
+                    versions[version] = loaded
                     continue
                 try:
-                    versions[version] = self._load_version(name, version, chosen, fingerprint, file)
-                except Exception as error:  # whatever ONNX Runtime makes of a bad file
+                    versions[version] = self._load_version(name, version, model_config, fingerprint, content)
+                except Exception as error:  # whatever the runtime raises for a bad file
                     reasons[version] = _first_line(error)
-                    if known is not None:
-                        versions[version] = known
-            self._replace(name, Entry(versions=versions, reasons=reasons))
+                    if loaded is not None:
+                        versions[version] = loaded
+            self._replace(name, ServedModel(versions=versions, reasons=reasons))
             if reasons or not versions:
-                why = next(iter(reasons.values()), f"no version to serve: {chosen.versions}")
-                raise NotLoaded(f"model {name!r} does not load: {why}")
-            return self._entries[name]
+                reason = next(iter(reasons.values()), f"no version to serve: {model_config.versions}")
+                raise NotLoaded(f"model {name!r} does not load: {reason}")
+            return self._models[name]
 
     def _load_version(
-        self, name: str, version: str, settings: ModelConfig, fingerprint: Fingerprint | None, file: bytes | None
+        self,
+        name: str,
+        version: str,
+        model_config: ModelConfig,
+        fingerprint: Fingerprint | None,
+        content: bytes | None,
     ) -> LoadedModel:
         path = self._directory / name / version / MODEL_FILE
         model = LoadedModel(
             name,
             version,
             path,
-            settings,
-            file=file,
+            model_config,
+            runtime=self.runtime,
+            content=content,
             board_threads=self._board_threads,
             fingerprint=fingerprint,
             files_change=self._watching,
@@ -203,28 +233,28 @@ class Repository:
         self.log(f"model {name!r} version {version} loaded in {model.load_s:.3f} s")
         return model
 
-    def _replace(self, name: str, entry: Entry | None) -> None:
-        before = self._entries.get(name, Entry())
-        if entry is None:
-            self._entries.pop(name, None)
+    def _replace(self, name: str, model: ServedModel | None) -> None:
+        before = self._models.get(name, ServedModel())
+        if model is None:
+            self._models.pop(name, None)
         else:
-            self._entries[name] = entry
-        kept = set(map(id, entry.versions.values())) if entry else set()
-        for model in before.versions.values():
-            if id(model) not in kept:
-                model.retire()
+            self._models[name] = model
+        kept = set(map(id, model.versions.values())) if model else set()
+        for version in before.versions.values():
+            if id(version) not in kept:
+                version.retire()
 
     def unload(self, name: str) -> None:
-        """Serve a model no more, until it is loaded or changes.
+        """Stop serving a model until it is loaded or changes on disk.
 
         Raises:
-            NotServed: it is not known.
+            NotServed: the server has no such model.
         """
         with self._loading:
-            entry = self._entries.get(name)
-            if entry is None:
+            model = self._models.get(name)
+            if model is None:
                 raise NotServed(f"model {name!r} is not served here")
-            self._replace(name, Entry(reasons=dict.fromkeys([*entry.versions, *entry.reasons], "unloaded")))
+            self._replace(name, ServedModel(reasons=dict.fromkeys([*model.versions, *model.reasons], "unloaded")))
             self.log(f"model {name!r} unloaded")
 
     def log(self, text: str) -> None:
@@ -234,17 +264,18 @@ class Repository:
     # --- watching -----------------------------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """Notice from now on what changes on disk, within two intervals.
+        """From now on, load what changes on disk, within two intervals.
 
-        By looking, not by the kernel's notices: those do not cross the border of a virtual machine or a network mount,
-        where a container's directories may come from. A change is acted on when it has lasted for one interval, so
-        that a file that is still being written is mostly left alone; one that is not complete even so does not load.
+        The directory is polled. The kernel's notices (inotify) do not cross the border of a virtual machine or a
+        network mount, where a container's directories may come from. A change is acted on when it has lasted for one
+        interval, so that a file that is still being written is mostly left alone; if it is incomplete even so, it does
+        not load.
         """
         self._watching = True
         applied = self._snapshot()
-        threading.Thread(target=self._watch, args=(applied,), name="watch", daemon=True).start()
+        threading.Thread(target=self._poll, args=(applied,), name="watch", daemon=True).start()
 
-    def _watch(self, applied: dict[str, Fingerprint]) -> None:
+    def _poll(self, applied: dict[str, Fingerprint]) -> None:
         pause, previous = threading.Event(), applied
         while not pause.wait(WATCH_INTERVAL_S):
             try:
@@ -260,13 +291,13 @@ class Repository:
                     del applied[name]
                 else:
                     applied[name] = now
-                self._follow(name)
+                self._load_or_log(name)
             previous = current
 
     def _snapshot(self) -> dict[str, Fingerprint]:
         return {name: self.fingerprint(name) for name in self.names()}
 
-    def _follow(self, name: str) -> None:
+    def _load_or_log(self, name: str) -> None:
         try:
             self.load(name)
         except NotServed:
@@ -275,18 +306,18 @@ class Repository:
             self.log(str(error))
 
 
-def _stat(directory: Path) -> list[tuple[str, int, int, int]]:
-    """Name, size, time and number of each file in a directory; those that vanish meanwhile are not there."""
-    found = []
+def _files(directory: Path) -> list[tuple[str, int, int, int]]:
+    """Return path, size, time and inode number of each file in a directory, without files that vanish meanwhile."""
+    files = []
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.is_file():
                     status = entry.stat()
-                    found.append((entry.path, status.st_size, status.st_mtime_ns, status.st_ino))
+                    files.append((entry.path, status.st_size, status.st_mtime_ns, status.st_ino))
     except OSError:
         pass
-    return found
+    return files
 
 
 def _first_line(error: BaseException) -> Any:

@@ -21,7 +21,7 @@ import ctypes, mmap, os, struct, sys
 from edgesim_server import illegal_instruction
 for name, word in {programs!r}.items():
     if os.fork() == 0:
-        illegal_instruction.tell()
+        illegal_instruction.install_handler()
         page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         page.write(struct.pack("<II", word, 0xD65F03C0))
         number = ctypes.c_uint64(1)

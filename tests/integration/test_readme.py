@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.models.repository import Model
-from edgesim.server import config
+from edgesim.server import config_yaml
 from tests.integration.conftest import edgesim
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +58,6 @@ def test_the_python_of_the_readme_runs(digits: Model, capsys: pytest.CaptureFixt
 
 def test_the_configuration_in_the_document_of_the_server_is_understood() -> None:
     example = blocks("yaml", (ROOT / "docs" / "server.md").read_text())[0]
-    understood = config.from_yaml(example, source="config.yaml")
+    understood = config_yaml.from_yaml(example, source="config.yaml")
     assert understood.max_batch_size == 16
-    assert all(f"{name}:" in example for name in config.YAML_FIELDS)
+    assert all(f"{name}:" in example for name in config_yaml.FIELDS)

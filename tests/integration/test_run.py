@@ -96,7 +96,7 @@ def test_byte_code_is_in_the_image_for_the_library_the_packages_and_the_server()
         "import importlib.util as u, os, tempfile;"
         "tempfile.TemporaryFile();"
         "print([os.path.exists(u.cache_from_source(u.find_spec(m).origin))"
-        " for m in ('json.decoder', 'numpy', 'onnxruntime', 'edgesim_server.app')])"
+        " for m in ('json.decoder', 'numpy', 'onnxruntime', 'edgesim_server.routes')])"
     )
     command = ["docker", "run", "--rm", "--platform", "linux/arm64", "--label", "edgesim", "--entrypoint", "python3.11"]
     output = subprocess.check_output([*command, reference, "-c", script], text=True)

@@ -118,7 +118,7 @@ def test_the_dockerfile_builds_without_edgesim(public_base: str, tmp_path: Path)
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    script = "import onnxruntime, edgesim_server.app, platform; print(platform.machine(), onnxruntime.__version__)"
+    script = "import onnxruntime, edgesim_server.routes, platform; print(platform.machine(), onnxruntime.__version__)"
     run = ["docker", "run", "--rm", "--label", "edgesim", "--platform", "linux/arm64", "-e", "QEMU_CPU=cortex-a57"]
     said = subprocess.run([*run, "--entrypoint", "python3.11", tag, "-c", script], capture_output=True, text=True)
     subprocess.run(["docker", "image", "rm", "-f", tag], check=True, capture_output=True)

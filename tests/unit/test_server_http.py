@@ -1,4 +1,4 @@
-"""The server's connections: what stalls is ended, and says so where it can."""
+"""The server's connections: a stalled one is ended, with an answer that says why if the client can still read it."""
 
 import asyncio
 import socket
@@ -8,18 +8,19 @@ from contextlib import contextmanager
 
 import pytest
 
-from edgesim.server.http_connection import Connection, Limits, Request, Response, Server
+from edgesim.server.http_connection import Connection, Limits, Server
+from edgesim.server.http_messages import Request, Response
 
-BIG = 64 << 20
+LARGE = 64 << 20
 QUICK = Limits(body_bytes=1 << 20, connections=2, idle_s=0.5, head_s=0.5, body_s=0.5, answer_s=0.5)
 
 
 async def answer(request: Request) -> Response:
     match request.path:
-        case "/big":
-            return Response((memoryview(bytes(BIG)),), media_type="application/octet-stream")
+        case "/large":
+            return Response((memoryview(bytes(LARGE)),), media_type="application/octet-stream")
         case "/fault":
-            raise RuntimeError("something unforeseen")
+            raise RuntimeError("unexpected")
         case "/waits":
             await asyncio.sleep(0.05)
             return Response((b"later",))
@@ -72,8 +73,8 @@ def port() -> Iterator[int]:
         yield number
 
 
-def talk(port: int, sent: bytes) -> bytes:
-    """All that comes back until the server closes."""
+def exchange(port: int, sent: bytes) -> bytes:
+    """Send, and return everything that comes back until the server closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(sent)
         received = b""
@@ -82,26 +83,26 @@ def talk(port: int, sent: bytes) -> bytes:
     return received
 
 
-def test_a_head_that_is_never_complete_is_ended_with_its_reason(port: int) -> None:
-    assert b"408" in talk(port, b"GET / HT")
-    assert b"the request's head was not complete within 0.5 s" in talk(port, b"GET / HTTP/1.1\r\nX")
+def test_head_that_is_never_complete_ends_with_its_reason(port: int) -> None:
+    assert b"408" in exchange(port, b"GET / HT")
+    assert b"the request's head was not complete within 0.5 s" in exchange(port, b"GET / HTTP/1.1\r\nX")
 
 
-def test_a_body_that_stalls_is_ended_with_its_reason(port: int) -> None:
-    stalled = talk(port, b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
+def test_body_that_stalls_ends_with_its_reason(port: int) -> None:
+    stalled = exchange(port, b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
     assert b" 408 " in stalled
     assert b"nothing of the body came for 0.5 s" in stalled
 
 
-def test_a_connection_that_does_nothing_is_closed(port: int) -> None:
-    assert talk(port, b"") == b""
+def test_idle_connection_is_closed(port: int) -> None:
+    assert exchange(port, b"") == b""
 
 
-def test_an_answer_that_nobody_takes_is_given_up(port: int) -> None:
+def test_response_that_the_client_does_not_read_is_aborted(port: int) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
-        connection.sendall(b"GET /big HTTP/1.1\r\n\r\n")
+        connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
         connection.settimeout(20)
         threading.Event().wait(3)
         received = 0
@@ -110,19 +111,19 @@ def test_an_answer_that_nobody_takes_is_given_up(port: int) -> None:
                 received += len(piece)
         except ConnectionResetError:
             pass
-    assert received < BIG
+    assert received < LARGE
 
 
-def test_one_connection_too_many_is_told_so(port: int) -> None:
+def test_connection_above_the_limit_is_refused_with_the_reason(port: int) -> None:
     with (
         socket.create_connection(("127.0.0.1", port)),
         socket.create_connection(("127.0.0.1", port)),
     ):
         threading.Event().wait(0.1)
-        assert b"more than 2 connections" in talk(port, b"")
+        assert b"more than 2 connections" in exchange(port, b"")
 
 
-def test_what_is_sent_after_a_refusal_is_not_taken_for_ever(port: int) -> None:
+def test_data_after_a_refusal_is_read_for_a_short_time_only(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n")
         with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
@@ -131,21 +132,23 @@ def test_what_is_sent_after_a_refusal_is_not_taken_for_ever(port: int) -> None:
                 threading.Event().wait(0.1)
 
 
-def test_a_fault_of_the_server_is_one_answer_and_not_its_end(port: int, capfd: pytest.CaptureFixture[str]) -> None:
-    got = talk(port, b"GET /fault HTTP/1.1\r\nConnection: close\r\n\r\n")
-    assert b" 500 " in got
-    assert b"internal error: RuntimeError: something unforeseen" in got
-    assert "RuntimeError: something unforeseen" in capfd.readouterr().err
-    assert talk(port, b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi").endswith(b"hi")
+def test_exception_in_the_handler_is_one_500_and_the_server_goes_on(
+    port: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answered = exchange(port, b"GET /fault HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert b" 500 " in answered
+    assert b"internal error: RuntimeError: unexpected" in answered
+    assert "RuntimeError: unexpected" in capfd.readouterr().err
+    assert exchange(port, b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi").endswith(b"hi")
 
 
 @pytest.mark.parametrize(("path", "body"), [("/waits", b"later"), ("/fails-later", b"after all")])
-def test_what_has_to_wait_is_answered_later(port: int, path: str, body: bytes) -> None:
-    got = talk(port, f"GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
-    assert got.endswith(body)
+def test_handler_that_waits_is_answered_later(port: int, path: str, body: bytes) -> None:
+    answered = exchange(port, f"GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+    assert answered.endswith(body)
 
 
-def test_a_client_that_stops_talking_still_gets_its_answer(port: int) -> None:
+def test_client_that_shuts_down_its_sending_side_gets_its_answer(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(b"GET /waits HTTP/1.1\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Instructions and the extensions that they belong to: words as GNU as gives them for the mnemonics beside them."""
+"""A64 instructions and their extensions: the words are what GNU as makes of the mnemonics beside them."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from edgesim.server.illegal_instruction import extension
         (0x2598E3E0, "sve"),  # ptrue p0.s
     ],
 )
-def test_an_instruction_is_of_its_extension(word: int, name: str) -> None:
+def test_instruction_is_assigned_to_its_extension(word: int, name: str) -> None:
     assert extension(word) == name
 
 
@@ -41,5 +41,5 @@ def test_an_instruction_is_of_its_extension(word: int, name: str) -> None:
         0x4EE28420,  # add v0.2d, v1.2d, v2.2d
     ],
 )
-def test_an_instruction_that_every_core_has_is_of_none(word: int) -> None:
+def test_instruction_of_every_core_is_in_no_extension(word: int) -> None:
     assert extension(word) is None

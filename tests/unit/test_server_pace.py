@@ -1,4 +1,4 @@
-"""An inference is not over before the board would have done it."""
+"""An inference does not end before the board would have done it."""
 
 import threading
 import time
@@ -8,60 +8,61 @@ import pytest
 from edgesim.server.pace import Pace
 
 
-def seconds_held(pace: Pace, model: str) -> float:
-    begun = time.perf_counter()
-    with pace.held(model):
+def inference_s(pace: Pace, model: str) -> float:
+    started_s = time.perf_counter()
+    with pace.inference(model):
         pass
-    return time.perf_counter() - begun
+    return time.perf_counter() - started_s
 
 
-def test_an_inference_takes_its_time_and_one_that_is_not_held_takes_none() -> None:
+def test_only_a_model_with_a_shortest_time_waits() -> None:
     pace = Pace()
     pace.set({"m": 0.05})
-    assert seconds_held(pace, "m") >= 0.05
-    assert seconds_held(pace, "other") < 0.05
+    assert inference_s(pace, "m") >= 0.05
+    assert inference_s(pace, "other") < 0.05
 
 
-def test_a_batch_takes_the_time_of_each_of_its_rows() -> None:
+def test_batch_takes_the_time_of_each_of_its_rows() -> None:
     pace = Pace()
     pace.set({"m": 0.02})
-    begun = time.perf_counter()
-    with pace.held("m", 4):
+    started_s = time.perf_counter()
+    with pace.inference("m", 4):
         pass
-    assert time.perf_counter() - begun >= 0.08
+    assert time.perf_counter() - started_s >= 0.08
 
 
-def test_what_has_taken_longer_by_itself_is_not_held_any_more() -> None:
+def test_inference_that_takes_longer_by_itself_does_not_wait() -> None:
     pace = Pace()
     pace.set({"m": 0.02})
-    begun = time.perf_counter()
-    with pace.held("m"):
+    started_s = time.perf_counter()
+    with pace.inference("m"):
         time.sleep(0.1)
-        computed = time.perf_counter()
-    assert time.perf_counter() - computed < 0.02 < computed - begun
+        computed_s = time.perf_counter()
+    assert time.perf_counter() - computed_s < 0.02 < computed_s - started_s
 
 
 def test_two_models_side_by_side_share_the_board() -> None:
     pace = Pace()
     pace.set({"a": 0.1, "b": 0.1})
-    took: dict[str, float] = {}
+    durations_s: dict[str, float] = {}
     threads = [
-        threading.Thread(target=lambda name=name: took.setdefault(name, seconds_held(pace, name))) for name in "ab"
+        threading.Thread(target=lambda name=name: durations_s.setdefault(name, inference_s(pace, name)))
+        for name in "ab"
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    # The later of the two may have begun alone.
-    assert max(took.values()) >= 0.15
-    assert seconds_held(pace, "a") < 0.15, "alone again"
+    # The later of the two may have started_s alone.
+    assert max(durations_s.values()) >= 0.15
+    assert inference_s(pace, "a") < 0.15, "alone again"
 
 
-def test_one_that_fails_is_not_held_and_leaves_the_board_to_the_others() -> None:
+def test_failed_inference_does_not_wait_and_frees_the_board() -> None:
     pace = Pace()
     pace.set({"m": 0.05})
-    begun = time.perf_counter()
-    with pytest.raises(ValueError, match="bad input"), pace.held("m"):
+    started_s = time.perf_counter()
+    with pytest.raises(ValueError, match="bad input"), pace.inference("m"):
         raise ValueError("bad input")
-    assert time.perf_counter() - begun < 0.05
-    assert 0.05 <= seconds_held(pace, "m") < 0.1
+    assert time.perf_counter() - started_s < 0.05
+    assert 0.05 <= inference_s(pace, "m") < 0.1

@@ -1,4 +1,4 @@
-"""The queue before a model: what is put together, what is not, and what happens when a batch fails."""
+"""The queue before a model: which requests share a batch, and what happens when a batch fails."""
 
 import asyncio
 import threading
@@ -29,9 +29,9 @@ class Model:
         return [values * 2 for _ in outputs]
 
 
-async def run(model: Model, batches: list[np.ndarray], *, largest: int = 8, enough: int = 8) -> list[object]:
-    """All at once, and in the queue together: the first one holds the model until the others are there."""
-    worker = Worker("m", model, largest_batch=largest, patience_s=0.2 if largest else 0.0, enough=enough)
+async def run(model: Model, batches: list[np.ndarray], *, largest: int = 8, preferred: int = 8) -> list[object]:
+    """Submit all batches at once, and return their results or errors."""
+    worker = Worker("m", model, largest_batch=largest, max_delay_s=0.2 if largest else 0.0, preferred_batch=preferred)
     loop = asyncio.get_running_loop()
     jobs = [Job({"x": values}, ["y"], batched=largest > 0, loop=loop) for values in batches]
     for job in jobs:
@@ -45,42 +45,42 @@ def rows(*values: float) -> np.ndarray:
     return np.array([[value] for value in values], np.float32)
 
 
-def test_requests_are_put_together_up_to_the_largest_batch() -> None:
+def test_requests_share_a_batch_up_to_the_largest_batch() -> None:
     model = Model()
     results = asyncio.run(run(model, [rows(1, 2), rows(3), rows(4, 5, 6), rows(7, 8, 9)]))
     assert results == [[[2], [4]], [[6]], [[8], [10], [12]], [[14], [16], [18]]]
     assert model.sizes == [6, 3]
 
 
-def test_a_batch_that_is_large_enough_does_not_wait_for_more() -> None:
+def test_batch_of_the_preferred_size_does_not_wait_for_more() -> None:
     model = Model()
-    asyncio.run(run(model, [rows(1), rows(2), rows(3), rows(4)], enough=2))
+    asyncio.run(run(model, [rows(1), rows(2), rows(3), rows(4)], preferred=2))
     assert model.sizes == [2, 2]
 
 
-def test_requests_of_different_shapes_are_not_put_together() -> None:
+def test_requests_of_different_shapes_do_not_share_a_batch() -> None:
     model = Model()
     asyncio.run(run(model, [rows(1), np.ones((1, 2), np.float32), np.ones((1, 2), np.float32)]))
     assert model.sizes == [1, 2]
 
 
-def test_without_batching_each_runs_alone() -> None:
+def test_without_batching_each_request_runs_alone() -> None:
     model = Model()
     asyncio.run(run(model, [rows(1), rows(2)], largest=0))
     assert model.sizes == [1, 1]
 
 
-def test_one_request_s_values_do_not_fail_the_others_in_its_batch() -> None:
+def test_values_of_one_request_do_not_fail_the_others_in_its_batch() -> None:
     results = asyncio.run(run(Model(), [rows(1), rows(-1), rows(3)]))
     assert results == [[[2]], "a negative value", [[6]]]
 
 
-def test_a_request_that_nobody_waits_for_any_more_is_not_run() -> None:
+def test_cancelled_request_is_not_run() -> None:
     model = Model()
     model.gate.clear()
 
     async def main() -> None:
-        worker = Worker("m", model, largest_batch=0, patience_s=0, enough=0)
+        worker = Worker("m", model, largest_batch=0, max_delay_s=0, preferred_batch=0)
         loop = asyncio.get_running_loop()
         first, second, third = (Job({"x": rows(i)}, ["y"], batched=False, loop=loop) for i in range(3))
         for job in (first, second, third):
@@ -95,7 +95,7 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_run() -> None:
     assert model.sizes == [1, 1]
 
 
-def test_a_quick_model_is_run_at_once_and_a_slow_one_by_its_thread() -> None:
+def test_quick_model_runs_in_the_calling_thread_and_a_slow_one_in_its_own() -> None:
     model, threads = Model(), []
 
     def run_model(inputs: Arrays, outputs: Sequence[str]) -> list[np.ndarray]:
@@ -103,7 +103,7 @@ def test_a_quick_model_is_run_at_once_and_a_slow_one_by_its_thread() -> None:
         return model(inputs, outputs)
 
     async def main() -> None:
-        worker = Worker("m", run_model, largest_batch=0, patience_s=0, enough=0)
+        worker = Worker("m", run_model, largest_batch=0, max_delay_s=0, preferred_batch=0)
         loop = asyncio.get_running_loop()
         for _ in range(200):
             job = Job({"x": rows(1)}, ["y"], batched=False, loop=loop)

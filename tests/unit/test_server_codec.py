@@ -1,19 +1,20 @@
-"""The server's parts that need no server: tensors in JSON, and what it finds inside its board."""
+"""Inference requests and responses in JSON and in binary form, and the table of tensor types."""
 
 import contextlib
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+import onnx
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from edgesim.server import codec, introspection
-from edgesim.server.codec import BadRequest, InferRequest, Signature
+from edgesim.server import codec
+from edgesim.server.inference_request import BadRequest, InferRequest, InferResponse, RequestedOutput
+from edgesim.server.tensor_types import TENSOR_TYPES, Signature, TensorType
 
 IMAGE = Signature("image", "FP32", (-1, 2))
 
@@ -27,11 +28,12 @@ def decode(document: Any, *inputs: Signature, outputs: tuple[Signature, ...] = (
     def by_name(signatures: tuple[Signature, ...]) -> dict[str, Signature]:
         return {signature.name: signature for signature in signatures}
 
-    read = codec.read_document(orjson.dumps(document), by_name(inputs), by_name(outputs))
-    return read.with_tensors(memoryview(b""))
+    body = orjson.dumps(document)
+    decoder = codec.RequestDecoder(by_name(inputs), by_name(outputs))
+    return decoder.decode(memoryview(body), len(body))
 
 
-def test_a_tensor_is_read_flat_or_nested() -> None:
+def test_tensor_data_may_be_flat_or_nested() -> None:
     flat = decode(request(), IMAGE).inputs["image"]
     nested = decode(request(data=[[1.5, 2.5]]), IMAGE).inputs["image"]
     assert flat.dtype == np.float32
@@ -39,7 +41,7 @@ def test_a_tensor_is_read_flat_or_nested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("document", "words"),
     [
         (request(name="picture"), "unknown input 'picture'; the model takes 'image'"),
         (request(datatype="FP64"), "input 'image' has datatype 'FP64'; expected FP32"),
@@ -70,21 +72,52 @@ def test_a_tensor_is_read_flat_or_nested() -> None:
         ({**request(), "parameters": {"binary_data_output": 1}}, "'binary_data_output' is 1; expected true or false"),
     ],
 )
-def test_a_wrong_request_names_the_tensor_what_was_given_and_what_is_expected(wrong: Any, words: str) -> None:
+def test_wrong_request_names_tensor_and_received_and_expected_value(document: Any, words: str) -> None:
     with pytest.raises(BadRequest, match=words):
-        decode(wrong, IMAGE)
+        decode(document, IMAGE)
 
 
-def test_outputs_can_be_chosen_each_in_its_form() -> None:
+def test_request_chooses_outputs_and_the_form_of_each() -> None:
     outputs = (Signature("a", "FP32", (1,)), Signature("b", "FP32", (1,)))
-    assert [want.name for want in decode({}, outputs=outputs).outputs] == ["a", "b"]
-    asked = {"outputs": [{"name": "b", "parameters": {"binary_data": False}}, {"name": "a"}]}
-    wanted = decode(asked | {"parameters": {"binary_data_output": True}}, outputs=outputs).outputs
-    assert [(want.name, want.binary) for want in wanted] == [("b", False), ("a", True)]
+    assert [output.name for output in decode({}, outputs=outputs).outputs] == ["a", "b"]
+    chosen = {"outputs": [{"name": "b", "parameters": {"binary_data": False}}, {"name": "a"}]}
+    requested = decode(chosen | {"parameters": {"binary_data_output": True}}, outputs=outputs).outputs
+    assert [(output.name, output.binary) for output in requested] == [("b", False), ("a", True)]
+
+
+def test_same_json_before_different_tensors_gives_each_its_own_values() -> None:
+    """The decoder keeps short JSON parts, but never the tensors that follow."""
+    tensor = {"name": "image", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+    text = orjson.dumps({"id": "7", "inputs": [tensor]})
+    decoder = codec.RequestDecoder({"image": IMAGE}, {})
+    for values in ([1.0, 2.0], [3.0, 4.0]):
+        body = memoryview(text + np.array(values, np.float32).tobytes())
+        decoded = decoder.decode(body, len(text))
+        assert (decoded.id, decoded.inputs["image"].tolist()) == ("7", [values])
+
+
+def test_response_has_the_json_first_and_then_the_binary_outputs() -> None:
+    values = np.array([[1.5, 2.5]], np.float32)
+    outputs = (RequestedOutput("a"), RequestedOutput("b", binary=True), RequestedOutput("a", classes=1))
+    signatures = {name: Signature(name, "FP32", (-1, 2)) for name in "ab"}
+    response = InferResponse("m", "1", None, outputs, [values] * 3, signatures, {"a": ["cat", "dog"]})
+    (text, tensor), json_length = codec.encode_response(response)
+    assert json_length == len(text)
+    assert bytes(tensor) == values.tobytes()
+    document = orjson.loads(text)
+    assert list(document) == ["model_name", "model_version", "outputs"]
+    assert [output.get("data") for output in document["outputs"]] == [[1.5, 2.5], None, ["2.500000:1:dog"]]
+
+
+@pytest.mark.parametrize("tensor_type", TENSOR_TYPES, ids=lambda tensor_type: tensor_type.name)
+def test_every_tensor_type_has_onnx_own_number_and_the_numpy_type_of_onnx(tensor_type: TensorType) -> None:
+    assert onnx.TensorProto.DataType.Name(tensor_type.onnx_number) == tensor_type.onnx_name.upper()
+    if tensor_type.name != "BF16":  # numpy has none
+        assert onnx.helper.tensor_dtype_to_np_dtype(tensor_type.onnx_number) == tensor_type.dtype
 
 
 @given(arrays(np.float32, array_shapes(min_dims=1, max_dims=3, min_side=0)))
-def test_numbers_survive_both_forms_bit_for_bit(values: np.ndarray) -> None:
+def test_numbers_survive_the_binary_form_bit_for_bit(values: np.ndarray) -> None:
     signature = Signature("x", "FP32", (-1,) * values.ndim)
     binary = bytes(codec.to_binary(values, "FP32"))
     assert codec.from_binary(memoryview(binary), signature, values.shape).tobytes() == values.tobytes()
@@ -98,62 +131,13 @@ def test_texts_survive_the_binary_form(values: np.ndarray) -> None:
 
 
 @given(st.binary(max_size=64), st.integers(0, 8))
-def test_any_bytes_for_texts_are_read_or_refused_and_nothing_else(data: bytes, count: int) -> None:
+def test_any_bytes_for_texts_are_read_or_refused_as_bad_request(data: bytes, count: int) -> None:
     with contextlib.suppress(BadRequest):
         codec.from_binary(memoryview(data), Signature("x", "BYTES", (-1,)), (count,))
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
-def test_bf16_of_json_is_the_nearest_one(value: float) -> None:
-    sent = {"name": "x", "datatype": "BF16", "shape": [1], "data": [value]}
-    bits = decode({"inputs": [sent]}, Signature("x", "BF16", (1,))).inputs["x"]
+def test_bf16_from_json_is_rounded_to_nearest(value: float) -> None:
+    tensor = {"name": "x", "datatype": "BF16", "shape": [1], "data": [value]}
+    bits = decode({"inputs": [tensor]}, Signature("x", "BF16", (1,))).inputs["x"]
     assert bits.view(ml_dtypes.bfloat16)[0] == np.float32(value).astype(ml_dtypes.bfloat16)
-
-
-# --- the board from inside --------------------------------------------------------------------------------------------
-
-
-def test_the_core_is_named_by_its_part_number() -> None:
-    cpuinfo = "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd07\n"
-    assert introspection.cpu_model(cpuinfo) == "cortex-a57"
-    assert introspection.cpu_features(cpuinfo) == ["fp", "asimd"]
-
-
-def test_an_unknown_part_is_given_as_its_number_and_no_part_as_none() -> None:
-    assert introspection.cpu_model("CPU implementer\t: 0x41\nCPU part\t: 0xfff\n") == "arm part 0xfff"
-    assert introspection.cpu_model("") is None
-
-
-def test_limits_are_read_from_version_2(tmp_path: Path) -> None:
-    (tmp_path / "memory.max").write_text("1000\n")
-    (tmp_path / "memory.swap.max").write_text("0\n")
-    (tmp_path / "cpu.max").write_text("20000 10000\n")
-    found = (
-        introspection.memory_limit_bytes(tmp_path),
-        introspection.swap_limit_bytes(tmp_path),
-        introspection.cpu_limit(tmp_path),
-    )
-    assert found == (1000, 0, 2.0)
-
-
-def test_limits_are_read_from_version_1(tmp_path: Path) -> None:
-    for controller in ("memory", "cpu"):
-        (tmp_path / controller).mkdir()
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("1000\n")
-    (tmp_path / "memory" / "memory.memsw.limit_in_bytes").write_text("1000\n")
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("15000\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("10000\n")
-    found = (
-        introspection.memory_limit_bytes(tmp_path),
-        introspection.swap_limit_bytes(tmp_path),
-        introspection.cpu_limit(tmp_path),
-    )
-    assert found == (1000, 0, 1.5)
-
-
-def test_no_limit_is_none(tmp_path: Path) -> None:
-    (tmp_path / "memory").mkdir()
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert introspection.memory_limit_bytes(tmp_path) is None
-    assert introspection.cpu_limit(tmp_path) is None

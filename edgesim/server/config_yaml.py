@@ -1,0 +1,80 @@
+"""Read a model's `config.yaml`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from .config import EXECUTION_MODES, OPTIMIZATION_LEVELS, ConfigError, Declared, ModelConfig, Versions, suggestion
+
+# The value of each field: one of some words, a bool, a whole number, or a form of its own.
+FIELDS: Mapping[str, Any] = {
+    "max_batch_size": int,
+    "dynamic_batching": bool,
+    "max_queue_delay_us": int,
+    "preferred_batch_size": int,
+    "graph_optimization_level": OPTIMIZATION_LEVELS,
+    "execution_mode": EXECUTION_MODES,
+    "enable_cpu_mem_arena": bool,
+    "enable_mem_pattern": bool,
+    "intra_op_threads": int,
+    "inter_op_threads": int,
+    "version_policy": Versions,
+    "labels": dict,
+}
+_MAY_BE_ZERO = ("max_batch_size", "max_queue_delay_us")
+
+
+def from_yaml(text: str, *, source: str) -> ModelConfig:
+    """Read the text of a `config.yaml`; `source` names the file in messages.
+
+    Raises:
+        ConfigError: the text is not YAML, or a field or its value is wrong; for an unknown field the message names the
+            nearest known one.
+    """
+    try:
+        document = YAML(typ="safe", pure=True).load(text) or {}
+    except YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{source}: expected a mapping of fields")
+    values: dict[str, Any] = {}
+    for key, value in document.items():
+        expected = FIELDS.get(key)
+        if expected is None:
+            raise ConfigError(f"{source}: unknown field {key!r}{suggestion(key, FIELDS)}")
+        if key == "version_policy":
+            values["versions"] = _versions(value, source)
+        elif key == "labels":
+            if not isinstance(value, dict) or not all(isinstance(name, str) for name in value.values()):
+                raise ConfigError(f"{source}: labels: expected the name of a file for each output")
+            values["outputs"] = tuple(Declared(name=str(o), label_filename=name) for o, name in value.items())
+        elif isinstance(expected, tuple):
+            if value not in expected:
+                raise ConfigError(f"{source}: {key}: {value!r} is not one of {', '.join(expected)}")
+            values[key] = value
+        elif expected is bool:
+            if not isinstance(value, bool):
+                raise ConfigError(f"{source}: {key}: {value!r}; expected true or false")
+            values[key] = value
+        else:
+            values[key] = _whole_number(value, f"{source}: {key}", least=0 if key in _MAY_BE_ZERO else 1)
+    return ModelConfig(source=source, **values)
+
+
+def _versions(value: Any, source: str) -> Versions:
+    where = f"{source}: version_policy"
+    if value == "all":
+        return Versions()
+    if isinstance(value, dict) and list(value) == ["latest"]:
+        return Versions(latest=_whole_number(value["latest"], f"{where}: latest", least=1))
+    if isinstance(value, dict) and list(value) == ["specific"] and isinstance(value["specific"], list):
+        return Versions(specific=tuple(str(_whole_number(v, f"{where}: specific", least=0)) for v in value["specific"]))
+    raise ConfigError(f"{where}: {value!r}; expected all, {{latest: N}} or {{specific: [N, …]}}")
+
+
+def _whole_number(value: Any, where: str, *, least: int) -> int:
+    if type(value) is not int or value < least:
+        raise ConfigError(f"{where}: {value!r}; expected a whole number of at least {least}")
+    return value

@@ -1,0 +1,313 @@
+"""The Open Inference Protocol over HTTP: addresses, headers, compression, status codes.
+
+What a request asks for is done elsewhere: inference in `inference`, loading in `served_models`.
+"""
+
+import asyncio
+import base64
+import re
+import sys
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from . import introspection
+from .codec import parse_json
+from .config import ConfigError
+from .http_connection import Limits, Server
+from .http_messages import HttpError, Request, Response, error_response, json_response
+from .inference import LARGE_BYTES, Inference, decode, encode
+from .inference_request import BadRequest
+from .loaded_model import LoadedModel
+from .pace import Pace
+from .served_models import NotLoaded, NotServed, ServedModels
+
+NAME = "edgesim"
+VERSION = "1"
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "statistics",
+    "model_configuration",
+    "model_repository",
+    "logging",
+)
+_FILE_PARAMETER = re.compile(r"file:([0-9]+)/model\.onnx")
+_JSON_LENGTH_HEADER = b"inference-header-content-length"
+
+
+class Routes:
+    """Answers the HTTP requests of the protocol."""
+
+    def __init__(self, models: ServedModels) -> None:
+        self.models = models
+        self.log_settings: dict[str, Any] = {
+            "log_file": "",
+            "log_info": True,
+            "log_warning": True,
+            "log_error": True,
+            "log_verbose_level": 0,
+            "log_format": "default",
+        }
+        self._metrics: Any = None
+        self.server: Server | None = None
+
+    def serve(self, limits: Limits) -> Server:
+        """Return the HTTP server that answers with these routes; its connections are part of the metrics."""
+        self.server = Server(self, limits)
+        return self.server
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request; errors are answered in the protocol's form."""
+        started_s = time.perf_counter()
+        try:
+            response = await self._route(request)
+        except (BadRequest, ConfigError, NotLoaded) as error:
+            response = error_response(str(error), 400)
+        except NotServed as error:
+            response = error_response(str(error), 404)
+        except HttpError as error:
+            response = error_response(str(error), error.status)
+        except MemoryError:
+            response = error_response("not enough memory for this request", 503)
+        if self.log_settings["log_verbose_level"]:
+            duration_ms = (time.perf_counter() - started_s) * 1000
+            print(
+                f"{request.method} {request.path} {response.status} {duration_ms:.2f} ms", file=sys.stderr, flush=True
+            )
+        return response
+
+    async def _route(self, request: Request) -> Response:
+        parts = request.parts
+        method = "GET" if request.method == "HEAD" else request.method
+        match method, *parts:
+            case "POST", "v2", "models", name, "infer":
+                return await self._infer(request, name, None)
+            case "POST", "v2", "models", name, "versions", version, "infer":
+                return await self._infer(request, name, version)
+            case "GET", "v2":
+                return json_response({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
+            case "GET", "v2", "health", "live":
+                return Response()
+            case "GET", "v2", "health", "ready":
+                return Response(status=200 if self.models.loaded() else 503)
+            case "GET", "v2", "models", "stats":
+                return self._statistics(self.models.loaded())
+            case "GET", "v2", "models", name, "stats":
+                self.models.get(name)
+                versions = self.models.versions(name)
+                return self._statistics([self.models.get(name, version) for version in versions])
+            case "GET", "v2", "models", name, "versions", version, "stats":
+                return self._statistics([self.models.get(name, version)])
+            case ("GET", "v2", "models", name) | ("GET", "v2", "models", name, "ready" | "config"):
+                return self._describe(name, None, parts[-1] if len(parts) > 3 else "")
+            case "GET", "v2", "models", name, "versions", version:
+                return self._describe(name, version, "")
+            case "GET", "v2", "models", name, "versions", version, "ready" | "config":
+                return self._describe(name, version, parts[-1])
+            case "POST", "v2", "repository", "index":
+                ready_only = self._document(request).get("ready") is True
+                index = self.models.index()
+                return json_response([entry for entry in index if not ready_only or entry["state"] == "READY"])
+            case "POST", "v2", "repository", "models", name, "load":
+                return await self._load(name, self._document(request))
+            case "POST", "v2", "repository", "models", name, "unload":
+                await asyncio.to_thread(self.models.unload, name)
+                return json_response({})
+            case (("GET" | "POST"), "v2", "logging"):
+                return self._logging(request if method == "POST" else None)
+            case (("GET" | "POST"), "v2", "trace", "setting"):
+                return self._trace(request if method == "POST" else None)
+            case (("GET" | "POST"), "v2", "models", name, "trace", "setting"):
+                self.models.get(name)
+                return self._trace(request if method == "POST" else None)
+            case _, "v2", "systemsharedmemory" | "cudasharedmemory", *rest:
+                if rest[-1:] in (["status"], ["unregister"]):
+                    return json_response([] if rest[-1] == "status" else {})
+                raise HttpError(400, "this server offers no shared memory: send tensors as binary data")
+            case "GET", "metrics":
+                return self._prometheus(request)
+            case "POST", "edgesim", "pace" if self.models.pace is not None:
+                return self._set_pace(self.models.pace, self._document(request))
+            case "GET", "edgesim", "board":
+                return json_response(await asyncio.to_thread(self._board))
+        if method not in ("GET", "POST"):
+            raise HttpError(405, f"{request.method} is not served; the protocol has GET and POST")
+        raise HttpError(404, f"nothing is served at {request.method} {request.path}")
+
+    # --- inference ----------------------------------------------------------------------------------------------------
+
+    async def _infer(self, request: Request, name: str, version: str | None) -> Response:
+        with Inference(self.models.acquire(name, version)) as inference:
+            accepted_encodings = request.headers.get(b"accept-encoding", b"")
+            body = await self._plain_body(request)
+            request.body = memoryview(b"")  # what no input is a view of is freed here, before the model runs
+            decoded = await decode(inference.model, body, _json_length(request.headers, len(body)))
+            del body
+            answer = await inference.run(decoded)
+            parts, json_length = await encode(answer)
+            if json_length is None:
+                response = Response(parts)
+            else:
+                headers = {"Inference-Header-Content-Length": str(json_length)}
+                response = Response(parts, 200, "application/octet-stream", headers)
+            return await _compress(response, accepted_encodings)
+
+    async def _plain_body(self, request: Request) -> memoryview:
+        """Return the body, decompressed if it is compressed."""
+        encoding = request.headers.get(b"content-encoding", b"identity").strip().lower()
+        if encoding in (b"identity", b""):
+            return request.body
+        if encoding not in (b"gzip", b"deflate"):
+            raise HttpError(415, f"Content-Encoding {encoding.decode('latin-1')!r}; expected gzip or deflate")
+        assert self.server is not None
+        limit = self.server.limits.body_bytes - self.server.bytes_in_flight
+        if len(request.body) < 4096:
+            plain = _decompressed(request.body, limit)
+        else:
+            plain = await asyncio.to_thread(_decompressed, request.body, limit)
+        if not request.reserve(len(plain)):
+            raise HttpError(503, "the server is busy with other requests; try again")
+        return memoryview(plain)
+
+    # --- everything else ----------------------------------------------------------------------------------------------
+
+    def _describe(self, name: str, version: str | None, aspect: str) -> Response:
+        model = self.models.get(name, version)
+        if aspect == "ready":
+            return Response()
+        if aspect == "config":
+            from . import triton_config  # imported when a client first asks
+
+            return json_response(triton_config.as_json(model.config, name, model.inputs, model.outputs))
+        return json_response(model.metadata(self.models.versions(name)))
+
+    def _statistics(self, models: list[LoadedModel]) -> Response:
+        return json_response({"model_stats": [m.statistics.as_json(m.name, m.version) for m in models]})
+
+    async def _load(self, name: str, document: dict[str, Any]) -> Response:
+        parameters = document.get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise BadRequest("'parameters' must be an object")
+        files = {}
+        for key, value in parameters.items():
+            if key == "config":
+                continue
+            file = _FILE_PARAMETER.fullmatch(key)
+            if file is None or not isinstance(value, str):
+                raise BadRequest(f"parameter {key[:80]!r}: only 'config' and 'file:VERSION/model.onnx' are understood")
+            try:
+                files[file[1]] = base64.b64decode(value, validate=True)
+            except ValueError as error:
+                raise BadRequest(f"parameter {key!r} is not base64: {error}") from error
+        model_config = None
+        if "config" in parameters:
+            if not isinstance(parameters["config"], str):
+                raise BadRequest("parameter 'config' must be a string of JSON")
+            from . import triton_config
+
+            model_config = triton_config.from_json(parameters["config"], name, source="parameters.config")
+        if "/" in name or name in (".", ".."):
+            raise BadRequest(f"{name!r} is no model's name")
+        await asyncio.to_thread(self.models.load, name, model_config, files)
+        return json_response({})
+
+    def _document(self, request: Request) -> dict[str, Any]:
+        return parse_json(request.body) if len(request.body) else {}
+
+    def _logging(self, update: Request | None) -> Response:
+        for key, value in (self._document(update) if update else {}).items():
+            current = self.log_settings.get(key)
+            if current is None:
+                raise BadRequest(f"unknown logging setting {key!r}; there are {', '.join(self.log_settings)}")
+            if type(value) is not type(current):
+                raise BadRequest(f"logging setting {key!r} is {value!r}; expected a {type(current).__name__}")
+            if key in ("log_file", "log_format") and value != current:
+                raise BadRequest(f"logging setting {key!r}: this server logs to its standard error alone")
+            self.log_settings[key] = value
+        self.models.verbose = bool(self.log_settings["log_info"])
+        return json_response(self.log_settings)
+
+    def _trace(self, update: Request | None) -> Response:
+        settings = {
+            "trace_level": ["OFF"],
+            "trace_rate": "1000",
+            "trace_count": "-1",
+            "log_frequency": "0",
+            "trace_file": "",
+            "trace_mode": "triton",
+        }
+        for key, value in (self._document(update) if update else {}).items():
+            if value is not None and value != settings.get(key):
+                raise BadRequest(
+                    f"trace setting {key!r}: this server records no traces; see /v2/models/stats and /metrics"
+                )
+        return json_response(settings)
+
+    def _prometheus(self, request: Request) -> Response:
+        if self._metrics is None:
+            from .prometheus import Metrics  # imports prometheus_client, when a scrape first asks
+
+            assert self.server is not None
+            self._metrics = Metrics(self.models, self.server)
+        accept = request.headers.get(b"accept", b"").decode("latin-1")
+        text, media_type = self._metrics.render(accept)
+        return Response((text,), 200, media_type)
+
+    def _set_pace(self, pace: Pace, document: dict[str, Any]) -> Response:
+        """Set the shortest time of an inference by model, in milliseconds; see `pace`."""
+        least_ms = document.get("least_ms")
+        if not isinstance(least_ms, dict) or not all(isinstance(ms, int | float) for ms in least_ms.values()):
+            raise BadRequest("'least_ms' must be an object of milliseconds by model")
+        pace.set({name: ms / 1e3 for name, ms in least_ms.items()})
+        return json_response({})
+
+    def _board(self) -> dict[str, Any]:
+        description = introspection.describe()
+        runtime = self.models.runtime
+        description["runtime"] = f"{runtime.name} {runtime.version}"
+        description["model_load_s"] = {model.name: model.load_s for model in self.models.loaded()}
+        return description
+
+
+def _json_length(headers: Mapping[bytes, bytes], body_length: int) -> int:
+    """Return how many bytes of a body are JSON: all, unless a header says otherwise."""
+    value = headers.get(_JSON_LENGTH_HEADER)
+    if value is None:
+        return body_length
+    if not value.isdigit() or len(value) > 15:
+        raise BadRequest(f"Inference-Header-Content-Length is {value.decode('latin-1')!r}; expected a number of bytes")
+    if int(value) > body_length:
+        raise BadRequest(f"Inference-Header-Content-Length is {int(value)}, but the body has {body_length} bytes")
+    return int(value)
+
+
+def _decompressed(data: memoryview, limit: int) -> bytes:
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
+    try:
+        plain = decompressor.decompress(data, max(limit, 1))
+    except zlib.error as error:
+        raise BadRequest(f"the body is not what its Content-Encoding says: {error}") from error
+    if decompressor.unconsumed_tail:
+        raise HttpError(413, f"the body unfolds to more than the {limit} bytes that are free")
+    if not decompressor.eof:
+        raise BadRequest("the compressed body ends too early")
+    return plain
+
+
+async def _compress(response: Response, accepted_encodings: bytes) -> Response:
+    """Return the response, compressed if the client's Accept-Encoding header names gzip or deflate."""
+    encoding = next((word for word in ("gzip", "deflate") if word.encode() in accepted_encodings.lower()), None)
+    if encoding is None:
+        return response
+    window = zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS
+
+    def work() -> bytes:
+        # The lowest level, because a board's processor limits the speed of its answers, and the network does not.
+        compressor = zlib.compressobj(1, wbits=window)
+        return b"".join([*(compressor.compress(part) for part in response.parts), compressor.flush()])
+
+    large = sum(len(part) for part in response.parts) > LARGE_BYTES
+    body = await asyncio.to_thread(work) if large else work()
+    return Response((body,), response.status, response.media_type, {**response.headers, "Content-Encoding": encoding})

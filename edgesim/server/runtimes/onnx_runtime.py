@@ -1,0 +1,142 @@
+"""ONNX Runtime on the processor."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from ..config import ModelConfig
+from ..tensor_types import BY_ONNX_TYPE, DTYPES, Signature
+from . import InferenceFailed
+
+_BF16_ONNX_NUMBER = BY_ONNX_TYPE["tensor(bfloat16)"].onnx_number
+_OPTIMIZATION_LEVELS = {
+    "disable": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+# What ONNX Runtime raises while it runs is about the values that it was given: shapes that do not go together, an index
+# out of bounds, a size that no memory holds.
+_STATE = onnxruntime.capi.onnxruntime_pybind11_state
+_INFERENCE_ERRORS = (_STATE.InvalidArgument, _STATE.Fail, _STATE.RuntimeException, _STATE.NotImplemented, ValueError)
+
+
+class OnnxRuntime:
+    """ONNX Runtime as it is installed (see `Runtime`). Turns its telemetry off."""
+
+    name = "onnxruntime"
+    version: str = onnxruntime.__version__
+
+    def __init__(self) -> None:
+        onnxruntime.disable_telemetry_events()
+
+    def load(
+        self, path: Path, config: ModelConfig, *, content: bytes | None, board_threads: int, files_change: bool
+    ) -> "OnnxSession":
+        """Make a session of a model file; see `Runtime.load`."""
+        options = _session_options(config, board_threads)
+        weights = _read_weights(path) if files_change and content is None else {}
+        if weights:
+            options.add_external_initializers(list(weights), list(weights.values()))
+        session = onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
+        return OnnxSession(session, weights)
+
+
+class OnnxSession:
+    """A session of ONNX Runtime (see `Session`)."""
+
+    def __init__(self, session: Any, weights: Mapping[str, Any]) -> None:
+        """Describe a session.
+
+        Args:
+            session: an `onnxruntime.InferenceSession`.
+            weights: the external weights by name. ONNX Runtime does not copy them, so they live as long as the session.
+
+        Raises:
+            ValueError: an input or output is of a type that the protocol does not have.
+        """
+        self._session = session
+        self._weights = weights
+        self.inputs = _signatures(session.get_inputs())
+        self.outputs = _signatures(session.get_outputs())
+        # numpy has no BF16, so such a model takes the longer way through ONNX Runtime's own values.
+        signatures = [*self.inputs.values(), *self.outputs.values()]
+        self._has_bf16 = any(signature.datatype == "BF16" for signature in signatures)
+
+    def infer(self, inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        try:
+            return self._run_values(inputs, outputs) if self._has_bf16 else self._run_arrays(inputs, outputs)
+        except _INFERENCE_ERRORS as error:
+            raise InferenceFailed(str(error)) from error
+
+    def _run_arrays(self, inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        """Run on numpy arrays; neither inputs nor outputs are copied."""
+        results: list[np.ndarray] = self._session.run(outputs, inputs)
+        return results
+
+    def _run_values(self, inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        """Run on ONNX Runtime's values, which can be BF16."""
+        values = {}
+        for name, array in inputs.items():
+            if self.inputs[name].datatype == "BF16":
+                values[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _BF16_ONNX_NUMBER)
+            else:
+                values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        results = self._session.run_with_ort_values(list(outputs), values)
+        return [
+            _bf16_bits(result) if self.outputs[name].datatype == "BF16" else result.numpy()
+            for name, result in zip(outputs, results, strict=True)
+        ]
+
+
+def _session_options(config: ModelConfig, board_threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = config.intra_op_threads or board_threads
+    options.inter_op_num_threads = config.inter_op_threads or 1
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, _OPTIMIZATION_LEVELS[config.graph_optimization_level]
+    )
+    options.execution_mode = getattr(onnxruntime.ExecutionMode, f"ORT_{config.execution_mode.upper()}")
+    options.enable_cpu_mem_arena = config.enable_cpu_mem_arena
+    options.enable_mem_pattern = config.enable_mem_pattern
+    # A thread that spins while it waits takes the core from a thread that works: wherever the board has more cores
+    # than this host, and always in an emulator.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
+
+
+def _read_weights(path: Path) -> dict[str, Any]:
+    # Imported here because few models need it: under emulation each import delays the server's readiness.
+    from .external_weights import read_external_weights
+
+    return read_external_weights(path)
+
+
+def _signatures(arguments: Sequence[Any]) -> Mapping[str, Signature]:
+    return {argument.name: _signature(argument) for argument in arguments}
+
+
+def _signature(argument: Any) -> Signature:
+    """Describe an input or output (an `onnxruntime.NodeArg`)."""
+    tensor_type = BY_ONNX_TYPE.get(argument.type)
+    if tensor_type is None:
+        raise ValueError(f"{argument.name!r} is a {argument.type}, which the inference protocol does not have")
+    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in argument.shape)
+    return Signature(argument.name, tensor_type.name, shape)
+
+
+def _bf16_bits(value: Any) -> np.ndarray:
+    """Copy the bits of a BF16 value (`onnxruntime.OrtValue`), whose memory ends with the value."""
+    import ctypes
+
+    shape = value.shape()
+    count = int(np.prod(shape, dtype=np.int64))
+    if count == 0:
+        return np.empty(shape, DTYPES["BF16"])
+    memory = (ctypes.c_uint16 * count).from_address(value.data_ptr())
+    bits: np.ndarray = np.ctypeslib.as_array(memory).reshape(shape).copy()
+    return bits

@@ -1,0 +1,226 @@
+"""A model's configuration in Triton's form: read `config.pbtxt` and the JSON of clients, write the JSON for clients.
+
+This is the part of Triton's message `ModelConfig` that has a meaning for this server. protobuf does the parsing, by a
+message type that is made from the tables below.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from .config import (
+    BACKEND,
+    EXECUTION_MODES,
+    MODEL_FILE,
+    PLATFORM,
+    ConfigError,
+    Declared,
+    ModelConfig,
+    Versions,
+    suggestion,
+)
+from .tensor_types import BY_TRITON_NAME, TENSOR_TYPES, TRITON_NAMES, Signature
+
+# message → field → type; a leading `*` is repeated, a leading `{}` a map.
+_MESSAGES: Mapping[str, Mapping[str, str]] = {
+    "ModelConfig": {
+        "name": "string",
+        "platform": "string",
+        "backend": "string",
+        "default_model_filename": "string",
+        "max_batch_size": "int32",
+        "version_policy": "VersionPolicy",
+        "input": "*Tensor",
+        "output": "*Tensor",
+        "instance_group": "*InstanceGroup",
+        "dynamic_batching": "DynamicBatching",
+        "optimization": "Optimization",
+        "parameters": "{}Parameter",
+    },
+    "VersionPolicy": {"latest": "Latest", "all": "All", "specific": "Specific"},
+    "Latest": {"num_versions": "uint32"},
+    "All": {},
+    "Specific": {"versions": "*int64"},
+    "Tensor": {"name": "string", "data_type": "DataType", "dims": "*int64", "label_filename": "string"},
+    "InstanceGroup": {"name": "string", "kind": "Kind", "count": "int32"},
+    "DynamicBatching": {"preferred_batch_size": "*int32", "max_queue_delay_microseconds": "uint64"},
+    "Optimization": {"graph": "Graph"},
+    "Graph": {"level": "int32"},
+    "Parameter": {"string_value": "string"},
+}
+_DATA_TYPES = ("TYPE_INVALID", *(kind.triton_name for kind in TENSOR_TYPES))
+_ENUMS: Mapping[str, Sequence[str]] = {"DataType": _DATA_TYPES, "Kind": ("KIND_AUTO", "KIND_CPU")}
+# Triton's ONNX Runtime backend: -1 is basic, 1 extended; absent is all.
+_GRAPH_LEVELS: Mapping[str, int] = {"disable": -2, "basic": -1, "extended": 1, "all": 0}
+
+
+# --- read -------------------------------------------------------------------------------------------------------------
+
+
+def from_pbtxt(text: str, name: str, *, source: str) -> ModelConfig:
+    """Read the text of a `config.pbtxt` of the model `name`; `source` names the file in messages.
+
+    Raises:
+        ConfigError: the text is malformed, or has a field or value that this server does not understand.
+    """
+    from google.protobuf import text_format
+
+    message = _message_type()()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    return _from_message(message, name, source)
+
+
+def from_json(text: str, name: str, *, source: str) -> ModelConfig:
+    """Read the JSON configuration that a client sends with the request to load a model; raises as `from_pbtxt`."""
+    from google.protobuf import json_format
+
+    message = _message_type()()
+    try:
+        json_format.Parse(text, message)
+    except json_format.ParseError as error:
+        raise ConfigError(f"{source}: {error}") from error
+    return _from_message(message, name, source)
+
+
+def _from_message(message: Any, name: str, source: str) -> ModelConfig:
+    def refuse(field_name: str, value: Any, expected: str) -> ConfigError:
+        return ConfigError(f"{source}: {field_name}: {value!r}; expected {expected}")
+
+    if message.name and message.name != name:
+        raise refuse("name", message.name, f"{name!r}, the directory's")
+    if message.platform not in ("", PLATFORM):
+        raise refuse("platform", message.platform, PLATFORM)
+    if message.backend not in ("", BACKEND):
+        raise refuse("backend", message.backend, BACKEND)
+    if message.default_model_filename not in ("", MODEL_FILE):
+        raise refuse("default_model_filename", message.default_model_filename, MODEL_FILE)
+    for group in message.instance_group:
+        if group.count not in (0, 1):
+            raise refuse("instance_group.count", group.count, "1: one instance of a model runs at a time")
+    values: dict[str, Any] = {
+        "max_batch_size": message.max_batch_size,
+        "versions": _versions(message),
+        "inputs": tuple(_declared(tensor) for tensor in message.input),
+        "outputs": tuple(_declared(tensor) for tensor in message.output),
+    }
+    if message.max_batch_size < 0:
+        raise refuse("max_batch_size", message.max_batch_size, "0 or more")
+    if message.HasField("dynamic_batching"):
+        batching = message.dynamic_batching
+        preferred = max(batching.preferred_batch_size, default=0)
+        values["dynamic_batching"] = True
+        values["max_queue_delay_us"] = batching.max_queue_delay_microseconds
+        values["preferred_batch_size"] = preferred or None
+    if message.optimization.HasField("graph"):
+        by_level = {level: word for word, level in _GRAPH_LEVELS.items()}
+        level = message.optimization.graph.level
+        if level not in by_level:
+            raise refuse("optimization.graph.level", level, "-1 (basic), 1 (extended), 0 (all) or -2 (none)")
+        values["graph_optimization_level"] = by_level[level]
+    for key, parameter in message.parameters.items():
+        if key not in _PARAMETERS:
+            raise ConfigError(f"{source}: parameters: unknown key {key!r}{suggestion(key, _PARAMETERS)}")
+        text = parameter.string_value
+        if not text.isdigit():
+            raise refuse(f"parameters.{key}", text, "a whole number")
+        field_name, convert = _PARAMETERS[key]
+        try:
+            values[field_name] = convert(int(text))
+        except IndexError:
+            raise refuse(f"parameters.{key}", text, "0 or 1") from None
+    return ModelConfig(source=source, **values)
+
+
+def _threads(count: int) -> int | None:
+    return count or None  # 0 is the default
+
+
+# The ONNX Runtime backend's parameters: key → field of ModelConfig, and the conversion of the number in the text.
+_PARAMETERS: Mapping[str, Any] = {
+    "intra_op_thread_count": ("intra_op_threads", _threads),
+    "inter_op_thread_count": ("inter_op_threads", _threads),
+    "execution_mode": ("execution_mode", EXECUTION_MODES.__getitem__),
+    "enable_mem_arena": ("enable_cpu_mem_arena", (False, True).__getitem__),
+    "enable_mem_pattern": ("enable_mem_pattern", (False, True).__getitem__),
+}
+
+
+def _versions(message: Any) -> Versions:
+    policy = message.version_policy
+    if policy.HasField("latest"):
+        return Versions(latest=policy.latest.num_versions or 1)
+    if policy.HasField("specific"):
+        return Versions(specific=tuple(str(version) for version in policy.specific.versions))
+    return Versions()
+
+
+def _declared(tensor: Any) -> Declared:
+    tensor_type = BY_TRITON_NAME.get(_DATA_TYPES[tensor.data_type])  # None for TYPE_INVALID, which is "not declared"
+    return Declared(
+        name=tensor.name,
+        datatype=tensor_type.name if tensor_type is not None else None,
+        dims=tuple(tensor.dims) or None,
+        label_filename=tensor.label_filename or None,
+    )
+
+
+@cache
+def _message_type() -> Any:
+    from .protobuf import message_type
+
+    # The numbers of fields matter in protobuf's binary form alone, which is never read here.
+    numbered = {
+        message: {name: (number, kind) for number, (name, kind) in enumerate(fields.items(), start=1)}
+        for message, fields in _MESSAGES.items()
+    }
+    return message_type("ModelConfig", numbered, _ENUMS)
+
+
+# --- write ------------------------------------------------------------------------------------------------------------
+
+
+def as_json(
+    config: ModelConfig, name: str, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature]
+) -> dict[str, Any]:
+    """Return the configuration of the model `name` as clients of Triton expect it."""
+
+    def tensors(signatures: Mapping[str, Signature]) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": signature.name,
+                "data_type": TRITON_NAMES[signature.datatype],
+                "dims": list(config.without_batch(signature)),
+            }
+            for signature in signatures.values()
+        ]
+
+    document: dict[str, Any] = {
+        "name": name,
+        "platform": PLATFORM,
+        "backend": BACKEND,
+        "version_policy": {"all": {}},
+        "max_batch_size": config.max_batch_size,
+        "input": tensors(inputs),
+        "output": tensors(outputs),
+        "instance_group": [{"name": name, "kind": "KIND_CPU", "count": 1}],
+        "default_model_filename": MODEL_FILE,
+        "optimization": {"graph": {"level": _GRAPH_LEVELS[config.graph_optimization_level]}},
+        "parameters": {
+            "execution_mode": {"string_value": str(EXECUTION_MODES.index(config.execution_mode))},
+            "enable_mem_arena": {"string_value": str(int(config.enable_cpu_mem_arena))},
+            "enable_mem_pattern": {"string_value": str(int(config.enable_mem_pattern))},
+        },
+    }
+    if config.versions.latest is not None:
+        document["version_policy"] = {"latest": {"num_versions": config.versions.latest}}
+    elif config.versions.specific is not None:
+        document["version_policy"] = {"specific": {"versions": [int(v) for v in config.versions.specific]}}
+    if config.dynamic_batching:
+        document["dynamic_batching"] = {
+            "preferred_batch_size": [config.preferred_batch_size] if config.preferred_batch_size else [],
+            "max_queue_delay_microseconds": config.max_queue_delay_us,
+        }
+    return document
