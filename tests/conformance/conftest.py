@@ -1,4 +1,4 @@
-"""One server with a model of each kind, shared by all tests that change nothing."""
+"""One server with a model of each kind, shared by all tests that change nothing on it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.conformance.serving import (
     sum_and_difference,
 )
 
-# The protocol's types by ONNX's.
+# The protocol's types, and ONNX's.
 TYPES = {
     "BOOL": TensorProto.BOOL,
     "UINT8": TensorProto.UINT8,
@@ -60,14 +60,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[triton.InferenceServerClient]:
-    made = triton.InferenceServerClient(server.address, concurrency=16)
-    yield made
-    made.close()
+    client = triton.InferenceServerClient(server.address, concurrency=16)
+    yield client
+    client.close()
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """An empty one."""
+    """Return an empty model repository."""
     directory = tmp_path / "models"
     directory.mkdir()
     return directory

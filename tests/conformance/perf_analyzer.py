@@ -1,4 +1,4 @@
-"""perf_analyzer, the C++ load generator of this protocol, in a container of the Debian release whose libc it needs."""
+"""Run perf_analyzer, the C++ load generator of this protocol, in a container with the libc that it needs."""
 
 import csv
 import io
@@ -16,15 +16,15 @@ from edgesim.images import rootfs
 from tests import images
 from tests.conformance.serving import Server
 
-VERSION = "2.60.0"  # pip on an older libc would install an empty 0.1.0 without a word
-SUITE = "trixie"
+VERSION = "2.60.0"  # on an older libc pip installs an empty 0.1.0 and reports no error
+SUITE = "trixie"  # the Debian release with that libc
 LIBRARIES = ("base-files", "libstdc++6", "libssl3t64", "zlib1g")
 DOCKERFILE = Path(__file__).parents[1] / "data" / "perf-analyzer" / "Dockerfile"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What it said, and its table: one row for each level of load."""
+    """The output of perf_analyzer, and its table with one row for each level of load."""
 
     code: int
     text: str
@@ -36,7 +36,7 @@ class Report:
 
 
 def image() -> str:
-    """The image's name; built where the engine has not got it."""
+    """Return the name of the image, which is built if the engine does not have it."""
     return images.ensure(
         "perf-analyzer",
         "amd64",
@@ -62,7 +62,7 @@ def _wheel() -> Path:
 
 
 def run(server: Server, model: str, *options: str) -> Report:
-    """Let it measure a model, briefly: whether it completes is the question, not what it measures."""
+    """Measure a model for a short time: the tests check that perf_analyzer completes, not what it measures."""
     brief = ["--measurement-mode", "count_windows", "--measurement-request-count", "50", "--max-trials", "3"]
     lenient = ["--stability-percentage", "999"]
     table = "/tmp/table.csv"
@@ -70,13 +70,13 @@ def run(server: Server, model: str, *options: str) -> Report:
     command = ["-m", model, "-u", server.address, *brief, *lenient, "-f", table, *options]
     container = subprocess.check_output([*create, *command], text=True).strip()
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["docker", "start", "--attach", container], capture_output=True, text=True, check=False, timeout=120
         )
         archive = subprocess.run(["docker", "cp", f"{container}:{table}", "-"], capture_output=True, check=False).stdout
     finally:
         subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=True)
-    return Report(done.returncode, done.stdout + done.stderr, _rows(archive))
+    return Report(process.returncode, process.stdout + process.stderr, _rows(archive))
 
 
 def _rows(archive: bytes) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A real server on a repository of small models, for clients of its protocol."""
+"""Start the server as a process on a repository of small models, for clients of its protocol."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ Shape = Sequence[int | str | None]
 
 @dataclass
 class Server:
-    """A running server; `log` is what it has printed so far."""
+    """A running server; `log` is its output so far."""
 
     port: int
     process: "subprocess.Popen[bytes]"
@@ -40,7 +40,7 @@ class Server:
 
 @contextmanager
 def running_server(repository: Path, *options: str) -> Iterator[Server]:
-    """The model server as a process of this host, ended like a container is: by SIGTERM, and it must obey."""
+    """Run the model server as a process of this host; at the end SIGTERM must end it with code 0, as in a container."""
     log_path = repository.parent / f"{repository.name}.log"
     command = [sys.executable, "-m", "edgesim.server", "--models", str(repository), "--port", "0", *options]
     with log_path.open("wb") as log:
@@ -58,29 +58,29 @@ def running_server(repository: Path, *options: str) -> Iterator[Server]:
 def _port(process: "subprocess.Popen[bytes]", log_path: Path) -> int:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
-        if found := re.search(r"listening on port (\d+)", log_path.read_text()):
-            return int(found[1])
+        if match := re.search(r"listening on port (\d+)", log_path.read_text()):
+            return int(match[1])
         time.sleep(0.02)
     raise AssertionError(f"the server did not start: {log_path.read_text()}")
 
 
 def save(model: onnx.ModelProto, repository: Path, name: str, version: int = 1) -> Path:
-    """Put a model into a repository in one step, as a careful person does: written beside, then renamed."""
+    """Put a model into a repository in one step: write a file beside it, then rename that file."""
     directory = repository / name / str(version)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "model.onnx"
-    scratch = directory / ".model.onnx.new"
-    scratch.write_bytes(model.SerializeToString())
-    return scratch.replace(path)
+    temporary = directory / ".model.onnx.new"
+    temporary.write_bytes(model.SerializeToString())
+    return temporary.replace(path)
 
 
 def identity(datatype: int = TensorProto.FLOAT, shape: Shape = (None,)) -> onnx.ModelProto:
-    """y = x, of any type."""
+    """Return a model y = x, of any type."""
     return _model([helper.make_node("Identity", ["x"], ["y"])], {"x": (datatype, shape)}, {"y": (datatype, shape)})
 
 
 def scale(factor: float, shape: Shape = (None,)) -> onnx.ModelProto:
-    """y = factor * x: which version answered is seen in the answer."""
+    """Return a model y = factor * x, so that the response shows which version answered."""
     weight = numpy_helper.from_array(np.array(factor, np.float32), "factor")
     nodes = [helper.make_node("Mul", ["x", "factor"], ["y"])]
     float_type = TensorProto.FLOAT
@@ -88,14 +88,14 @@ def scale(factor: float, shape: Shape = (None,)) -> onnx.ModelProto:
 
 
 def sum_and_difference() -> onnx.ModelProto:
-    """Two inputs, two outputs, all [batch, 2]."""
+    """Return a model with two inputs and two outputs, all of shape [batch, 2]."""
     nodes = [helper.make_node("Add", ["a", "b"], ["sum"]), helper.make_node("Sub", ["a", "b"], ["difference"])]
     tensor = (TensorProto.FLOAT, ("batch", 2))
     return _model(nodes, {"a": tensor, "b": tensor}, {"sum": tensor, "difference": tensor})
 
 
 def gather() -> onnx.ModelProto:
-    """y = row of a table, which for an index out of bounds does not exist."""
+    """Return a model y = row of a table, which fails for an index out of bounds."""
     table = numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(4, 3), "table")
     nodes = [helper.make_node("Gather", ["table", "index"], ["y"])]
     inputs, outputs = {"index": (TensorProto.INT64, (None,))}, {"y": (TensorProto.FLOAT, (None, 3))}
@@ -103,13 +103,13 @@ def gather() -> onnx.ModelProto:
 
 
 def constant() -> onnx.ModelProto:
-    """No input at all."""
+    """Return a model without inputs."""
     value = numpy_helper.from_array(np.array([1, 2, 3], np.int32))
     return _model([helper.make_node("Constant", [], ["y"], value=value)], {}, {"y": (TensorProto.INT32, (3,))})
 
 
 def external(repository: Path, name: str, factor: float, *, values: int = 65536) -> Path:
-    """y = x * weights, with the weights in a file beside the model."""
+    """Save a model y = x * weights, with the weights in a file beside it."""
     weights = numpy_helper.from_array(np.full(values, factor, np.float32), "weights")
     nodes = [helper.make_node("Mul", ["x", "weights"], ["y"])]
     tensor = (TensorProto.FLOAT, (values,))

@@ -1,4 +1,4 @@
-"""What the server says of itself and of its models, as tritonclient asks for it."""
+"""Metadata, statistics, index, logging, traces and metrics, requested by tritonclient."""
 
 import http.client
 import urllib.request
@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException
 
 from tests.conformance.serving import Server
-from tests.conformance.test_infer import given
+from tests.conformance.test_infer import infer_input
 
 
 def test_the_server_is_live_and_ready_and_names_its_extensions(client: triton.InferenceServerClient) -> None:
@@ -21,14 +21,14 @@ def test_the_server_is_live_and_ready_and_names_its_extensions(client: triton.In
     assert {"binary_tensor_data", "statistics", "model_configuration", "model_repository"} <= {*metadata["extensions"]}
 
 
-def test_readiness_is_told_for_each_model_and_version(client: triton.InferenceServerClient) -> None:
+def test_each_model_and_version_has_its_readiness(client: triton.InferenceServerClient) -> None:
     assert client.is_model_ready("scale")
     assert client.is_model_ready("scale", "2")
     assert not client.is_model_ready("scale", "3")
-    assert not client.is_model_ready("nowhere")
+    assert not client.is_model_ready("unknown")
 
 
-def test_metadata_gives_versions_and_tensors_with_open_sizes(client: triton.InferenceServerClient) -> None:
+def test_metadata_has_versions_and_tensors_with_open_dimensions(client: triton.InferenceServerClient) -> None:
     assert client.get_model_metadata("scale", "2") == {
         "name": "scale",
         "versions": ["1", "2", "10"],
@@ -38,7 +38,7 @@ def test_metadata_gives_versions_and_tensors_with_open_sizes(client: triton.Infe
     }
 
 
-def test_the_configuration_leaves_the_batch_out_of_the_sizes(client: triton.InferenceServerClient) -> None:
+def test_configuration_has_dims_without_the_batch(client: triton.InferenceServerClient) -> None:
     config = client.get_model_config("batched")
     assert config["max_batch_size"] == 8
     assert config["dynamic_batching"]["max_queue_delay_microseconds"] == 20000
@@ -46,14 +46,14 @@ def test_the_configuration_leaves_the_batch_out_of_the_sizes(client: triton.Infe
     assert client.get_model_config("pair")["input"][0] == {"name": "a", "data_type": "TYPE_FP32", "dims": [-1, 2]}
 
 
-def test_statistics_count_successes_and_failures_and_the_three_compute_times_alike(
+def test_statistics_count_successes_failures_and_compute_times(
     client: triton.InferenceServerClient,
 ) -> None:
     before = client.get_inference_statistics("scale", "1")["model_stats"][0]
     for _ in range(3):
-        client.infer("scale", [given("x", np.ones(4, np.float32))], model_version="1")
+        client.infer("scale", [infer_input("x", np.ones(4, np.float32))], model_version="1")
     with pytest.raises(InferenceServerException):
-        client.infer("scale", [given("x", np.ones((1, 1), np.float32))], model_version="1")
+        client.infer("scale", [infer_input("x", np.ones((1, 1), np.float32))], model_version="1")
     after = client.get_inference_statistics("scale", "1")["model_stats"][0]
     assert after["version"] == "1"
     assert after["inference_count"] - before["inference_count"] == 3
@@ -68,7 +68,7 @@ def test_statistics_count_successes_and_failures_and_the_three_compute_times_ali
     assert after["inference_stats"]["compute_infer"]["ns"] > before["inference_stats"]["compute_infer"]["ns"]
 
 
-def test_statistics_of_all_models_and_of_all_versions_of_one(client: triton.InferenceServerClient) -> None:
+def test_statistics_cover_all_models_or_all_versions_of_one(client: triton.InferenceServerClient) -> None:
     everything = client.get_inference_statistics()["model_stats"]
     assert {"scale", "pair", "constant"} <= {entry["name"] for entry in everything}
     assert [entry["version"] for entry in client.get_inference_statistics("scale")["model_stats"]] == ["1", "2", "10"]
@@ -80,7 +80,7 @@ def test_the_index_lists_every_version(client: triton.InferenceServerClient) -> 
     assert scale == [("1", "READY"), ("2", "READY"), ("10", "READY")]
 
 
-def test_logging_is_told_and_set(client: triton.InferenceServerClient, server: Server) -> None:
+def test_logging_settings_are_read_and_changed(client: triton.InferenceServerClient, server: Server) -> None:
     assert client.get_log_settings()["log_verbose_level"] == 0
     assert client.update_log_settings({"log_verbose_level": 1})["log_verbose_level"] == 1
     client.is_server_live()
@@ -96,43 +96,43 @@ def test_traces_are_off_and_cannot_be_turned_on(client: triton.InferenceServerCl
         client.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]})
 
 
-def test_metrics_are_prometheus_own_and_agree_with_the_statistics(
+def test_metrics_parse_as_prometheus_and_agree_with_the_statistics(
     client: triton.InferenceServerClient, server: Server
 ) -> None:
-    client.infer("scale", [given("x", np.ones(1, np.float32))], model_version="2")
+    client.infer("scale", [infer_input("x", np.ones(1, np.float32))], model_version="2")
     with urllib.request.urlopen(f"http://{server.address}/metrics") as answer:
         families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
     statistics = client.get_inference_statistics("scale", "2")["model_stats"][0]["inference_stats"]
-    found = {
+    metrics = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in families.values()
         for sample in family.samples
     }
     labels = (("model", "scale"), ("version", "2"))
     assert (
-        found["edgesim_inference_requests_total", labels[0], ("outcome", "ok"), labels[1]]
-        == found["edgesim_inference_duration_seconds_count", *labels]
+        metrics["edgesim_inference_requests_total", labels[0], ("outcome", "ok"), labels[1]]
+        == metrics["edgesim_inference_duration_seconds_count", *labels]
         == statistics["success"]["count"]
         > 0
     )
-    assert found["edgesim_model_ready", *labels] == 1
-    assert found["edgesim_connections",] >= 1
-    assert found["process_resident_memory_bytes",] > 1e6
+    assert metrics["edgesim_model_ready", *labels] == 1
+    assert metrics["edgesim_connections",] >= 1
+    assert metrics["process_resident_memory_bytes",] > 1e6
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/v2/models/scale/infer", 404),
-        ("GET", "/nowhere", 404),
+        ("GET", "/unknown", 404),
         ("POST", "/v2/repository/models/..%2Fscale/load", 400),
         ("DELETE", "/v2", 405),
-        ("GET", "/v2/models/nowhere", 404),
+        ("GET", "/v2/models/unknown", 404),
         ("HEAD", "/v2/health/ready", 200),
         ("GET", "/v2/models/identity%5ffp32", 200),
     ],
 )
-def test_what_is_not_served_is_an_error_in_the_protocols_form(
+def test_unknown_address_or_method_is_an_error_in_the_protocols_form(
     server: Server, method: str, path: str, status: int
 ) -> None:
     connection = http.client.HTTPConnection(server.address, timeout=10)

@@ -1,4 +1,4 @@
-"""perf_analyzer runs to its end against the server, in each way that it has of asking."""
+"""perf_analyzer completes against the server, in each form and pattern of its requests."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ BATCHED = "max_batch_size: 8\ndynamic_batching { preferred_batch_size: [4, 8] ma
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     repository = tmp_path_factory.mktemp("perf") / "models"
     save(scale(2.0, shape=(4,)), repository, "fixed")
-    # In JSON it sends as many values as all dimensions but the first have: right where that is 1, and wrong elsewhere.
+    # In JSON perf_analyzer sends the product of all dimensions but the first as values: right only if the first is 1.
     save(scale(2.0, shape=(1, 4)), repository, "row")
     save(scale(2.0, shape=(None, 3)), repository, "open")
     save(sum_and_difference(), repository, "batched")
@@ -48,7 +48,7 @@ def test_perf_analyzer_completes(server: Server, model: str, levels: int, option
     assert "Traceback" not in server.log
 
 
-def test_perf_analyzer_says_what_the_server_does_not_have(server: Server) -> None:
-    report = perf_analyzer.run(server, "nowhere")
+def test_perf_analyzer_reports_a_model_that_the_server_does_not_have(server: Server) -> None:
+    report = perf_analyzer.run(server, "unknown")
     assert report.code != 0
-    assert "model 'nowhere' is not served here" in report.text
+    assert "model 'unknown' is not served here" in report.text

@@ -1,4 +1,4 @@
-"""Models that change while the server runs."""
+"""Models that are loaded, unloaded or changed on disk while the server runs."""
 
 import shutil
 import threading
@@ -13,7 +13,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from tests.conformance.serving import Server, external, identity, running_server, save, scale
-from tests.conformance.test_infer import given
+from tests.conformance.test_infer import infer_input
 
 ONE = np.ones(1, np.float32)
 
@@ -27,14 +27,14 @@ def served(repository: Path, *options: str) -> Iterator[tuple[Server, triton.Inf
 
 
 def factor(client: triton.InferenceServerClient, model: str = "m", version: str = "") -> float:
-    return float(client.infer(model, [given("x", ONE)], model_version=version).as_numpy("y")[0])
+    return float(client.infer(model, [infer_input("x", ONE)], model_version=version).as_numpy("y")[0])
 
 
-def soon(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until it holds. How long that takes on a busy machine is no matter of right and wrong."""
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it never came to hold"
+def eventually(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Wait until the condition holds. The timeout is long, because a busy machine may be slow."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until, f"the condition did not hold within {timeout_s} s"
         time.sleep(0.02)
 
 
@@ -43,10 +43,10 @@ def state(client: triton.InferenceServerClient, model: str = "m") -> list[tuple[
     return [(entry["version"], entry["state"]) for entry in index if entry["name"] == model]
 
 
-# --- asked to -------------------------------------------------------------------------------------------------------
+# --- load and unload requests --------------------------------------------------------------------------------------
 
 
-def test_a_load_takes_up_what_changed_on_disk_and_nothing_before(repository: Path) -> None:
+def test_changes_on_disk_are_served_after_a_load_request_and_not_before(repository: Path) -> None:
     save(scale(1), repository, "m")
     with served(repository) as (_, client):
         save(scale(2), repository, "m")
@@ -59,7 +59,7 @@ def test_a_load_takes_up_what_changed_on_disk_and_nothing_before(repository: Pat
         assert factor(client, "new") == 3
 
 
-def test_an_unloaded_model_says_so_until_it_is_loaded_again(repository: Path) -> None:
+def test_unloaded_model_is_refused_until_it_is_loaded_again(repository: Path) -> None:
     save(scale(1), repository, "m")
     with served(repository) as (_, client):
         client.unload_model("m")
@@ -71,7 +71,7 @@ def test_an_unloaded_model_says_so_until_it_is_loaded_again(repository: Path) ->
         assert factor(client) == 1
 
 
-def test_a_configuration_can_come_with_the_load(repository: Path) -> None:
+def test_load_request_may_carry_a_configuration(repository: Path) -> None:
     save(identity(shape=(None, 2)), repository, "m")
     with served(repository) as (_, client):
         client.load_model("m", config='{"max_batch_size": 4}')
@@ -81,13 +81,13 @@ def test_a_configuration_can_come_with_the_load(repository: Path) -> None:
         assert client.is_model_ready("m")
 
 
-def test_a_model_can_be_sent_and_is_the_one_on_disk_again_when_loaded_anew(repository: Path) -> None:
+def test_load_request_may_carry_a_model_which_the_next_load_replaces(repository: Path) -> None:
     save(scale(1), repository, "m")
     with served(repository) as (_, client):
-        sent = {"file:1/model.onnx": scale(6).SerializeToString(), "file:2/model.onnx": scale(7).SerializeToString()}
-        client.load_model("m", config="{}", files=sent)
+        files = {"file:1/model.onnx": scale(6).SerializeToString(), "file:2/model.onnx": scale(7).SerializeToString()}
+        client.load_model("m", config="{}", files=files)
         assert [factor(client, version=version) for version in ("1", "2", "")] == [6, 7, 7]
-        client.load_model("elsewhere", config="{}", files={"file:1/model.onnx": sent["file:1/model.onnx"]})
+        client.load_model("elsewhere", config="{}", files={"file:1/model.onnx": files["file:1/model.onnx"]})
         assert factor(client, "elsewhere") == 6
         with pytest.raises(InferenceServerException, match="model 'm' does not load"):
             client.load_model("m", config="{}", files={"file:2/model.onnx": b"no model"})
@@ -99,7 +99,7 @@ def test_a_model_can_be_sent_and_is_the_one_on_disk_again_when_loaded_anew(repos
         assert factor(client) == 1
 
 
-def test_what_is_not_there_cannot_be_loaded_and_what_is_not_served_cannot_be_unloaded(repository: Path) -> None:
+def test_unknown_model_can_be_neither_loaded_nor_unloaded(repository: Path) -> None:
     save(scale(1), repository, "m")
     with served(repository) as (_, client):
         with pytest.raises(InferenceServerException, match="no model 'n' in the repository"):
@@ -127,7 +127,7 @@ def test_what_is_not_there_cannot_be_loaded_and_what_is_not_served_cannot_be_unl
         ("config.pbtxt", 'parameters { key: "x" value { string_value: "1" } }', "parameters: unknown key 'x'"),
     ],
 )
-def test_a_configuration_that_is_not_understood_is_the_reason_why_a_model_is_not_there(
+def test_wrong_configuration_is_the_reason_why_a_model_is_unavailable(
     repository: Path, name: str, text: str, words: str
 ) -> None:
     save(scale(1, shape=(3,)), repository, "m")
@@ -140,7 +140,7 @@ def test_a_configuration_that_is_not_understood_is_the_reason_why_a_model_is_not
         assert factor(client, "other") == 1
 
 
-def test_session_options_and_the_choice_of_versions_are_taken_from_the_configuration(repository: Path) -> None:
+def test_session_options_and_versions_come_from_the_configuration(repository: Path) -> None:
     for version in (1, 2, 3):
         save(scale(version), repository, "m", version)
     (repository / "m" / "config.yaml").write_text(
@@ -160,100 +160,100 @@ def test_session_options_and_the_choice_of_versions_are_taken_from_the_configura
         assert factor(client) == 3
 
 
-# --- by itself ------------------------------------------------------------------------------------------------------
+# --- watched changes on disk ---------------------------------------------------------------------------------------
 
 
-def test_new_versions_new_models_replaced_and_removed_ones_are_noticed(repository: Path) -> None:
+def test_new_replaced_and_removed_models_and_versions_are_noticed(repository: Path) -> None:
     save(scale(1), repository, "m")
     with served(repository, "--watch") as (_, client):
         save(scale(2), repository, "m", 2)
-        soon(lambda: factor(client) == 2)
+        eventually(lambda: factor(client) == 2)
         assert factor(client, version="1") == 1
         save(scale(5), repository, "m", 2)
-        soon(lambda: factor(client) == 5)
+        eventually(lambda: factor(client) == 5)
         save(scale(7), repository, "new")
-        soon(lambda: client.is_model_ready("new"))
+        eventually(lambda: client.is_model_ready("new"))
         assert factor(client, "new") == 7
         shutil.rmtree(repository / "m" / "2")
-        soon(lambda: factor(client) == 1)
+        eventually(lambda: factor(client) == 1)
         shutil.rmtree(repository / "new")
-        soon(lambda: state(client, "new") == [])
+        eventually(lambda: state(client, "new") == [])
         (repository / "m" / "config.yaml").write_text("version_policy: {specific: [9]}\n")
-        soon(lambda: not client.is_model_ready("m"))
+        eventually(lambda: not client.is_model_ready("m"))
 
 
-def test_a_broken_file_takes_nothing_down_and_the_index_tells_why(repository: Path) -> None:
+def test_broken_file_is_in_the_index_and_the_loaded_version_still_answers(repository: Path) -> None:
     path = save(scale(1), repository, "m")
-    whole = path.read_bytes()
+    content = path.read_bytes()
     with served(repository, "--watch") as (_, client):
-        path.write_bytes(whole[: len(whole) // 2])
-        soon(lambda: ("1", "UNAVAILABLE") in state(client))
+        path.write_bytes(content[: len(content) // 2])
+        eventually(lambda: ("1", "UNAVAILABLE") in state(client))
         (broken,) = [e for e in client.get_model_repository_index() if e["state"] == "UNAVAILABLE"]
         assert broken["reason"]
         assert factor(client) == 1
         path.write_bytes(scale(4).SerializeToString())
-        soon(lambda: factor(client) == 4)
+        eventually(lambda: factor(client) == 4)
         assert state(client) == [("1", "READY")]
 
 
-def test_a_file_that_is_still_being_written_is_left_alone_and_then_taken(repository: Path) -> None:
+def test_file_is_loaded_once_it_is_completely_written(repository: Path) -> None:
     path = save(scale(1), repository, "m")
-    whole = save(scale(2), repository.parent / "elsewhere", "m").read_bytes()
+    content = save(scale(2), repository.parent / "elsewhere", "m").read_bytes()
     with served(repository, "--watch") as (_, client):
         with path.open("wb") as file:
-            for begin in range(0, len(whole), 16):
-                file.write(whole[begin : begin + 16])
+            for begin in range(0, len(content), 16):
+                file.write(content[begin : begin + 16])
                 file.flush()
                 time.sleep(0.1)
                 assert factor(client) == 1
-        soon(lambda: factor(client) == 2)
+        eventually(lambda: factor(client) == 2)
 
 
-def test_weights_overwritten_in_place_do_not_take_the_server_down(repository: Path) -> None:
+def test_weights_overwritten_in_place_do_not_end_the_server(repository: Path) -> None:
     """ONNX Runtime maps files of weights into memory, where a file cut short would end the process."""
     values = np.ones(65536, np.float32)
 
-    def first(client: triton.InferenceServerClient) -> float:
-        return float(client.infer("m", [given("x", values)]).as_numpy("y")[-1])
+    def last_value(client: triton.InferenceServerClient) -> float:
+        return float(client.infer("m", [infer_input("x", values)]).as_numpy("y")[-1])
 
     path = external(repository, "m", 1)
     other = external(repository.parent / "elsewhere", "m", 2)
     with served(repository, "--watch") as (_, client):
-        assert first(client) == 1
+        assert last_value(client) == 1
         (path.parent / "weights.bin").write_bytes(b"")
         for _ in range(20):
-            assert first(client) == 1
+            assert last_value(client) == 1
             time.sleep(0.1)
         shutil.copyfile(other.parent / "weights.bin", path.parent / "weights.bin")
-        soon(lambda: first(client) == 2)
+        eventually(lambda: last_value(client) == 2)
 
 
 @pytest.mark.parametrize("count", [10, pytest.param(50, marks=pytest.mark.long)])
-def test_swaps_under_load_fail_no_request(repository: Path, count: int) -> None:
+def test_replacing_a_model_under_load_fails_no_request(repository: Path, count: int) -> None:
     save(scale(0), repository, "m")
     with served(repository, "--watch") as (server, client):
-        over, failed, seen = threading.Event(), [], set()
+        stopped, failures, answers = threading.Event(), [], set()
 
-        def ask() -> None:
-            own = triton.InferenceServerClient(server.address)
-            while not over.is_set():
+        def send_requests() -> None:
+            thread_client = triton.InferenceServerClient(server.address)
+            while not stopped.is_set():
                 try:
-                    seen.add(factor(own))
+                    answers.add(factor(thread_client))
                 except InferenceServerException as error:
-                    failed.append(str(error))
-            own.close()
+                    failures.append(str(error))
+            thread_client.close()
 
-        threads = [threading.Thread(target=ask) for _ in range(3)]
+        threads = [threading.Thread(target=send_requests) for _ in range(3)]
         for thread in threads:
             thread.start()
         try:
             for i in range(1, count + 1):
                 save(scale(i), repository, "m")
-                soon(lambda i=i: factor(client) == i)  # type: ignore[misc]
+                eventually(lambda i=i: factor(client) == i)  # type: ignore[misc]
         finally:
-            over.set()
+            stopped.set()
             for thread in threads:
                 thread.join()
-        assert failed == []
-        assert len(seen) > count // 2
+        assert failures == []
+        assert len(answers) > count // 2
         assert server.memory_bytes() < 400 << 20

@@ -1,4 +1,4 @@
-"""HTTP as it is in the field: cut off, slow, too large, too many; each gets a clear answer, and the server goes on."""
+"""Requests that are cut off, slow, too large or too many: each gets a clear answer, and the server goes on."""
 
 import json
 import resource
@@ -16,20 +16,20 @@ import tritonclient.http as triton
 
 from tests.conformance import raw
 from tests.conformance.serving import Server, identity, running_server, save, scale
-from tests.conformance.test_infer import given
+from tests.conformance.test_infer import infer_input
 
 MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def _the_server_goes_on(server: Server) -> Iterator[None]:
+def _server_still_answers(server: Server) -> Iterator[None]:
     yield
     with raw.connected(server) as connection:
         connection.sendall(raw.infer("scale", raw.json_body([1.0])))
-        assert raw.answer(connection)[0] == 200
+        assert raw.response(connection)[0] == 200
 
 
-def test_connections_are_kept_and_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
+def test_connections_are_kept_and_pipelined_requests_are_answered_in_order(server: Server) -> None:
     with raw.connected(server) as connection:
         connection.sendall(b"".join(raw.infer("scale", raw.json_body([1.0], id=str(i))) for i in range(20)))
         received = b""
@@ -39,30 +39,30 @@ def test_connections_are_kept_and_requests_sent_ahead_are_answered_in_order(serv
     assert ids == list(range(20))
 
 
-def test_a_head_and_a_body_may_come_byte_by_byte(server: Server) -> None:
+def test_head_and_body_may_come_byte_by_byte(server: Server) -> None:
     with raw.connected(server) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in raw.infer("scale", raw.json_body([1.0])):
             connection.sendall(bytes([byte]))
-        assert json.loads(raw.answer(connection)[2])["outputs"][0]["data"] == [10.0]
+        assert json.loads(raw.response(connection)[2])["outputs"][0]["data"] == [10.0]
 
 
-def test_a_client_that_asks_first_is_told_to_continue(server: Server) -> None:
+def test_client_that_expects_100_continue_gets_it(server: Server) -> None:
     body = raw.json_body([1.0])
     with raw.connected(server) as connection:
         connection.sendall(raw.infer("scale", b"", "Expect: 100-continue", length=len(body)))
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
-        assert raw.answer(connection)[0] == 200
+        assert raw.response(connection)[0] == 200
 
 
-def test_a_body_may_come_in_chunks(server: Server) -> None:
+def test_body_may_come_in_chunks(server: Server) -> None:
     body = raw.json_body([1.0])
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:7], body[7:]))
     head = b"POST /v2/models/scale/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with raw.connected(server) as connection:
         connection.sendall(head + chunks + b"0\r\n\r\n")
-        assert raw.answer(connection)[0] == 200
+        assert raw.response(connection)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_a_body_may_come_in_chunks(server: Server) -> None:
         (raw.infer("scale", b"{}", "Content-Encoding: gzip"), 400, "the body is not what its Content-Encoding says"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_words(server: Server, sent: bytes, status: int, words: str) -> None:
+def test_unreadable_request_is_refused_with_the_reason(server: Server, sent: bytes, status: int, words: str) -> None:
     with raw.connected(server) as connection:
         connection.sendall(sent)
-        found, message = raw.error(connection)
-        assert found == status
+        received_status, message = raw.error(connection)
+        assert received_status == status
         assert words in message
 
 
-def test_a_body_shorter_than_announced_is_refused_when_it_ends(server: Server) -> None:
+def test_body_shorter_than_announced_is_refused_when_it_ends(server: Server) -> None:
     with raw.connected(server) as connection:
         connection.sendall(raw.infer("scale", raw.json_body([1.0]), length=1000))
         connection.shutdown(socket.SHUT_WR)
@@ -100,11 +100,11 @@ def test_a_body_shorter_than_announced_is_refused_when_it_ends(server: Server) -
         assert " of the 1000 bytes announced" in message
 
 
-def test_what_follows_a_body_is_taken_for_a_request_and_refused(server: Server) -> None:
+def test_bytes_after_a_body_are_read_as_the_next_request(server: Server) -> None:
     body = raw.json_body([1.0])
     with raw.connected(server) as connection:
         connection.sendall(raw.infer("scale", body + b"and more\r\n\r\n", length=len(body)))
-        assert raw.answer(connection)[0] == 200
+        assert raw.response(connection)[0] == 200
         assert raw.error(connection)[0] == 400
 
 
@@ -117,7 +117,9 @@ def test_what_follows_a_body_is_taken_for_a_request_and_refused(server: Server) 
         (-4, 4, "input 'x' has binary_data_size -4"),
     ],
 )
-def test_tensor_bytes_too_many_or_too_few_are_counted(server: Server, size: int, sent: int, words: str) -> None:
+def test_wrong_number_of_tensor_bytes_is_refused_with_both_numbers(
+    server: Server, size: int, sent: int, words: str
+) -> None:
     head = raw.binary_head(size, [1])
     with raw.connected(server) as connection:
         header = f"Inference-Header-Content-Length: {len(head)}"
@@ -136,7 +138,7 @@ def test_tensor_bytes_too_many_or_too_few_are_counted(server: Server, size: int,
         (b"", "input 'x' holds 0 bytes; its shape takes 1 elements of 4 bytes and more"),
     ],
 )
-def test_text_whose_lengths_do_not_add_up_is_refused(server: Server, element: bytes, words: str) -> None:
+def test_text_with_wrong_lengths_is_refused(server: Server, element: bytes, words: str) -> None:
     head = raw.binary_head(len(element), [1, 1], "BYTES")
     with raw.connected(server) as connection:
         header = f"Inference-Header-Content-Length: {len(head)}"
@@ -162,7 +164,9 @@ def test_text_whose_lengths_do_not_add_up_is_refused(server: Server, element: by
         ("FP32", [1.0, 2.0], "holds 2 values; its shape [1, 1] takes 1"),
     ],
 )
-def test_json_values_are_never_bent_to_fit(server: Server, datatype: str, values: list[object], words: str) -> None:
+def test_json_values_that_do_not_fit_are_refused(
+    server: Server, datatype: str, values: list[object], words: str
+) -> None:
     with raw.connected(server) as connection:
         body = raw.json_body(values, datatype, [1, 1])
         connection.sendall(raw.infer(f"identity_{datatype.lower()}", body))
@@ -171,7 +175,7 @@ def test_json_values_are_never_bent_to_fit(server: Server, datatype: str, values
         assert words in message
 
 
-def test_tensors_behind_an_odd_number_of_bytes_are_read_right(server: Server) -> None:
+def test_unaligned_tensors_are_read_correctly(server: Server) -> None:
     a, b = np.array([[1.5, 2.5]], np.float32), np.array([[0.5, 0.25]], np.float32)
     inputs = [
         {"name": n, "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}} for n in ("a", "b")
@@ -181,19 +185,19 @@ def test_tensors_behind_an_odd_number_of_bytes_are_read_right(server: Server) ->
         header = f"Inference-Header-Content-Length: {len(document)}"
         with raw.connected(server) as connection:
             connection.sendall(raw.infer("pair", document + a.tobytes() + b.tobytes(), header))
-            outputs = json.loads(raw.answer(connection)[2])["outputs"]
+            outputs = json.loads(raw.response(connection)[2])["outputs"]
         assert [output["data"] for output in outputs] == [[2.0, 2.75], [1.0, 2.25]]
 
 
-def test_a_large_tensor_is_not_copied_on_its_way(tmp_path: Path) -> None:
-    """150 MB in and out of an identity: the body where the socket wrote it, ONNX Runtime's own output, no third one."""
+def test_large_tensor_is_not_copied(tmp_path: Path) -> None:
+    """150 MB in and out of an identity are in memory twice: the received body and ONNX Runtime's output."""
     save(identity(), tmp_path / "models", "big")
     values = np.random.default_rng(0).random(150_000_000 // 4, np.float32)
     with running_server(tmp_path / "models") as server:
         client = triton.InferenceServerClient(server.address, network_timeout=120, connection_timeout=120)
-        client.infer("big", [given("x", values[:1000])])
+        client.infer("big", [infer_input("x", values[:1000])])
         before = server.memory_bytes()
-        assert (client.infer("big", [given("x", values)]).as_numpy("y") == values).all()
+        assert (client.infer("big", [infer_input("x", values)]).as_numpy("y") == values).all()
         peak = _peak_memory_bytes(server)
         client.close()
     assert peak - before < 2 * values.nbytes + 16 * MIB
@@ -204,7 +208,7 @@ def _peak_memory_bytes(server: Server) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def test_a_large_tensor_in_json_is_refused_with_the_better_way(server: Server) -> None:
+def test_large_tensor_in_json_is_refused_with_the_advice_to_send_binary(server: Server) -> None:
     with raw.connected(server) as connection:
         connection.sendall(raw.infer("scale", b" " * (64 * MIB + 1)))
         status, message = raw.error(connection)
@@ -212,7 +216,7 @@ def test_a_large_tensor_in_json_is_refused_with_the_better_way(server: Server) -
         assert "send tensors as binary data" in message
 
 
-def test_bodies_in_flight_are_bounded_together(tmp_path: Path) -> None:
+def test_all_bodies_in_flight_share_one_limit(tmp_path: Path) -> None:
     save(scale(1.0), tmp_path / "models", "scale")
     with running_server(tmp_path / "models", "--max-body-bytes", str(MIB)) as server, ExitStack() as stack:
         first, second = (stack.enter_context(raw.connected(server)) for _ in range(2))
@@ -226,10 +230,10 @@ def test_bodies_in_flight_are_bounded_together(tmp_path: Path) -> None:
         time.sleep(0.2)
         third = stack.enter_context(raw.connected(server))
         third.sendall(raw.infer("scale", raw.json_body([1.0] * 100)))
-        assert raw.answer(third)[0] == 200
+        assert raw.response(third)[0] == 200
 
 
-def test_a_compressed_body_that_unfolds_without_end_is_refused(tmp_path: Path) -> None:
+def test_compressed_body_that_decompresses_above_the_limit_is_refused(tmp_path: Path) -> None:
     import gzip
 
     save(scale(1.0), tmp_path / "models", "scale")
@@ -244,7 +248,7 @@ def test_a_compressed_body_that_unfolds_without_end_is_refused(tmp_path: Path) -
         assert _peak_memory_bytes(server) - before < 16 * MIB
 
 
-def test_a_thousand_connections_some_of_them_stuck_leave_room_for_others(server: Server) -> None:
+def test_thousand_connections_with_stuck_ones_leave_room_for_others(server: Server) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     before = server.memory_bytes()
@@ -252,16 +256,16 @@ def test_a_thousand_connections_some_of_them_stuck_leave_room_for_others(server:
         connections = [stack.enter_context(raw.connected(server)) for _ in range(1000)]
         for i, connection in enumerate(connections):
             if i % 4 == 0:
-                connection.sendall(raw.infer("scale", b"{", length=1000))  # and never more
+                connection.sendall(raw.infer("scale", b"{", length=1000))  # the rest is never sent
             elif i % 4 == 1:
                 connection.sendall(b"POST /v2/mod")
         for connection in connections[2::4]:
             connection.sendall(raw.infer("scale", raw.json_body([1.0])))
-        assert all(raw.answer(connection)[0] == 200 for connection in connections[2::4])
+        assert all(raw.response(connection)[0] == 200 for connection in connections[2::4])
         assert server.memory_bytes() - before < 64 * MIB
 
 
-def test_a_client_that_is_gone_does_not_disturb_the_server(server: Server) -> None:
+def test_client_that_disconnects_does_not_disturb_the_server(server: Server) -> None:
     body = raw.json_body([1.0] * 10_000)
     for cut in (10, 200, len(body)):
         with raw.connected(server) as connection:
@@ -275,7 +279,7 @@ def test_sixty_four_models_are_served_side_by_side(tmp_path: Path) -> None:
         save(scale(float(i)), tmp_path / "models", f"model{i}")
     with running_server(tmp_path / "models") as server:
         client = triton.InferenceServerClient(server.address, concurrency=64)
-        pending = [client.async_infer(f"model{i}", [given("x", np.ones(1, np.float32))]) for i in range(64)]
-        assert [answer.get_result().as_numpy("y")[0] for answer in pending] == list(range(64))
+        pending = [client.async_infer(f"model{i}", [infer_input("x", np.ones(1, np.float32))]) for i in range(64)]
+        assert [response.get_result().as_numpy("y")[0] for response in pending] == list(range(64))
         assert psutil.Process(server.process.pid).num_threads() < 64 + 16
         client.close()

@@ -118,7 +118,7 @@ def test_requests_with_bytes_changed_get_an_answer_or_a_refusal(server: Server) 
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             try:
-                status = raw.answer(connection)[0]
+                status = raw.response(connection)[0]
             except (ConnectionError, OSError):
                 status = 0  # nothing that asked for an answer
         statuses[status] = statuses.get(status, 0) + 1
