@@ -32,6 +32,7 @@ from .http_messages import (
 _SCRATCH_BYTES = 64 << 10
 _SLICE_BYTES = 256 << 10  # of a response, passed to the socket at a time
 _JOIN_BYTES = 32 << 10  # a response up to this is sent in one piece
+_DISCARD_S = 2.0  # how long data is read and discarded after a refusal
 _ALIGNMENT = 64  # of the first tensor in a body: a cache line, and what ONNX Runtime's own allocator gives
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -259,8 +260,8 @@ class Connection(asyncio.BufferedProtocol):
         head = self._head
         request = Request(head.method, head.path, head.parts, head.headers, body, self.reserve)
         # Why the coroutine is stepped by hand: a request that is answered without waiting (a quick model, metadata,
-        # health) is answered in this call, where a task would take two more turns of the event loop (commit a0604e2,
-        # which records no figure; benchmarks.overhead measures the p50 of a no-op, 128 µs in docs/server.md).
+        # health) is answered in this call, where a task would take two more turns of the event loop. The p50 of a
+        # no-op over HTTP is 88 µs so, and 98 µs with a task (see docs/decisions/own-http-connection.md).
         # Python 3.12 has eager tasks for this; the image has Python 3.11.
         # Trap: until the first wait, the coroutine runs outside a task: asyncio.current_task() is None, so
         # asyncio.timeout() and task groups must not come before the first wait.
@@ -331,7 +332,7 @@ class Connection(asyncio.BufferedProtocol):
         """End the connection if its time is over; `now` is the event loop's time."""
         limits, stalled_s = self._server.limits, now - self._progress_at
         if self._discarding:
-            if stalled_s > 2.0:
+            if stalled_s > _DISCARD_S:
                 self._transport.abort()
         elif self._writable is not None:
             if stalled_s > limits.answer_s:
