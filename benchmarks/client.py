@@ -137,9 +137,9 @@ def largest_rate(server: Server, subject: model.Model) -> None:
         into, cpu[qps] = peer.drive(Scenario(name="server", qps=qps, stop=StopRule(duration_s=3)))
         lags = np.sort([(sample.sent_ns - sample.scheduled_ns) / 1e6 for sample in into])
         lag = measured.percentile(lags, 99)
-        search.heard(qps, held=lag < MOST_LAG_MS)
+        search.report(qps, kept_limit=lag < MOST_LAG_MS)
         tried.append((qps, lag))
-    best = search.held_qps or math.nan
+    best = search.peak_qps or math.nan
     print(f"\nlargest rate with a p99 lag under {MOST_LAG_MS:g} ms, no-op: {best:.0f} requests/s")
     print("  tried: " + ", ".join(f"{qps:.0f}/s {lag:.2f} ms" for qps, lag in sorted(tried)))
     print(f"  CPU time of the generator for a request: {cpu.get(best, math.nan):.0f} us at that rate")

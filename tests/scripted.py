@@ -1,7 +1,7 @@
-"""A server whose latencies are known: it answers every request with ``{}``, when its script says.
+"""A server with scripted latencies, which answers every request with ``{}``.
 
-Run as a program of its own, so that its waits are not the client's: ``python -m tests.scripted SCRIPT``, where SCRIPT
-is JSON, see `Script`. The first line that it prints is its port.
+The server is a separate process, so that its waits do not delay the client: ``python -m tests.scripted SCRIPT``, where
+SCRIPT is JSON, see `Script`. The first line of its output is its port.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ FAILURE = b'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 16\r\n\r\n{"er
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """Milliseconds that requests take, and what else becomes of them; requests are counted from 0.
+    """Latencies and outcomes of requests, which are counted from 0.
 
     Attributes:
-        delays_ms: of one request after the other, over and over.
-        stall: from the arrival of this request on nothing is answered for so many milliseconds.
-        one_at_a_time: a request waits until the one before it is answered.
-        fail, reset, silent: these are answered with 500, with a closed connection, never.
-        close_after: the connection is closed after each answer.
-        chunked: the answer has no length, but an end.
+        delays_ms: milliseconds that requests take, in turn, over and over.
+        stall: a request and milliseconds: from the arrival of that request, the server answers nothing for that time.
+        one_at_a_time: a request waits until the request before it is answered.
+        fail, reset, silent: requests that get a status of 500, a closed connection, no answer.
+        close_after: the server closes the connection after each answer.
+        chunked: the answer is chunked, without a length.
     """
 
     delays_ms: tuple[float, ...] = (0,)
@@ -88,13 +88,13 @@ class _Server:
 
 async def _main(script: Script) -> None:
     server = await asyncio.start_server(_Server(script).serve, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (for whoever started it)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (for the process that started the server)
     await server.serve_forever()
 
 
 @contextmanager
 def scripted(script: Script) -> Iterator[str]:
-    """Its URL, for the length of the block."""
+    """Run a scripted server for the length of the block; yield its URL."""
     command = [sys.executable, "-m", "tests.scripted", json.dumps(asdict(script))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A server on a clock of its own: `edgesim.loadgen.generator.Transport` without connections, and without waiting."""
+"""A server on a virtual clock: an `edgesim.loadgen.generator.Transport` without connections and without waiting."""
 
 import heapq
 from collections.abc import Callable, Sequence
@@ -9,10 +9,17 @@ MS = 1_000_000
 
 
 class VirtualTransport:
-    """`workers` serve requests in the order of their arrival; the n-th takes `service_ms(n)`.
+    """A server with `workers`, which serve requests in the order of their arrival.
 
-    Of those in `failing` the outcome is not ok. `connections` can be under way at once. Sending takes no time, unless
-    `asleep` says from when until when (ms) the sender gets nothing done.
+    Args:
+        service_ms: the service time of the n-th request, counted from 0.
+        connections: concurrent requests at most.
+        failing: the requests that fail.
+        asleep: begin and end, in ms, of a time in which the sender sleeps; sending takes no time otherwise.
+
+    Attributes:
+        seen: the requests in the order in which they were sent.
+        most_under_way: the largest number of concurrent requests.
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class VirtualTransport:
         return number
 
     def wait(self, until_ns: int | None) -> Sequence[Completion]:
-        assert self._under_way or until_ns is not None, "it would wait for ever"
+        assert self._under_way or until_ns is not None, "nothing to wait for"
         done = self._under_way[0][0] if self._under_way else until_ns
         assert done is not None
         self._now = max(self._now, done if until_ns is None else min(done, until_ns))

@@ -14,12 +14,12 @@ from rich.table import Table
 from edgesim.boards.start import Board
 from edgesim.cli._console import err
 from edgesim.loadgen.client import Client
+from edgesim.models import tensor_types
 from edgesim.models.repository import Model
 from edgesim.units import format_bytes
 
 _REFRESH_S = 1.0
 _SHORT = 64  # values that a line may hold as JSON
-_BYTES = {"BOOL": 1, "FP16": 2, "BF16": 2, "FP32": 4, "FP64": 8}
 
 
 def curl_line(url: str, model: Model) -> str:
@@ -35,7 +35,8 @@ def curl_line(url: str, model: Model) -> str:
             zero: Any = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
             inputs.append(entry | {"data": [zero] * count})
         else:
-            size = count * (4 if tensor.datatype == "BYTES" else _item_bytes(tensor.datatype))
+            # An empty text is its length of 0, in four bytes.
+            size = count * (tensor_types.BY_DATATYPE[tensor.datatype].item_bytes or 4)
             inputs.append(entry | {"parameters": {"binary_data_size": size}})
             binary += size
     document = orjson.dumps({"inputs": inputs}).decode()
@@ -45,10 +46,6 @@ def curl_line(url: str, model: Model) -> str:
     return (
         f"{{ printf %s '{document}'; head -c {binary} /dev/zero; }} | curl -s {address} -H '{header}' --data-binary @-"
     )
-
-
-def _item_bytes(datatype: str) -> int:
-    return _BYTES[datatype] if datatype in _BYTES else int(datatype.lstrip("UINT")) // 8
 
 
 class Counters:

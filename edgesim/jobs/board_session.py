@@ -128,7 +128,7 @@ def scenario_of(traffic: TrafficOptions, defaults: RequestDefaults, *, seed: int
         stop=stop_rule(traffic, defaults, server=name == "server" or traffic.qps is not None),
         qps=qps,
         seed=seed,
-        samples=traffic.samples_per_query,
+        samples_per_query=traffic.samples_per_query,
         clients=traffic.clients,
     )
 
@@ -396,11 +396,11 @@ class _BoardLoad:
             kept[qps] = samples
             if not self.is_alive():
                 break
-            search.heard(qps, held=below)
+            search.report(qps, kept_limit=below)
         self._into.search = SearchSection(
-            percentile=limit.percentile, limit_ms=limit.latency_ms, peak_qps=search.held_qps
+            percentile=limit.percentile, limit_ms=limit.latency_ms, peak_qps=search.peak_qps
         )
-        chosen = search.held_qps if search.held_qps is not None else list(kept)[-1]
+        chosen = search.peak_qps if search.peak_qps is not None else list(kept)[-1]
         self._take(chosen, kept[chosen])
 
     def _guess_qps(self) -> float:

@@ -374,7 +374,7 @@ def _scenario_section(scenario: Scenario, plan: SessionPlan, measurements: Seque
         seed=scenario.seed,
         inputs=plan.inputs.origin,
         qps=scenario.qps,
-        samples=scenario.samples,
+        samples=scenario.samples_per_query,
         clients=scenario.clients,
         precision=f"p{precision.percentile:g} within {precision.percent:g} %" if precision is not None else None,
         warm_up=warm_up,

@@ -1,1 +1,1 @@
-"""Traffic: scenarios, inputs, the client, and the generator that drives it."""
+"""Load: scenarios, inputs, the client, and the load generator that sends the requests."""

@@ -1,4 +1,4 @@
-"""An Open Inference Protocol client, as lean as a measurement needs it."""
+"""A client of the Open Inference Protocol that adds little to what it measures."""
 
 import http.client
 from collections.abc import Mapping
@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 
 from edgesim.loadgen.connection import error_text
 from edgesim.loadgen.inputs import Arrays
+from edgesim.models import tensor_types
 from edgesim.models.repository import Model
 
 _JSON_LENGTH = "Inference-Header-Content-Length"
-_DTYPES = {"BOOL": np.bool_, "FP16": np.float16, "FP32": np.float32, "FP64": np.float64, "BYTES": np.object_}
 
 
 @dataclass(frozen=True)
 class Payload:
-    """The body of a request: JSON, of which tensors in binary form follow the first `json_length` bytes; None: none."""
+    """The body of a request or an answer.
+
+    Attributes:
+        json_length: bytes of the JSON part, which tensors in binary form follow; None if all of the body is JSON.
+    """
 
     content: bytes
     json_length: int | None = None
@@ -28,17 +32,22 @@ class Payload:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: `outcome` is ``ok`` or the reason why not, `payload` an ok's."""
+    """The answer to a request.
+
+    Attributes:
+        outcome: ``ok``, or the reason why the request failed.
+        payload: empty if the request failed.
+    """
 
     outcome: str
     payload: Payload = Payload(b"")
 
 
 class Client:
-    """One connection to a server, kept open between requests.
+    """One connection to a server, open between requests.
 
-    The standard library's, and no pool of connections: a pool has locks, which a Ctrl-C at the wrong moment leaves
-    locked.
+    It is the standard library's connection and no pool of connections, because Ctrl-C at the wrong moment leaves the
+    locks of a pool locked.
     """
 
     def __init__(self, url: str, model: Model, *, timeout_s: float) -> None:
@@ -52,14 +61,14 @@ class Client:
 
     @property
     def binary(self) -> bool:
-        """Whether the server takes tensors in binary form, as it says itself when first asked."""
+        """Whether the server accepts tensors in binary form; the first call asks the server."""
         if self._binary is None:
             extensions = self.get_json("/v2").get("extensions", [])
             self._binary = "binary_tensor_data" in extensions or "binary_tensor_data_extension" in extensions
         return self._binary
 
     def encode(self, arrays: Arrays) -> Payload:
-        """The body of a request; made before the clock runs."""
+        """Return the body of a request. Call this before the load begins: it takes time."""
         inputs, tensors = [], []
         for name, values in arrays.items():
             tensor = {"name": name, "datatype": self._datatypes[name], "shape": list(values.shape)}
@@ -75,13 +84,13 @@ class Client:
         return Payload(b"".join((text, *tensors)), len(text) if self.binary else None)
 
     def on_the_wire(self, payload: Payload) -> bytes:
-        """The whole request, head and body, as `edgesim.loadgen.transport` sends it."""
+        """Return the whole request, head and body, as `edgesim.loadgen.transport` sends it."""
         lines = [f"POST {self._path} HTTP/1.1", f"Host: {self._host}", f"Content-Length: {len(payload.content)}"]
         lines += [f"{name}: {value}" for name, value in _headers(payload).items()]
         return "\r\n".join([*lines, "", ""]).encode() + payload.content
 
     def infer(self, payload: Payload) -> Answer:
-        """Send one request and wait for its answer. What goes wrong is in the outcome, not raised."""
+        """Send one request and wait for its answer. A failure is in the answer's outcome; nothing is raised."""
         try:
             status, json_length, data = self._exchange("POST", self._path, payload)
         except TimeoutError:
@@ -93,7 +102,7 @@ class Client:
         return Answer("ok", Payload(data, json_length))
 
     def get_json(self, path: str) -> dict[str, Any]:
-        """The JSON document at `path`; empty when the server has none there."""
+        """Return the JSON document at `path`; empty if the server has none there, or does not answer."""
         try:
             status, _, data = self._exchange("GET", path)
             document = orjson.loads(data) if status == 200 else {}
@@ -102,7 +111,7 @@ class Client:
         return document if isinstance(document, dict) else {}
 
     def post_json(self, path: str, document: Mapping[str, Any]) -> bool:
-        """Send a JSON document; whether it was taken."""
+        """Send a JSON document; return whether the server accepted it."""
         try:
             return self._exchange("POST", path, Payload(orjson.dumps(document)))[0] == 200
         except (OSError, http.client.HTTPException):
@@ -116,7 +125,8 @@ class Client:
             json_length = response.headers.get(_JSON_LENGTH)
             return response.status, int(json_length) if json_length else None, response.read()
         except BaseException:
-            self._connection.close()  # what comes next would be the answer to this; the next request opens a new one
+            # The next bytes on this connection would answer this request; the next request opens a new connection.
+            self._connection.close()
             raise
 
     def close(self) -> None:
@@ -130,7 +140,7 @@ def _headers(payload: Payload) -> dict[str, str]:
 
 
 def decode(payload: Payload) -> dict[str, NDArray[Any]]:
-    """The output arrays of an answer."""
+    """Return the output arrays of an answer, by name."""
     outputs = orjson.loads(payload.content[: payload.json_length])["outputs"]
     arrays, begin = {}, payload.json_length or 0
     for output in outputs:
@@ -147,8 +157,11 @@ def _array(output: Mapping[str, Any]) -> NDArray[Any]:
     return np.array(output["data"], dtype=_dtype(output["datatype"])).reshape(output["shape"])
 
 
-def _dtype(datatype: str) -> Any:
-    return _DTYPES[datatype] if datatype in _DTYPES else np.dtype(datatype.lower())
+def _dtype(datatype: str) -> np.dtype[Any]:
+    kind = tensor_types.BY_DATATYPE.get(datatype)
+    if kind is None or kind.dtype is None:
+        raise TypeError(f"{datatype}: numpy has no such type")
+    return kind.dtype
 
 
 def _from_binary(data: bytes, output: Mapping[str, Any]) -> NDArray[Any]:
@@ -163,7 +176,7 @@ def _from_binary(data: bytes, output: Mapping[str, Any]) -> NDArray[Any]:
 
 
 def _to_binary(values: NDArray[np.generic]) -> bytes:
-    """Little-endian, row-major; a text as its length in four bytes and itself."""
+    """Return the bytes of a tensor: little-endian, row-major; each text follows its length in four bytes."""
     if values.dtype != np.object_:
         return np.ascontiguousarray(values).tobytes()
     encoded = [str(text).encode() for text in values.reshape(-1)]

@@ -1,4 +1,4 @@
-"""One connection to a server: bytes out, an answer in, from a loop that waits for many of them."""
+"""One connection to a server, for a loop that waits for many connections: sends bytes, and receives an answer."""
 
 import contextlib
 import socket
@@ -10,9 +10,10 @@ _PIECE = 1 << 18
 
 
 class Heads:
-    """The head of the last good answer, and how long that answer was in all.
+    """The head of the last successful answer, and the length of that answer with its body.
 
-    A server says the same thing again and again: an answer that begins with the same bytes ends where that one did.
+    A server repeats itself: an answer that begins with the same head has the same length, so only the first such answer
+    is parsed.
     """
 
     head: bytes | None = None
@@ -20,7 +21,12 @@ class Heads:
 
 
 class Connection:
-    """One connection, and how far its request and its answer have got. `token` is the request's, 0 without one."""
+    """One connection, with the progress of its request and its answer.
+
+    Attributes:
+        token: token of the request; 0 if no request is under way.
+        may_stay: whether the server keeps the connection open after the answer.
+    """
 
     def __init__(self, family: int, heads: Heads) -> None:
         self.socket = socket.socket(family)
@@ -31,27 +37,27 @@ class Connection:
         self._heads = heads
         self._unsent = memoryview(b"")
         self._piece = bytearray(_PIECE)
-        self._missing = 0  # bytes of an answer whose head is known
-        self._answer: _Answer | None = None  # one whose head is not
+        self._missing = 0  # bytes still to come of an answer whose head is known
+        self._answer: _Answer | None = None  # an answer whose head is not known
 
     def begin(self, request: bytes) -> bool:
-        """Send as much as goes; whether that was all."""
+        """Send as much of a request as the socket takes; return whether that was all."""
         self._unsent = memoryview(request)
-        return self.go_on()
+        return self.send_rest()
 
-    def go_on(self) -> bool:
-        """Send more of what has not been sent; whether that was all."""
+    def send_rest(self) -> bool:
+        """Send as much of the rest of the request as the socket takes; return whether that was all."""
         with contextlib.suppress(BlockingIOError):
             while self._unsent:
                 self._unsent = self._unsent[self.socket.send(self._unsent) :]
         return not self._unsent
 
     def receive(self) -> str | None:
-        """Take what has come; the outcome once the answer is whole.
+        """Receive bytes; return the outcome when the answer is complete, else None.
 
         Raises:
-            OSError: the server has closed the connection, or answers what was not asked.
-            httptools.HttpParserError: this is not HTTP.
+            OSError: the server has closed the connection, or sends bytes that answer no request.
+            httptools.HttpParserError: the bytes are not HTTP.
         """
         size = self.socket.recv_into(self._piece)
         if not size or not self.token:
@@ -92,9 +98,9 @@ class Connection:
 
 
 class _Answer:
-    """An answer that is being parsed: the parser's callbacks."""
+    """An answer that is being parsed; the methods ``on_…`` are the parser's callbacks."""
 
-    _KEPT = 4096  # bytes of the body, for the error in it
+    _KEPT = 4096  # bytes of the body, for its error message
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
@@ -112,11 +118,11 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.complete = True
-        self.keep_alive = self.parser.should_keep_alive()  # the parser knows only now
+        self.keep_alive = self.parser.should_keep_alive()  # the parser does not know earlier
 
 
 def error_text(body: bytes) -> str:
-    """What a server says is wrong: the protocol's error object, or the beginning of whatever it is."""
+    """Return a server's error message: that of the protocol's error object, or the beginning of any other body."""
     try:
         return str(orjson.loads(body)["error"])
     except (orjson.JSONDecodeError, KeyError, TypeError):

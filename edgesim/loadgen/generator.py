@@ -1,4 +1,4 @@
-"""The load generator: sends what is due when it is due, and takes the times."""
+"""The load generator: sends each request when it is due, and takes its times."""
 
 import gc
 from array import array
@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 from edgesim.loadgen.scenario import Scenario
 from edgesim.recording import Sample
 
-# How often, at most, a failed request makes the generator ask whether the device is still there.
+# Least time between two questions whether the board is alive; a failed request causes such a question.
 _ALIVE_INTERVAL_NS = 500_000_000
 
 
 class Completion(NamedTuple):
-    """A request that is done: which (as `Transport.send` named it), when, and how."""
+    """A request that is done: its token from `Transport.send`, the time, and the outcome."""
 
     token: int
     done_ns: int
@@ -22,16 +22,16 @@ class Completion(NamedTuple):
 
 
 class Transport(Protocol):
-    """Carries requests: over connections to a server, or through a test's own time."""
+    """Carries requests: over connections to a server, or on the virtual clock of a test."""
 
     def now_ns(self) -> int:
-        """Its clock, monotonic."""
+        """Return the time of the transport's clock, which is monotonic."""
 
     def send(self, request: bytes) -> int | None:
-        """Begin to send a request and name it; None when none can be taken until another is done."""
+        """Begin to send a request; return its token, or None if no request can be sent until another is done."""
 
     def wait(self, until_ns: int | None) -> Sequence[Completion]:
-        """Wait until a request is done, or until `until_ns` where there is such a time; what is done since."""
+        """Wait until a request is done, or until `until_ns`; return the requests that are done since the last wait."""
 
 
 def drive(
@@ -43,24 +43,25 @@ def drive(
     still_alive: Callable[[], bool],
     enough: Callable[[Sequence[int]], bool] = lambda latencies_ns: True,
 ) -> None:
-    """Send request after request until the scenario's stop rule holds, or the device is gone.
-
-    Each sample is in `into` as soon as the next wait begins, so that an interruption loses none; they stand in the
-    order of their being done. Times are the transport's.
+    """Send requests until the scenario's stop rule is met, or the board is gone.
 
     Args:
         requests: sent in turn, over and over.
-        enough: the stop rule's precision: whether these latencies will do. Asked ever more rarely as they grow.
+        into: gets a sample for each request, in the order in which the requests are done, with times of the transport's
+            clock. A sample is in the list before the next wait begins, so that an interruption loses none.
+        still_alive: whether the board is alive; called after failed requests.
+        enough: whether these latencies, in nanoseconds, meet the precision of the stop rule. Called ever more rarely as
+            their number grows.
     """
     arrivals = scenario.arrivals()
     under_way: dict[int, tuple[int, int]] = {}  # token: scheduled, sent
-    done: list[tuple[int, int, Completion]] = []  # not yet written down
+    done: list[tuple[int, int, Completion]] = []  # scheduled, sent, completion: not yet in `into`
     latencies = array("q")
     issued, gone, ask_alive_at = 0, False, 0
-    over = _Over(scenario, enough)
+    is_over = _StopCheck(scenario, enough)
 
-    def write_down() -> None:
-        """The book-keeping, for when the server is at work and nobody waits for the client."""
+    def record() -> None:
+        """Append the samples; called while the server works, so that no request waits for this."""
         for scheduled, sent, completion in done:
             into.append(Sample(scheduled, sent, completion.done_ns, completion.outcome))
             latencies.append(completion.done_ns - scheduled)
@@ -72,8 +73,8 @@ def drive(
             now = transport.now_ns()
             due = None if gone else arrivals.next_due_ns(now - begun)
             if scenario.stop.precision is not None:
-                write_down()  # the last answer may undo what those before it were precise enough for
-            if due is not None and arrivals.may_end() and over(issued, due, now - begun, latencies):
+                record()  # the last answer may spoil a precision that the answers before it had reached
+            if due is not None and arrivals.may_end() and is_over(issued, due, now - begun, latencies):
                 gone, due = True, None
             until = begun + due if due is not None else None
             if due is not None and until is not None and until <= now:
@@ -85,7 +86,7 @@ def drive(
                 else:
                     until = None  # nothing can be sent until something is done
             else:
-                write_down()
+                record()
                 if not under_way and until is None:
                     return
             for completion in transport.wait(until):
@@ -96,12 +97,12 @@ def drive(
                     ask_alive_at = transport.now_ns() + _ALIVE_INTERVAL_NS
 
 
-class _Over:
-    """The stop rule of a scenario."""
+class _StopCheck:
+    """Tells whether the stop rule of a scenario is met."""
 
     def __init__(self, scenario: Scenario, enough: Callable[[Sequence[int]], bool]) -> None:
         self._stop, self._enough, self._ask_at = scenario.stop, enough, 0
-        # Of an offline run everything is due at 0: the time that it has taken is the clock's.
+        # All requests of an offline run are due at 0, so its duration is taken from the clock.
         self._by_clock = scenario.name == "offline"
         self._seen = self._missed = 0
 
@@ -116,7 +117,7 @@ class _Over:
             return True
         if len(latencies) < self._ask_at:
             return False
-        self._ask_at = len(latencies) * 5 // 4  # a look at them all takes longer the more there are
+        self._ask_at = len(latencies) * 5 // 4  # to look at all latencies takes longer the more there are
         return self._enough(latencies)
 
     def _refuted(self, latencies: Sequence[int]) -> bool:
@@ -130,7 +131,7 @@ class _Over:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """A pause for collection would be taken for the server's. Within another such block it does nothing."""
+    """Disable garbage collection, whose pauses would look like the server's. A nested block does nothing."""
     if not gc.isenabled():
         yield
         return

@@ -1,4 +1,4 @@
-"""What is sent: real inputs that came with a model, or seeded random ones that fit its signature."""
+"""Inputs of requests: real inputs from files, or random inputs from a seed that fit the model's signature."""
 
 import zipfile
 from collections.abc import Mapping
@@ -10,35 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.models import tensor_types
 from edgesim.models.repository import Model, Tensor
 from edgesim.options import InputOptions
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
 RANDOM_REQUESTS = 8
-_DTYPES: Mapping[str, type[np.generic]] = {
-    "BOOL": np.bool_,
-    "UINT8": np.uint8,
-    "UINT16": np.uint16,
-    "UINT32": np.uint32,
-    "UINT64": np.uint64,
-    "INT8": np.int8,
-    "INT16": np.int16,
-    "INT32": np.int32,
-    "INT64": np.int64,
-    "FP16": np.float16,
-    "FP32": np.float32,
-    "FP64": np.float64,
-}
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs to send in turn, over and over.
+    """Inputs that the load generator sends in turn, over and over.
 
     Attributes:
-        requests: one mapping of arrays for each request.
-        origin: in a few words where they come from, for the result.
+        requests: for each request, arrays by input name.
+        origin: where the inputs come from, in a few words for the result.
         labelled: all real inputs as one batch, and the class of each; None without labels.
     """
 
@@ -48,15 +35,15 @@ class Inputs:
 
 
 def choose(model: Model, options: InputOptions) -> Inputs:
-    """The real inputs that are asked for, else those that `model` came with, else seeded random ones.
+    """Return the real inputs that the options name, else those that came with the model, else random inputs.
 
     Raises:
-        ModelError: a shape or a range is of no input or does not fit, or a file of inputs does not.
+        ModelError: a shape or a range does not fit the model's inputs, or a file of inputs does not.
     """
     if options.input is not None:
         if options.shapes or options.ranges:
             raise ModelError(
-                "--input: real inputs have their own shapes and values", fix="leave --shape and --range out"
+                "`input`: real inputs have their own shapes and values", fix="leave out `shapes` and `ranges`"
             )
         return _directory(model, options.input) if options.input.is_dir() else _file(model, options.input)
     if model.samples_path is not None and not options.shapes and not options.ranges:
@@ -70,7 +57,7 @@ def _file(model: Model, path: Path) -> Inputs:
     _check_names(model, path, arrays)
     count = min(len(values) if values.ndim else 0 for values in arrays.values())
     if count == 0:
-        raise ModelError(f"{path}: holds no samples")
+        raise ModelError(f"{path}: contains no inputs")
     requests = tuple({name: values[i : i + 1] for name, values in arrays.items()} for i in range(count))
     _check_fit(model, path, requests[0])
     labelled = (arrays, labels.astype(np.int64)) if labels is not None and len(labels) == count else None
@@ -80,7 +67,7 @@ def _file(model: Model, path: Path) -> Inputs:
 def _directory(model: Model, directory: Path) -> Inputs:
     files = sorted(path for path in directory.iterdir() if path.suffix in (".npz", ".npy"))
     if not files:
-        raise ModelError(f"{directory}: no .npz or .npy file in it")
+        raise ModelError(f"{directory}: contains no .npz or .npy file")
     requests = []
     for path in files:
         arrays = _load(path)
@@ -100,42 +87,47 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             return {name: loaded[name] for name in loaded.files} if path.suffix != ".npy" else {"array": loaded}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelError(
-            f"{path}: not a file of samples: {error}", fix="numpy.savez makes one, with an array for each input"
+            f"{path}: not a file of inputs: {error}", fix="write it with numpy.savez, with one array for each input"
         ) from error
 
 
 def _check_names(model: Model, path: Path, arrays: Arrays) -> None:
-    wanted = {tensor.name for tensor in model.inputs}
-    if set(arrays) != wanted:
-        raise ModelError(f"{path}: holds {', '.join(sorted(arrays))}; the model takes {', '.join(sorted(wanted))}")
+    names = {tensor.name for tensor in model.inputs}
+    if set(arrays) != names:
+        raise ModelError(f"{path}: contains {', '.join(sorted(arrays))}; the model takes {', '.join(sorted(names))}")
 
 
 def _check_fit(model: Model, path: Path, request: Arrays) -> None:
-    """Shape and type of the first request, before a device is started for them."""
+    """Compare shape and type of a request with the model's inputs, before a board is started for them."""
     for tensor in model.inputs:
         values = request[tensor.name]
-        fits = len(values.shape) == len(tensor.shape) and all(
-            wanted in (-1, size) for size, wanted in zip(values.shape, tensor.shape, strict=True)
-        )
-        dtype = _DTYPES.get(tensor.datatype)
-        if not fits or (dtype is not None and values.dtype != dtype):
+        kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
+        same_type = kind is None or not kind.is_numeric or values.dtype == kind.dtype
+        if not same_type or not _fits(values.shape, tensor):
             raise ModelError(
-                f"{path}: {tensor.name} is {values.dtype} {list(values.shape)} a request; the model takes {tensor}"
+                f"{path}: {tensor.name} is {values.dtype} {list(values.shape)} per request; the model takes {tensor}"
             )
+
+
+def _fits(shape: tuple[int, ...], tensor: Tensor) -> bool:
+    """Whether a tensor may have this shape, in which every size is known."""
+    return len(shape) == len(tensor.shape) and all(
+        open_or_size in (-1, size) for size, open_or_size in zip(shape, tensor.shape, strict=True)
+    )
 
 
 def _random(model: Model, options: InputOptions) -> Inputs:
     names = {tensor.name for tensor in model.inputs}
-    for option, given in (("--shape", options.shapes), ("--range", options.ranges)):
-        if unknown := sorted(set(given) - names):
+    for field, by_name in (("shapes", options.shapes), ("ranges", options.ranges)):
+        if unknown := sorted(set(by_name) - names):
             raise ModelError(
-                f"{option} {unknown[0]}: model {model.name} takes {', '.join(str(t) for t in model.inputs)}"
+                f"`{field}` {unknown[0]}: model {model.name} takes {', '.join(str(t) for t in model.inputs)}"
             )
     generator = np.random.default_rng(options.seed)
-    resolved = {tensor.name: _shape(model, tensor, options.shapes.get(tensor.name)) for tensor in model.inputs}
+    shapes = {tensor.name: _shape(model, tensor, options.shapes.get(tensor.name)) for tensor in model.inputs}
     requests = tuple(
         {
-            tensor.name: random_array(generator, tensor, resolved[tensor.name], options.ranges.get(tensor.name))
+            tensor.name: random_array(generator, tensor, shapes[tensor.name], options.ranges.get(tensor.name))
             for tensor in model.inputs
         }
         for _ in range(RANDOM_REQUESTS)
@@ -143,16 +135,16 @@ def _random(model: Model, options: InputOptions) -> Inputs:
     return Inputs(requests, f"random, seed {options.seed}")
 
 
-def _shape(model: Model, tensor: Tensor, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    if given is not None:
-        fits = len(given) == len(tensor.shape) and all(w in (-1, n) for n, w in zip(given, tensor.shape, strict=True))
-        if not fits:
-            raise ModelError(f"--shape {tensor.name}={','.join(map(str, given))}: model {model.name} takes {tensor}")
-        return given
+def _shape(model: Model, tensor: Tensor, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape that the options give, or the tensor's own with a first size of 1 where it is open."""
+    if shape is not None:
+        if not _fits(shape, tensor):
+            raise ModelError(f"`shapes` {tensor.name}={','.join(map(str, shape))}: model {model.name} takes {tensor}")
+        return shape
     if -1 in tensor.shape[1:]:
         raise ModelError(
             f"model {model.name}: {tensor} has sizes that are only known at run time",
-            fix=f"--shape {tensor.name}={','.join('1' if n < 0 else str(n) for n in tensor.shape)}, with your sizes",
+            fix=f"`shapes` {tensor.name}={','.join('1' if n < 0 else str(n) for n in tensor.shape)}, with your sizes",
         )
     return tuple(1 if n < 0 else n for n in tensor.shape)
 
@@ -160,29 +152,30 @@ def _shape(model: Model, tensor: Tensor, given: tuple[int, ...] | None) -> tuple
 def random_array(
     generator: np.random.Generator, tensor: Tensor, shape: tuple[int, ...], bounds: tuple[float, float] | None = None
 ) -> NDArray[np.generic]:
-    """Random values that fit a tensor, from the first of `bounds` to the second.
+    """Return random values that fit a tensor, from the first of `bounds` to the second.
 
-    Without bounds: floats in [0, 1), integers below 100, coins, digits as text.
+    Without bounds: floats in [0, 1), integers below 100, booleans with equal chances, digits as text.
 
     Raises:
-        ModelError: the type has no random values, or the bounds are none of its.
+        ModelError: the type has no random values, or the bounds are outside the type's range.
     """
     if tensor.datatype == "BYTES":
         if bounds is not None:
-            raise ModelError(f"--range {tensor.name}: a text has no range")
+            raise ModelError(f"`ranges` {tensor.name}: text has no range")
         return generator.integers(0, 10, shape).astype(str).astype(np.object_)
-    if tensor.datatype not in _DTYPES:
-        raise ModelError(f"{tensor}: no random input can be made of this type", fix="give real ones: --input FILE.npz")
-    dtype = _DTYPES[tensor.datatype]
+    kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
+    if kind is None or kind.dtype is None:
+        raise ModelError(f"{tensor}: there are no random inputs of this type", fix="give real inputs: `input=FILE.npz`")
+    dtype = kind.dtype
     if tensor.datatype.startswith("FP"):
         low, high = bounds if bounds is not None else (0.0, 1.0)
         return (low + (high - low) * generator.random(shape, dtype=np.float32)).astype(dtype)
     if tensor.datatype == "BOOL":
         return generator.integers(0, 2, shape).astype(dtype)
     low, high = bounds if bounds is not None else (0, 99)
-    limits = np.iinfo(np.dtype(dtype).name)
+    limits = np.iinfo(dtype.name)
     if not limits.min <= low <= high <= limits.max or low != int(low) or high != int(high):
         raise ModelError(
-            f"--range {tensor.name}={low:g}:{high:g}: {tensor.datatype} takes {limits.min} to {limits.max}"
+            f"`ranges` {tensor.name}={low:g}:{high:g}: {tensor.datatype} takes {limits.min} to {limits.max}"
         )
     return generator.integers(int(low), int(high), shape, dtype=dtype, endpoint=True)

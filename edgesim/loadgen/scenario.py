@@ -1,4 +1,4 @@
-"""Scenarios: which requests are due when, and when a run has had enough of them."""
+"""Scenarios: when requests are due, and when a run ends."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,15 +8,15 @@ from edgesim.errors import UsageError
 from edgesim.loadgen import schedule
 from edgesim.options import Precision, ScenarioName
 
-# Requests under way at once where the scenario does not say: enough to keep any board's cores busy.
+# Concurrent requests of the offline scenario by default: enough to keep the cores of any board busy.
 OFFLINE_CLIENTS = 8
-# Open-loop requests under way at once. One more that is due waits, and the lag shows it.
+# Concurrent requests of the server scenario at most. A further request that is due waits, and the lag shows that.
 MOST_CONNECTIONS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class Misses:
-    """More than `at_most` latencies above `limit_s`: the rest of the run could not change what that says."""
+    """Ends a run after more than `at_most` latencies above `limit_s`: the rest could not change the conclusion."""
 
     limit_s: float
     at_most: int
@@ -24,9 +24,9 @@ class Misses:
 
 @dataclass(frozen=True, kw_only=True)
 class StopRule:
-    """A run has had enough when `requests` were sent, `duration_s` have passed, and `precision` is reached, all three.
+    """Ends a run when `requests` were sent, `duration_s` have passed and `precision` is reached, all three.
 
-    Or when `misses` are too many.
+    Too many `misses` end the run at once.
     """
 
     requests: int = 1
@@ -37,20 +37,21 @@ class StopRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Traffic with MLPerf LoadGen's meaning.
+    """Traffic as MLPerf LoadGen defines it.
 
     Attributes:
-        name: ``single-stream``: the next request when the last is answered. ``multi-stream``: queries of `samples`
-            requests at once, the next query when the last is answered whole. ``server``: Poisson arrivals at `qps`.
-            ``offline``: all at once.
-        clients: closed loops side by side (single-stream), or requests under way at a time (offline).
+        name: ``single-stream``: each request when the one before is answered. ``multi-stream``: queries of
+            `samples_per_query` requests at once, each query when all requests of the one before are answered.
+            ``server``: Poisson arrivals at `qps`. ``offline``: all requests at once.
+        qps: requests per second in the server scenario.
+        clients: concurrent closed loops (single-stream), or concurrent requests (offline).
         seed: of the arrivals.
     """
 
     name: ScenarioName
     stop: StopRule
     qps: float | None = None
-    samples: int = 1
+    samples_per_query: int = 1
     clients: int = 1
     seed: int = 0
 
@@ -61,64 +62,66 @@ class Scenario:
         *,
         stop: StopRule,
         qps: float | None = None,
-        samples: int | None = None,
+        samples_per_query: int | None = None,
         clients: int | None = None,
         seed: int = 0,
     ) -> Self:
-        """The scenario that options ask for; `qps` alone means server, `samples` alone multi-stream.
+        """Return the scenario that options describe; `qps` alone means server, `samples_per_query` multi-stream.
 
         Raises:
-            UsageError: they contradict each other, or something is missing.
+            UsageError: options contradict each other, or one is missing.
         """
-        implied: ScenarioName = "server" if qps is not None else "multi-stream" if samples else "single-stream"
+        implied: ScenarioName = (
+            "server" if qps is not None else "multi-stream" if samples_per_query else "single-stream"
+        )
         name = name if name is not None else implied
         if name == "server" and qps is None:
-            raise UsageError("--scenario server: at what rate?", fix="--qps N, in requests a second")
+            raise UsageError("`scenario=server`: at what rate?", fix="`qps=N`, in requests per second")
         if qps is not None and not 0 < qps < math.inf:
-            raise UsageError(f"--qps {qps:g}: is no rate", fix="--qps N, above 0")
-        for option, value, owners in (
-            ("--qps", qps, ("server",)),
-            ("--samples-per-query", samples, ("multi-stream",)),
-            ("--clients", clients, ("single-stream", "offline")),
+            raise UsageError(f"`qps={qps:g}`: is not a rate", fix="`qps=N`, above 0")
+        for field, value, scenarios in (
+            ("qps", qps, ("server",)),
+            ("samples_per_query", samples_per_query, ("multi-stream",)),
+            ("clients", clients, ("single-stream", "offline")),
         ):
-            if value is not None and name not in owners:
-                raise UsageError(f"{option}: is for --scenario {' or '.join(owners)}, not {name}")
+            if value is not None and name not in scenarios:
+                raise UsageError(f"`{field}`: is for `scenario` {' or '.join(scenarios)}, not {name}")
         default_clients = OFFLINE_CLIENTS if name == "offline" else 1
         return cls(
             name=name,
             stop=stop,
             qps=qps,
-            samples=samples or (8 if name == "multi-stream" else 1),
+            samples_per_query=samples_per_query or (8 if name == "multi-stream" else 1),
             clients=clients or default_clients,
             seed=seed,
         )
 
     def at(self, qps: float) -> Self:
-        """The same at another rate."""
-        return replace(self, name="server", qps=qps, clients=1, samples=1)
+        """Return the server scenario at this rate, with the same stop rule and seed."""
+        return replace(self, name="server", qps=qps, clients=1, samples_per_query=1)
 
     def arrivals(self) -> schedule.Arrivals:
-        """When its requests are due."""
+        """Return the times at which the requests are due."""
         if self.name == "server":
-            assert self.qps is not None, "checked when it was made"
+            assert self.qps is not None, "`of` checks that"
             return schedule.OpenLoop(schedule.poisson(self.qps, self.seed))
         if self.name == "multi-stream":
-            return schedule.MultiStream(self.samples)
+            return schedule.MultiStream(self.samples_per_query)
         if self.name == "offline":
             return schedule.AllAtOnce(self.clients)
         return schedule.ClosedLoop(self.clients)
 
     @property
     def connections(self) -> int:
-        """How many requests can be under way at once."""
+        """The number of connections that the scenario needs: its concurrent requests at most."""
         if self.name == "server":
             return MOST_CONNECTIONS
-        return self.samples if self.name == "multi-stream" else self.clients
+        return self.samples_per_query if self.name == "multi-stream" else self.clients
 
     def __str__(self) -> str:
         details = {
             "server": f" at {self.qps:g} requests/s" if self.qps else "",
-            "multi-stream": f" of {self.samples}",
+            "multi-stream": f" of {self.samples_per_query}",
             "offline": f", {self.clients} at a time",
             "single-stream": f", {self.clients} clients" if self.clients > 1 else "",
         }

@@ -1,6 +1,6 @@
-"""When requests are due: pure functions of a seed, a rate and what has been answered. No clock, no connection.
+"""Arrivals: the times at which requests are due, from a seed, a rate and the answers so far.
 
-All times are nanoseconds since the load began.
+There is no clock and no connection in this module. All times are nanoseconds since the load began.
 """
 
 import random
@@ -9,12 +9,12 @@ from typing import Protocol
 
 
 def poisson(qps: float, seed: int) -> Iterator[int]:
-    """Arrival times of a Poisson process of `qps` requests a second, from 0 on, without end.
+    """Yield arrival times of a Poisson process of `qps` requests per second, from 0 on, without end.
 
     The gaps between arrivals are exponential with mean 1/`qps` (MLPerf LoadGen's Server scenario). The same seed gives
-    the same times, on any machine.
+    the same times on any machine.
     """
-    gaps = random.Random(seed)  # noqa: S311 (no secret: a schedule that can be repeated)
+    gaps = random.Random(seed)  # noqa: S311 (not a secret: a schedule that can be repeated)
     due_s = 0.0
     while True:
         yield round(due_s * 1e9)
@@ -22,26 +22,26 @@ def poisson(qps: float, seed: int) -> Iterator[int]:
 
 
 class Arrivals(Protocol):
-    """Says when the next request is due, and hears what has become of those before."""
+    """Says when the next request is due, and takes note of requests that are sent and answered."""
 
     def next_due_ns(self, now_ns: int) -> int | None:
-        """When the next request is due; None when that hangs on an answer that is still to come."""
+        """Return when the next request is due; None if that depends on an answer that is still to come."""
 
     def sent(self, due_ns: int) -> None:
-        """The request that was due at `due_ns` is under way."""
+        """Take note that the request that was due at `due_ns` is sent."""
 
     def answered(self) -> None:
-        """One of the requests is done, well or badly."""
+        """Take note that a request is done, successful or not."""
 
     def may_end(self) -> bool:
-        """Whether the run may stop asking here: not in the middle of a query."""
+        """Return whether the run may end now: not in the middle of a query."""
 
 
 class ClosedLoop:
-    """`clients` clients, each with its next request due as soon as its last one is answered.
+    """`clients` concurrent loops, each with its next request due when its last request is answered.
 
-    With one it is LoadGen's SingleStream. There is no time by which a closed loop is late: a request is due when its
-    client turns to it.
+    One loop is LoadGen's SingleStream scenario. A closed loop is never late: a request is due when its client is ready
+    to send it.
     """
 
     def __init__(self, clients: int = 1) -> None:
@@ -61,12 +61,12 @@ class ClosedLoop:
 
 
 class MultiStream:
-    """Queries of `samples` requests that are due together; the next query when the whole last one is answered."""
+    """Queries of `samples_per_query` requests that are due together, each query when the one before is answered."""
 
-    def __init__(self, samples: int) -> None:
-        self._samples = samples
+    def __init__(self, samples_per_query: int) -> None:
+        self._samples_per_query = samples_per_query
         self._due_ns: int | None = None
-        self._to_send = self._to_answer = samples
+        self._to_send = self._to_answer = samples_per_query
 
     def next_due_ns(self, now_ns: int) -> int | None:
         if not self._to_send:
@@ -81,14 +81,14 @@ class MultiStream:
         self._to_answer -= 1
         if not self._to_answer:
             self._due_ns = None
-            self._to_send = self._to_answer = self._samples
+            self._to_send = self._to_answer = self._samples_per_query
 
     def may_end(self) -> bool:
-        return self._to_send == self._samples
+        return self._to_send == self._samples_per_query
 
 
 class OpenLoop:
-    """Requests due at the times of a schedule, whatever has become of those before: LoadGen's Server scenario."""
+    """Requests due at the times of a schedule, whether earlier ones are answered or not: LoadGen's Server scenario."""
 
     def __init__(self, schedule: Iterator[int]) -> None:
         self._schedule = schedule
@@ -108,7 +108,7 @@ class OpenLoop:
 
 
 class AllAtOnce:
-    """Everything due at 0, `clients` requests under way at a time: LoadGen's Offline scenario over connections."""
+    """All requests due at 0, `clients` of them concurrent: LoadGen's Offline scenario over connections."""
 
     def __init__(self, clients: int) -> None:
         self._free = clients

@@ -1,8 +1,8 @@
-"""Requests over kept connections, from one thread: what the measurement adds to a request must be next to nothing.
+"""Requests over open connections, from one thread: the load generator must add next to nothing to a latency.
 
-Neither http.client nor a pool of threads would do: with several requests under way the threads wait for each other's
-turn at the interpreter, and that wait is then in the figures. Here one thread waits for all connections at once, sends
-bytes that were made before the clock ran, and looks into an answer no further than to where it ends.
+Neither http.client nor a pool of threads is good enough: with several concurrent requests the threads wait for the
+interpreter lock, and the latencies include that wait. Here one thread waits for all connections at once, sends bytes
+that were made before the load began, and parses an answer only as far as needed to find its end.
 """
 
 import contextlib
@@ -18,34 +18,34 @@ import httptools
 from edgesim.loadgen.connection import Connection, Heads
 from edgesim.loadgen.generator import Completion
 
-# Connections that are opened before the load begins; an open loop opens more when it needs them.
+# Connections that are opened before the load begins at most; an open loop opens more when it needs them.
 _FIRST_CONNECTIONS = 32
-# The last of a wait is spent asking again and again: the kernel wakes a sleeper up to this much too late.
+# The kernel wakes a sleeping thread up to this late, so the last part of a wait polls without sleeping.
 _AWAKE_NS = 300_000
 _COARSE_NS = 10_000_000
 
 
 class HttpTransport:
-    """`edgesim.loadgen.generator.Transport` over HTTP/1.1, up to `connections` requests at once.
+    """`edgesim.loadgen.generator.Transport` over HTTP/1.1, with up to `connections` concurrent requests.
 
-    A request without an answer within `timeout_s` has failed, and its connection is given up.
+    A request without an answer within `timeout_s` has failed, and its connection is closed.
 
     Attributes:
         most_open: the largest number of connections that were open at a time.
 
     Raises on construction:
-        OSError: nobody listens.
+        OSError: no server listens.
     """
 
     def __init__(self, url: str, *, connections: int, timeout_s: float) -> None:
         address = urlsplit(url)
-        found = socket.getaddrinfo(address.hostname, address.port, type=socket.SOCK_STREAM)[0]
-        self._family, self._address = found[0], found[4]
+        first = socket.getaddrinfo(address.hostname, address.port, type=socket.SOCK_STREAM)[0]
+        self._family, self._address = first[0], first[4]
         self._timeout_s = timeout_s
         self._most = connections
         self._epoll = select.epoll()
         self._open: dict[int, Connection] = {}
-        self._idle: list[Connection] = []  # last in, first out: what was used last is warm
+        self._idle: list[Connection] = []  # last in, first out: the last used connection is warm
         self._deadlines: deque[tuple[int, int, Connection]] = deque()
         self._done: list[Completion] = []  # requests that failed while they were sent
         self._heads = Heads()
@@ -71,7 +71,7 @@ class HttpTransport:
         elif len(self._open) < self._most:
             try:
                 connection = self._connect()
-            except OSError:  # this process may open no more
+            except OSError:  # this process may open no more files
                 self._most = len(self._open)
                 return None
             with contextlib.suppress(BlockingIOError):
@@ -92,7 +92,7 @@ class HttpTransport:
         while True:
             done, self._done = self._done, []
             for number, event in self._events(0 if done else until_ns):
-                completion = self._go_on(self._open[number], event)
+                completion = self._handle(self._open[number], event)
                 if completion is not None:
                     done.append(completion)
             now = time.monotonic_ns()
@@ -104,7 +104,7 @@ class HttpTransport:
                 return done
 
     def close(self) -> None:
-        """Close all connections; what is under way is not waited for."""
+        """Close all connections, without waiting for answers."""
         for connection in self._open.values():
             connection.socket.close()
         self._open.clear()
@@ -125,9 +125,9 @@ class HttpTransport:
         return connection
 
     def _events(self, until_ns: int | None) -> list[tuple[int, int]]:
-        """What has happened on the connections; waits for it until `until_ns`, or the next deadline."""
+        """Return the events of the connections; wait for one until `until_ns`, or the next deadline."""
         while self._deadlines and self._deadlines[0][2].token != self._deadlines[0][1]:
-            self._deadlines.popleft()  # it was answered
+            self._deadlines.popleft()  # the request was answered
         if self._deadlines and (until_ns is None or self._deadlines[0][0] < until_ns):
             until_ns = self._deadlines[0][0]
         if until_ns is None:
@@ -135,7 +135,7 @@ class HttpTransport:
         left_ns = until_ns - time.monotonic_ns()
         if left_ns > _COARSE_NS and (events := self._epoll.poll((left_ns - _COARSE_NS // 2) / 1e9)):
             return events
-        # epoll counts in milliseconds; select, asked about the epoll itself, in microseconds.
+        # epoll waits in milliseconds; select, which can wait for the epoll itself, in microseconds.
         left_ns = until_ns - time.monotonic_ns()
         if left_ns > _AWAKE_NS and select.select([self._epoll], [], [], (left_ns - _AWAKE_NS) / 1e9)[0]:
             return self._epoll.poll(0)
@@ -143,9 +143,9 @@ class HttpTransport:
             pass
         return events
 
-    def _go_on(self, connection: Connection, event: int) -> Completion | None:
+    def _handle(self, connection: Connection, event: int) -> Completion | None:
         try:
-            if event & select.EPOLLOUT and connection.go_on():
+            if event & select.EPOLLOUT and connection.send_rest():
                 self._epoll.modify(connection.socket, select.EPOLLIN)
             if not event & ~select.EPOLLOUT:
                 return None
@@ -153,7 +153,7 @@ class HttpTransport:
         except (OSError, httptools.HttpParserError) as error:
             if connection.token:
                 return self._fail(connection, f"connection: {type(error).__name__}")
-            self._drop(connection)  # it was idle, and nobody's request is lost with it
+            self._drop(connection)  # it was idle: no request is lost
             return None
         if outcome is None:
             return None

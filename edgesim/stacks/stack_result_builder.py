@@ -128,7 +128,7 @@ def _scenario(scenario: Scenario, measured: StackMeasurement, origin: str) -> Sc
         seed=scenario.seed,
         inputs=origin,
         qps=scenario.qps,
-        samples=scenario.samples,
+        samples=scenario.samples_per_query,
         clients=scenario.clients,
         precision=f"p{precision.percentile:g} within {precision.percent:g} %" if precision is not None else None,
         warm_up=measured.warm_up,

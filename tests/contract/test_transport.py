@@ -1,4 +1,4 @@
-"""What a transport promises, asked of the one on a clock of its own and of the one over connections."""
+"""The contract of a transport, tested on the virtual transport and on the one over connections."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def single_stream(requests: int, clients: int = 1) -> Scenario:
 
 
 @TRANSPORTS
-def test_a_request_takes_as_long_as_the_server_does(start: Starter) -> None:
+def test_the_service_time_is_the_server_s_delay(start: Starter) -> None:
     with start(Script(delays_ms=(30,)), 1) as transport:
         samples = drive(transport, single_stream(10))
     assert len(samples) == 10
@@ -60,14 +60,14 @@ def test_a_request_takes_as_long_as_the_server_does(start: Starter) -> None:
 
 
 @TRANSPORTS
-def test_a_failure_is_an_outcome_and_what_comes_after_it_is_fine(start: Starter) -> None:
+def test_a_failure_is_an_outcome_and_later_requests_succeed(start: Starter) -> None:
     with start(Script(fail=(1,), reset=(3,)), 1) as transport:
         samples = drive(transport, single_stream(6))
     assert [sample.ok for sample in samples] == [True, False, True, False, True, True]
 
 
 @TRANSPORTS
-def test_requests_over_several_connections_are_under_way_together(start: Starter) -> None:
+def test_requests_over_several_connections_are_concurrent(start: Starter) -> None:
     with start(Script(delays_ms=(100,)), 8) as transport:
         samples = drive(transport, single_stream(16, clients=8))
     begin, end = min(sample.sent_ns for sample in samples), max(sample.done_ns for sample in samples)
@@ -75,7 +75,7 @@ def test_requests_over_several_connections_are_under_way_together(start: Starter
 
 
 @TRANSPORTS
-def test_no_more_are_under_way_than_there_are_connections(start: Starter) -> None:
+def test_concurrent_requests_do_not_exceed_the_connections(start: Starter) -> None:
     scenario = Scenario(name="server", qps=200, stop=StopRule(requests=20))
     with start(Script(delays_ms=(50,)), 2) as transport:
         samples = drive(transport, scenario)
@@ -86,36 +86,36 @@ def test_no_more_are_under_way_than_there_are_connections(start: Starter) -> Non
 
 
 @TRANSPORTS
-def test_waiting_for_a_time_ends_at_that_time(start: Starter) -> None:
+def test_a_wait_ends_at_its_time(start: Starter) -> None:
     with start(Script(), 1) as transport:
         until = transport.now_ns() + 50_000_000
         assert list(transport.wait(until)) == []
         assert transport.now_ns() >= until
 
 
-# --- over connections alone -------------------------------------------------------------------------------------------
+# --- over connections only --------------------------------------------------------------------------------------------
 
 
-def test_a_request_without_an_answer_is_given_up_and_its_connection_with_it() -> None:
+def test_a_request_without_an_answer_fails_and_its_connection_is_closed() -> None:
     with scripted(Script(silent=(1,))) as url, HttpTransport(url, connections=1, timeout_s=0.2) as transport:
         samples = drive(transport, single_stream(4))
     assert [sample.outcome for sample in samples] == ["ok", "no answer within 0.2 s", "ok", "ok"]
     assert 200 <= samples[1].service_time_ms < 2000
 
 
-def test_the_server_s_own_words_are_the_outcome() -> None:
+def test_the_outcome_has_the_server_s_error_message() -> None:
     with scripted(Script(fail=(0,))) as url, HttpTransport(url, connections=1, timeout_s=5) as transport:
         assert [sample.outcome for sample in drive(transport, single_stream(2))] == ["HTTP 500: said", "ok"]
 
 
 @pytest.mark.parametrize("script", [Script(close_after=True), Script(chunked=True)])
-def test_a_server_that_closes_or_does_not_count_is_understood(script: Script) -> None:
+def test_closed_connections_and_chunked_answers_are_supported(script: Script) -> None:
     with scripted(script) as url, HttpTransport(url, connections=2, timeout_s=5) as transport:
         samples = drive(transport, single_stream(20, clients=2))
     assert [sample.outcome for sample in samples] == ["ok"] * len(samples)
 
 
-def test_a_request_of_many_megabytes_is_sent_whole() -> None:
+def test_a_request_of_many_megabytes_is_sent_completely() -> None:
     body = bytes(20_000_000)
     request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     samples: list[Sample] = []
@@ -124,7 +124,7 @@ def test_a_request_of_many_megabytes_is_sent_whole() -> None:
     assert [sample.outcome for sample in samples] == ["ok"] * 4
 
 
-def test_a_server_that_is_gone_is_a_failure_of_every_request_and_not_of_the_generator() -> None:
+def test_a_server_that_is_gone_fails_every_request_and_raises_nothing() -> None:
     with scripted(Script()) as url:
         transport = HttpTransport(url, connections=4, timeout_s=1)
     with transport:
@@ -133,7 +133,7 @@ def test_a_server_that_is_gone_is_a_failure_of_every_request_and_not_of_the_gene
     assert all(sample.outcome.startswith("connection: ") for sample in samples), samples
 
 
-def test_nobody_listening_is_said_at_once() -> None:
+def test_a_port_without_a_server_is_refused_at_once() -> None:
     with scripted(Script()) as url:
         pass
     with pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""The load generator, on a clock of its own: what is true of the server is known exactly, and must come out."""
+"""The load generator on a virtual clock: the server's behaviour is known exactly, and the samples must show it."""
 
 import itertools
 from collections.abc import Sequence
@@ -41,11 +41,9 @@ def test_a_request_is_due_when_the_one_before_it_is_done() -> None:
     assert all(later.scheduled_ns == earlier.done_ns for earlier, later in itertools.pairwise(samples))
 
 
-@settings(max_examples=25)  # each collects garbage first, as a real load does
+@settings(max_examples=25)  # each example collects garbage first, as a real load does
 @given(requests=st.integers(1, 50), duration_ms=st.integers(0, 500), service_ms=st.integers(1, 100))
-def test_a_run_ends_when_both_enough_requests_and_enough_time_have_passed(
-    requests: int, duration_ms: int, service_ms: int
-) -> None:
+def test_a_run_ends_after_both_its_requests_and_its_duration(requests: int, duration_ms: int, service_ms: int) -> None:
     samples = drive(VirtualTransport(lambda n: service_ms), single_stream(requests, duration_ms / 1000))
     assert len(samples) == max(requests, -(-duration_ms // service_ms))
 
@@ -56,39 +54,42 @@ def test_inputs_are_sent_in_turn() -> None:
     assert transport.seen == [b"a", b"b", b"a", b"b", b"a"]
 
 
-def test_a_failed_request_is_a_sample_and_the_run_goes_on() -> None:
+def test_a_failed_request_is_a_sample_and_the_run_continues() -> None:
     samples = drive(VirtualTransport(lambda n: 1, failing=[1]), single_stream(requests=4))
     assert [sample.ok for sample in samples] == [True, False, True, True]
 
 
-def test_a_run_ends_with_the_device() -> None:
+def test_a_run_ends_when_the_board_is_gone() -> None:
     samples = drive(VirtualTransport(lambda n: 1, failing=[2]), single_stream(requests=99), alive=False)
     assert [sample.outcome for sample in samples] == ["ok", "ok", "connection: reset"]
 
 
 @given(st.integers(1, 16))
-def test_so_many_clients_have_so_many_requests_under_way(clients: int) -> None:
+def test_each_client_has_one_request_under_way(clients: int) -> None:
     transport = VirtualTransport(lambda n: 5, workers=clients)
     samples = drive(transport, single_stream(requests=100, clients=clients))
     assert transport.most_under_way == clients
     assert latencies_ms(samples) == [5] * len(samples)
 
 
-def test_a_query_is_as_slow_as_its_slowest_sample_and_the_next_waits_for_it() -> None:
+def test_the_next_query_waits_for_the_slowest_request() -> None:
     stop = StopRule(requests=12)
     samples = drive(
-        VirtualTransport(lambda n: 10 if n % 4 else 30, workers=4), Scenario(name="multi-stream", samples=4, stop=stop)
+        VirtualTransport(lambda n: 10 if n % 4 else 30, workers=4),
+        Scenario(name="multi-stream", samples_per_query=4, stop=stop),
     )
     assert sorted({sample.scheduled_ns // MS - 5000 for sample in samples}) == [0, 30, 60]
     assert len(samples) == 12
 
 
-def test_a_query_is_never_cut_in_two() -> None:
-    samples = drive(VirtualTransport(lambda n: 1), Scenario(name="multi-stream", samples=4, stop=StopRule(requests=6)))
+def test_a_run_does_not_end_within_a_query() -> None:
+    samples = drive(
+        VirtualTransport(lambda n: 1), Scenario(name="multi-stream", samples_per_query=4, stop=StopRule(requests=6))
+    )
     assert len(samples) == 8
 
 
-def test_offline_everything_is_due_at_once_and_throughput_is_the_server_s() -> None:
+def test_offline_requests_are_all_due_at_the_start() -> None:
     transport = VirtualTransport(lambda n: 10, workers=2)
     samples = drive(transport, Scenario(name="offline", clients=8, stop=StopRule(requests=100)))
     assert {sample.scheduled_ns for sample in samples} == {transport.begun_ns}
@@ -98,12 +99,12 @@ def test_offline_everything_is_due_at_once_and_throughput_is_the_server_s() -> N
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32), st.floats(10, 500))
-def test_server_requests_are_sent_when_they_are_due_however_slow_the_server_is(seed: int, qps: float) -> None:
+def test_server_scenario_sends_on_time_however_slow_the_server_is(seed: int, qps: float) -> None:
     samples = drive(VirtualTransport(lambda n: 200), server(qps, requests=100, seed=seed))
     assert all(sample.sent_ns == sample.scheduled_ns for sample in samples)
 
 
-def test_the_same_seed_asks_the_same_of_two_servers() -> None:
+def test_the_same_seed_gives_two_servers_the_same_schedule() -> None:
     fast, slow = (drive(VirtualTransport(lambda n, ms=ms: ms), server(100, duration_s=2)) for ms in (1, 9))  # type: ignore[misc]
     assert [sample.scheduled_ns for sample in fast] == [sample.scheduled_ns for sample in slow]
 
@@ -114,7 +115,7 @@ def test_too_few_connections_show_as_lag_and_not_as_service_time() -> None:
     assert max(sample.sent_ns - sample.scheduled_ns for sample in samples) > 1000 * MS
 
 
-def test_a_generator_that_sleeps_shows_as_lag_and_in_the_latency() -> None:
+def test_a_sleeping_load_generator_shows_as_lag_and_in_the_latency() -> None:
     samples = drive(VirtualTransport(lambda n: 1, workers=50, asleep=(500, 700)), server(100, duration_s=1))
     lags = [(sample.sent_ns - sample.scheduled_ns) / MS for sample in samples]
     assert max(lags) == pytest.approx(200, abs=30)
@@ -122,13 +123,14 @@ def test_a_generator_that_sleeps_shows_as_lag_and_in_the_latency() -> None:
     assert {sample.service_time_ms for sample in samples} == {1}
 
 
-# --- the ruler: servers whose latencies are known ---------------------------------------------------------------------
+# --- servers whose latencies are known --------------------------------------------------------------------------------
 
 
-def test_a_stall_of_half_a_second_is_in_p99_by_schedule_and_not_by_the_time_of_sending() -> None:
-    """At 100 a second for 20 s a stall of 500 ms meets 50 requests, 2.5 % of them.
+def test_a_stall_shows_in_the_p99_latency_and_not_in_the_service_time() -> None:
+    """At 100 requests per second for 20 s, a stall of 500 ms delays 50 requests, 2.5 % of them.
 
-    With one connection the others wait in the client: a clock that starts when they are sent sees one slow request.
+    With one connection the other requests wait in the client: a clock that starts when a request is sent sees one slow
+    request.
     """
     stalled = VirtualTransport(lambda n: 500 if n == 1000 else 1, connections=1)
     samples = drive(stalled, server(100, duration_s=20))
@@ -138,13 +140,13 @@ def test_a_stall_of_half_a_second_is_in_p99_by_schedule_and_not_by_the_time_of_s
     assert by_sending == 1
 
 
-def test_two_modes_come_out_with_their_shares() -> None:
+def test_two_modes_of_latency_keep_their_shares() -> None:
     samples = drive(VirtualTransport(lambda n: 50 if n % 5 == 0 else 10), single_stream(requests=1000))
     times = latencies_ms(samples)
     assert np.percentile(times, [50, 79, 81, 99]).tolist() == [10, 10, 50, 50]
 
 
-def test_of_a_saturated_server_latency_grows_and_service_time_does_not() -> None:
+def test_a_saturated_server_raises_latency_and_not_service_time() -> None:
     samples = drive(VirtualTransport(lambda n: 20, connections=1), server(100, duration_s=10))
     first, last = latencies_ms(samples[:50]), latencies_ms(samples[-50:])
     assert np.median(last) > 50 * np.median(first) / 10
@@ -154,7 +156,7 @@ def test_of_a_saturated_server_latency_grows_and_service_time_does_not() -> None
 # --- stop rules -------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_precise_enough_is_all_that_there_is() -> None:
+def test_a_run_ends_with_the_samples_that_were_precise_enough() -> None:
     stop = StopRule(precision=Precision(percentile=50, percent=5))
     asked: list[int] = []
     samples: list[Sample] = []
@@ -169,7 +171,7 @@ def test_what_was_precise_enough_is_all_that_there_is() -> None:
     assert asked[-1] == len(samples)
 
 
-def test_until_it_is_precise_goes_on_until_it_is_and_no_longer_than_its_limit() -> None:
+def test_a_run_until_precise_ends_at_its_limit_at_the_latest() -> None:
     stop = StopRule(precision=Precision(percentile=99, percent=5, limit_s=2))
     precise = drive(VirtualTransport(lambda n: 10), Scenario(name="single-stream", stop=stop), enough=True)
     never = drive(VirtualTransport(lambda n: 10), Scenario(name="single-stream", stop=stop), enough=False)
@@ -177,9 +179,9 @@ def test_until_it_is_precise_goes_on_until_it_is_and_no_longer_than_its_limit() 
     assert len(never) == 200
 
 
-def test_a_rate_that_cannot_hold_its_limit_any_more_is_given_up() -> None:
+def test_a_rate_that_misses_its_limit_too_often_ends_early() -> None:
     stop = StopRule(requests=1000, misses=Misses(limit_s=0.05, at_most=10))
     hopeless = drive(VirtualTransport(lambda n: 60), Scenario(name="single-stream", stop=stop))
     fine = drive(VirtualTransport(lambda n: 60 if n % 200 == 0 else 10), Scenario(name="single-stream", stop=stop))
-    assert len(hopeless) == 12, "eleven misses, and the one that was sent meanwhile"
+    assert len(hopeless) == 12, "eleven misses, and the request that was sent meanwhile"
     assert len(fine) == 1000

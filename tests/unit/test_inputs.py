@@ -1,4 +1,4 @@
-"""Inputs: real ones, and random ones that fit a signature."""
+"""Inputs: real inputs from files, and random inputs that fit the model's signature."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edgesim.options import InputOptions
 from tests.conftest import write_model
 
 
-def test_a_model_s_own_samples_are_sent_one_by_one_and_their_labels_kept(digits: repository.Model) -> None:
+def test_inputs_that_came_with_the_model_are_sent_one_by_one_with_their_labels(digits: repository.Model) -> None:
     chosen = inputs.choose(digits, InputOptions())
     assert len(chosen.requests) == 360
     assert chosen.requests[0]["image"].shape == (1, 8, 8)
@@ -33,7 +33,7 @@ def test_sizes_that_the_model_leaves_open_must_be_given(tmp_path: Path) -> None:
     open_model = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", "tokens"))))
     with pytest.raises(ModelError) as caught:
         inputs.choose(open_model, InputOptions())
-    assert caught.value.fix.startswith("--shape x=1,1")
+    assert caught.value.fix.startswith("`shapes` x=1,1")
     chosen = inputs.choose(open_model, InputOptions(shapes={"x": (2, 7)}))
     assert chosen.requests[0]["x"].shape == (2, 7)
 
@@ -41,7 +41,7 @@ def test_sizes_that_the_model_leaves_open_must_be_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "shape"), [("y", (1, 4)), ("x", (1, 5)), ("x", (4,))])
 def test_a_shape_that_does_not_fit_is_refused(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
-    with pytest.raises(ModelError, match=r"--shape .*takes x FP32\[\?, 4\]"):
+    with pytest.raises(ModelError, match=r"`shapes` .*takes x FP32\[\?, 4\]"):
         inputs.choose(net, InputOptions(shapes={name: shape}))
 
 
@@ -49,15 +49,15 @@ def test_a_shape_that_does_not_fit_is_refused(tmp_path: Path, name: str, shape: 
     "datatype",
     ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"],
 )
-def test_random_values_can_be_made_of_every_type(datatype: str) -> None:
+def test_every_type_has_random_values(datatype: str) -> None:
     tensor = Tensor(name="x", datatype=datatype, shape=(2, 3))
     assert inputs.random_array(np.random.default_rng(0), tensor, (2, 3)).shape == (2, 3)
 
 
-def test_a_file_of_samples_that_does_not_fit_the_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_input_name_is_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "net" / "1" / "model.onnx")
     np.savez(tmp_path / "net" / "samples.npz", allow_pickle=False, wrong=np.zeros((2, 4), np.float32))
-    with pytest.raises(ModelError, match=r"samples\.npz: holds wrong; the model takes x"):
+    with pytest.raises(ModelError, match=r"samples\.npz: contains wrong; the model takes x"):
         inputs.choose(repository.find("net", tmp_path), InputOptions())
 
 
@@ -65,7 +65,7 @@ def token_model(directory: Path) -> repository.Model:
     return repository.find(str(write_model(directory / "net.onnx", shape=(1, 4), datatype=onnx.TensorProto.INT64)))
 
 
-def test_token_ids_stay_within_the_range_that_is_given(tmp_path: Path) -> None:
+def test_token_ids_stay_within_the_given_range(tmp_path: Path) -> None:
     chosen = inputs.choose(token_model(tmp_path), InputOptions(ranges={"x": (1000, 1003)}))
     seen = {int(value) for request in chosen.requests for value in request["x"].reshape(-1)}
     assert seen == {1000, 1001, 1002, 1003}
@@ -74,7 +74,7 @@ def test_token_ids_stay_within_the_range_that_is_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ranges", "problem"),
     [
-        ({"y": (0, 1)}, "--range y: model net takes x INT64"),
+        ({"y": (0, 1)}, "`ranges` y: model net takes x INT64"),
         ({"x": (0.5, 1)}, "INT64 takes"),
         ({"x": (0, 1e30)}, "takes"),
     ],
@@ -93,7 +93,7 @@ def test_real_inputs_from_a_file_are_sent_one_by_one(tmp_path: Path) -> None:
     assert [request["x"].tolist() for request in chosen.requests] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9, 10, 11]]]
 
 
-def test_real_inputs_from_a_directory_are_a_request_each_whatever_their_sizes(tmp_path: Path) -> None:
+def test_each_file_of_a_directory_is_one_request_of_any_size(tmp_path: Path) -> None:
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", "m"))))
     directory = tmp_path / "real"
     directory.mkdir()
@@ -106,9 +106,9 @@ def test_real_inputs_from_a_directory_are_a_request_each_whatever_their_sizes(tm
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        (np.zeros((3, 5), np.float32), r"x is float32 \[1, 5\] a request; the model takes x FP32\[\?, 4\]"),
+        (np.zeros((3, 5), np.float32), r"x is float32 \[1, 5\] per request; the model takes x FP32\[\?, 4\]"),
         (np.zeros((3, 4), np.float64), "x is float64"),
-        (np.zeros((0, 4), np.float32), "holds no samples"),
+        (np.zeros((0, 4), np.float32), "contains no inputs"),
     ],
 )
 def test_real_inputs_that_do_not_fit_are_refused(tmp_path: Path, values: np.ndarray, problem: str) -> None:
@@ -119,8 +119,8 @@ def test_real_inputs_that_do_not_fit_are_refused(tmp_path: Path, values: np.ndar
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04broken"])
-def test_a_file_that_holds_no_arrays_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_arrays_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "real.npz").write_bytes(content)
     net = repository.find(str(write_model(tmp_path / "net.onnx")))
-    with pytest.raises(ModelError, match=r"real\.npz: not a file of samples"):
+    with pytest.raises(ModelError, match=r"real\.npz: not a file of inputs"):
         inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))

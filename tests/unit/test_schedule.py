@@ -1,4 +1,4 @@
-"""Schedules and scenarios: pure functions, so their properties are tested on any rate and any seed."""
+"""Arrivals and scenarios: pure functions, so properties are tested for any rate and any seed."""
 
 import itertools
 import math
@@ -20,20 +20,20 @@ def arrivals(qps: float, seed: int, count: int) -> list[int]:
 
 
 @given(RATES, SEEDS)
-def test_arrivals_begin_at_once_and_never_go_back(qps: float, seed: int) -> None:
+def test_arrivals_begin_at_zero_and_never_decrease(qps: float, seed: int) -> None:
     times = arrivals(qps, seed, 200)
     assert times[0] == 0
     assert times == sorted(times)
 
 
 @given(RATES, SEEDS)
-def test_the_same_seed_gives_the_same_arrivals_and_another_gives_others(qps: float, seed: int) -> None:
+def test_the_same_seed_gives_the_same_arrivals(qps: float, seed: int) -> None:
     assert arrivals(qps, seed, 50) == arrivals(qps, seed, 50)
     assert arrivals(qps, seed, 50) != arrivals(qps, seed + 1, 50)
 
 
 @given(RATES, SEEDS)
-def test_the_rate_is_the_one_asked_for(qps: float, seed: int) -> None:
+def test_the_rate_of_arrivals_is_qps(qps: float, seed: int) -> None:
     """The mean of n exponential gaps scatters by 1/sqrt(n) of itself; six times that is one seed in 500 million."""
     count = 2000
     mean_s = arrivals(qps, seed, count + 1)[-1] / 1e9 / count
@@ -41,8 +41,8 @@ def test_the_rate_is_the_one_asked_for(qps: float, seed: int) -> None:
 
 
 @given(RATES, SEEDS)
-def test_gaps_are_exponential_and_not_all_alike(qps: float, seed: int) -> None:
-    """Of an exponential distribution a share of 1/e exceeds the mean."""
+def test_gaps_are_exponential(qps: float, seed: int) -> None:
+    """A share of 1/e of an exponential distribution exceeds the mean."""
     times = arrivals(qps, seed, 2001)
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     share = sum(gap > 1e9 / qps for gap in gaps) / len(gaps)
@@ -56,7 +56,7 @@ def test_a_higher_rate_is_the_same_schedule_faster(qps: float, seed: int, factor
 
 
 @given(st.integers(1, 20), st.integers(1, 10))
-def test_a_query_s_requests_are_due_together_and_the_next_when_the_last_is_answered(samples: int, queries: int) -> None:
+def test_the_requests_of_a_query_are_due_together_after_the_last_query(samples: int, queries: int) -> None:
     stream, now = schedule.MultiStream(samples), 0
     for _ in range(queries):
         assert stream.may_end()
@@ -75,7 +75,7 @@ def test_a_query_s_requests_are_due_together_and_the_next_when_the_last_is_answe
 
 
 @given(st.integers(1, 20))
-def test_a_closed_loop_never_has_more_under_way_than_clients(clients: int) -> None:
+def test_a_closed_loop_has_at_most_one_request_per_client(clients: int) -> None:
     loop = schedule.ClosedLoop(clients)
     for now in range(clients):
         assert loop.next_due_ns(now) == now
@@ -91,23 +91,23 @@ def test_a_closed_loop_never_has_more_under_way_than_clients(clients: int) -> No
         ({}, "single-stream"),
         ({"clients": 4}, "single-stream"),
         ({"qps": 10.0}, "server"),
-        ({"samples": 4}, "multi-stream"),
+        ({"samples_per_query": 4}, "multi-stream"),
         ({"name": "offline", "clients": 4}, "offline"),
     ],
 )
-def test_a_rate_means_server_and_samples_mean_multi_stream(options: dict[str, object], name: str) -> None:
+def test_options_imply_the_scenario(options: dict[str, object], name: str) -> None:
     assert Scenario.of(options.pop("name", None), stop=StopRule(), **options).name == name  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"name": "server"}, "--scenario server: at what rate"),
-        ({"name": "offline", "qps": 10.0}, "--qps: is for --scenario server, not offline"),
-        ({"qps": 10.0, "clients": 4}, "--clients: is for --scenario single-stream or offline, not server"),
-        ({"name": "server", "qps": 1.0, "samples": 2}, "--samples-per-query: is for --scenario multi-stream"),
-        ({"qps": 0.0}, "--qps 0"),
-        ({"qps": math.inf}, "--qps inf"),
+        ({"name": "server"}, "`scenario=server`: at what rate"),
+        ({"name": "offline", "qps": 10.0}, "`qps`: is for `scenario` server, not offline"),
+        ({"qps": 10.0, "clients": 4}, "`clients`: is for `scenario` single-stream or offline, not server"),
+        ({"name": "server", "qps": 1.0, "samples_per_query": 2}, "`samples_per_query`: is for `scenario` multi-stream"),
+        ({"qps": 0.0}, "`qps=0`"),
+        ({"qps": math.inf}, "`qps=inf`"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options: dict[str, object], problem: str) -> None:

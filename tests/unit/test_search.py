@@ -1,4 +1,4 @@
-"""The search for the highest rate that holds a limit."""
+"""The search for the highest request rate that keeps a latency limit."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,27 +10,27 @@ from edgesim.loadgen.peak_search import MOST_TRIES, TOLERANCE, PeakSearch
 def test_the_peak_is_found_within_five_percent_in_few_tries(peak: float, guess: float) -> None:
     search, tries = PeakSearch(peak * guess), 0
     while (qps := search.next_qps()) is not None:
-        search.heard(qps, held=qps <= peak)
+        search.report(qps, kept_limit=qps <= peak)
         tries += 1
-    assert search.held_qps is not None
-    assert search.held_qps <= peak <= search.held_qps * TOLERANCE
+    assert search.peak_qps is not None
+    assert search.peak_qps <= peak <= search.peak_qps * TOLERANCE
     assert tries <= 9
 
 
-def test_a_limit_that_no_rate_holds_ends_the_search_without_a_peak() -> None:
+def test_a_limit_that_no_rate_keeps_ends_the_search_without_a_peak() -> None:
     search, tries = PeakSearch(100), 0
     while (qps := search.next_qps()) is not None:
-        search.heard(qps, held=False)
+        search.report(qps, kept_limit=False)
         tries += 1
-    assert search.held_qps is None
+    assert search.peak_qps is None
     assert tries == MOST_TRIES
 
 
 @given(st.lists(st.booleans(), min_size=MOST_TRIES, max_size=MOST_TRIES))
-def test_answers_that_contradict_each_other_end_it_too(answers: list[bool]) -> None:
+def test_contradictory_outcomes_end_the_search(outcomes: list[bool]) -> None:
     search = PeakSearch(100)
-    for held in answers:
+    for kept_limit in outcomes:
         if (qps := search.next_qps()) is None:
             break
-        search.heard(qps, held=held)
+        search.report(qps, kept_limit=kept_limit)
     assert search.next_qps() is None

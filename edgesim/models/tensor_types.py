@@ -1,0 +1,56 @@
+"""Tensor types: one table of their names in the Open Inference Protocol, in ONNX and in numpy.
+
+The server has a table of its own in `edgesim.server`, because the server is copied into the image alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorType:
+    """The type of a tensor's elements.
+
+    Attributes:
+        datatype: the name in the Open Inference Protocol: ``FP32``.
+        onnx: the number in ONNX's `TensorProto.DataType`.
+        item_bytes: bytes of one element; None for text, whose elements have no fixed size.
+        dtype: the numpy type; None if numpy has none. Text is an array of Python objects.
+    """
+
+    datatype: str
+    onnx: int
+    item_bytes: int | None
+    dtype: np.dtype | None
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether numpy holds the elements as numbers of a fixed size."""
+        return self.dtype is not None and self.dtype != np.object_
+
+
+def _numeric(datatype: str, onnx: int, dtype: type[np.generic]) -> TensorType:
+    return TensorType(datatype=datatype, onnx=onnx, item_bytes=np.dtype(dtype).itemsize, dtype=np.dtype(dtype))
+
+
+# ONNX's numbers are written out, because importing onnx takes 50 ms; a test compares them with `TensorProto`.
+TENSOR_TYPES: tuple[TensorType, ...] = (
+    _numeric("BOOL", 9, np.bool_),
+    _numeric("UINT8", 2, np.uint8),
+    _numeric("UINT16", 4, np.uint16),
+    _numeric("UINT32", 12, np.uint32),
+    _numeric("UINT64", 13, np.uint64),
+    _numeric("INT8", 3, np.int8),
+    _numeric("INT16", 5, np.int16),
+    _numeric("INT32", 6, np.int32),
+    _numeric("INT64", 7, np.int64),
+    _numeric("FP16", 10, np.float16),
+    _numeric("FP32", 1, np.float32),
+    _numeric("FP64", 11, np.float64),
+    TensorType(datatype="BF16", onnx=16, item_bytes=2, dtype=None),
+    TensorType(datatype="BYTES", onnx=8, item_bytes=None, dtype=np.dtype(np.object_)),
+)
+BY_DATATYPE: Mapping[str, TensorType] = {kind.datatype: kind for kind in TENSOR_TYPES}
+BY_ONNX: Mapping[int, TensorType] = {kind.onnx: kind for kind in TENSOR_TYPES}
