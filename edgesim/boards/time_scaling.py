@@ -340,14 +340,14 @@ def calibrate(
     return scale
 
 
-def predicted(profile: DeviceProfile, model: Model, arrays: Arrays, *, heed_calibration: bool = True) -> Prediction:
+def predicted(profile: DeviceProfile, model: Model, arrays: Arrays, *, use_calibration: bool = True) -> Prediction:
     """The time of this very request on the board, see `edgesim.predictions.predict`.
 
     Raises:
         ModelError, ProfileError: none is predicted; it says why.
     """
     sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
-    return predict(profile, model, shapes=sizes, heed_calibration=heed_calibration)
+    return predict(profile, model, shapes=sizes, use_calibration=use_calibration)
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
@@ -356,7 +356,7 @@ def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Pre
     if profile.thermal is not None:
         # By the ratio, since a calibration is of the board at its full clock.
         cool, hot = (
-            predicted(board, model, arrays, heed_calibration=False).p50_ms for board in (profile, profile.heated())
+            predicted(board, model, arrays, use_calibration=False).p50_ms for board in (profile, profile.heated())
         )
         heated_ms = prediction.p50_ms * hot / cool
     return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)

@@ -16,10 +16,10 @@ from edgesim.cli import _load_options
 from edgesim.cli._console import out, print_json
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument
 from edgesim.errors import ExitCode
+from edgesim.jobs.calibrate import calibrate
 from edgesim.models import repository
 from edgesim.predictions import NodeTime, Prediction, predict
 from edgesim.predictions.alternatives import Alternative, alternatives
-from edgesim.predictions.calibrate import calibrate
 from edgesim.units import format_ms
 
 _MOST_NODES = 10

@@ -1,1 +1,1 @@
-"""Models: found, described, and sample models to begin with."""
+"""Models: finds, describes and compares ONNX models, and builds sample models."""

@@ -1,44 +1,30 @@
-"""A model: an ONNX file in a repository, what it takes and gives, and what it holds."""
+"""Model repositories: finds a model, and describes its inputs, outputs and contents."""
 
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import onnx
-from google.protobuf.message import DecodeError
-from onnx import TensorProto
+from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError
-from edgesim.models import samples
+from edgesim.models import samples, tensor_types
+
+if TYPE_CHECKING:
+    import onnx
 
 FILE_NAME = "model.onnx"
 _CHUNK_BYTES = 1 << 20
 
-# The tensor types of the Open Inference Protocol by ONNX's.
-_DATATYPES: Mapping[int, str] = {
-    TensorProto.BOOL: "BOOL",
-    TensorProto.UINT8: "UINT8",
-    TensorProto.UINT16: "UINT16",
-    TensorProto.UINT32: "UINT32",
-    TensorProto.UINT64: "UINT64",
-    TensorProto.INT8: "INT8",
-    TensorProto.INT16: "INT16",
-    TensorProto.INT32: "INT32",
-    TensorProto.INT64: "INT64",
-    TensorProto.FLOAT16: "FP16",
-    TensorProto.FLOAT: "FP32",
-    TensorProto.DOUBLE: "FP64",
-    TensorProto.STRING: "BYTES",
-    TensorProto.BFLOAT16: "BF16",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """An input or output: `shape` has -1 where a dimension is only known at run time."""
+    """An input or output of a model.
+
+    Attributes:
+        datatype: the type in the Open Inference Protocol: ``FP32``.
+        shape: -1 where a size is only known at run time.
+    """
 
     name: str
     datatype: str
@@ -53,12 +39,13 @@ class Model:
     """One version of an ONNX model on disk.
 
     Attributes:
-        path: the ONNX file; `data_paths` the files of weights that it refers to, beside it.
+        path: the ONNX file.
+        data_paths: the files of weights that the ONNX file refers to, in the same directory.
         sha256: digest of the ONNX file and then of each data file, hex.
-        size_bytes: of all these files together.
+        size_bytes: size of all these files together.
         operations: how often each ONNX operation occurs.
-        parameters: numbers held in initializers.
-        samples_path: real inputs (and labels) that came with the model, an .npz; None without.
+        parameters: number of elements of all initializers.
+        samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
     """
 
     name: str
@@ -77,26 +64,30 @@ class Model:
 
     @property
     def signature(self) -> str:
-        """What it takes and gives, in words."""
-        takes, gives = (", ".join(map(str, tensors)) for tensors in (self.inputs, self.outputs))
-        return f"{takes} → {gives}"
+        """Inputs and outputs in words: ``image FP32[?, 8, 8] → probabilities FP32[?, 10]``."""
+        inputs, outputs = (", ".join(map(str, tensors)) for tensors in (self.inputs, self.outputs))
+        return f"{inputs} → {outputs}"
 
 
-def find(reference: str, repository: Path | None = None) -> Model:
-    """The model that `reference` names: a path to an ``.onnx`` file, or a name in the repository.
+def find(reference: str | Path, repository: str | Path | None = None) -> Model:
+    """Find the model that `reference` names: a path to an ``.onnx`` file, or a name in the repository.
 
-    Without a repository given, ``models/`` of the working directory is looked at, and a sample model that is not
-    there is built into the user's cache.
+    Args:
+        repository: None means ``models/`` in the working directory; a sample model that is not there is built into the
+            user's cache.
 
     Raises:
         ModelError: no such model, or its file is not an ONNX model.
+        HostError: a sample model cannot be written into the cache.
     """
+    reference = str(reference)
     if reference.endswith(".onnx"):
         path = Path(reference)
         if not path.is_file():
             raise ModelError(f"{reference}: no such model file", fix="edgesim models list")
         return read(path, name=path.stem if path.name != FILE_NAME else _name_of(path))
     if repository is not None:
+        repository = Path(repository)
         _require_directory(repository)
         return _in_repository(reference, repository)
     local = Path("models")
@@ -108,8 +99,9 @@ def find(reference: str, repository: Path | None = None) -> Model:
     raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}", fix="edgesim models list")
 
 
-def names(repository: Path) -> list[str]:
-    """The models of a repository: directories with a numbered version in them."""
+def names(repository: str | Path) -> list[str]:
+    """Return the names of a repository's models: its directories that contain a numbered version."""
+    repository = Path(repository)
     if not repository.is_dir():
         return []
     return sorted(entry.name for entry in repository.iterdir() if entry.is_dir() and _versions(entry))
@@ -119,7 +111,7 @@ def _require_directory(repository: Path) -> None:
     if not repository.is_dir():
         raise ModelError(
             f"{repository}: no such model directory",
-            fix=f"edgesim models build --models {repository} makes one with the sample models",
+            fix=f"edgesim models build --models {repository} creates the directory with the sample models",
         )
 
 
@@ -130,13 +122,13 @@ def _versions(directory: Path) -> list[int]:
 def _in_repository(name: str, repository: Path) -> Model:
     directory = repository / name
     if not directory.is_dir():
-        there = names(repository)
-        has = f"it has {', '.join(there)}" if there else "it has none"
+        known = names(repository)
+        has = f"it has {', '.join(known)}" if known else "it has none"
         raise ModelError(f"{repository}: no model {name!r}; {has}", fix="edgesim models list")
     versions = _versions(directory)
     if not versions:
         raise ModelError(
-            f"{directory}: no version in it", fix=f"a model is at {name}/VERSION/{FILE_NAME}, e.g. {name}/1/"
+            f"{directory}: contains no version", fix=f"a model is at {name}/VERSION/{FILE_NAME}, e.g. {name}/1/"
         )
     path = directory / str(versions[-1]) / FILE_NAME
     if not path.is_file():
@@ -145,16 +137,22 @@ def _in_repository(name: str, repository: Path) -> Model:
 
 
 def _name_of(path: Path) -> str:
+    """Return the name of the directory that stands for the model of a ``model.onnx``."""
     version = path.resolve().parent
     return version.parent.name if version.name.isdigit() else version.name
 
 
-def read(path: Path, *, name: str) -> Model:
-    """Read an ONNX file without its weights' values.
+def read(path: str | Path, *, name: str) -> Model:
+    """Read an ONNX file without the values of its weights.
 
     Raises:
-        ModelError: the file is not an ONNX model, or a file of weights that it names is missing.
+        ModelError: the file is not an ONNX model, or a file of weights that it refers to is missing.
     """
+    # Imported here: onnx takes 50 ms, which a program that only names models does without.
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    path = Path(path)
     try:
         proto = onnx.load(path, load_external_data=False)
     except OSError as error:
@@ -163,7 +161,7 @@ def read(path: Path, *, name: str) -> Model:
         raise ModelError(
             f"{path}: not an ONNX model", fix="export the model to ONNX; edgesim runs nothing else"
         ) from error
-    # Protocol buffers accept many a file that is none, as an empty model.
+    # Protocol buffers parse many files that are not models, as an empty model.
     if not proto.graph.node or not proto.opset_import:
         raise ModelError(
             f"{path}: not an ONNX model (no graph in it)", fix="export the model to ONNX; edgesim runs nothing else"
@@ -188,7 +186,10 @@ def read(path: Path, *, name: str) -> Model:
     )
 
 
-def _external_data(path: Path, proto: onnx.ModelProto) -> tuple[Path, ...]:
+def _external_data(path: Path, proto: "onnx.ModelProto") -> tuple[Path, ...]:
+    """Return the files of weights that an ONNX file refers to, sorted by name."""
+    from onnx import TensorProto
+
     locations = {
         entry.value
         for tensor in proto.graph.initializer
@@ -200,23 +201,24 @@ def _external_data(path: Path, proto: onnx.ModelProto) -> tuple[Path, ...]:
     for data in paths:
         if not data.is_file():
             raise ModelError(
-                f"{path}: its file of weights {data.name} is missing", fix=f"put {data.name} beside {path.name}"
+                f"{path}: its file of weights {data.name} is missing",
+                fix=f"put {data.name} into the directory of {path.name}",
             )
     return paths
 
 
-def _tensor(path: Path, value: onnx.ValueInfoProto) -> Tensor:
+def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:
     kind = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or kind.elem_type not in _DATATYPES:
+    if not value.type.HasField("tensor_type") or kind.elem_type not in tensor_types.BY_ONNX:
         raise ModelError(
-            f"{path}: {value.name} is not a tensor of a type that the inference protocol has",
+            f"{path}: {value.name} is not a tensor, or of a type that the Open Inference Protocol lacks",
             fix="export the model with plain tensors as inputs and outputs",
         )
     shape = tuple(
         dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else -1
         for dimension in kind.shape.dim
     )
-    return Tensor(name=value.name, datatype=_DATATYPES[kind.elem_type], shape=shape)
+    return Tensor(name=value.name, datatype=tensor_types.BY_ONNX[kind.elem_type].datatype, shape=shape)
 
 
 def _digest(paths: tuple[Path, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What is to be compared: a model, a directory of one, or a git revision of the model repository."""
+"""The two sides of a comparison: each a model, a directory, or a git revision of the model repository."""
 
 import shutil
 import subprocess
@@ -10,42 +10,43 @@ from io import BytesIO
 from pathlib import Path
 
 from edgesim.errors import HostError, ModelError, UsageError
-from edgesim.models import repository as model
+from edgesim.models import repository
 from edgesim.models.repository import FILE_NAME, Model
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
-_FORMS = "a model's name, an .onnx file, a directory, or REVISION or REVISION:NAME of the repository of models"
+_FORMS = "a model's name, an .onnx file, a directory, REVISION or REVISION:NAME of the model repository"
 
 
 @contextmanager
 def sides(
-    base: str, candidate: str, *, name: str | None = None, models: Path | None = None
+    base: str, candidate: str, *, name: str | None = None, models: str | Path | None = None
 ) -> Iterator[tuple[Model, Model]]:
-    """The two models that the references name; what was taken out of git is gone when the block ends.
+    """Find the models that two references name. Files taken out of git are removed when the block ends.
 
     A reference is, in this order: a path to an ``.onnx`` file; a directory of a model (``VERSION/model.onnx``) or of a
     repository; a model's name in the repository; a git revision of the repository, or ``REVISION:NAME``.
 
     Args:
-        name: the model, where a reference leaves it open; without, the one that the other reference names, or the only
-            one that is there.
-        models: the model repository; ``models/`` without.
+        name: the model, where a reference does not name one; None means the model that the other reference names, or
+            the repository's only model.
+        models: the model repository; None means ``models/``.
 
     Raises:
-        UsageError: a reference is none of these, or leaves open which model it means.
-        HostError: git is not there.
+        UsageError: a reference is none of these, or does not say which model it means.
+        ModelError: no such model, or its file is not an ONNX model.
+        HostError: git is not installed.
     """
-    wanted = name or _plain_name(candidate, models) or _plain_name(base, models)
+    directory = Path(models) if models is not None else None
+    name = name or _model_name(candidate, directory) or _model_name(base, directory)
     with tempfile.TemporaryDirectory(prefix="edgesim-revision-") as scratch:
-        found = [
-            _resolve(reference, wanted, models, Path(scratch) / side)
-            for side, reference in (("base", base), ("candidate", candidate))
-        ]
-        yield found[0], found[1]
+        yield (
+            _resolve(base, name, directory, Path(scratch) / "base"),
+            _resolve(candidate, name, directory, Path(scratch) / "candidate"),
+        )
 
 
-def _plain_name(reference: str, models: Path | None) -> str | None:
-    """The model's name, where a reference tells it."""
+def _model_name(reference: str, models: Path | None) -> str | None:
+    """Return the name of the model, if the reference contains it."""
     path = Path(reference)
     if path.is_dir():
         return path.resolve().name if _versions(path) else None
@@ -59,95 +60,107 @@ def _plain_name(reference: str, models: Path | None) -> str | None:
 
 def _is_model(reference: str, models: Path | None) -> bool:
     try:
-        model.find(reference, models)
+        repository.find(reference, models)
     except ModelError:
-        # One of its directories all the same, though what is in it is no model.
-        repository = _repository(models)
-        return repository.is_dir() and any(entry.name == reference and entry.is_dir() for entry in repository.iterdir())
+        # A directory of the repository is a model's, even if its files are not a model.
+        directory = _directory_of(models)
+        return directory.is_dir() and any(entry.name == reference and entry.is_dir() for entry in directory.iterdir())
     return True
 
 
-def _repository(models: Path | None) -> Path:
+def _directory_of(models: Path | None) -> Path:
     return models if models is not None else Path("models")
 
 
 def _resolve(reference: str, name: str | None, models: Path | None, scratch: Path) -> Model:
     path = Path(reference)
     if reference.endswith(".onnx"):
-        return model.find(reference)
+        return repository.find(reference)
     if path.is_dir():
         return _in_directory(path, name)
     if _is_model(reference, models):
-        return model.find(reference, models)
+        return repository.find(reference, models)
     revision, _, own_name = reference.partition(":")
-    return _in_git(revision, own_name or name, _repository(models), reference, scratch)
+    return _in_git(revision, own_name or name, _directory_of(models), reference, scratch)
 
 
 def _in_directory(directory: Path, name: str | None) -> Model:
-    """A directory of versions, or of models."""
+    """Find the model in a directory, which has either the versions of one model or several models."""
     if _versions(directory):
-        return model.find(directory.resolve().name, directory.resolve().parent)
-    return model.find(_only(model.names(directory), name, str(directory)), directory)
+        return repository.find(directory.resolve().name, directory.resolve().parent)
+    return repository.find(_only(repository.names(directory), name, str(directory)), directory)
 
 
 def _versions(directory: Path) -> list[Path]:
-    """The versions in it, where it is one model's."""
+    """Return the versions in a directory of one model; empty for any other directory."""
     return [entry for entry in directory.iterdir() if entry.name.isdigit() and (entry / FILE_NAME).is_file()]
 
 
-def _only(there: Sequence[str], name: str | None, where: str) -> str:
+def _only(names: Sequence[str], name: str | None, where: str) -> str:
+    """Return `name`, or the only one of `names` without it."""
     if name is not None:
         return name
-    if len(there) == 1:
-        return there[0]
-    if not there:
-        raise ModelError(f"{where}: no model in it", fix=f"a model is at NAME/VERSION/{FILE_NAME}")
-    raise UsageError(f"{where}: which model? It has {', '.join(there)}", fix="--model NAME")
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ModelError(f"{where}: contains no model", fix=f"a model is at NAME/VERSION/{FILE_NAME}")
+    raise UsageError(f"{where}: which model? It has {', '.join(names)}", fix="`model=NAME`")
 
 
-def _in_git(revision: str, name: str | None, repository: Path, reference: str, scratch: Path) -> Model:
-    """A model as a revision has it, with all the files of its directory."""
-    unknown = f"{reference}: not {_FORMS}"
-    if not repository.is_dir():
-        raise UsageError(unknown, fix=f"{repository}, the repository of models, is not there: --models DIR")
-    if shutil.which("git") is None:
-        raise HostError(f"{reference}: git is not installed, which a revision takes", fix="apt-get install git")
-    if revision.startswith("-"):
-        raise UsageError(unknown)
-    inside, prefix = _git(repository, "rev-parse", "--show-prefix")
-    _, top = _git(repository, "rev-parse", "--show-toplevel")
-    if not inside:
-        raise UsageError(unknown, fix=f"{repository} is in no git repository, so there are no revisions of it")
-    known, commit = _git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if not known:
-        raise UsageError(unknown, fix=f"git -C {repository} log --oneline shows the revisions that are there")
-    tree = f"{commit.decode().strip()}:{prefix.decode().strip().rstrip('/')}"
-    exists, listed = _git(repository, "ls-tree", "-d", "-z", "--name-only", "--full-tree", tree)
-    where = f"{repository} at {revision}"
-    there = [entry for entry in listed.decode().split("\0") if entry] if exists else []
-    if not there:
-        raise ModelError(f"{where}: no model in it", fix=f"git -C {repository} log -- . shows when there was one")
-    chosen = _only(there, name, where)
-    if chosen not in there:
-        raise ModelError(f"{where}: no model {chosen!r}; it has {', '.join(there)}")
-    # From the top, since git would look for the path below the directory that it is called in.
-    done, archive = _git(Path(top.decode().strip()), "archive", "--format=tar", tree, "--", chosen)
-    if not done:
-        raise UsageError(f"{where}: git cannot take {chosen} out of it: {archive.decode(errors='replace').strip()}")
+def _in_git(revision: str, name: str | None, directory: Path, reference: str, scratch: Path) -> Model:
+    """Find a model as it is in a revision, with all files of its directory."""
+    tree, top = _tree_of(revision, directory, reference)
+    exists, listing = _git(directory, "ls-tree", "-d", "-z", "--name-only", "--full-tree", tree)
+    where = f"{directory} at {revision}"
+    names = [entry for entry in listing.decode().split("\0") if entry] if exists else []
+    if not names:
+        raise ModelError(f"{where}: contains no model", fix=f"git -C {directory} log -- . shows revisions with models")
+    name = _only(names, name, where)
+    if name not in names:
+        raise ModelError(f"{where}: no model {name!r}; it has {', '.join(names)}")
+    # From the top of the repository: git would look for the path below the directory in which it is called.
+    archived, archive = _git(top, "archive", "--format=tar", tree, "--", name)
+    if not archived:
+        raise UsageError(f"{where}: git cannot archive {name}: {archive.decode(errors='replace').strip()}")
     scratch.mkdir()
     try:
         with tarfile.open(fileobj=BytesIO(archive)) as unpacked:
-            unpacked.extraction_filter = getattr(tarfile, "data_filter", None)  # not in the oldest 3.11
-            unpacked.extractall(scratch)  # noqa: S202 (git keeps no path that leads out)
+            unpacked.extraction_filter = getattr(tarfile, "data_filter", None)  # the oldest 3.11 has none
+            unpacked.extractall(scratch)  # noqa: S202 (git stores no path that leads out of its tree)
     except tarfile.TarError as error:
-        raise ModelError(f"{where}: {chosen} cannot be taken out of git: {error}") from error
-    for file in (scratch / chosen).rglob("*"):
+        raise ModelError(f"{where}: {name} cannot be extracted from git: {error}") from error
+    for file in (scratch / name).rglob("*"):
         if file.is_file() and _is_pointer(file):
             raise ModelError(
-                f"{where}: {chosen}/{file.relative_to(scratch / chosen)} is a pointer of git-lfs, not the file",
-                fix=f"git -C {repository} lfs install --local && git -C {repository} lfs fetch origin {revision}",
+                f"{where}: {name}/{file.relative_to(scratch / name)} is a pointer of git-lfs, not the file",
+                fix=f"git -C {directory} lfs install --local && git -C {directory} lfs fetch origin {revision}",
             )
-    return model.find(chosen, scratch)
+    return repository.find(name, scratch)
+
+
+def _tree_of(revision: str, directory: Path, reference: str) -> tuple[str, Path]:
+    """Return git's name of the tree that `directory` is in a revision, and the top of the git repository.
+
+    Raises:
+        UsageError: `reference`, of which `revision` is a part, names neither a model nor a revision.
+        HostError: git is not installed.
+    """
+    unknown = f"{reference}: not {_FORMS}"
+    if not directory.is_dir():
+        raise UsageError(unknown, fix=f"the model repository {directory} does not exist: `models=DIR`")
+    if shutil.which("git") is None:
+        raise HostError(f"{reference}: git is not installed, and a revision needs it", fix="apt-get install git")
+    if revision.startswith("-"):
+        raise UsageError(unknown)
+    in_git, prefix = _git(directory, "rev-parse", "--show-prefix")
+    _, top = _git(directory, "rev-parse", "--show-toplevel")
+    if not in_git:
+        raise UsageError(unknown, fix=f"{directory} is in no git repository, so it has no revisions")
+    known, commit = _git(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not known:
+        raise UsageError(unknown, fix=f"git -C {directory} log --oneline lists the revisions")
+    tree = f"{commit.decode().strip()}:{prefix.decode().strip().rstrip('/')}"
+    return tree, Path(top.decode().strip())
 
 
 def _is_pointer(file: Path) -> bool:
@@ -156,6 +169,6 @@ def _is_pointer(file: Path) -> bool:
 
 
 def _git(directory: Path, *arguments: str) -> tuple[bool, bytes]:
-    """Whether git did it, and what it printed: on stdout if it did, else on stderr."""
+    """Run git; return whether it succeeded, and its stdout, or its stderr if it failed."""
     done = subprocess.run(["git", "-C", str(directory), *arguments], capture_output=True, check=False)
     return done.returncode == 0, done.stdout if done.returncode == 0 else done.stderr

@@ -1,5 +1,6 @@
-"""Predicted device time: from a model's graph and a profile, with a band that was checked against published figures."""
+"""Predicted device time: from a model's graph and a profile, with a band that is tested against published figures."""
 
-from edgesim.predictions.prediction import NodeTime, Prediction, predict
+from edgesim.predictions.prediction import Declined, NodeTime, Prediction
+from edgesim.predictions.predictor import predict, predict_or_decline
 
-__all__ = ["NodeTime", "Prediction", "predict"]
+__all__ = ["Declined", "NodeTime", "Prediction", "predict", "predict_or_decline"]

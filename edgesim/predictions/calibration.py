@@ -1,4 +1,7 @@
-"""What a native run on one's own board says of the predictions for it."""
+"""The calibration of a board: measured times beside predicted ones, stored for later predictions.
+
+`edgesim.jobs.calibrate` makes a calibration from native runs; this module defines, stores and finds it.
+"""
 
 import math
 from pathlib import Path
@@ -10,12 +13,18 @@ from edgesim import paths
 from edgesim.errors import HostError, ProfileError
 from edgesim.profiles import DeviceProfile
 
-# Of the logarithm: how far apart the errors of two models on one board are, from the figures held out model by model.
+# Standard deviation of the logarithm of the ratio between two models on one board: how far apart the errors of
+# predictions for published figures are, each model held out.
 _BETWEEN_MODELS = 0.10
 
 
 class Calibration(BaseModel):
-    """Measured times on one board beside what was predicted for them, as natural logarithms of the ratio."""
+    """Measured times on one board, compared with the predicted ones.
+
+    Attributes:
+        profile: reference of the profile, with its power mode.
+        log_ratios: natural logarithm of measured time over predicted time, one for each of `models`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,28 +36,29 @@ class Calibration(BaseModel):
 
     @property
     def factor(self) -> float:
-        """What every prediction for the board is multiplied by."""
+        """The factor that every prediction for the board is multiplied by."""
         return math.exp(sum(self.log_ratios) / len(self.log_ratios))
 
     @property
     def variance(self) -> float:
-        """Of the logarithm of another model's time; a second model says more than one."""
+        """Variance of the logarithm of another model's time; a second model makes it smaller."""
         count = len(self.log_ratios)
         mean = sum(self.log_ratios) / count
-        # One prior observation of how models differ keeps two models that agree by chance from saying too much.
+        # One prior observation of how models differ, so that two models that agree by chance do not count too much.
         between = (_BETWEEN_MODELS**2 + sum((ratio - mean) ** 2 for ratio in self.log_ratios)) / count
         return between * (1 + 1 / count)
 
     @property
     def source(self) -> str:
+        """Where the calibration comes from, in words."""
         return f"{', '.join(self.models)} on the board itself"
 
 
 def path_of(profile: DeviceProfile) -> Path:
-    """Where the calibration of a board is kept, for each power mode its own.
+    """Return the path of a board's calibration. Each power mode has its own.
 
-    That is beside the user's own profile, to be committed with it; for one that comes with edgesim, and may lie where a
-    user cannot write, in the user's configuration.
+    The calibration of a user's own profile is beside the profile, to be committed with it. The calibration of a profile
+    that comes with edgesim is in the user's configuration, because edgesim may be installed where a user cannot write.
     """
     name = profile.reference.replace(":", "@")
     if profile.file is not None:
@@ -57,29 +67,29 @@ def path_of(profile: DeviceProfile) -> Path:
 
 
 def find(profile: DeviceProfile) -> Calibration | None:
-    """The calibration of a board, where there is one and the profile is still the one that it was made with.
+    """Return the calibration of a board; None without one, or if the profile has changed since it was made.
 
     Raises:
-        ProfileError: its file is not what `edgesim calibrate` writes.
+        ProfileError: the file is not what `edgesim calibrate` writes.
     """
     path = path_of(profile)
     try:
-        found = Calibration.model_validate(orjson.loads(path.read_bytes()))
+        calibration = Calibration.model_validate(orjson.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, orjson.JSONDecodeError, ValidationError) as error:
         raise ProfileError(
             f"{path}: not a calibration: {str(error).splitlines()[0]}",
-            fix=f"remove it, then: edgesim calibrate {profile.name}",
+            fix=f"remove the file, then: edgesim calibrate {profile.name}",
         ) from error
-    return found if found.profile_sha256 == profile.sha256 else None
+    return calibration if calibration.profile_sha256 == profile.sha256 else None
 
 
 def write(profile: DeviceProfile, calibration: Calibration) -> Path:
-    """Keep it; gives its path.
+    """Store the calibration of a board, in place of an earlier one; return its path.
 
     Raises:
-        HostError: it cannot be written there.
+        HostError: the file cannot be written.
     """
     path = path_of(profile)
     try:
@@ -88,6 +98,7 @@ def write(profile: DeviceProfile, calibration: Calibration) -> Path:
     except OSError as error:
         raise HostError(
             f"{path}: cannot write: {error.strerror}",
-            fix="a copy of the profile in a directory of yours; EDGESIM_CONFIG_DIR for one that comes with edgesim",
+            fix="copy the profile into a directory of yours; for a profile that comes with edgesim, set "
+            "EDGESIM_CONFIG_DIR",
         ) from error
     return path

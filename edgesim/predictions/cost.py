@@ -1,11 +1,13 @@
-"""What a node costs on a core: six terms, each an amount of work times what a unit of it takes."""
+"""The cost of a node on a core: six terms, each an amount of work times the time of one unit of that work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from edgesim.predictions.graph import Node
-from edgesim.profiles import DeviceProfile
+from edgesim.profiles import DeviceProfile, cores
+
+if TYPE_CHECKING:
+    from edgesim.predictions.graph import Node
 
 Term = Literal["products", "depthwise", "functions", "product traffic", "other traffic", "nodes"]
 TERMS: tuple[Term, ...] = ("products", "depthwise", "functions", "product traffic", "other traffic", "nodes")
@@ -13,27 +15,31 @@ TERMS: tuple[Term, ...] = ("products", "depthwise", "functions", "product traffi
 _PRODUCTS = frozenset(("convolution", "pointwise convolution", "matrix product"))
 _FUNCTIONS = frozenset(("transcendental", "softmax"))
 
-# Arithmetic of 128 bits a cycle: one multiply-add of four, the least that an arm64 core of these boards has.
+# fp32 arithmetic of 128 bits per cycle: one multiply-add of four numbers, the least that an arm64 core of these
+# boards does.
 _LEAST_FLOPS_PER_CYCLE = 8
-# Of the specified bandwidth, what one core copies: the median of the profiles that have both figures.
+# The share of the specified bandwidth that one core copies: the median of the profiles that have both figures.
 _COPY_SHARE = 0.2
-# Bytes a second of the slowest memory among them, for a board of which nothing is said.
+# Bandwidth of the slowest memory among those profiles, in bytes per second: for a profile without a bandwidth.
 _SLOWEST_MEMORY = 3.6e9
-# Quantized products beside those in fp32, arithmetic alone. With dotprod: two published pairs on a Raspberry Pi 5 give
-# whole models 1.4 and 2.0, where the instruction alone could give 4; without: one on a Cortex-A72 gives 1.25 to 1.35.
+# How many times as fast a product's arithmetic is in int8 as in fp32, by whether the core has dot products. With them,
+# two published pairs on a Raspberry Pi 5 are 1.4 and 2.0 times as fast (whole models), where the instruction alone
+# could give 4; without them, one pair on a Cortex-A72 is 1.25 to 1.35 times as fast.
 _INT8_SPEEDUP = {True: 1.5, False: 1.25}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What of a board a prediction goes by.
+    """The facts of a board that a prediction depends on.
 
     Attributes:
-        threads: of one inference, on as many cores.
-        flops_per_cycle: the peak of one core in fp32.
-        copy_bytes_per_s: what one core was measured to copy; `memory_bytes_per_s` is the memory's by specification.
-        dot_products: whether the core multiplies int8 by fours (asimddp).
-        guessed: facts that the profile does not have, in words.
+        core: the core's title, see `edgesim.profiles.cores`.
+        threads: threads of one inference, each on a core of its own.
+        flops_per_cycle: the peak of one core in fp32, a multiply-add counting as two.
+        copy_bytes_per_s: bytes per second that one core copies, as measured.
+        memory_bytes_per_s: bandwidth of the memory by specification.
+        dot_products: whether the core multiplies int8 numbers four at a time (asimddp).
+        guessed: facts that the profile lacks, in words.
     """
 
     soc: str
@@ -48,7 +54,7 @@ class Machine:
 
     @classmethod
     def of(cls, profile: DeviceProfile, threads: int | None = None) -> Self:
-        """The board in its power mode, with as many threads as it has cores, or fewer."""
+        """Return the facts of a board in its power mode; `threads` is at most, and by default, the number of cores."""
         cpu, guessed = profile.cpu, []
         flops = cpu.fp32_flops_per_cycle
         if flops is None:
@@ -61,7 +67,7 @@ class Machine:
         copied = float(copy) if copy is not None else _COPY_SHARE * slowest
         return cls(
             soc=profile.soc,
-            core=cpu.core,
+            core=cores.title(cpu.core),
             threads=min(threads or cpu.cores, cpu.cores),
             clock_hz=cpu.clock_hz,
             flops_per_cycle=flops,
@@ -74,14 +80,15 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Coefficients:
-    """What the published figures say; none has a unit but for `nodes`.
+    """What the published figures say about a core; all are plain factors, except the term `nodes`.
 
     Attributes:
-        terms: `products`, `depthwise` and `functions` are times the time at the core's peak; `product traffic` and
-            `other traffic` times the time that one core takes to copy as many bytes; `nodes` clock cycles for a node.
-        core: times the arithmetic takes on this core, beside what its peak says.
-        scaling: N threads do N ** scaling as much arithmetic as one.
-        memory_share: of the specified bandwidth, what all cores together move; one core's copy is a read and a write.
+        terms: `products`, `depthwise` and `functions` multiply the time of the arithmetic at the core's peak;
+            `product traffic` and `other traffic` multiply the time that one core takes to copy as many bytes; `nodes`
+            is the clock cycles that each node takes.
+        core: multiplies the time of the arithmetic on this core.
+        scaling: N threads do N ** scaling times the arithmetic of one thread.
+        memory_share: the share of the specified bandwidth that all cores together use; a copy is a read and a write.
     """
 
     terms: Mapping[Term, float]
@@ -90,26 +97,26 @@ class Coefficients:
     memory_share: float
 
 
-def amounts(node: Node) -> dict[Term, float]:
-    """The work of a node: flops, bytes and itself."""
-    found: dict[Term, float] = {"nodes": 1.0}
+def amounts(node: "Node") -> dict[Term, float]:
+    """Return the work of a node by term: flops, bytes, and 1 for the node itself."""
+    work: dict[Term, float] = {"nodes": 1.0}
     if node.kind in _PRODUCTS or (node.product is not None and node.kind == "quantized"):
-        found |= {"products": node.flops, "product traffic": node.moved_bytes}
+        work |= {"products": node.flops, "product traffic": node.moved_bytes}
     elif node.kind == "depthwise convolution":
-        found |= {"depthwise": node.flops, "product traffic": node.moved_bytes}
+        work |= {"depthwise": node.flops, "product traffic": node.moved_bytes}
     else:
-        found["other traffic"] = node.moved_bytes
+        work["other traffic"] = node.moved_bytes
         if node.kind in _FUNCTIONS:
-            found["functions"] = node.flops
-    return found
+            work["functions"] = node.flops
+    return work
 
 
 def unit_seconds(machine: Machine, coefficients: Coefficients) -> dict[Term, float]:
-    """Seconds for a unit of each term."""
+    """Return the seconds that one unit of each term takes."""
     threads = machine.threads
-    at_once = threads**coefficients.scaling
-    flop_s = coefficients.core / (machine.flops_per_cycle * machine.clock_hz * at_once)
-    # A copy of so many bytes moves twice as many, and one core alone may take all that the memory gives.
+    speed_up = threads**coefficients.scaling
+    flop_s = coefficients.core / (machine.flops_per_cycle * machine.clock_hz * speed_up)
+    # A copy moves each byte twice. One core may use all of the memory's bandwidth, and then more cores add nothing.
     most = coefficients.memory_share * machine.memory_bytes_per_s / 2 / machine.copy_bytes_per_s
     byte_s = 1 / (machine.copy_bytes_per_s * min(threads, max(1.0, most)))
     terms = coefficients.terms
@@ -123,9 +130,9 @@ def unit_seconds(machine: Machine, coefficients: Coefficients) -> dict[Term, flo
     }
 
 
-def seconds(node: Node, units: Mapping[Term, float], machine: Machine) -> dict[Term, float]:
-    """What each term adds to the node's time."""
-    found = {term: amount * units[term] for term, amount in amounts(node).items()}
-    if node.precision == "int8" and "products" in found:
-        found["products"] /= _INT8_SPEEDUP[machine.dot_products]
-    return found
+def seconds(node: "Node", units: Mapping[Term, float], machine: Machine) -> dict[Term, float]:
+    """Return the seconds that each term adds to the node's time."""
+    terms = {term: amount * units[term] for term, amount in amounts(node).items()}
+    if node.precision == "int8" and "products" in terms:
+        terms["products"] /= _INT8_SPEEDUP[machine.dot_products]
+    return terms

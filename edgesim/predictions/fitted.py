@@ -1,41 +1,38 @@
-"""What was fitted from published figures: coefficients, and how sure they are."""
+"""Coefficients that were fitted to published figures, and their uncertainty."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import orjson
 
 from edgesim.predictions.cost import TERMS, Coefficients, Machine, Term, unit_seconds
+from edgesim.profiles import cores
 
-# Cores by how they are made. Single boards of a family differ as much by their memory, cooling and kernel.
-FAMILY: Mapping[str, str] = {
-    **dict.fromkeys(("Cortex-A35", "Cortex-A53", "Cortex-A55"), "in order"),
-    **dict.fromkeys(("Cortex-A57", "Cortex-A72", "Cortex-A73", "Cortex-A75"), "out of order, 128 bits"),
-    **dict.fromkeys(
-        ("Cortex-A76", "Cortex-A77", "Cortex-A78", "Cortex-A78AE", "Cortex-X1", "Neoverse-N1", "Carmel"),
-        "out of order, twice 128 bits",
-    ),
-}
+# `python -m edgesim.predictions.fit` writes this file.
+FILE = Path(__file__).with_name("fitted.json")
+# Step of a numerical derivative, in units of the logarithm.
 _STEP = 1e-4
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """Logarithms of the coefficients, by name, with their covariance; `benchmarks.fidelity` writes them.
+class FittedCoefficients:
+    """Logarithms of the coefficients of ONNX Runtime, by name, with their covariance.
 
-    Names are the terms', ``scaling``, ``memory_share``, and families of cores (how their arithmetic compares).
+    The names are those of the terms, ``scaling``, ``memory_share``, and the families of cores (how the arithmetic of a
+    family compares).
 
     Attributes:
         names, values, covariance: shapes (n,), (n,), (n, n).
-        spread: standard deviation of a figure's logarithm beside what the coefficients leave open: versions, boards of
-            one kind, coolers.
-        core_spread: of a core's logarithm around its family's, for a core without a figure of this runtime.
-        board_spread: of a board's logarithm around its core's, for a board without a figure of this runtime.
-        seen: cores with a published figure of ONNX Runtime; `seen_socs` likewise.
+        spread: standard deviation of the logarithm of a figure that the coefficients leave open: releases, units of one
+            board, coolers.
+        core_spread: the same for a core around its family; applies to a core without a figure of ONNX Runtime.
+        board_spread: the same for a board around its core; applies to a board without a figure of ONNX Runtime.
+        seen: cores with a published figure of ONNX Runtime, by title.
+        seen_socs: SoCs with a published figure of ONNX Runtime.
     """
 
     names: tuple[str, ...]
@@ -48,9 +45,14 @@ class Fitted:
     seen_socs: frozenset[str]
 
     def coefficients(self, core: str, values: Sequence[float] | np.ndarray | None = None) -> Coefficients:
-        """Those for a core; one of no family is taken for the mean of all."""
+        """Return the coefficients for a core; a core of no family gets the mean of all families.
+
+        Args:
+            values: logarithms to use in place of the fitted ones, shape (n,).
+        """
         by_name = dict(zip(self.names, self.values if values is None else values, strict=True))
-        families = [by_name[FAMILY[core]]] if core in FAMILY else [by_name[name] for name in set(FAMILY.values())]
+        family = cores.family(core)
+        families = [by_name[name] for name in ((family,) if family is not None else cores.FAMILIES)]
         return Coefficients(
             terms={term: math.exp(by_name[term]) for term in TERMS},
             core=math.exp(float(np.mean(families))),
@@ -59,31 +61,50 @@ class Fitted:
         )
 
     def seconds(self, machine: Machine, work: Mapping[Term, float], values: np.ndarray | None = None) -> float:
-        """What `work` takes, flops and bytes by term."""
+        """Return the seconds that `work` takes: flops, bytes and nodes by term."""
         units = unit_seconds(machine, self.coefficients(machine.core, values))
         return sum(amount * units[term] for term, amount in work.items())
 
     def variance(self, machine: Machine, work: Mapping[Term, float]) -> float:
-        """Of the logarithm of the time that `work` takes."""
-        here = self.seconds(machine, work)
+        """Return the variance of the logarithm of the time that `work` takes.
+
+        The covariance of the coefficients is carried over by the gradient of that logarithm.
+        """
+        predicted_s = self.seconds(machine, work)
         steps = [self.seconds(machine, work, self.values + _STEP * row) for row in np.eye(len(self.names))]
-        gradient = np.log(np.array(steps) / here) / _STEP
-        found = float(gradient @ self.covariance @ gradient) + self.spread**2
+        gradient = np.log(np.array(steps) / predicted_s) / _STEP
+        variance = float(gradient @ self.covariance @ gradient) + self.spread**2
         if machine.soc not in self.seen_socs:
-            found += self.board_spread**2
+            variance += self.board_spread**2
         if machine.core not in self.seen:
             units = unit_seconds(machine, self.coefficients(machine.core))
-            arithmetic = sum(work.get(term, 0.0) * units[term] for term in ("products", "depthwise", "functions"))
-            share = arithmetic / here
-            found += (share * self.core_spread * (1 if machine.core in FAMILY else 2)) ** 2
-        return found
+            arithmetic_s = sum(work.get(term, 0.0) * units[term] for term in ("products", "depthwise", "functions"))
+            share = arithmetic_s / predicted_s
+            # A core of no family is assumed to scatter twice as much around the mean of all families.
+            widening = 1 if cores.family(machine.core) is not None else 2
+            variance += (share * self.core_spread * widening) ** 2
+        return variance
+
+    def write(self, path: str | Path = FILE) -> None:
+        """Write the coefficients as JSON, with 4 to 7 decimals."""
+        document = {
+            "names": self.names,
+            "values": [round(float(value), 5) for value in self.values],
+            "covariance": [[round(float(value), 7) for value in row] for row in self.covariance],
+            "spread": round(self.spread, 4),
+            "core_spread": round(self.core_spread, 4),
+            "board_spread": round(self.board_spread, 4),
+            "seen": sorted(self.seen),
+            "seen_socs": sorted(self.seen_socs),
+        }
+        Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 @cache
-def fitted() -> Fitted:
-    """What comes with edgesim."""
-    document = orjson.loads(resources.files(__package__).joinpath("fitted.json").read_bytes())
-    return Fitted(
+def load_fitted() -> FittedCoefficients:
+    """Return the coefficients that come with edgesim."""
+    document = orjson.loads(FILE.read_bytes())
+    return FittedCoefficients(
         names=tuple(document["names"]),
         values=np.array(document["values"]),
         covariance=np.array(document["covariance"]),

@@ -1,4 +1,4 @@
-"""ONNX's operations by what they cost: which are products, which move data, which are nothing at run time."""
+"""ONNX's operations by their cost: which are products, which move data, which do nothing at run time."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -157,17 +157,17 @@ KIND_OF: Mapping[str, Kind] = {
     ),
 }
 
-# Another view of the same bytes, or a number about them.
+# Operations that do nothing at run time: another view of the same bytes, or a number about the bytes.
 WITHOUT_WORK = frozenset(
     ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Shape", "Size", "Constant")
 )
 
-# Done by ONNX Runtime's CPU provider inside the convolution before it.
+# Activations that ONNX Runtime's CPU provider computes inside the convolution before them.
 ACTIVATIONS_IN_CONVOLUTION = frozenset(("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid"))
-# And inside a product.
+# Activations that it computes inside a matrix product.
 ACTIVATIONS_IN_PRODUCT = frozenset((*ACTIVATIONS_IN_CONVOLUTION - {"Clip"}, "Elu", "Selu", "Softplus", "Softsign"))
 
-# Arithmetic for an element where it is more than one; MLAS's rational approximations count as many as they multiply.
+# Arithmetic operations per element, where more than one. For MLAS's rational approximations: their multiplications.
 FLOPS: Mapping[str, int] = {
     "Sigmoid": 20,
     "Tanh": 20,

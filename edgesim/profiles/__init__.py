@@ -1,4 +1,4 @@
-"""Device profiles: the description of a board, read from YAML, validated, frozen."""
+"""Device profiles: descriptions of boards, read from YAML, validated and frozen."""
 
 from edgesim.profiles.device_profile import DeviceProfile
 from edgesim.profiles.loader import json_schema, load, names, read

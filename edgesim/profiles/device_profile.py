@@ -1,4 +1,4 @@
-"""What a device profile holds: its facts, their types, and what must fit together."""
+"""The device profile: the facts of a board, their types, and which facts must agree with each other."""
 
 import hashlib
 import json
@@ -19,28 +19,13 @@ from pydantic import (
 )
 
 from edgesim.errors import ProfileError, did_you_mean
+from edgesim.profiles.cores import QemuCpu
 
 _PAGE_BYTES = 4096
 
-# What `qemu-aarch64 -cpu help` of QEMU 10.0 lists among the 64-bit cores.
-QemuCpu = Literal[
-    "a64fx",
-    "cortex-a35",
-    "cortex-a53",
-    "cortex-a55",
-    "cortex-a57",
-    "cortex-a710",
-    "cortex-a72",
-    "cortex-a76",
-    "max",
-    "neoverse-n1",
-    "neoverse-n2",
-    "neoverse-v1",
-]
-
 
 def _whole_pages(size: ByteSize) -> ByteSize:
-    """The kernel keeps memory limits in whole pages: rounded down here, a limit reads back as it was set."""
+    """Round down to whole pages, as the kernel does with memory limits, so that a limit reads back as it was set."""
     return ByteSize(size // _PAGE_BYTES * _PAGE_BYTES)
 
 
@@ -53,7 +38,7 @@ Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["string", "inte
 
 
 class Caches(_Part):
-    """Of one core; `l2_bytes` is shared by `l2_cores` of them, `l3_bytes` by all."""
+    """Caches of one core; `l2_cores` cores share `l2_bytes`, and all cores share `l3_bytes`."""
 
     l1i_bytes: Size | None = None
     l1d_bytes: Size | None = None
@@ -63,7 +48,7 @@ class Caches(_Part):
 
 
 class Bandwidth(_Part):
-    """Bytes a second that one core was measured to copy, to fill and to read (tinymembench)."""
+    """Bytes per second that one core copies, fills and reads, as measured with tinymembench."""
 
     copy_bytes_per_s: Size | None = None
     fill_bytes_per_s: Size | None = None
@@ -71,9 +56,13 @@ class Bandwidth(_Part):
 
 
 class Cluster(_Part):
-    """`cores` of one kind at `clock_hz`; `features` as /proc/cpuinfo names them.
+    """Cores of one design at one clock.
 
-    `fp32_flops_per_cycle` is the peak of one core, a multiply-add counting as two.
+    Attributes:
+        core: name of the core, see `edgesim.profiles.cores`: ``Cortex-A57``.
+        cores: how many there are.
+        features: instruction-set features, as /proc/cpuinfo names them.
+        fp32_flops_per_cycle: the peak of one core, a multiply-add counting as two.
     """
 
     core: str
@@ -86,12 +75,12 @@ class Cluster(_Part):
 
 
 class Cpu(Cluster):
-    """The board's processor: the cluster that models run on, and `others` that it has beside it."""
+    """The board's processor: the cluster that models run on, and its `others`."""
 
     others: tuple[Cluster, ...] = ()
 
     def on(self, core: str | None) -> "Cpu":
-        """With another of its clusters as the one that models run on; None leaves it."""
+        """Return the processor with models on the cluster of another core; None changes nothing."""
         if core is None or core == self.core:
             return self
         (chosen,) = (cluster for cluster in self.others if cluster.core == core)
@@ -102,9 +91,13 @@ class Cpu(Cluster):
 
 
 class Memory(_Part):
-    """`marketed_bytes` is what the box says, `visible_bytes` what Linux on the board reports in total.
+    """The board's memory.
 
-    `usable_bytes` is what is left beside the system; `bandwidth_bytes_per_s` is by specification.
+    Attributes:
+        marketed_bytes: as the vendor sells it.
+        visible_bytes: total memory that Linux on the board reports.
+        usable_bytes: memory that the operating system leaves to programs.
+        bandwidth_bytes_per_s: by specification.
     """
 
     marketed_bytes: Size
@@ -115,7 +108,7 @@ class Memory(_Part):
 
 
 class Storage(_Part):
-    """What the board starts from, and how fast at most; None where nobody says."""
+    """A storage device that the board starts from, and its highest rates; None where no source states a rate."""
 
     kind: str
     read_bytes_per_s: Size | None = None
@@ -123,7 +116,7 @@ class Storage(_Part):
 
 
 class System(_Part):
-    """The vendor's operating system: its name, and the versions of the C library and the kernel."""
+    """The vendor's operating system: its name, and the versions of its C library and kernel."""
 
     name: str
     glibc: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
@@ -131,7 +124,7 @@ class System(_Part):
 
 
 class Power(_Part):
-    """Watts of the whole board, idle and with all cores busy; `budgets_w` are those that it can be held to."""
+    """Watts of the whole board, idle and with all cores busy; `budgets_w` are the limits that it can be set to."""
 
     idle_w: Annotated[float, Field(gt=0)] | None = None
     load_w: Annotated[float, Field(gt=0)] | None = None
@@ -139,28 +132,28 @@ class Power(_Part):
 
 
 class Thermal(_Part):
-    """What heat does to the board under load: its full clock for `full_speed_s` seconds, then `clock_hz`."""
+    """Throttling of the board under load: its full clock for `full_speed_s` seconds, then `clock_hz`."""
 
     full_speed_s: Annotated[float, Field(gt=0)]
     clock_hz: Annotated[int, Field(ge=1_000_000)]
 
 
 class Limits(_Part):
-    """What the board's system allows: `processes` (threads count, too) and `open_files` of one service."""
+    """Limits of the board's operating system for one service: `processes` (threads included) and `open_files`."""
 
     processes: Annotated[int, Field(ge=16)] = 4096
     open_files: Annotated[int, Field(ge=64)] = 1024
 
 
 class Network(_Part):
-    """The board's way to its clients: `rate_bytes_per_s` at most, and `delay_ms` on top of this host's own."""
+    """The network between the board and its clients: at most `rate_bytes_per_s`, and `delay_ms` besides this host's."""
 
     rate_bytes_per_s: Size | None = None
     delay_ms: Annotated[float, Field(gt=0)] | None = None
 
 
 class Mode(_Part):
-    """A power mode: how many cores are on, at which clock. `core` names a cluster; None is the main one."""
+    """A power mode: the number of cores that are on, and their clock. `core` names a cluster; None is the main one."""
 
     cores: Annotated[int, Field(ge=1)]
     clock_hz: Annotated[int, Field(ge=1_000_000)]
@@ -168,9 +161,12 @@ class Mode(_Part):
 
 
 class Emulation(_Part):
-    """`qemu_cpu` is the core that QEMU is asked to be (its QEMU_CPU), and `wrong` in what it is not the board's.
+    """How QEMU emulates the board.
 
-    `others` has it for the other clusters, by their cores' names.
+    Attributes:
+        qemu_cpu: the core that QEMU emulates (its QEMU_CPU).
+        others: the same for the other clusters, by the names of their cores.
+        wrong: in what the emulated core differs from the board's.
     """
 
     qemu_cpu: QemuCpu
@@ -179,11 +175,15 @@ class Emulation(_Part):
 
 
 class Image(_Part):
-    """What serves the models: edgesim's own server, built from a Dockerfile, or any image that speaks the protocol.
+    """The serving image: edgesim's own server, built from a Dockerfile, or any image that speaks the protocol.
 
-    `dockerfile` is a file name beside edgesim's own, or a path relative to the profile; `reference` an image that the
-    engine has or can pull, which listens on `port`, answers 200 at `health_path` when it is ready, and finds a model
-    repository at `mount_point`. `environment` is set in the container.
+    Attributes:
+        dockerfile: name of a Dockerfile that comes with edgesim, or a path relative to the profile.
+        reference: an image that the engine has or can pull.
+        port: where the server of `reference` listens.
+        health_path: answers 200 when the server of `reference` is ready.
+        mount_point: where the server of `reference` looks for the model repository.
+        environment: variables that are set in the container.
     """
 
     dockerfile: str | None = None
@@ -200,12 +200,12 @@ class Image(_Part):
         if self.reference is None:
             own = [name for name in ("port", "health_path", "mount_point") if name in self.model_fields_set]
             if own:
-                raise ValueError(f"image.{own[0]}: is for image.reference; edgesim's own server has its own")
+                raise ValueError(f"image.{own[0]}: is for image.reference; edgesim's own server has a fixed one")
         return self
 
 
 class Source(_Part):
-    """Where facts (dotted keys of this file, with all that is below them) come from, and how sure they are."""
+    """The source of facts (dotted keys of the profile, with all keys below them), and the confidence in them."""
 
     facts: Annotated[tuple[str, ...], Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
@@ -213,9 +213,9 @@ class Source(_Part):
 
 
 class DeviceProfile(_Part):
-    """A board as edgesim simulates it.
+    """The description of a board.
 
-    After `load`, `cpu` is that of the chosen power mode, and `mode` names it.
+    After `edgesim.profiles.load`, `mode` is the chosen power mode, and `cpu` has the cores and the clock of that mode.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -238,15 +238,15 @@ class DeviceProfile(_Part):
     sources: tuple[Source, ...] = ()
     mode: str | None = None
 
-    _file: Path | None = PrivateAttr(default=None)  # where it was read from: no fact of the board
+    _file: Path | None = PrivateAttr(default=None)  # where the profile was read from: not a fact of the board
 
     @property
     def file(self) -> Path | None:
-        """The file of a user's own board; None for one that comes with edgesim."""
+        """The file of a user's own profile; None for a profile that comes with edgesim."""
         return self._file
 
     def source_of(self, fact: str) -> Source | None:
-        """Where a fact comes from: the source that names it, or the nearest key above it."""
+        """Return the source that names a fact, or else the nearest key above that fact; None without one."""
         while fact:
             for source in self.sources:
                 if fact in source.facts:
@@ -256,12 +256,12 @@ class DeviceProfile(_Part):
 
     @property
     def reference(self) -> str:
-        """How the command line names this board: ``jetson-nano:5w``, or the bare name in the default mode."""
+        """The name of the profile with its power mode: ``jetson-nano:5w``; without the mode in the default mode."""
         return self.name if self.mode == self.default_mode else f"{self.name}:{self.mode}"
 
     @property
     def sha256(self) -> str:
-        """Digest of every fact, power mode included; hex."""
+        """Digest of every fact, power mode included, in hex."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -285,7 +285,7 @@ class DeviceProfile(_Part):
         return self
 
     def heated(self) -> "DeviceProfile":
-        """This board as it is after its `thermal.full_speed_s` under load; itself where it has no such section."""
+        """Return the board after `thermal.full_speed_s` seconds under load; the same board without that section."""
         if self.thermal is None:
             return self
         clock_hz = min(self.thermal.clock_hz, self.cpu.clock_hz)
@@ -297,20 +297,23 @@ class DeviceProfile(_Part):
         for source in self.sources:
             for fact in source.facts:
                 if fact not in known:
-                    raise ValueError(f"sources: {fact!r} is no fact of this profile{did_you_mean(fact, known)}")
+                    raise ValueError(f"sources: {fact!r} is not a fact of this profile{did_you_mean(fact, known)}")
         return self
 
     def served_by(self, **image: Any) -> "DeviceProfile":
-        """This board with another image; the keywords are those of `Image`, and None leaves one as it is.
+        """Return the board with another serving image.
+
+        Args:
+            image: fields of `Image`; None leaves a field as it is.
 
         Raises:
-            ProfileError: they do not hold.
+            ProfileError: a value is wrong, or the fields contradict each other.
         """
-        given = {key: value for key, value in image.items() if value is not None}
-        if not given:
+        changes = {key: value for key, value in image.items() if value is not None}
+        if not changes:
             return self
-        facts = self.image.model_dump(exclude_unset=True, exclude_none=True) | given
-        if "reference" in given:
+        facts = self.image.model_dump(exclude_unset=True, exclude_none=True) | changes
+        if "reference" in changes:
             facts.pop("dockerfile", None)
         try:
             return self.model_copy(update={"image": Image.model_validate(facts)})
@@ -318,10 +321,10 @@ class DeviceProfile(_Part):
             detail = error.errors()[0]
             where = ".".join(str(part) for part in ("image", *detail["loc"]))
             text = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{where}: {detail['msg']}"
-            raise ProfileError(f"{text} (given: {', '.join(f'{k}={v}' for k, v in given.items())})") from error
+            raise ProfileError(f"{text} (given: {', '.join(f'{k}={v}' for k, v in changes.items())})") from error
 
     def in_mode(self, mode: str | None) -> "DeviceProfile":
-        """This board in a power mode; None is the default one.
+        """Return the board in a power mode; None means the default mode.
 
         Raises:
             ProfileError: the board has no such mode.
@@ -337,8 +340,9 @@ class DeviceProfile(_Part):
                 f"profile {self.name}: no power mode {chosen!r}; {have}{did_you_mean(chosen, self.modes)}",
                 fix=f"edgesim profiles show {self.name}",
             )
-        limits = self.modes[name]
-        cpu = self.cpu.on(limits.core).model_copy(update={"cores": limits.cores, "clock_hz": limits.clock_hz})
+        chosen_mode = self.modes[name]
+        clocks = {"cores": chosen_mode.cores, "clock_hz": chosen_mode.clock_hz}
+        cpu = self.cpu.on(chosen_mode.core).model_copy(update=clocks)
         emulation = self.emulation
         if emulation is not None and cpu.core in emulation.others:
             emulation = emulation.model_copy(update={"qemu_cpu": emulation.others[cpu.core]})

@@ -1,4 +1,4 @@
-"""Profiles as files: found by their names, read, extended, and refused with the line that is wrong."""
+"""Profile files: finds them by name, reads, extends and validates them. An error names the wrong line."""
 
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,19 @@ from edgesim import paths, yaml_files
 from edgesim.errors import ProfileError, did_you_mean
 from edgesim.profiles.device_profile import DeviceProfile
 
-# Keys of a file that are no facts of a board.
+# The key of a file that is not a fact of the board: the profile to start from.
 _EXTENDS = "extends"
 
 
 def names() -> list[str]:
-    """The profiles that come with edgesim."""
+    """Return the names of the profiles that come with edgesim."""
     return sorted(path.stem for path in paths.profiles_directory().glob("*.yaml"))
 
 
 def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
-    """The board that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
+    """Load the profile that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
 
-    A profile that is loaded already is given back as it is.
+    A loaded profile is returned as it is.
 
     Raises:
         ProfileError: no such profile or mode, or the file is not a valid profile.
@@ -52,45 +52,49 @@ def _find(base: str) -> Path:
     return path
 
 
-def read(path: Path) -> DeviceProfile:
-    """Read and validate one profile file, and the one that it extends.
+def read(path: str | Path) -> DeviceProfile:
+    """Read and validate a profile file, and the profile that it extends.
 
     Raises:
-        ProfileError: names the file, the line, the key and the nearest right one.
+        ProfileError: names the file, the line, the wrong key and the nearest right one.
     """
+    path = Path(path)
     written = _document(path)
     facts = _extended(written, path, [path.resolve()])
     try:
-        found = DeviceProfile.model_validate(facts)
+        profile = DeviceProfile.model_validate(facts)
     except ValidationError as error:
         raise ProfileError(
             f"{path}{yaml_files.problems(written, DeviceProfile, error, more_keys=[_EXTENDS])}",
             fix=f"edit {path}, then: edgesim profiles validate {path}",
         ) from error
     if path.resolve().parent != paths.profiles_directory().resolve():
-        found._file = path.resolve()
-    return found
+        profile._file = path.resolve()
+    return profile
 
 
 def _document(path: Path) -> CommentedMap:
-    found = yaml_files.read(path, "profile", ProfileError, example="edgesim profiles show jetson-nano --yaml")
-    if "mode" in found:
+    document = yaml_files.read(path, "profile", ProfileError, example="edgesim profiles show jetson-nano --yaml")
+    if "mode" in document:
         raise ProfileError(f"{path}: unknown key 'mode'{did_you_mean('mode', ['modes', 'default_mode'])}")
-    return found
+    return document
 
 
 def _extended(written: CommentedMap, path: Path, chain: list[Path]) -> dict[str, Any]:
-    """The facts of a document over those of the profile that it extends, if any.
+    """Return the facts of a document, on top of the facts of the profile that it extends.
 
-    Mappings are merged key by key, everything else is replaced; sources are added to those that there are, since the
-    facts that they tell of are still there.
+    Mappings are merged key by key, everything else is replaced. Sources are added to the extended profile's, because
+    that profile's facts are still used.
+
+    Args:
+        chain: the files that extend each other up to this document.
     """
     facts = dict(written)
     reference = facts.pop(_EXTENDS, None)
     if reference is None:
         return facts
     if not isinstance(reference, str):
-        raise ProfileError(f"{path}: extends: is a profile's name or file, not {reference!r}")
+        raise ProfileError(f"{path}: extends: must be a profile's name or file, not {reference!r}")
     is_file = reference.endswith((".yaml", ".yml")) or "/" in reference
     base = path.parent / reference if is_file else _find(reference)
     if base.resolve() in chain:
@@ -110,12 +114,12 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a profile file, for editors."""
+    """Return the JSON Schema (2020-12) of a profile file, for editors."""
     schema = DeviceProfile.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "edgesim device profile"
     schema["properties"].pop("mode")
-    schema["properties"][_EXTENDS] = {"type": "string", "description": "A profile, by name or file, to start from."}
+    schema["properties"][_EXTENDS] = {"type": "string", "description": "The profile to start from: a name or a file."}
     required = schema.pop("required")
     schema["anyOf"] = [{"required": required}, {"required": [_EXTENDS]}]
     return schema

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import fidelity
-from edgesim.predictions.fitted import fitted
+from edgesim.predictions.fitted import load_fitted
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def figures() -> list[fidelity.Figure]:
 
 
 def test_the_coefficients_that_come_along_are_those_of_the_figures(figures: list[fidelity.Figure]) -> None:
-    kept = fitted()
+    kept = load_fitted()
     found = fidelity.Fit(figures).runtime(kept.spread)
     assert found.names == kept.names
     assert np.allclose(found.values, kept.values, atol=0.01)
@@ -34,4 +34,4 @@ def test_a_board_that_was_not_seen_is_predicted_within_a_fifth_and_better_than_b
     assert ours < 20
     assert ours < min(by_operations, by_two_terms)
     counted = [item for item in judged if not item.figure.weak]
-    assert np.mean([item.holds(fitted().spread) for item in counted]) > 0.75
+    assert np.mean([item.holds(load_fitted().spread) for item in counted]) > 0.75

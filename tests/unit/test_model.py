@@ -1,3 +1,5 @@
+"""Models in repositories and files: their description, and files that are refused."""
+
 from pathlib import Path
 
 import numpy as np
@@ -21,49 +23,49 @@ def test_signature_operations_and_parameters_are_read(digits: repository.Model) 
     assert digits.samples_path is not None
 
 
-def test_the_newest_version_is_taken_by_number_and_not_by_letter(tmp_path: Path) -> None:
+def test_the_newest_version_is_the_highest_number(tmp_path: Path) -> None:
     for version in ("1", "2", "10"):
         write_model(tmp_path / "m" / version / "model.onnx")
     assert repository.find("m", tmp_path).version == "10"
 
 
-def test_a_file_of_any_name_is_a_model_of_that_name(tmp_path: Path) -> None:
-    found = repository.find(str(write_model(tmp_path / "some net.onnx")))
-    assert (found.name, found.version) == ("some net", "1")
+def test_a_model_file_of_any_name_names_the_model(tmp_path: Path) -> None:
+    model = repository.find(str(write_model(tmp_path / "some net.onnx")))
+    assert (model.name, model.version) == ("some net", "1")
 
 
-def test_a_file_in_the_layout_of_a_repository_bears_its_directory_s_name(tmp_path: Path) -> None:
-    found = repository.find(str(write_model(tmp_path / "net" / "3" / "model.onnx")))
-    assert (found.name, found.version) == ("net", "3")
+def test_a_file_in_a_repository_has_the_name_of_its_directory(tmp_path: Path) -> None:
+    model = repository.find(str(write_model(tmp_path / "net" / "3" / "model.onnx")))
+    assert (model.name, model.version) == ("net", "3")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(content=st.binary(max_size=200))
-def test_no_other_file_passes_for_an_onnx_model(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_not_onnx_models(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "not.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"not\.onnx: not an ONNX model"):
         repository.find(str(path))
 
 
-def test_an_unknown_model_names_those_that_there_are() -> None:
+def test_an_unknown_model_is_refused_with_the_known_models() -> None:
     with pytest.raises(ModelError, match=r"unknown model 'digit'; there are digits, mobilenet_v2, resnet18"):
         repository.find("digit")
 
 
-def test_an_unknown_model_of_a_repository_names_those_in_it(tmp_path: Path) -> None:
+def test_an_unknown_model_of_a_repository_is_refused_with_its_models(tmp_path: Path) -> None:
     write_model(tmp_path / "net" / "1" / "model.onnx")
     with pytest.raises(ModelError, match="no model 'nett'; it has net"):
         repository.find("nett", tmp_path)
 
 
-def test_a_repository_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model directory"):
         repository.find("net", tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_model_directory_without_a_version_says_how_it_should_look(tmp_path: Path) -> None:
+def test_a_model_directory_without_a_version_is_refused_with_the_layout(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     with pytest.raises(ModelError) as caught:
         repository.find("net", tmp_path)
@@ -85,12 +87,12 @@ def with_external_weights(path: Path) -> Path:
     return path
 
 
-def test_files_of_weights_beside_the_model_belong_to_it(tmp_path: Path) -> None:
+def test_files_of_weights_are_a_part_of_the_model(tmp_path: Path) -> None:
     path = with_external_weights(tmp_path / "net.onnx")
-    found = repository.find(str(path))
-    assert found.data_paths == (tmp_path / "weights.bin",)
-    assert found.size_bytes == path.stat().st_size + (tmp_path / "weights.bin").stat().st_size
-    before = found.sha256
+    model = repository.find(str(path))
+    assert model.data_paths == (tmp_path / "weights.bin",)
+    assert model.size_bytes == path.stat().st_size + (tmp_path / "weights.bin").stat().st_size
+    before = model.sha256
     (tmp_path / "weights.bin").write_bytes(bytes(16))
     assert repository.find(str(path)).sha256 != before
 

@@ -1,4 +1,4 @@
-"""A graph as work: operations and bytes counted by hand beside those that are read, and what cannot be read."""
+"""A graph as work: operations and bytes compared with hand counts, and graphs that cannot be read."""
 
 import time
 from pathlib import Path
@@ -19,18 +19,18 @@ FLOAT = TensorProto.FLOAT
 
 
 def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list[int | str]], **weights: np.ndarray) -> Path:
-    made = helper.make_graph(
+    proto = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in inputs.items()],
         [helper.make_tensor_value_info("y", FLOAT, None)],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    onnx.save(helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
 
 
-def test_a_convolution_s_work_is_what_a_pencil_gives(tmp_path: Path) -> None:
+def test_the_work_of_a_convolution_equals_a_hand_count(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
         helper.make_node("Relu", ["c"], ["y"]),
@@ -50,22 +50,24 @@ def test_a_convolution_s_work_is_what_a_pencil_gives(tmp_path: Path) -> None:
         ((8, 4, 3, 3), 2, "convolution"),
     ],
 )
-def test_convolutions_are_told_apart(tmp_path: Path, weights: tuple[int, ...], group: int, kind: str) -> None:
+def test_kinds_of_convolutions_are_distinguished(
+    tmp_path: Path, weights: tuple[int, ...], group: int, kind: str
+) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], group=group)]
     (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [1, 8, 8, 8]}, w=np.zeros(weights, np.float32)))
     assert node.kind == kind
     assert node.flops == 2 * np.prod(node.shape) * np.prod(weights[1:])
 
 
-def test_a_product_counts_its_depth_and_takes_its_bias_in(tmp_path: Path) -> None:
+def test_a_product_counts_its_depth_and_includes_its_bias(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Add", ["m", "b"], ["y"])]
     weights = {"w": np.zeros((64, 10), np.float32), "b": np.zeros(10, np.float32)}
     (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [5, 64]}, **weights))
     assert (node.flops, node.fused, node.product) == (2 * 5 * 64 * 10, ("Add",), (5, 10, 64))
 
 
-def test_sizes_that_the_graph_computes_are_followed(tmp_path: Path) -> None:
-    """As exporters write a reshape: a size taken out, divided, and put together again."""
+def test_sizes_that_the_graph_computes_are_known(tmp_path: Path) -> None:
+    """Exporters write a reshape like this: a size is extracted, divided and concatenated."""
     nodes = [
         helper.make_node("Shape", ["x"], ["s"]),
         helper.make_node("Gather", ["s", "one"], ["channels"]),
@@ -86,12 +88,12 @@ def test_sizes_that_the_graph_computes_are_followed(tmp_path: Path) -> None:
     assert (node.operation, node.shape) == ("Transpose", (1, 4, 2, 16))
 
 
-def test_what_is_only_known_at_run_time_is_asked_for(tmp_path: Path) -> None:
+def test_a_size_that_is_only_known_at_run_time_must_be_given(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
     path = save(tmp_path / "m.onnx", nodes, {"x": ["batch", "words", 8]}, w=np.zeros((8, 8), np.float32))
     with pytest.raises(ModelError, match="only known at run time") as caught:
         graph.read(path)
-    assert "--shape x=N,N,N" in caught.value.fix
+    assert "`shapes` x=N,N,N" in caught.value.fix
     (node,) = graph.read(path, shapes={"x": [2, 16, 8]})
     assert node.flops == 2 * 2 * 16 * 8 * 8
     with pytest.raises(ModelError, match="has no input z; it takes x"):
@@ -100,7 +102,7 @@ def test_what_is_only_known_at_run_time_is_asked_for(tmp_path: Path) -> None:
         graph.read(path, shapes={"x": [1]})
 
 
-def test_a_size_that_depends_on_values_is_refused_by_its_node(tmp_path: Path) -> None:
+def test_a_size_that_depends_on_values_is_refused_with_its_node(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("NonZero", ["x"], ["n"]),
         helper.make_node("Cast", ["n"], ["f"], to=FLOAT, name="after"),
@@ -123,22 +125,22 @@ def test_a_batch_multiplies_the_work(resnet18: Model) -> None:
 
 @pytest.mark.parametrize("name", ["digits", "mobilenet_v2", "resnet18"])
 def test_the_fusions_are_those_of_the_runtime(name: str, tmp_path: Path) -> None:
-    """Beside the graph that ONNX Runtime writes itself, up to where it lays out memory for this host's own kernels."""
-    subject, path = repository.find(name, samples.ensure(name)), tmp_path / "optimized.onnx"
+    """Compare with the graph that ONNX Runtime writes, before it changes the memory layout for this host's kernels."""
+    model, path = repository.find(name, samples.ensure(name)), tmp_path / "optimized.onnx"
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(path)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    onnxruntime.InferenceSession(subject.path, options, providers=["CPUExecutionProvider"])
-    theirs = [node.op_type.removeprefix("Fused") for node in onnx.load(path).graph.node]
-    ours = graph.read(subject.path)
-    # The sum of a residual block, and the activation after it, join the convolution a level further on.
-    joined = [operation for node in ours for operation in node.fused if "Add" in node.fused and operation != "Clip"]
+    onnxruntime.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
+    in_runtime = [node.op_type.removeprefix("Fused") for node in onnx.load(path).graph.node]
+    nodes = graph.read(model.path)
+    # ONNX Runtime fuses the sum of a residual block and the activation after it only at the next optimization level.
+    sums = [operation for node in nodes for operation in node.fused if "Add" in node.fused and operation != "Clip"]
     views = ("Reshape", "Flatten", "Squeeze", "Identity")
-    assert sorted([node.operation for node in ours] + joined) == sorted(op for op in theirs if op not in views)
+    assert sorted([node.operation for node in nodes] + sums) == sorted(op for op in in_runtime if op not in views)
 
 
 def test_six_hundred_nodes_are_read_in_under_a_second(tmp_path: Path) -> None:
-    """The limit is the promise's; what it takes is a tenth of it."""
+    """One second is what edgesim promises; a tenth is typical."""
     nodes, last = [], "x"
     for i in range(200):
         nodes += [
@@ -149,9 +151,9 @@ def test_six_hundred_nodes_are_read_in_under_a_second(tmp_path: Path) -> None:
         last = f"m{i}"
     path = save(tmp_path / "m.onnx", nodes, {"x": [1, 8, 64, 64]}, w=np.zeros((8, 8, 3, 3), np.float32))
     begun = time.process_time()
-    found = graph.read(path)
+    read = graph.read(path)
     assert time.process_time() - begun < 1
-    assert [node.operation for node in found] == ["Conv", "Sigmoid"] * 200
+    assert [node.operation for node in read] == ["Conv", "Sigmoid"] * 200
 
 
 class _Noise(CalibrationDataReader):  # type: ignore[misc]
@@ -172,7 +174,7 @@ def test_quantized_models_are_int8_where_they_compute(tmp_path: Path, resnet18: 
     assert sum(node.flops for node in products) == pytest.approx(sum(n.flops for n in floats if n.product), rel=0.01)
     assert {node.precision for node in static} == {"int8"}
     assert sum(node.moved_bytes for node in static) < sum(node.moved_bytes for node in floats)
-    assert [node.operation for node in static].count("DequantizeLinear") == 1, "the one that gives the output"
+    assert [node.operation for node in static].count("DequantizeLinear") == 1, "the one that makes the output"
     quantize_dynamic(resnet18.path, tmp_path / "dynamic.onnx", weight_type=QuantType.QUInt8)
     dynamic = [node for node in graph.read(tmp_path / "dynamic.onnx") if node.product is not None]
     assert {node.precision for node in dynamic} == {"int8"}

@@ -1,3 +1,5 @@
+"""Profiles: their facts and sources, extension, power modes, and errors that name the wrong line."""
+
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,12 @@ def refused(directory: Path, old: str, new: str) -> str:
 
 
 @pytest.mark.parametrize("name", profiles.names())
-def test_every_profile_that_comes_along_is_valid_and_bears_its_file_name(name: str) -> None:
+def test_every_shipped_profile_is_valid_and_has_the_name_of_its_file(name: str) -> None:
     assert profiles.load(name).name == name
 
 
 def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted keys of everything that a profile states."""
+    """Yield the dotted keys of all facts that a profile states."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from facts(value, f"{prefix}{key}.")
@@ -42,11 +44,11 @@ def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", profiles.names())
-def test_every_fact_of_every_profile_that_comes_along_has_a_source_and_a_confidence(name: str) -> None:
-    board = profiles.load(name)
-    stated = board.model_dump(exclude_unset=True, exclude={"name", "title", "mode", "image", "sources"})
+def test_every_fact_of_every_shipped_profile_has_a_source_and_a_confidence(name: str) -> None:
+    profile = profiles.load(name)
+    stated = profile.model_dump(exclude_unset=True, exclude={"name", "title", "mode", "image", "sources"})
     for fact in facts(stated):
-        source = board.source_of(fact)
+        source = profile.source_of(fact)
         assert source is not None, fact
         assert source.confidence is not None, fact
 
@@ -54,12 +56,12 @@ def test_every_fact_of_every_profile_that_comes_along_has_a_source_and_a_confide
 @pytest.mark.parametrize("name", profiles.names())
 def test_every_mode_of_every_profile_can_be_chosen(name: str) -> None:
     for mode in profiles.load(name).modes:
-        board = profiles.load(f"{name}:{mode}")
-        assert board.mode == mode
-        assert board.cpu.cores >= 1
+        profile = profiles.load(f"{name}:{mode}")
+        assert profile.mode == mode
+        assert profile.cpu.cores >= 1
 
 
-def test_the_boards_are_those_that_are_promised() -> None:
+def test_the_shipped_profiles_are_these_fifteen() -> None:
     assert set(profiles.names()) == {
         "coral-dev-board",
         "jetson-agx-orin",
@@ -79,7 +81,7 @@ def test_the_boards_are_those_that_are_promised() -> None:
     }
 
 
-def test_the_little_cores_are_another_core_another_clock_and_another_emulated_cpu() -> None:
+def test_the_little_cluster_has_its_own_core_clock_and_emulated_core() -> None:
     big, little = profiles.load("rk3588:big"), profiles.load("rk3588:little")
     assert (big.cpu.core, big.cpu.clock_hz) == ("Cortex-A76", 2_256_000_000)
     assert (little.cpu.core, little.cpu.clock_hz) == ("Cortex-A55", 1_800_000_000)
@@ -87,7 +89,7 @@ def test_the_little_cores_are_another_core_another_clock_and_another_emulated_cp
     assert little.emulation.qemu_cpu == "cortex-a55"
     assert little.cpu.caches.l2_bytes == 128 << 10
     assert [other.core for other in little.cpu.others] == ["Cortex-A76"]
-    assert "asimddp" in little.cpu.features, "what the others do not say is as on the first"
+    assert "asimddp" in little.cpu.features, "a cluster without features has those of the main cluster"
 
 
 # --- extending --------------------------------------------------------------------------------------------------------
@@ -102,19 +104,19 @@ sources:
 """
 
 
-def test_a_profile_that_extends_another_has_its_facts_but_for_its_own(tmp_path: Path) -> None:
-    mine, theirs = profiles.load(str(write(tmp_path, MINE))), profiles.load("raspberry-pi-4")
-    assert (mine.name, mine.cpu, mine.mode) == ("my-board", theirs.cpu, "1.4")
+def test_a_profile_inherits_the_facts_that_it_does_not_state(tmp_path: Path) -> None:
+    mine, extended = profiles.load(str(write(tmp_path, MINE))), profiles.load("raspberry-pi-4")
+    assert (mine.name, mine.cpu, mine.mode) == ("my-board", extended.cpu, "1.4")
     assert mine.memory.marketed_bytes == 8_000_000_000
-    assert mine.memory.kind == theirs.memory.kind, "a mapping is merged key by key"
+    assert mine.memory.kind == extended.memory.kind, "a mapping is merged key by key"
     assert mine.source_of("memory.visible_bytes") == mine.sources[0]
-    assert mine.source_of("cpu.core") == theirs.source_of("cpu.core")
+    assert mine.source_of("cpu.core") == extended.source_of("cpu.core")
 
 
-def test_a_profile_may_extend_a_file_beside_it_and_that_another(tmp_path: Path) -> None:
+def test_a_profile_may_extend_a_file_that_extends_another(tmp_path: Path) -> None:
     write(tmp_path, MINE)
-    (tmp_path / "ours.yaml").write_text("extends: ./board.yaml\nname: ours\n")
-    assert profiles.load(str(tmp_path / "ours.yaml")).memory.marketed_bytes == 8_000_000_000
+    (tmp_path / "team.yaml").write_text("extends: ./board.yaml\nname: team\n")
+    assert profiles.load(tmp_path / "team.yaml").memory.marketed_bytes == 8_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -126,12 +128,12 @@ def test_a_profile_may_extend_a_file_beside_it_and_that_another(tmp_path: Path) 
             "unknown profile 'raspbery-pi-4'; did you mean 'raspberry-pi-4'?",
         ),
         ("extends: raspberry-pi-4", "extends: ./board.yaml", "extends: goes round in a circle"),
-        ("extends: raspberry-pi-4", "extends: [a]", "extends: is a profile's name or file"),
+        ("extends: raspberry-pi-4", "extends: [a]", "extends: must be a profile's name or file"),
         ("extends: raspberry-pi-4", "extend: raspberry-pi-4", "unknown key 'extend'; did you mean 'extends'?"),
         ("marketed_bytes: 8 GB", "market_bytes: 8 GB", ":5: unknown key 'memory.market_bytes'"),
     ],
 )
-def test_what_cannot_be_extended_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
+def test_a_wrong_extension_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
     with pytest.raises(ProfileError) as caught:
         profiles.load(str(write(tmp_path, MINE.replace(old, new, 1))))
     assert problem in caught.value.problem
@@ -170,12 +172,12 @@ def test_the_default_mode_is_the_board_without_a_mode() -> None:
     assert profiles.load("jetson-nano").reference == "jetson-nano"
 
 
-def test_an_unknown_mode_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_mode_is_refused_with_the_board_s_modes() -> None:
     with pytest.raises(ProfileError, match=r"no power mode '10w'; it has MAXN, 5w"):
         profiles.load("jetson-nano:10w")
 
 
-def test_memory_is_whole_pages_so_that_a_limit_reads_back_as_it_was_set() -> None:
+def test_memory_is_rounded_to_whole_pages() -> None:
     assert profiles.load("jetson-nano").memory.visible_bytes % 4096 == 0
 
 
@@ -240,12 +242,12 @@ def test_a_wrong_value_names_its_key(tmp_path: Path, old: str, new: str, what: s
     assert what in refused(tmp_path, old, new)
 
 
-def test_a_key_given_twice_is_refused_and_not_the_last_one_taken(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     assert "duplicate key" in refused(tmp_path, "name: jetson-nano", "name: jetson-nano\nname: other")
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "just words", "a: [", "\x00"])
-def test_what_is_no_profile_at_all_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_profile_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ProfileError, match=r"board\.yaml"):
         profiles.read(write(tmp_path, text))
 

@@ -1,4 +1,4 @@
-"""What --base and --cand may name: a model, a directory, a revision of the repository of models."""
+"""The sides of a comparison: models, directories and git revisions of the model repository."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ def git(directory: Path, *words: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A git repository with ``models/net`` in two revisions, Relu at v1 and Tanh now, and a second model since v2."""
+    """Make a git repository: ``models/net`` is Relu at v1 and Tanh at v2, and ``models/other`` exists since v2."""
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init", "-q")
     write_model(tmp_path / "models" / "net" / "1" / "model.onnx")
@@ -35,18 +35,18 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def operations(base: str, candidate: str, *, name: str | None = None, models: Path | None = None) -> list[str]:
-    with sides(base, candidate, name=name, models=models) as found:
-        return [next(iter(side.operations)) for side in found]
+    with sides(base, candidate, name=name, models=models) as both:
+        return [next(iter(side.operations)) for side in both]
 
 
-def test_a_revision_is_the_model_as_it_was_and_nothing_of_it_stays(repository: Path) -> None:
+def test_a_revision_is_the_earlier_model_and_its_files_are_removed(repository: Path) -> None:
     with sides("v1", "net") as (base, candidate):
         assert (base.name, candidate.name) == ("net", "net")
         assert base.operations["Relu"] == 1
         assert candidate.operations["Tanh"] == 1
         assert base.path.is_file()
-        taken_out = base.path
-    assert not taken_out.exists()
+        extracted = base.path
+    assert not extracted.exists()
     assert not list(Path(tempfile.gettempdir()).glob("edgesim-revision-*"))
 
 
@@ -61,7 +61,7 @@ def test_a_reference_may_name_the_model_in_several_ways(repository: Path) -> Non
     assert operations("v2", "models/other/1/model.onnx") == ["Sigmoid", "Sigmoid"]
 
 
-def test_a_repository_of_models_may_be_the_whole_of_a_git_repository(tmp_path: Path) -> None:
+def test_a_model_repository_may_be_the_top_of_a_git_repository(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     write_model(tmp_path / "net" / "1" / "model.onnx")
     git(tmp_path, "add", "-A")
@@ -78,12 +78,12 @@ def test_a_repository_of_models_may_be_the_whole_of_a_git_repository(tmp_path: P
         ("v2", "v2", "models at v2: which model? It has net, other"),
         ("models", "models", "models: which model? It has net, other"),
         ("nowhere.onnx", "net", "nowhere.onnx: no such model file"),
-        ("v0", "net", "models at v0: no model in it"),
+        ("v0", "net", "models at v0: contains no model"),
         ("lfs", "net", "net/1/model.onnx is a pointer of git-lfs"),
         ("empty", "net", "empty: no model 'net'; it has none"),
     ],
 )
-def test_what_names_no_model_is_refused_in_a_line(repository: Path, base: str, candidate: str, problem: str) -> None:
+def test_a_reference_that_names_no_model_is_refused(repository: Path, base: str, candidate: str, problem: str) -> None:
     (repository / "empty").mkdir()
     git(repository, "checkout", "-q", "--orphan", "nothing")
     git(repository, "rm", "-rqf", ".")
@@ -113,7 +113,7 @@ def test_outside_git_there_are_no_revisions(tmp_path: Path, monkeypatch: pytest.
     assert "in no git repository" in caught.value.fix
 
 
-def test_without_git_a_revision_is_the_host_s_lack(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revision_without_git_is_a_host_error(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(HostError, match="git is not installed"):
         operations("v1", "net")

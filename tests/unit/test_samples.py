@@ -1,3 +1,5 @@
+"""Sample models: topology, seeds, accuracy, and their place in a repository."""
+
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from edgesim.models import repository, samples
 from edgesim.models.samples import convnets
 
 
-def test_the_digits_are_learnt_and_the_accuracy_stated_is_the_one_measured(digits: repository.Model) -> None:
+def test_digits_states_the_accuracy_that_is_measured(digits: repository.Model) -> None:
     assert digits.samples_path is not None
     with np.load(digits.samples_path) as file:
         images, labels = file["image"], file["labels"]
@@ -59,7 +61,7 @@ def test_activations_neither_vanish_nor_overflow(resnet18: repository.Model) -> 
     assert logits.std() > 0.1
 
 
-def test_a_sample_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_model_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     file = tmp_path / "digits" / "1" / "model.onnx"
     file.parent.mkdir(parents=True)
     file.write_text("mine")
@@ -67,11 +69,11 @@ def test_a_sample_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
-def test_a_sample_leaves_nothing_but_itself(tmp_path: Path) -> None:
+def test_building_a_sample_model_leaves_no_other_file(tmp_path: Path) -> None:
     samples.ensure("mobilenet_v2", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mobilenet_v2"]
 
 
-def test_an_unknown_sample_is_refused() -> None:
+def test_an_unknown_sample_model_is_refused() -> None:
     with pytest.raises(ModelError, match="no sample model 'vgg'"):
         samples.ensure("vgg")

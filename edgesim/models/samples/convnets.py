@@ -1,8 +1,8 @@
 """MobileNetV2 and ResNet-18 at 224x224: true topology, seeded weights.
 
-What a device does with a convolutional network depends on its operations and shapes and hardly on the values of its
-weights, so seeded noise serves where a benchmark is the aim. Batch normalisation is folded into the convolutions before
-it, as every exporter does for inference.
+The time of a convolutional network depends on its operations and shapes and hardly on the values of its weights, so
+seeded noise is good enough for a benchmark. Batch normalization is folded into the convolutions before it, as every
+exporter does for inference.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class _Builder:
         return name
 
     def noise(self, *shape: int) -> str:
-        """Weights that keep the variance of the activations from layer to layer (He et al., 2015, eq. 10)."""
+        """Add random weights that keep the variance of the activations between layers (He et al., 2015, eq. 10)."""
         fan_in = int(np.prod(shape[1:]))
         return self.weight(self._random.standard_normal(shape) * np.sqrt(2.0 / fan_in))
 
@@ -59,7 +59,7 @@ class _Builder:
         return self.node("Gemm", [flat, self.noise(CLASSES, features), self.weight(np.zeros(CLASSES))], transB=1)
 
     def model(self, name: str, output: str, seed: int) -> onnx.ModelProto:
-        # The last node writes the graph's output under the name that clients ask for.
+        # Clients ask for the graph's output by this name.
         self._nodes[-1].output[0] = "logits"
         graph = helper.make_graph(
             self._nodes,
@@ -69,13 +69,13 @@ class _Builder:
             self._weights,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edgesim")
-        model.ir_version = 8  # the lowest that holds opset 17, so that an old runtime on a board reads it too
+        model.ir_version = 8  # the lowest with opset 17, so that an old runtime on a board reads the model, too
         helper.set_model_props(model, {"weights": f"seeded noise, seed {seed}: no use but to be timed"})
         return model
 
 
 def mobilenet_v2(seed: int = 0) -> onnx.ModelProto:
-    """MobileNetV2, width 1.0 (Sandler et al., 2018, table 2): 52 convolutions, about 0.30 G multiply-adds.
+    """Build MobileNetV2, width 1.0 (Sandler et al., 2018, table 2): 52 convolutions, about 0.30 G multiply-adds.
 
     Input ``image`` float32 [batch, 3, 224, 224]; output ``logits`` float32 [batch, 1000].
     """
@@ -101,7 +101,7 @@ def mobilenet_v2(seed: int = 0) -> onnx.ModelProto:
 
 
 def resnet18(seed: int = 0) -> onnx.ModelProto:
-    """ResNet-18 (He et al., 2015, table 1): 20 convolutions, about 1.8 G multiply-adds.
+    """Build ResNet-18 (He et al., 2015, table 1): 20 convolutions, about 1.8 G multiply-adds.
 
     Input ``image`` float32 [batch, 3, 224, 224]; output ``logits`` float32 [batch, 1000].
     """

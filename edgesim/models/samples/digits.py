@@ -1,9 +1,10 @@
-"""`digits`: a small network, really trained, on the handwritten digits that come with scikit-learn."""
+"""The sample model `digits`: a small network, trained on the handwritten digits that come with scikit-learn."""
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgesim.errors import HostError
 from edgesim.models.samples.convnets import OPSET
 
 SEED = 0
@@ -12,18 +13,24 @@ LOWEST_ACCURACY = 0.95
 
 
 def digits() -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    """Train the network; return it with the images that it has not seen.
+    """Train the network; return it with the images that the training did not see.
 
     The model's input is ``image`` float32 [batch, 8, 8] in 0..16 (ink, as in the data set), its output
-    ``probabilities`` float32 [batch, 10]. The samples are ``image`` and ``labels`` int64 [360].
+    ``probabilities`` float32 [batch, 10]. The inputs are ``image`` float32 [360, 8, 8] and ``labels`` int64 [360].
 
     Raises:
-        ValueError: the trained network gets fewer than 95 % of the unseen images right.
+        HostError: scikit-learn is not installed.
+        ValueError: the trained network classifies fewer than 95 % of the unseen images correctly.
     """
-    # Here and not above: half a second of import that only the first use of this model needs.
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-    from sklearn.neural_network import MLPClassifier
+    # Imported here: half a second that only the first use of this model needs.
+    try:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+        from sklearn.neural_network import MLPClassifier
+    except ImportError as error:
+        raise HostError(
+            "sample model digits: scikit-learn, which trains it, is not installed", fix="pip install scikit-learn"
+        ) from error
 
     data = load_digits()
     images = data.images.astype(np.float32)

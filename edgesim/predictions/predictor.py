@@ -1,0 +1,111 @@
+"""Predictors: each predicts the device time of a model on one target of a board. To add one, extend `PREDICTORS`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from edgesim import profiles
+from edgesim.errors import UsageError, did_you_mean
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
+from edgesim.predictions.prediction import Declined, Prediction
+from edgesim.profiles import DeviceProfile
+
+
+class Predictor(Protocol):
+    """Predicts the device time of a model on one target of a board, with a band, or declines with a reason."""
+
+    @property
+    def target(self) -> str:
+        """What runs the model: ``cpu``."""
+
+    def predict(
+        self,
+        profile: DeviceProfile,
+        model: Model,
+        *,
+        batch: int = 1,
+        threads: int | None = None,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        use_calibration: bool = True,
+    ) -> Prediction | Declined:
+        """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
+
+
+# One predictor for each target.
+PREDICTORS: tuple[Predictor, ...] = (OnnxRuntimeCpu(),)
+
+
+def predict(
+    profile: str | Path | DeviceProfile,
+    model: str | Path | Model,
+    *,
+    target: str = "cpu",
+    models: str | Path | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    use_calibration: bool = True,
+) -> Prediction:
+    """Predict the device time of a model on a board. Needs neither the board nor a container.
+
+    A node of the model's graph costs arithmetic at a share of the core's peak, and bytes at a share of the memory's
+    bandwidth. The shares are fitted to published figures, see docs/fidelity.md. The result of `edgesim calibrate` for
+    the board corrects the prediction.
+
+    Args:
+        profile: name, file or `DeviceProfile` of the board.
+        model: name, file or `Model`.
+        target: what runs the model on the board; one of those of `PREDICTORS`.
+        models: the model repository; None means ``models/``, then the sample models.
+        batch: first size of each input, where the model leaves that size open or has 1.
+        threads: threads of one inference; None means one for each core of the board.
+        shapes: sizes by input name. Needed where the model leaves more than the first size open; allowed elsewhere, to
+            predict another resolution.
+        use_calibration: multiply by the factor that `edgesim calibrate` has stored for the board, if there is one.
+
+    Raises:
+        ProfileError: no such profile, the board's cores are not arm64 (all figures are of arm64 cores), or the stored
+            calibration cannot be read.
+        ModelError: no such model, its sizes are only known at run time, or its sizes contradict each other.
+        UsageError: no predictor for `target`.
+    """
+    answer = predict_or_decline(
+        profiles.load(profile),
+        model if isinstance(model, Model) else repository.find(model, models),
+        target=target,
+        batch=batch,
+        threads=threads,
+        shapes=shapes,
+        use_calibration=use_calibration,
+    )
+    if isinstance(answer, Declined):
+        raise answer.as_error()
+    return answer
+
+
+def predict_or_decline(
+    profile: DeviceProfile,
+    model: Model,
+    *,
+    target: str = "cpu",
+    batch: int = 1,
+    threads: int | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    use_calibration: bool = True,
+) -> Prediction | Declined:
+    """Predict as `predict` does, and return the reason where no prediction can be made.
+
+    Raises:
+        UsageError: no predictor for `target`.
+    """
+    for predictor in PREDICTORS:
+        if predictor.target == target:
+            return predictor.predict(
+                profile, model, batch=batch, threads=threads, shapes=shapes, use_calibration=use_calibration
+            )
+    targets = [predictor.target for predictor in PREDICTORS]
+    raise UsageError(
+        f"`target={target}`: no predictor for it; there are {', '.join(targets)}{did_you_mean(target, targets)}"
+    )

@@ -1,0 +1,58 @@
+"""The table of cores: agrees with the server's table, the profiles and the fitted coefficients."""
+
+import re
+from typing import get_args
+
+import pytest
+
+from edgesim import profiles
+from edgesim.predictions.fitted import load_fitted
+from edgesim.profiles import cores
+from edgesim.profiles.cores import CORES
+from edgesim.server import introspection
+
+# No arm64 core: the gateway's processor is whatever the host has.
+UNKNOWN = {"x86-64"}
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_core_of_a_profile_is_in_the_table_or_named_as_unknown(name: str) -> None:
+    profile = profiles.load(name)
+    for cluster in (profile.cpu, *profile.cpu.others):
+        core = cores.find(cluster.core)
+        if cluster.core in UNKNOWN:
+            assert core is None
+        else:
+            assert core is not None, cluster.core
+            assert core.title == cluster.core, "a profile uses the vendor's spelling"
+
+
+@pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
+def test_the_server_names_a_core_as_the_table_does(core: cores.Core) -> None:
+    cpuinfo = f"CPU implementer\t: {core.implementer:#x}\nCPU part\t: {core.part:#05x}\n"
+    assert introspection.cpu_model(cpuinfo) in (core.name, f"arm part {core.part:#05x}", None)
+
+
+def test_a_name_is_found_in_any_case() -> None:
+    assert cores.find("cortex-a57") is cores.find("Cortex-A57") is cores.find("CORTEX-A57")
+    assert cores.title("cortex-a78ae") == "Cortex-A78AE"
+    assert cores.title("Mystery-1") == "Mystery-1"
+    assert cores.family("Mystery-1") is None
+
+
+def test_names_and_midr_fields_are_unique() -> None:
+    assert len({core.name for core in CORES}) == len(CORES)
+    assert len({(core.implementer, core.part) for core in CORES}) == len(CORES)
+
+
+def test_every_family_has_a_fitted_coefficient_and_every_seen_core_a_family() -> None:
+    fitted = load_fitted()
+    assert set(cores.FAMILIES) <= set(fitted.names)
+    assert {core.family for core in CORES} - {None} == set(cores.FAMILIES) == set(get_args(cores.CoreFamily))
+    assert all(cores.family(core) is not None for core in fitted.seen)
+
+
+def test_the_schema_lists_the_emulated_cores() -> None:
+    schema = profiles.json_schema()["$defs"]["Emulation"]["properties"]["qemu_cpu"]
+    assert schema["enum"] == sorted(["max", *(core.name for core in CORES if core.emulated)])
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in schema["enum"])
