@@ -129,7 +129,7 @@ def test_the_client_can_have_a_core_of_its_own(tmp_path: Path) -> None:
         (["--scenario", "burst"], "--scenario burst: not one of single-stream, multi-stream, server, offline"),
         (["--scenario", "server"], "--scenario server: at what rate?"),
         (["--qps", "10", "--clients", "2"], "--clients: is for --scenario single-stream or offline"),
-        (["--qps", "-1"], "--qps -1: is no rate"),
+        (["--qps", "-1"], "--qps -1: is not a rate"),
         (["--sweep", "10,x"], "--sweep 10,x: not N,N"),
         (["--sweep", "10", "--qps", "5"], "--sweep: sets the rate itself"),
         (["--sweep", "10", "--find-peak", "--p99-under", "1s"], "--sweep and --find-peak: one of them"),
