@@ -1,302 +1,115 @@
-"""Predicted beside published times: fits the coefficients of `edgesim.predict`, and judges them on what is held out.
+"""Predicted beside published times: how good the predictions of `edgesim.predict` are for figures that the fit has not
+seen.
 
 ``python -m benchmarks.fidelity`` prints the tables, draws docs/fidelity.svg, and lists every figure of every runtime in
-docs/fidelity.csv; with ``--write`` it also puts the
-coefficients where edgesim reads them. `published/latencies.csv` has the figures with their sources and the boards'
-facts; `published/work.csv` the work that the models' graphs make, written anew with ``--graphs DIR`` from a directory
-of ``MODEL.onnx`` (their weights are of no matter).
+docs/fidelity.csv. `published/latencies.csv` has the figures with their sources and the facts of their boards;
+`published/work.csv` has the work of the models' graphs, and ``--graphs DIR`` writes it from a directory of
+``MODEL.onnx`` (the values of their weights do not matter). `edgesim.predictions.fit` has the fit itself, and writes the
+coefficients.
 """
 
 import csv
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import orjson
-from scipy.optimize import least_squares, nnls
+from scipy.optimize import nnls
 
 from edgesim.models import repository
-from edgesim.predictions import graph
-from edgesim.predictions.cost import TERMS, Coefficients, Machine, Term, amounts, unit_seconds
-from edgesim.predictions.fitted import FAMILY, Fitted
+from edgesim.predictions import fit, graph
+from edgesim.predictions.cost import TERMS, Term, amounts
+from edgesim.predictions.fit import RUNTIME, Z80, Figure, Fit, HeldOut
+from edgesim.predictions.fitted import FittedCoefficients
 
 PUBLISHED = Path(__file__).parent / "published"
 PLOT = Path(__file__).parents[1] / "docs" / "fidelity.svg"
 EVERY_FIGURE = PLOT.with_suffix(".csv")
-TARGET = Path(__file__).parents[1] / "edgesim" / "predictions" / "fitted.json"
-
-RUNTIME = "onnxruntime"
-# Their coefficients are their own, the cores are the same.
-OTHERS = ("TFLite", "ArmNN", "ncnn", "pytorch", "torchscript", "tflite")
-# The arithmetic of a core is told beside this one's.
-REFERENCE_CORE = "Cortex-A72"
-
-# Where a coefficient is looked for: its logarithm's mean and standard deviation. Wide, but for what the figures cannot
-# tell apart: a product reaches most of the peak, a depthwise convolution a fifth of it, moving is once in and once out.
-PRIORS: Mapping[str, tuple[float, float]] = {
-    "products": (math.log(1.4), 0.5),
-    "depthwise": (math.log(5), 0.7),
-    "functions": (math.log(1.5), 0.5),
-    "product traffic": (math.log(0.5), 0.7),
-    "other traffic": (0.0, 0.5),
-    "nodes": (math.log(20_000), 1.0),
-    "scaling": (math.log(0.85), 0.1),
-    "memory_share": (math.log(0.5), 0.3),
-    "core": (0.0, 0.25),
-    "runtime family": (0.0, 0.2),
-}
-# As the profiles name them; those of which ONNX Runtime has figures.
-SOC = {"Raspberry Pi 4B": "BCM2711", "Raspberry Pi 5": "BCM2712", "Jetson AGX Orin": "Orin (T234)"}
-# A figure's scatter by runtime. Of one model on one board ONNX Runtime's differ by 0.11 and 0.12 between releases (the
-# deviation of their logarithms, three each); more for the others, whose algorithms (Winograd, indirect products) are
-# not those that the terms describe.
-SCATTER = {RUNTIME: 0.11, "TFLite": 0.15}
-OTHER_SCATTER, WEAK = 0.2, 0.3
 NEWEST = "Ultralytics 8.4.14"
-Z80 = 1.2816
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One published latency."""
-
-    board: str
-    machine: Machine
-    runtime: str
-    release: str
-    model: str
-    work: Mapping[Term, float]
-    seconds: float
-    weak: bool
-
-    @property
-    def flops(self) -> float:
-        return self.work["products"] + self.work["depthwise"]
-
-
-def read() -> list[Figure]:
-    work = {}
-    with (PUBLISHED / "work.csv").open() as file:
-        for row in csv.DictReader(file):
-            amounts = {term: float(row[term.replace(" ", "_")]) for term in TERMS}
-            work[row["model"], row["input"]] = amounts
-    with (PUBLISHED / "latencies.csv").open() as file:
-        return [
-            Figure(
-                board=row["board"],
-                machine=Machine(
-                    soc=SOC.get(row["board"], row["board"]),
-                    core=row["core"],
-                    threads=int(row["threads"]),
-                    clock_hz=float(row["clock_hz"]),
-                    flops_per_cycle=float(row["flops_per_cycle"]),
-                    copy_bytes_per_s=float(row["copy_bytes_per_s"]),
-                    memory_bytes_per_s=float(row["memory_bytes_per_s"]),
-                ),
-                runtime=row["runtime"],
-                release=row["release"],
-                model=row["model"],
-                work=work[row["model"], row["input"]],
-                seconds=float(row["latency_ms"]) / 1e3,
-                weak=bool(row["weak"]),
-            )
-            for row in csv.DictReader(file)
-        ]
 
 
 def write_work(graphs: Path) -> None:
-    """Read the graphs of all models that there are figures of, at the sizes that the figures are of."""
+    """Write the work of all models with figures, read from their graphs at the sizes of the figures."""
     with (PUBLISHED / "latencies.csv").open() as file:
-        wanted = sorted({(row["model"], int(row["input"])) for row in csv.DictReader(file)})
+        sizes = sorted({(row["model"], int(row["input"])) for row in csv.DictReader(file)})
     with (PUBLISHED / "work.csv").open("w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", "input", *(term.replace(" ", "_") for term in TERMS)])
-        for name, size in wanted:
-            subject = repository.read(graphs / f"{name}.onnx", name=name)
+        for name, size in sizes:
+            model = repository.read(graphs / f"{name}.onnx", name=name)
             work: Counter[Term] = Counter()
-            for node in graph.read(subject.path, shapes={subject.inputs[0].name: (1, 3, size, size)}):
+            for node in graph.read(model.path, shapes={model.inputs[0].name: (1, 3, size, size)}):
                 work.update(amounts(node))
             writer.writerow([name, size, *(int(work[term]) for term in TERMS)])
 
 
-class Fit:
-    """All coefficients of all runtimes, fitted to some figures."""
-
-    def __init__(self, figures: Sequence[Figure]) -> None:
-        cores = sorted({figure.machine.core for figure in figures})
-        own = [*TERMS, "scaling"]
-        self.names = [f"{runtime}:{name}" for runtime in (RUNTIME, *OTHERS) for name in own]
-        self.names.append("memory_share")
-        self.names += [f"core {core}" for core in cores if core != REFERENCE_CORE]
-        self.names += [f"runtime family {family}" for family in dict.fromkeys(FAMILY.values())]
-        kinds = [self._kind(name) for name in self.names]
-        self.means = np.array([PRIORS[kind][0] for kind in kinds])
-        self.deviations = np.array([PRIORS[kind][1] for kind in kinds])
-        self.cores = cores
-        weights = np.array([(WEAK if f.weak else 1) / SCATTER.get(f.runtime, OTHER_SCATTER) for f in figures])
-
-        def residuals(values: np.ndarray) -> np.ndarray:
-            by_name = dict(zip(self.names, values, strict=True))
-            off = np.array([self._log_seconds(by_name, figure) - math.log(figure.seconds) for figure in figures])
-            return np.concatenate([off * weights, (values - self.means) / self.deviations])
-
-        found = least_squares(residuals, self.means, loss="soft_l1")
-        self.values = found.x
-        self.covariance = np.linalg.inv(found.jac.T @ found.jac)
-        counted = [figure.machine for figure in figures if figure.runtime == RUNTIME and not figure.weak]
-        self.seen = {machine.core for machine in counted}
-        self.seen_socs = {machine.soc for machine in counted}
-        self.board_spread = self._between_boards(figures)
-
-    @staticmethod
-    def _kind(name: str) -> str:
-        bare = name.rpartition(":")[2]
-        for kind in ("runtime family", "core"):
-            if bare.startswith(f"{kind} "):
-                return kind
-        return bare
-
-    def _log_core(self, by_name: Mapping[str, float], runtime: str, core: str) -> float:
-        """How a core's arithmetic compares: by core for other runtimes, by family for ours, which has few figures."""
-        if runtime != RUNTIME:
-            return by_name.get(f"core {core}", 0.0)
-        cores = [by_name.get(f"core {other}", 0.0) for other in self.cores if FAMILY[other] == FAMILY[core]]
-        return float(np.mean(cores)) + by_name[f"runtime family {FAMILY[core]}"]
-
-    def _log_seconds(self, by_name: Mapping[str, float], figure: Figure) -> float:
-        coefficients = Coefficients(
-            terms={term: math.exp(by_name[f"{figure.runtime}:{term}"]) for term in TERMS},
-            core=math.exp(self._log_core(by_name, figure.runtime, figure.machine.core)),
-            scaling=math.exp(by_name[f"{figure.runtime}:scaling"]),
-            memory_share=math.exp(by_name["memory_share"]),
-        )
-        units = unit_seconds(figure.machine, coefficients)
-        return math.log(sum(amount * units[term] for term, amount in figure.work.items()))
-
-    def _between_boards(self, figures: Sequence[Figure]) -> float:
-        """Scatter of boards with the same core around it, of the other runtimes, whose figures are of many boards."""
-        off: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for figure in figures:
-            if figure.runtime != RUNTIME:
-                error = self.log_seconds(figure) - math.log(figure.seconds)
-                off[figure.runtime, figure.machine.core][figure.board].append(error)
-        groups = [[np.median(errors) for errors in boards.values()] for boards in off.values() if len(boards) > 2]
-        return float(np.sqrt(np.mean([np.var(group, ddof=1) for group in groups])))
-
-    def log_seconds(self, figure: Figure) -> float:
-        """What is predicted of a figure."""
-        return self._log_seconds(dict(zip(self.names, self.values, strict=True)), figure)
-
-    def runtime(self, spread: float) -> Fitted:
-        """What edgesim takes from it: ONNX Runtime's part, each a sum of what was fitted."""
-        rows = {name: {f"{RUNTIME}:{name}": 1.0} for name in (*TERMS, "scaling")}
-        rows["memory_share"] = {"memory_share": 1.0}
-        within = []
-        for family in dict.fromkeys(FAMILY.values()):
-            members = [core for core in self.cores if FAMILY[core] == family]
-            rows[family] = {f"core {core}": 1 / len(members) for core in members} | {f"runtime family {family}": 1.0}
-            here = [self.values[self.names.index(f"core {core}")] for core in members if core != REFERENCE_CORE]
-            here += [0.0] * (REFERENCE_CORE in members)
-            within += [value - np.mean(here) for value in here] if len(here) > 1 else []
-        sums = np.array([[row.get(name, 0.0) for name in self.names] for row in rows.values()])
-        return Fitted(
-            names=tuple(rows),
-            values=sums @ self.values,
-            covariance=sums @ self.covariance @ sums.T,
-            spread=spread,
-            core_spread=float(np.std(within)),
-            board_spread=self.board_spread,
-            seen=frozenset(self.seen),
-            seen_socs=frozenset(self.seen_socs),
-        )
-
-
 @dataclass(frozen=True)
-class Judged:
-    """A figure, and what was predicted of it without it."""
+class Judged(HeldOut):
+    """A held-out figure with its prediction and two baselines.
 
-    figure: Figure
-    seconds: float
-    deviation: float
+    Attributes:
+        flops, two_terms: predicted seconds of the baselines.
+    """
+
     flops: float
     two_terms: float
 
-    @property
-    def error(self) -> float:
-        return self.seconds / self.figure.seconds - 1
 
-    def holds(self, spread: float) -> bool:
-        off = abs(math.log(self.seconds / self.figure.seconds))
-        return off <= Z80 * math.hypot(self.deviation, spread)
-
-
-def held_out(figures: Sequence[Figure], groups: Iterable[Callable[[Figure], bool]]) -> list[Judged]:
-    """Each group predicted by a fit that has not seen it."""
+def judge(figures: Sequence[Figure], groups: Iterable[Callable[[Figure], bool]]) -> list[Judged]:
+    """Predict each group by a fit, and by baselines, that have not seen the group."""
     judged = []
-    for out in groups:
-        kept = [figure for figure in figures if not out(figure)]
-        fit = Fit(kept)
-        fitted = fit.runtime(0.0)
-        runtime = [figure for figure in kept if figure.runtime == RUNTIME and not figure.weak]
-        for figure in filter(out, figures):
-            judged.append(
-                Judged(
-                    figure=figure,
-                    seconds=fitted.seconds(figure.machine, figure.work),
-                    deviation=math.sqrt(fitted.variance(figure.machine, figure.work)),
-                    flops=_flops_line(runtime, figure),
-                    two_terms=_two_terms_line(runtime, figure),
-                )
+    for is_out in groups:
+        runtime = [f for f in figures if not is_out(f) and f.runtime == RUNTIME and not f.weak]
+        judged += [
+            Judged(
+                **vars(item),
+                flops=_flops_line(runtime, item.figure),
+                two_terms=_two_terms_line(runtime, item.figure),
             )
+            for item in fit.hold_out(figures, is_out)
+        ]
     return judged
 
 
 def _flops_line(known: Sequence[Figure], figure: Figure) -> float:
-    """Baseline: operations by a constant, the board's own where it has figures, else the others' share of the peak."""
+    """Baseline: arithmetic by a constant, the board's own if it has figures, else the others' share of the peak."""
     own = [other for other in known if other.board == figure.board]
 
-    def peak(of: Figure) -> float:
-        return of.machine.flops_per_cycle * of.machine.clock_hz * of.machine.threads
+    def peak(other: Figure) -> float:
+        return other.machine.flops_per_cycle * other.machine.clock_hz * other.machine.threads
 
     shares = [other.flops / other.seconds / peak(other) for other in own or known]
     return figure.flops / (float(np.median(shares)) * peak(figure))
 
 
 def _two_terms_line(known: Sequence[Figure], figure: Figure) -> float:
-    """Baseline: so much for an operation, so much for a byte that other nodes move, by the board's peak and copy."""
+    """Baseline: one factor for the arithmetic and one for the other nodes' bytes, by the board's peak and copy rate."""
 
-    def terms(of: Figure) -> list[float]:
-        peak = of.machine.flops_per_cycle * of.machine.clock_hz * of.machine.threads
-        return [of.flops / peak, of.work["other traffic"] / of.machine.copy_bytes_per_s]
+    def terms(other: Figure) -> list[float]:
+        peak = other.machine.flops_per_cycle * other.machine.clock_hz * other.machine.threads
+        return [other.flops / peak, other.work["other traffic"] / other.machine.copy_bytes_per_s]
 
     own = [other for other in known if other.board == figure.board]
     rows = own if len(own) > 1 else known
     matrix = np.array([np.array(terms(other)) / other.seconds for other in rows])
-    found, _ = nnls(matrix, np.ones(len(rows)))
-    return float(found @ terms(figure))
+    factors, _ = nnls(matrix, np.ones(len(rows)))
+    return float(factors @ terms(figure))
 
 
 def errors_percent(judged: Sequence[Judged]) -> list[float]:
-    """Mean absolute error of ours, and of the two baselines."""
+    """Return the mean absolute errors of edgesim and of the two baselines, in percent."""
     counted = [item for item in judged if not item.figure.weak]
-    ways = ("seconds", "flops", "two_terms")
-    return [100 * float(np.mean([abs(getattr(i, way) / i.figure.seconds - 1) for i in counted])) for way in ways]
+    predicted = ("seconds", "flops", "two_terms")
+    return [
+        100 * float(np.mean([abs(getattr(item, name) / item.figure.seconds - 1) for item in counted]))
+        for name in predicted
+    ]
 
 
-def spread_of(judged: Sequence[Judged]) -> float:
-    """The smallest spread with which 80 % of the held-out figures lie in their bands."""
-    counted = [item for item in judged if not item.figure.weak]
-    for spread in np.arange(0, 1, 0.005):
-        if np.mean([item.holds(float(spread)) for item in counted]) >= 0.8:
-            return float(spread)
-    raise RuntimeError("no spread holds")
-
-
-def table(judged: Sequence[Judged], fitted: Fitted, spread: float) -> None:
+def table(judged: Sequence[Judged], fitted: FittedCoefficients, spread: float) -> None:
     print(
         "| board | core | model | release | published, ms | predicted without it, ms | error | 80 % band, ms | holds |"
         " predicted with it, ms |"
@@ -309,20 +122,20 @@ def table(judged: Sequence[Judged], fitted: Fitted, spread: float) -> None:
             f"| {figure.board} | {figure.machine.core} | {figure.model} | {figure.release}"
             f"{' (weak, not counted)' if figure.weak else ''} | {1e3 * figure.seconds:.1f} | {ms:.1f} "
             f"| {100 * item.error:+.1f} % | {ms / width:.0f} to {ms * width:.0f} "
-            f"| {'yes' if item.holds(spread) else 'no'} | {1e3 * fitted.seconds(figure.machine, figure.work):.1f} |"
+            f"| {'yes' if item.in_band(spread) else 'no'} | {1e3 * fitted.seconds(figure.machine, figure.work):.1f} |"
         )
 
 
 def summary(name: str, judged: Sequence[Judged], spread: float) -> str:
     errors = " | ".join(f"{error:.1f} %" for error in errors_percent(judged))
     counted = [item for item in judged if not item.figure.weak]
-    held = sum(item.holds(spread) for item in counted)
-    return f"| {name} | {len(counted)} | {errors} | {held} of {len(counted)} |"
+    in_band = sum(item.in_band(spread) for item in counted)
+    return f"| {name} | {len(counted)} | {errors} | {in_band} of {len(counted)} |"
 
 
-def write_every_figure(figures: Sequence[Figure], fit: Fit, out: Sequence[Judged]) -> None:
-    """Published and fitted, of all runtimes; what was predicted without it, of ours."""
-    held = {(item.figure.board, item.figure.model, item.figure.release): item.seconds for item in out}
+def write_every_figure(figures: Sequence[Figure], whole: Fit, held_out: Sequence[Judged]) -> None:
+    """List published and fitted times of all runtimes, and ONNX Runtime's predicted with the board held out."""
+    predicted = {(item.figure.board, item.figure.model, item.figure.release): item.seconds for item in held_out}
     with EVERY_FIGURE.open("w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
@@ -340,7 +153,7 @@ def write_every_figure(figures: Sequence[Figure], fit: Fit, out: Sequence[Judged
         )
         for figure in sorted(figures, key=lambda f: (f.runtime != RUNTIME, f.runtime, f.board, f.model, f.seconds)):
             key = (figure.board, figure.model, figure.release)
-            without = f"{1e3 * held[key]:.1f}" if figure.runtime == RUNTIME else ""
+            without = f"{1e3 * predicted[key]:.1f}" if figure.runtime == RUNTIME else ""
             writer.writerow(
                 [
                     figure.runtime,
@@ -350,13 +163,14 @@ def write_every_figure(figures: Sequence[Figure], fit: Fit, out: Sequence[Judged
                     figure.model,
                     figure.release,
                     f"{1e3 * figure.seconds:.2f}",
-                    f"{1e3 * math.exp(fit.log_seconds(figure)):.2f}",
+                    f"{1e3 * math.exp(whole.log_seconds(figure)):.2f}",
                     without,
                 ]
             )
 
 
 def draw(models_out: Sequence[Judged], boards_out: Sequence[Judged], spread: float) -> None:
+    """Draw predicted beside published times, with their bands."""
     import matplotlib as mpl
     from matplotlib import pyplot
 
@@ -386,28 +200,11 @@ def draw(models_out: Sequence[Judged], boards_out: Sequence[Judged], spread: flo
 def main() -> None:
     if "--graphs" in sys.argv:
         write_work(Path(sys.argv[sys.argv.index("--graphs") + 1]))
-    figures = read()
-    runtime = [figure for figure in figures if figure.runtime == RUNTIME]
-    by_board: dict[str, set[str]] = defaultdict(set)
-    for figure in runtime:
-        if not figure.weak:
-            by_board[figure.board].add(figure.model)
-    pairs = [
-        (board, model) for board, models in sorted(by_board.items()) if len(models) > 1 for model in sorted(models)
-    ]
-    models_out = held_out(
-        figures,
-        [
-            lambda f, board=board, model=model: f.runtime == RUNTIME and (f.board, f.model) == (board, model)
-            for board, model in pairs
-        ],
-    )
-    boards_out = held_out(
-        figures, [lambda f, board=board: f.runtime == RUNTIME and f.board == board for board in sorted(by_board)]
-    )
-    spread = spread_of(models_out)
-    fit = Fit(figures)
-    fitted = fit.runtime(spread)
+    figures = fit.read(PUBLISHED)
+    models_out, boards_out = judge(figures, fit.each_model(figures)), judge(figures, fit.each_board(figures))
+    spread = fit.spread_of(models_out)
+    whole = Fit(figures)
+    fitted = whole.coefficients(spread)
 
     columns = (
         "what is held out",
@@ -423,7 +220,7 @@ def main() -> None:
     newest = [item for item in models_out if item.figure.release == NEWEST]
     print(summary("… of the newest release alone", newest, spread))
     print(summary("each board, with all its figures", boards_out, spread))
-    for board in sorted(by_board):
+    for board in sorted({item.figure.board for item in boards_out}):
         print(summary(f"… {board}", [item for item in boards_out if item.figure.board == board], spread))
     print("\n### Every figure of ONNX Runtime, its model held out\n")
     table(models_out, fitted, spread)
@@ -444,23 +241,11 @@ def main() -> None:
     off = defaultdict(list)
     for figure in figures:
         if figure.runtime != RUNTIME:
-            off[figure.runtime, figure.machine.core].append(fit.log_seconds(figure) - math.log(figure.seconds))
+            off[figure.runtime, figure.machine.core].append(whole.log_seconds(figure) - math.log(figure.seconds))
     for (name, core), values in sorted(off.items()):
         print(f"| {name} | {core} | {len(values)} | {100 * np.mean(values):+.0f} % | {100 * np.std(values):.0f} % |")
-    write_every_figure(figures, fit, boards_out)
+    write_every_figure(figures, whole, boards_out)
     draw(models_out, boards_out, spread)
-    if "--write" in sys.argv:
-        document = {
-            "names": fitted.names,
-            "values": [round(float(v), 5) for v in fitted.values],
-            "covariance": [[round(float(v), 7) for v in row] for row in fitted.covariance],
-            "spread": round(fitted.spread, 4),
-            "core_spread": round(fitted.core_spread, 4),
-            "board_spread": round(fitted.board_spread, 4),
-            "seen": sorted(fitted.seen),
-            "seen_socs": sorted(fitted.seen_socs),
-        }
-        TARGET.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 if __name__ == "__main__":

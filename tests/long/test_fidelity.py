@@ -1,37 +1,31 @@
-"""The promise of docs/fidelity.md, on the figures that come along: errors and bands on what was held out."""
-
-from collections.abc import Callable
+"""The promise of docs/fidelity.md for the published figures: errors and bands of predictions for held-out figures."""
 
 import numpy as np
 import pytest
 
 from benchmarks import fidelity
+from edgesim.predictions import fit
+from edgesim.predictions.fit import Figure, Fit
 from edgesim.predictions.fitted import load_fitted
 
 
 @pytest.fixture(scope="module")
-def figures() -> list[fidelity.Figure]:
-    return fidelity.read()
+def figures() -> list[Figure]:
+    return fit.read(fidelity.PUBLISHED)
 
 
-def test_the_coefficients_that_come_along_are_those_of_the_figures(figures: list[fidelity.Figure]) -> None:
-    kept = load_fitted()
-    found = fidelity.Fit(figures).runtime(kept.spread)
-    assert found.names == kept.names
-    assert np.allclose(found.values, kept.values, atol=0.01)
-    assert (found.seen, found.seen_socs) == (kept.seen, kept.seen_socs)
+def test_the_shipped_coefficients_are_those_of_the_figures(figures: list[Figure]) -> None:
+    shipped = load_fitted()
+    again = Fit(figures).coefficients(shipped.spread)
+    assert again.names == shipped.names
+    assert np.allclose(again.values, shipped.values, atol=0.01)
+    assert (again.seen, again.seen_socs) == (shipped.seen, shipped.seen_socs)
 
 
-def test_a_board_that_was_not_seen_is_predicted_within_a_fifth_and_better_than_by_operations(
-    figures: list[fidelity.Figure],
-) -> None:
-    def of(board: str) -> Callable[[fidelity.Figure], bool]:
-        return lambda figure: figure.runtime == fidelity.RUNTIME and figure.board == board
-
-    boards = sorted({figure.board for figure in figures if figure.runtime == fidelity.RUNTIME})
-    judged = fidelity.held_out(figures, [of(board) for board in boards])
-    ours, by_operations, by_two_terms = fidelity.errors_percent(judged)
-    assert ours < 20
-    assert ours < min(by_operations, by_two_terms)
+def test_an_unseen_board_is_predicted_within_a_fifth_and_better_than_by_baselines(figures: list[Figure]) -> None:
+    judged = fidelity.judge(figures, fit.each_board(figures))
+    edgesim, by_operations, by_two_terms = fidelity.errors_percent(judged)
+    assert edgesim < 20
+    assert edgesim < min(by_operations, by_two_terms)
     counted = [item for item in judged if not item.figure.weak]
-    assert np.mean([item.holds(load_fitted().spread) for item in counted]) > 0.75
+    assert np.mean([item.in_band(load_fitted().spread) for item in counted]) > 0.75
