@@ -36,6 +36,7 @@ from edgesim.options import (
     RunKeywords,
     RunOptions,
 )
+from edgesim.predictions import Declined
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Reading
@@ -270,6 +271,8 @@ def _targets(board_profile: DeviceProfile, models: Sequence[Model], stages: Stag
         try:
             arrays = inputs.choose(served, InputOptions()).requests[0]
             prediction = time_scaling.predicted(board_profile, served, arrays)
+            if isinstance(prediction, Declined):
+                raise prediction.as_error()
         except (ModelError, ProfileError) as error:
             declined = error
             stages.note(f"model {served.name} is not held to a time: {error.problem}")

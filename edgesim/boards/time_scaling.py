@@ -25,7 +25,7 @@ from edgesim.loadgen.inputs import Arrays
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.models.repository import Model
-from edgesim.predictions import Prediction, predict
+from edgesim.predictions import Declined, Prediction, predict_or_decline
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Reading, Sample
 from edgesim.results.run_result import ScaledModelSection, ScalingSection, ShareTry
@@ -340,14 +340,12 @@ def calibrate(
     return scale
 
 
-def predicted(profile: DeviceProfile, model: Model, arrays: Arrays, *, use_calibration: bool = True) -> Prediction:
-    """The time of this very request on the board, see `edgesim.predictions.predict`.
-
-    Raises:
-        ModelError, ProfileError: none is predicted; it says why.
-    """
+def predicted(
+    profile: DeviceProfile, model: Model, arrays: Arrays, *, use_calibration: bool = True
+) -> Prediction | Declined:
+    """Predict the device time of a request with these inputs, see `edgesim.predict`."""
     sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
-    return predict(profile, model, shapes=sizes, use_calibration=use_calibration)
+    return predict_or_decline(profile, model, shapes=sizes, use_calibration=use_calibration)
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
@@ -355,8 +353,8 @@ def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Pre
     heated_ms = None
     if profile.thermal is not None:
         # By the ratio, since a calibration is of the board at its full clock.
-        cool, hot = (
-            predicted(board, model, arrays, use_calibration=False).p50_ms for board in (profile, profile.heated())
-        )
-        heated_ms = prediction.p50_ms * hot / cool
+        cool, hot = (predicted(board, model, arrays, use_calibration=False) for board in (profile, profile.heated()))
+        assert isinstance(cool, Prediction), "as `prediction` was"
+        assert isinstance(hot, Prediction), "as `prediction` was"
+        heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms
     return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)

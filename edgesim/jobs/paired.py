@@ -13,7 +13,7 @@ from edgesim.boards.start import Launch, where
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import Context
-from edgesim.errors import ModelError, ProfileError, UsageError
+from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge, paired
 from edgesim.gates.judge import refuse
 from edgesim.gates.result_metrics import PERCENTILES, is_time
@@ -28,7 +28,7 @@ from edgesim.measure import statistics
 from edgesim.measure.reference import Reference
 from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, RunKeywords, RunOptions
-from edgesim.predictions import Prediction
+from edgesim.predictions import Declined
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
@@ -229,15 +229,10 @@ def _side(
     client_cores: Sequence[int] | None,
     seed: int,
 ) -> Side:
-    prediction: Prediction | None = None
-    declined = ""
-    try:
-        prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
-    except (ModelError, ProfileError) as error:
-        if execution == "scaled":
-            raise
-        declined = error.problem
-    if execution == "scaled" and prediction is not None:
+    prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
+    if execution == "scaled":
+        if isinstance(prediction, Declined):
+            raise prediction.as_error()
         target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
         launch = replace(launch, targets=[target])
     plan = SessionPlan(
@@ -249,9 +244,7 @@ def _side(
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,
         client_cores=client_cores,
     )
-    builder = ResultBuilder(
-        profile=launch.profile, model=model, stages=stages, prediction=prediction, declined=declined
-    )
+    builder = ResultBuilder(profile=launch.profile, model=model, stages=stages, prediction=prediction)
     return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)
 
 

@@ -17,7 +17,7 @@ from edgesim.jobs.load_session import GeneratorUse
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, statistics, validity, variance
 from edgesim.models.repository import Model
-from edgesim.predictions import Prediction
+from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.recording import Sample
@@ -77,20 +77,19 @@ class ResultBuilder:
         outside: what this host knew of the last attempt's container while it ran.
         emulator_failures: how often the emulator failed by itself.
         cut_short: whether the run ended before its last attempt.
-        prediction: of the model's device time; None if there is none, and `declined` says why.
+        prediction: of the model's device time, or why there is none.
         not_scaled: why a run that should also be scaled is not.
     """
 
     profile: DeviceProfile
     model: Model
     stages: Stages
+    prediction: Prediction | Declined
     attempts: list[Attempt] = field(default_factory=list)
     outside: Mapping[str, Any] = field(default_factory=dict)
     emulator_memory: EmulatorSection | None = None
     emulator_failures: int = 0
     cut_short: bool = False
-    prediction: Prediction | None = None
-    declined: str = "nothing is predicted"
     not_scaled: str | None = None
 
     def add(self, board: Board, plan: SessionPlan) -> Measurement:
@@ -301,10 +300,9 @@ class ResultBuilder:
         execution, predicted = self.last.board.execution, self.prediction
         if execution == "native":
             return _measured_time(samples, self.last.board.host.context or "this host")
-        if predicted is None:
-            return DeviceTimeSection(
-                p50=None, low=None, high=None, method=f"none: {self.declined}, and {execution} time is not the board's"
-            )
+        if isinstance(predicted, Declined):
+            method = f"none: {predicted.reason}, and {execution} time is not the board's"
+            return DeviceTimeSection(p50=None, low=None, high=None, method=method)
         return DeviceTimeSection(
             p50=predicted.p50_ms,
             low=predicted.low_ms,

@@ -34,7 +34,7 @@ from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, EngineName, Execution, RunKeywords, RunOptions
-from edgesim.predictions import Prediction
+from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.journal import Journal
@@ -96,7 +96,7 @@ class Job:
     """What all attempts of a run share.
 
     Attributes:
-        prediction: the model's device time; None if none is predicted, and `declined` says why.
+        prediction: the model's device time, or why none is predicted.
         launch: how a board is started, but for its execution.
     """
 
@@ -104,8 +104,7 @@ class Job:
     model: Model
     inputs: Inputs
     reference: Reference
-    prediction: Prediction | None
-    declined: UsageError | None
+    prediction: Prediction | Declined
     launch: Launch
     stages: Stages
 
@@ -116,7 +115,6 @@ class Job:
             model=self.model,
             stages=self.stages,
             prediction=self.prediction,
-            declined=self.declined.problem if self.declined is not None else "",
             not_scaled=not_scaled,
         )
 
@@ -161,14 +159,12 @@ def _prepare(
         ready_timeout_s=board.ready_timeout_s,
         cores=device_cores,
     )
-    prediction, declined = _predict(profile, model, chosen.requests[0])
     return Job(
         profile=profile,
         model=model,
         inputs=chosen,
         reference=reference,
-        prediction=prediction,
-        declined=declined,
+        prediction=time_scaling.predicted(profile, model, chosen.requests[0]),
         launch=launch,
         stages=stages,
     )
@@ -270,21 +266,10 @@ def _executions(job: Job, options: RunOptions) -> Executions:
 
 
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
-    if job.prediction is None:
-        assert job.declined is not None, "a prediction, or the reason why there is none"
-        raise job.declined
+    if isinstance(job.prediction, Declined):
+        raise job.prediction.as_error()
     target = time_scaling.target(job.profile, job.model, job.inputs.requests[0], job.prediction)
     return _attempt_all(job, replace(job.launch, execution="scaled", targets=[target]), options, journal)
-
-
-def _predict(
-    profile: DeviceProfile, model: Model, arrays: inputs.Arrays
-) -> tuple[Prediction | None, UsageError | None]:
-    """Return the model's device time, or why there is none."""
-    try:
-        return time_scaling.predicted(profile, model, arrays), None
-    except (ModelError, ProfileError) as error:
-        return None, error
 
 
 def _attempt_all(

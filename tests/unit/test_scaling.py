@@ -14,6 +14,7 @@ from edgesim.host.cpu_quota import Bandwidth
 from edgesim.loadgen import inputs
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
+from edgesim.predictions import Prediction
 from edgesim.profiles.device_profile import Thermal
 from edgesim.reports import scaling_phrases as words
 from edgesim.results.run_result import ThrottleSection
@@ -189,8 +190,11 @@ def test_heat_slows_a_calibrated_board_by_what_its_clock_loses(digits: Model) ->
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
     arrays = inputs.choose(digits, InputOptions()).requests[0]
     plain = time_scaling.predicted(board, digits, arrays)
+    hot = time_scaling.predicted(board.heated(), digits, arrays)
+    assert isinstance(plain, Prediction)
+    assert isinstance(hot, Prediction)
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
     found = time_scaling.target(board, digits, arrays, calibrated)
     assert found.heated_ms is not None
     assert 1 < found.heated_ms / found.time_ms < 2.1
-    assert found.heated_ms == pytest.approx(3 * time_scaling.predicted(board.heated(), digits, arrays).p50_ms)
+    assert found.heated_ms == pytest.approx(3 * hot.p50_ms)
