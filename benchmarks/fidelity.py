@@ -133,7 +133,7 @@ def summary(name: str, judged: Sequence[Judged], spread: float) -> str:
     return f"| {name} | {len(counted)} | {errors} | {in_band} of {len(counted)} |"
 
 
-def write_every_figure(figures: Sequence[Figure], whole: Fit, held_out: Sequence[Judged]) -> None:
+def write_every_figure(figures: Sequence[Figure], fit_to_all: Fit, held_out: Sequence[Judged]) -> None:
     """List published and fitted times of all runtimes, and ONNX Runtime's predicted with the board held out."""
     predicted = {(item.figure.board, item.figure.model, item.figure.release): item.seconds for item in held_out}
     with EVERY_FIGURE.open("w") as file:
@@ -163,7 +163,7 @@ def write_every_figure(figures: Sequence[Figure], whole: Fit, held_out: Sequence
                     figure.model,
                     figure.release,
                     f"{1e3 * figure.seconds:.2f}",
-                    f"{1e3 * math.exp(whole.log_seconds(figure)):.2f}",
+                    f"{1e3 * math.exp(fit_to_all.log_seconds(figure)):.2f}",
                     without,
                 ]
             )
@@ -203,8 +203,8 @@ def main() -> None:
     figures = fit.read(PUBLISHED)
     models_out, boards_out = judge(figures, fit.each_model(figures)), judge(figures, fit.each_board(figures))
     spread = fit.spread_of(models_out)
-    whole = Fit(figures)
-    fitted = whole.coefficients(spread)
+    fit_to_all = Fit(figures)
+    fitted = fit_to_all.coefficients(spread)
 
     columns = (
         "what is held out",
@@ -241,10 +241,10 @@ def main() -> None:
     off = defaultdict(list)
     for figure in figures:
         if figure.runtime != RUNTIME:
-            off[figure.runtime, figure.machine.core].append(whole.log_seconds(figure) - math.log(figure.seconds))
+            off[figure.runtime, figure.machine.core].append(fit_to_all.log_seconds(figure) - math.log(figure.seconds))
     for (name, core), values in sorted(off.items()):
         print(f"| {name} | {core} | {len(values)} | {100 * np.mean(values):+.0f} % | {100 * np.std(values):.0f} % |")
-    write_every_figure(figures, whole, boards_out)
+    write_every_figure(figures, fit_to_all, boards_out)
     draw(models_out, boards_out, spread)
 
 

@@ -158,17 +158,17 @@ def test_a_saturated_server_raises_latency_and_not_service_time() -> None:
 
 def test_a_run_ends_with_the_samples_that_were_precise_enough() -> None:
     stop = StopRule(precision=Precision(percentile=50, percent=5))
-    asked: list[int] = []
+    counts: list[int] = []
     samples: list[Sample] = []
 
     def enough(latencies_ns: Sequence[int]) -> bool:
-        asked.append(len(latencies_ns))
+        counts.append(len(latencies_ns))
         return len(latencies_ns) >= 13
 
     scenario = Scenario(name="single-stream", stop=stop)
     transport = VirtualTransport(lambda n: 10)
     generator.drive(scenario, transport, [b"a"], into=samples, still_alive=lambda: True, enough=enough)
-    assert asked[-1] == len(samples)
+    assert counts[-1] == len(samples)
 
 
 def test_a_run_until_precise_ends_at_its_limit_at_the_latest() -> None:

@@ -1,6 +1,8 @@
 """Predicted device time: its dependence on the board's facts, its band, calibrations, and declined predictions."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,16 @@ def test_a_declined_prediction_is_a_value_with_the_error_that_predict_raises(res
 def test_a_target_without_a_predictor_is_refused(digits: Model) -> None:
     with pytest.raises(UsageError, match="`target=gpu`: no predictor for it; there are cpu"):
         predict("jetson-nano", digits, target="gpu")
+
+
+def test_predicting_imports_no_engine_no_scipy_and_no_training(resnet18: Model) -> None:
+    """A prediction must start quickly: each of these takes 0.1 s to a second to import."""
+    script = f"import sys, edgesim; edgesim.predict('jetson-nano', {str(resnet18.path)!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    modules = set(done.stdout.split())
+    assert "edgesim.predictions.onnxruntime_cpu" in modules
+    unneeded = {"docker", "scipy", "sklearn", "onnxruntime", "onnx.reference", "edgesim.results", "edgesim.engine"}
+    assert modules & unneeded == set()
 
 
 def test_python_predicts_by_names_of_profile_and_model(digits: Model) -> None:
