@@ -1,11 +1,11 @@
 """Predicted beside published times: how good the predictions of `edgesim.predict` are for figures that the fit has not
 seen.
 
-``python -m benchmarks.fidelity`` prints the tables, draws docs/fidelity.svg, and lists every figure of every runtime in
-docs/fidelity.csv. `published/latencies.csv` has the figures with their sources and the facts of their boards;
-`published/work.csv` has the work of the models' graphs, and ``--graphs DIR`` writes it from a directory of
-``MODEL.onnx`` (the values of their weights do not matter). `edgesim.predictions.fit` has the fit itself, and writes the
-coefficients.
+``python -m benchmarks.fidelity`` prints the tables, draws docs/evidence/fidelity.svg, and lists every figure of every
+runtime in docs/evidence/fidelity.csv. `published/latencies.csv` has the figures with their sources and the facts of
+their boards; `published/work.csv` has the work of the models' graphs, and ``--graphs DIR`` writes it from a directory
+of ``MODEL.onnx`` (the values of their weights do not matter). `edgesim.predictions.fit` has the fit itself, and writes
+the coefficients.
 """
 
 import csv
@@ -26,7 +26,7 @@ from edgesim.predictions.fit import RUNTIME, Z80, Figure, Fit, HeldOut
 from edgesim.predictions.fitted import FittedCoefficients
 
 PUBLISHED = Path(__file__).parent / "published"
-PLOT = Path(__file__).parents[1] / "docs" / "fidelity.svg"
+PLOT = Path(__file__).parents[1] / "docs" / "evidence" / "fidelity.svg"
 EVERY_FIGURE = PLOT.with_suffix(".csv")
 NEWEST = "Ultralytics 8.4.14"
 

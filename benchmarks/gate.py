@@ -1,8 +1,8 @@
 """How often the gate is wrong, what it finds, and how long it takes: whole gates on a model with work really added.
 
 Each gate is `edgesim.jobs.paired.run_pair` with a rule of `latency_ms.p50`, most often the default +5 %, and fresh
-servers in every round; nothing is kept between gates. Verdicts are kept in docs/gate.csv and added to until there are
-as many as wanted, or for EDGESIM_GATE_SECONDS; what is printed is of all that are there.
+servers in every round; nothing is kept between gates. Verdicts are kept in docs/evidence/gate.csv and added to until
+there are as many as wanted, or for EDGESIM_GATE_SECONDS; what is printed is of all that are there.
 """
 
 import csv
@@ -32,7 +32,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import EngineName
 
-KEPT = Path(__file__).parents[1] / "docs" / "gate.csv"
+KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "gate.csv"
 # Counted up when the gate changes in a way that its verdicts may depend on; rows of another number are not counted.
 PROTOCOL = 2
 LAYERS, ROWS, WIDTH = 120, 16, 128

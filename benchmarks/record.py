@@ -1,6 +1,6 @@
 """Run benchmarks, and put what they print into the documents: ``python -m benchmarks.record NAME …``.
 
-A document holds a benchmark's last output between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
+The README or a page below docs/ holds a benchmark's last output between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 """
 
 import re
@@ -11,11 +11,16 @@ from pathlib import Path
 
 from edgesim.host import host_facts
 
-DOCUMENTS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+
+
+def documents() -> list[Path]:
+    """Return the README and all pages below docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def run(name: str) -> str:
-    """What it prints, shown as it comes."""
+    """Run a benchmark, show its output while it runs, and return the output."""
     lines = []
     command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -29,13 +34,14 @@ def run(name: str) -> str:
 
 
 def record(name: str, output: str) -> None:
+    """Put a benchmark's output into every document that has a place for it."""
     machine = host_facts.describe(engine=None, emulator=None)
     when = datetime.now(UTC).date().isoformat()
     heading = f"`python -m benchmarks.{name}`, {when}, {machine.cores} cores of {machine.cpu}:"
-    for document in sorted(DOCUMENTS.glob("*.md")):
+    for document in documents():
         text = document.read_text()
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        # A table or a heading is the document's own; anything else is shown as it was printed.
+        # A table or a heading becomes part of the page; any other output is shown as it was printed.
         shown = output if output.startswith(("| ", "### ")) else f"```text\n{output}\n```"
         block = f"{begin}{heading}\n\n{shown}\n{end}"
         changed = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _, b=block: b, text, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""How long the stages of a first and of a second run take: the figures in the README.
+"""How long the stages of a first and of a second run take.
 
 Works in a cache of its own, so that "cold" is cold, and leaves the user's alone.
 """

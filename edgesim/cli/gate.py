@@ -179,7 +179,8 @@ def _rules(file: Path | None, words: list[str] | None, board: str, default: Sequ
     if file is None and not Path(FILE_NAME).exists():
         if not default:
             raise UsageError(
-                "there is no rule to judge by", fix=f"--rule 'device_time_ms.p50 <= 120', or {FILE_NAME} (docs/gate.md)"
+                "there is no rule to judge by",
+                fix=f"--rule 'device_time_ms.p50 <= 120', or {FILE_NAME} (see docs/reference/rules.md)",
             )
         return Rules.of(default)
     path = file if file is not None else Path(FILE_NAME)

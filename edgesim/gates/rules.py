@@ -50,7 +50,9 @@ class Rules:
             document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise UsageError(f"{path}: cannot be read: {why}", fix="docs/gate.md shows a rules file") from error
+            raise UsageError(
+                f"{path}: cannot be read: {why}", fix="docs/reference/rules.md shows a rules file"
+            ) from error
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
@@ -58,7 +60,9 @@ class Rules:
                 f"{where}: not valid YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
             ) from error
         if not isinstance(document, dict) or not set(document) <= {"rules", "profiles"} or not document:
-            raise UsageError(f"{path}: a rules file has the keys rules and profiles", fix="docs/gate.md shows one")
+            raise UsageError(
+                f"{path}: a rules file has the keys rules and profiles", fix="docs/reference/rules.md shows one"
+            )
         by_profile = document.get("profiles") or {}
         if not isinstance(by_profile, dict):
             raise UsageError(f"{path}: profiles: is a mapping of a profile's name to its rules")

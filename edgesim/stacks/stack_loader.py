@@ -11,7 +11,7 @@ from edgesim import yaml_files
 from edgesim.errors import StackError
 from edgesim.stacks.stack import Stack
 
-_EXAMPLE = "docs/stacks.md has some"
+_EXAMPLE = "docs/tasks/stacks.md has some"
 
 
 def is_stack(path: Path) -> bool:

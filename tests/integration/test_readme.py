@@ -1,4 +1,4 @@
-"""The commands of the README and of the documents exist, and the README's Python runs."""
+"""The commands of the README and of the documents exist, and their Python runs."""
 
 import re
 import shlex
@@ -9,21 +9,24 @@ from pathlib import Path
 import pytest
 
 from edgesim.models.repository import Model
-from edgesim.server import config_yaml
 from tests.integration.conftest import edgesim
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-DOCUMENTS = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+README = ROOT / "README.md"
+PYTHON = ROOT / "docs" / "tasks" / "python.md"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GROUPS = ("baseline", "models", "profiles", "stack", "volumes")
 
 
-def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    lines = [line for text in DOCUMENTS for block in blocks("sh", text) for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines]
+def commands(program: str) -> list[list[str]]:
+    """Return the command lines of a program in all documents, each once."""
+    lines = [line for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines()]
+    commands = (shlex.split(line, comments=True) for line in dict.fromkeys(lines))
+    return [words for words in commands if words and words[0] == program]
 
 
 @cache
@@ -31,9 +34,9 @@ def usage_of(*command: str) -> str:
     return edgesim(*command, "--help").stdout
 
 
-@pytest.mark.parametrize("command", [words for words in commands() if words[0] == "edgesim"], ids=" ".join)
-def test_every_option_of_every_edgesim_command_in_the_readme_exists(command: list[str]) -> None:
-    depth = 3 if command[1] in ("baseline", "models", "profiles", "stack", "volumes") else 2
+@pytest.mark.parametrize("command", commands("edgesim"), ids=" ".join)
+def test_every_option_of_every_edgesim_command_in_the_documents_exists(command: list[str]) -> None:
+    depth = 1 if command[1].startswith("-") else 3 if command[1] in GROUPS else 2
     usage = usage_of(*command[1:depth])
     assert "Usage" in usage
     for word in command:
@@ -41,23 +44,27 @@ def test_every_option_of_every_edgesim_command_in_the_readme_exists(command: lis
             assert word in usage
 
 
-@pytest.mark.parametrize("command", [words for words in commands() if words[0] == "make"], ids=" ".join)
-def test_every_make_target_in_the_readme_exists(command: list[str]) -> None:
+@pytest.mark.parametrize("command", commands("make"), ids=" ".join)
+def test_every_make_target_in_the_documents_exists(command: list[str]) -> None:
     done = subprocess.run(["make", "-n", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.emulation
 def test_the_python_of_the_readme_runs(digits: Model, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks("python")
+    (code,) = blocks(README, "python")
+    exec(code, {})
+    device_time_ms, _ = capsys.readouterr().out.split()
+    assert float(device_time_ms) > 0
+
+
+@pytest.mark.emulation
+def test_the_python_of_the_document_runs_from_its_top_to_its_end(
+    digits: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # one block writes result.json, another one reads it
+    code = "\n".join(blocks(PYTHON, "python"))
     exec(code.replace('"my-models"', repr(str(digits.path.parents[2]))), {})
     accuracy_and_memory, url = capsys.readouterr().out.splitlines()
     assert float(accuracy_and_memory.split()[0]) >= 0.95
     assert url.startswith("http://127.0.0.1:")
-
-
-def test_the_configuration_in_the_document_of_the_server_is_understood() -> None:
-    example = blocks("yaml", (ROOT / "docs" / "server.md").read_text())[0]
-    understood = config_yaml.from_yaml(example, source="config.yaml")
-    assert understood.max_batch_size == 16
-    assert all(f"{name}:" in example for name in config_yaml.FIELDS)

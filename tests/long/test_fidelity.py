@@ -1,4 +1,4 @@
-"""The promise of docs/fidelity.md for the published figures: errors and bands of predictions for held-out figures."""
+"""The promise of docs/reference/prediction.md: errors and bands of predictions for published, held-out figures."""
 
 import numpy as np
 import pytest
