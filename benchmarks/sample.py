@@ -10,17 +10,7 @@ from pathlib import Path
 EDGESIM = str(Path(sys.executable).parent / "edgesim")
 COLUMNS = 100
 # The lines of the report that are shown, by how they begin; a line that is left out is neither marked nor replaced.
-SHOWN = (
-    "device time",
-    "answers",
-    "memory peak",
-    "service time",
-    "requests",
-    "ms ",
-    "latency",
-    "VALID",
-    "INVALID",
-)
+SHOWN = ("device time", "answers", "memory peak", "requests", "ms ", "latency", "VALID", "INVALID")
 
 
 def shortened(report: str) -> Iterator[str]:
