@@ -1,4 +1,4 @@
-"""ONNX models in MLServer, as its own runtimes are written: for comparison, and for the image in examples/mlserver."""
+"""A runtime of MLServer for ONNX models: for the image in examples/mlserver, and for the benchmark of servers."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 
 
 class OnnxRuntime(MLModel):
-    """The model file is the settings' `parameters.uri`; threads come from OMP_NUM_THREADS."""
+    """Runs the model file that `parameters.uri` in the settings names, with OMP_NUM_THREADS threads."""
 
     async def load(self) -> bool:
         assert self.settings.parameters is not None

@@ -1,4 +1,4 @@
-"""Present a mounted model repository, NAME/VERSION/model.onnx, to MLServer in its own form, and start it."""
+"""Present a mounted model repository, NAME/VERSION/model.onnx, to MLServer in its own form, and start MLServer."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Reads digits, and counts in Redis how often each was read. GET /counts tells them."""
+"""Reads digits, and counts in Redis how often each was read. GET /counts returns the counts."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def redis(*words: str) -> list[str]:
-    """One command and its answer, in Redis's own protocol (RESP2): enough of it for what is asked here."""
+    """Send one command in Redis's protocol (RESP2, the part that this file needs), and return the answer."""
     with socket.create_connection(("store", 6379), timeout=30) as connection:
         lines = connection.makefile("rwb")
         lines.write(b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words)]))

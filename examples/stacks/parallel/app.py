@@ -1,4 +1,4 @@
-"""Reads the digit in a picture: one service says where it is, another which it is."""
+"""Reads the digit in a picture: one service says where the digit is, another which digit it is."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ WINDOW = 8
 
 
 def ask(service: str, model: str, tensor: str, shape: list[int], data: list[float]) -> list[float]:
-    """The first output of a model of another service of this stack, by the Open Inference Protocol."""
+    """Return the first output of a model in another service of this stack, by the Open Inference Protocol."""
     inputs = [{"name": tensor, "datatype": "FP32", "shape": shape, "data": data}]
     connection = http.client.HTTPConnection(service, 8000, timeout=60)
     connection.request("POST", f"/v2/models/{model}/infer", json.dumps({"inputs": inputs}))

@@ -1,4 +1,4 @@
-"""Write the detector's model: the place in a picture where there is most ink, 8 by 8 pixels large.
+"""Write the detector's model, which finds the window of 8 by 8 pixels with most ink in a picture.
 
 A convolution adds up the ink of each window, and the largest sum wins. Nothing is trained, and the picture is 24 by 24.
 """

@@ -1,4 +1,4 @@
-"""The second step: the model says which digit each picture is."""
+"""The second step: the model reads the digit in each picture."""
 
 import json
 import sys

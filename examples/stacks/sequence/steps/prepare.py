@@ -1,4 +1,4 @@
-"""The first step: drawn digits become numbers, one file for all."""
+"""The first step: convert drawn digits to numbers, in one file."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The last step: how many of them were right."""
+"""The last step: count how many digits the model read right."""
 
 import json
 import sys
