@@ -22,6 +22,7 @@ from edgesim import paths
 from edgesim.host.cache import new_entry
 
 MLSERVER = ("mlserver==1.7.1", "onnxruntime==1.31.1")
+UVICORN = ("uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0")
 RUNTIME = Path(__file__).parents[1] / "examples" / "mlserver"
 
 
@@ -42,7 +43,7 @@ class Server:
 
 
 @contextmanager
-def _process(command: list[str | Path], *, log: Path, environment: dict[str, str]) -> Iterator[psutil.Process]:
+def run_process(command: list[str | Path], *, log: Path, environment: dict[str, str]) -> Iterator[psutil.Process]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
     try:
@@ -57,7 +58,7 @@ def ours(repository: Path, model: str) -> Iterator[Server]:
     """edgesim's server, natively, one thread for an inference."""
     log = repository / "edgesim.log"
     command: list[str | Path] = [sys.executable, "-m", "edgesim.server", "--models", repository, "--port", "0"]
-    with _process(command, log=log, environment={"OPENBLAS_NUM_THREADS": "1"}) as process:
+    with run_process(command, log=log, environment={"OPENBLAS_NUM_THREADS": "1"}) as process:
         for _ in range(600):
             if found := re.search(r"listening on port (\d+)", log.read_text()):
                 yield Server("edgesim", int(found[1]), model, process, binary=True)
@@ -69,16 +70,16 @@ def ours(repository: Path, model: str) -> Iterator[Server]:
 @contextmanager
 def mlserver(directory: Path, model_file: Path, model: str) -> Iterator[Server]:
     """MLServer without worker processes, its faster way for small models; over HTTP it speaks JSON alone."""
-    port, grpc, metrics = _free_ports(3)
+    port, grpc, metrics = free_ports(3)
     directory.mkdir()
     settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc, "metrics_port": metrics}
     (directory / "settings.json").write_text(json.dumps(settings | {"parallel_workers": 0, "debug": False}))
     described = {"name": model, "implementation": "onnx_runtime.OnnxRuntime", "parameters": {"uri": str(model_file)}}
     (directory / "model-settings.json").write_text(json.dumps(described))
     log = directory / "log"
-    command: list[str | Path] = [_mlserver_environment() / "bin" / "mlserver", "start", directory]
+    command: list[str | Path] = [virtual_environment(*MLSERVER) / "bin" / "mlserver", "start", directory]
     environment = {"PYTHONPATH": str(RUNTIME), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with _process(command, log=log, environment=environment) as process:
+    with run_process(command, log=log, environment=environment) as process:
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/{model}/ready").close()
@@ -90,22 +91,22 @@ def mlserver(directory: Path, model_file: Path, model: str) -> Iterator[Server]:
         yield Server("MLServer", port, model, process, binary=False)
 
 
-def _mlserver_environment() -> Path:
-    """A virtual environment of its own: MLServer is heavy, and nothing that edgesim needs."""
-    directory = paths.cache_directory() / "benchmarks" / MLSERVER[0].replace("==", "-")
+def virtual_environment(*packages: str) -> Path:
+    """Return a virtual environment with packages that edgesim itself does not need; the user's cache keeps it."""
+    directory = paths.cache_directory() / "benchmarks" / packages[0].replace("==", "-")
     if not directory.is_dir():
-        print("installing MLServer for the comparison …", file=sys.stderr)
+        print(f"installing {packages[0]} for the comparison …", file=sys.stderr)
         with new_entry(directory, needed_bytes=600 << 20) as entry:
             venv.create(entry, with_pip=True)
             pip = [entry / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *MLSERVER], check=True)
+            subprocess.run([*pip, *packages], check=True)
             # The scripts name the directory that they were made in.
             for script in (entry / "bin").glob("mlserver"):
                 script.write_text(script.read_text().replace(str(entry), str(directory)))
     return directory
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))
