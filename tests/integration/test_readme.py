@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_every_option_of_every_edgesim_command_in_the_documents_exists(command: 
     for word in command:
         if word.startswith("-"):
             assert word in usage
+
+
+def test_every_key_of_the_configuration_in_the_document_is_an_option() -> None:
+    (text,) = blocks(ROOT / "docs" / "reference" / "configuration.md", "toml")
+    tables = tomllib.loads(text)
+    common = {key for key, value in tables.items() if not isinstance(value, dict)}
+    assert all(f"--{key}" in usage_of("run") for key in common)
+    for name in tables.keys() - common:
+        for key, value in tables[name].items():
+            command, keys = ([name, key], value) if isinstance(value, dict) else ([name], [key])
+            assert all(f"--{option}" in usage_of(*command) for option in keys)
 
 
 @pytest.mark.parametrize("command", commands("make"), ids=" ".join)
