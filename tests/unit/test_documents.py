@@ -98,6 +98,12 @@ def test_image_in_the_document_of_other_servers_is_valid() -> None:
     assert Image.model_validate(parsed(text)["image"]).reference == "mlserver:arm64"
 
 
+def test_documents_state_the_number_of_boards() -> None:
+    assert len(profiles.names()) == 15
+    for page in (ROOT / "README.md", DOCS / "tasks" / "boards.md"):
+        assert "fifteen boards" in page.read_text()
+
+
 def test_rules_in_the_document_of_the_gate_are_valid(tmp_path: Path) -> None:
     file = tmp_path / "edgesim-gate.yaml"
     (rules,) = blocks(DOCS / "reference" / "rules.md", "yaml")
