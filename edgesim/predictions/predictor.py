@@ -51,8 +51,8 @@ def predict(
     """Predict the device time of a model on a board. Needs neither the board nor a container.
 
     A node of the model's graph costs arithmetic at a share of the core's peak, and bytes at a share of the memory's
-    bandwidth. The shares are fitted to published figures, see docs/reference/prediction.md. The result of `edgesim calibrate` for
-    the board corrects the prediction.
+    bandwidth. The shares are fitted to published figures, see docs/reference/prediction.md. The result of
+    `edgesim calibrate` for the board corrects the prediction.
 
     Args:
         profile: name, file or `DeviceProfile` of the board.

@@ -1,6 +1,7 @@
 """The README and the pages below docs/: links lead somewhere, examples are valid, and no line is too long to read."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,17 @@ def test_every_place_for_a_benchmarks_output_is_that_of_one_benchmark() -> None:
     assert {"sample", "fidelity", "gate", "scaled", "ruler", "devices"} <= set(names)
     assert len(names) == len(set(names))
     assert [name for name in names if not (ROOT / "benchmarks" / f"{name}.py").exists()] == []
+
+
+def test_architecture_shows_every_package_and_the_layers_of_import_linter() -> None:
+    page = DOCS / "architecture.md"
+    _, tree, layers = blocks(page, "text")
+    for path in (ROOT / "edgesim").iterdir():
+        if path.name != "__init__.py" and path.suffix in ("", ".py") and not path.name.startswith("_"):
+            name = path.name if path.suffix else f"{path.name}/"
+            assert re.search(rf"(^|  ){re.escape(name)}(\s|$)", tree, re.MULTILINE), name
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert layers.splitlines() == next(each["layers"] for each in contracts if each["type"] == "layers")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
