@@ -98,7 +98,14 @@ def virtual_environment(*packages: str) -> Path:
         print(f"installing {packages[0]} for the comparison …", file=sys.stderr)
         with new_entry(directory, needed_bytes=600 << 20) as entry:
             venv.create(entry, with_pip=True)
-            pip = [entry / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            pip: list[str | Path] = [
+                entry / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ]
             subprocess.run([*pip, *packages], check=True)
             # The scripts name the directory that they were made in.
             for script in (entry / "bin").glob("mlserver"):
@@ -121,7 +128,7 @@ def request(server: Server, shape: list[int]) -> bytes:
     count = 1
     for size in shape:
         count *= size
-    tensor = {"name": "x", "datatype": "FP32", "shape": shape}
+    tensor: dict[str, object] = {"name": "x", "datatype": "FP32", "shape": shape}
     if server.binary:
         tensor["parameters"] = {"binary_data_size": 4 * count}
         text = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()

@@ -78,6 +78,14 @@ def test_every_place_for_a_benchmarks_output_is_that_of_one_benchmark() -> None:
     assert [name for name in names if not (ROOT / "benchmarks" / f"{name}.py").exists()] == []
 
 
+def test_every_file_that_the_documents_name_exists() -> None:
+    named = {
+        name for page in PAGES for name in re.findall(r"`((?:edgesim|tests|benchmarks)/[\w./]+)`", page.read_text())
+    }
+    assert named
+    assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
 def test_architecture_shows_every_package_and_the_layers_of_import_linter() -> None:
     page = DOCS / "architecture.md"
     _, tree, layers = blocks(page, "text")
