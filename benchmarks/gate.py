@@ -127,7 +127,7 @@ def models(scratch: Path, board: Path, engine: EngineName) -> Mapping[int, Model
     share of which does not grow and is another one through a container's network."""
     base, double = chain(scratch / "0" / "model.onnx", LAYERS), chain(scratch / "double" / "model.onnx", 2 * LAYERS)
     pair = run_pair(str(board), base, double, Rules.of(DEFAULT_RULES), engine=engine, max_rounds=8, all_rounds=True)
-    layer = pair.check.items[-1].figures["change"] / LAYERS
+    layer = pair.verdict.items[-1].figures["change"] / LAYERS
     added = {percent: round(percent / 100 / layer) for percent in SLOWER}
     print(f"layers added for {engine}: {added} to {LAYERS}", file=sys.stderr)
     return {0: base} | {
@@ -163,7 +163,7 @@ def gate(cell: Cell, board: str, made: Mapping[int, Model]) -> Row:
     begun, load = time.monotonic(), os.getloadavg()[0]
     with neighbour(cell.neighbour):
         pair = run_pair(board, made[0], made[cell.slower_percent], Rules.of([cell.rule]), engine=cell.engine)
-    figures = pair.check.items[-1].figures
+    figures = pair.verdict.items[-1].figures
     sides = per_container(pair.base, "latency_ms.p50"), per_container(pair.candidate, "latency_ms.p50")
     ratios = " ".join(f"{theirs / ours:.4f}" for ours, theirs in zip(*sides, strict=True) if ours and theirs)
     return Row(
@@ -172,7 +172,7 @@ def gate(cell: Cell, board: str, made: Mapping[int, Model]) -> Row:
         engine=cell.engine,
         neighbour=cell.neighbour,
         slower_percent=cell.slower_percent,
-        verdict=pair.check.verdict,
+        verdict=pair.verdict.word,
         rounds=int(figures.get("rounds", 0)),
         seconds=round(time.monotonic() - begun, 2),
         change_percent=round(100 * figures.get("change", float("nan")), 2),

@@ -109,9 +109,9 @@ class EdgeDevice:
             found = judge(self.result, Rules.of(rules))
         except UsageError as error:
             pytest.fail(_words(error), pytrace=False)
-        if found.verdict != "PASS":
+        if found.word != "PASS":
             rows = (f"  {item.verdict:<12}  {item.name}: {item.finding}" for item in found.items)
-            raise AssertionError("\n".join([f"{found.verdict}: {self!r}", *rows]))
+            raise AssertionError("\n".join([f"{found.word}: {self!r}", *rows]))
 
     def board(self) -> "AbstractContextManager[Board]":
         """The board alone, started with the marker's options: its `url` speaks the Open Inference Protocol.

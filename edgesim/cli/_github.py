@@ -7,12 +7,12 @@ from pathlib import Path
 
 from edgesim.cli._console import err
 from edgesim.reports.formats import markdown
-from edgesim.results.verdict import Check
+from edgesim.results.verdict import Verdict
 
 _LEVELS = {"FAIL": "error", "INCONCLUSIVE": "warning"}
 
 
-def tell(found: Check, environment: Mapping[str, str] = os.environ) -> None:
+def tell(found: Verdict, environment: Mapping[str, str] = os.environ) -> None:
     """Annotate what does not PASS, and add the verdict to the summary; nothing anywhere else than in an action."""
     if environment.get("GITHUB_ACTIONS") != "true":
         return

@@ -9,13 +9,17 @@ from edgesim.errors import ExitCode
 from edgesim.reports.formats import checks
 from edgesim.reports.formats import junit as junit_report
 from edgesim.reports.formats import markdown as markdown_report
-from edgesim.results.verdict import Check, Verdict
+from edgesim.results.verdict import Verdict, VerdictWord
 
-_CODES: dict[Verdict, ExitCode] = {"PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+_CODES: dict[VerdictWord, ExitCode] = {
+    "PASS": ExitCode.OK,
+    "FAIL": ExitCode.FAIL,
+    "INCONCLUSIVE": ExitCode.INCONCLUSIVE,
+}
 
 
 def deliver(
-    found: Check,
+    found: Verdict,
     *,
     junit: Path | None,
     as_json: bool,
@@ -39,4 +43,4 @@ def deliver(
         write(junit, junit_report.check(found, command))
     if markdown is not None:
         write(markdown, markdown_report.check(found))
-    return _CODES[found.verdict]
+    return _CODES[found.word]

@@ -30,7 +30,7 @@ from edgesim.jobs.paired import run_pair
 from edgesim.models import revisions
 from edgesim.options import READY_TIMEOUT_S, BoardOptions, InputOptions, RunOptions
 from edgesim.results.run_result import RunResult
-from edgesim.results.verdict import Check
+from edgesim.results.verdict import Verdict
 
 # Of two names' letters, the part in common from which one is taken for the other mistyped.
 _SLIP = 0.85
@@ -166,7 +166,7 @@ def gate_command(
             listener=_console.listener(),
             unfinished=functools.partial(_unfinished, output) if output is not None else None,
         )
-    code = _delivered(pair.check, (pair.base, pair.candidate), junit, markdown, as_json)
+    code = _delivered(pair.verdict, (pair.base, pair.candidate), junit, markdown, as_json)
     if output is not None:
         _write(output, pair.base, pair.candidate)
     return code
@@ -202,10 +202,10 @@ def _look_up(name: str, path: Path) -> None:
 
 
 def _delivered(
-    found: Check, results: Sequence[RunResult], junit: Path | None, markdown: Path | None, as_json: bool
+    found: Verdict, results: Sequence[RunResult], junit: Path | None, markdown: Path | None, as_json: bool
 ) -> int:
     code = _verdict.deliver(found, junit=junit, markdown=markdown, as_json=as_json)
-    if found.verdict != "FAIL" and not all(result.validity.valid for result in results):
+    if found.word != "FAIL" and not all(result.validity.valid for result in results):
         err.print("edgesim: the run is INVALID: it shows nothing")
         return ExitCode.INVALID
     return code

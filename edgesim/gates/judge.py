@@ -23,10 +23,10 @@ from edgesim.gates.result_metrics import (
 from edgesim.gates.rules import Rule, Rules
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
-from edgesim.results.verdict import Check, Item, Verdict
+from edgesim.results.verdict import Item, Verdict, VerdictWord
 
 
-def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, none_since: str = "") -> Check:
+def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, none_since: str = "") -> Verdict:
     """A verdict for each rule that holds for the result's board.
 
     Args:
@@ -51,7 +51,7 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
             verdict, finding = _absolute(rule, metric(result, rule.metric))
             item = Item(name=rule.text, verdict=verdict, finding=finding)
         items.append(item if all(run.verdict == "PASS" for run in runs) else _of_no_measurement(item, rule, result))
-    return Check(
+    return Verdict(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edgesim_version=__version__,
         profile=result.profile.name,
@@ -126,7 +126,7 @@ def _of_no_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
     return item.model_copy(update={"verdict": "INCONCLUSIVE", "finding": finding})
 
 
-def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
+def _absolute(rule: Rule, found: Metric) -> tuple[VerdictWord, str]:
     if found.value is None:
         return "FAIL", f"{rule.metric} is missing in this result"
     good = found.value <= rule.limit if rule.kind == "<=" else found.value >= rule.limit
@@ -141,7 +141,7 @@ def _absolute(rule: Rule, found: Metric) -> tuple[Verdict, str]:
 
 
 def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: float, none_since: str) -> Item:
-    def item(verdict: Verdict, finding: str, figures: Mapping[str, float | None] | None = None) -> Item:
+    def item(verdict: VerdictWord, finding: str, figures: Mapping[str, float | None] | None = None) -> Item:
         kept = {name: value for name, value in (figures or {}).items() if value is not None and math.isfinite(value)}
         return Item(name=rule.text, verdict=verdict, finding=finding, figures=kept)
 
@@ -191,5 +191,5 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         least = f"{words}: of these very containers; --repeat {FEWEST_CONTAINERS} or more tells of others"
         return item("INCONCLUSIVE", least, figures)
     ends = [worse(effect) for effect in effects]
-    verdict: Verdict = "FAIL" if all(ends) else "INCONCLUSIVE" if any(ends) else "PASS"
+    verdict: VerdictWord = "FAIL" if all(ends) else "INCONCLUSIVE" if any(ends) else "PASS"
     return item(verdict, words, figures)

@@ -24,7 +24,7 @@ from edgesim.models.repository import Model
 from edgesim.options import RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
-from edgesim.results.verdict import Check, Item
+from edgesim.results.verdict import Item, Verdict
 
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
 # More real inputs tell little more, and an emulated request takes seconds.
@@ -57,7 +57,7 @@ def check(
     *,
     listener: Listener | None = None,
     **keywords: Unpack[RunKeywords],
-) -> Check:
+) -> Verdict:
     """Check before a release what a board will do with a model.
 
     What the model or the board does wrong is an item that fails, and no exception.
@@ -77,8 +77,8 @@ def check(
     options = RunOptions.of(options, **keywords)
     profile = profiles.load(profile)
 
-    def verdict(items: Sequence[Item], name: str, board: Board | None = None) -> Check:
-        return Check(
+    def verdict(items: Sequence[Item], name: str, board: Board | None = None) -> Verdict:
+        return Verdict(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             edgesim_version=__version__,
             profile=profile.reference,

@@ -25,7 +25,7 @@ from edgesim.models.repository import Model
 from edgesim.predictions import graph
 from edgesim.profiles import DeviceProfile
 from edgesim.results.run_result import EmulatorSection
-from edgesim.results.verdict import Item, Verdict
+from edgesim.results.verdict import Item, VerdictWord
 from edgesim.units import format_bytes, format_seconds
 
 # Part of the memory that the board leaves to programs: less headroom is too little for a week of running.
@@ -173,7 +173,7 @@ def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: De
     words += f"; {format_bytes(room)} {'usable' if profile.memory.usable_bytes else 'seen by Linux'} on the board"
     # The board needs less than the peak, and at most `without_emulator`, since the emulator's share is a lower bound.
     fits = without_emulator <= (1 - _HEADROOM) * room
-    verdict: Verdict = "PASS" if fits else "INCONCLUSIVE" if emulator is not None else "FAIL"
+    verdict: VerdictWord = "PASS" if fits else "INCONCLUSIVE" if emulator is not None else "FAIL"
     return Item(name="memory", verdict=verdict, finding=f"{words}, {100 * (1 - without_emulator / room):.0f} % left")
 
 
@@ -201,7 +201,7 @@ def libraries(profile: DeviceProfile) -> Item:
     if profile.system is None or profile.system.glibc is None:
         return Item(name="libraries", verdict="INCONCLUSIVE", finding=f"{words}; the board's is not known")
     available = tuple(map(int, profile.system.glibc.split(".")))
-    verdict: Verdict = "PASS" if available >= needed else "FAIL"
+    verdict: VerdictWord = "PASS" if available >= needed else "FAIL"
     return Item(name="libraries", verdict=verdict, finding=f"{words}; {profile.system.name} has {profile.system.glibc}")
 
 

@@ -33,7 +33,7 @@ from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
 from edgesim.results.run_result import InterleavedSection, RunResult
-from edgesim.results.verdict import Check
+from edgesim.results.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Pair:
 
     base: RunResult
     candidate: RunResult
-    check: Check
+    verdict: Verdict
 
 
 def run_pair(
@@ -137,7 +137,7 @@ def run_pair(
             if unfinished is not None and job.done:
                 unfinished(*(_cut_short(side, section, job) for side in job.sides))
             raise
-    return Pair(base=results[0], candidate=results[1], check=verdict)
+    return Pair(base=results[0], candidate=results[1], verdict=verdict)
 
 
 # The options that a paired run has a use for: it has its own traffic and its own containers.
@@ -167,10 +167,10 @@ def _invalid_for_good(results: Sequence[RunResult]) -> bool:
     return any(not reason.startswith("enough") for result in results for reason in result.validity.reasons)
 
 
-def _undecided(check: Check) -> bool:
+def _undecided(verdict: Verdict) -> bool:
     """Return whether more rounds may change the verdict: a rule that counts rounds is undecided."""
-    return check.verdict != "FAIL" and any(
-        item.verdict == "INCONCLUSIVE" and "rounds" in item.figures for item in check.items
+    return verdict.word != "FAIL" and any(
+        item.verdict == "INCONCLUSIVE" and "rounds" in item.figures for item in verdict.items
     )
 
 

@@ -1,26 +1,37 @@
-"""Verdicts about a model or a device: PASS, FAIL or INCONCLUSIVE, item by item. Never about a run as a measurement."""
+"""Verdicts on a model or a board: PASS, FAIL or INCONCLUSIVE, item by item.
+
+Whether a run can be trusted as a measurement is no verdict: see `edgesim.results.run_result.ValiditySection`.
+"""
 
 from typing import Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 
 class Item(BaseModel):
-    """One thing that was looked at, and its figures in `finding`; `figures` has them for programs, where it tells."""
+    """One thing that was judged, such as a rule, with its own verdict.
+
+    `finding` says in words, with figures, why. `figures` has the same numbers for programs; empty where an item has
+    none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    verdict: Verdict
+    verdict: VerdictWord
     finding: str
     figures: dict[str, float] = {}
 
 
-class Check(BaseModel):
-    """A pre-release check: what a model will do on a board, as far as this host can tell."""
+class Verdict(BaseModel):
+    """A verdict on a model on a board: the answer of the pre-release check, or of a gate.
+
+    `profile` is the profile's name and `board` its title. `execution` is None where the board did not run, `mount` how
+    the model came into the container (None from a gate, which mounts nothing).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,14 +46,18 @@ class Check(BaseModel):
     mount: Literal["bind", "volume", "image"] | None = None
 
     @property
-    def verdict(self) -> Verdict:
-        """FAIL where one item fails, else INCONCLUSIVE where one is, else PASS; without an item nothing was shown."""
-        verdicts = {item.verdict for item in self.items}
-        if "FAIL" in verdicts:
+    def word(self) -> VerdictWord:
+        """The verdict on the whole, which is its worst item's.
+
+        FAIL if an item fails, else INCONCLUSIVE if an item is inconclusive, else PASS. Without any item, nothing was
+        shown: INCONCLUSIVE.
+        """
+        words = {item.verdict for item in self.items}
+        if "FAIL" in words:
             return "FAIL"
-        return "PASS" if verdicts == {"PASS"} else "INCONCLUSIVE"
+        return "PASS" if words == {"PASS"} else "INCONCLUSIVE"
 
     def as_json(self) -> str:
-        """Its text as JSON, the verdict of the whole with it."""
-        document = self.model_dump(mode="json") | {"verdict": self.verdict}
+        """Return the verdict as JSON text; the word for the whole is its field ``verdict``."""
+        document = self.model_dump(mode="json") | {"verdict": self.word}
         return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"

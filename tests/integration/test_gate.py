@@ -53,7 +53,7 @@ def test_the_same_model_passes_and_both_results_are_whole(digits: Model) -> None
         engine="local",
         max_rounds=5,
     )
-    assert pair.check.verdict == "PASS", pair.check
+    assert pair.verdict.word == "PASS", pair.verdict
     sides = (pair.base, pair.candidate)
     for result in sides:
         assert (result.execution, len(result.restarts), result.complete) == ("host", 5, True)
@@ -105,7 +105,7 @@ def test_a_model_of_many_times_the_work_fails_and_its_saved_results_say_the_same
     results = [RunResult.read(tmp_path / "out" / name) for name in ("base.json", "candidate.json")]
     again = judge(results[1], Rules.of(["latency_ms.p50: +5 %"]), results[0])
     assert again.items[-1].figures["rounds"] == 5
-    assert again.verdict == "FAIL"
+    assert again.word == "FAIL"
     assert _run(["compare", *(str(tmp_path / "out" / name) for name in ("base.json", "candidate.json"))]) == 0
 
 
@@ -168,7 +168,7 @@ def test_a_request_that_fails_makes_the_run_invalid_and_never_a_pass(
 
     monkeypatch.setattr(LoadSession, "take_turn", spoil_candidate)
     pair = run_pair(BOARD, digits, digits, Rules.of([ANYTHING_BUT_WORLDS]), engine="local")
-    assert pair.check.verdict != "PASS"
+    assert pair.verdict.word != "PASS"
     assert not pair.candidate.validity.valid
     assert len(pair.candidate.restarts) <= 1, "there was no sense in another round"
 

@@ -23,7 +23,7 @@ def test_the_same_model_passes_in_containers(board: str, execution: str) -> None
     reasons = (*pair.base.validity.reasons, *pair.candidate.validity.reasons)
     # Other programs may leave this host too little to be held to a board's time: that is said, and is no FAIL.
     expected = "INCONCLUSIVE" if reasons and execution == "scaled" else "PASS"
-    assert pair.check.verdict == expected, pair.check
+    assert pair.verdict.word == expected, pair.verdict
     assert all(reason.startswith("scale held") for reason in reasons)
     assert {pair.base.execution, pair.candidate.execution} == {execution}
     assert len(pair.base.restarts) == len(pair.candidate.restarts) == 5
@@ -35,7 +35,7 @@ def test_an_emulated_board_is_judged_by_its_memory_and_answers_and_not_by_its_ti
     digits = repository.find("digits", samples.ensure("digits"))
     rules = ["memory_peak_bytes: +50 %", "accuracy >= 0.9"]
     pair = run_pair("jetson-nano", digits, digits, Rules.of(rules), execution="emulated", max_rounds=5)
-    assert pair.check.verdict == "PASS", pair.check
+    assert pair.verdict.word == "PASS", pair.verdict
     assert {pair.base.execution, pair.candidate.execution} == {"emulated"}
     assert len(pair.candidate.restarts) == 5
     with pytest.raises(UsageError, match="emulat"):
@@ -46,4 +46,4 @@ def test_an_emulated_board_is_judged_by_its_memory_and_answers_and_not_by_its_ti
 def test_a_model_of_many_times_the_work_fails_in_containers(tmp_path: Path) -> None:
     base, slow = matmuls(tmp_path / "base.onnx", 2), matmuls(tmp_path / "slow.onnx", 60)
     pair = run_pair("x86-gateway", base, slow, Rules.of(["latency_ms.p50: +5 %"]), max_rounds=5)
-    assert pair.check.verdict == "FAIL", pair.check
+    assert pair.verdict.word == "FAIL", pair.verdict

@@ -34,7 +34,7 @@ def test_a_baseline_says_what_the_whole_result_would(
     base, candidate = measured(result, 20.0), measured(result, 20.0 * slower, seed=1)
     kept = baselines.read(baselines.save(base, tmp_path)).result
     assert kept.samples == ()
-    assert judge(candidate, RULE, kept).verdict == judge(candidate, RULE, base).verdict == verdict
+    assert judge(candidate, RULE, kept).word == judge(candidate, RULE, base).word == verdict
     whole, small = (difference(side, candidate, "latency_ms.p50") for side in (base, kept))
     assert small.change == pytest.approx(whole.change, abs=0.001)
     assert small.low == pytest.approx(whole.low, abs=0.002)
@@ -72,7 +72,7 @@ def test_where_none_is_of_this_host_the_field_that_differs_is_named(result: RunR
     assert found is None
     assert "the nearest differs in kernel: Linux 7 and Linux" in why
     check = judge(base, RULE, None, none_since=why)
-    assert check.verdict == "INCONCLUSIVE"
+    assert check.word == "INCONCLUSIVE"
     assert "kernel" in check.items[-1].finding
 
 

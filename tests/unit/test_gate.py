@@ -60,7 +60,7 @@ def run(result: RunResult, median_ms: float, *, containers: int = 6, seed: int =
 
 
 def verdict(found: RunResult, *rules: str, baseline: RunResult | None = None) -> str:
-    return judge(found, Rules.of(rules), baseline).verdict
+    return judge(found, Rules.of(rules), baseline).word
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_device_time_that_was_measured_is_as_sure_as_its_median_is(
     time = DeviceTimeSection(p50=20.0, low=17.0, high=500.0, method="measured on this host, minimum to maximum")
     measured = good.model_copy(update={"device_time_ms": time, "service_time_ms": times})
     check = judge(measured, Rules.of([f"device_time_ms.p50 <= {limit}"]))
-    assert (check.verdict, "95 % interval 19.5 to 20.5" in check.items[-1].finding) == (expected, True)
+    assert (check.word, "95 % interval 19.5 to 20.5" in check.items[-1].finding) == (expected, True)
 
 
 def test_a_device_time_that_was_measured_changes_by_containers_and_a_predicted_one_for_certain(
@@ -136,7 +136,7 @@ def test_an_invalid_run_breaks_no_rule_but_what_its_model_is_does(good: RunResul
 def test_what_a_baseline_tells_of_and_does_not_hold_decides_nothing(good: RunResult) -> None:
     thinned = good.model_copy(update={"samples": good.samples[:-5]})
     check = judge(good, Rules.of(["latency_ms.p50: +50 %"]), thinned)
-    assert check.verdict == "INCONCLUSIVE"
+    assert check.word == "INCONCLUSIVE"
     assert "tells of 600 requests that were answered, and holds 595" in check.items[1].finding
 
 
@@ -221,7 +221,7 @@ def test_a_count_needs_no_interval(good: RunResult) -> None:
 def test_a_baseline_from_elsewhere_decides_nothing_and_the_field_is_named(good: RunResult) -> None:
     other = good.model_copy(update={"host": good.host.model_copy(update={"cpu": "another"})})
     found = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other)
-    assert found.verdict == "INCONCLUSIVE"
+    assert found.word == "INCONCLUSIVE"
     assert "host CPU: another and x" in found.items[-1].finding
     assert differences(good, good) == []
 

@@ -137,7 +137,7 @@ def _joined(rounds: list[RunResult], result: RunResult) -> RunResult:
 def test_what_the_host_does_in_a_round_cancels(result: RunResult, change: float, expected: str) -> None:
     base, candidate = pair(result, change)
     check = judge(candidate, Rules.of(["latency_ms.p50: +5 %"]), base)
-    assert check.verdict == expected
+    assert check.word == expected
     assert check.items[-1].figures["rounds"] == 8
     assert check.items[-1].figures["change"] == pytest.approx(change, abs=0.02)
     assert "of 8 rounds" in check.items[-1].finding
@@ -163,7 +163,7 @@ def test_a_time_of_an_emulator_is_judged_by_no_rule_of_change(result: RunResult)
     emulated = run(result, 20.0).model_copy(update={"execution": "emulated"})
     with pytest.raises(UsageError, match="has no time of the board's"):
         judge(emulated, Rules.of(["latency_ms.p50: +5 %"]), emulated)
-    assert judge(emulated, Rules.of(["artifact_bytes: +5 %"]), emulated).verdict == "PASS"
+    assert judge(emulated, Rules.of(["artifact_bytes: +5 %"]), emulated).word == "PASS"
 
 
 def test_a_figure_of_each_container_is_known_for_what_containers_differ_in(result: RunResult) -> None:
@@ -186,9 +186,9 @@ def test_a_side_that_was_not_held_to_its_time_is_not_called_slower_for_that(resu
         return side.model_copy(update={"execution": "scaled", "service_time_ms": own, "scaling": to})
 
     rule = Rules.of(["latency_ms.p50: +5 %"])
-    assert judge(scaled(candidate, 21.6, 21.6), rule, scaled(base, 20.0, 20.0)).verdict == "FAIL"
-    assert judge(scaled(candidate, 21.6, 20.0), rule, scaled(base, 20.0, 20.0)).verdict == "INCONCLUSIVE"
-    assert judge(scaled(candidate, 22.2, 21.6), rule, scaled(base, 20.6, 20.0)).verdict == "FAIL", "both are late alike"
+    assert judge(scaled(candidate, 21.6, 21.6), rule, scaled(base, 20.0, 20.0)).word == "FAIL"
+    assert judge(scaled(candidate, 21.6, 20.0), rule, scaled(base, 20.0, 20.0)).word == "INCONCLUSIVE"
+    assert judge(scaled(candidate, 22.2, 21.6), rule, scaled(base, 20.6, 20.0)).word == "FAIL", "both are late alike"
 
 
 def test_a_difference_of_one_tick_of_the_cpu_clock_is_none(result: RunResult) -> None:
@@ -199,14 +199,14 @@ def test_a_difference_of_one_tick_of_the_cpu_clock_is_none(result: RunResult) ->
         return found.model_copy(update={"restarts": own, "resources": used})
 
     rule = Rules.of(["cpu_seconds_per_request: +5 %"])
-    assert judge(of(0.16, 3), rule, of(0.15, 3)).verdict == "INCONCLUSIVE"
-    assert judge(of(1.6, 3), rule, of(1.5, 3)).verdict == "FAIL"
+    assert judge(of(0.16, 3), rule, of(0.15, 3)).word == "INCONCLUSIVE"
+    assert judge(of(1.6, 3), rule, of(1.5, 3)).word == "FAIL"
 
 
 def test_a_side_may_leave_a_size_open_that_the_other_fixes(result: RunResult) -> None:
     base, candidate = pair(result, 0.0)
     open_ = candidate.model.model_copy(update={"signature": "x: FP32 [?,4]"})
     rule = Rules.of(["latency_ms.p50: +5 %"])
-    assert judge(candidate.model_copy(update={"model": open_}), rule, base).verdict == "PASS"
+    assert judge(candidate.model_copy(update={"model": open_}), rule, base).word == "PASS"
     alone = base.model_copy(update={"interleaved": None}), candidate.model_copy(update={"interleaved": None})
-    assert judge(alone[1].model_copy(update={"model": open_}), rule, alone[0]).verdict == "INCONCLUSIVE"
+    assert judge(alone[1].model_copy(update={"model": open_}), rule, alone[0]).word == "INCONCLUSIVE"

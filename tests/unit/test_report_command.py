@@ -14,7 +14,7 @@ from edgesim.cli import _github, main
 from edgesim.cli._verdict import deliver
 from edgesim.reports.formats import markdown
 from edgesim.results.run_result import RunResult, ValiditySection
-from edgesim.results.verdict import Check, Item
+from edgesim.results.verdict import Item, Verdict
 from tests import results
 
 
@@ -139,8 +139,8 @@ def test_compare_writes_markdown_with_the_headlines_and_every_change(
     assert summary.read_text() == f"before\n{comment.read_text()}\n"
 
 
-def checked(finding: str) -> Check:
-    return Check(
+def checked(finding: str) -> Verdict:
+    return Verdict(
         created="2026-01-02T03:04:05+00:00",
         edgesim_version="0.1.0",
         profile="p",

@@ -5,11 +5,11 @@ from xml.etree import ElementTree
 import pytest
 
 from edgesim.reports.formats import junit
-from edgesim.results.verdict import Check, Item, Verdict
+from edgesim.results.verdict import Item, Verdict, VerdictWord
 
 
-def made(*verdicts: Verdict, finding: str = "2 < 3 & \x1b[31mred\x1b[0m") -> Check:
-    return Check(
+def made(*verdicts: VerdictWord, finding: str = "2 < 3 & \x1b[31mred\x1b[0m") -> Verdict:
+    return Verdict(
         created="2026-01-02T03:04:05+00:00",
         edgesim_version="0.1.0",
         profile="p",
@@ -30,9 +30,9 @@ def made(*verdicts: Verdict, finding: str = "2 < 3 & \x1b[31mred\x1b[0m") -> Che
     ],
 )
 def test_the_whole_is_as_good_as_its_worst_item_and_nothing_is_no_pass(
-    items: tuple[Verdict, ...], whole: Verdict
+    items: tuple[VerdictWord, ...], whole: VerdictWord
 ) -> None:
-    assert made(*items).verdict == whole
+    assert made(*items).word == whole
 
 
 def test_junit_has_a_case_for_each_item_and_can_be_read_whatever_a_log_had_in_it() -> None:

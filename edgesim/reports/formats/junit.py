@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from edgesim.reports import phrases
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import Recorded
-from edgesim.results.verdict import Check
+from edgesim.results.verdict import Verdict
 
 
 class _Case(NamedTuple):
@@ -16,7 +16,7 @@ class _Case(NamedTuple):
     said: str
 
 
-def check(found: Check, command: str = "check") -> str:
+def check(found: Verdict, command: str = "check") -> str:
     """Of the command that gave it. What is INCONCLUSIVE is skipped, with the reason."""
     kinds: dict[str, Literal["passed", "failure", "skipped"]] = {
         "PASS": "passed",

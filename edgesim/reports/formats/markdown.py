@@ -10,9 +10,9 @@ from edgesim.reports.figures import COLUMNS, rows
 from edgesim.reports.phrases import Fact
 from edgesim.results.run_result import RunResult, ScenarioSection
 from edgesim.results.stack_result import Recorded, StackResult
-from edgesim.results.verdict import Check, Verdict
+from edgesim.results.verdict import Verdict, VerdictWord
 
-_MARKS: dict[Verdict, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️"}
+_MARKS: dict[VerdictWord, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️"}
 # What would begin a tag, a table's cell, emphasis, code or a link.
 _SPECIAL = re.compile(r"([\\`*_|<>\[\]])")
 
@@ -66,9 +66,9 @@ def comparison(both: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def check(found: Check) -> str:
+def check(found: Verdict) -> str:
     """The verdict of the whole, and a row for each item."""
-    heading = f"### {_MARKS[found.verdict]} {found.verdict}: {_plain(found.model)} on {_plain(found.board)}"
+    heading = f"### {_MARKS[found.word]} {found.word}: {_plain(found.model)} on {_plain(found.board)}"
     items = ((f"{_MARKS[item.verdict]} {item.verdict}", item.name, item.finding) for item in found.items)
     lines = [heading, "", _plain(found.execution or "did not run"), "", *_table(("", "", "found"), items)]
     return "\n".join(lines) + "\n"
