@@ -26,6 +26,15 @@ _HOME = {
 }
 
 
+def notebook_html(result: Any) -> str:
+    """Return the HTML by which a notebook shows a RunResult or a StackResult.
+
+    A result asks for it here, since reports are made of results: a result that imported its report would close a
+    circle. The report is imported by name, when a result is first shown.
+    """
+    return str(import_module("edgesim.reports.formats.notebook").render(result))
+
+
 def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 

@@ -263,7 +263,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for result in done:
             lead, band = phrases.device_time(result)
             what = f"{phrases.title(result)}, {phrases.execution(result)}"
-            line = f"{what}: device time {lead} {band}, {phrases.verdict(result)}"
+            line = f"{what}: device time {lead} {band}, {result.validity.words}"
             terminalreporter.line(line)
 
 
@@ -274,7 +274,7 @@ def _shown(result: "RunResult") -> str:
 
     console = Console(width=100, no_color=True, markup=False, highlight=False)
     with console.capture() as capture:
-        console.print(terminal.render(result))
+        console.print(terminal.render_result(result))
     return capture.get()
 
 

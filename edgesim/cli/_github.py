@@ -21,7 +21,7 @@ def tell(found: Verdict, environment: Mapping[str, str] = os.environ) -> None:
             title = _property(f"edgesim {item.verdict}: {item.name}")
             # A workflow's commands are read on either stream; stdout may be for a program.
             err.print(f"::{_LEVELS[item.verdict]} title={title}::{_data(item.finding)}")
-    summarise(markdown.check(found), environment)
+    summarise(markdown.render_verdict(found), environment)
 
 
 def summarise(text: str, environment: Mapping[str, str] = os.environ) -> None:

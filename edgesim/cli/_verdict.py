@@ -6,9 +6,9 @@ from edgesim.cli import _github
 from edgesim.cli._console import out
 from edgesim.cli._outputs import write
 from edgesim.errors import ExitCode
-from edgesim.reports.formats import checks
 from edgesim.reports.formats import junit as junit_report
 from edgesim.reports.formats import markdown as markdown_report
+from edgesim.reports.formats import terminal
 from edgesim.results.verdict import Verdict, VerdictWord
 
 _CODES: dict[VerdictWord, ExitCode] = {
@@ -37,10 +37,10 @@ def deliver(
     if as_json:
         print(found.as_json(), end="")
     else:
-        out.print(checks.render(found))
+        out.print(terminal.render_verdict(found))
     _github.tell(found)
     if junit is not None:
-        write(junit, junit_report.check(found, command))
+        write(junit, junit_report.render_verdict(found, command))
     if markdown is not None:
-        write(markdown, markdown_report.check(found))
+        write(markdown, markdown_report.render_verdict(found))
     return _CODES[found.word]

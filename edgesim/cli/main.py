@@ -247,7 +247,7 @@ def _show(result: RunResult, output: Path | None, as_json: bool) -> None:
     if as_json:
         print(result.as_json(), end="")
         return
-    out.print(text.render(result))
+    out.print(text.render_result(result))
     if output is not None:
         out.print(f"\nresult: {output}")
 

@@ -33,8 +33,7 @@ def report_command(
             "--output",
             "-o",
             metavar="FILE",
-            help="By its suffix: .html a page to look at, .md, .json the figures, .xml JUnit, .csv the requests; may be"
-            " repeated. Without, on the terminal.",
+            help=f"A report's file, by its suffix: {formats.FILE_HELP}; may be repeated. Without, on the terminal.",
         ),
     ] = None,
     anyway: Annotated[
@@ -43,18 +42,18 @@ def report_command(
 ) -> int:
     """Show a result, of one model or of a stack, or two of a model: on the terminal, or as files."""
     outputs = output or []
-    kinds = [formats.kind(path) for path in outputs]
+    chosen = [formats.format_of(path) for path in outputs]
     require_outputs((("-o", path) for path in outputs), (result, other))
     if other is None:
         found = read(result)
-        texts = [formats.of_result(found, kind, result.name) for kind in kinds]
+        texts = [formats.render(found, format_, result.name) for format_ in chosen]
         if not outputs:
-            out.print(terminal.render_stack(found) if isinstance(found, StackResult) else terminal.render(found))
+            out.print(terminal.render_stack(found) if isinstance(found, StackResult) else terminal.render_result(found))
     else:
         if not outputs:
             raise UsageError("two results: -o FILE is missing", fix=f"edgesim compare {result} {other} shows them here")
         both = side_by_side(result, other, anyway=anyway)
-        texts = [formats.of_comparison(both, kind) for kind in kinds]
+        texts = [format_.render_comparison(both) for format_ in chosen]
     for path, content in zip(outputs, texts, strict=True):
         write(path, content)
         out.print(f"report: {path}", soft_wrap=True)
@@ -74,12 +73,12 @@ def compare_command(
     require_outputs([("--markdown", markdown)], (base, candidate))
     both = side_by_side(base, candidate, anyway=anyway)
     if markdown is not None:
-        write(markdown, markdown_report.comparison(both))
+        write(markdown, markdown_report.render_comparison(both))
     if as_json:
         print_json({"different": list(both.different), "metrics": both.metrics()})
     else:
         out.print(terminal.render_comparison(both))
-    _github.summarise(markdown_report.comparison(both))
+    _github.summarise(markdown_report.render_comparison(both))
     return ExitCode.OK
 
 
@@ -113,15 +112,15 @@ def _changes(base: RunResult, candidate: RunResult) -> Iterator[Change]:
         values = found.base.value, found.candidate.value
         if values == (None, None):
             continue
-        sure = "-"
+        interval = "-"
         if found.low is not None and found.high is not None:
-            sure = f"{_percent(found.low)} to {_percent(found.high)} %{' *' if found.by == 'requests' else ''}"
+            interval = f"{_percent(found.low)} to {_percent(found.high)} %{' *' if found.by == 'requests' else ''}"
         yield Change(
             metric=name,
             base=_figure(name, values[0]),
             candidate=_figure(name, values[1]),
             change=f"{_percent(found.change)} %" if found.change is not None else "-",
-            sure=sure,
+            interval=interval,
             figures={
                 "base": values[0],
                 "candidate": values[1],

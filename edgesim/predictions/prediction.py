@@ -1,12 +1,17 @@
 """What a predictor returns: a device time with its band, or the reason why there is none."""
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 from edgesim.errors import EdgesimError, ModelError
+from edgesim.units import format_ms
 
 if TYPE_CHECKING:
     from edgesim.predictions.graph import Node
+
+# Of the slowest nodes, in a notebook.
+_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ class NodeTime:
         return "compute" if self.arithmetic_ms > self.memory_ms else "memory"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Prediction:
     """The predicted device time of one inference.
 
@@ -54,6 +59,29 @@ class Prediction:
     batch: int = 1
     notes: tuple[str, ...] = ()
     nodes: tuple[NodeTime, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one line: the device time, its band, and what it is for."""
+        batch = f", batch {self.batch}" if self.batch > 1 else ""
+        return f"<Prediction: device time {self._device_time}, {self.threads} threads{batch}, {len(self.nodes)} nodes>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the device time, what makes it less certain, and the slowest nodes."""
+        about = "<br>".join(map(escape, (self.method, *self.notes)))
+        slowest = sorted(self.nodes, key=lambda time: -time.ms)[:_MOST_SHOWN]
+        rows = "".join(
+            f"<tr><th>{escape(time.node.name)}</th><td>{escape(time.node.operation)}</td><td>{format_ms(time.ms)}</td>"
+            f"<td>{100 * time.ms / self.p50_ms:.0f} %</td><td>{time.bound}</td></tr>"
+            for time in slowest
+        )
+        heads = "".join(f"<th>{head}</th>" for head in ("node", "operation", "ms", "share", "bound by"))
+        caption = f"<caption>the {len(slowest)} slowest of {len(self.nodes)} nodes</caption>"
+        table = f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<div><p><b>device time {self._device_time}</b><br>{about}</p>{table if rows else ''}</div>"
+
+    @property
+    def _device_time(self) -> str:
+        return f"{format_ms(self.p50_ms)} ms ({format_ms(self.low_ms)} to {format_ms(self.high_ms)} ms)"
 
     @property
     def flops(self) -> int:

@@ -1,1 +1,1 @@
-"""A result as people and programs read it."""
+"""Results as people and programs read them: phrases, tables, and a module for each format."""

@@ -1,37 +1,42 @@
-"""Two results side by side, as every kind of report of them shows it."""
+"""A comparison of two results, as reports of every format show it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgesim.reports import phrases
+from edgesim.reports.tables import Table
 from edgesim.results.run_result import RunResult
 
-HEADS = ("metric", "change", "base", "candidate", "99 % sure")
-_HOLDS = {
-    "rounds": "intervals are by rounds, in which both sides took turns",
-    "containers": "intervals are by containers, and hold for the next one",
-    "requests": "* by the requests of these very containers: --repeat 3 or more on both sides tells of others",
+_INTERVALS_COVER = {
+    "rounds": "intervals are between rounds, in which base and candidate took turns",
+    "containers": "intervals are between containers, and hold for the next container, too",
+    "requests": "* the interval covers the requests of these containers only: one for other containers needs"
+    " `repeat=3` or more on both sides",
 }
 
 
 class Change(NamedTuple):
-    """One figure on both sides, in words; `sure` is the interval of the change.
+    """One metric on both sides, in words.
 
-    `figures` are the same as numbers, and `by` what the interval holds of: ``rounds``, ``containers`` or ``requests``.
+    `interval` is the confidence interval of the change. `figures` has the same as numbers; its ``by`` says what the
+    interval covers: ``rounds``, ``containers`` or ``requests``.
     """
 
     metric: str
     base: str
     candidate: str
     change: str
-    sure: str
+    interval: str
     figures: Mapping[str, float | str | None]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`different` names what keeps the two from being compared: it is put on every report of them."""
+    """Two results side by side.
+
+    `different` names the fields that make the two incomparable: every report shows them first.
+    """
 
     base: RunResult
     candidate: RunResult
@@ -47,16 +52,17 @@ class Comparison:
         return f"{titles[0]}, compared" if titles[0] == titles[1] else " → ".join(titles)
 
     @property
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """The changes as a table: `HEADS`."""
-        return [(row.metric, row.change, row.base, row.candidate, row.sure) for row in self.changes]
+    def table(self) -> Table:
+        """A row for each metric."""
+        rows = tuple((row.metric, row.change, row.base, row.candidate, row.interval) for row in self.changes)
+        return Table("Every metric", ("metric", "change", "base", "candidate", "99 % interval"), rows)
 
     @property
     def notes(self) -> list[str]:
-        """What the intervals hold of."""
+        """What the intervals in the table cover."""
         by = {row.figures["by"] for row in self.changes}
-        return [words for name, words in _HOLDS.items() if name in by]
+        return [words for name, words in _INTERVALS_COVER.items() if name in by]
 
     def metrics(self) -> dict[str, Mapping[str, float | str | None]]:
-        """The changes for programs, by the metric's name: parts of the base's figure."""
+        """Return the changes for programs, by metric; a change is a fraction of the base's figure."""
         return {row.metric: row.figures for row in self.changes}

@@ -1,10 +1,9 @@
-"""What a report says of a result, in words: the same on a terminal, in Markdown and on a page."""
+"""The wording of a report on one run: the same on a terminal, in Markdown and on a page."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from edgesim.reports import scaling_phrases
-from edgesim.reports.figures import PERCENTILES
 from edgesim.results.run_result import (
     AgreementSection,
     DeviceSection,
@@ -16,12 +15,15 @@ from edgesim.results.run_result import (
 from edgesim.results.stack_result import Recorded
 from edgesim.units import format_bytes, format_ms, format_seconds
 
+# The percentiles of a `Distribution`, by field name, as a report writes them.
+PERCENTILES = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
+
 _TIME_IS = {
-    "scaled": "this host, held back to the device time: queueing, tail and throughput are measured, the time itself"
-    " is predicted",
+    "scaled": "this host, slowed down to the predicted device time: queueing, tail and throughput are measured, the"
+    " device time itself is predicted",
     "emulated": "emulated time: hundreds of times slower than the board, and never to be compared with it",
     "native": "measured on a host of the board's own architecture",
-    "host": "this host's time, no board's",
+    "host": "this host's time, not a board's",
 }
 
 LIMIT_NAMES = {
@@ -36,7 +38,11 @@ LIMIT_NAMES = {
 
 
 class Fact(NamedTuple):
-    """A line of a report; `lead` is what stands out in it, `notes` say where it is from, or what makes it less sure."""
+    """A line of a report: a label and words.
+
+    `lead` stands out before the words. `notes` follow on lines of their own: the source of the words, or what makes
+    them less certain.
+    """
 
     label: str
     words: str
@@ -44,74 +50,58 @@ class Fact(NamedTuple):
     lead: str = ""
 
 
-class Verdict(NamedTuple):
-    """Whether the run is good as a measurement; `reasons` why not, `doubts` what is left of them where it is."""
-
-    word: str
-    suspect: bool
-    reasons: tuple[str, ...]
-    doubts: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.word}, but suspect" if self.suspect else self.word
-
-
 def title(result: RunResult) -> str:
-    """The model and the board."""
+    """Return the model and the board."""
     return f"{result.model.name} on {board(result.profile)}"
 
 
 def board(profile: ProfileSection) -> str:
-    """The board and its power mode."""
+    """Return the board and its power mode."""
     return f"{profile.title} ({profile.mode})" if profile.mode else profile.title
 
 
 def execution(result: RunResult) -> str:
-    """How it was run, and what that is the truth about where it was run twice."""
+    """Return the execution; of a run that was scaled and emulated, both, with what each is the source of."""
     return result.execution if result.emulated is None else "scaled (time) and emulated (answers, memory)"
 
 
-def of_what_time(result: Recorded) -> str:
-    """Put before a time that is not plainly the board's: ``emulated ``; empty for one that is."""
+def time_prefix(result: Recorded) -> str:
+    """Return the execution to write before a time that is not simply the board's, such as ``emulated ``.
+
+    Empty for a native run and for a run on this host.
+    """
     return f"{result.execution} " if result.execution in ("emulated", "scaled") else ""
 
 
-def verdict(result: Recorded) -> Verdict:
-    """VALID or INVALID, with the reasons."""
-    found = result.validity
-    word = "VALID" if found.valid else "INVALID"
-    return Verdict(word, found.valid and found.suspect, found.reasons, found.suspicions)
-
-
 def device_time(result: RunResult) -> tuple[str, str]:
-    """The headline: the time on the board, and its band; without one, that it is not known, and why."""
+    """Return the headline: the device time and its band; ``not known`` and the reason if there is none."""
     time = result.device_time_ms
     if time.p50 is None or time.low is None or time.high is None:
         return "not known", f"({time.method.removeprefix('none: ')})"
-    # Not written as surer than its band.
+    # Three digits: the band is far wider than a fourth.
     return f"{format_ms(time.p50)} ms", f"({format_ms(time.low)} to {format_ms(time.high)} ms)"
 
 
 def about_device_time(result: RunResult) -> tuple[str, ...]:
-    """Where the device time is from, and what makes it less sure."""
+    """Return where the device time comes from, and what makes it less certain."""
     time = result.device_time_ms
     return (time.method, *time.notes) if time.p50 is not None else ()
 
 
 def about_times(result: Recorded) -> list[str]:
-    """What the times of the requests are the truth about, how sure they are, how the device was warmed up."""
+    """Return what the requests' times describe, the percentiles' confidence intervals, and the warm-up's rule."""
     lines = [_TIME_IS[result.execution]]
     if intervals := result.latency_ms.intervals:
-        bounds = (f"{PERCENTILES[name]} {interval(found)}" for name, found in intervals.items())
-        lines.append(f"95 % sure: {', '.join(bounds)}")
+        bounds = (f"{PERCENTILES[name]} {interval(ends)}" for name, ends in intervals.items())
+        lines.append(f"95 % confidence intervals: {', '.join(bounds)}")
     if result.scenario is not None and result.scenario.warm_up is not None:
         lines.append(f"warm-up: {result.scenario.warm_up.rule}")
     return lines
 
 
 def facts(result: RunResult) -> Iterator[Fact]:
-    """What was found, the device time first."""
-    # What is true of the board beside its time is the emulated run's to say, where there is one.
+    """Yield the facts of a run, the device time first."""
+    # A run that was scaled and emulated knows all of the board but its time from the emulated run.
     inside = result.emulated if result.emulated is not None else result
     device, agreement = inside.device, inside.agreement
     lead, band = device_time(result)
@@ -125,7 +115,7 @@ def facts(result: RunResult) -> Iterator[Fact]:
     )
     yield Fact(where, _inside(inside))
     if inside.host.context is not None:
-        yield Fact("machine", f"{inside.host.context}, not this one")
+        yield Fact("machine", f"{inside.host.context} (not this machine)")
     if device.mount in ("volume", "image"):
         yield Fact("model", _mount(device))
     if device.features_missing or device.features_extra:
@@ -133,13 +123,13 @@ def facts(result: RunResult) -> Iterator[Fact]:
     if device.limits:
         yield Fact("limits", _limits(inside))
     for shortfall in device.shortfalls:
-        yield Fact("not given", shortfall)
+        yield Fact("shortfall", shortfall)
     if agreement is not None:
         yield Fact("answers", _agreement(agreement))
     if inside.resources.memory_peak_bytes is not None:
         yield Fact("memory peak", _memory(inside))
     if result.scaling is not None:
-        yield Fact("scaled by", scaling_phrases.method(result.scaling))
+        yield Fact("time scaling", scaling_phrases.method(result.scaling))
         yield Fact("service time", scaling_phrases.against_target(result.scaling))
         if result.scaling.busy_percent is not None:
             yield Fact("board busy", f"{result.scaling.busy_percent:.0f} % of the time")
@@ -149,31 +139,31 @@ def facts(result: RunResult) -> Iterator[Fact]:
         yield Fact("CPU", _cpu(result))
     yield Fact("requests", _requests(result))
     if inside.emulator_failures:
-        yield Fact("emulator", f"failed {times(inside.emulator_failures)} by itself, and was started again")
+        yield Fact("emulator", f"failed {times(inside.emulator_failures)} by itself; edgesim started the board again")
     if result.search is not None:
-        yield Fact("peak", _peak(result))
+        yield Fact("peak rate", _peak(result))
     if result.generator is not None:
         yield Fact("load generator", _generator(result))
 
 
 def stages(result: RunResult) -> Iterator[Fact]:
-    """How long the device took to start, and edgesim for all it did."""
+    """Yield how long the board took to start, and how long each stage of edgesim's own work took."""
     order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
     lifecycle = [(name, value) for name in order if (value := getattr(result.lifecycle_s, name)) is not None]
-    yield Fact(f"{of_what_time(result)}start", _durations(lifecycle))
+    yield Fact(f"{time_prefix(result)}start", _durations(lifecycle))
     yield Fact("stages", _durations(result.stages_s.items()))
 
 
 def times_title(result: Recorded, scenario: ScenarioSection) -> str:
-    """What the table of times is of."""
-    return f"{of_what_time(result)}time per request, ms: {traffic(scenario)}"
+    """Return the title of the table of times."""
+    return f"{time_prefix(result)}time per request, ms: {traffic(scenario)}"
 
 
 def traffic(scenario: ScenarioSection) -> str:
-    """The scenario, with what it was given."""
+    """Return the scenario with its parameters."""
     details = {
         "server": f" at {scenario.qps:.4g} requests/s" if scenario.qps else "",
-        "multi-stream": f", {scenario.samples} samples a query",
+        "multi-stream": f", {scenario.samples} samples per query",
         "offline": f", {scenario.clients} at a time",
         "single-stream": f", {scenario.clients} clients" if scenario.clients > 1 else "",
     }
@@ -181,12 +171,12 @@ def traffic(scenario: ScenarioSection) -> str:
 
 
 def times(count: int) -> str:
-    """How often."""
+    """Return ``once``, ``2 times`` and so on."""
     return "once" if count == 1 else f"{count} times"
 
 
 def _requests(result: RunResult) -> str:
-    rate = f", {result.throughput_qps:.4g} a second" if result.throughput_qps is not None else ""
+    rate = f", {result.throughput_qps:.4g} per second" if result.throughput_qps is not None else ""
     return f"{result.requests.ok} answered, {result.requests.failed} failed{rate}; inputs: {result.scenario.inputs}"
 
 
@@ -196,9 +186,9 @@ def _mount(device: DeviceSection) -> str:
 
 
 def _energy(energy: EnergySection) -> str:
-    words = [f"about {energy.per_inference:.3g} J an inference"]
+    words = [f"about {energy.per_inference:.3g} J per inference"]
     if energy.above_idle is not None:
-        words.append(f"{energy.above_idle:.3g} J of it above idle")
+        words.append(f"of which {energy.above_idle:.3g} J above idle")
     return f"{', '.join(words)} ({energy.method})"
 
 
@@ -207,12 +197,13 @@ def _memory(result: RunResult) -> str:
     limit = f" of {format_bytes(used.memory_limit_bytes)}" if used.memory_limit_bytes else ""
     words = [f"{format_bytes(used.memory_peak_bytes or 0)}{limit} ({used.memory_peak_source})"]
     if used.memory_anon_bytes is not None:
-        cache = f", {format_bytes(used.memory_cache_bytes)} files'" if used.memory_cache_bytes is not None else ""
-        words.append(f"processes' own {format_bytes(used.memory_anon_bytes)}{cache}")
+        words.append(f"anonymous {format_bytes(used.memory_anon_bytes)}")
+        if used.memory_cache_bytes is not None:
+            words[-1] += f", page cache {format_bytes(used.memory_cache_bytes)}"
     if result.emulator_memory is not None:
-        words.append(f"of it the emulator's about {format_bytes(result.emulator_memory.share_bytes)}, at least")
+        words.append(f"emulator overhead at least {format_bytes(result.emulator_memory.share_bytes)} (estimate)")
     elif result.execution == "emulated":
-        words.append("the emulator's own included")
+        words.append("includes the emulator's own memory")
     return "; ".join(words)
 
 
@@ -221,11 +212,11 @@ def _cpu(result: RunResult) -> str:
     machine = "this host" if result.host.context is None else "that machine"
     words = [f"{used.cpu_percent_mean:.0f} % of a core of {machine}"]
     if used.cpu_percent_of_board is not None:
-        whole = "its share" if result.execution == "scaled" else "what the board may use"
-        words.append(f"{used.cpu_percent_of_board:.0f} % of {whole}")
-    words.append(f"{used.cpu_seconds:.1f} s")
+        available = "its CPU share" if result.execution == "scaled" else "what the board may use"
+        words.append(f"{used.cpu_percent_of_board:.0f} % of {available}")
+    words.append(f"{used.cpu_seconds:.1f} s of CPU time")
     if used.throttled_s:
-        words.append(f"held back for {format_seconds(used.throttled_s)}")
+        words.append(f"throttled for {format_seconds(used.throttled_s)}")
     return ", ".join(words)
 
 
@@ -234,21 +225,21 @@ def _peak(result: RunResult) -> str:
     assert search is not None
     limit = f"{search.percentile} under {search.limit_ms:g} ms"
     if search.peak_qps is None:
-        return f"none: {limit} was held at no rate that was tried"
-    return f"{search.peak_qps:.4g} requests a second with {limit}"
+        return f"none: no rate that was tried kept {limit}"
+    return f"{search.peak_qps:.4g} requests/s with {limit}"
 
 
 def _generator(result: RunResult) -> str:
-    own = result.generator
-    assert own is not None
-    words = [f"{own.cpu_percent:.1f} % of a core"]
-    if own.cpu_us_per_request is not None:
-        words.append(f"{own.cpu_us_per_request:.0f} us a request")
-    words.append(f"{own.connections} connection{'s' if own.connections != 1 else ''}")
-    if own.real_time:
-        words.append("before all other programs")
-    if own.cores is not None:
-        words.append(f"held to core{'s' if len(own.cores) > 1 else ''} {', '.join(map(str, own.cores))}")
+    generator = result.generator
+    assert generator is not None
+    words = [f"{generator.cpu_percent:.1f} % of a core"]
+    if generator.cpu_us_per_request is not None:
+        words.append(f"{generator.cpu_us_per_request:.0f} us per request")
+    words.append(f"{generator.connections} connection{'s' if generator.connections != 1 else ''}")
+    if generator.real_time:
+        words.append("real-time priority")
+    if generator.cores is not None:
+        words.append(f"pinned to core{'s' if len(generator.cores) > 1 else ''} {', '.join(map(str, generator.cores))}")
     return ", ".join(words)
 
 
@@ -258,7 +249,7 @@ def _inside(result: RunResult) -> str:
     if device.memory_limit_bytes is not None:
         words.append(f"{format_bytes(device.memory_limit_bytes)} memory")
     if device.cpu_limit is not None:
-        words.append(f"{device.cpu_limit:g} CPUs' bandwidth")
+        words.append(f"CPU limit {device.cpu_limit:g}")
     if device.runtime:
         words.append(device.runtime)
     return ", ".join(words)
@@ -267,11 +258,11 @@ def _inside(result: RunResult) -> str:
 def _limits(result: RunResult) -> str:
     limits = [limit for limit in result.device.limits if limit.requested is not None]
     groups = (
-        ("proven here", [limit for limit in limits if limit.proven]),
+        ("proven on this host", [limit for limit in limits if limit.proven]),
         ("set", [limit for limit in limits if limit.proven is None and limit.applied == limit.requested]),
-        ("not holding", [limit for limit in limits if limit.proven is False]),
+        ("proven not to hold", [limit for limit in limits if limit.proven is False]),
         (
-            "asked for and not read back",
+            "requested, but not read back",
             [limit for limit in limits if limit.proven is None and limit.applied != limit.requested],
         ),
     )
@@ -289,16 +280,16 @@ def _cores(count: int | None) -> str:
 def _features(result: RunResult) -> str:
     device = result.device
     words = [f"lacks {' '.join(device.features_missing)}"] if device.features_missing else []
-    words += [f"has {' '.join(device.features_extra)} beyond the board's"] if device.features_extra else []
+    words += [f"has {' '.join(device.features_extra)}, which the board's lacks"] if device.features_extra else []
     return f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
 
 
 def _agreement(agreement: AgreementSection) -> str:
     count = f"{agreement.compared} input{'s' if agreement.compared != 1 else ''}"
     if agreement.max_abs_difference is None:
-        words = [f"not numbers that could be compared with this host's, over {count}"]
+        words = [f"no numeric difference from this host's answers, such as with NaN, over {count}"]
     else:
-        words = [f"largest difference from this host's {agreement.max_abs_difference:.2g} over {count}"]
+        words = [f"largest difference from this host's answers {agreement.max_abs_difference:.2g}, over {count}"]
     if agreement.accuracy_device is not None and agreement.accuracy_host is not None:
         words.append(f"accuracy {100 * agreement.accuracy_device:.2f} % (host {100 * agreement.accuracy_host:.2f} %)")
     elif agreement.same_class is not None:
@@ -307,7 +298,10 @@ def _agreement(agreement: AgreementSection) -> str:
 
 
 def interval(bounds: tuple[float, float | None]) -> str:
-    """The 95 % interval of a figure; one that has no upper end lies among failed requests."""
+    """Return a confidence interval in words.
+
+    An interval without an upper end reaches into the failed requests, whose time is infinite.
+    """
     low, high = bounds
     digits = 2 if low >= 1 or low == 0 else 3 if low >= 0.1 else 4
     return f"{low:.{digits}f} to {high:.{digits}f}" if high is not None else f"above {low:.{digits}f}"

@@ -12,9 +12,11 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+import edgesim
 from edgesim.errors import ResultError
 from edgesim.options import Execution, MountMethod
 from edgesim.recording import Phase, Reading, Sample
+from edgesim.units import format_ms
 
 _OF_A_STACK = "of_a_stack"
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -433,6 +435,13 @@ class ValiditySection(_Section):
     suspicions: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """``VALID``, ``VALID, but suspect`` or ``INVALID``."""
+        if not self.valid:
+            return "INVALID"
+        return "VALID, but suspect" if self.suspect else "VALID"
+
 
 class RunResult(_Section):
     """Everything that one run gave.
@@ -500,11 +509,21 @@ class RunResult(_Section):
         """The result file's text; samples and readings are objects with named fields."""
         return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2 if indented else 0).decode() + "\n"
 
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: as a table and a plot."""
-        from edgesim.reports.formats import notebook
+    def __repr__(self) -> str:
+        """Return one line: what ran, the device time with its band, and whether the run can be trusted."""
+        mode = f" ({self.profile.mode})" if self.profile.mode else ""
+        time = self.device_time_ms
+        device_time = "not known"
+        if time.p50 is not None and time.low is not None and time.high is not None:
+            device_time = f"{format_ms(time.p50)} ms ({format_ms(time.low)} to {format_ms(time.high)} ms)"
+        ran = f"{self.model.name} on {self.profile.title}{mode}, {self.execution}"
+        return f"<RunResult: {ran}; device time {device_time}; {self.validity.words}>"
 
-        return notebook.render(self)
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: tables and a plot."""
+        return edgesim.notebook_html(self)
 
     def _document(self) -> dict[str, Any]:
         document = self.model_dump(mode="json")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+import edgesim
 from edgesim.options import Execution
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results import run_result
@@ -119,6 +120,19 @@ class StackResult(_Section):
     def restarts(self) -> tuple[Restart, ...]:
         """None: a stack is started once in a run."""
         return ()
+
+    def __repr__(self) -> str:
+        """Return one line: what ran, what the entry answered, and whether the run can be trusted."""
+        mode = f" ({self.profile.mode})" if self.profile.mode else ""
+        ran = f"{self.stack.name} on {self.profile.title}{mode}, {self.execution}, {len(self.services)} services"
+        requests = f"{self.requests.ok} requests answered, {self.requests.failed} failed"
+        return f"<StackResult: {ran}; {requests}; {self.validity.words}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the services and the times as tables."""
+        return edgesim.notebook_html(self)
 
     def write(self, path: Path) -> None:
         """Write the result file: whole, or not at all.

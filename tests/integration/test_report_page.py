@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 
 from edgesim.measure import statistics
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.reports import formats
 from edgesim.reports.comparison import Change, Comparison
+from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
 from edgesim.results.run_result import DeviceTimeSection, RequestsSection, RunResult, ValiditySection
 from tests import results
@@ -43,9 +43,9 @@ def opener(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     said: list[str] = []
     contexts: list[BrowserContext] = []
 
-    def opened(html: str, **options: Any) -> Page:
+    def opened(document: str, **options: Any) -> Page:
         path = tmp_path_factory.mktemp("page") / "report.html"
-        path.write_text(html)
+        path.write_text(document)
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
@@ -72,7 +72,7 @@ def open_page(opener: tuple[Open, list[str]]) -> Iterator[Open]:
 @pytest.fixture(scope="module")
 def shared(result: RunResult, opener: tuple[Open, list[str]]) -> Page:
     """A page that several tests use one after the other, as a reader does: opening it takes longest."""
-    return opener[0](formats.of_result(ran(result, 1500), ".html", "mine.json"), color_scheme="dark")
+    return opener[0](html.render_result(ran(result, 1500), "mine.json"), color_scheme="dark")
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_colours_follow_the_system_until_they_are_chosen(page: Page) -> None:
 def test_200_000_requests_are_drawn_as_columns_and_one_by_one_when_zoomed_in_on(
     result: RunResult, open_page: Open
 ) -> None:
-    page = open_page(formats.of_result(ran(result, 200_000), ".html", "r.json"))
+    page = open_page(html.render_result(ran(result, 200_000), "r.json"))
     plots = ("distribution", "percentiles", "timeline")
     assert sum(trace["points"] for name in plots for trace in drawn(page, name)) < 10_000
     assert "200,000 requests are drawn as 600 columns" in page.locator("#timeline figcaption").inner_text()
@@ -213,7 +213,7 @@ def test_two_results_lie_over_each_other_and_either_can_be_taken_away(result: Ru
         different=(),
         changes=(Change("latency_ms.p50", "0.8", "1.04", "+30.0 %", "+29 to +31 %", {"by": "rounds"}),),
     )
-    page = open_page(formats.of_comparison(both, ".html"))
+    page = open_page(html.render_comparison(both))
     for name in ("distribution", "percentiles", "timeline"):
         assert {trace["meta"]["side"] for trace in drawn(page, name)} == {0, 1}
     assert page.get_by_role("region", name="Every metric").locator("tbody tr").count() == 1
@@ -227,7 +227,7 @@ def test_failed_requests_an_invalid_run_and_no_device_time_are_on_the_page(resul
     failing = ran(result, 400, failed=40).model_copy(
         update={"validity": result.validity, "device_time_ms": result.device_time_ms, "execution": "emulated"}
     )
-    page = open_page(formats.of_result(failing, ".html", "r.json"))
+    page = open_page(html.render_result(failing, "r.json"))
     assert page.locator("#headline + .sides").inner_text().startswith("not known")
     assert page.locator(".badge").all_inner_texts() == ["INVALID", "INVALID"]
     assert result.validity.reasons[0] in page.locator("section:has(#validity)").inner_text()
@@ -238,13 +238,13 @@ def test_failed_requests_an_invalid_run_and_no_device_time_are_on_the_page(resul
 
 def test_a_run_in_which_nothing_was_answered_still_has_a_page(result: RunResult, open_page: Open) -> None:
     empty = result.model_copy(update={"samples": (), "timeline": (), "phases": ()})
-    page = open_page(formats.of_result(empty, ".html", "r.json"))
+    page = open_page(html.render_result(empty, "r.json"))
     assert "enough requests" in page.locator("main").inner_text()
 
 
 def test_a_stack_s_page_draws_what_each_service_took_one_on_top_of_the_other(open_page: Open) -> None:
     stack = results.of_a_stack()
-    page = open_page(formats.of_result(stack, ".html", "stack.json"))
+    page = open_page(html.render_stack(stack, "stack.json"))
     traces = drawn(page, "timeline")
     assert [trace["name"] for trace in traces].count("detector") == 2
     tops = page.evaluate(
@@ -261,7 +261,7 @@ def test_a_stack_s_page_draws_what_each_service_took_one_on_top_of_the_other(ope
 
 
 def test_a_stack_of_steps_has_a_page_without_times(open_page: Open) -> None:
-    page = open_page(formats.of_result(results.of_a_stack(requests=0), ".html", "stack.json"))
+    page = open_page(html.render_stack(results.of_a_stack(requests=0), "stack.json"))
     assert page.locator("figure").count() == 1
     assert page.locator("#times").count() == 0
 
@@ -270,7 +270,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_finger_scrolls_past_t
     result: RunResult, open_page: Open
 ) -> None:
     page = open_page(
-        formats.of_result(ran(result, 400), ".html", "r.json"),
+        html.render_result(ran(result, 400), "r.json"),
         viewport={"width": 360, "height": 740},
         is_mobile=True,
         has_touch=True,

@@ -14,7 +14,7 @@ from edgesim.errors import UsageError
 from edgesim.recording import Reading, Sample
 from edgesim.reports import formats
 from edgesim.reports.comparison import Change, Comparison
-from edgesim.reports.formats import junit, markdown, notebook, terminal
+from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
 from edgesim.reports.formats.html import thinning
 from edgesim.results.run_result import DeviceTimeSection, Rule, RunResult, ValiditySection
 
@@ -72,15 +72,15 @@ def printed(rendered: RenderableType) -> str:
 
 
 def on_a_terminal(result: RunResult) -> str:
-    return printed(terminal.render(result))
+    return printed(terminal.render_result(result))
 
 
 def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_caveats(told: RunResult) -> None:
     reports = {
         "terminal": on_a_terminal(told),
-        "markdown": plain(markdown.result(told)),
-        "page": plain(formats.of_result(told, ".html", "r.json")),
-        "json": formats.of_result(told, ".json", "r.json"),
+        "markdown": plain(markdown.render_result(told)),
+        "page": plain(html.render_result(told, "r.json")),
+        "json": json_summary.render_result(told, "r.json"),
     }
     for name, report in reports.items():
         for said in (
@@ -96,19 +96,19 @@ def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_ca
 
 
 def test_no_device_time_is_said_to_be_unknown_in_every_report(result: RunResult) -> None:
-    for report in (on_a_terminal(result), markdown.result(result), formats.of_result(result, ".html", "r.json")):
+    for report in (on_a_terminal(result), markdown.render_result(result), html.render_result(result, "r.json")):
         assert "not known" in report
         assert "nothing is predicted" in report
 
 
 def test_a_models_name_can_neither_break_markdown_nor_call_anybody(told: RunResult) -> None:
-    heading = markdown.result(told).splitlines()[0]
+    heading = markdown.render_result(told).splitlines()[0]
     assert r"net\_\<b\>\|" in heading
     assert "@all" not in heading
 
 
 def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(told: RunResult) -> None:
-    lines = markdown.result(told).splitlines() + markdown.comparison(compared(told)).splitlines()
+    lines = markdown.render_result(told).splitlines() + markdown.render_comparison(compared(told)).splitlines()
     bars = [line.replace("\\|", "").count("|") if line.startswith("|") else 0 for line in lines]
     tables = [list(group) for is_row, group in itertools.groupby(bars, key=bool) if is_row]
     assert len(tables) == 3
@@ -116,26 +116,26 @@ def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(told: RunRe
 
 
 def test_the_csv_has_a_row_for_each_request_and_no_latency_for_one_that_failed(told: RunResult) -> None:
-    rows = list(csv.DictReader(formats.of_result(told, ".csv", "r.json").splitlines()))
+    rows = list(csv.DictReader(csv_rows.render_result(told, "r.json").splitlines()))
     assert [row["outcome"] for row in rows] == ["ok", 'timeout, a "long" one']
     assert rows[0]["latency_ms"] == "2500.0"
     assert rows[1]["latency_ms"] == ""
 
 
 def test_the_csv_of_two_results_says_whose_a_request_is(told: RunResult) -> None:
-    rows = list(csv.DictReader(formats.of_comparison(compared(told), ".csv").splitlines()))
+    rows = list(csv.DictReader(csv_rows.render_comparison(compared(told)).splitlines()))
     assert [row["result"] for row in rows] == ["base", "base", "candidate", "candidate"]
 
 
 def test_the_json_has_all_figures_and_no_requests(told: RunResult) -> None:
-    document = json.loads(formats.of_result(told, ".json", "r.json"))
+    document = json.loads(json_summary.render_result(told, "r.json"))
     assert document["latency_ms"]["mean"] == 2500.0
     assert document["headline"] == "45.9 ms (29.9 to 70.4 ms)"
     assert not {"samples", "timeline"} & set(document)
 
 
 def test_junit_of_a_run_has_a_case_for_each_rule_of_validity_and_the_headline_beside_them(told: RunResult) -> None:
-    suite = ElementTree.fromstring(junit.validity(told))
+    suite = ElementTree.fromstring(junit.render_result(told))
     cases = {case.get("name"): case for case in suite.findall("testcase")}
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     assert cases["no failures"].find("failure") is not None
@@ -146,50 +146,49 @@ def test_junit_of_a_run_has_a_case_for_each_rule_of_validity_and_the_headline_be
 
 
 def test_a_reason_that_is_no_rules_own_fails_a_case_too(result: RunResult) -> None:
-    suite = ElementTree.fromstring(junit.validity(result))
+    suite = ElementTree.fromstring(junit.render_result(result))
     assert [case.get("name") for case in suite.iter("testcase")] == ["enough requests"]
     assert suite.get("failures") == "1"
 
 
 def test_a_comparison_that_should_not_be_says_so_in_every_report(told: RunResult) -> None:
     both = compared(told, different=("kernel: 6.1 and 6.2",))
-    for suffix in (".html", ".md"):
-        report = formats.of_comparison(both, suffix)
+    for report in (html.render_comparison(both), markdown.render_comparison(both)):
         assert "NOT COMPARABLE" in report
         assert "kernel: 6.1 and 6.2" in report
     assert "NOT COMPARABLE: kernel: 6.1 and 6.2" in printed(terminal.render_comparison(both))
-    assert json.loads(formats.of_comparison(both, ".json"))["different"] == ["kernel: 6.1 and 6.2"]
+    assert json.loads(json_summary.render_comparison(both))["different"] == ["kernel: 6.1 and 6.2"]
 
 
 def test_a_comparison_has_both_headlines_and_both_verdicts_in_every_report(told: RunResult) -> None:
     both = compared(told)
     shown = {
         "terminal": printed(terminal.render_comparison(both)),
-        "markdown": plain(formats.of_comparison(both, ".md")),
-        "page": plain(formats.of_comparison(both, ".html")),
+        "markdown": plain(markdown.render_comparison(both)),
+        "page": plain(html.render_comparison(both)),
     }
     for name, report in shown.items():
         for said in ("29.9 to 70.4 ms", CAVEAT, "no failures: 1 of 2 requests failed", "others took 40 %"):
             assert report.count(said) >= 2, f"{name}: {said}"
         assert "+48.0 to +52.0 %" in report
-        assert "intervals are by containers, and hold for the next one" in report.lower()
+        assert "intervals are between containers, and hold for the next container" in report.lower()
 
 
 def test_two_results_have_no_junit_form(told: RunResult) -> None:
-    with pytest.raises(UsageError, match="it is no verdict"):
-        formats.of_comparison(compared(told), ".xml")
+    with pytest.raises(UsageError, match="it gives no verdict"):
+        junit.render_comparison(compared(told))
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "report", "r.htm"])
 def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
-        formats.kind(Path(name))
+        formats.format_of(Path(name))
     assert name in caught.value.problem
     assert ".html, .md, .json, .xml, .csv" in caught.value.fix
 
 
 def test_a_page_asks_for_nothing_from_anywhere(told: RunResult) -> None:
-    page = formats.of_result(told, ".html", "r.json")
+    page = html.render_result(told, "r.json")
     for mark in ('src="', "@import", "url(", 'href="http'):
         assert mark not in page, mark
     assert "<b>|" not in page, "a model's name is text"

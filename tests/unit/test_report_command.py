@@ -66,7 +66,7 @@ def test_a_stack_is_reported_in_every_kind_of_file_and_on_the_terminal(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("r.json", "-o", "r.pdf"), "r.pdf: no report is of this kind"),
+        (("r.json", "-o", "r.pdf"), "r.pdf: no report has this suffix"),
         (("r.json", "-o", "r.json"), "-o r.json: is what is read, too"),
         (("r.json", "-o", "nowhere/r.html"), "its directory does not exist"),
         (("missing.json", "-o", "r.html"), "missing.json: No such file"),
@@ -175,7 +175,7 @@ def test_a_summary_that_cannot_be_written_is_said_and_changes_nothing(
 
 
 def test_the_markdown_of_a_verdict_has_a_row_for_each_item() -> None:
-    lines = markdown.check(checked("a | b\nc")).splitlines()
+    lines = markdown.render_verdict(checked("a | b\nc")).splitlines()
     assert lines[0] == "### ❌ FAIL: net on Board"
     assert lines[-2:] == ["| ✅ PASS | good, so: far | 1 |", "| ❌ FAIL | bad, so: far | a \\| b c |"]
 

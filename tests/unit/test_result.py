@@ -28,7 +28,7 @@ from edgesim.results.run_result import (
 def shown(result: RunResult) -> str:
     console = Console(width=200, no_color=True, markup=False)
     with console.capture() as capture:
-        console.print(terminal.render(result))
+        console.print(terminal.render_result(result))
     return capture.get()
 
 
@@ -91,7 +91,7 @@ def test_the_report_has_device_time_first_and_names_emulated_time_wherever_it_pr
 
 
 def test_the_report_says_what_the_host_could_not_give_and_why_a_run_is_invalid(result: RunResult) -> None:
-    assert "not given" in shown(result)
+    assert "shortfall" in shown(result)
     assert "the board has 4, this host gives 2" in shown(result)
     assert "INVALID" in shown(result)
     assert "enough requests: 1 answered, 3 needed" in shown(result)
@@ -119,10 +119,10 @@ def test_a_rate_s_row_says_whether_it_held_and_whether_the_generator_kept_up(res
     held = late.model_copy(update={"qps": 40.0, "valid": True, "reasons": (), "held": True})
     search = SearchSection(percentile="p99", limit_ms=50, peak_qps=40)
     text = shown(result.model_copy(update={"levels": (late, held), "search": search}))
-    assert "40 requests a second with p99 under 50 ms" in text
+    assert "40 requests/s with p99 under 50 ms" in text
     rows = [line.split() for line in text.splitlines() if line.strip().startswith(("40 ", "80 "))]
-    assert [row[-1] for row in rows] == ["held", "INVALID"]
-    assert "at no rate" in shown(result.model_copy(update={"search": search.model_copy(update={"peak_qps": None})}))
+    assert [row[8:] for row in rows] == [["within", "limit"], ["over", "limit,", "INVALID"]]
+    assert "none: no rate" in shown(result.model_copy(update={"search": search.model_copy(update={"peak_qps": None})}))
 
 
 def test_what_is_infinite_is_shown_so_and_not_as_unknown(result: RunResult) -> None:
@@ -200,10 +200,10 @@ def test_the_report_of_both_has_the_time_of_the_scaled_and_the_board_of_the_emul
     assert "40.0 ms  (30.0 to 50.0 ms)" in lines[2]
     assert "predicted" in lines[3]
     text = "\n".join(lines)
-    assert "about 0.2 J an inference, 0.15 J of it above idle (estimated: 5 W)" in text
+    assert "about 0.2 J per inference, of which 0.15 J above idle (estimated: 5 W)" in text
     assert "aarch64, cortex-a57" in text
-    assert "25 % of a core of this host, in periods of 4 ms, 1 thread" in text
-    assert "40.2 ms when calibrated, 40.4 ms at the end (+1.0 %); 6 ms with nothing held back" in text
+    assert "CPU share 25 % of a core of this host, in periods of 4 ms, 1 thread" in text
+    assert "40.2 ms when calibrated, 40.4 ms at the end (+1.0 %); 6 ms without time scaling" in text
     assert "scaled time per request" in text
     assert "never to be compared" not in text
 

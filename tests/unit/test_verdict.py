@@ -36,7 +36,7 @@ def test_the_whole_is_as_good_as_its_worst_item_and_nothing_is_no_pass(
 
 
 def test_junit_has_a_case_for_each_item_and_can_be_read_whatever_a_log_had_in_it() -> None:
-    suite = ElementTree.fromstring(junit.check(made("PASS", "FAIL", "INCONCLUSIVE")))
+    suite = ElementTree.fromstring(junit.render_verdict(made("PASS", "FAIL", "INCONCLUSIVE")))
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     passed, failed, skipped = suite.findall("testcase")
     assert [child.tag for child in passed] == ["system-out"]

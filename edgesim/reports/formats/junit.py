@@ -1,44 +1,68 @@
-"""JUnit XML, which CI systems show: of a verdict a case for each item, of a run one for each rule of validity."""
+"""JUnit XML, which CI systems show: a case for each item of a verdict, or for each rule of a run's validity."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
+from edgesim.errors import UsageError
 from edgesim.reports import phrases
+from edgesim.reports.comparison import Comparison
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded
-from edgesim.results.verdict import Verdict
+from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.verdict import Verdict, VerdictWord
+
+DESCRIPTION = "JUnit: a case for each rule of validity"
+_Kind = Literal["passed", "failure", "skipped"]
+_VERDICT_KINDS: dict[VerdictWord, _Kind] = {"PASS": "passed", "FAIL": "failure", "INCONCLUSIVE": "skipped"}
+_RULE_KINDS: dict[str, _Kind] = {"ok": "passed", "suspect": "passed", "invalid": "failure", "unknown": "skipped"}
 
 
 class _Case(NamedTuple):
     name: str
-    kind: Literal["passed", "failure", "skipped"]
-    said: str
+    kind: _Kind
+    message: str
 
 
-def check(found: Verdict, command: str = "check") -> str:
-    """Of the command that gave it. What is INCONCLUSIVE is skipped, with the reason."""
-    kinds: dict[str, Literal["passed", "failure", "skipped"]] = {
-        "PASS": "passed",
-        "FAIL": "failure",
-        "INCONCLUSIVE": "skipped",
-    }
-    cases = [_Case(item.name, kinds[item.verdict], item.finding) for item in found.items]
-    name = f"edgesim {command} {found.profile} {found.model}"
-    return _suite(name, f"edgesim.{command}.{found.profile}.{found.model}", found.created, cases)
+def render_result(result: RunResult, file: str = "") -> str:
+    """Return a case for each rule of validity; a rule whose facts this host does not report is skipped.
+
+    The headline and the latency's figures are properties.
+    """
+    properties = {"device time": " ".join(phrases.device_time(result))}
+    return _run(result, result.model.name, properties)
 
 
-def validity(result: Recorded) -> str:
-    """What this host does not tell is skipped; the headline is a property, and so is each figure beside it."""
-    properties = {"validity": str(phrases.verdict(result))}
-    if isinstance(result, RunResult):
-        properties = {"device time": " ".join(phrases.device_time(result)), **properties}
-    properties |= {f"latency_ms.{name}": str(value) for name, value in _figures(result)}
-    name, mode = result.profile.name, f":{result.profile.mode}" if result.profile.mode else ""
-    subject = result.model.name if isinstance(result, RunResult) else result.stack.name
+def render_stack(result: StackResult, file: str = "") -> str:
+    """Return a case for each rule of validity, as `render_result` does; a stack has no device time."""
+    return _run(result, result.stack.name, {})
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Decline: a comparison gives no verdict.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError("a comparison has no JUnit form: it gives no verdict", fix="edgesim gate --junit FILE")
+
+
+def render_verdict(verdict: Verdict, command: str = "check") -> str:
+    """Return a case for each item; one that is INCONCLUSIVE is skipped, with the reason.
+
+    `command` is the one that gave the verdict.
+    """
+    cases = [_Case(item.name, _VERDICT_KINDS[item.verdict], item.finding) for item in verdict.items]
+    name = f"edgesim {command} {verdict.profile} {verdict.model}"
+    return _suite(name, f"edgesim.{command}.{verdict.profile}.{verdict.model}", verdict.created, cases)
+
+
+def _run(result: Recorded, name: str, properties: dict[str, str]) -> str:
+    profile, mode = result.profile.name, f":{result.profile.mode}" if result.profile.mode else ""
+    properties = {**properties, "validity": result.validity.words}
+    properties |= {f"latency_ms.{statistic}": str(value) for statistic, value in _figures(result)}
     return _suite(
-        f"edgesim run {name}{mode} {subject}",
-        f"edgesim.run.{name}.{subject}",
+        f"edgesim run {profile}{mode} {name}",
+        f"edgesim.run.{profile}.{name}",
         result.created,
         list(_rules(result)),
         properties,
@@ -52,17 +76,16 @@ def _figures(result: Recorded) -> Iterator[tuple[str, float]]:
 
 
 def _rules(result: Recorded) -> Iterator[_Case]:
-    told: dict[str, Literal["passed", "failure", "skipped"]] = {"invalid": "failure", "unknown": "skipped"}
-    seen = set()
+    in_rules = set()
     emulated = result.emulated if isinstance(result, RunResult) else None
-    for prefix, found in (("", result), ("emulated: ", emulated)):
-        for rule in found.validity.rules if found is not None else ():
-            said = f"suspect: {rule.finding}" if rule.verdict == "suspect" else rule.finding
-            yield _Case(f"{prefix}{rule.name}", told.get(rule.verdict, "passed"), said)
-            seen.add(f"{prefix}{rule.name}: {rule.finding}")
-    # A reason that no rule gives, as when a run was cut short before its second part.
+    for prefix, part in (("", result), ("emulated: ", emulated)):
+        for rule in part.validity.rules if part is not None else ():
+            message = f"suspect: {rule.finding}" if rule.verdict == "suspect" else rule.finding
+            yield _Case(f"{prefix}{rule.name}", _RULE_KINDS[rule.verdict], message)
+            in_rules.add(f"{prefix}{rule.name}: {rule.finding}")
+    # A reason that no rule gives, as for a run that was cut short before its second part.
     for reason in result.validity.reasons:
-        if reason not in seen:
+        if reason not in in_rules:
             name, _, finding = reason.partition(": ")
             yield _Case(name, "failure", finding or reason)
 
@@ -80,18 +103,18 @@ def _suite(
         timestamp=created,
     )
     if properties:
-        holder = ElementTree.SubElement(suite, "properties")
+        parent = ElementTree.SubElement(suite, "properties")
         for key, value in properties.items():
-            ElementTree.SubElement(holder, "property", name=key, value=_clean(value))
+            ElementTree.SubElement(parent, "property", name=key, value=_clean(value))
     for case in cases:
         element = ElementTree.SubElement(suite, "testcase", classname=classname, name=_clean(case.name))
         if case.kind != "passed":
-            ElementTree.SubElement(element, case.kind, message=_clean(case.said))
-        ElementTree.SubElement(element, "system-out").text = _clean(case.said)
+            ElementTree.SubElement(element, case.kind, message=_clean(case.message))
+        ElementTree.SubElement(element, "system-out").text = _clean(case.message)
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _clean(text: str) -> str:
-    """Without what XML cannot hold, such as the escape of a coloured log."""
+    """Return text without the characters that XML cannot hold, such as the escape codes of a coloured log."""
     return "".join(letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff"))

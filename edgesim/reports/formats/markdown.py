@@ -1,118 +1,134 @@
 """Results, comparisons and verdicts as Markdown: for a pull request's comment, or a CI job's summary."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from edgesim.reports import phrases, series
-from edgesim.reports import stack_phrases as stack_words
-from edgesim.reports.comparison import HEADS, Comparison
-from edgesim.reports.figures import COLUMNS, rows
+from edgesim.reports import phrases, stack_phrases, tables
+from edgesim.reports.comparison import Comparison
 from edgesim.reports.phrases import Fact
+from edgesim.reports.tables import Table
 from edgesim.results.run_result import RunResult, ScenarioSection
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 
+DESCRIPTION = "Markdown"
 _MARKS: dict[VerdictWord, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️"}
-# What would begin a tag, a table's cell, emphasis, code or a link.
+# Letters that begin a tag, a table's cell, emphasis, code or a link.
 _SPECIAL = re.compile(r"([\\`*_|<>\[\]])")
 
 
-def result(found: RunResult) -> str:
-    """The same headline, figures and caveats as on the terminal."""
+def render_result(result: RunResult, file: str = "") -> str:
+    """Return the report of a run: the same headline, figures and caveats as on the terminal."""
     lines = [
-        f"### {_plain(phrases.title(found))}",
+        f"### {_plain(phrases.title(result))}",
         "",
-        *_headline(found),
+        *_headline(result),
         "",
-        *_trust(found),
+        *_validity(result),
         "",
-        *_times(found, found.scenario),
+        *_times(result, result.scenario),
     ]
-    if found.levels:
-        lines += [series.LEVELS, "", *_table(series.LEVEL_HEADS, series.level_rows(found)), ""]
-    if found.restarts:
-        lines += [series.RESTARTS, "", *_table(series.RESTART_HEADS, series.restart_rows(found)), ""]
-        lines += [*(f"- {_plain(line)}" for line in series.spread_lines(found)), ""]
-    lines += _details("The board and the run", [*list(phrases.facts(found))[1:], *phrases.stages(found)])
+    if result.levels:
+        lines += [*_titled(tables.levels(result)), ""]
+    if result.restarts:
+        lines += [*_titled(tables.containers(result)), ""]
+        lines += [*(f"- {_plain(line)}" for line in tables.spread_lines(result)), ""]
+    lines += _details("The board and the run", [*list(phrases.facts(result))[1:], *phrases.stages(result)])
     return "\n".join(lines) + "\n"
 
 
-def stack(found: StackResult) -> str:
-    """A stack's result: the verdict, each service beside the board, and the times."""
+def render_stack(result: StackResult, file: str = "") -> str:
+    """Return the report of a stack: the validity, each service and the board, and the times."""
     lines = [
-        f"### {_plain(stack_words.title(found))}",
+        f"### {_plain(stack_phrases.title(result))}",
         "",
-        _plain(stack_words.execution(found)),
+        _plain(stack_phrases.execution(result)),
         "",
-        *_trust(found),
+        *_validity(result),
+        "",
+        *_table(tables.services(result)),
         "",
     ]
-    lines += [*_table(stack_words.service_heads(found), stack_words.service_rows(found)), ""]
-    if found.scenario is not None:
-        lines += _times(found, found.scenario)
-    lines += [*_details("The board and the run", stack_words.facts(found))]
+    if result.scenario is not None:
+        lines += _times(result, result.scenario)
+    lines += _details("The board and the run", stack_phrases.facts(result))
     return "\n".join(lines) + "\n"
 
 
-def comparison(both: Comparison) -> str:
-    """Two results side by side: what keeps them from being compared first, then the headlines, then every figure."""
-    lines = [f"### {_plain(both.heading)}"]
-    lines += ["", *(f"**NOT COMPARABLE** {_plain(field)}  " for field in both.different)] if both.different else []
-    sides = (("base", both.base, both.base_file), ("candidate", both.candidate, both.candidate_file))
-    for name, found, file in sides:
-        head = f"**{name}** {_plain(phrases.title(found))}, {phrases.execution(found)} ({_plain(file)})"
-        lines += ["", head, "", *_headline(found, execution=False), "", *_trust(found)]
-    lines += ["", *_table(HEADS, both.rows), "", *(f"> {_plain(note)}  " for note in both.notes)]
+def render_comparison(comparison: Comparison) -> str:
+    """Return two results side by side: what makes them incomparable, both headlines, then every metric."""
+    lines = [f"### {_plain(comparison.heading)}"]
+    if comparison.different:
+        lines += ["", *(f"**NOT COMPARABLE** {_plain(field)}  " for field in comparison.different)]
+    sides = (
+        ("base", comparison.base, comparison.base_file),
+        ("candidate", comparison.candidate, comparison.candidate_file),
+    )
+    for name, result, file in sides:
+        head = f"**{name}** {_plain(phrases.title(result))}, {phrases.execution(result)} ({_plain(file)})"
+        lines += ["", head, "", *_headline(result, execution=False), "", *_validity(result)]
+    lines += ["", *_table(comparison.table), "", *_quoted(comparison.notes)]
     return "\n".join(lines) + "\n"
 
 
-def check(found: Verdict) -> str:
-    """The verdict of the whole, and a row for each item."""
-    heading = f"### {_MARKS[found.word]} {found.word}: {_plain(found.model)} on {_plain(found.board)}"
-    items = ((f"{_MARKS[item.verdict]} {item.verdict}", item.name, item.finding) for item in found.items)
-    lines = [heading, "", _plain(found.execution or "did not run"), "", *_table(("", "", "found"), items)]
-    return "\n".join(lines) + "\n"
+def render_verdict(verdict: Verdict) -> str:
+    """Return the verdict on the whole, and a row for each item."""
+    heading = f"### {_MARKS[verdict.word]} {verdict.word}: {_plain(verdict.model)} on {_plain(verdict.board)}"
+    rows = tuple((f"{_MARKS[item.verdict]} {item.verdict}", item.name, item.finding) for item in verdict.items)
+    table = Table("items", ("verdict", "item", "finding"), rows)
+    return "\n".join([heading, "", _plain(verdict.execution or "did not run"), "", *_table(table)]) + "\n"
 
 
-def _headline(found: RunResult, *, execution: bool = True) -> Iterator[str]:
-    lead, band = phrases.device_time(found)
-    how = f", {phrases.execution(found)}" if execution else ""
+def _headline(result: RunResult, *, execution: bool = True) -> Iterator[str]:
+    lead, band = phrases.device_time(result)
+    how = f", {phrases.execution(result)}" if execution else ""
     yield f"**Device time {_plain(lead)}** {_plain(band)}{how}"
-    if about := phrases.about_device_time(found):
+    if about := phrases.about_device_time(result):
         yield ""
-        yield from (f"> {_plain(note)}  " for note in about)
-    if found.not_scaled is not None:
-        yield from ("", f"not scaled: {_plain(found.not_scaled)}")
+        yield from _quoted(about)
+    if result.not_scaled is not None:
+        yield from ("", f"not scaled: {_plain(result.not_scaled)}")
 
 
-def _times(found: Recorded, scenario: ScenarioSection) -> Iterator[str]:
-    yield _plain(phrases.times_title(found, scenario))
+def _validity(result: Recorded) -> list[str]:
+    validity = result.validity
+    return [f"**{validity.words}**", *(f"- {_plain(line)}" for line in (*validity.reasons, *validity.suspicions))]
+
+
+def _times(result: Recorded, scenario: ScenarioSection) -> Iterator[str]:
+    yield from _titled(tables.times(result, scenario))
     yield ""
-    yield from _table(("", *COLUMNS.values()), ((label, *figures) for label, figures in rows(found)))
-    yield ""
-    yield from (f"> {_plain(line)}  " for line in phrases.about_times(found))
+    yield from _quoted(phrases.about_times(result))
     yield ""
 
 
 def _details(summary: str, facts: Iterable[Fact]) -> Iterator[str]:
+    rows = tuple((fact.label, f"{fact.lead} {fact.words}".strip()) for fact in facts)
     yield from (f"<details><summary>{summary}</summary>", "")
-    yield from _table(("", ""), ((fact.label, f"{fact.lead} {fact.words}".strip()) for fact in facts))
+    yield from _table(Table(summary, ("", ""), rows))
     yield from ("", "</details>")
 
 
-def _trust(found: Recorded) -> list[str]:
-    verdict = phrases.verdict(found)
-    return [f"**{verdict}**", *(f"- {_plain(line)}" for line in (*verdict.reasons, *verdict.doubts))]
+def _quoted(lines: Iterable[str]) -> Iterator[str]:
+    return (f"> {_plain(line)}  " for line in lines)
 
 
-def _table(heads: Sequence[str], cells: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield f"|{'---|' * len(heads)}"
-    for row in cells:
+def _titled(table: Table) -> Iterator[str]:
+    yield from (_plain(table.title), "")
+    yield from _table(table)
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"| {' | '.join(table.heads)} |"
+    yield f"|{'---|' * len(table.heads)}"
+    for row in table.rows:
         yield f"| {' | '.join(map(_plain, row))} |"
 
 
 def _plain(text: str) -> str:
-    """Text that stays what it is: a model's name may hold anything. Nobody is called by an @ in it."""
+    """Return text on one line that no reader takes for markup, whatever a model's name holds.
+
+    The space of no width after an @ keeps it from calling a user of that name.
+    """
     one_line = " ".join(text.split())
     return _SPECIAL.sub(r"\\\1", one_line).replace("@", "@\u200b")

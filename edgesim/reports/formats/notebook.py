@@ -1,51 +1,72 @@
-"""A result as a notebook shows it: its headline, its figures as a table, and a plot."""
+"""A result as a notebook shows it: its headline, its figures as tables, and a plot."""
 
+from collections.abc import Sequence
 from html import escape
 from importlib.util import find_spec
 
-from edgesim.reports import phrases
-from edgesim.reports.figures import COLUMNS, rows
+from edgesim.reports import phrases, stack_phrases, tables
+from edgesim.reports.tables import Table
 from edgesim.results.run_result import RunResult
+from edgesim.results.stack_result import Recorded, StackResult
 
 _HEIGHT_PX = 520
 
 
-def render(result: RunResult) -> str:
-    """HTML; the plot takes the `report` extra, and all else does without."""
-    lead, band = phrases.device_time(result)
-    verdict = phrases.verdict(result)
-    parts = [
-        f"<p><b>{escape(phrases.title(result))}</b>, {escape(phrases.execution(result))}</p>",
-        f"<p><b>device time {escape(lead)}</b> {escape(band)}<br>{_lines(phrases.about_device_time(result))}</p>",
-        f"<p><b>{verdict}</b><br>{_lines([*verdict.reasons, *verdict.doubts])}</p>",
-        _table(result),
-        f"<p>{_lines(phrases.about_times(result))}</p>",
-        _plot(result),
-    ]
+def render(result: Recorded) -> str:
+    """Return the HTML of a run's or a stack's result; only the plot needs the `report` extra."""
+    parts = _stack(result) if isinstance(result, StackResult) else _run(result)
     return f"<div>{''.join(parts)}</div>"
 
 
-def _lines(sentences: list[str] | tuple[str, ...]) -> str:
+def _run(result: RunResult) -> list[str]:
+    lead, band = phrases.device_time(result)
+    return [
+        f"<p><b>{escape(phrases.title(result))}</b>, {escape(phrases.execution(result))}</p>",
+        f"<p><b>device time {escape(lead)}</b> {escape(band)}<br>{_lines(phrases.about_device_time(result))}</p>",
+        _validity(result),
+        _table(tables.times(result, result.scenario)),
+        f"<p>{_lines(phrases.about_times(result))}</p>",
+        _plot(result),
+    ]
+
+
+def _stack(result: StackResult) -> list[str]:
+    parts = [
+        f"<p><b>{escape(stack_phrases.title(result))}</b>, {escape(stack_phrases.execution(result))}</p>",
+        _validity(result),
+        _table(tables.services(result)),
+    ]
+    if result.scenario is not None:
+        parts += [_table(tables.times(result, result.scenario)), f"<p>{_lines(phrases.about_times(result))}</p>"]
+    return parts
+
+
+def _validity(result: Recorded) -> str:
+    validity = result.validity
+    return f"<p><b>{validity.words}</b><br>{_lines([*validity.reasons, *validity.suspicions])}</p>"
+
+
+def _lines(sentences: Sequence[str]) -> str:
     return "<br>".join(map(escape, sentences))
 
 
-def _table(result: RunResult) -> str:
-    caption = phrases.times_title(result, result.scenario)
-    heads = "".join(f"<th>{head}</th>" for head in ("", *COLUMNS.values()))
+def _table(table: Table) -> str:
+    heads = "".join(f"<th>{escape(head)}</th>" for head in table.heads)
     body = "".join(
-        f"<tr><th>{label}</th>{''.join(f'<td>{value}</td>' for value in figures)}</tr>"
-        for label, figures in rows(result)
+        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{escape(value)}</td>' for value in figures)}</tr>"
+        for label, *figures in table.rows
     )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    caption = f"<caption>{escape(table.title)}</caption>"
+    return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _plot(result: RunResult) -> str:
-    """Distribution and percentiles, in a frame of their own: a notebook's own scripts and styles stay out."""
+    """Return the distribution and the percentiles, in a frame that keeps out the notebook's own scripts and styles."""
     if not all(map(find_spec, ("plotly", "jinja2"))):
         return "<p>pip install 'edgesim[report]' for the plot.</p>"
-    from edgesim.reports.formats.html import page as html
+    from edgesim.reports.formats.html import page
 
-    if (page := html.plots_alone(result)) is None:
+    if (document := page.render_plots(result)) is None:
         return ""
     style = f"width: 100%; height: {_HEIGHT_PX}px; border: 0"
-    return f'<iframe title="Plots of the result" style="{style}" srcdoc="{escape(page)}"></iframe>'
+    return f'<iframe title="Plots of the result" style="{style}" srcdoc="{escape(document)}"></iframe>'

@@ -1,100 +1,93 @@
-"""A result for the terminal."""
+"""Results, comparisons and verdicts on a terminal, as Rich renderables."""
 
 import itertools
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from edgesim.reports import phrases, series, stack_phrases
-from edgesim.reports.comparison import HEADS, Comparison
-from edgesim.reports.figures import COLUMNS, rows
+from edgesim.reports import phrases, stack_phrases, tables
+from edgesim.reports.comparison import Comparison
+from edgesim.reports.formats.text_layout import Entries, Entry, Paragraph, TextTable
 from edgesim.reports.phrases import Fact
 from edgesim.results.run_result import RunResult, ScenarioSection
 from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.verdict import Verdict, VerdictWord
+
+_VERDICT_STYLES: dict[VerdictWord, str] = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
 
-def render(result: RunResult) -> RenderableType:
-    """The report: what the board would do first, then what was seen, then whether it can be trusted."""
-    times = Group(_times(result, result.scenario), *(Text(line) for line in phrases.about_times(result)))
-    parts: list[RenderableType] = [_heading(result), _facts(phrases.facts(result)), times]
+def render_result(result: RunResult) -> RenderableType:
+    """Return the report of a run: the device time first, then what was measured, then whether it can be trusted."""
+    heading = _heading(phrases.title(result), phrases.execution(result))
+    parts: list[RenderableType] = [heading, _facts(phrases.facts(result)), _times(result, result.scenario)]
     if result.levels:
-        parts.append(series.levels(result))
+        parts.append(TextTable(tables.levels(result)))
     if result.restarts:
-        parts.append(series.restarts(result))
-    parts += [_facts(phrases.stages(result)), _verdict(result)]
-    return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
+        parts.append(Group(TextTable(tables.containers(result)), *map(Paragraph, tables.spread_lines(result))))
+    parts += [_facts(phrases.stages(result)), _validity(result)]
+    return _spaced(parts)
 
 
 def render_stack(result: StackResult) -> RenderableType:
-    """The report: what was asked of the stack, what each service and the whole board took, and whether to trust it."""
-    heading = Text.assemble((stack_phrases.title(result), "bold"), f", {stack_phrases.execution(result)}")
-    parts: list[RenderableType] = [heading, _facts(stack_phrases.facts(result)), _services(result)]
+    """Return the report of a stack: its limits, what each service and the board used, whether it can be trusted."""
+    heading = _heading(stack_phrases.title(result), stack_phrases.execution(result))
+    services = TextTable(tables.services(result), titled=False, last_row_style="bold")
+    parts: list[RenderableType] = [heading, _facts(stack_phrases.facts(result)), services]
     if result.scenario is not None:
-        parts.append(Group(_times(result, result.scenario), *(Text(line) for line in phrases.about_times(result))))
-    parts.append(_verdict(result))
+        parts.append(_times(result, result.scenario))
+    parts.append(_validity(result))
+    return _spaced(parts)
+
+
+def render_comparison(comparison: Comparison) -> RenderableType:
+    """Return two results side by side: what makes them incomparable, both headlines, then every metric."""
+    parts: list[RenderableType] = [Paragraph(comparison.heading, "bold")]
+    parts += [Paragraph(f"NOT COMPARABLE: {field}", "bold red") for field in comparison.different]
+    sides = (
+        ("base", comparison.base, comparison.base_file),
+        ("candidate", comparison.candidate, comparison.candidate_file),
+    )
+    for name, result, file in sides:
+        how = Fact(name, f"{phrases.title(result)}, {phrases.execution(result)} ({file})")
+        parts += [Text(), _facts([how, next(phrases.facts(result))]), _validity(result)]
+    table = TextTable(comparison.table, titled=False)
+    return Group(*parts, Text(), table, Text(), *(Paragraph(note, "dim") for note in comparison.notes))
+
+
+def render_verdict(verdict: Verdict) -> RenderableType:
+    """Return the items, and the verdict on the whole."""
+    items = Entries(
+        [
+            Entry(labels=((item.verdict, _VERDICT_STYLES[item.verdict]), (item.name, "bold")), words=item.finding)
+            for item in verdict.items
+        ]
+    )
+    heading = _heading(f"{verdict.model} on {verdict.board}", verdict.execution or "did not run")
+    return _spaced([heading, items, Text(verdict.word, style=_VERDICT_STYLES[verdict.word])])
+
+
+def _spaced(parts: list[RenderableType]) -> Group:
+    """Put an empty line between parts."""
     return Group(*itertools.chain.from_iterable((part, Text()) for part in parts[:-1]), parts[-1])
 
 
-def render_comparison(both: Comparison) -> RenderableType:
-    """Two results: what keeps them from being compared, each one's headline and verdict, then every figure."""
-    parts: list[RenderableType] = [Text(both.heading, style="bold")]
-    parts += [Text(f"NOT COMPARABLE: {field}", style="bold red") for field in both.different]
-    sides = (("base", both.base, both.base_file), ("candidate", both.candidate, both.candidate_file))
-    for name, result, file in sides:
-        how = Fact(name, f"{phrases.title(result)}, {phrases.execution(result)} ({file})")
-        parts += [Text(), _facts([how, next(phrases.facts(result))]), _verdict(result)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(HEADS):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
-    for row in both.rows:
-        table.add_row(*row)
-    return Group(*parts, Text(), table, *(Text(note, style="dim") for note in both.notes))
+def _heading(title: str, execution: str) -> Paragraph:
+    return Paragraph(f"{title}, {execution}", bold=len(title))
 
 
-def _heading(result: RunResult) -> Text:
-    return Text.assemble((phrases.title(result), "bold"), f", {phrases.execution(result)}")
+def _facts(facts: Iterable[Fact]) -> Entries:
+    return Entries([Entry(((fact.label, "bold"),), fact.words, fact.lead, fact.notes) for fact in facts])
 
 
-def _facts(facts: Iterable[Fact]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for fact in facts:
-        table.add_row(fact.label, Text.assemble((fact.lead, "bold"), "  " if fact.lead else "", fact.words))
-        for note in fact.notes:
-            table.add_row("", Text(note, style="dim"))
-    return table
+def _times(result: Recorded, scenario: ScenarioSection) -> Group:
+    about = (Paragraph(line) for line in phrases.about_times(result))
+    return Group(TextTable(tables.times(result, scenario)), Text(), *about)
 
 
-def _services(result: StackResult) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for number, heading in enumerate(stack_phrases.service_heads(result)):
-        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
-    *services, board = stack_phrases.service_rows(result)
-    for row in services:
-        table.add_row(*row)
-    table.add_row(*board, style="bold")
-    return table
-
-
-def _times(result: Recorded, scenario: ScenarioSection) -> Table:
-    table = Table(title=phrases.times_title(result, scenario), title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("", no_wrap=True)
-    for column in COLUMNS.values():
-        table.add_column(column, justify="right")
-    for label, figures in rows(result):
-        table.add_row(label, *figures)
-    return table
-
-
-def _verdict(result: Recorded) -> Text:
-    found = phrases.verdict(result)
-    lines = [f"\n  {line}" for line in (*found.reasons, *found.doubts)]
-    if found.word == "INVALID":
-        return Text.assemble((found.word, "bold red"), *lines)
-    if found.suspect:
-        return Text.assemble((found.word, "bold green"), (", but suspect", "bold yellow"), *lines)
-    return Text(found.word, style="bold green")
+def _validity(result: Recorded) -> RenderableType:
+    validity = result.validity
+    word, comma, suspect = validity.words.partition(",")
+    heading = Text.assemble((word, "bold green" if validity.valid else "bold red"), (comma + suspect, "bold yellow"))
+    reasons = [Entry((("", ""),), reason) for reason in (*validity.reasons, *validity.suspicions)]
+    return Group(heading, Entries(reasons)) if reasons else heading

@@ -1,1 +1,50 @@
-"""A result as one page to look at in a browser, whole in one file."""
+"""HTML: a page that is complete in itself. Needs Jinja and Plotly, which the `report` extra installs."""
+
+from types import ModuleType
+
+from edgesim.errors import HostError
+from edgesim.reports.comparison import Comparison
+from edgesim.results.run_result import RunResult
+from edgesim.results.stack_result import StackResult
+
+DESCRIPTION = "a page to look at"
+
+
+def render_result(result: RunResult, file: str) -> str:
+    """Return the page of a run.
+
+    Raises:
+        HostError: Jinja or Plotly is not installed.
+    """
+    return str(_page().render_result(result, file))
+
+
+def render_stack(result: StackResult, file: str) -> str:
+    """Return the page of a stack's run.
+
+    Raises:
+        HostError: as `render_result` does.
+    """
+    return str(_page().render_stack(result, file))
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Return the page of two results.
+
+    Raises:
+        HostError: as `render_result` does.
+    """
+    return str(_page().render_comparison(comparison))
+
+
+def _page() -> ModuleType:
+    """Import the module that draws pages: only here, since Plotly takes long to import and may not be installed."""
+    try:
+        from edgesim.reports.formats.html import page
+    except ModuleNotFoundError as error:
+        if error.name not in ("plotly", "jinja2", "markupsafe"):
+            raise
+        raise HostError(
+            f"a page needs {error.name}, which is not installed", fix="pip install 'edgesim[report]'"
+        ) from error
+    return page

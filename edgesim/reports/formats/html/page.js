@@ -1,10 +1,10 @@
 "use strict";
 (async () => {
-  const said = document.getElementById("said");
+  const status = document.getElementById("status");
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const on = (selector, act) => all(selector).forEach((b) => b.addEventListener("click", () => act(b)));
 
-  // What is large is in the page compressed, in base64.
+  // The page holds large texts compressed, in base64.
   async function unpacked(element) {
     const letters = atob(element.textContent);
     const bytes = new Uint8Array(letters.length);
@@ -14,12 +14,12 @@
 
   on("[data-download]", async (button) => {
     const raw = all(".raw")[button.dataset.download];
-    said.textContent = "unpacking";
+    status.textContent = "unpacking";
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await (await unpacked(raw)).blob());
     link.download = raw.dataset.name;
     link.click();
-    said.textContent = `${raw.dataset.name} is in your downloads`;
+    status.textContent = `${raw.dataset.name} is in your downloads`;
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   });
 
@@ -30,7 +30,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const plots = all(".plot");
   const most = figures.most_single;
-  // What the switches say; each trace's meta says what it shows.
+  // The state of the switches; the meta of each trace says what it shows.
   const shown = { time: "latency", sides: [true, true] };
 
   function colours() {
@@ -60,7 +60,7 @@
   }
   const paint = () => Promise.all(plots.map((div) => Plotly.relayout(div, painted(div.layout))));
 
-  // A finger that meets a plot wants to scroll the page; the buttons zoom there.
+  // A finger on a plot scrolls the page; on a touch screen the buttons zoom.
   const finger = matchMedia("(pointer: coarse)").matches;
   for (const div of plots) {
     const { data, layout } = figures[div.dataset.figure];
@@ -73,9 +73,9 @@
     await Plotly.newPlot(div, data, layout, { displayModeBar: false, responsive: true });
   }
 
-  // --- which traces are there
+  // --- which traces are visible
 
-  // Sides of which the timeline shows each request, being close enough.
+  // The sides whose every request the timeline shows, because it is zoomed in far enough.
   const singly = [];
   function isShown(meta) {
     if (!meta) return true;
@@ -117,7 +117,7 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 
-  // --- the timeline, closer
+  // --- zooming in on the timeline
 
   const raw = [];
   async function samplesOf(side) {
@@ -125,7 +125,7 @@
     return raw[side];
   }
 
-  // A window with few enough requests shows each of them, taken from the raw data.
+  // A window with few enough requests shows each of them, from the raw data.
   async function closer(div) {
     const columned = [...new Set(div.data.filter((t) => t.meta?.part === "columns").map((t) => t.meta.side))];
     if (!columned.length) return;
@@ -165,9 +165,9 @@
     return Plotly.relayout(div, { "xaxis.range": [from + a * width, to + b * width] });
   });
 
-  // --- paper
+  // --- printing
 
-  // Paper is light, and is asked for before the page's own colours know of it.
+  // Paper is light. The event comes before the media query changes, so the theme is set by hand.
   let chosen;
   const sized = () => plots.forEach((div) => Plotly.Plots.resize(div));
   addEventListener("beforeprint", () => {

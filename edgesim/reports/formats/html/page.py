@@ -1,4 +1,4 @@
-"""Results → a page that is whole in itself, with the raw data in it. Takes the `report` extra: Jinja and Plotly."""
+"""Pages that are complete in themselves, with the raw data inside. Needs the `report` extra: Jinja and Plotly."""
 
 import base64
 import gzip
@@ -14,9 +14,8 @@ from plotly.io import to_json
 from plotly.offline import get_plotlyjs
 
 from edgesim import __version__
-from edgesim.reports import phrases, series, stack_phrases
-from edgesim.reports.comparison import HEADS, Comparison
-from edgesim.reports.figures import COLUMNS, rows
+from edgesim.reports import phrases, stack_phrases, tables
+from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.html import plots, thinning
 from edgesim.reports.formats.html.plots import Plot, Side
 from edgesim.reports.formats.html.timeline import timeline
@@ -27,90 +26,84 @@ from edgesim.units import format_bytes
 _BADGES = {"VALID": "good", "VALID, but suspect": "doubt", "INVALID": "bad"}
 
 
-def render(result: RunResult, file: str) -> str:
-    """The page of one result; `file` is the name that its raw data is downloaded under."""
+def render_result(result: RunResult, file: str) -> str:
+    """Return the page of one result; `file` is the name that its raw data is downloaded under."""
     return _page([Side(result)], [file], phrases.title(result))
 
 
-def render_comparison(both: Comparison) -> str:
-    """The page of two, laid over each other."""
-    sides = [Side(both.base, "base"), Side(both.candidate, "candidate")]
-    # Two files of one name are downloaded under two.
-    names = [Path(file).name for file in (both.base_file, both.candidate_file)]
+def render_comparison(comparison: Comparison) -> str:
+    """Return the page of two results, drawn over each other."""
+    sides = [Side(comparison.base, "base"), Side(comparison.candidate, "candidate")]
+    # Two files of the same name are downloaded under two names.
+    names = [Path(file).name for file in (comparison.base_file, comparison.candidate_file)]
     if names[0] == names[1]:
         names = [f"base-{names[0]}", f"candidate-{names[1]}"]
-    return _page(sides, names, both.heading, both)
+    return _page(sides, names, comparison.heading, comparison)
 
 
-def _page(sides: Sequence[Side[RunResult]], files: Sequence[str], heading: str, both: Comparison | None = None) -> str:
-    found, spread = _plots(sides)
+def _page(
+    sides: Sequence[Side[RunResult]], files: Sequence[str], heading: str, comparison: Comparison | None = None
+) -> str:
+    drawn, logarithmic = _plots(sides)
     emulated = _emulated(sides)
     return _filled(
         "report.html.j2",
-        [plot for plot in [*found.values(), *emulated] if plot is not None],
+        [plot for plot in [*drawn.values(), *emulated] if plot is not None],
         heading=heading,
-        kicker="comparison" if both is not None else "report",
+        kicker="comparison" if comparison is not None else "report",
         raw=[(file, _raw(side.result)) for side, file in zip(sides, files, strict=True)],
         sides=[_side(side) for side in sides],
-        different=both.different if both is not None else (),
-        changes=both.rows if both is not None else (),
-        change_heads=HEADS,
-        change_notes=both.notes if both is not None else (),
-        plots={name: _shown(plot) for name, plot in found.items()},
-        emulated=[_shown(plot) for plot in emulated],
-        spread=spread,
-        times_title=f"{plots.of_what_time(sides)}time of the requests".capitalize(),
+        different=comparison.different if comparison is not None else (),
+        changes=comparison.table if comparison is not None else None,
+        change_notes=comparison.notes if comparison is not None else (),
+        plots={name: _in_template(plot) for name, plot in drawn.items()},
+        emulated=[_in_template(plot) for plot in emulated],
+        logarithmic=logarithmic,
+        times_title=f"{plots.time_prefix(sides)}time of the requests".capitalize(),
     )
 
 
 def render_stack(result: StackResult, file: str) -> str:
-    """The page of a stack's result."""
+    """Return the page of a stack's result; `file` is the name that its raw data is downloaded under."""
     sides = [Side(result)]
-    found: dict[str, Plot | None] = {
+    drawn: dict[str, Plot | None] = {
         "distribution": plots.distribution(sides),
         "percentiles": plots.percentiles(sides),
         "timeline": timeline(sides),
     }
-    spread = _alike(found)
-    verdict = phrases.verdict(result)
-    sent = result.scenario is not None
+    logarithmic = _same_axes(drawn)
     return _filled(
         "stack.html.j2",
-        [plot for plot in found.values() if plot is not None],
+        [plot for plot in drawn.values() if plot is not None],
         heading=stack_phrases.title(result),
         kicker="report of a stack",
         raw=[(file, _raw(result))],
         execution=stack_phrases.execution(result),
         created=_when(result),
-        verdict=str(verdict),
-        verdict_class=_BADGES[str(verdict)],
-        reasons=verdict.reasons,
-        doubts=verdict.doubts,
+        validity=result.validity,
+        badge=_BADGES[result.validity.words],
         rules=_rules(result),
         about_stack=list(stack_phrases.facts(result)),
-        service_heads=stack_phrases.service_heads(result),
-        services=list(stack_phrases.service_rows(result)),
-        times_title=phrases.times_title(result, result.scenario) if result.scenario is not None else "",
-        times_heads=("ms", *COLUMNS.values()),
-        times=[(label, *figures) for label, figures in rows(result)] if sent else [],
-        about_times=phrases.about_times(result) if sent else [],
-        plots={name: _shown(plot) for name, plot in found.items()},
-        spread=spread,
+        services=tables.services(result),
+        times=tables.times(result, result.scenario) if result.scenario is not None else None,
+        about_times=phrases.about_times(result) if result.scenario is not None else [],
+        plots={name: _in_template(plot) for name, plot in drawn.items()},
+        logarithmic=logarithmic,
     )
 
 
-def plots_alone(result: RunResult) -> str | None:
-    """A page of the distribution and the percentiles, without the raw data; None where nothing was answered."""
+def render_plots(result: RunResult) -> str | None:
+    """Return a page of the distribution and the percentiles, without the raw data; None if nothing was answered."""
     sides = [Side(result)]
     distribution, percentiles = plots.distribution(sides), plots.percentiles(sides)
     if distribution is None or percentiles is None:
         return None
     drawn = [distribution, percentiles]
-    return _filled("plots.html.j2", drawn, heading=phrases.title(result), plots=[_shown(plot) for plot in drawn])
+    return _filled("plots.html.j2", drawn, heading=phrases.title(result), plots=[_in_template(plot) for plot in drawn])
 
 
 def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
-    """A template with its values, and with all that a page needs to draw itself."""
+    """Return a template with its values, and with all that the page needs to draw its plots."""
     environment = Environment(loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined)
     return environment.get_template(template).render(
         figures=_figures(drawn),
@@ -123,8 +116,8 @@ def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
 
 
 def _plots(sides: Sequence[Side[RunResult]]) -> tuple[dict[str, Plot | None], bool]:
-    """All plots, and whether the times are so far spread that their axes are logarithmic at first."""
-    found = {
+    """Return all plots by name, and whether the axes of time start logarithmic: the times spread that far."""
+    drawn = {
         "device": plots.device_time(sides),
         "distribution": plots.distribution(sides),
         "percentiles": plots.percentiles(sides),
@@ -132,28 +125,30 @@ def _plots(sides: Sequence[Side[RunResult]]) -> tuple[dict[str, Plot | None], bo
         "levels": plots.levels(sides),
         "lifecycle": plots.lifecycle(sides),
     }
-    return found, _alike(found)
+    return drawn, _same_axes(drawn)
 
 
-def _alike(found: Mapping[str, Plot | None]) -> bool:
-    """One kind of axis for the time wherever it stands, and whether that is logarithmic."""
-    distribution = found["distribution"]
-    spread = distribution is not None and distribution.figure.layout.xaxis.type == "log"
-    if spread:
+def _same_axes(drawn: Mapping[str, Plot | None]) -> bool:
+    """Give time the same kind of axis in every plot; return whether it is logarithmic."""
+    distribution = drawn["distribution"]
+    logarithmic = distribution is not None and distribution.figure.layout.xaxis.type == "log"
+    if logarithmic:
         for name in ("percentiles", "timeline"):
-            if (plot := found[name]) is not None:
+            if (plot := drawn[name]) is not None:
                 plot.figure.layout.yaxis.update(plots.LOGARITHMIC)
-    return spread
+    return logarithmic
 
 
 def _emulated(sides: Sequence[Side[RunResult]]) -> list[Plot]:
-    """What the runs were emulated beside, apart from their own time."""
-    inside = [Side(side.result.emulated, side.name) for side in sides if side.result.emulated is not None]
-    made = [timeline(inside, "emulated-timeline"), plots.lifecycle(inside, "emulated-lifecycle")] if inside else []
-    return [plot for plot in made if plot is not None]
+    """Return the plots of the emulated runs inside scaled ones; their time has nothing to do with the scaled time."""
+    emulated = [Side(side.result.emulated, side.name) for side in sides if side.result.emulated is not None]
+    if not emulated:
+        return []
+    drawn = [timeline(emulated, "emulated-timeline"), plots.lifecycle(emulated, "emulated-lifecycle")]
+    return [plot for plot in drawn if plot is not None]
 
 
-def _shown(plot: Plot | None) -> dict[str, Any] | None:
+def _in_template(plot: Plot | None) -> dict[str, Any] | None:
     if plot is None:
         return None
     return {
@@ -170,13 +165,13 @@ def _shown(plot: Plot | None) -> dict[str, Any] | None:
 
 
 def _figures(drawn: Sequence[Plot]) -> str:
-    found = {plot.name: json.loads(to_json(plots.styled(plot.figure), validate=False)) for plot in drawn}
-    # Inside a script, a `<` could end it.
-    return json.dumps({**found, "most_single": thinning.MOST_SINGLE}).replace("<", "\\u003c")
+    figures = {plot.name: json.loads(to_json(plots.styled(plot.figure), validate=False)) for plot in drawn}
+    # A `<` could end the script that holds this.
+    return json.dumps({**figures, "most_single": thinning.MOST_SINGLE}).replace("<", "\\u003c")
 
 
 def packed(text: str) -> str:
-    """A large text as it stands in a page: compressed, in base64."""
+    """Return a large text as a page holds it: compressed, in base64."""
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
@@ -197,11 +192,10 @@ def _rules(result: Recorded) -> list[tuple[str, str, str]]:
 
 
 def _side(side: Side[RunResult]) -> Mapping[str, Any]:
-    """All that the page says of one result."""
+    """Return all that the page says about one result."""
     result = side.result
     board = result.emulated if result.emulated is not None else result
     lead, band = phrases.device_time(result)
-    verdict = phrases.verdict(result)
     return {
         "name": side.name,
         "title": phrases.title(result),
@@ -211,18 +205,14 @@ def _side(side: Side[RunResult]) -> Mapping[str, Any]:
         "lead": lead,
         "band": band,
         "about_device_time": phrases.about_device_time(result),
-        "verdict": str(verdict),
-        "verdict_class": _BADGES[str(verdict)],
-        "reasons": verdict.reasons,
-        "doubts": verdict.doubts,
+        "validity": result.validity,
+        "badge": _BADGES[result.validity.words],
         "rules": _rules(result),
-        "times_title": side.called(phrases.times_title(result, result.scenario)),
-        "times_heads": ("ms", *COLUMNS.values()),
-        "times": [(label, *figures) for label, figures in rows(result)],
+        "times_title": side.labelled(phrases.times_title(result, result.scenario)),
+        "times": tables.times(result, result.scenario),
         "about_times": phrases.about_times(result),
-        "restart_heads": series.RESTART_HEADS,
-        "restarts": list(series.restart_rows(result)),
-        "spread": list(series.spread_lines(result)),
+        "containers": tables.containers(result),
+        "spread": list(tables.spread_lines(result)),
         "facts": [*list(phrases.facts(result))[1:], *phrases.stages(result)],
         "limits": [_limit(limit) for limit in board.device.limits if limit.requested is not None],
     }
@@ -238,5 +228,5 @@ def _amount(name: str, value: float | None) -> str:
     if value is None:
         return "-"
     if name.endswith("_bytes") or name.endswith("_bytes_per_s"):
-        return format_bytes(value) + (" a second" if name.endswith("_per_s") else "")
+        return format_bytes(value) + ("/s" if name.endswith("_per_s") else "")
     return f"{value:g}{' ms' if name.endswith('_ms') else ''}"

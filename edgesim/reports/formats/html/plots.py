@@ -1,7 +1,7 @@
-"""The plots of a page, one result's or two laid over each other, as Plotly's figures.
+"""The plots of a page as Plotly figures: of one result, or of two drawn over each other.
 
-Every trace says in its `meta` which side it is of, and which time of a request it shows: the page's switches
-go by that.
+The `meta` of every trace says which side it belongs to and which time of a request it shows: the page's switches go by
+that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,42 +12,43 @@ import numpy as np
 import plotly.graph_objects as go
 
 from edgesim.reports import phrases
-from edgesim.reports.figures import PERCENTILES
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.thinning import Floats
+from edgesim.reports.phrases import PERCENTILES
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import Recorded
 from edgesim.units import format_ms, format_seconds
 
-# Of Okabe and Ito's colours, which people who see no red or green tell apart; both stand out on white and on black.
+# Two of Okabe and Ito's colours, which are distinct for people with any colour vision; both stand out on white and on
+# black.
 COLOURS = ("#1f83c4", "#dd6b10")
 FAILED, QUIET = "#c2318f", "#8a919c"
 # Ticks at 1, 2 and 5 of each decade.
 LOGARITHMIC = {"type": "log", "dtick": "D2"}
-# The times of a request, and what they are called.
+# The times of a request: the `meta` of a trace, and the name in a legend.
 TIMES = {"latency": "latency", "service": "service time"}
 
 
-Of = TypeVar("Of", bound=Recorded, covariant=True)
+Result = TypeVar("Result", bound=Recorded, covariant=True)
 
 
 @dataclass(frozen=True)
-class Side(Generic[Of]):
-    """One of the results on a page. `name` is empty where it is the only one."""
+class Side(Generic[Result]):
+    """One of the results on a page. `name` is empty if it is the only one."""
 
-    result: Of
+    result: Result
     name: str = ""
 
-    def called(self, what: str) -> str:
-        """What it is called in a legend."""
-        return f"{self.name}: {what}" if self.name else what
+    def labelled(self, text: str) -> str:
+        """Return a text with the side's name before it, as in a legend."""
+        return f"{self.name}: {text}" if self.name else text
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure, and what it shows for those who do not see it: in a sentence, and as a table.
+    """A figure, and what it shows for those who cannot see it: a sentence (`summary`) and a table (`heads`, `rows`).
 
-    `legend` is colours and what they stand for, in place of the figure's own legend.
+    `legend` pairs colours with what they stand for, in place of the figure's own legend.
     """
 
     name: str
@@ -60,14 +61,14 @@ class Plot:
     legend: tuple[tuple[str, str], ...] = ()
 
 
-def of_what_time(sides: Sequence[Side[Recorded]]) -> str:
-    """Put before a time that is not plainly the board's: of all sides, or of neither."""
-    names = {phrases.of_what_time(side.result) for side in sides}
-    return names.pop() if len(names) == 1 else ""
+def time_prefix(sides: Sequence[Side[Recorded]]) -> str:
+    """Return `phrases.time_prefix` of all sides; empty if they differ."""
+    prefixes = {phrases.time_prefix(side.result) for side in sides}
+    return prefixes.pop() if len(prefixes) == 1 else ""
 
 
 def times_ms(result: Recorded, time: str) -> Floats:
-    """A time of every answered request."""
+    """Return one time of every answered request, in milliseconds, shape (requests,)."""
     name = "latency_ms" if time == "latency" else "service_time_ms"
     return np.array([getattr(sample, name) for sample in result.samples if sample.ok], dtype=np.float64)
 
@@ -76,7 +77,7 @@ _SCALED = ", the line the median service time of the scaled run"
 
 
 def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
-    """The headline: the time on the board, its band, and the median that was measured where that is of the board."""
+    """Draw the headline: the device time, its band, and the measured median if the run was scaled to the board."""
     figure, rows, ends = go.Figure(), [], [0.0]
     note = "the bar is the band, the diamond the device time"
     for i, side in enumerate(sides):
@@ -90,7 +91,7 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
             mode="lines",
             line={"width": 18, "color": COLOURS[i]},
             opacity=0.3,
-            name=side.called("band"),
+            name=side.labelled("band"),
             hovertemplate="%{x:.3~g} ms<extra>end of the band</extra>",
         )
         figure.add_scatter(
@@ -98,10 +99,10 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
             y=[name],
             mode="markers",
             marker={"size": 16, "color": COLOURS[i], "symbol": "diamond"},
-            name=side.called("device time"),
+            name=side.labelled("device time"),
             hovertemplate="%{x:.3~g} ms<extra>device time</extra>",
         )
-        rows.append((side.name or "of this run", *map(format_ms, (time.low, time.p50, time.high))))
+        rows.append((side.name or "this run", *map(format_ms, (time.low, time.p50, time.high))))
         ends.append(time.high)
         if side.result.execution == "scaled" and measured is not None:
             ends.append(measured)
@@ -110,7 +111,7 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
                 x=[measured],
                 y=[name],
                 mode="markers",
-                name=side.called("service time, scaled"),
+                name=side.labelled("service time, scaled"),
                 marker={"size": 18, "color": COLOURS[i], "symbol": "line-ns-open", "line": {"width": 3}},
                 hovertemplate="%{x:.3~g} ms<extra>p50 of the service time, scaled</extra>",
             )
@@ -119,12 +120,12 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
     figure.update_layout(
         height=80 + 44 * len(rows), xaxis={"title": "ms", "range": [0, 1.05 * max(ends)]}, showlegend=False
     )
-    _named(figure, len(rows))
-    said = "; ".join(f"{name}: {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
+    _name_rows(figure, len(rows))
+    summary = "; ".join(f"{name}: {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
     return Plot(
         "device",
         "Device time and its band",
-        said,
+        summary,
         figure,
         (note,),
         heads=("device time", "low, ms", "p50, ms", "high, ms"),
@@ -132,23 +133,23 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
     )
 
 
-def _named(figure: go.Figure, rows: int) -> None:
-    """Rows by their names from the top down; a single one needs none."""
+def _name_rows(figure: go.Figure, rows: int) -> None:
+    """Label rows by their names from the top down; a single row needs no label."""
     figure.update_yaxes(
         type="category", autorange="reversed", showgrid=False, automargin=True, ticks="", showticklabels=rows > 1
     )
 
 
 def distribution(sides: Sequence[Side[Recorded]]) -> Plot | None:
-    """How many requests took how long."""
-    figure, spread = go.Figure(), False
-    for time, called in TIMES.items():
-        found = [times_ms(side.result, time) for side in sides]
-        if not all(map(len, found)):
+    """Draw how many requests took how long."""
+    figure, logarithmic = go.Figure(), False
+    for time, label in TIMES.items():
+        times = [times_ms(side.result, time) for side in sides]
+        if not all(map(len, times)):
             return None
-        borders, by_factor = thinning.edges(np.concatenate(found))
-        spread = spread or (by_factor and time == "latency")
-        for i, (side, values) in enumerate(zip(sides, found, strict=True)):
+        borders, by_factor = thinning.edges(np.concatenate(times))
+        logarithmic = logarithmic or (by_factor and time == "latency")
+        for i, (side, values) in enumerate(zip(sides, times, strict=True)):
             share = 100 * np.histogram(values, borders)[0] / len(side.result.samples)
             figure.add_scatter(
                 # Steps that begin and end on the axis.
@@ -157,27 +158,29 @@ def distribution(sides: Sequence[Side[Recorded]]) -> Plot | None:
                 mode="lines",
                 line={"shape": "hv", "width": 1.5, "color": COLOURS[i]},
                 fill="tozeroy",
-                name=side.called(called),
+                name=side.labelled(label),
                 meta={"side": i, "time": time},
                 visible=time == "latency",
                 hovertemplate="from %{x:.4~g} ms: %{y:.3~g} % of the requests",
             )
     figure.update_layout(height=320, yaxis={"title": "% of the requests", "rangemode": "tozero"})
-    figure.update_xaxes(title=f"{of_what_time(sides)}ms")
-    if spread:
+    figure.update_xaxes(title=f"{time_prefix(sides)}ms")
+    if logarithmic:
         figure.update_xaxes(LOGARITHMIC)
     summary = "; ".join(
-        side.called(f"half of the requests took {_between(side.result)}") for side in sides if len(side.result.samples)
+        side.labelled(f"half of the requests took {_between(side.result)}")
+        for side in sides
+        if len(side.result.samples)
     )
     heads, rows = _percentile_table(sides)
     return Plot("distribution", "Distribution", f"{summary}.", figure, _failures(sides), heads, rows)
 
 
 def percentiles(sides: Sequence[Side[Recorded]]) -> Plot | None:
-    """The time that a share of the requests did not exceed, with the 95 % intervals of the percentiles."""
+    """Draw the time that each share of the requests did not exceed, with the 95 % intervals of the percentiles."""
     figure = go.Figure()
     longest = 0.0
-    for time, called in TIMES.items():
+    for time, label in TIMES.items():
         for i, side in enumerate(sides):
             values = times_ms(side.result, time)
             if not len(values):
@@ -185,7 +188,7 @@ def percentiles(sides: Sequence[Side[Recorded]]) -> Plot | None:
             shares, milliseconds = thinning.curve(values, side.result.requests.failed)
             nines = -np.log10(1 - shares)
             longest = max(longest, float(nines[-1]))
-            known = nines <= _nines(_surest(side.result))
+            known = nines <= _nines(_highest_stated(side.result))
             shown = {"side": i, "time": time}
             for part, dash in ((known, "solid"), (~known | np.roll(~known, -1), "dot")):
                 if part.any():
@@ -197,28 +200,28 @@ def percentiles(sides: Sequence[Side[Recorded]]) -> Plot | None:
                         visible=time == "latency",
                         line={"color": COLOURS[i], "dash": dash, "width": 2},
                         customdata=100 * shares[part],
-                        name=side.called(called),
+                        name=side.labelled(label),
                         showlegend=dash == "solid",
                         hovertemplate="%{customdata:.4~f} %: %{y:.4~g} ms",
                     )
             _intervals(figure, side, i, time)
     ticks = [share for share in (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999) if _nines(share) <= longest + 0.3]
-    figure.update_layout(height=340, yaxis={"title": f"{of_what_time(sides)}ms"})
+    figure.update_layout(height=340, yaxis={"title": f"{time_prefix(sides)}ms"})
     figure.update_xaxes(
-        title="% of the requests, at most as long",
+        title="% of the requests that took at most so long",
         tickvals=[_nines(share) for share in ticks],
         ticktext=[f"{share:g}" for share in ticks],
         zeroline=False,
     )
     notes = [
-        side.called(f"dotted beyond p{surest:g}: {len(side.result.samples):,} requests are too few to say more")
+        side.labelled(f"dotted beyond p{highest:g}: {len(side.result.samples):,} requests are too few for more")
         for side in sides
-        if (surest := _surest(side.result)) < 100 * side.result.requests.ok / len(side.result.samples)
+        if (highest := _highest_stated(side.result)) < 100 * side.result.requests.ok / len(side.result.samples)
     ]
     if any(side.result.latency_ms.intervals for side in sides):
         notes.append("bars are 95 % intervals")
     heads, rows = _percentile_table(sides)
-    summary = "; ".join(side.called(f"latency {_percentile_words(side.result)}") for side in sides)
+    summary = "; ".join(side.labelled(f"latency {_percentile_words(side.result)}") for side in sides)
     return Plot("percentiles", "Percentiles", f"{summary}.", figure, tuple(notes) + _failures(sides), heads, rows)
 
 
@@ -228,13 +231,13 @@ def _intervals(figure: go.Figure, side: Side[Recorded], i: int, time: str) -> No
     stated = [(name, value) for name, value in stated if name in times.intervals]
     if not stated:
         return
-    found = [((name, value), times.intervals[name]) for name, value in stated]
+    with_bounds = [((name, value), times.intervals[name]) for name, value in stated]
     figure.add_scatter(
         x=[_nines(_percent(name)) for name, _ in stated],
         y=[value for _, value in stated],
         mode="markers",
         marker={"size": 7, "color": COLOURS[i]},
-        name=side.called("95 % interval"),
+        name=side.labelled("95 % interval"),
         showlegend=False,
         meta={"side": i, "time": time},
         visible=time == "latency",
@@ -242,16 +245,18 @@ def _intervals(figure: go.Figure, side: Side[Recorded], i: int, time: str) -> No
             "symmetric": False,
             "thickness": 1.5,
             "width": 5,
-            "array": [0 if high is None else high - value for (_, value), (_, high) in found],
-            "arrayminus": [value - low for (_, value), (low, _) in found],
+            "array": [0 if high is None else high - value for (_, value), (_, high) in with_bounds],
+            "arrayminus": [value - low for (_, value), (low, _) in with_bounds],
         },
-        text=[f"{PERCENTILES[name]} {value:.4g} ms, {phrases.interval(bounds)}" for (name, value), bounds in found],
+        text=[
+            f"{PERCENTILES[name]} {value:.4g} ms, {phrases.interval(bounds)}" for (name, value), bounds in with_bounds
+        ],
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _surest(result: Recorded) -> float:
-    """The highest percentile that the sample is large enough for."""
+def _highest_stated(result: Recorded) -> float:
+    """Return the highest percentile that the sample is large enough for; 0 without a sample."""
     times = result.latency_ms
     stated = [name for name in PERCENTILES if name not in times.needs_samples and times.samples]
     return _percent(stated[-1]) if stated else 0.0
@@ -270,7 +275,7 @@ def _percentile_words(result: Recorded) -> str:
     stated = [
         f"{PERCENTILES[name]} {value:.4g} ms" for name in PERCENTILES if (value := getattr(times, name)) is not None
     ]
-    return ", ".join(stated) if stated else "of too few requests to state a percentile"
+    return ", ".join(stated) if stated else "not stated: too few requests for a percentile"
 
 
 def _between(result: Recorded) -> str:
@@ -279,33 +284,33 @@ def _between(result: Recorded) -> str:
 
 
 def _percentile_table(sides: Sequence[Side[Recorded]]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    heads = ("latency", *(side.name or "ms" for side in sides), *(side.called("95 % interval") for side in sides))
+    heads = ("latency", *(side.name or "ms" for side in sides), *(side.labelled("95 % interval") for side in sides))
     return heads, tuple(_percentile_rows(sides))
 
 
 def _percentile_rows(sides: Sequence[Side[Recorded]]) -> Iterator[tuple[str, ...]]:
-    for name, called in PERCENTILES.items():
+    for name, label in PERCENTILES.items():
         all_times = [side.result.latency_ms for side in sides]
         values = [getattr(times, name) for times in all_times]
         bounds = [times.intervals.get(name) for times in all_times]
         yield (
-            called,
+            label,
             *(f"{value:.4g}" if value is not None else "-" for value in values),
-            *(phrases.interval(found) if found is not None else "-" for found in bounds),
+            *(phrases.interval(ends) if ends is not None else "-" for ends in bounds),
         )
 
 
 def _failures(sides: Sequence[Side[Recorded]]) -> tuple[str, ...]:
     return tuple(
-        side.called(f"{side.result.requests.failed:,} failed requests took infinitely long, and are not drawn")
+        side.labelled(f"{side.result.requests.failed:,} failed requests count as infinitely long and are not drawn")
         for side in sides
         if side.result.requests.failed
     )
 
 
 def lifecycle(sides: Sequence[Side[RunResult]], name: str = "lifecycle") -> Plot | None:
-    """From nothing to a device that is warm, one stage after the other."""
-    of = of_what_time(sides)
+    """Draw the start from nothing to a board that is warm, one stage after the other."""
+    prefix = time_prefix(sides)
     figure, rows, legend = go.Figure(), [], []
     for side in sides:
         at_s = 0.0
@@ -319,20 +324,20 @@ def lifecycle(sides: Sequence[Side[RunResult]], name: str = "lifecycle") -> Plot
                 marker={"color": _STAGES[stage]},
                 hovertemplate=f"{stage}: {took}<extra>{side.name}</extra>",
             )
-            rows.append((side.called(stage), took))
-            legend.append((_STAGES[stage], side.called(f"{stage} {took}")))
+            rows.append((side.labelled(stage), took))
+            legend.append((_STAGES[stage], side.labelled(f"{stage} {took}")))
             at_s += seconds
     if not rows:
         return None
     figure.update_layout(
         height=90 + 40 * len(sides), barmode="overlay", xaxis={"title": "s"}, bargap=0.3, showlegend=False
     )
-    _named(figure, len(sides))
-    said = "; ".join(f"{stage} {took}" for stage, took in rows)
+    _name_rows(figure, len(sides))
+    summary = "; ".join(f"{stage} {took}" for stage, took in rows)
     return Plot(
         name,
-        f"{of}start".capitalize(),
-        f"{said}.",
+        f"{prefix}start".capitalize(),
+        f"{summary}.",
         figure,
         heads=("stage", "took"),
         rows=tuple(rows),
@@ -352,8 +357,9 @@ _STAGES = {
 
 
 def _stages(result: RunResult) -> Iterator[tuple[str, float]]:
-    """The stages of a start, none within another."""
+    """Yield the stages of a start with their seconds; no stage lies within another."""
     times = result.lifecycle_s
+    # The server loads the model before it is ready.
     loading = min(times.model_load or 0.0, times.ready)
     seconds = {
         "image": times.image,
@@ -370,51 +376,51 @@ def _stages(result: RunResult) -> Iterator[tuple[str, float]]:
 
 
 def levels(sides: Sequence[Side[RunResult]]) -> Plot | None:
-    """Latency at each rate of a sweep or a search."""
+    """Draw the latency at each request rate of a sweep or of a peak search."""
     figure, rows = go.Figure(), []
     for i, side in enumerate(sides):
-        found = sorted(side.result.levels, key=lambda level: level.qps)
+        ordered = sorted(side.result.levels, key=lambda level: level.qps)
         for name, dash in (("p50", "solid"), ("p90", "dash"), ("p99", "dot")):
-            points = [(level.qps, getattr(level.latency_ms, name)) for level in found]
+            points = [(level.qps, getattr(level.latency_ms, name)) for level in ordered]
             points = [(qps, value) for qps, value in points if value is not None]
             if points:
                 figure.add_scatter(
                     x=[qps for qps, _ in points],
                     y=[value for _, value in points],
                     mode="lines+markers",
-                    name=side.called(name),
+                    name=side.labelled(name),
                     line={"color": COLOURS[i], "dash": dash},
                     meta={"side": i},
                     hovertemplate="%{y:.4~g} ms",
                 )
         rows += [
             (
-                side.called(f"{level.qps:.4g}"),
+                side.labelled(f"{level.qps:.4g}"),
                 *(
                     f"{v:.4g}" if (v := getattr(level.latency_ms, n)) is not None else "-"
                     for n in ("p50", "p90", "p99")
                 ),
                 "" if level.valid else "INVALID",
             )
-            for level in found
+            for level in ordered
         ]
     if not figure.data:
         return None
     figure.update_layout(height=340, yaxis={"title": "ms"}, hovermode="x unified")
-    figure.update_xaxes(title="requests a second")
-    said = f"Latency at {len(rows)} rates, from {rows[0][0]} to {rows[-1][0]} requests a second."
+    figure.update_xaxes(title="requests/s")
+    summary = f"Latency at {len(rows)} rates, from {rows[0][0]} to {rows[-1][0]} requests/s."
     return Plot(
         "levels",
         "Latency at each rate",
-        said,
+        summary,
         figure,
-        heads=("requests a second", "p50, ms", "p90, ms", "p99, ms", "judged"),
+        heads=("requests/s", "p50, ms", "p90, ms", "p99, ms", "judged"),
         rows=tuple(rows),
     )
 
 
 def styled(figure: go.Figure) -> go.Figure:
-    """A figure as the page takes it: without a background, and colours of text and lines, which are the page's own."""
+    """Return a figure without a background: the page gives it its own colours of text and lines."""
     figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",

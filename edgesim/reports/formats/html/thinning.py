@@ -1,4 +1,7 @@
-"""What is drawn of very many requests: few enough points to open at once, each of them measured; pure functions."""
+"""What is drawn of very many requests or readings: few enough points for a page that opens at once.
+
+Every point that is drawn was measured. Pure functions.
+"""
 
 import itertools
 import math
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgesim.recording import Reading
 
-# So many requests are drawn one by one; more are drawn as columns.
+# Up to this number, requests are drawn one by one; more are drawn as columns.
 MOST_SINGLE = 2000
 _COLUMNS = 600
 _CURVE_POINTS = 300
@@ -23,9 +26,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Columns:
-    """The least, the median and the largest of all requests that were due within each column of `width_s`.
+    """The shortest, the median and the longest of all requests that were due within each column of `width_s` seconds.
 
-    `at_s` is a column's middle; one without a request is left out.
+    Arrays of shape (columns,); `at_s` is a column's middle. A column without a request is left out.
     """
 
     width_s: float
@@ -35,22 +38,25 @@ class Columns:
     largest: Floats
 
     def split(self, starts_s: Sequence[float]) -> list["Columns"]:
-        """In parts, each beginning at one of `starts_s` and at the first: nothing was asked between two containers."""
+        """Return parts, of which each but the first begins at one of `starts_s`.
+
+        No request was due between two containers, so nothing may be drawn across.
+        """
         at = np.searchsorted(self.at_s + self.width_s / 2, starts_s, side="right")
         parts = zip(*(np.split(part, at) for part in (self.at_s, self.least, self.median, self.largest)), strict=True)
         return [Columns(self.width_s, *part) for part in parts if len(part[0])]
 
 
 def columns(at_s: Floats, values: Floats, *, most: int = _COLUMNS) -> Columns:
-    """Columns of equal width over all of the time; no request is in none, or in two.
+    """Return columns of equal width over the whole time; every request lies in exactly one.
 
     Raises:
-        ValueError: there is nothing to draw.
+        ValueError: there is no request to draw.
     """
     first, last = float(at_s.min()), float(at_s.max())
     width = (last - first) / most or 1.0
     which = np.minimum(((at_s - first) / width).astype(int), most - 1)
-    # By column, and within each by value: then its ends and its middle can be picked.
+    # Ordered by column, and within a column by value, so that its ends and its middle can be picked.
     order = np.lexsort((values, which))
     which, ordered = which[order], values[order]
     names, begins, counts = np.unique(which, return_index=True, return_counts=True)
@@ -64,10 +70,11 @@ def columns(at_s: Floats, values: Floats, *, most: int = _COLUMNS) -> Columns:
 
 
 def curve(values: Floats, failed: int) -> tuple[Floats, Floats]:
-    """Shares of all requests (0 to below 1) and the time that each did not exceed: order statistics, none between.
+    """Return shares of all requests (0 to below 1), and the time that each share did not exceed.
 
-    The shares are evenly spaced where every further nine is as long as the one before. A request that failed took
-    infinitely long: the curve ends before it.
+    The times are order statistics, without interpolation. The shares are evenly spaced on an axis on which every
+    further nine (90 %, 99 %, 99.9 %) is as long as the one before. A failed request counts as infinitely long: the
+    curve ends before it.
     """
     count = len(values) + failed
     ordered = np.sort(values)
@@ -79,7 +86,7 @@ def curve(values: Floats, failed: int) -> tuple[Floats, Floats]:
 
 
 def edges(values: Floats) -> tuple[Floats, bool]:
-    """Borders of bins for a distribution, and whether they are spaced by a factor, as befits a long tail."""
+    """Return the borders of a distribution's bins, and whether they are spaced by a factor, as a long tail needs."""
     low, high = float(values.min()), float(values.max())
     if high == low:
         return np.array([low * 0.95, high * 1.05]) if high else np.array([0.0, 1.0]), False
@@ -90,21 +97,21 @@ def edges(values: Floats) -> tuple[Floats, bool]:
 
 
 def by_container(readings: Sequence[Reading]) -> list[list[Reading]]:
-    """The readings of each container: its counters begin anew."""
+    """Return the readings of each container: a CPU counter that went down belongs to the next one."""
     parts: list[list[Reading]] = []
     for reading in readings:
         last = parts[-1][-1] if parts else None
-        anew = last is not None and (reading.cpu_seconds or 0) < (last.cpu_seconds or 0)
-        if last is None or anew:
+        restarted = last is not None and (reading.cpu_seconds or 0) < (last.cpu_seconds or 0)
+        if last is None or restarted:
             parts.append([])
         parts[-1].append(reading)
     return [_fewer(part, math.ceil(len(readings) / _MOST_READINGS)) for part in parts]
 
 
 def _fewer(readings: list[Reading], step: int) -> list[Reading]:
-    """Every so manieth reading, and the last: between counters, a longer step loses nothing.
+    """Return every n-th reading and the last one, with n = `step`.
 
-    What was in use is the largest of the step's, so that no peak is lost.
+    Counters lose nothing by a longer step. Memory is the largest of the step, so that no peak is lost.
     """
     if step <= 1:
         return readings
@@ -120,7 +127,7 @@ def _fewer(readings: list[Reading], step: int) -> list[Reading]:
 
 
 def rates(readings: Sequence[Reading], name: str) -> list[float | None]:
-    """What a counter of seconds went up by since the reading before, in percent of the time; None: nobody tells."""
+    """Return how much a counter of seconds grew since the reading before, in percent of that time; None if unknown."""
     percents: list[float | None] = [None] if readings else []
     for before, after in itertools.pairwise(readings):
         passed_s = (after.at_ns - before.at_ns) / 1e9

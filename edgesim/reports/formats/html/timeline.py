@@ -1,4 +1,4 @@
-"""The requests of a run along its time, and what they did to the device under them."""
+"""The timeline of a run: its requests, and below them the board's CPU, memory and throttling."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ import plotly.graph_objects as go
 
 from edgesim.recording import Reading, Sample
 from edgesim.reports.formats.html import thinning
-from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, of_what_time
+from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, time_prefix
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.units import format_bytes, format_seconds
 
 _MOST_FAILED = 500
 _MOST_PHASES = 30
-# Of Okabe and Ito's colours and their like, those that the latency has not.
+# Okabe and Ito's colours and similar ones, without the one that the latency has.
 SERVICES = ("#dd6b10", "#2a9d6f", "#d9a514", "#7a6fc0", "#5b9bd5", "#8a5a2b")
 _MIB = 2**20
-# Between two rows, of the height of all.
+# The gap between two rows, as a part of the height of all.
 _GAP = 0.075
 
 
 class _Row(NamedTuple):
-    """One of the plots under each other."""
+    """One of the plots below each other; `height` is relative to the others."""
 
     name: str
     title: str
@@ -31,31 +31,31 @@ class _Row(NamedTuple):
 
 
 def timeline(sides: Sequence[Side[Recorded]], name: str = "timeline") -> Plot | None:
-    """Latency over time, and under it the device's CPU, memory and throttling, as far as this host told.
+    """Draw latency over time, and below it the board's CPU, memory and throttling as far as this host reports them.
 
-    Where that is an emulator's time, the plot names it so.
+    The titles name an emulator's time as such. Return None if there is nothing to draw.
     """
-    of = of_what_time(sides)
+    prefix = time_prefix(sides)
     sent = any(side.result.samples for side in sides)
     if not sent and not any(isinstance(side.result, StackResult) for side in sides):
         return None
-    rows = [_Row("latency", f"{of}time of a request, ms", 0.46)] if sent else []
-    told = [
+    rows = [_Row("latency", f"{prefix}time of a request, ms", 0.46)] if sent else []
+    resources = [
         (_Row("CPU", "CPU, % of a core", 0.18), "cpu_seconds"),
         (_Row("memory", "memory, MiB", 0.18), "memory_bytes"),
-        (_Row("throttling", "held back, % of the time", 0.18), "throttled_s"),
+        (_Row("throttling", "throttled, % of the time", 0.18), "throttled_s"),
     ]
-    rows += [row for row, field in told if any(_tells(side.result, field) for side in sides)]
+    rows += [row for row, field in resources if any(_has(side.result, field) for side in sides)]
     if not rows:
         return None
     figure = go.Figure()
-    _stacked(figure, rows)
-    notes: list[str] = [f"this host does not tell of {row.name}" for row, _ in told if row not in rows]
+    _lay_out(figure, rows)
+    notes: list[str] = [f"this host does not report {row.name}" for row, _ in resources if row not in rows]
     for i, side in enumerate(sides):
         notes += _requests(figure, side, i)
         if isinstance(side.result, StackResult):
             _services(figure, side.result, [row.name for row in rows])
-            notes.append("the areas are what each service took, one on top of the other, the line is the whole board's")
+            notes.append("areas: what each service used, stacked; line: the whole board")
         notes += _device(figure, side, i, [row.name for row in rows])
     if len(sides) == 1:
         _phases(figure, sides[0].result, len(rows))
@@ -63,7 +63,7 @@ def timeline(sides: Sequence[Side[Recorded]], name: str = "timeline") -> Plot | 
     heads, table = _table(sides)
     return Plot(
         name,
-        f"{of}timeline".capitalize(),
+        f"{prefix}timeline".capitalize(),
         f"{_summary(sides)}.",
         figure,
         tuple(notes),
@@ -72,15 +72,15 @@ def timeline(sides: Sequence[Side[Recorded]], name: str = "timeline") -> Plot | 
     )
 
 
-def _stacked(figure: go.Figure, rows: Sequence[_Row]) -> None:
-    """Rows under each other over one axis of time, so that what is pointed at in one is told of all."""
+def _lay_out(figure: go.Figure, rows: Sequence[_Row]) -> None:
+    """Put rows below each other on one axis of time, so that pointing at one row shows the values of all."""
     top = 1.0
-    whole = sum(row.height for row in rows) / (1 - _GAP * (len(rows) - 1))
+    total = sum(row.height for row in rows) / (1 - _GAP * (len(rows) - 1))
     for number, row in enumerate(rows, start=1):
-        bottom = max(top - row.height / whole, 0.0)
+        bottom = max(top - row.height / total, 0.0)
         figure.update_layout(
             {
-                # Where a latency lies matters, not how far it is from zero.
+                # The latency's axis need not begin at zero: differences matter, not the distance from zero.
                 f"yaxis{number if number > 1 else ''}": {
                     "domain": [bottom, top],
                     "rangemode": "normal" if row.name == "latency" else "tozero",
@@ -103,11 +103,11 @@ def _stacked(figure: go.Figure, rows: Sequence[_Row]) -> None:
 
 
 def _axis(number: int) -> str:
-    """What Plotly calls the value axis of a row, the first being 1."""
+    """Return Plotly's name of a row's value axis; the first row is 1."""
     return f"y{number}" if number > 1 else "y"
 
 
-def _tells(result: Recorded, field: str) -> bool:
+def _has(result: Recorded, field: str) -> bool:
     return any(getattr(reading, field) is not None for reading in result.timeline)
 
 
@@ -116,7 +116,7 @@ def _requests(figure: go.Figure, side: Side[Recorded], i: int) -> list[str]:
     failed = [sample for sample in side.result.samples if not sample.ok]
     due_s = np.array([sample.scheduled_ns / 1e9 for sample in ok])
     notes = []
-    for time, called in TIMES.items():
+    for time, label in TIMES.items():
         if not ok:
             break
         values = np.array([sample.latency_ms if time == "latency" else sample.service_time_ms for sample in ok])
@@ -131,7 +131,7 @@ def _requests(figure: go.Figure, side: Side[Recorded], i: int) -> list[str]:
             meta=meta,
             **shown,
             marker={"size": size, "color": COLOURS[i], "opacity": 0.75},
-            name=side.called(called),
+            name=side.labelled(label),
             hovertemplate="%{y:.4~g} ms",
             showlegend=singly,
         )
@@ -153,13 +153,13 @@ def _columns(
     time: str,
     shown: dict[str, Any],
 ) -> list[str]:
-    """A band from the least to the largest request of each column, and the median in it; a gap between containers."""
-    found = thinning.columns(due_s, values)
+    """Draw a band from the shortest to the longest request of each column, and the median; none across containers."""
+    columns = thinning.columns(due_s, values)
     samples = side.result.samples
     starts = [
         samples[restart.first_sample].scheduled_ns / 1e9 for restart in side.result.restarts[1:] if restart.samples
     ]
-    parts = found.split(starts)
+    parts = columns.split(starts)
     meta = {"side": i, "time": time, "part": "columns"}
     figure.add_scatter(
         x=_joined([[*part.at_s, *part.at_s[::-1]] for part in parts]),
@@ -174,28 +174,28 @@ def _columns(
         meta=meta,
         **shown,
     )
-    for called, width in (("largest", 0.75), ("least", 0.75), ("median", 2)):
+    for field, label, width in (("largest", "longest", 0.75), ("least", "shortest", 0.75), ("median", "median", 2)):
         figure.add_scatter(
             x=_joined([part.at_s for part in parts]),
-            y=_joined([getattr(part, called) for part in parts]),
+            y=_joined([getattr(part, field) for part in parts]),
             mode="lines",
             line={"width": width, "color": COLOURS[i]},
             meta=meta,
             **shown,
-            name=side.called(f"{TIMES[time]}, {called}"),
-            showlegend=called == "median",
+            name=side.labelled(f"{TIMES[time]}, {label}"),
+            showlegend=field == "median",
             hovertemplate="%{y:.4~g} ms",
         )
     return [
-        side.called(
-            f"{len(values):,} requests are drawn as {len(found.at_s)} columns of {format_seconds(found.width_s)}: the"
-            f" least, the median and the largest in each. Zoomed in on {thinning.MOST_SINGLE:,} or fewer, each is drawn"
+        side.labelled(
+            f"{len(values):,} requests are drawn as {len(columns.at_s)} columns of {format_seconds(columns.width_s)}:"
+            f" shortest, median and longest of each. Zoom in to {thinning.MOST_SINGLE:,} or fewer to see each request"
         )
     ]
 
 
 def _joined(parts: Sequence[Sequence[float] | thinning.Floats]) -> list[float | None]:
-    """One after the other, with a gap between."""
+    """Return the parts one after the other, with a gap between."""
     joined: list[float | None] = []
     for part in parts:
         joined += [*([None] if joined else []), *map(float, part)]
@@ -211,17 +211,17 @@ def _failed(figure: go.Figure, side: Side[Recorded], failed: Sequence[Sample], h
         mode="markers",
         marker={"symbol": "x", "size": 8, "color": FAILED},
         text=[sample.outcome for sample in drawn],
-        name=side.called("failed"),
+        name=side.labelled("failed"),
         hovertemplate="%{text}",
         xaxis="x",
         yaxis="y",
     )
-    few = f"; every {step}th is drawn" if step > 1 else ""
-    return [side.called(f"{len(failed):,} failed requests stand at the top: they took infinitely long{few}")]
+    thinned = f"; one in {step} is drawn" if step > 1 else ""
+    return [side.labelled(f"{len(failed):,} failed requests are at the top: they count as infinitely long{thinned}")]
 
 
 def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]) -> list[str]:
-    """What was in use, container by container, with a gap between them."""
+    """Draw what the board used, container by container, with gaps between them."""
     series: dict[str, list[float | None]] = {name: [] for name in ("CPU", "memory", "processes", "throttling")}
     at_s: list[float | None] = []
     parts = thinning.by_container(side.result.timeline)
@@ -231,9 +231,9 @@ def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]
         series["throttling"] += [*thinning.rates(readings, "throttled_s"), None]
         series["memory"] += [*(_mib(reading.memory_bytes) for reading in readings), None]
         series["processes"] += [*(_mib(reading.memory_anon_bytes) for reading in readings), None]
-    # Of two readings there is one rate, which is no line.
+    # Two readings give one rate, which makes no line.
     mode = "lines+markers" if any(len(part) <= 2 for part in parts) else "lines"
-    names = {"CPU": "CPU", "memory": "memory in use", "processes": "processes' own", "throttling": "held back"}
+    labels = {"CPU": "CPU", "memory": "memory", "processes": "anonymous memory", "throttling": "throttled"}
     units = {"CPU": "%{y:.3~g} %", "throttling": "%{y:.3~g} %"}
     for what, values in series.items():
         row = "memory" if what == "processes" else what
@@ -244,10 +244,10 @@ def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]
             x=at_s,
             y=values,
             mode=mode,
-            name=side.called(names[what]),
+            name=side.labelled(labels[what]),
             meta={"side": i},
             showlegend=False,
-            # A rate is of the time since the reading before.
+            # A rate covers the time since the reading before.
             line={
                 "shape": "linear" if row == "memory" else "vh",
                 "width": 1.5,
@@ -262,20 +262,22 @@ def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]
     notes = []
     if drawn < len(side.result.timeline):
         notes.append(
-            side.called(
-                f"{len(side.result.timeline):,} readings of the device are drawn as {drawn:,}: CPU as the mean between"
-                " two, memory as the largest"
+            side.labelled(
+                f"{len(side.result.timeline):,} readings of the board are drawn as {drawn:,}: CPU as the mean"
+                " between two, memory as the largest"
             )
         )
     limit = side.result.resources.memory_limit_bytes
     if limit and "memory" in rows:
-        notes.append(side.called(f"memory is limited to {format_bytes(limit)}; dotted: the processes' own"))
+        notes.append(side.labelled(f"memory is limited to {format_bytes(limit)}; dotted: anonymous memory"))
     return notes
 
 
 def _services(figure: go.Figure, result: StackResult, rows: Sequence[str]) -> None:
-    """What each service took of the board's, one on top of the other: at the moments when the board was read, since
-    each was read at moments of its own."""
+    """Draw what each service used, stacked.
+
+    Each service was read at moments of its own: the values are interpolated to the moments when the board was read.
+    """
     at_ns = np.array([reading.at_ns for part in thinning.by_container(result.timeline) for reading in part])
     for (service, readings), colour in zip(result.timelines.items(), itertools.cycle(SERVICES), strict=False):
         if not readings:
@@ -283,10 +285,10 @@ def _services(figure: go.Figure, result: StackResult, rows: Sequence[str]) -> No
         own_ns = np.array([reading.at_ns for reading in readings])
         memory = np.array([reading.memory_bytes or 0 for reading in readings]) / _MIB
         cpu = np.array([rate or 0.0 for rate in thinning.rates(readings, "cpu_seconds")])
-        # Its last reading holds until the next one would have been.
+        # The last reading counts until the next one would have been taken.
         step_ns = (own_ns[-1] - own_ns[0]) / max(len(readings) - 1, 1)
-        there = (at_ns >= own_ns[0]) & (at_ns < own_ns[-1] + step_ns)
-        # A rate is of the time since the reading before.
+        running = (at_ns >= own_ns[0]) & (at_ns < own_ns[-1] + step_ns)
+        # A rate covers the time since the reading before.
         latest = np.minimum(np.searchsorted(own_ns, at_ns), len(readings) - 1)
         series = {"CPU": cpu[latest], "memory": np.interp(at_ns, own_ns, memory)}
         for row, values in series.items():
@@ -294,7 +296,7 @@ def _services(figure: go.Figure, result: StackResult, rows: Sequence[str]) -> No
                 continue
             figure.add_scatter(
                 x=at_ns / 1e9,
-                y=np.where(there, values, 0.0),
+                y=np.where(running, values, 0.0),
                 mode="lines",
                 name=service,
                 legendgroup=service,
@@ -312,9 +314,9 @@ def _mib(count: int | None) -> float | None:
 
 
 def _phases(figure: go.Figure, result: Recorded, rows: int) -> None:
-    """Where the run was in what it does."""
+    """Shade the phases of the run and name the long ones."""
     end_s = max((sample.done_ns for sample in result.samples), default=0) / 1e9
-    whole_s = max([end_s, *(phase.end_ns / 1e9 for phase in result.phases)])
+    length_s = max([end_s, *(phase.end_ns / 1e9 for phase in result.phases)])
     for number, phase in enumerate(result.phases[:_MOST_PHASES]):
         begin_s, end_s = phase.begin_ns / 1e9, phase.end_ns / 1e9
         for row in range(1, rows + 1):
@@ -331,7 +333,7 @@ def _phases(figure: go.Figure, result: Recorded, rows: int) -> None:
                 fillcolor=QUIET,
                 opacity=0.12 if number % 2 else 0.06,
             )
-        if end_s - begin_s > 0.06 * whole_s:
+        if end_s - begin_s > 0.06 * length_s:
             figure.add_annotation(
                 x=(begin_s + end_s) / 2,
                 xref="x",
@@ -346,7 +348,7 @@ def _phases(figure: go.Figure, result: Recorded, rows: int) -> None:
 
 def _summary(sides: Sequence[Side[Recorded]]) -> str:
     return "; ".join(
-        side.called(
+        side.labelled(
             f"{len(side.result.samples):,} requests over"
             f" {format_seconds(max(sample.done_ns for sample in side.result.samples) / 1e9)}"
         )
@@ -356,17 +358,17 @@ def _summary(sides: Sequence[Side[Recorded]]) -> str:
 
 
 def _table(sides: Sequence[Side[Recorded]]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """The device's use as figures, for each phase of each side."""
+    """Return heads and rows: what the board used in each phase of each side."""
     rows = [
         (
-            side.called(phase.name),
+            side.labelled(phase.name),
             format_seconds((phase.end_ns - phase.begin_ns) / 1e9),
             *_used([reading for reading in side.result.timeline if phase.begin_ns <= reading.at_ns <= phase.end_ns]),
         )
         for side in sides
         for phase in side.result.phases[:_MOST_PHASES]
     ]
-    return ("phase", "took", "CPU, % of a core", "largest memory", "held back"), tuple(rows)
+    return ("phase", "took", "CPU, % of a core", "largest memory", "throttled"), tuple(rows)
 
 
 def _used(readings: Sequence[Reading]) -> tuple[str, str, str]:

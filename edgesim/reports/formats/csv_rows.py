@@ -1,0 +1,44 @@
+"""CSV: every request, a row each."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from edgesim.reports.comparison import Comparison
+from edgesim.results.run_result import RunResult
+from edgesim.results.stack_result import Recorded, StackResult
+
+DESCRIPTION = "every request, a row each"
+_COLUMNS = ("request", "scheduled_ns", "sent_ns", "done_ns", "latency_ms", "service_time_ms", "outcome")
+
+
+def render_result(result: RunResult, file: str) -> str:
+    """Return the requests of a run."""
+    return _csv(_rows(result), _COLUMNS)
+
+
+def render_stack(result: StackResult, file: str) -> str:
+    """Return the requests that the stack's entry was sent."""
+    return _csv(_rows(result), _COLUMNS)
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Return the requests of both results; the first column says whose a request is."""
+    sides = (("base", comparison.base), ("candidate", comparison.candidate))
+    return _csv(((name, *row) for name, result in sides for row in _rows(result)), ("result", *_COLUMNS))
+
+
+def _rows(result: Recorded) -> Iterator[tuple[Any, ...]]:
+    for number, sample in enumerate(result.samples):
+        # A failed request has no latency: how long it took until it failed is none.
+        times = (sample.latency_ms, sample.service_time_ms) if sample.ok else ("", "")
+        yield (number, sample.scheduled_ns, sample.sent_ns, sample.done_ns, *times, sample.outcome)
+
+
+def _csv(rows: Iterator[tuple[Any, ...]], heads: tuple[str, ...]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,149 @@
+"""The tables of a report as text: the same title, heads and rows in every format."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edgesim.reports import phrases
+from edgesim.results.run_result import Distribution, ResourcesSection, RunResult, ScenarioSection, Spread
+from edgesim.results.stack_result import Recorded, ServiceSection, StackResult
+from edgesim.units import format_bytes, format_seconds
+
+# The statistics of a distribution in the table of times: field names and heads.
+STATISTICS = {"min": "min", "mean": "mean", **phrases.PERCENTILES, "max": "max"}
+_SHORT = ("p50", "p90", "p99")
+
+
+class Table(NamedTuple):
+    """A table; every row has as many cells as `heads`.
+
+    `text` has the numbers of the columns that hold words; the others hold figures.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text: tuple[int, ...] = (0,)
+
+
+def figure(times: Distribution, name: str) -> str:
+    """Return one statistic in milliseconds.
+
+    Four digits from 100 ms on, so that a row of figures fits a line of 80 columns. ``∞`` lies among the failed
+    requests; ``-`` means that the sample is too small to state the figure.
+    """
+    value = getattr(times, name)
+    if value is None:
+        return "∞" if name in times.infinite else "-"
+    decimals = 3 if 0 < value < 0.1 else 2 if value < 99.995 else 1 if value < 999.95 else 0
+    return f"{value:.{decimals}f}"
+
+
+def times(result: Recorded, scenario: ScenarioSection) -> Table:
+    """Return the times of the requests: a row for each kind of time, a column for each of `STATISTICS`."""
+    sections = {
+        "query latency": result.query_latency_ms if isinstance(result, RunResult) else None,
+        "latency": result.latency_ms,
+        "service time": result.service_time_ms,
+        "lag": result.lag_ms,
+    }
+    rows = tuple(
+        (label, *(figure(section, name) for name in STATISTICS))
+        for label, section in sections.items()
+        if section is not None
+    )
+    return Table(phrases.times_title(result, scenario), ("ms", *STATISTICS.values()), rows)
+
+
+def levels(result: RunResult) -> Table:
+    """Return the request rates of a sweep or of a peak search, in ascending order; latency and lag in milliseconds."""
+    rows = []
+    for level in sorted(result.levels, key=lambda level: level.qps):
+        judged = [] if level.held is None else ["within limit" if level.held else "over limit"]
+        judged += [] if level.valid else ["INVALID"]
+        rows.append(
+            (
+                f"{level.qps:.4g}",
+                f"{level.achieved_qps:.4g}" if level.achieved_qps is not None else "-",
+                str(level.requests),
+                str(level.failed),
+                *(figure(level.latency_ms, name) for name in _SHORT),
+                figure(level.lag_ms, "p99"),
+                ", ".join(judged),
+            )
+        )
+    return Table(
+        "latency at each request rate, and the load generator's lag at p99, in ms",
+        ("rate/s", "answered/s", "sent", "failed", *_SHORT, "lag", "judged"),
+        tuple(rows),
+        text=(8,),
+    )
+
+
+def containers(result: RunResult) -> Table:
+    """Return the containers of a repeated run: seconds to start, latency in milliseconds."""
+    rows = []
+    for number, restart in enumerate(result.restarts, start=1):
+        lifecycle = restart.lifecycle_s
+        seconds = (
+            lifecycle.start,
+            lifecycle.ready,
+            lifecycle.model_load,
+            lifecycle.first_inference,
+            lifecycle.steady,
+        )
+        rows.append(
+            (
+                str(number),
+                *(f"{value:.3f}" if value is not None else "-" for value in seconds),
+                *(figure(restart.latency_ms, name) for name in _SHORT),
+                str(restart.samples),
+            )
+        )
+    return Table(
+        "each container: seconds to start, to be ready, to load the model, to the first answer and to the end of the"
+        " warm-up; latency in ms",
+        ("#", "start", "ready", "model load", "first", "steady", *_SHORT, "sent"),
+        tuple(rows),
+        text=(),
+    )
+
+
+def spread_lines(result: RunResult) -> Iterator[str]:
+    """Yield, for each figure, how much of its variance lies within a container and how much between containers."""
+    return (_spread(name, spread) for name, spread in result.spread.items())
+
+
+def _spread(name: str, spread: Spread) -> str:
+    what, _, unit = name.rpartition("_")
+    within = f"within a container ±{spread.within:.3g}, " if spread.within is not None else ""
+    return f"{what.replace('_', ' ')}: mean {spread.mean:.3g} {unit}, {within}between containers ±{spread.between:.3g}"
+
+
+def services(result: StackResult) -> Table:
+    """Return what each service of a stack used; the last row is the whole board."""
+    counted = any(service.killed or service.restarts for service in result.services.values())
+    rows = []
+    for name, service in result.services.items():
+        counts = (str(service.killed or "-"), str(service.restarts or "-")) if counted else ()
+        limit = format_bytes(service.memory_limit_bytes) if service.memory_limit_bytes is not None else "-"
+        rows.append((name, _state(service), *_used(service.resources), limit, *counts))
+    counts = (str(result.resources.oom_kills or "-"), "") if counted else ()
+    rows.append(("the board", "", *_used(result.resources), format_bytes(result.budget.memory_bytes), *counts))
+    heads = ("service", "state", "CPU s", "of board", "throttled", "memory peak", "limit")
+    return Table("services", (*heads, *(("killed", "restarts") if counted else ())), tuple(rows), text=(0, 1))
+
+
+def _state(service: ServiceSection) -> str:
+    if service.exit_code is not None:
+        succeeded = service.kind == "step" and service.exit_code == 0
+        return f"done in {format_seconds(service.ran_s)}" if succeeded else f"ended with {service.exit_code}"
+    return service.health if service.health is not None else service.state
+
+
+def _used(resources: ResourcesSection) -> tuple[str, str, str, str]:
+    """Return CPU seconds, share of the board's CPU, time throttled, memory peak."""
+    seconds = f"{resources.cpu_seconds:.2f}" if resources.cpu_seconds is not None else "-"
+    share = f"{resources.cpu_percent_of_board:.0f} %" if resources.cpu_percent_of_board is not None else "-"
+    throttled = format_seconds(resources.throttled_s) if resources.throttled_s else "-"
+    peak = format_bytes(resources.memory_peak_bytes) if resources.memory_peak_bytes is not None else "-"
+    return seconds, share, throttled, peak
