@@ -24,7 +24,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.stats import beta
 
-from edgesim.gates import Rules, paired
+from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.result_metrics import per_container
 from edgesim.gates.rules import DEFAULT_RULES
 from edgesim.jobs.paired import run_pair
@@ -271,8 +271,8 @@ def table(rows: list[Row]) -> Iterator[str]:
         yield (
             f"False FAIL: {false} of {len(same)} gates of a model against itself; with 95 % confidence fewer than"
             f" {at_most(false, len(same)):.2g} %. The rules are of `latency_ms.p50`,"
-            f" {paired.MOST_ROUNDS} rounds at most; found, rounds and seconds are medians, in brackets what nine gates"
-            " in ten kept within. Other programs kept this host busy meanwhile:"
+            f" {paired_statistics.MOST_ROUNDS} rounds at most; found, rounds and seconds are medians, in brackets what"
+            " nine gates in ten kept within. Other programs kept this host busy meanwhile:"
             f" a load of {loads[0]:.1f} to {loads[-1]:.1f}, median"
             f" {statistics.median(loads):.1f}, its own included."
         )

@@ -49,7 +49,7 @@ def save_command(
 @app.command("list")
 def list_command(directory: DirectoryOption = _DIRECTORY, as_json: JsonOption = False) -> int:
     """The baselines that are there."""
-    found = baselines.all_in(directory)
+    found = baselines.read_all(directory)
     if as_json:
         print_json([_facts(path, baseline) for path, baseline in found])
         return ExitCode.OK

@@ -24,7 +24,7 @@ from edgesim.cli._options import (
 from edgesim.cli._outputs import make_directory, require_outputs
 from edgesim.cli.noise import refuse_invisible
 from edgesim.errors import ExitCode, ProfileError, UsageError
-from edgesim.gates import Rules, baselines, judge, paired
+from edgesim.gates import Rules, baselines, judge, paired_statistics
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
 from edgesim.jobs.paired import run_pair
 from edgesim.models import revisions
@@ -87,8 +87,8 @@ def gate_command(
         str | None, typer.Option(help="Of --base and --cand; without, native or scaled, host with --engine local.")
     ] = None,
     max_rounds: Annotated[
-        int, typer.Option(metavar="N", min=paired.FEWEST_ROUNDS, help="Rounds of fresh boards, if need be.")
-    ] = paired.MOST_ROUNDS,
+        int, typer.Option(metavar="N", min=paired_statistics.FEWEST_ROUNDS, help="Rounds of fresh boards, if need be.")
+    ] = paired_statistics.MOST_ROUNDS,
     seed: _load_options.SeedOption = 0,
     inputs: _load_options.InputOption = None,
     shape: _load_options.ShapeOption = None,
@@ -119,7 +119,7 @@ def gate_command(
         judged = RunResult.read(Path(subject))
         held, why = baselines.find(baseline, judged) if baseline is not None else (None, "")
         default = DEFAULT_RULES if baseline is not None else ()
-        check = judge(judged, _rules(rules, rule, judged.profile.name, default), held, none_since=why)
+        check = judge(judged, _rules(rules, rule, judged.profile.name, default), held, why_no_baseline=why)
         return _delivered(check, (judged,), junit, markdown, as_json)
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")

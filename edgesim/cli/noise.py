@@ -11,7 +11,7 @@ from edgesim.cli import _console, _options
 from edgesim.cli._console import out, print_json
 from edgesim.cli._options import ContextOption, EngineOption, JsonOption, ModelsOption
 from edgesim.errors import ExitCode, UsageError
-from edgesim.gates import Rules, paired
+from edgesim.gates import Rules, paired_statistics
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs import noise
 from edgesim.models import repository
@@ -29,7 +29,7 @@ def noise_command(
     context: ContextOption = None,
     execution: Annotated[str | None, typer.Option(help="Without: native or scaled, host with --engine local.")] = None,
     rounds: Annotated[
-        int, typer.Option(metavar="N", min=paired.FEWEST_ROUNDS, help="Rounds of fresh boards.")
+        int, typer.Option(metavar="N", min=paired_statistics.FEWEST_ROUNDS, help="Rounds of fresh boards.")
     ] = noise.ROUNDS,
     as_json: JsonOption = False,
 ) -> int:
@@ -53,7 +53,7 @@ def noise_command(
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("metric", no_wrap=True)
     table.add_column("scatter of a round", justify="right")
-    table.add_column(f"smallest visible change, {paired.MOST_ROUNDS} rounds", justify="right")
+    table.add_column(f"smallest visible change, {paired_statistics.MOST_ROUNDS} rounds", justify="right")
     for name, scatter in found.scatter.items():
         table.add_row(name, f"{100 * scatter:.1f} %", f"{100 * (visible[name] or 0):.1f} %")
     out.print(table)

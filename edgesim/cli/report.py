@@ -12,7 +12,7 @@ from edgesim.cli._options import JsonOption, MarkdownOption
 from edgesim.cli._outputs import require_outputs, write
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gates.comparable import differences
-from edgesim.gates.difference import difference
+from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import NAMES, figure
 from edgesim.reports import formats
 from edgesim.reports.comparison import Change, Comparison
@@ -108,7 +108,7 @@ def side_by_side(base: Path, candidate: Path, *, anyway: bool) -> Comparison:
 def _changes(base: RunResult, candidate: RunResult) -> Iterator[Change]:
     """The metrics that either side has."""
     for name in NAMES:
-        found = difference(base, candidate, name)
+        found = metric_change(base, candidate, name)
         values = found.base.value, found.candidate.value
         if values == (None, None):
             continue

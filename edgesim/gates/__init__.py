@@ -1,4 +1,7 @@
-"""The gate: results and rules → a verdict. It sees result files alone, and works where nothing can be run."""
+"""Gates: rules applied to results give a verdict.
+
+A gate reads result files only, so it works on a machine that cannot run a board.
+"""
 
 from edgesim.gates.judge import judge
 from edgesim.gates.rules import Rules

@@ -1,4 +1,4 @@
-"""Results kept to be compared with: small files, one for each profile, model and fingerprint of what they ran on."""
+"""Baselines: small files with results to compare later ones with, one for each profile, model and fingerprint."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ from edgesim.gates.comparable import differences, identity, unfit
 from edgesim.results.run_result import RunResult, write_text
 
 DIRECTORY = "baselines"
-_MAKE = "edgesim baseline save RESULT.json makes one"
+_MAKE = "make one with edgesim baseline save RESULT.json"
 
 
 class Baseline(BaseModel):
-    """A result without its samples: each container's times are in its histograms.
+    """A result without its samples: the histograms of each container keep the times.
 
-    `fingerprint` stands for all that must be the same for a comparison: see `edgesim.gates.comparable`. `digest` is of
-    the result as the file has it.
+    `fingerprint` stands for all that must be equal for a comparison: see `edgesim.gates.comparable`. `digest` is the
+    digest of the result as it is in the file; a file that was edited no longer matches.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,7 +33,7 @@ class Baseline(BaseModel):
     result: RunResult
 
     def as_json(self) -> str:
-        """The file's text; what is as it is by default is left out, but for the versions."""
+        """Return the file's text. Fields with their default value are left out, except for the versions."""
         document = self.model_dump(mode="json", exclude_defaults=True)
         document["result"] = {"schema_version": self.result.schema_version, **document["result"]}
         document["digest"] = _digest(document["result"])
@@ -45,28 +45,30 @@ def _digest(result: dict[str, Any]) -> str:
 
 
 def fingerprint(result: RunResult) -> str:
-    """Twelve hexadecimal digits of what the result ran on, and how."""
+    """Return twelve hexadecimal digits that stand for what the result ran on, and how."""
     text = json.dumps(sorted(identity(result).items()), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def save(result: RunResult, directory: Path) -> Path:
-    """Keep a result as the baseline of its profile, model and fingerprint; the file, in place of an older one.
+    """Save a result as the baseline of its profile, model and fingerprint, in place of an older one; return the file.
 
     Raises:
-        ResultError: the result shows nothing that could be compared with, or the file cannot be written.
+        ResultError: the result is unfit for a comparison, or the file cannot be written.
     """
     if why := unfit(result):
-        raise ResultError(f"an INVALID run is no baseline: {why}", fix="run it again")
-    kept = Baseline(
+        raise ResultError(f"an INVALID run cannot be a baseline: {why}", fix="run it again")
+    baseline = Baseline(
         saved=datetime.now(UTC).isoformat(timespec="seconds"), fingerprint=fingerprint(result), result=_trimmed(result)
     )
-    path = directory / _name(kept)
+    path = directory / _name(baseline)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResultError(f"{directory}: cannot be made: {error.strerror}", fix="give --dir a directory") from error
-    write_text(path, kept.as_json(), what="the baseline", fix="give --dir a directory that has space")
+        raise ResultError(
+            f"{directory}: cannot make the directory: {error.strerror}", fix="choose another directory"
+        ) from error
+    write_text(path, baseline.as_json(), what="the baseline", fix="choose a directory on a disk that has space")
     return path
 
 
@@ -78,15 +80,15 @@ def _name(baseline: Baseline) -> str:
 
 
 def _trimmed(result: RunResult) -> RunResult:
-    inside = _trimmed(result.emulated) if result.emulated is not None else None
-    return result.model_copy(update={"samples": (), "timeline": (), "phases": (), "emulated": inside})
+    emulated = _trimmed(result.emulated) if result.emulated is not None else None
+    return result.model_copy(update={"samples": (), "timeline": (), "phases": (), "emulated": emulated})
 
 
 def read(path: Path) -> Baseline:
-    """A saved baseline.
+    """Read a saved baseline.
 
     Raises:
-        ResultError: there is none, or it is not one, or not as it was saved.
+        ResultError: the file does not exist, is not a baseline, or was changed after it was saved.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -96,64 +98,67 @@ def read(path: Path) -> Baseline:
         raise ResultError(f"{path}: not a baseline: {error}", fix=_MAKE) from error
     if not isinstance(document, dict) or "baseline_version" not in document:
         raise ResultError(f"{path}: not a baseline", fix=_MAKE)
-    # What is left out as it is by default is not part of what makes a result file one.
-    as_it_is = ""
+    digest = ""
     if isinstance(document.get("result"), dict):
-        as_it_is = _digest(document["result"])
+        digest = _digest(document["result"])
+        # A result file must have both; a baseline leaves them out, since they are empty.
         document["result"] = {"timeline": [], "samples": [], **document["result"]}
     try:
-        found = Baseline.model_validate(document)
+        baseline = Baseline.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: not a baseline: {where}: {first['msg']}") from error
-    if found.digest != as_it_is:
+    if baseline.digest != digest:
         raise ResultError(f"{path}: was changed after it was saved", fix="save it again")
-    if found.fingerprint != fingerprint(found.result):
-        raise ResultError(f"{path}: its fingerprint is not of what it holds", fix="save it again")
-    return found
+    if baseline.fingerprint != fingerprint(baseline.result):
+        raise ResultError(f"{path}: the fingerprint does not match the result in the file", fix="save it again")
+    return baseline
 
 
-def held(path: Path) -> RunResult:
-    """What a file holds to be compared with: a saved baseline, or a result file.
+def read_result(path: Path) -> RunResult:
+    """Read a result to compare with, from a saved baseline or from a result file.
 
     Raises:
-        ResultError: it is neither.
+        ResultError: the file is neither.
     """
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return RunResult.read(path)  # which says what is wrong
+        return RunResult.read(path)  # its error says what is wrong
     return read(path).result if isinstance(document, dict) and "baseline_version" in document else RunResult.read(path)
 
 
-def all_in(directory: Path) -> list[tuple[Path, Baseline]]:
-    """The baselines of a directory, by their files' names.
+def read_all(directory: Path) -> list[tuple[Path, Baseline]]:
+    """Read the baselines of a directory, in the order of their file names.
 
     Raises:
-        ResultError: there is no such directory, or a file in it is no baseline.
+        ResultError: the directory does not exist, or a file in it is not a baseline.
     """
     if not directory.is_dir():
-        raise ResultError(f"{directory}: no such directory", fix="edgesim baseline save RESULT.json makes it")
+        raise ResultError(f"{directory}: no such directory", fix=_MAKE)
     return [(path, read(path)) for path in sorted(directory.glob("[!.]*.json"))]
 
 
 def find(path: Path, result: RunResult) -> tuple[RunResult | None, str]:
-    """The baseline for a result: the file's, or of a directory the one that fits; else why there is none.
+    """Find the baseline to compare a result with; without one, the reason why.
+
+    `path` is a file, or a directory of baselines, of which the newest comparable one counts.
 
     Raises:
-        ResultError: nothing is there, or it is no baseline.
+        ResultError: the file or directory does not exist, or holds something that is not a baseline.
     """
     if not path.is_dir():
-        return held(path), ""
-    kept = [found.result for _, found in all_in(path)]
-    same = [
-        found for found in kept if (found.profile.name, found.model.name) == (result.profile.name, result.model.name)
+        return read_result(path), ""
+    candidates = [
+        baseline.result
+        for _, baseline in read_all(path)
+        if (baseline.result.profile.name, baseline.result.model.name) == (result.profile.name, result.model.name)
     ]
-    fits = [found for found in same if not differences(found, result)]
-    if fits:
-        return max(fits, key=lambda found: found.created), ""
-    if not same:
+    comparable = [candidate for candidate in candidates if not differences(candidate, result)]
+    if comparable:
+        return max(comparable, key=lambda candidate: candidate.created), ""
+    if not candidates:
         return None, f"no baseline of {result.model.name} on {result.profile.name} in {path}"
-    nearest = min((differences(found, result) for found in same), key=len)
-    return None, f"no baseline in {path} is of the same; the nearest differs in {'; '.join(nearest)}"
+    nearest = min((differences(candidate, result) for candidate in candidates), key=len)
+    return None, f"no baseline in {path} can be compared; the nearest differs in {'; '.join(nearest)}"

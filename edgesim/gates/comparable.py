@@ -1,9 +1,11 @@
-"""What a result must be, and what must be the same in two of them, before their figures may stand side by side."""
+"""Whether two results can be compared: what each must be, and what must be equal in both."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeGuard
 
 from edgesim.results.run_result import RunResult
 
+# The names are in every baseline's fingerprint: a name that changes makes all saved baselines incomparable.
 _Field = Callable[[RunResult], object]
 _OF_THE_RUN: Mapping[str, _Field] = {
     "schema_version": lambda r: r.schema_version,
@@ -29,16 +31,16 @@ _OF_THE_HOST: Mapping[str, _Field] = {
 
 
 def identity(result: RunResult) -> dict[str, object]:
-    """What must be the same, by the field's name."""
+    """Return the fields that must be equal in two results, by name."""
     fields = {**_OF_THE_RUN, **_OF_THE_HOST}
     if result.execution == "scaled":
-        # Held back to the device time, each by its own share: the limits in force are no part of what was asked.
+        # Time scaling gives each run its own CPU share, so the limits in force differ between runs of the same board.
         del fields["limits"]
     return {name: value(result) for name, value in fields.items()}
 
 
 def unfit(result: RunResult) -> str:
-    """Why a result shows nothing that could be compared with; empty where it does."""
+    """Return why a result is unfit for a comparison; empty if it is fit."""
     problems = [] if result.validity.valid else [*(result.validity.reasons or ("INVALID",))]
     problems += [] if result.complete else ["it was cut short"]
     problems += [] if result.requests.ok else ["no request was answered"]
@@ -46,32 +48,37 @@ def unfit(result: RunResult) -> str:
 
 
 def are_paired(base: RunResult, candidate: RunResult) -> bool:
-    """Whether the two are the sides of one interleaved job, and in this order."""
-    ours, theirs = base.interleaved, candidate.interleaved
-    if ours is None or theirs is None or ours.job != theirs.job:
+    """Whether the two are the base and the candidate of the same paired run, in this order."""
+    first, second = base.interleaved, candidate.interleaved
+    if first is None or second is None or first.job != second.job:
         return False
-    return (ours.side, theirs.side) == ("base", "candidate") and len(base.restarts) == len(candidate.restarts)
+    return (first.side, second.side) == ("base", "candidate") and len(base.restarts) == len(candidate.restarts)
 
 
 def differences(base: RunResult, candidate: RunResult) -> list[str]:
-    """Each field that keeps the two apart, with both values. Empty where their figures may be compared."""
-    ours, theirs = identity(base), identity(candidate)
+    """Return each field that makes the two incomparable, with both values; empty if they can be compared."""
+    base_fields, candidate_fields = identity(base), identity(candidate)
     if are_paired(base, candidate):
-        # The job has seen to it that both take the same requests: one may leave a size open that the other fixes.
-        del theirs["model's signature"]
+        # A paired run makes sure that both take the same requests: one may leave a size open that the other fixes.
+        del candidate_fields["model's signature"]
     return [
-        f"{name}: {_apart(ours.get(name), value)}"
-        for name, value in theirs.items()
-        if name not in ours or ours[name] != value
+        f"{name}: {_both(base_fields.get(name), value)}"
+        for name, value in candidate_fields.items()
+        if name not in base_fields or base_fields[name] != value
     ]
 
 
-def _apart(ours: object, theirs: object) -> str:
-    """Both values; of limits, those that differ."""
-    if isinstance(ours, tuple) and isinstance(theirs, tuple) and all(isinstance(part, tuple) for part in ours + theirs):
-        pairs = (ours, theirs), (theirs, ours)
-        ours, theirs = (tuple(part for part in side if part not in other) for side, other in pairs)
-    return f"{_shown(ours)} and {_shown(theirs)}"
+def _both(base: object, candidate: object) -> str:
+    """Return both values in words; of two lists of limits, only the limits that differ."""
+    if _is_limits(base) and _is_limits(candidate):
+        only_base = tuple(limit for limit in base if limit not in candidate)
+        only_candidate = tuple(limit for limit in candidate if limit not in base)
+        return f"{_shown(only_base)} and {_shown(only_candidate)}"
+    return f"{_shown(base)} and {_shown(candidate)}"
+
+
+def _is_limits(value: object) -> TypeGuard[tuple[tuple[object, ...], ...]]:
+    return isinstance(value, tuple) and all(isinstance(part, tuple) for part in value)
 
 
 def _shown(value: object) -> str:

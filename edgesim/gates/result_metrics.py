@@ -1,4 +1,4 @@
-"""The figures of a result that rules are made for, by their names."""
+"""Metrics: the figures of a result that rules can bound, by name."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ from edgesim.gates.histogram import times_ms
 from edgesim.options import Execution
 from edgesim.results.run_result import Distribution, LifecycleSection, Restart, RunResult
 
-# What is a time of whatever ran: of an emulator it says nothing about the board.
+# Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
 PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
-_OF_A_DISTRIBUTION = ("min", "mean", *PERCENTILES, "max")
+_STATISTICS = ("min", "mean", *PERCENTILES, "max")
 
 NAMES = (
     *(f"device_time_ms.{name}" for name in ("p50", "low", "high")),
-    *(f"{time}.{name}" for time in ("latency_ms", "service_time_ms") for name in _OF_A_DISTRIBUTION),
+    *(f"{time}.{name}" for time in ("latency_ms", "service_time_ms") for name in _STATISTICS),
     "throughput_qps",
     "cold_start_s",
     "cpu_seconds_per_request",
@@ -30,13 +30,12 @@ NAMES = (
     "failed_requests",
 )
 
-
-# Of a scaled run, what is of the host that it runs on.
+# Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
-# Of the model and its answers alone: the same again in every run.
-_STEADY = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
-# What the device time is, and what the energy goes by, where it was measured and not predicted.
+# These depend on the model and its answers alone, so they are equal in every run.
+_CONSTANT = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
+# What the device time of a native run is, which is measured and not predicted; its energy follows from the median.
 _MEASURED_AS: Mapping[str, str] = {
     "device_time_ms.p50": "service_time_ms.p50",
     "device_time_ms.low": "service_time_ms.min",
@@ -47,37 +46,38 @@ _MEASURED_AS: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One figure; `value` is None where the result has it not, `low` to `high` what it may as well be.
+    """One figure of a result; `value` is None if the result does not have the figure.
 
-    `sure` is what that is: the band of a prediction, or the interval of what was measured.
+    `low` to `high` is an interval around the value, and `interval_kind` says which: the band of a prediction, or the
+    confidence interval of a measurement.
     """
 
     name: str
     value: float | None
     low: float | None = None
     high: float | None = None
-    sure: str = ""
+    interval_kind: str = ""
 
 
 def is_time(name: str) -> bool:
-    """Whether it is a time that was measured, and not predicted."""
+    """Whether the metric is a time that is always measured, never predicted."""
     return name.startswith(_TIMES)
 
 
-def is_steady(result: RunResult, name: str) -> bool:
-    """Whether a metric is the same again in every run, so that any change of it is one."""
-    return name in _STEADY or (name in _MEASURED_AS and result.execution != "native")
+def is_constant(result: RunResult, name: str) -> bool:
+    """Whether a metric is equal in every run of a model, so that any change is a real one."""
+    return name in _CONSTANT or (name in _MEASURED_AS and result.execution != "native")
 
 
 def measured_as(execution: Execution, name: str) -> str:
-    """The metric of times that this one is, or goes by, in an execution; its own name where it is none such."""
+    """Return the metric of measured times that this metric equals or follows in an execution; else its own name."""
     return _MEASURED_AS.get(name, name) if execution == "native" else name
 
 
 def metric(result: RunResult, name: str) -> Metric:
-    """One of `NAMES`.
+    """Return the metric of a name in `NAMES`.
 
-    What a scaled run was emulated beside is where its memory and its answers are from.
+    Memory and answers of a scaled run are those of the emulated run beside it, if it has one.
     """
     board = result.emulated if result.emulated is not None else result
     section, _, key = name.partition(".")
@@ -103,21 +103,22 @@ def metric(result: RunResult, name: str) -> Metric:
 
 
 def _device_time(result: RunResult, name: str, key: str) -> Metric:
-    """With its band where it is a prediction, and with the median's interval where it was measured."""
-    time, sure = result.device_time_ms, ""
+    """Return the device time with its band if predicted, and with the median's confidence interval if measured."""
+    time, kind = result.device_time_ms, ""
     bounds: tuple[float | None, float | None] = (None, None)
     if key == "p50" and result.execution != "native":
-        bounds, sure = (time.low, time.high), "80 % band"
+        bounds, kind = (time.low, time.high), "80 % band"
     elif key == "p50" and "p50" in result.service_time_ms.intervals:
-        bounds, sure = result.service_time_ms.intervals["p50"], "95 % interval"
+        bounds, kind = result.service_time_ms.intervals["p50"], "95 % interval"
     low, high = map(_number, bounds)
-    return Metric(name=name, value=_number(getattr(time, key)), low=low, high=high, sure=sure)
+    return Metric(name=name, value=_number(getattr(time, key)), low=low, high=high, interval_kind=kind)
 
 
 def _cold_start_s(times: LifecycleSection) -> float | None:
-    """From when the container was told to start (a process: was made) to the first answer.
+    """Return the seconds from the start of the container (the creation of a process) to the first answer.
 
-    Part of what the server does to be ready it may do before the start is over, so neither says much alone.
+    The server may do part of its preparation before the engine's start call returns, so `start` and `ready` say little
+    alone.
     """
     if times.first_inference is None:
         return None
@@ -130,14 +131,15 @@ def _answered(result: RunResult, restart: Restart) -> int:
 
 
 def _number(value: float | None) -> float | None:
-    """Without what is no number: it is as good as missing."""
+    """Return the value, or None if it is infinite or not a number: such a figure counts as missing."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
 def times(result: RunResult, name: str) -> list[np.ndarray] | None:
-    """What a metric of times is of, in milliseconds: each container's answered requests, shape (requests,) each.
+    """Return the times that a metric of times summarises, in milliseconds: an array (requests,) for each container.
 
-    From the samples, or where they were not kept from the histograms. None of any other metric.
+    Answered requests only, from the samples, or from the histograms if the samples were not kept. None for any other
+    metric.
     """
     section = measured_as(result.execution, name).partition(".")[0]
     if section not in ("latency_ms", "service_time_ms"):
@@ -148,12 +150,12 @@ def times(result: RunResult, name: str) -> list[np.ndarray] | None:
             np.array([getattr(sample, section) for sample in result.samples[first : first + count] if sample.ok])
             for first, count in parts
         ]
-    kept: list[Distribution] = [getattr(restart, section) for restart in result.restarts] or [getattr(result, section)]
-    return [times_ms(distribution) for distribution in kept]
+    distributions: list[Distribution] = [getattr(restart, section) for restart in result.restarts]
+    return [times_ms(distribution) for distribution in distributions or [getattr(result, section)]]
 
 
 def statistic(times_ms: np.ndarray, name: str) -> float | None:
-    """What a metric of times says of some of them; None of none."""
+    """Return a metric of times for some times; None without any."""
     if not len(times_ms):
         return None
     key = name.partition(".")[2]
@@ -163,30 +165,30 @@ def statistic(times_ms: np.ndarray, name: str) -> float | None:
     return float(reduce[key](times_ms))
 
 
-def per_container(result: RunResult, name: str, kept: list[np.ndarray] | None = None) -> list[float | None]:
-    """A metric of each container by itself, in their order; empty where the result tells none apart.
+def per_container(result: RunResult, name: str, containers: list[np.ndarray] | None = None) -> list[float | None]:
+    """Return a metric for each container, in their order; empty if the result has it for all containers together only.
 
-    `kept` is what `times` gives, where it was asked already.
+    `containers` is the value of `times` for this metric; without it, `times` is called.
     """
-    if (kept := kept if kept is not None else times(result, name)) is not None:
-        return [statistic(part, measured_as(result.execution, name)) for part in kept]
-    found: list[float | None] = []
+    if (containers := containers if containers is not None else times(result, name)) is not None:
+        return [statistic(times_ms, measured_as(result.execution, name)) for times_ms in containers]
+    figures: list[float | None] = []
     for restart in result.restarts:
         cpu_s, answered = restart.cpu_seconds, _answered(result, restart)
         values: Mapping[str, float | None] = {
             "throughput_qps": restart.throughput_qps,
             "cold_start_s": _cold_start_s(restart.lifecycle_s),
             "cpu_seconds_per_request": cpu_s / answered if cpu_s is not None and answered else None,
-            # Of a run that was both, memory is that of the emulated board, which these were not.
+            # The memory of a run that was scaled and emulated is the emulated board's; these containers are scaled.
             "memory_peak_bytes": restart.memory_peak_bytes if result.emulated is None else None,
             "memory_anon_bytes": restart.memory_anon_bytes if result.emulated is None else None,
         }
         if name not in values:
             return []
-        found.append(_number(values[name]))
-    return found
+        figures.append(_number(values[name]))
+    return figures
 
 
 def figure(name: str, value: float) -> str:
-    """A metric's value in words."""
+    """Return a metric's value in words."""
     return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""Rules of a gate: ``device_time_ms.p50 <= 120``, ``latency_ms.p50: +5 %``, for all boards or one."""
+"""The rules of a gate, such as ``device_time_ms.p50 <= 120`` and ``latency_ms.p50: +5 %``, for all boards or one."""
 
 import difflib
 import math
@@ -16,7 +16,7 @@ from edgesim.errors import UsageError
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES
 
 FILE_NAME = "edgesim-gate.yaml"
-# Of two models that run in turns, where nothing else is asked for.
+# The rules of a paired run without rules of its own.
 DEFAULT_RULES = ("latency_ms.p50: +5 %",)
 _ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
 _RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
@@ -24,7 +24,10 @@ _RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
 
 @dataclass(frozen=True)
 class Rule:
-    """A limit for a metric: absolute, or the most that it may change, as a part of the baseline's (0.05 is 5 %)."""
+    """A limit for a metric.
+
+    `limit` is absolute (``<=``, ``>=``), or the largest ``change`` as a fraction of the baseline's value (0.05 is 5 %).
+    """
 
     metric: str
     kind: Literal["<=", ">=", "change"]
@@ -34,24 +37,24 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """Those for every board, and those for one by its profile: NAME, or NAME:MODE."""
+    """Rules for every board, and rules for single boards by profile: ``NAME`` or ``NAME:MODE``."""
 
     everywhere: tuple[Rule, ...]
     by_profile: dict[str, tuple[Rule, ...]]
 
     @classmethod
     def read(cls, path: Path) -> "Rules":
-        """A rules file.
+        """Read a rules file.
 
         Raises:
-            UsageError: it cannot be read, or a rule in it is none; names the rule.
+            UsageError: the file cannot be read, has no rule, or has something that is not a rule, which is named.
         """
         try:
             document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise UsageError(
-                f"{path}: cannot be read: {why}", fix="docs/reference/rules.md shows a rules file"
+                f"{path}: cannot be read: {why}", fix="see docs/reference/rules.md for a rules file"
             ) from error
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -61,36 +64,37 @@ class Rules:
             ) from error
         if not isinstance(document, dict) or not set(document) <= {"rules", "profiles"} or not document:
             raise UsageError(
-                f"{path}: a rules file has the keys rules and profiles", fix="docs/reference/rules.md shows one"
+                f"{path}: a rules file has the keys rules and profiles",
+                fix="see docs/reference/rules.md for a rules file",
             )
         by_profile = document.get("profiles") or {}
         if not isinstance(by_profile, dict):
-            raise UsageError(f"{path}: profiles: is a mapping of a profile's name to its rules")
-        found = cls(
+            raise UsageError(f"{path}: profiles: must be a mapping from a profile's name to its rules")
+        rules = cls(
             everywhere=_rules(document.get("rules") or [], f"{path}: rules"),
             by_profile={str(name): _rules(rows, f"{path}: profiles.{name}") for name, rows in by_profile.items()},
         )
-        if not found.everywhere and not any(found.by_profile.values()):
-            raise UsageError(f"{path}: no rule in it: it would let everything pass")
-        return found
+        if not rules.everywhere and not any(rules.by_profile.values()):
+            raise UsageError(f"{path}: has no rule, and would let everything pass", fix="add a rule")
+        return rules
 
     @classmethod
     def of(cls, words: Sequence[str]) -> "Rules":
-        """Rules from the command line.
+        """Parse rules, one a string, that hold for every board.
 
         Raises:
-            UsageError: one is none.
+            UsageError: a string is not a rule.
         """
-        return cls(everywhere=_rules(list(words), "--rule"), by_profile={})
+        return cls(everywhere=_rules(list(words), "`rule`"), by_profile={})
 
     def of_board(self, name: str, mode: str | None) -> tuple[Rule, ...]:
-        """All that hold for a profile in a power mode."""
+        """Return all rules that apply to a profile in a power mode."""
         return (*self.everywhere, *self.by_profile.get(name, ()), *self.by_profile.get(f"{name}:{mode}", ()))
 
 
 def _rules(rows: Any, where: str) -> tuple[Rule, ...]:
     if not isinstance(rows, list):
-        raise UsageError(f"{where}: is a list of rules")
+        raise UsageError(f"{where}: must be a list of rules")
     return tuple(_rule(row, where) for row in rows)
 
 
@@ -100,16 +104,21 @@ def _rule(row: Any, where: str) -> Rule:
         row = f"{name}: {limit}"
     text = str(row)
     name, colon, change = text.partition(":")
-    if colon and (found := _RELATIVE.match(change)):
-        sign = -1 if found[1] == "-" else 1
+    if colon and (relative := _RELATIVE.match(change)):
+        sign = -1 if relative[1] == "-" else 1
         metric = _metric(name.strip(), where)
         if sign != (worse := -1 if metric in HIGHER_IS_BETTER else 1):
-            raise UsageError(f"{where}: {text!r}: {metric} gets worse by {'-' if worse < 0 else '+'}")
-        return Rule(metric, "change", sign * float(found[2]) / 100, text)
+            raise UsageError(
+                f"{where}: {text!r}: {metric} gets worse by {'-' if worse < 0 else '+'}",
+                fix=f"{metric}: {'-' if worse < 0 else '+'}{relative[2]} %",
+            )
+        return Rule(metric, "change", sign * float(relative[2]) / 100, text)
     if absolute := _ABSOLUTE.match(text):
         kind: Literal["<=", ">="] = "<=" if absolute[2] == "<=" else ">="
         return Rule(_metric(absolute[1], where), kind, _limit(absolute[1], absolute[3], where), text)
-    raise UsageError(f"{where}: {text!r} is no rule", fix="for example device_time_ms.p50 <= 120, latency_ms.p50: +5 %")
+    raise UsageError(
+        f"{where}: {text!r} is not a rule", fix="write, for example, device_time_ms.p50 <= 120 or latency_ms.p50: +5 %"
+    )
 
 
 def _metric(name: str, where: str) -> str:
@@ -126,6 +135,6 @@ def _limit(name: str, text: str, where: str) -> float:
         limit = float(text)
     except (ValidationError, ValueError):
         limit = math.nan
-    if not math.isfinite(limit):  # what is infinite would let everything pass
-        raise UsageError(f"{where}: {text!r} is no limit for {name}")
+    if not math.isfinite(limit):  # an infinite limit would let everything pass
+        raise UsageError(f"{where}: {text!r} is not a limit for {name}")
     return limit

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.boards.start import where
 from edgesim.errors import NoMeasurement, UsageError
-from edgesim.gates import Rules, paired
+from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.comparable import unfit
-from edgesim.gates.difference import difference
+from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES, is_time, measured_as
 from edgesim.host import host_facts
 from edgesim.host.cache import explain
@@ -43,7 +43,7 @@ class Noise(BaseModel):
     rounds: int
     scatter: dict[str, float]
 
-    def visible(self, metric: str, max_rounds: int = paired.MOST_ROUNDS, rules: int = 1) -> float | None:
+    def visible(self, metric: str, max_rounds: int = paired_statistics.MOST_ROUNDS, rules: int = 1) -> float | None:
         """Return the smallest change that a gate can detect, as a fraction of the base's value.
 
         The change is upwards for a metric that gets worse as it grows, else downwards. None if the metric was not
@@ -56,7 +56,7 @@ class Noise(BaseModel):
         scatter = self.scatter.get(measured_as(self.execution, metric))
         if scatter is None:
             return None
-        up = paired.smallest_visible(scatter, self.rounds, max_rounds, rules)
+        up = paired_statistics.smallest_visible(scatter, self.rounds, max_rounds, rules)
         return up / (1 + up) if metric in HIGHER_IS_BETTER else up
 
 
@@ -96,13 +96,13 @@ def probe(
     )
     if why := unfit(pair.base) or unfit(pair.candidate):
         raise NoMeasurement(f"the probe is INVALID and is not kept: {why}", fix="run it again on a quieter host")
-    tail = paired.tail(1)
+    tail = paired_statistics.tail(1)
     scatter = {
         name: apart.pairs.scatter
         for name in NAMES
         if is_time(name)
         and name.partition(".")[2] not in ("p99", "p99_9", "max")
-        and (apart := difference(pair.base, pair.candidate, name, tail=tail)).pairs is not None
+        and (apart := metric_change(pair.base, pair.candidate, name, tail=tail)).pairs is not None
         # A metric without scatter was measured too coarsely, such as a plain process's CPU time in ticks.
         and apart.pairs.scatter > 0
     }

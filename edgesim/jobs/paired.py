@@ -14,7 +14,7 @@ from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import Context
 from edgesim.errors import UsageError
-from edgesim.gates import Rules, judge, paired
+from edgesim.gates import Rules, judge, paired_statistics
 from edgesim.gates.judge import refuse
 from edgesim.gates.result_metrics import PERCENTILES, is_time
 from edgesim.gates.rules import Rule
@@ -52,7 +52,7 @@ def run_pair(
     rules: Rules,
     options: RunOptions | None = None,
     *,
-    max_rounds: int = paired.MOST_ROUNDS,
+    max_rounds: int = paired_statistics.MOST_ROUNDS,
     all_rounds: bool = False,
     listener: Listener | None = None,
     unfinished: Callable[[RunResult, RunResult], object] | None = None,
@@ -62,7 +62,7 @@ def run_pair(
 
     Each round starts a fresh board for each side. Within a round the sides take turns (base, candidate, candidate,
     base; in the next round the other way round) with the same requests, one at a time. The rules are judged after the
-    numbers of rounds that `edgesim.gates.paired.looks` gives; more rounds follow while a rule is undecided.
+    numbers of rounds that `edgesim.gates.paired_statistics.looks` gives; more rounds follow while a rule is undecided.
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
@@ -80,8 +80,10 @@ def run_pair(
     """
     options = RunOptions.of(options, **keywords)
     _refuse_unused(options)
-    if max_rounds < paired.FEWEST_ROUNDS:
-        raise UsageError(f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired.FEWEST_ROUNDS} or more")
+    if max_rounds < paired_statistics.FEWEST_ROUNDS:
+        raise UsageError(
+            f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired_statistics.FEWEST_ROUNDS} or more"
+        )
     stages = Stages(listener)
     profile = profiles.load(profile)
     board_rules = rules.of_board(profile.name, profile.mode)
@@ -119,7 +121,7 @@ def run_pair(
             return _side(name, model, chosen, stages, launch, execution, client_cores, options.inputs.seed)
 
         sides = side("base", base), side("candidate", candidate)
-    looks = paired.looks(max_rounds)
+    looks = paired_statistics.looks(max_rounds)
     section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0)
     job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
     with on_cores(client_cores):

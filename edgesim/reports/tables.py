@@ -100,8 +100,7 @@ def containers(result: RunResult) -> Table:
             )
         )
     return Table(
-        "each container: seconds to start, to be ready, to load the model, to the first answer and to the end of the"
-        " warm-up; latency in ms",
+        "each container: seconds to start, ready, loaded model, first answer, warm; latency in ms",
         ("#", "start", "ready", "model load", "first", "steady", *_SHORT, "sent"),
         tuple(rows),
         text=(),

@@ -1,4 +1,4 @@
-"""The page of a result, in a browser: what it draws, what its switches do, and that it is whole in itself."""
+"""The page of a result in a browser: what it draws, what its switches do, and that it loads nothing."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -127,7 +127,7 @@ def marks(page: Page, name: str) -> int:
     return page.locator(f"[data-figure={name}] .trace path:visible, [data-figure={name}] .trace .point").count()
 
 
-def test_every_plot_is_drawn_and_has_its_figures_as_words_and_as_a_table(page: Page) -> None:
+def test_every_plot_is_drawn_and_described_in_words_and_as_a_table(page: Page) -> None:
     figures = page.locator("figure")
     names = [figures.nth(i).get_attribute("id") for i in range(figures.count())]
     assert names == ["device", "distribution", "percentiles", "timeline", "lifecycle"]
@@ -166,9 +166,7 @@ def test_colours_follow_the_system_until_they_are_chosen(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
 
 
-def test_200_000_requests_are_drawn_as_columns_and_one_by_one_when_zoomed_in_on(
-    result: RunResult, open_page: Open
-) -> None:
+def test_200_000_requests_are_columns_until_the_reader_zooms_in(result: RunResult, open_page: Open) -> None:
     page = open_page(html.render_result(ran(result, 200_000), "r.json"))
     plots = ("distribution", "percentiles", "timeline")
     assert sum(trace["points"] for name in plots for trace in drawn(page, name)) < 10_000
@@ -194,9 +192,7 @@ def test_200_000_requests_are_drawn_as_columns_and_one_by_one_when_zoomed_in_on(
     assert {trace["meta"].get("part") for trace in drawn(page, "timeline")} == {"columns", None}
 
 
-def test_the_raw_data_is_downloaded_as_the_result_file_that_it_was(
-    result: RunResult, page: Page, tmp_path: Path
-) -> None:
+def test_the_raw_data_downloads_as_the_original_result_file(result: RunResult, page: Page, tmp_path: Path) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download mine.json").click()
     assert download.value.suggested_filename == "mine.json"
@@ -204,7 +200,7 @@ def test_the_raw_data_is_downloaded_as_the_result_file_that_it_was(
     assert RunResult.read(tmp_path / "back.json") == ran(result, 1500)
 
 
-def test_two_results_lie_over_each_other_and_either_can_be_taken_away(result: RunResult, open_page: Open) -> None:
+def test_two_results_are_drawn_over_each_other_and_each_can_be_hidden(result: RunResult, open_page: Open) -> None:
     both = Comparison(
         base=ran(result, 400),
         candidate=ran(result, 400, slower=1.3),
@@ -236,13 +232,13 @@ def test_failed_requests_an_invalid_run_and_no_device_time_are_on_the_page(resul
     assert page.locator("#device").count() == 0
 
 
-def test_a_run_in_which_nothing_was_answered_still_has_a_page(result: RunResult, open_page: Open) -> None:
+def test_a_run_without_any_answer_has_a_page(result: RunResult, open_page: Open) -> None:
     empty = result.model_copy(update={"samples": (), "timeline": (), "phases": ()})
     page = open_page(html.render_result(empty, "r.json"))
     assert "enough requests" in page.locator("main").inner_text()
 
 
-def test_a_stack_s_page_draws_what_each_service_took_one_on_top_of_the_other(open_page: Open) -> None:
+def test_the_page_of_a_stack_draws_the_use_of_each_service_stacked(open_page: Open) -> None:
     stack = results.of_a_stack()
     page = open_page(html.render_stack(stack, "stack.json"))
     traces = drawn(page, "timeline")
@@ -266,7 +262,7 @@ def test_a_stack_of_steps_has_a_page_without_times(open_page: Open) -> None:
     assert page.locator("#times").count() == 0
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_finger_scrolls_past_the_plots(
+def test_on_a_phone_nothing_is_wider_than_the_screen_and_plots_do_not_trap_scrolling(
     result: RunResult, open_page: Open
 ) -> None:
     page = open_page(
@@ -279,7 +275,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_a_finger_scrolls_past_t
     assert page.evaluate("document.querySelector('.plot')._fullLayout.dragmode") is False
 
 
-def test_what_can_be_done_can_be_done_by_keyboard_and_is_named(page: Page) -> None:
+def test_everything_works_by_keyboard_and_has_a_name(page: Page) -> None:
     for button in page.get_by_role("button").all():
         assert button.inner_text().strip()
     inside = page.evaluate("[...document.querySelectorAll('[aria-hidden=true] :is(a, button, [tabindex])')].length")
@@ -298,14 +294,14 @@ def faults_of_access(page: Page) -> list[str]:
     return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in Axe().run(page).response["violations"]]
 
 
-def test_an_audit_of_its_accessibility_finds_nothing_in_dark_or_in_light(page: Page) -> None:
+def test_an_accessibility_audit_finds_nothing_in_dark_or_in_light(page: Page) -> None:
     assert faults_of_access(page) == []
     page.get_by_role("button", name="Light").click()
     assert faults_of_access(page) == []
     page.get_by_role("button", name="Auto").click()
 
 
-def test_it_prints_on_paper_without_its_buttons(page: Page, tmp_path: Path) -> None:
+def test_it_prints_in_light_colours_and_without_buttons(page: Page, tmp_path: Path) -> None:
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
     inks = []
@@ -318,7 +314,7 @@ def test_it_prints_on_paper_without_its_buttons(page: Page, tmp_path: Path) -> N
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_a_notebook_shows_the_headline_the_figures_and_the_plots(result: RunResult, open_page: Open) -> None:
+def test_a_notebook_shows_headline_figures_and_plots(result: RunResult, open_page: Open) -> None:
     shown = ran(result, 400)._repr_html_()
     page = open_page(f"<!DOCTYPE html><html data-ready=true><body>{shown}</body></html>")
     assert "device time 0.800 ms" in page.locator("body").inner_text()

@@ -1,4 +1,4 @@
-"""Baselines: small, one for each profile, model and host, and as good as the result that they were made of."""
+"""Baselines: small files, one for each profile, model and host, that give the same verdicts as the whole result."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from edgesim.cli.main import _run
 from edgesim.errors import ResultError
 from edgesim.gates import Rules, baselines, judge
-from edgesim.gates.difference import difference
+from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import metric, per_container
 from edgesim.measure.statistics import summarise
 from edgesim.results.run_result import RunResult
@@ -28,29 +28,27 @@ def measured(result: RunResult, median_ms: float, *, seed: int = 0, each: int = 
 
 
 @pytest.mark.parametrize(("slower", "verdict"), [(1.0, "PASS"), (1.15, "FAIL")])
-def test_a_baseline_says_what_the_whole_result_would(
+def test_a_baseline_gives_the_same_verdict_as_the_whole_result(
     result: RunResult, tmp_path: Path, slower: float, verdict: str
 ) -> None:
     base, candidate = measured(result, 20.0), measured(result, 20.0 * slower, seed=1)
     kept = baselines.read(baselines.save(base, tmp_path)).result
     assert kept.samples == ()
     assert judge(candidate, RULE, kept).word == judge(candidate, RULE, base).word == verdict
-    whole, small = (difference(side, candidate, "latency_ms.p50") for side in (base, kept))
+    whole, small = (metric_change(side, candidate, "latency_ms.p50") for side in (base, kept))
     assert small.change == pytest.approx(whole.change, abs=0.001)
     assert small.low == pytest.approx(whole.low, abs=0.002)
     assert per_container(kept, "latency_ms.p90") == pytest.approx(per_container(base, "latency_ms.p90"), rel=0.001)
 
 
-def test_a_baseline_is_small_however_long_the_run(result: RunResult, tmp_path: Path) -> None:
+def test_a_baseline_is_small_however_long_the_run_was(result: RunResult, tmp_path: Path) -> None:
     found = measured(result, 20.0, each=5000)
     path = baselines.save(found, tmp_path)
     assert path.stat().st_size < 20_000
     assert path.stat().st_size < len(found.as_json()) / 50
 
 
-def test_there_is_one_file_for_each_profile_model_and_host_and_the_newest_stays(
-    result: RunResult, tmp_path: Path
-) -> None:
+def test_a_newer_baseline_replaces_the_file_of_its_profile_model_and_host(result: RunResult, tmp_path: Path) -> None:
     base = measured(result, 20.0)
     other_host = base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})})
     other_model = base.model_copy(update={"model": base.model.model_copy(update={"name": "a b/c"})})
@@ -65,24 +63,24 @@ def test_there_is_one_file_for_each_profile_model_and_host_and_the_newest_stays(
     assert metric(found, "latency_ms.p50").value == pytest.approx(30, rel=0.05)
 
 
-def test_where_none_is_of_this_host_the_field_that_differs_is_named(result: RunResult, tmp_path: Path) -> None:
+def test_without_a_baseline_of_this_host_the_field_that_differs_is_named(result: RunResult, tmp_path: Path) -> None:
     base = measured(result, 20.0)
     baselines.save(base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})}), tmp_path)
     found, why = baselines.find(tmp_path, base)
     assert found is None
     assert "the nearest differs in kernel: Linux 7 and Linux" in why
-    check = judge(base, RULE, None, none_since=why)
+    check = judge(base, RULE, None, why_no_baseline=why)
     assert check.word == "INCONCLUSIVE"
     assert "kernel" in check.items[-1].finding
 
 
-def test_an_invalid_run_is_not_kept(result: RunResult, tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="an INVALID run is no baseline: enough requests"):
+def test_an_invalid_run_is_not_saved(result: RunResult, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="an INVALID run cannot be a baseline: enough requests"):
         baselines.save(result, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_line_keeps_lists_and_shows(
+def test_the_command_line_saves_lists_and_shows_baselines(
     result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -101,7 +99,7 @@ def test_the_command_line_keeps_lists_and_shows(
     assert _run(["gate", "r.json", "--rule", "latency_ms.p50: +5 %", "--baseline", "baselines"]) == 0
 
 
-def test_a_baseline_whose_figures_were_changed_is_refused(result: RunResult, tmp_path: Path) -> None:
+def test_an_edited_baseline_is_refused(result: RunResult, tmp_path: Path) -> None:
     path = baselines.save(measured(result, 20.0), tmp_path)
     slower = json.loads(baselines.save(measured(result, 30.0), tmp_path / "slower").read_text())
     document = json.loads(path.read_text())
@@ -111,11 +109,13 @@ def test_a_baseline_whose_figures_were_changed_is_refused(result: RunResult, tmp
         baselines.read(path)
 
 
-def test_a_directory_that_cannot_be_and_a_file_half_written_break_nothing(result: RunResult, tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_directory_is_an_error_and_half_written_files_are_skipped(
+    result: RunResult, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultError, match="cannot be made"):
+    with pytest.raises(ResultError, match="cannot make the directory"):
         baselines.save(measured(result, 20.0), tmp_path / "file")
     baselines.save(measured(result, 20.0), tmp_path / "kept")
     (tmp_path / "kept" / ".half.json.4242").write_text("{")
     (tmp_path / "kept" / ".half.json").write_text("{")
-    assert len(baselines.all_in(tmp_path / "kept")) == 1
+    assert len(baselines.read_all(tmp_path / "kept")) == 1

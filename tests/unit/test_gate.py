@@ -13,7 +13,7 @@ from edgesim.cli.main import _run
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge
 from edgesim.gates.comparable import differences
-from edgesim.gates.difference import difference
+from edgesim.gates.metric_change import metric_change
 from edgesim.recording import Sample
 from edgesim.results.run_result import (
     AgreementSection,
@@ -84,21 +84,21 @@ def good(result: RunResult) -> RunResult:
         ("energy_j <= 1000", "FAIL"),
     ],
 )
-def test_an_absolute_rule_is_kept_or_not_and_a_missing_figure_fails_it(
+def test_an_absolute_rule_passes_or_fails_and_a_missing_figure_fails_it(
     good: RunResult, rule: str, expected: str
 ) -> None:
     assert verdict(good, rule) == expected
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(130, "PASS"), (100, "INCONCLUSIVE"), (70, "FAIL")])
-def test_a_limit_within_the_band_of_a_prediction_is_not_decided(good: RunResult, limit: int, expected: str) -> None:
+def test_a_limit_within_the_band_of_a_prediction_is_inconclusive(good: RunResult, limit: int, expected: str) -> None:
     time = DeviceTimeSection(p50=100.0, low=80.0, high=125.0, method="predicted")
     predicted = good.model_copy(update={"execution": "scaled", "device_time_ms": time})
     assert verdict(predicted, f"device_time_ms.p50 <= {limit}") == expected
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(23, "PASS"), (20.1, "INCONCLUSIVE"), (18, "FAIL")])
-def test_a_device_time_that_was_measured_is_as_sure_as_its_median_is(
+def test_a_measured_device_time_is_judged_by_the_interval_of_its_median(
     good: RunResult, limit: float, expected: str
 ) -> None:
     times = good.latency_ms.model_copy(update={"intervals": {"p50": (19.5, 20.5)}})
@@ -108,7 +108,7 @@ def test_a_device_time_that_was_measured_is_as_sure_as_its_median_is(
     assert (check.word, "95 % interval 19.5 to 20.5" in check.items[-1].finding) == (expected, True)
 
 
-def test_a_device_time_that_was_measured_changes_by_containers_and_a_predicted_one_for_certain(
+def test_a_measured_device_time_needs_containers_to_change_and_a_predicted_one_does_not(
     result: RunResult,
 ) -> None:
     def at(slower: float, seed: int, execution: str, containers: int) -> RunResult:
@@ -125,7 +125,7 @@ def test_a_device_time_that_was_measured_changes_by_containers_and_a_predicted_o
     assert [judged("scaled", slower, 1) for slower in (1.0, 1.06, 1.2)] == ["PASS", "FAIL", "FAIL"]
 
 
-def test_an_invalid_run_breaks_no_rule_but_what_its_model_is_does(good: RunResult) -> None:
+def test_an_invalid_run_fails_no_rule_of_time_but_fails_rules_of_the_model(good: RunResult) -> None:
     spoilt = good.model_copy(update={"validity": ValiditySection(valid=False, reasons=("scale held: 26 % off",))})
     assert verdict(spoilt, "latency_ms.p50 <= 3") == "INCONCLUSIVE"
     assert verdict(spoilt, "artifact_bytes <= 0") == "FAIL"
@@ -133,14 +133,14 @@ def test_an_invalid_run_breaks_no_rule_but_what_its_model_is_does(good: RunResul
     assert verdict(run(good, 40.0), "latency_ms.p50: +5 %", baseline=spoilt) == "INCONCLUSIVE"
 
 
-def test_what_a_baseline_tells_of_and_does_not_hold_decides_nothing(good: RunResult) -> None:
+def test_a_baseline_with_fewer_requests_than_it_reports_is_inconclusive(good: RunResult) -> None:
     thinned = good.model_copy(update={"samples": good.samples[:-5]})
     check = judge(good, Rules.of(["latency_ms.p50: +50 %"]), thinned)
     assert check.word == "INCONCLUSIVE"
-    assert "tells of 600 requests that were answered, and holds 595" in check.items[1].finding
+    assert "reports 600 answered requests, but has 595" in check.items[1].finding
 
 
-def test_a_memory_of_one_container_is_no_proof_of_the_next_one_s(good: RunResult) -> None:
+def test_the_memory_of_one_container_says_nothing_about_the_next(good: RunResult) -> None:
     def of(size: int) -> RunResult:
         used = good.resources.model_copy(update={"memory_peak_bytes": size})
         return good.model_copy(update={"restarts": (), "resources": used})
@@ -148,7 +148,7 @@ def test_a_memory_of_one_container_is_no_proof_of_the_next_one_s(good: RunResult
     assert verdict(of(101_500_000), "memory_peak_bytes: +1 %", baseline=of(10**8)) == "INCONCLUSIVE"
 
 
-def test_of_limits_that_differ_those_are_named(good: RunResult) -> None:
+def test_only_the_limits_that_differ_are_named(good: RunResult) -> None:
     def with_cpus(cpus: float) -> RunResult:
         limits = [
             LimitSection(name=name, requested=value, applied=value)
@@ -160,13 +160,13 @@ def test_of_limits_that_differ_those_are_named(good: RunResult) -> None:
 
 
 @pytest.mark.parametrize("metric", ["cold_start_s", "cpu_seconds_per_request"])
-def test_what_a_scaled_run_takes_of_this_host_has_no_limit_of_the_board_s(good: RunResult, metric: str) -> None:
+def test_a_scaled_run_has_no_absolute_rule_for_metrics_of_this_host(good: RunResult, metric: str) -> None:
     with pytest.raises(UsageError, match="this host's, not the board's"):
         verdict(good.model_copy(update={"execution": "scaled"}), f"{metric} <= 30")
     assert verdict(good, "cold_start_s <= 30") == "PASS"
 
 
-def test_a_figure_that_the_baseline_alone_has_not_decides_nothing(good: RunResult) -> None:
+def test_a_figure_that_only_the_baseline_lacks_is_inconclusive(good: RunResult) -> None:
     without = good.model_copy(update={"throughput_qps": None})
     full = good.model_copy(update={"throughput_qps": 50.0})
     assert verdict(full, "throughput_qps: -5 %", baseline=without) == "INCONCLUSIVE"
@@ -174,8 +174,8 @@ def test_a_figure_that_the_baseline_alone_has_not_decides_nothing(good: RunResul
 
 
 @pytest.mark.parametrize("execution", ["emulated", "host"])
-def test_a_limit_for_a_time_that_is_no_board_s_is_refused(good: RunResult, execution: str) -> None:
-    with pytest.raises(UsageError, match="has no time of the board's"):
+def test_a_limit_for_a_time_that_is_not_the_boards_is_refused(good: RunResult, execution: str) -> None:
+    with pytest.raises(UsageError, match="does not measure the board's time"):
         verdict(good.model_copy(update={"execution": execution}), "latency_ms.p50 <= 1000")
 
 
@@ -200,13 +200,13 @@ def test_identical_models_hardly_ever_fail(result: RunResult) -> None:
     assert "PASS" in verdicts
 
 
-def test_one_container_a_side_tells_nothing_of_the_next(result: RunResult) -> None:
+def test_one_container_per_side_says_nothing_about_the_next(result: RunResult) -> None:
     base, candidate = run(result, 20.0, containers=1), run(result, 40.0, containers=1, seed=1)
-    assert difference(base, candidate, "latency_ms.p50").by == "requests"
+    assert metric_change(base, candidate, "latency_ms.p50").by == "requests"
     assert verdict(candidate, "latency_ms.p50: +5 %", baseline=base) == "INCONCLUSIVE"
 
 
-def test_a_time_without_an_interval_decides_nothing(good: RunResult) -> None:
+def test_a_time_without_an_interval_is_inconclusive(good: RunResult) -> None:
     assert verdict(good, "throughput_qps: -5 %", baseline=good) == "INCONCLUSIVE"
     assert verdict(good, "cpu_seconds_per_request: +5 %", baseline=good) in ("FAIL", "INCONCLUSIVE")
 
@@ -218,7 +218,7 @@ def test_a_count_needs_no_interval(good: RunResult) -> None:
     assert verdict(good, "failed_requests: +0 %", baseline=good) == "PASS"
 
 
-def test_a_baseline_from_elsewhere_decides_nothing_and_the_field_is_named(good: RunResult) -> None:
+def test_a_baseline_of_another_host_is_inconclusive_and_names_the_field(good: RunResult) -> None:
     other = good.model_copy(update={"host": good.host.model_copy(update={"cpu": "another"})})
     found = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other)
     assert found.word == "INCONCLUSIVE"
@@ -259,17 +259,17 @@ EMPTY: dict[str, Callable[[RunResult], RunResult]] = {
 
 @pytest.mark.parametrize("side", ["candidate", "baseline"])
 @pytest.mark.parametrize("how", EMPTY)
-def test_nothing_empty_broken_or_incomparable_passes_a_rule_of_change(good: RunResult, how: str, side: str) -> None:
+def test_no_empty_broken_or_incomparable_result_passes_a_rule_of_change(good: RunResult, how: str, side: str) -> None:
     changed = EMPTY[how](good)
     candidate, baseline = (changed, good) if side == "candidate" else (good, changed)
     assert verdict(candidate, "latency_ms.p50: +50 %", baseline=baseline) in ("FAIL", "INCONCLUSIVE")
 
 
-def test_without_a_baseline_a_rule_of_change_decides_nothing(good: RunResult) -> None:
+def test_a_rule_of_change_without_a_baseline_is_inconclusive(good: RunResult) -> None:
     assert verdict(good, "latency_ms.p50: +5 %") == "INCONCLUSIVE"
 
 
-def test_memory_and_answers_of_a_run_that_was_both_are_the_emulated_one_s(good: RunResult) -> None:
+def test_memory_and_answers_of_a_combined_run_are_those_of_the_emulated_run(good: RunResult) -> None:
     agreement = AgreementSection(compared=1, max_abs_difference=0.0, accuracy_device=0.9, accuracy_host=0.9)
     inside = good.model_copy(
         update={
@@ -286,15 +286,15 @@ def test_memory_and_answers_of_a_run_that_was_both_are_the_emulated_one_s(good: 
     ("rule", "problem"),
     [
         ("latency_ms.p5 <= 3", "no metric 'latency_ms.p5'; did you mean latency_ms.p95?"),
-        ("latency_ms.p50 < 3", "is no rule"),
-        ("latency_ms.p50: 5 %", "is no rule"),
+        ("latency_ms.p50 < 3", "is not a rule"),
+        ("latency_ms.p50: 5 %", "is not a rule"),
         ("latency_ms.p50: -5 %", "gets worse by +"),
         ("throughput_qps: +5 %", "gets worse by -"),
-        ("memory_peak_bytes <= many", "is no limit for memory_peak_bytes"),
-        ("accuracy >= high", "is no limit for accuracy"),
+        ("memory_peak_bytes <= many", "is not a limit for memory_peak_bytes"),
+        ("accuracy >= high", "is not a limit for accuracy"),
     ],
 )
-def test_what_is_no_rule_is_refused(rule: str, problem: str) -> None:
+def test_text_that_is_not_a_rule_is_refused(rule: str, problem: str) -> None:
     with pytest.raises(UsageError) as caught:
         Rules.of([rule])
     assert problem in caught.value.problem
@@ -323,9 +323,9 @@ def test_a_rules_file_has_rules_for_all_boards_and_for_one(tmp_path: Path, good:
         ("", "has the keys rules and profiles"),
         ("- a", "has the keys rules and profiles"),
         ("ruls: []", "has the keys rules and profiles"),
-        ("rules: []", "no rule in it"),
-        ("rules: {a: b}", "is a list of rules"),
-        ("profiles: [a]", "is a mapping"),
+        ("rules: []", "has no rule"),
+        ("rules: {a: b}", "must be a list of rules"),
+        ("profiles: [a]", "must be a mapping"),
         ("rules: [", "not valid YAML"),
     ],
 )
@@ -348,7 +348,7 @@ def test_a_rules_file_that_would_let_everything_pass_is_refused(tmp_path: Path, 
         ("our-own-board", 0, "our-own-board is no board that is known here"),
     ],
 )
-def test_rules_for_one_board_hold_for_it_and_no_slip_of_the_pen_leaves_them_out(
+def test_rules_for_one_board_apply_to_it_and_a_mistyped_name_is_refused(
     good: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: str, code: int, said: str
 ) -> None:
     good.write(tmp_path / "r.json")
@@ -359,12 +359,12 @@ def test_rules_for_one_board_hold_for_it_and_no_slip_of_the_pen_leaves_them_out(
     assert said in shown if said else shown == ""
 
 
-def test_rules_for_other_boards_alone_are_no_pass(good: RunResult) -> None:
-    with pytest.raises(UsageError, match="no rule is for jetson-nano"):
+def test_rules_for_other_boards_only_are_refused(good: RunResult) -> None:
+    with pytest.raises(UsageError, match="no rule applies to jetson-nano"):
         judge(good, Rules(everywhere=(), by_profile={"other": ()}))
 
 
-def test_the_command_line_has_an_exit_code_for_each(
+def test_the_command_line_has_an_exit_code_for_each_verdict(
     good: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

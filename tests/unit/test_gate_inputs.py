@@ -229,7 +229,7 @@ def desk(result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Desk(tmp_path, good.model_copy(update={"restarts": restarts}))
 
 
-def test_the_good_ones_do_pass(desk: Desk) -> None:
+def test_good_files_pass(desk: Desk) -> None:
     kept = desk.saved()
     assert _run(["gate", GOOD, *ABSOLUTE]) == 0
     assert _run(["gate", GOOD, *CHANGE, "--baseline", GOOD]) == 0
@@ -241,9 +241,7 @@ def test_the_good_ones_do_pass(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_empty_broken_or_of_something_else_passes(
-    name: str, desk: Desk, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_empty_broken_or_incomparable_file_passes(name: str, desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     expected, arguments = CASES[name](desk)
     assert _run(arguments) == expected
     shown = capsys.readouterr()

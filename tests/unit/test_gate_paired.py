@@ -1,4 +1,4 @@
-"""Paired rounds: what a gate of two interleaved models decides, how often it is wrong, and when it looks."""
+"""Paired runs: what a gate of two models in turns decides, how often it is wrong, and when it looks."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesim.errors import UsageError
-from edgesim.gates import Rules, judge, paired
+from edgesim.gates import Rules, judge, paired_statistics
 from edgesim.gates.result_metrics import per_container
 from edgesim.results.run_result import InterleavedSection, RunResult, ScaledModelSection, ScalingSection
 from tests.unit.test_gate import run
@@ -15,32 +15,34 @@ DEFAULT_LIMIT = 0.05
 
 
 def gate(ratios: np.ndarray) -> tuple[str, int]:
-    """The verdict on the default rule, and the rounds that it took, as the gate would come to it round by round."""
-    looks = paired.looks()
+    """Return the verdict on the default rule and the rounds that it took, look by look, as a gate does."""
+    looks = paired_statistics.looks()
     for rounds in looks:
-        found = paired.estimate(np.ones(rounds), np.exp(ratios[:rounds]), paired.tail(len(looks)))
-        assert found is not None
-        worse = [figure > DEFAULT_LIMIT for figure in (found.low, found.high, found.median)]
+        estimate = paired_statistics.estimate(
+            np.ones(rounds), np.exp(ratios[:rounds]), paired_statistics.tail(len(looks))
+        )
+        assert estimate is not None
+        worse = [figure > DEFAULT_LIMIT for figure in (estimate.low, estimate.high, estimate.median)]
         if all(worse) or not any(worse):
             return ("FAIL" if all(worse) else "PASS"), rounds
     return "INCONCLUSIVE", looks[-1]
 
 
-def test_the_looks_grow_apart_and_end_at_the_most_rounds() -> None:
-    assert paired.looks() == (5, 8, 12, 20)
-    assert paired.looks(5) == (5,)
+def test_looks_grow_apart_and_end_at_the_last_round() -> None:
+    assert paired_statistics.looks() == (5, 8, 12, 20)
+    assert paired_statistics.looks(5) == (5,)
     for most in range(5, 60):
-        looks = paired.looks(most)
+        looks = paired_statistics.looks(most)
         assert looks[-1] == most
         assert list(looks) == sorted(set(looks))
 
 
-def test_what_all_looks_and_rules_may_get_wrong_adds_up_to_the_whole() -> None:
-    assert 4 * 3 * paired.tail(4, 3) == pytest.approx(1 / 300)
+def test_errors_of_all_looks_and_rules_add_up_to_the_permitted_error() -> None:
+    assert 4 * 3 * paired_statistics.tail(4, 3) == pytest.approx(1 / 300)
 
 
 @pytest.mark.parametrize("shape", ["normal", "heavy tails", "a busy neighbour now and then"])
-def test_even_a_change_just_at_the_limit_fails_no_more_often_than_one_in_300(shape: str) -> None:
+def test_a_change_just_at_the_limit_gets_a_false_verdict_once_in_300(shape: str) -> None:
     generator = np.random.default_rng(0)
     gates = 3000
     draws = {
@@ -56,7 +58,7 @@ def test_even_a_change_just_at_the_limit_fails_no_more_often_than_one_in_300(sha
     assert verdicts.count("PASS") <= 21
 
 
-def test_a_tenth_is_found_and_the_same_passes_where_rounds_scatter_by_two_percent() -> None:
+def test_with_two_percent_of_scatter_ten_percent_fail_and_no_change_passes() -> None:
     generator = np.random.default_rng(1)
     found = [gate(math.log1p(0.1) + 0.02 * generator.standard_normal(20)) for _ in range(300)]
     same = [gate(0.02 * generator.standard_normal(20)) for _ in range(300)]
@@ -65,30 +67,30 @@ def test_a_tenth_is_found_and_the_same_passes_where_rounds_scatter_by_two_percen
     assert np.mean([rounds for _, rounds in found]) < 12
 
 
-def test_a_threshold_that_is_just_visible_passes_an_identical_model_19_times_in_20() -> None:
+def test_the_smallest_visible_change_passes_an_identical_model_19_times_in_20() -> None:
     generator = np.random.default_rng(2)
     scatter, probed = 0.02, 12
-    limit = paired.smallest_visible(scatter, probed)
-    error = paired.tail(len(paired.looks()))
+    limit = paired_statistics.smallest_visible(scatter, probed)
+    error = paired_statistics.tail(len(paired_statistics.looks()))
     passed = 0
     for _ in range(400):
-        found = paired.estimate(np.ones(20), np.exp(scatter * generator.standard_normal(20)), error)
-        assert found is not None
-        passed += found.high <= limit
+        estimate = paired_statistics.estimate(np.ones(20), np.exp(scatter * generator.standard_normal(20)), error)
+        assert estimate is not None
+        passed += estimate.high <= limit
     assert passed >= 380
-    assert paired.smallest_visible(0.04, probed) > limit
-    assert paired.smallest_visible(scatter, probed, 60) < limit
+    assert paired_statistics.smallest_visible(0.04, probed) > limit
+    assert paired_statistics.smallest_visible(scatter, probed, 60) < limit
 
 
 @pytest.mark.parametrize("change", [0.0, 0.1])
-def test_two_rounds_that_the_host_spoilt_do_not_hide_what_eighteen_say(change: float) -> None:
+def test_two_disturbed_rounds_do_not_hide_what_eighteen_show(change: float) -> None:
     generator = np.random.default_rng(4)
     ratios = math.log1p(change) + 0.01 * generator.standard_normal(20)
     ratios[[3, 11]] += [0.7, -0.5]
     assert gate(ratios) == ("FAIL" if change else "PASS", 20)
-    found = paired.estimate(np.ones(20), np.exp(ratios), paired.tail(4))
-    assert found is not None
-    assert found.high - found.low < 0.06
+    estimate = paired_statistics.estimate(np.ones(20), np.exp(ratios), paired_statistics.tail(4))
+    assert estimate is not None
+    assert estimate.high - estimate.low < 0.06
     # Three on the same side are more than the sign test leaves out there.
     ratios[[5, 7]] += 0.6
     assert gate(ratios)[0] == ("FAIL" if change else "INCONCLUSIVE")
@@ -99,13 +101,13 @@ def test_two_rounds_that_the_host_spoilt_do_not_hide_what_eighteen_say(change: f
     [([1.0] * 4, [1.0] * 4), ([1.0] * 5, [1.0] * 6), ([1.0] * 4 + [math.nan], [1.0] * 5), ([1.0] * 5, [0.0] * 5)],
 )
 def test_too_few_rounds_or_figures_without_a_ratio_give_no_estimate(base: list[float], candidate: list[float]) -> None:
-    assert paired.estimate(base, candidate, 0.001) is None
+    assert paired_statistics.estimate(base, candidate, 0.001) is None
 
 
-def test_a_p_value_is_of_the_side_on_which_the_limit_lies() -> None:
+def test_a_p_value_is_for_the_side_of_the_limit() -> None:
     base = np.ones(8)
-    slower = paired.estimate(base, np.exp(0.1 + 0.01 * np.arange(8)), 0.001)
-    fewer = paired.estimate(base, np.exp(-0.1 - 0.01 * np.arange(8)), 0.001)
+    slower = paired_statistics.estimate(base, np.exp(0.1 + 0.01 * np.arange(8)), 0.001)
+    fewer = paired_statistics.estimate(base, np.exp(-0.1 - 0.01 * np.arange(8)), 0.001)
     assert slower is not None
     assert fewer is not None
     assert slower.p_value(0.05) < 0.001 < 0.5 < slower.p_value(0.5)
@@ -113,17 +115,19 @@ def test_a_p_value_is_of_the_side_on_which_the_limit_lies() -> None:
 
 
 def pair(result: RunResult, change: float, *, rounds: int = 8, noise: float = 0.2) -> tuple[RunResult, RunResult]:
-    """Both sides of a job whose host was so noisy from round to round that only pairs tell."""
-    ours, theirs = [], []
+    """Return both sides of a paired run on a host so noisy that only pairs show the change."""
+    base_rounds, candidate_rounds = [], []
     generator = np.random.default_rng(3)
     for i in range(rounds):
         level = 20.0 * math.exp(noise * generator.standard_normal())
-        ours.append(run(result, level, containers=1, seed=10 * i))
-        theirs.append(run(result, level * (1 + change), containers=1, seed=10 * i + 1))
-    section = InterleavedSection(job="j", side="base", looks=paired.looks(), requests=100)
+        base_rounds.append(run(result, level, containers=1, seed=10 * i))
+        candidate_rounds.append(run(result, level * (1 + change), containers=1, seed=10 * i + 1))
+    section = InterleavedSection(job="j", side="base", looks=paired_statistics.looks(), requests=100)
     return (
-        _joined(ours, result).model_copy(update={"interleaved": section}),
-        _joined(theirs, result).model_copy(update={"interleaved": section.model_copy(update={"side": "candidate"})}),
+        _joined(base_rounds, result).model_copy(update={"interleaved": section}),
+        _joined(candidate_rounds, result).model_copy(
+            update={"interleaved": section.model_copy(update={"side": "candidate"})}
+        ),
     )
 
 
@@ -134,7 +138,7 @@ def _joined(rounds: list[RunResult], result: RunResult) -> RunResult:
 
 
 @pytest.mark.parametrize(("change", "expected"), [(0.0, "PASS"), (0.1, "FAIL"), (0.05, "INCONCLUSIVE"), (-0.3, "PASS")])
-def test_what_the_host_does_in_a_round_cancels(result: RunResult, change: float, expected: str) -> None:
+def test_host_noise_of_a_round_cancels(result: RunResult, change: float, expected: str) -> None:
     base, candidate = pair(result, change)
     check = judge(candidate, Rules.of(["latency_ms.p50: +5 %"]), base)
     assert check.word == expected
@@ -143,7 +147,7 @@ def test_what_the_host_does_in_a_round_cancels(result: RunResult, change: float,
     assert "of 8 rounds" in check.items[-1].finding
 
 
-def test_sides_of_different_jobs_or_in_the_wrong_order_are_no_pairs(result: RunResult) -> None:
+def test_sides_of_different_jobs_or_in_the_wrong_order_are_not_paired(result: RunResult) -> None:
     base, candidate = pair(result, 0.1)
     assert base.interleaved is not None
     other = base.model_copy(update={"interleaved": base.interleaved.model_copy(update={"job": "k"})})
@@ -159,14 +163,14 @@ def test_more_rules_make_each_harder_to_fail(result: RunResult) -> None:
     assert many["low"] < one["low"]
 
 
-def test_a_time_of_an_emulator_is_judged_by_no_rule_of_change(result: RunResult) -> None:
+def test_a_rule_of_change_for_emulated_time_is_refused(result: RunResult) -> None:
     emulated = run(result, 20.0).model_copy(update={"execution": "emulated"})
-    with pytest.raises(UsageError, match="has no time of the board's"):
+    with pytest.raises(UsageError, match="does not measure the board's time"):
         judge(emulated, Rules.of(["latency_ms.p50: +5 %"]), emulated)
     assert judge(emulated, Rules.of(["artifact_bytes: +5 %"]), emulated).word == "PASS"
 
 
-def test_a_figure_of_each_container_is_known_for_what_containers_differ_in(result: RunResult) -> None:
+def test_metrics_that_differ_between_containers_are_known_for_each(result: RunResult) -> None:
     found = run(result, 20.0)
     assert len(per_container(found, "latency_ms.p50")) == 6
     assert per_container(found, "cold_start_s") == [5.7] * 6
@@ -174,24 +178,26 @@ def test_a_figure_of_each_container_is_known_for_what_containers_differ_in(resul
     assert per_container(found, "cpu_seconds_per_request") == [None] * 6
 
 
-def test_a_side_that_was_not_held_to_its_time_is_not_called_slower_for_that(result: RunResult) -> None:
+def test_a_side_that_missed_its_device_time_is_not_judged_slower_for_it(result: RunResult) -> None:
     base, candidate = pair(result, 0.08, noise=0.0)
     model = ScaledModelSection(name="net", target_ms=20.0, host_ms=1.0, host_cpu_ms=1.0, pace_ms=19.0, calibrated_ms=20)
-    held = ScalingSection(share=0.1, quota_us=1, period_us=10, threads=1, method="by its share", models=(model,))
+    scaling = ScalingSection(share=0.1, quota_us=1, period_us=10, threads=1, method="by its share", models=(model,))
     times = base.latency_ms
 
     def scaled(side: RunResult, median: float, target: float) -> RunResult:
-        to = held.model_copy(update={"models": (model.model_copy(update={"target_ms": target}),)})
+        section = scaling.model_copy(update={"models": (model.model_copy(update={"target_ms": target}),)})
         own = times.model_copy(update={"p50": median})
-        return side.model_copy(update={"execution": "scaled", "service_time_ms": own, "scaling": to})
+        return side.model_copy(update={"execution": "scaled", "service_time_ms": own, "scaling": section})
 
     rule = Rules.of(["latency_ms.p50: +5 %"])
     assert judge(scaled(candidate, 21.6, 21.6), rule, scaled(base, 20.0, 20.0)).word == "FAIL"
     assert judge(scaled(candidate, 21.6, 20.0), rule, scaled(base, 20.0, 20.0)).word == "INCONCLUSIVE"
-    assert judge(scaled(candidate, 22.2, 21.6), rule, scaled(base, 20.6, 20.0)).word == "FAIL", "both are late alike"
+    assert judge(scaled(candidate, 22.2, 21.6), rule, scaled(base, 20.6, 20.0)).word == "FAIL", (
+        "both are late by the same factor"
+    )
 
 
-def test_a_difference_of_one_tick_of_the_cpu_clock_is_none(result: RunResult) -> None:
+def test_a_difference_of_one_tick_of_the_cpu_clock_is_inconclusive(result: RunResult) -> None:
     def of(seconds: float, count: int) -> RunResult:
         found = run(result, 20.0, containers=count, each=10).model_copy(update={"execution": "host"})
         own = tuple(restart.model_copy(update={"cpu_seconds": seconds}) for restart in found.restarts)

@@ -1,4 +1,4 @@
-"""Reports as files: each kind says the same of a result, and nothing that was measured is hidden or made up."""
+"""Reports as files: every format says the same about a result, and shows only what was measured."""
 
 import csv
 import itertools
@@ -22,8 +22,8 @@ CAVEAT = "no published figure for <this> core | an extrapolation"
 
 
 @pytest.fixture
-def told(result: RunResult) -> RunResult:
-    """With a headline, caveats and a failed request, and letters that a format might trip over."""
+def doubtful(result: RunResult) -> RunResult:
+    """A run with a headline, caveats, a failed request, and letters that a format must escape."""
     return result.model_copy(
         update={
             "model": result.model.model_copy(update={"name": "net_<b>|@all`"}),
@@ -58,7 +58,7 @@ def compared(result: RunResult, *, different: tuple[str, ...] = ()) -> Compariso
 
 
 def plain(document: str) -> str:
-    """Markdown, or a page's text, as it is read."""
+    """Return Markdown, or a page's text, without its escapes."""
     for mark, letter in (("\\", ""), ("\u200b", ""), ("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", '"')):
         document = document.replace(mark, letter)
     return document
@@ -75,15 +75,15 @@ def on_a_terminal(result: RunResult) -> str:
     return printed(terminal.render_result(result))
 
 
-def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_caveats(told: RunResult) -> None:
+def test_every_format_has_the_same_headline_and_caveats(doubtful: RunResult) -> None:
     reports = {
-        "terminal": on_a_terminal(told),
-        "markdown": plain(markdown.render_result(told)),
-        "page": plain(html.render_result(told, "r.json")),
-        "json": json_summary.render_result(told, "r.json"),
+        "terminal": on_a_terminal(doubtful),
+        "markdown": plain(markdown.render_result(doubtful)),
+        "page": plain(html.render_result(doubtful, "r.json")),
+        "json": json_summary.render_result(doubtful, "r.json"),
     }
     for name, report in reports.items():
-        for said in (
+        for words in (
             "45.9 ms",
             "29.9 to 70.4 ms",
             CAVEAT,
@@ -92,50 +92,50 @@ def test_terminal_markdown_page_and_json_carry_the_same_headline_and_the_same_ca
             "no failures: 1 of 2 requests failed",
             "host quiet: others took 40 %",
         ):
-            assert said.lower() in report.lower(), f"{name}: {said}"
+            assert words.lower() in report.lower(), f"{name}: {words}"
 
 
-def test_no_device_time_is_said_to_be_unknown_in_every_report(result: RunResult) -> None:
+def test_every_format_says_that_the_device_time_is_not_known(result: RunResult) -> None:
     for report in (on_a_terminal(result), markdown.render_result(result), html.render_result(result, "r.json")):
         assert "not known" in report
         assert "nothing is predicted" in report
 
 
-def test_a_models_name_can_neither_break_markdown_nor_call_anybody(told: RunResult) -> None:
-    heading = markdown.render_result(told).splitlines()[0]
+def test_a_models_name_neither_breaks_markdown_nor_mentions_a_user(doubtful: RunResult) -> None:
+    heading = markdown.render_result(doubtful).splitlines()[0]
     assert r"net\_\<b\>\|" in heading
     assert "@all" not in heading
 
 
-def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(told: RunResult) -> None:
-    lines = markdown.render_result(told).splitlines() + markdown.render_comparison(compared(told)).splitlines()
+def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(doubtful: RunResult) -> None:
+    lines = markdown.render_result(doubtful).splitlines() + markdown.render_comparison(compared(doubtful)).splitlines()
     bars = [line.replace("\\|", "").count("|") if line.startswith("|") else 0 for line in lines]
     tables = [list(group) for is_row, group in itertools.groupby(bars, key=bool) if is_row]
     assert len(tables) == 3
     assert all(len(set(table)) == 1 for table in tables)
 
 
-def test_the_csv_has_a_row_for_each_request_and_no_latency_for_one_that_failed(told: RunResult) -> None:
-    rows = list(csv.DictReader(csv_rows.render_result(told, "r.json").splitlines()))
+def test_csv_has_a_row_for_each_request_and_no_latency_for_a_failed_one(doubtful: RunResult) -> None:
+    rows = list(csv.DictReader(csv_rows.render_result(doubtful, "r.json").splitlines()))
     assert [row["outcome"] for row in rows] == ["ok", 'timeout, a "long" one']
     assert rows[0]["latency_ms"] == "2500.0"
     assert rows[1]["latency_ms"] == ""
 
 
-def test_the_csv_of_two_results_says_whose_a_request_is(told: RunResult) -> None:
-    rows = list(csv.DictReader(csv_rows.render_comparison(compared(told)).splitlines()))
+def test_csv_of_two_results_names_the_side_of_each_request(doubtful: RunResult) -> None:
+    rows = list(csv.DictReader(csv_rows.render_comparison(compared(doubtful)).splitlines()))
     assert [row["result"] for row in rows] == ["base", "base", "candidate", "candidate"]
 
 
-def test_the_json_has_all_figures_and_no_requests(told: RunResult) -> None:
-    document = json.loads(json_summary.render_result(told, "r.json"))
+def test_json_has_all_figures_and_no_requests(doubtful: RunResult) -> None:
+    document = json.loads(json_summary.render_result(doubtful, "r.json"))
     assert document["latency_ms"]["mean"] == 2500.0
     assert document["headline"] == "45.9 ms (29.9 to 70.4 ms)"
     assert not {"samples", "timeline"} & set(document)
 
 
-def test_junit_of_a_run_has_a_case_for_each_rule_of_validity_and_the_headline_beside_them(told: RunResult) -> None:
-    suite = ElementTree.fromstring(junit.render_result(told))
+def test_junit_has_a_case_for_each_rule_of_validity_and_the_headline(doubtful: RunResult) -> None:
+    suite = ElementTree.fromstring(junit.render_result(doubtful))
     cases = {case.get("name"): case for case in suite.findall("testcase")}
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     assert cases["no failures"].find("failure") is not None
@@ -145,14 +145,14 @@ def test_junit_of_a_run_has_a_case_for_each_rule_of_validity_and_the_headline_be
     assert properties["device time"] == "45.9 ms (29.9 to 70.4 ms)"
 
 
-def test_a_reason_that_is_no_rules_own_fails_a_case_too(result: RunResult) -> None:
+def test_junit_has_a_failed_case_for_a_reason_without_a_rule(result: RunResult) -> None:
     suite = ElementTree.fromstring(junit.render_result(result))
     assert [case.get("name") for case in suite.iter("testcase")] == ["enough requests"]
     assert suite.get("failures") == "1"
 
 
-def test_a_comparison_that_should_not_be_says_so_in_every_report(told: RunResult) -> None:
-    both = compared(told, different=("kernel: 6.1 and 6.2",))
+def test_every_format_says_that_two_results_are_not_comparable(doubtful: RunResult) -> None:
+    both = compared(doubtful, different=("kernel: 6.1 and 6.2",))
     for report in (html.render_comparison(both), markdown.render_comparison(both)):
         assert "NOT COMPARABLE" in report
         assert "kernel: 6.1 and 6.2" in report
@@ -160,41 +160,41 @@ def test_a_comparison_that_should_not_be_says_so_in_every_report(told: RunResult
     assert json.loads(json_summary.render_comparison(both))["different"] == ["kernel: 6.1 and 6.2"]
 
 
-def test_a_comparison_has_both_headlines_and_both_verdicts_in_every_report(told: RunResult) -> None:
-    both = compared(told)
+def test_every_format_of_a_comparison_has_both_headlines_and_both_validities(doubtful: RunResult) -> None:
+    both = compared(doubtful)
     shown = {
         "terminal": printed(terminal.render_comparison(both)),
         "markdown": plain(markdown.render_comparison(both)),
         "page": plain(html.render_comparison(both)),
     }
     for name, report in shown.items():
-        for said in ("29.9 to 70.4 ms", CAVEAT, "no failures: 1 of 2 requests failed", "others took 40 %"):
-            assert report.count(said) >= 2, f"{name}: {said}"
+        for words in ("29.9 to 70.4 ms", CAVEAT, "no failures: 1 of 2 requests failed", "others took 40 %"):
+            assert report.count(words) >= 2, f"{name}: {words}"
         assert "+48.0 to +52.0 %" in report
         assert "intervals are between containers, and hold for the next container" in report.lower()
 
 
-def test_two_results_have_no_junit_form(told: RunResult) -> None:
+def test_junit_declines_a_comparison(doubtful: RunResult) -> None:
     with pytest.raises(UsageError, match="it gives no verdict"):
-        junit.render_comparison(compared(told))
+        junit.render_comparison(compared(doubtful))
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "report", "r.htm"])
-def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_there_are(name: str) -> None:
+def test_an_unknown_suffix_is_refused_and_the_known_ones_are_named(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         formats.format_of(Path(name))
     assert name in caught.value.problem
     assert ".html, .md, .json, .xml, .csv" in caught.value.fix
 
 
-def test_a_page_asks_for_nothing_from_anywhere(told: RunResult) -> None:
-    page = html.render_result(told, "r.json")
+def test_a_page_loads_nothing_from_elsewhere(doubtful: RunResult) -> None:
+    page = html.render_result(doubtful, "r.json")
     for mark in ('src="', "@import", "url(", 'href="http'):
         assert mark not in page, mark
     assert "<b>|" not in page, "a model's name is text"
 
 
-def test_columns_hold_every_request_once_and_only_values_that_were_measured() -> None:
+def test_columns_hold_every_request_once_and_only_measured_values() -> None:
     generator = np.random.default_rng(1)
     at_s, values = np.sort(generator.random(5000)), generator.random(5000)
     found = thinning.columns(at_s, values, most=50)
@@ -205,12 +205,12 @@ def test_columns_hold_every_request_once_and_only_values_that_were_measured() ->
         assert found.median[i] == inside[(len(inside) - 1) // 2]
 
 
-def test_columns_of_requests_that_were_all_due_at_once_are_one_column() -> None:
+def test_requests_that_were_all_due_at_once_are_one_column() -> None:
     found = thinning.columns(np.zeros(3000), np.arange(3000.0))
     assert (len(found.at_s), found.least[0], found.largest[0]) == (1, 0.0, 2999.0)
 
 
-def test_columns_are_not_drawn_across_the_time_between_two_containers() -> None:
+def test_columns_are_not_drawn_across_the_gap_between_two_containers() -> None:
     at_s = np.concatenate([np.linspace(0, 1, 2000), np.linspace(5, 6, 2000)])
     found = thinning.columns(at_s, np.ones(4000))
     first, second = found.split([5.0])
@@ -227,13 +227,13 @@ def test_a_curve_goes_through_the_nearest_ranks_up_to_the_largest() -> None:
     assert np.allclose(times, np.ceil(1000 * shares))
 
 
-def test_failed_requests_push_a_curve_to_the_left_since_they_took_for_ever() -> None:
+def test_failed_requests_push_a_curve_to_the_left_as_infinitely_long() -> None:
     shares, times = thinning.curve(np.full(90, 5.0), failed=10)
     assert shares[-1] <= 0.9
     assert set(times) == {5.0}
 
 
-def test_the_cpu_between_two_readings_is_their_difference_and_never_reaches_over_to_another_container() -> None:
+def test_cpu_between_two_readings_never_spans_two_containers() -> None:
     readings = [Reading(round(at * 1e9), cpu, 1) for at, cpu in ((0, 0.0), (1, 0.5), (3, 0.7), (5, 0.1), (6, 0.4))]
     parts = thinning.by_container(readings)
     rates = [thinning.rates(part, "cpu_seconds") for part in parts]
@@ -241,7 +241,7 @@ def test_the_cpu_between_two_readings_is_their_difference_and_never_reaches_over
     assert thinning.rates(parts[0], "throttled_s") == [None, None, None]
 
 
-def test_fewer_readings_lose_neither_the_peak_of_the_memory_nor_cpu_time() -> None:
+def test_thinned_readings_keep_the_memory_peak_and_the_cpu_time() -> None:
     readings = [Reading(i * 10**8, i * 0.05, 10**9 if i == 4321 else 100) for i in range(9000)]
     (kept,) = thinning.by_container(readings)
     assert len(kept) <= 1501
@@ -249,18 +249,18 @@ def test_fewer_readings_lose_neither_the_peak_of_the_memory_nor_cpu_time() -> No
     assert kept[-1].cpu_seconds == readings[-1].cpu_seconds
 
 
-def test_a_notebook_shows_the_same_headline_and_caveats_and_no_letter_of_a_name_as_markup(told: RunResult) -> None:
-    shown = told._repr_html_()
-    for said in ("device time 45.9 ms", "(29.9 to 70.4 ms)", "INVALID", "host quiet: others took 40 %", "latency"):
-        assert said in shown
+def test_a_notebook_shows_headline_and_caveats_and_escapes_names(doubtful: RunResult) -> None:
+    shown = doubtful._repr_html_()
+    for words in ("device time 45.9 ms", "(29.9 to 70.4 ms)", "INVALID", "host quiet: others took 40 %", "latency"):
+        assert words in shown
     assert "net_<b>" not in shown
     assert "never to be compared" in shown
 
 
 def test_a_notebook_without_plotly_shows_the_table_and_what_to_install(
-    told: RunResult, monkeypatch: pytest.MonkeyPatch
+    doubtful: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notebook, "find_spec", lambda name: None)
-    shown = told._repr_html_()
+    shown = doubtful._repr_html_()
     assert "<table>" in shown
     assert "pip install 'edgesim[report]'" in shown

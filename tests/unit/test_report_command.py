@@ -1,4 +1,4 @@
-"""``edgesim report`` and what verdicts leave behind for CI: files, annotations, the step's summary."""
+"""``edgesim report``, and what a verdict writes for CI: files, annotations, the step's summary."""
 
 import json
 import os
@@ -33,20 +33,20 @@ def edgesim(*arguments: str | Path) -> int:
     return int(main._run([str(word) for word in arguments]))
 
 
-def test_one_command_writes_every_kind_of_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_command_writes_every_format(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = [file.with_name(f"report.{suffix}") for suffix in ("html", "md", "json", "xml", "csv")]
     assert edgesim("report", file, *(word for path in outputs for word in ("-o", path))) == 0
     assert all(path.stat().st_size > 50 for path in outputs)
     assert capsys.readouterr().out.count("report: ") == 5
 
 
-def test_without_a_file_the_report_is_shown_on_the_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_file_the_report_goes_to_the_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert edgesim("report", file) == 0
     assert "never to be compared" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("requests", [200, 0])
-def test_a_stack_is_reported_in_every_kind_of_file_and_on_the_terminal(
+def test_a_stack_is_reported_in_every_format_and_on_the_terminal(
     requests: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results.of_a_stack(requests=requests).write(tmp_path / "s.json")
@@ -78,7 +78,7 @@ def test_a_stack_is_reported_in_every_kind_of_file_and_on_the_terminal(
         ),
     ],
 )
-def test_what_cannot_be_written_is_one_line_and_leaves_nothing(
+def test_an_impossible_report_is_an_error_of_one_line_and_leaves_no_file(
     file: Path,
     result: RunResult,
     arguments: tuple[str, ...],
@@ -95,7 +95,7 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(
     assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
 
 
-def test_without_plotly_a_page_says_what_to_install_and_markdown_needs_it_not(
+def test_without_plotly_a_page_says_what_to_install_and_markdown_works(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
@@ -106,7 +106,7 @@ def test_without_plotly_a_page_says_what_to_install_and_markdown_needs_it_not(
     assert edgesim("report", file, "-o", file.with_suffix(".md")) == 0
 
 
-def test_a_gate_writes_markdown_and_junit_and_tells_github(
+def test_a_gate_writes_markdown_junit_and_github_annotations(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     summary = file.with_name("summary.md")
@@ -154,20 +154,20 @@ def checked(finding: str) -> Verdict:
     )
 
 
-def test_an_annotation_is_one_line_that_no_finding_can_break_out_of(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_annotation_is_one_line_whatever_the_finding_holds(capsys: pytest.CaptureFixture[str]) -> None:
     _github.tell(checked("100 % over\n::error::forged\x1b[31m"), {"GITHUB_ACTIONS": "true"})
     assert capsys.readouterr().err.splitlines() == [
         "::error title=edgesim FAIL%3A bad%2C so%3A far::100 %25 over%0A::error::forged[31m"
     ]
 
 
-def test_nothing_is_told_outside_of_github_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_annotated_outside_of_github_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _github.tell(checked("x"), {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")})
     assert capsys.readouterr().err == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_summary_that_cannot_be_written_is_said_and_changes_nothing(
+def test_a_summary_that_cannot_be_written_is_reported_and_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _github.tell(checked("x"), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "no" / "summary.md")})
@@ -180,7 +180,7 @@ def test_the_markdown_of_a_verdict_has_a_row_for_each_item() -> None:
     assert lines[-2:] == ["| ✅ PASS | good, so: far | 1 |", "| ❌ FAIL | bad, so: far | a \\| b c |"]
 
 
-def test_bytes_of_a_log_that_are_no_letters_break_neither_file(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_break_neither_junit_nor_markdown(tmp_path: Path) -> None:
     found = checked("died: \udcff\ufffe\x00 end")
     deliver(found, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False)
     assert ElementTree.parse(tmp_path / "c.xml").getroot().get("failures") == "1"
@@ -196,7 +196,7 @@ def test_bytes_of_a_log_that_are_no_letters_break_neither_file(tmp_path: Path) -
         (["compare", "r.json", "b.json", "--markdown", "b.json"], "--markdown b.json: is what is read, too"),
     ],
 )
-def test_no_output_takes_the_place_of_an_input_or_of_another(
+def test_no_output_overwrites_an_input_or_another_output(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     monkeypatch.chdir(file.parent)
@@ -208,7 +208,7 @@ def test_no_output_takes_the_place_of_an_input_or_of_another(
 
 
 @pytest.mark.parametrize(("rule", "code"), [("artifact_bytes <= 1KiB", 3), ("artifact_bytes <= 0", 1)])
-def test_output_that_cannot_be_written_takes_nothing_from_a_verdict(
+def test_a_verdict_survives_output_that_cannot_be_written(
     result: RunResult, tmp_path: Path, rule: str, code: int
 ) -> None:
     result.model_copy(update={"validity": ValiditySection(valid=True)}).write(tmp_path / "r.json")
@@ -224,7 +224,7 @@ def test_output_that_cannot_be_written_takes_nothing_from_a_verdict(
     assert (done.returncode, done.stderr) == (code % 3, "")
 
 
-def test_a_link_stays_one_and_what_is_no_file_stays_what_it_is(file: Path) -> None:
+def test_writing_a_report_keeps_links_and_pipes(file: Path) -> None:
     (file.parent / "to.md").write_text("old")
     (file.parent / "link.md").symlink_to("to.md")
     os.mkfifo(file.parent / "pipe.md")

@@ -1,4 +1,4 @@
-"""Verdicts: of the whole by its items, and as CI systems read them."""
+"""Verdicts: the word for the whole, and JUnit for CI systems."""
 
 from xml.etree import ElementTree
 
@@ -29,13 +29,13 @@ def made(*verdicts: VerdictWord, finding: str = "2 < 3 & \x1b[31mred\x1b[0m") ->
         ((), "INCONCLUSIVE"),
     ],
 )
-def test_the_whole_is_as_good_as_its_worst_item_and_nothing_is_no_pass(
+def test_a_verdict_is_that_of_its_worst_item_and_no_items_are_inconclusive(
     items: tuple[VerdictWord, ...], whole: VerdictWord
 ) -> None:
     assert made(*items).word == whole
 
 
-def test_junit_has_a_case_for_each_item_and_can_be_read_whatever_a_log_had_in_it() -> None:
+def test_junit_has_a_case_for_each_item_and_stays_readable_with_control_characters() -> None:
     suite = ElementTree.fromstring(junit.render_verdict(made("PASS", "FAIL", "INCONCLUSIVE")))
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     passed, failed, skipped = suite.findall("testcase")

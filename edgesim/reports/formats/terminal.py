@@ -24,7 +24,7 @@ def render_result(result: RunResult) -> RenderableType:
     if result.levels:
         parts.append(TextTable(tables.levels(result)))
     if result.restarts:
-        parts.append(Group(TextTable(tables.containers(result)), *map(Paragraph, tables.spread_lines(result))))
+        parts.append(Group(TextTable(tables.containers(result)), Text(), *map(Paragraph, tables.spread_lines(result))))
     parts += [_facts(phrases.stages(result)), _validity(result)]
     return _spaced(parts)
 

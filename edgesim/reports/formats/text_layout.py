@@ -23,11 +23,11 @@ _NO_BREAK = "\u00a0"
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Break text into lines of at most `width` letters, at blanks that do not follow a digit.
+    """Break text into lines of at most `width` letters, at blanks that do not follow a digit or stand beside a ``=``.
 
     Only a word that is longer than a whole line, such as a path, is broken within.
     """
-    joined = re.sub(r"(?<=\d) (?=\S)", _NO_BREAK, text)
+    joined = re.sub(r"(?<=[\d=]) (?=\S)| (?==)", _NO_BREAK, text)
     return [line.replace(_NO_BREAK, " ") for line in textwrap.wrap(joined, width, break_on_hyphens=False)] or [""]
 
 
