@@ -33,7 +33,8 @@ def report_command(
             "--output",
             "-o",
             metavar="FILE",
-            help=f"A report's file, by its suffix: {formats.FILE_HELP}; may be repeated. Without, on the terminal.",
+            help=f"File of the report; its suffix says the format ({formats.FILE_HELP}). May be repeated. Without this"
+            " option, the report goes to the terminal.",
         ),
     ] = None,
     anyway: Annotated[

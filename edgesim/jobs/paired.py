@@ -88,7 +88,7 @@ def run_pair(
     profile = profiles.load(profile)
     board_rules = rules.of_board(profile.name, profile.mode)
     if not board_rules:
-        raise UsageError(f"no rule is for {profile.name}", fix="put a rule under rules: or under the board's name")
+        raise UsageError(f"no rule applies to {profile.name}", fix="put a rule under rules: or under the board's name")
     context = where(options.board.engine, options.board.context)
     execution = _execution(profile, options, context)
     for rule in board_rules:

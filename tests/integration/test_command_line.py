@@ -114,7 +114,7 @@ def test_a_run_without_an_engine_works_as_a_process_of_this_host(tmp_path: Path)
     assert document["device_time_ms"]["method"].startswith("predicted"), "whatever this host takes"
     assert document["latency_ms"]["p90"] is not None
     assert document["agreement"]["max_abs_difference"] == 0
-    assert "this host's time, no board's" in done.stdout
+    assert "this host's time, not a board's" in done.stdout
 
 
 def test_a_run_that_is_no_measurement_is_delivered_and_has_an_exit_code_of_its_own(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
     limits = {limit["name"]: limit for limit in json.loads((tmp_path / "r.json").read_text())["device"]["limits"]}
     assert limits["memory_bytes"]["proven"] is True
     assert limits["open_files"]["applied"] == 300
-    assert "proven here: memory" in done.stdout
+    assert "proven on this host: memory" in done.stdout
 
 
 def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def result() -> RunResult:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # As root, in a container, there is no sandbox to be had; the pages are our own.
+        # Chromium has no sandbox as root in a container; the pages are our own.
         started = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         yield started
         started.close()
@@ -39,8 +39,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def opener(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Open, list[str]]]:
-    """Opens a page's text; and what any page has said on its console, or asked for from elsewhere."""
-    said: list[str] = []
+    """Yield a function that opens a page, and a list of all console messages, errors and requests to elsewhere."""
+    noise: list[str] = []
     contexts: list[BrowserContext] = []
 
     def opened(document: str, **options: Any) -> Page:
@@ -49,29 +49,29 @@ def opener(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if _goes_out(request) else None)
+        page.on("console", lambda message: noise.append(message.text))
+        page.on("pageerror", lambda error: noise.append(str(error)))
+        page.on("request", lambda request: noise.append(request.url) if _goes_out(request) else None)
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready=true]", timeout=60_000)
         return page
 
-    yield opened, said
+    yield opened, noise
     for context in contexts:
         context.close()
 
 
 @pytest.fixture
 def open_page(opener: tuple[Open, list[str]]) -> Iterator[Open]:
-    """Opens a page; the test fails where a page has said or asked for anything."""
-    opened, said = opener
+    """Yield a function that opens a page; the test fails if a page logs or requests anything."""
+    opened, noise = opener
     yield opened
-    assert said == []
+    assert noise == []
 
 
 @pytest.fixture(scope="module")
 def shared(result: RunResult, opener: tuple[Open, list[str]]) -> Page:
-    """A page that several tests use one after the other, as a reader does: opening it takes longest."""
+    """A page that several tests share, because opening a page takes longest."""
     return opener[0](html.render_result(ran(result, 1500), "mine.json"), color_scheme="dark")
 
 
@@ -85,7 +85,7 @@ def _goes_out(request: Request) -> bool:
 
 
 def ran(result: RunResult, count: int, *, slower: float = 1.0, failed: int = 0) -> RunResult:
-    """A run of so many requests, a millisecond apart, with what they did to the device."""
+    """Return a run of `count` requests, a millisecond apart, with readings of the board."""
     generator = np.random.default_rng(0)
     times_ns = (slower * 1e6 * (0.6 + 0.1 * generator.standard_gamma(2, count))).astype(int)
     times_ns[:: count // 5] *= 20
@@ -112,18 +112,18 @@ def ran(result: RunResult, count: int, *, slower: float = 1.0, failed: int = 0) 
 
 
 def drawn(page: Page, name: str) -> list[dict[str, Any]]:
-    """The visible traces of a plot, each with what it is of and how many points it has."""
-    found = page.evaluate(
+    """Return the visible traces of a plot, each with its meta and its number of points."""
+    traces = page.evaluate(
         "name => document.querySelector(`[data-figure=${name}]`)._fullData"
         ".filter(trace => trace.visible === true && trace.x.length)"
         ".map(trace => ({name: trace.name, meta: trace.meta, points: trace.x.length}))",
         name,
     )
-    return list(found)
+    return list(traces)
 
 
 def marks(page: Page, name: str) -> int:
-    """How many shapes of a plot's data are really on the page."""
+    """Return how many shapes of a plot's data are on the page."""
     return page.locator(f"[data-figure={name}] .trace path:visible, [data-figure={name}] .trace .point").count()
 
 
@@ -201,7 +201,7 @@ def test_the_raw_data_downloads_as_the_original_result_file(result: RunResult, p
 
 
 def test_two_results_are_drawn_over_each_other_and_each_can_be_hidden(result: RunResult, open_page: Open) -> None:
-    both = Comparison(
+    comparison = Comparison(
         base=ran(result, 400),
         candidate=ran(result, 400, slower=1.3),
         base_file="a.json",
@@ -209,7 +209,7 @@ def test_two_results_are_drawn_over_each_other_and_each_can_be_hidden(result: Ru
         different=(),
         changes=(Change("latency_ms.p50", "0.8", "1.04", "+30.0 %", "+29 to +31 %", {"by": "rounds"}),),
     )
-    page = open_page(html.render_comparison(both))
+    page = open_page(html.render_comparison(comparison))
     for name in ("distribution", "percentiles", "timeline"):
         assert {trace["meta"]["side"] for trace in drawn(page, name)} == {0, 1}
     assert page.get_by_role("region", name="Every metric").locator("tbody tr").count() == 1
@@ -289,9 +289,12 @@ def test_everything_works_by_keyboard_and_has_a_name(page: Page) -> None:
 
 
 def faults_of_access(page: Page) -> list[str]:
-    """What axe finds that keeps people from using the page, with everything unfolded."""
+    """Return the accessibility violations that axe reports, with every part of the page unfolded."""
     page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
-    return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in Axe().run(page).response["violations"]]
+    return [
+        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"
+        for violation in Axe().run(page).response["violations"]
+    ]
 
 
 def test_an_accessibility_audit_finds_nothing_in_dark_or_in_light(page: Page) -> None:

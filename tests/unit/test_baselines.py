@@ -18,13 +18,13 @@ RULE = Rules.of(["latency_ms.p50: +5 %"])
 
 
 def measured(result: RunResult, median_ms: float, *, seed: int = 0, each: int = 100) -> RunResult:
-    """A run over four containers with their histograms, as one writes it."""
-    found = run(result, median_ms, seed=seed, each=each)
+    """Return a run over six containers with their histograms, as the result file has them."""
+    measured = run(result, median_ms, seed=seed, each=each)
     restarts = []
-    for restart in found.restarts:
-        own = found.samples[restart.first_sample : restart.first_sample + restart.samples]
+    for restart in measured.restarts:
+        own = measured.samples[restart.first_sample : restart.first_sample + restart.samples]
         restarts.append(restart.model_copy(update={"latency_ms": summarise([sample.latency_ms for sample in own])}))
-    return found.model_copy(update={"restarts": tuple(restarts)})
+    return measured.model_copy(update={"restarts": tuple(restarts)})
 
 
 @pytest.mark.parametrize(("slower", "verdict"), [(1.0, "PASS"), (1.15, "FAIL")])
@@ -32,42 +32,42 @@ def test_a_baseline_gives_the_same_verdict_as_the_whole_result(
     result: RunResult, tmp_path: Path, slower: float, verdict: str
 ) -> None:
     base, candidate = measured(result, 20.0), measured(result, 20.0 * slower, seed=1)
-    kept = baselines.read(baselines.save(base, tmp_path)).result
-    assert kept.samples == ()
-    assert judge(candidate, RULE, kept).word == judge(candidate, RULE, base).word == verdict
-    whole, small = (metric_change(side, candidate, "latency_ms.p50") for side in (base, kept))
+    baseline = baselines.read(baselines.save(base, tmp_path)).result
+    assert baseline.samples == ()
+    assert judge(candidate, RULE, baseline).word == judge(candidate, RULE, base).word == verdict
+    whole, small = (metric_change(side, candidate, "latency_ms.p50") for side in (base, baseline))
     assert small.change == pytest.approx(whole.change, abs=0.001)
     assert small.low == pytest.approx(whole.low, abs=0.002)
-    assert per_container(kept, "latency_ms.p90") == pytest.approx(per_container(base, "latency_ms.p90"), rel=0.001)
+    assert per_container(baseline, "latency_ms.p90") == pytest.approx(per_container(base, "latency_ms.p90"), rel=0.001)
 
 
 def test_a_baseline_is_small_however_long_the_run_was(result: RunResult, tmp_path: Path) -> None:
-    found = measured(result, 20.0, each=5000)
-    path = baselines.save(found, tmp_path)
+    long = measured(result, 20.0, each=5000)
+    path = baselines.save(long, tmp_path)
     assert path.stat().st_size < 20_000
-    assert path.stat().st_size < len(found.as_json()) / 50
+    assert path.stat().st_size < len(long.as_json()) / 50
 
 
 def test_a_newer_baseline_replaces_the_file_of_its_profile_model_and_host(result: RunResult, tmp_path: Path) -> None:
     base = measured(result, 20.0)
     other_host = base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})})
     other_model = base.model_copy(update={"model": base.model.model_copy(update={"name": "a b/c"})})
-    names = {baselines.save(found, tmp_path).name for found in (base, other_host, other_model)}
+    names = {baselines.save(saved, tmp_path).name for saved in (base, other_host, other_model)}
     assert len(names) == len(list(tmp_path.iterdir())) == 3
     assert any(name.startswith("jetson-nano.MAXN--a_b_c--") for name in names)
     newer = measured(result, 30.0)
     assert baselines.save(newer, tmp_path).name in names
-    found, why = baselines.find(tmp_path, base)
-    assert found is not None
+    baseline, why = baselines.find(tmp_path, base)
+    assert baseline is not None
     assert not why
-    assert metric(found, "latency_ms.p50").value == pytest.approx(30, rel=0.05)
+    assert metric(baseline, "latency_ms.p50").value == pytest.approx(30, rel=0.05)
 
 
 def test_without_a_baseline_of_this_host_the_field_that_differs_is_named(result: RunResult, tmp_path: Path) -> None:
     base = measured(result, 20.0)
     baselines.save(base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})}), tmp_path)
-    found, why = baselines.find(tmp_path, base)
-    assert found is None
+    baseline, why = baselines.find(tmp_path, base)
+    assert baseline is None
     assert "the nearest differs in kernel: Linux 7 and Linux" in why
     check = judge(base, RULE, None, why_no_baseline=why)
     assert check.word == "INCONCLUSIVE"

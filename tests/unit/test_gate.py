@@ -59,8 +59,8 @@ def run(result: RunResult, median_ms: float, *, containers: int = 6, seed: int =
     )
 
 
-def verdict(found: RunResult, *rules: str, baseline: RunResult | None = None) -> str:
-    return judge(found, Rules.of(rules), baseline).word
+def verdict(result: RunResult, *rules: str, baseline: RunResult | None = None) -> str:
+    return judge(result, Rules.of(rules), baseline).word
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_a_measured_device_time_needs_containers_to_change_and_a_predicted_one_d
 ) -> None:
     def at(slower: float, seed: int, execution: str, containers: int) -> RunResult:
         time = DeviceTimeSection(p50=20 * slower, low=17.0, high=30.0, method="some")
-        found = run(result, 20.0 * slower, seed=seed, containers=containers)
-        return found.model_copy(update={"execution": execution, "device_time_ms": time})
+        measured = run(result, 20.0 * slower, seed=seed, containers=containers)
+        return measured.model_copy(update={"execution": execution, "device_time_ms": time})
 
     def judged(execution: str, slower: float, containers: int) -> str:
         sides = at(slower, 1, execution, containers), at(1.0, 0, execution, containers)
@@ -126,11 +126,11 @@ def test_a_measured_device_time_needs_containers_to_change_and_a_predicted_one_d
 
 
 def test_an_invalid_run_fails_no_rule_of_time_but_fails_rules_of_the_model(good: RunResult) -> None:
-    spoilt = good.model_copy(update={"validity": ValiditySection(valid=False, reasons=("scale held: 26 % off",))})
-    assert verdict(spoilt, "latency_ms.p50 <= 3") == "INCONCLUSIVE"
-    assert verdict(spoilt, "artifact_bytes <= 0") == "FAIL"
+    invalid = good.model_copy(update={"validity": ValiditySection(valid=False, reasons=("scale held: 26 % off",))})
+    assert verdict(invalid, "latency_ms.p50 <= 3") == "INCONCLUSIVE"
+    assert verdict(invalid, "artifact_bytes <= 0") == "FAIL"
     assert verdict(run(good, 40.0), "latency_ms.p50: +5 %", baseline=good) == "FAIL"
-    assert verdict(run(good, 40.0), "latency_ms.p50: +5 %", baseline=spoilt) == "INCONCLUSIVE"
+    assert verdict(run(good, 40.0), "latency_ms.p50: +5 %", baseline=invalid) == "INCONCLUSIVE"
 
 
 def test_a_baseline_with_fewer_requests_than_it_reports_is_inconclusive(good: RunResult) -> None:
@@ -220,9 +220,9 @@ def test_a_count_needs_no_interval(good: RunResult) -> None:
 
 def test_a_baseline_of_another_host_is_inconclusive_and_names_the_field(good: RunResult) -> None:
     other = good.model_copy(update={"host": good.host.model_copy(update={"cpu": "another"})})
-    found = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other)
-    assert found.word == "INCONCLUSIVE"
-    assert "host CPU: another and x" in found.items[-1].finding
+    judged = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other)
+    assert judged.word == "INCONCLUSIVE"
+    assert "host CPU: another and x" in judged.items[-1].finding
     assert differences(good, good) == []
 
 
@@ -277,9 +277,9 @@ def test_memory_and_answers_of_a_combined_run_are_those_of_the_emulated_run(good
             "resources": good.resources.model_copy(update={"memory_peak_bytes": 2**30}),
         }
     )
-    both = good.model_copy(update={"execution": "scaled", "emulated": inside})
-    assert verdict(both, "accuracy >= 0.8") == "PASS"
-    assert verdict(both, "memory_peak_bytes <= 512MiB") == "FAIL"
+    combined = good.model_copy(update={"execution": "scaled", "emulated": inside})
+    assert verdict(combined, "accuracy >= 0.8") == "PASS"
+    assert verdict(combined, "memory_peak_bytes <= 512MiB") == "FAIL"
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_a_rules_file_that_would_let_everything_pass_is_refused(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("board", "code", "said"),
+    ("board", "code", "words"),
     [
         ("jetson-nano", 1, ""),
         ("jetson-nano:MAXN", 1, ""),
@@ -349,14 +349,14 @@ def test_a_rules_file_that_would_let_everything_pass_is_refused(tmp_path: Path, 
     ],
 )
 def test_rules_for_one_board_apply_to_it_and_a_mistyped_name_is_refused(
-    good: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: str, code: int, said: str
+    good: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: str, code: int, words: str
 ) -> None:
     good.write(tmp_path / "r.json")
     rules = tmp_path / "rules.yaml"
     rules.write_text(f"rules: [artifact_bytes <= 1KiB]\nprofiles:\n  '{board}': [latency_ms.p50 <= 1]\n")
     assert _run(["gate", str(tmp_path / "r.json"), "--rules", str(rules)]) == code
     shown = capsys.readouterr().err.replace("\n", " ")
-    assert said in shown if said else shown == ""
+    assert words in shown if words else shown == ""
 
 
 def test_rules_for_other_boards_only_are_refused(good: RunResult) -> None:

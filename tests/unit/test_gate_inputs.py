@@ -81,10 +81,10 @@ def _drop(key: str) -> Callable[[dict[str, Any]], None]:
     return lambda document: document.__delitem__(key)
 
 
-def _bad_histograms(found: RunResult) -> RunResult:
+def _bad_histograms(result: RunResult) -> RunResult:
     broken = Distribution(samples=100, histogram="HISTFAAAAB")
-    return found.model_copy(
-        update={"restarts": tuple(restart.model_copy(update={"latency_ms": broken}) for restart in found.restarts)}
+    return result.model_copy(
+        update={"restarts": tuple(restart.model_copy(update={"latency_ms": broken}) for restart in result.restarts)}
     )
 
 
@@ -230,14 +230,14 @@ def desk(result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_good_files_pass(desk: Desk) -> None:
-    kept = desk.saved()
+    baseline = desk.saved()
     assert _run(["gate", GOOD, *ABSOLUTE]) == 0
     assert _run(["gate", GOOD, *CHANGE, "--baseline", GOOD]) == 0
-    assert _run(["gate", GOOD, *CHANGE, "--baseline", str(kept)]) == 0
-    assert _run(["gate", GOOD, *CHANGE, "--baseline", str(kept.parent)]) == 0
+    assert _run(["gate", GOOD, *CHANGE, "--baseline", str(baseline)]) == 0
+    assert _run(["gate", GOOD, *CHANGE, "--baseline", str(baseline.parent)]) == 0
     assert _run(["compare", GOOD, GOOD]) == 0
-    assert _run(["baseline", "show", str(kept)]) == 0
-    assert _run(["baseline", "list", "--dir", str(kept.parent)]) == 0
+    assert _run(["baseline", "show", str(baseline)]) == 0
+    assert _run(["baseline", "list", "--dir", str(baseline.parent)]) == 0
 
 
 @pytest.mark.parametrize("name", CASES)

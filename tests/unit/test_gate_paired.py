@@ -60,11 +60,11 @@ def test_a_change_just_at_the_limit_gets_a_false_verdict_once_in_300(shape: str)
 
 def test_with_two_percent_of_scatter_ten_percent_fail_and_no_change_passes() -> None:
     generator = np.random.default_rng(1)
-    found = [gate(math.log1p(0.1) + 0.02 * generator.standard_normal(20)) for _ in range(300)]
+    changed = [gate(math.log1p(0.1) + 0.02 * generator.standard_normal(20)) for _ in range(300)]
     same = [gate(0.02 * generator.standard_normal(20)) for _ in range(300)]
-    assert [verdict for verdict, _ in found].count("FAIL") >= 285
+    assert [verdict for verdict, _ in changed].count("FAIL") >= 285
     assert [verdict for verdict, _ in same].count("PASS") >= 285
-    assert np.mean([rounds for _, rounds in found]) < 12
+    assert np.mean([rounds for _, rounds in changed]) < 12
 
 
 def test_the_smallest_visible_change_passes_an_identical_model_19_times_in_20() -> None:
@@ -171,11 +171,11 @@ def test_a_rule_of_change_for_emulated_time_is_refused(result: RunResult) -> Non
 
 
 def test_metrics_that_differ_between_containers_are_known_for_each(result: RunResult) -> None:
-    found = run(result, 20.0)
-    assert len(per_container(found, "latency_ms.p50")) == 6
-    assert per_container(found, "cold_start_s") == [5.7] * 6
-    assert per_container(found, "artifact_bytes") == []
-    assert per_container(found, "cpu_seconds_per_request") == [None] * 6
+    measured = run(result, 20.0)
+    assert len(per_container(measured, "latency_ms.p50")) == 6
+    assert per_container(measured, "cold_start_s") == [5.7] * 6
+    assert per_container(measured, "artifact_bytes") == []
+    assert per_container(measured, "cpu_seconds_per_request") == [None] * 6
 
 
 def test_a_side_that_missed_its_device_time_is_not_judged_slower_for_it(result: RunResult) -> None:
@@ -199,10 +199,10 @@ def test_a_side_that_missed_its_device_time_is_not_judged_slower_for_it(result: 
 
 def test_a_difference_of_one_tick_of_the_cpu_clock_is_inconclusive(result: RunResult) -> None:
     def of(seconds: float, count: int) -> RunResult:
-        found = run(result, 20.0, containers=count, each=10).model_copy(update={"execution": "host"})
-        own = tuple(restart.model_copy(update={"cpu_seconds": seconds}) for restart in found.restarts)
-        used = found.resources.model_copy(update={"cpu_seconds": count * seconds})
-        return found.model_copy(update={"restarts": own, "resources": used})
+        measured = run(result, 20.0, containers=count, each=10).model_copy(update={"execution": "host"})
+        own = tuple(restart.model_copy(update={"cpu_seconds": seconds}) for restart in measured.restarts)
+        used = measured.resources.model_copy(update={"cpu_seconds": count * seconds})
+        return measured.model_copy(update={"restarts": own, "resources": used})
 
     rule = Rules.of(["cpu_seconds_per_request: +5 %"])
     assert judge(of(0.16, 3), rule, of(0.15, 3)).word == "INCONCLUSIVE"

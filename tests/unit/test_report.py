@@ -141,7 +141,7 @@ def test_junit_has_a_case_for_each_rule_of_validity_and_the_headline(doubtful: R
     assert cases["no failures"].find("failure") is not None
     assert cases["host quiet"].findtext("system-out") == "suspect: others took 40 %"
     assert cases["no out-of-memory kill"].find("skipped") is not None
-    properties = {found.get("name"): found.get("value") for found in suite.iter("property")}
+    properties = {element.get("name"): element.get("value") for element in suite.iter("property")}
     assert properties["device time"] == "45.9 ms (29.9 to 70.4 ms)"
 
 
@@ -152,20 +152,20 @@ def test_junit_has_a_failed_case_for_a_reason_without_a_rule(result: RunResult) 
 
 
 def test_every_format_says_that_two_results_are_not_comparable(doubtful: RunResult) -> None:
-    both = compared(doubtful, different=("kernel: 6.1 and 6.2",))
-    for report in (html.render_comparison(both), markdown.render_comparison(both)):
+    comparison = compared(doubtful, different=("kernel: 6.1 and 6.2",))
+    for report in (html.render_comparison(comparison), markdown.render_comparison(comparison)):
         assert "NOT COMPARABLE" in report
         assert "kernel: 6.1 and 6.2" in report
-    assert "NOT COMPARABLE: kernel: 6.1 and 6.2" in printed(terminal.render_comparison(both))
-    assert json.loads(json_summary.render_comparison(both))["different"] == ["kernel: 6.1 and 6.2"]
+    assert "NOT COMPARABLE: kernel: 6.1 and 6.2" in printed(terminal.render_comparison(comparison))
+    assert json.loads(json_summary.render_comparison(comparison))["different"] == ["kernel: 6.1 and 6.2"]
 
 
 def test_every_format_of_a_comparison_has_both_headlines_and_both_validities(doubtful: RunResult) -> None:
-    both = compared(doubtful)
+    comparison = compared(doubtful)
     shown = {
-        "terminal": printed(terminal.render_comparison(both)),
-        "markdown": plain(markdown.render_comparison(both)),
-        "page": plain(html.render_comparison(both)),
+        "terminal": printed(terminal.render_comparison(comparison)),
+        "markdown": plain(markdown.render_comparison(comparison)),
+        "page": plain(html.render_comparison(comparison)),
     }
     for name, report in shown.items():
         for words in ("29.9 to 70.4 ms", CAVEAT, "no failures: 1 of 2 requests failed", "others took 40 %"):
@@ -197,26 +197,26 @@ def test_a_page_loads_nothing_from_elsewhere(doubtful: RunResult) -> None:
 def test_columns_hold_every_request_once_and_only_measured_values() -> None:
     generator = np.random.default_rng(1)
     at_s, values = np.sort(generator.random(5000)), generator.random(5000)
-    found = thinning.columns(at_s, values, most=50)
-    which = np.minimum(((at_s - at_s.min()) / found.width_s).astype(int), 49)
+    columns = thinning.columns(at_s, values, most=50)
+    which = np.minimum(((at_s - at_s.min()) / columns.width_s).astype(int), 49)
     for i in range(50):
         inside = np.sort(values[which == i])
-        assert (found.least[i], found.largest[i]) == (inside[0], inside[-1])
-        assert found.median[i] == inside[(len(inside) - 1) // 2]
+        assert (columns.least[i], columns.largest[i]) == (inside[0], inside[-1])
+        assert columns.median[i] == inside[(len(inside) - 1) // 2]
 
 
 def test_requests_that_were_all_due_at_once_are_one_column() -> None:
-    found = thinning.columns(np.zeros(3000), np.arange(3000.0))
-    assert (len(found.at_s), found.least[0], found.largest[0]) == (1, 0.0, 2999.0)
+    columns = thinning.columns(np.zeros(3000), np.arange(3000.0))
+    assert (len(columns.at_s), columns.least[0], columns.largest[0]) == (1, 0.0, 2999.0)
 
 
 def test_columns_are_not_drawn_across_the_gap_between_two_containers() -> None:
     at_s = np.concatenate([np.linspace(0, 1, 2000), np.linspace(5, 6, 2000)])
-    found = thinning.columns(at_s, np.ones(4000))
-    first, second = found.split([5.0])
+    columns = thinning.columns(at_s, np.ones(4000))
+    first, second = columns.split([5.0])
     assert first.at_s[-1] < 1.1
     assert second.at_s[0] > 4.9
-    assert len(first.at_s) + len(second.at_s) == len(found.at_s) == len(second.largest) + len(first.median)
+    assert len(first.at_s) + len(second.at_s) == len(columns.at_s) == len(second.largest) + len(first.median)
 
 
 def test_a_curve_goes_through_the_nearest_ranks_up_to_the_largest() -> None:
@@ -243,10 +243,10 @@ def test_cpu_between_two_readings_never_spans_two_containers() -> None:
 
 def test_thinned_readings_keep_the_memory_peak_and_the_cpu_time() -> None:
     readings = [Reading(i * 10**8, i * 0.05, 10**9 if i == 4321 else 100) for i in range(9000)]
-    (kept,) = thinning.by_container(readings)
-    assert len(kept) <= 1501
-    assert max(reading.memory_bytes or 0 for reading in kept) == 10**9
-    assert kept[-1].cpu_seconds == readings[-1].cpu_seconds
+    (thinned,) = thinning.by_container(readings)
+    assert len(thinned) <= 1501
+    assert max(reading.memory_bytes or 0 for reading in thinned) == 10**9
+    assert thinned[-1].cpu_seconds == readings[-1].cpu_seconds
 
 
 def test_a_notebook_shows_headline_and_caveats_and_escapes_names(doubtful: RunResult) -> None:

@@ -117,10 +117,10 @@ def test_a_gate_writes_markdown_junit_and_github_annotations(
         "gate", file, "--rule", "memory_peak_bytes <= 1MiB", "--markdown", comment, "--junit", cases, "--json"
     )
     assert code == 1
-    said = capsys.readouterr()
-    assert json.loads(said.out)["verdict"] == "FAIL", "stdout is for the program alone"
-    assert "::error title=edgesim FAIL%3A memory_peak_bytes <= 1MiB::134,217,728" in said.err
-    assert "::warning title=edgesim INCONCLUSIVE%3A the run::" in said.err
+    output = capsys.readouterr()
+    assert json.loads(output.out)["verdict"] == "FAIL", "stdout is for the program alone"
+    assert "::error title=edgesim FAIL%3A memory_peak_bytes <= 1MiB::134,217,728" in output.err
+    assert "::warning title=edgesim INCONCLUSIVE%3A the run::" in output.err
     assert comment.read_text().startswith("### ❌ FAIL: net on NVIDIA Jetson Nano")
     assert comment.read_text() in summary.read_text()
     assert 'name="edgesim gate jetson-nano net"' in cases.read_text()
@@ -181,8 +181,8 @@ def test_the_markdown_of_a_verdict_has_a_row_for_each_item() -> None:
 
 
 def test_bytes_that_are_not_text_break_neither_junit_nor_markdown(tmp_path: Path) -> None:
-    found = checked("died: \udcff\ufffe\x00 end")
-    deliver(found, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False)
+    verdict = checked("died: \udcff\ufffe\x00 end")
+    deliver(verdict, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False)
     assert ElementTree.parse(tmp_path / "c.xml").getroot().get("failures") == "1"
     assert "died: ?" in (tmp_path / "c.md").read_text()
 

@@ -39,7 +39,7 @@ FORMATS: Mapping[str, Format] = {
 }
 SUFFIXES = tuple(FORMATS)
 # For the help of an option that takes a report's file.
-FILE_HELP = ", ".join(f"{suffix} {format_.DESCRIPTION}" for suffix, format_ in FORMATS.items())
+FILE_HELP = "; ".join(f"{suffix}: {format_.DESCRIPTION}" for suffix, format_ in FORMATS.items())
 
 
 def format_of(path: Path) -> Format:

@@ -1,4 +1,4 @@
-"""CSV: every request, a row each."""
+"""CSV: a row for each request."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from edgesim.reports.comparison import Comparison
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import Recorded, StackResult
 
-DESCRIPTION = "every request, a row each"
+DESCRIPTION = "a row for each request"
 _COLUMNS = ("request", "scheduled_ns", "sent_ns", "done_ns", "latency_ms", "service_time_ms", "outcome")
 
 

@@ -9,7 +9,7 @@ from edgesim.reports.comparison import Comparison
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
 
-DESCRIPTION = "figures for programs, without the requests"
+DESCRIPTION = "all figures without the requests"
 
 
 def render_result(result: RunResult, file: str) -> str:

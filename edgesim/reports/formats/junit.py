@@ -11,7 +11,7 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 
-DESCRIPTION = "JUnit: a case for each rule of validity"
+DESCRIPTION = "JUnit, a case for each rule of validity"
 _Kind = Literal["passed", "failure", "skipped"]
 _VERDICT_KINDS: dict[VerdictWord, _Kind] = {"PASS": "passed", "FAIL": "failure", "INCONCLUSIVE": "skipped"}
 _RULE_KINDS: dict[str, _Kind] = {"ok": "passed", "suspect": "passed", "invalid": "failure", "unknown": "skipped"}

@@ -208,7 +208,7 @@ def percentiles(sides: Sequence[Side[Recorded]]) -> Plot | None:
     ticks = [share for share in (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999) if _nines(share) <= longest + 0.3]
     figure.update_layout(height=340, yaxis={"title": f"{time_prefix(sides)}ms"})
     figure.update_xaxes(
-        title="% of the requests that took at most so long",
+        title="% of the requests that took at most this long",
         tickvals=[_nines(share) for share in ticks],
         ticktext=[f"{share:g}" for share in ticks],
         zeroline=False,
