@@ -23,6 +23,7 @@ from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
 from edgesim.errors import DeviceError, HostError, HostTooSlow, ModelError, ProfileError, ScaleFailed, UsageError
 from edgesim.host import disks, emulator, host_facts
+from edgesim.host.host_facts import HostFacts
 from edgesim.images import serving_image
 from edgesim.loadgen import inputs
 from edgesim.models import repository as model
@@ -40,7 +41,7 @@ from edgesim.predictions import Declined
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Reading
-from edgesim.results.run_result import HostSection, ImageSection, ScalingSection
+from edgesim.results.run_result import ImageSection, ScalingSection
 
 DESCRIPTION = "/edgesim/board"
 
@@ -153,7 +154,7 @@ class Board:
     device: Device
     execution: Execution
     image: ImageSection
-    host: HostSection
+    host: HostFacts
     memory_limit_bytes: int | None
     cpus: float
     intra_op_threads: int
@@ -522,7 +523,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
             cached=built.cached,
             server_id=server_image if server_image != built.id else None,
         ),
-        host=host_facts.of_engine(engine.facts, engine.context)
+        host=engine.host_facts()
         if launch.machine is not None
         else host_facts.describe(
             engine=f"Docker {engine.facts.version}", emulator=str(runs_through) if runs_through is not None else None

@@ -29,6 +29,7 @@ from edgesim.engine.file_transfer import Carrier
 from edgesim.engine.mounts import Mount, mounted
 from edgesim.errors import EdgesimError, ImageUnavailable, UsageError
 from edgesim.host import network_shaping
+from edgesim.host.host_facts import HostFacts
 
 LABEL = "edgesim"  # on all that edgesim makes; the value is its version
 SESSION_LABEL = "edgesim.session"
@@ -95,6 +96,17 @@ class Engine:
             relabels="name=selinux" in security,
             rootless="name=rootless" in security,
             driver=info.get("CgroupDriver", "cgroupfs"),
+        )
+
+    def host_facts(self) -> HostFacts:
+        """Return the facts of the engine's machine, as far as the engine knows them: `cpu` is the architecture."""
+        return HostFacts(
+            cpu=self.facts.architecture,
+            cores=self.facts.cores,
+            memory_bytes=self.facts.memory_bytes,
+            kernel=f"Linux {self.facts.kernel}",
+            engine=f"Docker {self.facts.version}",
+            context=f"{self.context} ({self.facts.name})",
         )
 
     @property

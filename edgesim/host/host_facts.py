@@ -1,22 +1,42 @@
-"""This host, as the result file describes it."""
+"""Facts of the machine that runs the board: processor, memory, kernel, engine and emulator."""
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from edgesim.engine.context import Context
-from edgesim.engine.docker_engine import EngineFacts
-from edgesim.results.run_result import HostSection
 from edgesim.server import introspection
 
 
-def describe(*, engine: str | None, emulator: str | None) -> HostSection:
-    """Processor, memory and kernel, with the engine and the emulator that a run used."""
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """The machine that runs the board.
+
+    Attributes:
+        cpu: name of the processor, or its architecture if the name is not known.
+        cores: number of cores that edgesim, or the engine, may use.
+        kernel: name and release, such as ``Linux 6.8.0``.
+        engine: name and version of the engine; None without one.
+        emulator: name and version of the emulator that ran the board; None without one.
+        context: docker context and machine name, if the machine is another one than the one that measured.
+    """
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    kernel: str
+    engine: str | None = None
+    emulator: str | None = None
+    context: str | None = None
+
+
+def describe(*, engine: str | None, emulator: str | None) -> HostFacts:
+    """Return the facts of this machine, with the engine and the emulator that a run used."""
     cpuinfo = Path("/proc/cpuinfo")
     model = introspection.cpu_model(cpuinfo.read_text(errors="replace")) if cpuinfo.is_file() else None
-    return HostSection(
+    return HostFacts(
         cpu=model or platform.processor() or platform.machine(),
         cores=cores(),
         memory_bytes=psutil.virtual_memory().total,
@@ -26,18 +46,6 @@ def describe(*, engine: str | None, emulator: str | None) -> HostSection:
     )
 
 
-def of_engine(facts: EngineFacts, context: Context) -> HostSection:
-    """Another machine, as far as its engine tells: of the processor it knows the architecture."""
-    return HostSection(
-        cpu=facts.architecture,
-        cores=facts.cores,
-        memory_bytes=facts.memory_bytes,
-        kernel=f"Linux {facts.kernel}",
-        engine=f"Docker {facts.version}",
-        context=f"{context} ({facts.name})",
-    )
-
-
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -27,6 +27,7 @@ from edgesim.results.run_result import (
     Distribution,
     EmulatorSection,
     EnergySection,
+    HostSection,
     LifecycleSection,
     LimitSection,
     ModelSection,
@@ -41,6 +42,7 @@ from edgesim.results.run_result import (
     Spread,
     ThrottleSection,
     ValiditySection,
+    section,
 )
 
 # Features in /proc/cpuinfo that are no instructions: an event stream, and readable processor registers.
@@ -126,7 +128,7 @@ class ResultBuilder:
         samples = self._samples()
         origin_ns = samples[0].scheduled_ns if samples else 0
         scenario = measured.scenario or plan.scenario
-        section = _scenario_section(scenario, plan, self.measurements)
+        scenario_section = _scenario_section(scenario, plan, self.measurements)
         used = self._resources()
         device_time = self._device_time(samples)
         return RunResult(
@@ -138,9 +140,9 @@ class ResultBuilder:
             ),
             model=_model_section(self.model),
             image=board.image,
-            host=board.host,
+            host=section(HostSection, board.host),
             device=self._device_section(),
-            scenario=section,
+            scenario=scenario_section,
             lifecycle_s=self._lifecycle(0),
             stages_s=dict(self.stages.seconds),
             requests=_requests_section(samples),
@@ -163,7 +165,7 @@ class ResultBuilder:
             levels=tuple(measured.levels),
             restarts=self._restarts() if len(self.attempts) > 1 else (),
             spread=self._spread() if len(self.attempts) > 1 else {},
-            validity=self._judge(section, samples),
+            validity=self._judge(scenario_section, samples),
             complete=not self._interrupted(),
             phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
             timeline=tuple(reading.since(origin_ns) for m in self.measurements for reading in m.readings),

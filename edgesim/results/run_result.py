@@ -26,6 +26,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def section(kind: type[Kind], value: object) -> Kind:
+    """Return a section of the result file with the fields of `value`, an object of the same attributes.
+
+    Measuring code has values of its own, and knows nothing of the file; builders of results convert them here.
+    """
+    return kind.model_validate(value, from_attributes=True)
+
+
 class ProfileSection(_Section):
     name: str
     sha256: str

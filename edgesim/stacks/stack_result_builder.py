@@ -17,6 +17,7 @@ from edgesim.measure import resource_usage, statistics, steady_state, validity
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import (
+    HostSection,
     ImageSection,
     ProfileSection,
     RequestsSection,
@@ -24,6 +25,7 @@ from edgesim.results.run_result import (
     Rule,
     ScenarioSection,
     ValiditySection,
+    section,
 )
 from edgesim.results.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
 from edgesim.stacks.resolve import ResolvedService
@@ -58,9 +60,12 @@ def result(
             title=resolved.profile.title,
             mode=resolved.profile.mode,
         ),
-        host=host_facts.describe(
-            engine=f"Docker {running.engine.facts.version}",
-            emulator=str(running.emulator) if running.emulator is not None else None,
+        host=section(
+            HostSection,
+            host_facts.describe(
+                engine=f"Docker {running.engine.facts.version}",
+                emulator=str(running.emulator) if running.emulator is not None else None,
+            ),
         ),
         budget=_budget(running),
         scenario=scenario,

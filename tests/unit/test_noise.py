@@ -1,5 +1,6 @@
 """What is kept of a probe of a host's noise, and for which gates it counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_probe_counts_for_its_engine_and_execution_on_its_host_alone(
     assert known(NANO, "local", None) == [probed]
     assert known(NANO, "docker", "native") == []
     here = host_facts.describe(engine=None, emulator=None)
-    monkeypatch.setattr(host_facts, "describe", lambda **_: here.model_copy(update={"kernel": "Linux 7"}))
+    monkeypatch.setattr(host_facts, "describe", lambda **_: replace(here, kernel="Linux 7"))
     assert known(NANO, "local", None) == []
 
 
