@@ -17,7 +17,7 @@ import tritonclient.http
 from onnx import helper
 
 from benchmarks.servers import Server, ours, save
-from edgesim.host.priority import punctual
+from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.peak_search import PeakSearch
 from edgesim.loadgen.scenario import Scenario, StopRule
@@ -52,7 +52,10 @@ class Edgesim:
     def drive(self, scenario: Scenario) -> tuple[list[Sample], float]:
         """The samples, and the CPU time of this thread for one of them, in microseconds."""
         into: list[Sample] = []
-        with HttpTransport(self._url, connections=scenario.connections, timeout_s=10) as transport, punctual():
+        with (
+            HttpTransport(self._url, connections=scenario.connections, timeout_s=10) as transport,
+            real_time_priority(),
+        ):
             begun = time.thread_time()
             generator.drive(scenario, transport, [self._request], into=into, still_alive=lambda: True)
             cpu_us = (time.thread_time() - begun) / len(into) * 1e6

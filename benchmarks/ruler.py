@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from edgesim.engine.docker_engine import Engine
-from edgesim.host.priority import punctual
+from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
@@ -34,7 +34,7 @@ def measure(script: Script, scenario: Scenario, connections: int | None = None) 
 def drive(url: str, scenario: Scenario, connections: int | None = None) -> list[Sample]:
     into: list[Sample] = []
     most = connections if connections is not None else scenario.connections
-    with HttpTransport(url, connections=most, timeout_s=30) as transport, punctual():
+    with HttpTransport(url, connections=most, timeout_s=30) as transport, real_time_priority():
         generator.drive(scenario, transport, [REQUEST], into=into, still_alive=lambda: True)
     return into
 

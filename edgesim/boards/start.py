@@ -362,7 +362,7 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 f"a request failed while the board's time was searched for: {error}", log=started.device.log()
             ) from error
         started.full_speed_s = launch.profile.thermal.full_speed_s if launch.profile.thermal is not None else None
-        share = started.scale.bandwidth.share
+        share = started.scale.quota.share
         started.cpus, started.limits = share, replace(started.limits, cpus=share)
         return started
     raise AssertionError("the last attempt returns or raises")

@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from edgesim.errors import HostTooSlow
-from edgesim.host.cpu_quota import Bandwidth
-from edgesim.host.priority import punctual
+from edgesim.host.cpu_quota import CpuQuota
+from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.inputs import Arrays
 from edgesim.loadgen.scenario import Scenario, StopRule
@@ -64,7 +64,7 @@ class Target:
 class Dial(Protocol):
     """What a server is held back by, and what comes of it."""
 
-    def limit_cpu(self, bandwidth: Bandwidth) -> None: ...
+    def limit_cpu(self, quota: CpuQuota) -> None: ...
 
     def set_pace(self, least_ms: Mapping[str, float]) -> None: ...
 
@@ -85,7 +85,7 @@ class ScalableDevice(Protocol):
     @property
     def direct_url(self) -> str: ...
 
-    def limit_cpu(self, bandwidth: Bandwidth) -> None: ...
+    def limit_cpu(self, quota: CpuQuota) -> None: ...
 
     def read(self) -> Reading: ...
 
@@ -97,8 +97,8 @@ class DeviceDial:
         self._device, self._model = device, model
         self._url = device.direct_url
 
-    def limit_cpu(self, bandwidth: Bandwidth) -> None:
-        self._device.limit_cpu(bandwidth)
+    def limit_cpu(self, quota: CpuQuota) -> None:
+        self._device.limit_cpu(quota)
 
     def set_pace(self, least_ms: Mapping[str, float]) -> None:
         with closing(client.Client(self._url, self._model, timeout_s=_TIMEOUT_S)) as peer:
@@ -110,7 +110,7 @@ class DeviceDial:
             request = peer.on_the_wire(peer.encode(target.arrays))
         samples: list[Sample] = []
         scenario = Scenario(name="single-stream", stop=StopRule(requests=requests))
-        with HttpTransport(self._url, connections=1, timeout_s=_TIMEOUT_S) as transport, punctual():
+        with HttpTransport(self._url, connections=1, timeout_s=_TIMEOUT_S) as transport, real_time_priority():
             generator.drive(scenario, transport, [request], into=samples, still_alive=lambda: False)
         if failed := next((sample for sample in samples if not sample.ok), None):
             raise ConnectionError(failed.outcome)
@@ -164,14 +164,14 @@ class Scale:
     """What holds a server back to the board's time; `find` first.
 
     Attributes:
-        bandwidth: the CPU that all models together get.
+        quota: the CPU that all models together get.
         heated: whether the board is at its lower clock by now.
     """
 
     def __init__(self, dial: Dial, targets: Sequence[Target], *, threads: int, cores: float) -> None:
         self._dial, self._threads, self._cores = dial, threads, cores
         self._models = [_Scaled(target, target.time_ms) for target in targets]
-        self.bandwidth = Bandwidth.of(cores)
+        self.quota = CpuQuota.of_share(cores)
         self.heated = False
 
     @property
@@ -201,7 +201,7 @@ class Scale:
             errors.append(max(attempt.error for attempt in found))
             if errors[-1] <= _CLOSE_PERCENT / 100 or time.monotonic() > until:
                 break
-            share = self.bandwidth.share * max(attempt.factor for attempt in found)
+            share = self.quota.share * max(attempt.factor for attempt in found)
         if held is not None and len(errors) == 1:
             for model in self._models:
                 model.calibrated_ms = model.tries[0].p50_ms
@@ -231,17 +231,17 @@ class Scale:
             model.pace_ms += heated_ms - model.time_ms
             model.time_ms = heated_ms
         self.heated = True
-        self._set(self.bandwidth.share / slower)
+        self._set(self.quota.share / slower)
 
     def section(self) -> ScalingSection:
         """For the result."""
-        filled = [m.cpu_ms / self.bandwidth.share / m.time_ms for m in self._models]
+        filled = [m.cpu_ms / self.quota.share / m.time_ms for m in self._models]
         low, high = 100 * min(filled), 100 * min(max(filled), 1.0)
         part = f"{high:.0f} %" if high - low < 1 else f"{low:.0f} to {high:.0f} %"
         return ScalingSection(
-            share=self.bandwidth.share,
-            quota_us=self.bandwidth.quota_us,
-            period_us=self.bandwidth.period_us,
+            share=self.quota.share,
+            quota_us=self.quota.quota_us,
+            period_us=self.quota.period_us,
             threads=self._threads,
             method=f"the CPU share makes {part} of the time, the server waits for the rest of each inference's",
             models=tuple(model.section() for model in self._models),
@@ -249,7 +249,7 @@ class Scale:
 
     def _begin(self) -> float:
         """The share to begin with."""
-        self._dial.limit_cpu(self.bandwidth)
+        self._dial.limit_cpu(self.quota)
         self._dial.set_pace({})
         for model in self._models:
             self._measure_unheld(model)
@@ -280,8 +280,8 @@ class Scale:
             )
 
     def _set(self, share: float) -> None:
-        self.bandwidth = Bandwidth.of(min(share, self._cores))
-        self._dial.limit_cpu(self.bandwidth)
+        self.quota = CpuQuota.of_share(min(share, self._cores))
+        self._dial.limit_cpu(self.quota)
         self._dial.set_pace({model.target.model.name: model.pace_ms for model in self._models})
 
     def _go_back_to(self, attempt: int) -> None:
@@ -299,11 +299,11 @@ class Scale:
         times = np.asarray(self._dial.ask(model.target, _requests(model.target)))
         low, p50, high = (float(found) for found in np.percentile(times, (10, 50, 90)))
         model.tries.append(
-            ShareTry(share=self.bandwidth.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
+            ShareTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
         )
         late = high / model.time_ms
         error, too_late = abs(p50 / model.time_ms - 1), late - 1 - _HIGH_PERCENT / 100
-        if too_late > 0 and self.bandwidth.share < self._cores:
+        if too_late > 0 and self.quota.share < self._cores:
             # The slow ones are the share's doing; of the quick ones the pace may be.
             model.pace_ms = max(model.pace_ms - max(low - model.time_ms, 0.0), 0.0)
             return _Attempt(error + too_late, min(max(late, _LEAST_STEP), _LARGEST_STEP))

@@ -18,7 +18,7 @@ from edgesim.engine import api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
-from edgesim.host.cpu_quota import Bandwidth
+from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.network_shaping import Shaped
 from edgesim.profiles.device_profile import Network
 from edgesim.recording import Reading
@@ -144,10 +144,10 @@ class DockerDevice:
             "network_delay_ms": self.network.delay_ms,
         }
 
-    def limit_cpu(self, bandwidth: Bandwidth) -> None:
+    def limit_cpu(self, quota: CpuQuota) -> None:
         """Change what the running container may use of the CPU."""
         with engine_call():
-            self._container.update(cpu_period=bandwidth.period_us, cpu_quota=bandwidth.quota_us)
+            self._container.update(cpu_period=quota.period_us, cpu_quota=quota.quota_us)
 
     def log(self, lines: int = 20) -> str:
         with engine_call():

@@ -90,8 +90,8 @@ class Cgroup:
             return cls(version=2, memory=group, cpu=group, cpuacct=group, io=group, pids=group)
         return None
 
-    def above(self) -> "Cgroup":
-        """The group that this one is in, with all others in it; its network is nobody's."""
+    def parent(self) -> "Cgroup":
+        """Return the parent group, which contains this group and its siblings; `network` is None."""
 
         def up(path: Path | None) -> Path | None:
             return path.parent if path is not None else None

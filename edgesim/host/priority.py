@@ -1,4 +1,4 @@
-"""What makes this thread run when it is due, on a host that the board under test keeps busy."""
+"""Real-time priority: this thread runs when it is due, on a host that the board under test keeps busy."""
 
 import contextlib
 import ctypes
@@ -10,30 +10,31 @@ _PR_SET_TIMERSLACK = 29  # prctl(2)
 
 
 @contextmanager
-def punctual() -> Iterator[bool]:
-    """Within the block the kernel wakes this thread on time; the value is whether it does so before all others.
+def real_time_priority() -> Iterator[bool]:
+    """Within the block, run this thread on time; yield whether the thread has real-time priority.
 
-    It may not put the thread's wake-ups together with others', 50 µs late by default, and where this user is allowed it
-    (root, CAP_SYS_NICE, RLIMIT_RTPRIO) the thread goes first: with real-time priority requests that were 2 ms late
-    beside a board on the same two cores were 0.2 ms late. It takes no more of them by that: it sleeps as before.
+    The kernel may not delay the thread's wake-ups to combine them with others (by default up to 50 µs). If this user
+    is permitted (root, CAP_SYS_NICE, RLIMIT_RTPRIO), the thread also runs before all ordinary threads: requests that
+    were 2 ms late beside a board on the same two cores were 0.2 ms late with real-time priority. The thread takes no
+    more CPU time than before: it sleeps as long.
     """
     _set_timer_slack(1)
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        # Threads that are started meanwhile are ordinary ones.
+        # SCHED_RESET_ON_FORK: threads that are started within the block are ordinary ones.
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-        first = True
+        real_time = True
     except OSError:
-        first = False
+        real_time = False
     try:
-        yield first
+        yield real_time
     finally:
-        if first:
+        if real_time:
             os.sched_setscheduler(0, policy, parameters)
         _set_timer_slack(0)
 
 
 def _set_timer_slack(nanoseconds: int) -> None:
-    """How late the kernel may wake this thread; 0 sets the default again."""
+    """Set how late the kernel may wake this thread; 0 restores the default."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0)

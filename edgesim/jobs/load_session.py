@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgesim.host.host_load import HostLoad
-from edgesim.host.priority import punctual
+from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
@@ -54,7 +54,7 @@ class LoadSession:
         transport = self.connect(scenario.connections, into)
         if transport is None:
             return Sent()
-        with transport, punctual() as real_time:
+        with transport, real_time_priority() as real_time:
             self._drive(transport, scenario, self._requests, into)
             return Sent(transport.most_open, real_time)
 

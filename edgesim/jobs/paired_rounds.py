@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgesim.boards.start import DESCRIPTION, Board, Launch, start
 from edgesim.errors import DeviceError, HostTooSlow
-from edgesim.host.priority import punctual
+from edgesim.host.priority import real_time_priority
 from edgesim.jobs.board_session import Measurement, SessionPlan, compare_answers
 from edgesim.jobs.load_session import LoadMeter, LoadSession, Sent
 from edgesim.jobs.result_builder import ResultBuilder
@@ -184,7 +184,7 @@ class Rounds:
             seat.read()
         meter, begin_ns = LoadMeter(), time.monotonic_ns()
         with ExitStack() as stack:
-            real_time = stack.enter_context(punctual())
+            real_time = stack.enter_context(real_time_priority())
             stack.enter_context(generator.no_garbage_collection())
             lines: list[tuple[Seat, LoadSession, HttpTransport]] = []
             for seat in seats:

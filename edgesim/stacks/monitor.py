@@ -80,7 +80,7 @@ class Monitor:
                 group = self._project.cgroup(state)
                 self._groups[name] = state.pid, group
                 if group is not None and self._above is None:
-                    self._read_above(group.above())
+                    self._read_above(group.parent())
         return self.states
 
     def _read_above(self, above: Cgroup | None) -> None:

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from edgesim.host.priority import punctual
+from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
@@ -24,7 +24,7 @@ REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 def measure(script: Script, scenario: Scenario, *, connections: int | None = None) -> list[Sample]:
     samples: list[Sample] = []
     most = connections if connections is not None else scenario.connections
-    with scripted(script) as url, HttpTransport(url, connections=most, timeout_s=10) as transport, punctual():
+    with scripted(script) as url, HttpTransport(url, connections=most, timeout_s=10) as transport, real_time_priority():
         generator.drive(scenario, transport, [REQUEST], into=samples, still_alive=lambda: True)
     assert all(sample.ok for sample in samples)
     return samples
@@ -89,7 +89,7 @@ def test_loadgen_measures_the_same(qps: float | None) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
         theirs = json.loads(done.stdout)
         samples: list[Sample] = []
-        with HttpTransport(url, connections=scenario.connections, timeout_s=10) as transport, punctual():
+        with HttpTransport(url, connections=scenario.connections, timeout_s=10) as transport, real_time_priority():
             generator.drive(scenario, transport, [REQUEST], into=samples, still_alive=lambda: True)
         ours = statistics.summarise([sample.latency_ms for sample in samples])
     for name, percentile in (("p50", "50"), ("p90", "90"), ("p95", "95")):

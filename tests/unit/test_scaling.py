@@ -10,7 +10,7 @@ from edgesim import profiles
 from edgesim.boards import time_scaling
 from edgesim.boards.time_scaling import Scale, Target
 from edgesim.errors import HostTooSlow
-from edgesim.host.cpu_quota import Bandwidth
+from edgesim.host.cpu_quota import CpuQuota
 from edgesim.loadgen import inputs
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
@@ -30,13 +30,13 @@ class FakeDial:
     cpu_ms: Mapping[str, float]
     way_ms: float = 0.4
     lost_ms: float = 0.0
-    bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth.of(2.0))
+    quota: CpuQuota = field(default_factory=lambda: CpuQuota.of_share(2.0))
     pace_ms: Mapping[str, float] = field(default_factory=dict)
     used_s: float = 0.0
     asked: int = 0
 
-    def limit_cpu(self, bandwidth: Bandwidth) -> None:
-        self.bandwidth = bandwidth
+    def limit_cpu(self, quota: CpuQuota) -> None:
+        self.quota = quota
 
     def set_pace(self, least_ms: Mapping[str, float]) -> None:
         self.pace_ms = dict(least_ms)
@@ -45,8 +45,8 @@ class FakeDial:
         name = target.model.name
         self.asked += requests
         self.used_s += requests * self.cpu_ms[name] / 1e3
-        share = min(self.bandwidth.share, 1.0)
-        held = self.cpu_ms[name] if self.bandwidth.share >= 2 else (self.cpu_ms[name] + self.lost_ms) / share
+        share = min(self.quota.share, 1.0)
+        held = self.cpu_ms[name] if self.quota.share >= 2 else (self.cpu_ms[name] + self.lost_ms) / share
         return [max(held, self.pace_ms.get(name, 0.0)) + self.way_ms] * requests
 
     def cpu_seconds(self) -> float | None:
@@ -101,7 +101,7 @@ def test_of_several_models_the_one_that_needs_most_sets_the_share_and_each_has_i
     scale = found(dial, quick, slow)
     scale.check()
     assert [model.check_ms for model in scale.section().models] == [pytest.approx(100, 0.01), pytest.approx(300, 0.01)]
-    assert scale.bandwidth.share > 0.3, "the slow one takes a third of a core, and a little more"
+    assert scale.quota.share > 0.3, "the slow one takes a third of a core, and a little more"
 
 
 def test_a_share_that_never_settles_ends_with_the_best_that_was_tried(digits: Model) -> None:
@@ -109,7 +109,7 @@ def test_a_share_that_never_settles_ends_with_the_best_that_was_tried(digits: Mo
     scale = found(dial, target(digits, 10.0))
     tries = scale.section().models[0].tries
     assert len(tries) <= 6
-    assert scale.bandwidth.share == max(attempt.share for attempt in tries)
+    assert scale.quota.share == max(attempt.share for attempt in tries)
 
 
 def test_a_second_server_is_held_as_the_first_one_was_after_one_try(digits: Model) -> None:
@@ -147,13 +147,13 @@ def test_a_second_server_that_does_not_take_as_long_is_searched_for_anew(digits:
 def test_heat_slows_the_share_and_the_pace_down_and_the_check_goes_by_the_new_time(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0})
     scale = found(dial, target(digits, 60.0, heated_ms=90.0))
-    before = scale.bandwidth.share
+    before = scale.quota.share
     scale.heat()
     scale.check()
     (model,) = scale.section().models
     assert scale.heated
     assert list(scale.times_ms) == [90.0]
-    assert scale.bandwidth.share == pytest.approx(before * 60 / 90, rel=0.01)
+    assert scale.quota.share == pytest.approx(before * 60 / 90, rel=0.01)
     assert model.check_ms == pytest.approx(90, rel=0.01)
     assert abs(model.error_percent or 0) < 1
     assert model.target_ms == 60.0
@@ -167,11 +167,11 @@ def test_the_calibration_of_a_slow_model_asks_few_times(digits: Model) -> None:
 
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.3, 0.99, 1.0, 1.5, 2.0])
 def test_a_share_is_given_in_the_shortest_periods_that_the_kernel_has(share: float) -> None:
-    bandwidth = Bandwidth.of(share)
-    assert bandwidth.share == pytest.approx(share, rel=0.005)
-    assert bandwidth.quota_us >= 1000
-    assert 1000 <= bandwidth.period_us <= 1_000_000
-    assert bandwidth.quota_us == 1000 or bandwidth.period_us == 1000
+    quota = CpuQuota.of_share(share)
+    assert quota.share == pytest.approx(share, rel=0.005)
+    assert quota.quota_us >= 1000
+    assert 1000 <= quota.period_us <= 1_000_000
+    assert quota.quota_us == 1000 or quota.period_us == 1000
 
 
 def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(digits: Model) -> None:
