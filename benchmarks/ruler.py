@@ -17,7 +17,6 @@ from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
-from edgesim.results.run_result import Distribution
 from tests.integration.ruler_image import FRAME, container, wait_for, work
 from tests.loadgen import REQUEST
 from tests.scripted import Script, scripted
@@ -47,11 +46,11 @@ def server(qps: float, seconds: float) -> Scenario:
     return Scenario(name="server", qps=qps, stop=StopRule(duration_s=seconds))
 
 
-def latency(samples: list[Sample]) -> Distribution:
+def latency(samples: list[Sample]) -> statistics.Summary:
     return statistics.summarise([sample.latency_ms for sample in samples])
 
 
-def service(samples: list[Sample]) -> Distribution:
+def service(samples: list[Sample]) -> statistics.Summary:
     return statistics.summarise([sample.service_time_ms for sample in samples])
 
 

@@ -40,6 +40,9 @@ class Precision:
     percent: float
     limit_s: float = 600.0
 
+    def __str__(self) -> str:
+        return f"p{self.percentile:g} within {self.percent:g} %"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeakLimit:

@@ -17,6 +17,7 @@ from edgesim.results.run_result import (
     RunResult,
     ScenarioSection,
     ValiditySection,
+    section,
 )
 from edgesim.results.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
 
@@ -60,7 +61,7 @@ def emulated_and_invalid() -> RunResult:
 def of_a_stack(*, requests: int = 200) -> StackResult:
     """An application that asks a detector; the detector was killed once. Without requests it is one of steps."""
     samples = tuple(Sample(i * 10**7, i * 10**7, i * 10**7 + 10**6 * (5 + i % 7), "ok") for i in range(requests))
-    latency = statistics.summarise([sample.latency_ms for sample in samples])
+    latency = section(Distribution, statistics.summarise([sample.latency_ms for sample in samples]))
     image = ImageSection(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True)
 
     def readings(of: int, share: float) -> tuple[Reading, ...]:
@@ -112,7 +113,7 @@ def of_a_stack(*, requests: int = 200) -> StackResult:
         requests=RequestsSection(sent=requests, ok=requests, failed=0),
         latency_ms=latency,
         service_time_ms=latency,
-        lag_ms=statistics.summarise([0.0] * requests),
+        lag_ms=section(Distribution, statistics.summarise([0.0] * requests)),
         throughput_qps=100.0 if requests else None,
         generator=None,
         resources=ResourcesSection(

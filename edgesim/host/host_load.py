@@ -1,4 +1,4 @@
-"""What else this host did while it measured: psutil's view, and the kernel's count of thermal throttling."""
+"""Host load: what other programs did on this host, from psutil and the kernel's counts of thermal throttling."""
 
 import time
 from collections.abc import Sequence
@@ -8,51 +8,31 @@ from typing import Any
 
 import psutil
 
-from edgesim.results.run_result import HostLoadSection
-
 _CPUS = Path("/sys/devices/system/cpu")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HostLoad:
-    """The host's counters at one moment; the difference of two is what happened between them."""
+    """What this host did during a load, besides the load. A figure is None if this host does not report it.
 
-    at_s: float = field(default_factory=time.monotonic)
-    times: Any = field(default_factory=psutil.cpu_times)
-    own_s: float = field(default_factory=lambda: sum(psutil.Process().cpu_times()[:2]))
-    throttles: int | None = field(default_factory=lambda: thermal_throttles())
-    frequency_hz: float | None = field(default_factory=lambda: _frequency())
+    Attributes:
+        busy_percent: CPU time of all programs, in percent of the whole host.
+        others_percent: CPU time of programs other than the device and edgesim, in percent of the whole host.
+        steal_percent: CPU time that a hypervisor gave to other machines.
+        thermal_throttles: how often the kernel saw a core slowed down by its temperature.
+        frequency_percent: the clock at the end of the load, in percent of the clock at its beginning.
+    """
 
-    def since(self, begin: "HostLoad", device_s: float | None) -> HostLoadSection:
-        """From `begin` to this moment; `device_s` is the device's CPU time between them, None where it is not known."""
-        seconds = self.at_s - begin.at_s
-        capacity = max(seconds, 1e-9) * (psutil.cpu_count() or 1)
-        spent = {name: getattr(self.times, name) - getattr(begin.times, name) for name in self.times._fields}
-        # Linux counts a guest's time in user's, too.
-        idle = spent["idle"] + spent.get("iowait", 0.0)
-        total = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
-        busy = total - idle - spent.get("steal", 0.0)
-        others = busy - device_s - (self.own_s - begin.own_s) if device_s is not None else None
-        return HostLoadSection(
-            seconds=seconds,
-            busy_percent=100 * busy / capacity,
-            others_percent=max(100 * others / capacity, 0.0) if others is not None else None,
-            steal_percent=100 * spent["steal"] / capacity if "steal" in spent else None,
-            thermal_throttles=_difference(begin.throttles, self.throttles),
-            frequency_percent=_percent(self.frequency_hz, begin.frequency_hz),
-        )
+    seconds: float
+    busy_percent: float
+    others_percent: float | None
+    steal_percent: float | None
+    thermal_throttles: int | None
+    frequency_percent: float | None
 
 
-def _difference(before: int | None, after: int | None) -> int | None:
-    return after - before if before is not None and after is not None else None
-
-
-def _percent(part: float | None, whole: float | None) -> float | None:
-    return 100 * part / whole if part and whole else None
-
-
-def combined(loads: Sequence[HostLoadSection]) -> HostLoadSection | None:
-    """Several as one: shares by their seconds, throttling in all, the lowest clock; None of none."""
+def combined(loads: Sequence[HostLoad]) -> HostLoad | None:
+    """Combine several loads: percentages weighted by seconds, all throttling, the lowest clock. None for no load."""
     if not loads:
         return None
     seconds = sum(load.seconds for load in loads)
@@ -62,7 +42,7 @@ def combined(loads: Sequence[HostLoadSection]) -> HostLoadSection | None:
         return sum(v * s for v, s in values) / seconds if seconds and all(v is not None for v, _ in values) else None
 
     throttles = [load.thermal_throttles for load in loads if load.thermal_throttles is not None]
-    return HostLoadSection(
+    return HostLoad(
         seconds=seconds,
         busy_percent=mean("busy_percent") or 0.0,
         others_percent=mean("others_percent"),
@@ -73,7 +53,7 @@ def combined(loads: Sequence[HostLoadSection]) -> HostLoadSection | None:
 
 
 def thermal_throttles(cpus: Path = _CPUS) -> int | None:
-    """How often the kernel has seen a core slowed down by its temperature, in all; None where it does not count."""
+    """Return how often the kernel has seen a core slowed down by its temperature; None if the kernel does not count."""
     counts = []
     for file in cpus.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
         try:
@@ -83,9 +63,55 @@ def thermal_throttles(cpus: Path = _CPUS) -> int | None:
     return sum(counts) if counts else None
 
 
-def _frequency() -> float | None:
-    """The mean clock of the cores, where the kernel sets it; in a virtual machine nobody knows it."""
+def _frequency_hz() -> float | None:
+    """Return the mean clock of the cores; None if the kernel does not set it, as in a virtual machine."""
     if not any(_CPUS.glob("cpu[0-9]*/cpufreq")):
         return None
     frequency = psutil.cpu_freq()
     return frequency.current if frequency is not None and frequency.current else None
+
+
+def _own_cpu_s() -> float:
+    return sum(psutil.Process().cpu_times()[:2])
+
+
+@dataclass(frozen=True)
+class HostCounters:
+    """The host's counters at one moment; the difference of two of them is the load between the two moments."""
+
+    at_s: float = field(default_factory=time.monotonic)
+    times: Any = field(default_factory=psutil.cpu_times)
+    own_s: float = field(default_factory=_own_cpu_s)
+    throttles: int | None = field(default_factory=thermal_throttles)
+    frequency_hz: float | None = field(default_factory=_frequency_hz)
+
+    def load_since(self, begin: "HostCounters", device_s: float | None) -> HostLoad:
+        """Return the load from `begin` to these counters.
+
+        Args:
+            device_s: CPU seconds of the device on this host between the two; None if they are not known.
+        """
+        seconds = self.at_s - begin.at_s
+        capacity_s = max(seconds, 1e-9) * (psutil.cpu_count() or 1)
+        spent = {name: getattr(self.times, name) - getattr(begin.times, name) for name in self.times._fields}
+        idle = spent["idle"] + spent.get("iowait", 0.0)
+        # Linux counts a guest's time in the user time, too.
+        total = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
+        busy = total - idle - spent.get("steal", 0.0)
+        others = busy - device_s - (self.own_s - begin.own_s) if device_s is not None else None
+        return HostLoad(
+            seconds=seconds,
+            busy_percent=100 * busy / capacity_s,
+            others_percent=max(100 * others / capacity_s, 0.0) if others is not None else None,
+            steal_percent=100 * spent["steal"] / capacity_s if "steal" in spent else None,
+            thermal_throttles=_difference(begin.throttles, self.throttles),
+            frequency_percent=_percent(self.frequency_hz, begin.frequency_hz),
+        )
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return after - before if before is not None and after is not None else None
+
+
+def _percent(part: float | None, base: float | None) -> float | None:
+    return 100 * part / base if part and base else None

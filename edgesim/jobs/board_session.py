@@ -11,25 +11,25 @@ from typing import Any
 
 from edgesim.boards.start import DESCRIPTION, Board
 from edgesim.errors import EdgesimError, UsageError
+from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, LoadMeter, LoadSession, Sent, closed_loop
 from edgesim.loadgen import client
 from edgesim.loadgen.inputs import Inputs
 from edgesim.loadgen.peak_search import PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule
 from edgesim.measure import resource_usage, statistics, steady_state, validity
-from edgesim.measure.reference import Reference, compare
+from edgesim.measure.reference import Comparison, Reference, compare
+from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, PeakLimit, RequestDefaults, TrafficOptions
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import (
-    AgreementSection,
     Distribution,
-    HostLoadSection,
     Level,
     ScalingSection,
     SearchSection,
-    WarmUpSection,
+    section,
 )
 
 # The warm-up by rule looks for its end after this many requests, and gives up after this many requests or seconds.
@@ -180,7 +180,7 @@ class Measurement:
 
     description: dict[str, Any] = field(default_factory=dict)
     first_inference_s: float | None = None
-    warm_up: WarmUpSection | None = None
+    warm_up: WarmUp | None = None
     steady_at_s: float | None = None
     scenario: Scenario | None = None
     samples: list[Sample] = field(default_factory=list)
@@ -189,8 +189,8 @@ class Measurement:
     readings: list[Reading] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     generator: GeneratorUse = field(default_factory=GeneratorUse)
-    host_loads: list[HostLoadSection] = field(default_factory=list)
-    agreement: AgreementSection | None = None
+    host_loads: list[HostLoad] = field(default_factory=list)
+    agreement: Comparison | None = None
     interrupted: bool = False
     alive: bool = True
     scaling: ScalingSection | None = None
@@ -308,7 +308,7 @@ class _BoardLoad:
     def warm_up(self) -> None:
         count = self._plan.warm_up
         if count == 0:
-            self._into.warm_up = WarmUpSection(
+            self._into.warm_up = WarmUp(
                 requests=0, rule=f"none beyond the {'calibration' if self._board.scale else 'first inference'}"
             )
             return
@@ -320,27 +320,25 @@ class _BoardLoad:
         ):
             if count is not None:
                 self._session.send(closed_loop(count), [])
-                self._into.warm_up = WarmUpSection(requests=count, rule=f"{count} requests, set by the user")
+                self._into.warm_up = WarmUp(requests=count, rule=f"{count} requests, set by the user")
             else:
                 self._into.warm_up = self._warm_up_by_rule()
 
-    def _warm_up_by_rule(self) -> WarmUpSection:
+    def _warm_up_by_rule(self) -> WarmUp:
         samples: list[Sample] = []
         look_at, until = _WARM_UP_FIRST_LOOK, time.monotonic() + _WARM_UP_LIMIT_S
         while len(samples) < _WARM_UP_MOST and time.monotonic() < until:
             self._session.send(closed_loop(_WARM_UP_STEP), samples)
             if samples[-1].outcome != "ok":
-                return WarmUpSection(
-                    requests=len(samples), rule=f"a request failed: {samples[-1].outcome}", found=False
-                )
+                return WarmUp(requests=len(samples), rule=f"a request failed: {samples[-1].outcome}", found=False)
             if len(samples) >= look_at:
                 look_at *= 2
                 end = steady_state.warm_up_end([sample.service_time_ms for sample in samples])
                 if end is not None:
                     where = f"the level last changed at request {end}" if end else "no change of level"
-                    return WarmUpSection(requests=len(samples), rule=f"change-point: {where} of {len(samples)}")
+                    return WarmUp(requests=len(samples), rule=f"change-point: {where} of {len(samples)}")
         rule = f"change-point: {len(samples)} requests were not enough to see the end of the warm-up"
-        return WarmUpSection(requests=len(samples), rule=rule, found=False)
+        return WarmUp(requests=len(samples), rule=rule, found=False)
 
     def run(self, scenario: Scenario, doing: str, into: list[Sample] | None = None) -> list[Sample]:
         """Run one measured scenario; its samples go to the measurement unless `into` is another list."""
@@ -437,12 +435,14 @@ class _BoardLoad:
 
 def distribution(samples: Sequence[Sample], time_ms: Callable[[Sample], float]) -> Distribution:
     """Summarise a time of all samples, in milliseconds; a failed request took infinitely long."""
-    return statistics.summarise([time_ms(sample) if sample.ok else math.inf for sample in samples])
+    times_ms = [time_ms(sample) if sample.ok else math.inf for sample in samples]
+    return section(Distribution, statistics.summarise(times_ms))
 
 
 def lag(samples: Sequence[Sample]) -> Distribution:
     """Summarise the lag of all samples, in milliseconds, whatever their outcome: lag is the load generator's doing."""
-    return statistics.summarise([(sample.sent_ns - sample.scheduled_ns) / 1e6 for sample in samples])
+    lags_ms = [(sample.sent_ns - sample.scheduled_ns) / 1e6 for sample in samples]
+    return section(Distribution, statistics.summarise(lags_ms))
 
 
 def throughput_qps(samples: Sequence[Sample]) -> float | None:
@@ -454,7 +454,7 @@ def throughput_qps(samples: Sequence[Sample]) -> float | None:
     return ok * 1e9 / (last - first)
 
 
-def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan) -> AgreementSection | None:
+def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan) -> Comparison | None:
     """Compare the answers to all labelled inputs as one batch, or to the first request if there are no labels.
 
     Returns None if the board does not answer.

@@ -94,7 +94,9 @@ def answers(
     ]
     if worst.max_absolute:
         place = ", ".join(map(str, worst.worst[1:]))
-        words.append(f"worst at [{place}] of request {worst.worst[0]}: {worst.ours:.6g} instead of {worst.theirs:.6g}")
+        words.append(
+            f"worst at [{place}] of request {worst.worst[0]}: {worst.actual:.6g} instead of {worst.expected:.6g}"
+        )
     if worst.top_1 is not None:
         words.append(f"same class for {100 * worst.top_1:.0f} %")
     samples = sum(len(next(iter(request.values()))) for request in reference.requests)

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgesim.host.host_load import HostLoad
+from edgesim.host.host_load import HostCounters, HostLoad
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
-from edgesim.results.run_result import GeneratorSection, HostLoadSection
+from edgesim.results.run_result import GeneratorSection
 
 
 class Sent(NamedTuple):
@@ -127,7 +127,7 @@ class LoadMeter:
     """Measures this host from its construction on: the load generator's CPU time, and the load of other programs."""
 
     def __init__(self) -> None:
-        self._host, self._cpu_s, self._begin_s = HostLoad(), time.process_time(), time.monotonic()
+        self._host, self._cpu_s, self._begin_s = HostCounters(), time.process_time(), time.monotonic()
         self._seconds = self._used_s = 0.0
 
     def stop(self) -> None:
@@ -144,10 +144,10 @@ class LoadMeter:
             connections=sent.connections,
         )
 
-    def host_load(self, device_cpu_s: float | None) -> HostLoadSection:
+    def host_load(self, device_cpu_s: float | None) -> HostLoad:
         """Return the load of this host since the meter began.
 
         Args:
             device_cpu_s: CPU seconds of the server on this host meanwhile; None if it ran elsewhere or is not known.
         """
-        return HostLoad().since(self._host, device_cpu_s)
+        return HostCounters().load_since(self._host, device_cpu_s)

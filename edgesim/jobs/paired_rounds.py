@@ -14,10 +14,10 @@ from edgesim.jobs.load_session import LoadMeter, LoadSession, Sent
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.transport import HttpTransport
+from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Sample
-from edgesim.results.run_result import WarmUpSection
 
 # A turn is so short that the host's load hardly changes before the other side's turn.
 _TURN_S = 0.004
@@ -169,7 +169,7 @@ class Rounds:
                 self._fail(seat, Sample(begun, begun, done, answer.outcome))
                 return
             times.append((done - begun) / 1e9)
-        measurement.warm_up = WarmUpSection(requests=len(times), rule=f"{len(times)} requests to a fresh server")
+        measurement.warm_up = WarmUp(requests=len(times), rule=f"{len(times)} requests to a fresh server")
         if self.turns is None:
             self.turns = Turns.of(min(times), self.needed)
 

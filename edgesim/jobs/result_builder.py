@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from edgesim import __version__
 from edgesim.boards import limit_probes
 from edgesim.boards.start import Board
@@ -16,17 +14,22 @@ from edgesim.jobs.board_session import Measurement, SessionPlan, distribution, l
 from edgesim.jobs.load_session import GeneratorUse
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, statistics, validity, variance
+from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.steady_state import WarmUp
+from edgesim.measure.validity import ScaleCheck, Validity
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from edgesim.results.run_result import (
+    AgreementSection,
     DeviceSection,
     DeviceTimeSection,
     Distribution,
     EmulatorSection,
     EnergySection,
+    HostLoadSection,
     HostSection,
     LifecycleSection,
     LimitSection,
@@ -36,12 +39,13 @@ from edgesim.results.run_result import (
     ResourcesSection,
     Restart,
     RunResult,
-    ScaledModelSection,
     ScalingSection,
     ScenarioSection,
     Spread,
     ThrottleSection,
     ValiditySection,
+    WarmUpSection,
+    optional_section,
     section,
 )
 
@@ -128,8 +132,8 @@ class ResultBuilder:
         samples = self._samples()
         origin_ns = samples[0].scheduled_ns if samples else 0
         scenario = measured.scenario or plan.scenario
-        scenario_section = _scenario_section(scenario, plan, self.measurements)
-        used = self._resources()
+        agreement = next((m.agreement for m in self.measurements if m.agreement is not None), None)
+        loads = host_load.combined([load for m in self.measurements for load in m.host_loads])
         device_time = self._device_time(samples)
         return RunResult(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -142,7 +146,7 @@ class ResultBuilder:
             image=board.image,
             host=section(HostSection, board.host),
             device=self._device_section(),
-            scenario=scenario_section,
+            scenario=_scenario_section(scenario, plan, self._warm_up()),
             lifecycle_s=self._lifecycle(0),
             stages_s=dict(self.stages.seconds),
             requests=_requests_section(samples),
@@ -152,20 +156,20 @@ class ResultBuilder:
             query_latency_ms=_query_latency(samples) if scenario.name == "multi-stream" else None,
             throughput_qps=self._throughput_qps(),
             generator=GeneratorUse.total([m.generator for m in self.measurements]).section(plan.client_cores),
-            resources=used,
+            resources=section(ResourcesSection, self._resources()),
             emulator_memory=self.emulator_memory,
             emulator_failures=self.emulator_failures,
-            host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
+            host_load=optional_section(HostLoadSection, loads),
             device_time_ms=device_time,
             energy_j=_energy(self.profile, device_time) if device_time.p50 is not None else None,
             scaling=self._scaling(),
             not_scaled=self.not_scaled,
-            agreement=next((m.agreement for m in self.measurements if m.agreement is not None), None),
+            agreement=optional_section(AgreementSection, agreement),
             search=measured.search,
             levels=tuple(measured.levels),
             restarts=self._restarts() if len(self.attempts) > 1 else (),
             spread=self._spread() if len(self.attempts) > 1 else {},
-            validity=self._judge(scenario_section, samples),
+            validity=section(ValiditySection, self._judge(scenario, samples)),
             complete=not self._interrupted(),
             phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
             timeline=tuple(reading.since(origin_ns) for m in self.measurements for reading in m.readings),
@@ -178,7 +182,12 @@ class ResultBuilder:
     def _samples(self) -> list[Sample]:
         return [sample for measured in self.measurements for sample in measured.samples]
 
-    def _resources(self) -> ResourcesSection:
+    def _warm_up(self) -> WarmUp | None:
+        """Return the warm-up of all attempts: the most doubtful one speaks for all."""
+        warm_ups = [m.warm_up for m in self.measurements if m.warm_up is not None]
+        return min(warm_ups, key=lambda warm_up: warm_up.found) if warm_ups else None
+
+    def _resources(self) -> ResourceUsage:
         readings = [reading for m in self.measurements for reading in m.readings]
         load = [phase for m in self.measurements for phase in m.load]
         board = self.last.board
@@ -273,7 +282,8 @@ class ResultBuilder:
         for name in ("create", "start", "ready", "model_load", "first_inference", "steady"):
             values = [getattr(lifecycle, name) for lifecycle in lifecycles]
             runs[f"{name}_s"] = [[value] for value in values if value is not None]
-        return {name: found for name, groups in runs.items() if (found := variance.analyse(groups)) is not None}
+        variances = {name: variance.analyse(groups) for name, groups in runs.items()}
+        return {name: section(Spread, found) for name, found in variances.items() if found is not None}
 
     def _scaling(self) -> ScalingSection | None:
         """Return the scaling of the last container, with the board's busy share and the effect of heat."""
@@ -313,32 +323,32 @@ class ResultBuilder:
             notes=predicted.notes,
         )
 
-    def _farthest(self) -> ScaledModelSection | None:
-        """Return the scaled model whose time was farthest from its target at the end."""
+    def _scale_check(self) -> ScaleCheck | None:
+        """Return the last check of the scaled model whose time was farthest from its target at the end."""
         sections = [m.scaling for m in self.measurements if m.scaling is not None]
         models = [model for section in sections for model in section.models]
         # A model without a last check counts as infinitely far.
         errors = [abs(model.error_percent) if model.error_percent is not None else math.inf for model in models]
-        return models[errors.index(max(errors))] if models else None
+        if not models:
+            return None
+        farthest = models[errors.index(max(errors))]
+        return ScaleCheck(check_ms=farthest.check_ms, error_percent=farthest.error_percent)
 
-    def _judge(self, scenario: ScenarioSection, samples: Sequence[Sample]) -> ValiditySection:
-        precision = self.last.plan.scenario.stop.precision
-        latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
+    def _judge(self, scenario: Scenario, samples: Sequence[Sample]) -> Validity:
         drifts = [found for m in self.measurements if (found := m.drift()) is not None]
         return validity.judge(
             validity.Evidence(
-                scenario=scenario,
+                scenario=scenario.name,
                 samples=samples,
                 load_s=sum(_seconds(m.samples) for m in self.measurements),
-                resources=self._resources(),
+                oom_kills=self._resources().oom_kills,
                 alive=all(m.alive for m in self.measurements),
                 interrupted=self._interrupted(),
-                precise=statistics.is_precise(latencies, precision.percentile, precision.percent)
-                if precision
-                else None,
+                precision=self.last.plan.scenario.stop.precision,
+                warm_up=self._warm_up(),
                 drift=next((found for found in drifts if found.notable), drifts[0] if drifts else None),
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
-                scale=self._farthest(),
+                scale=self._scale_check(),
             )
         )
 
@@ -361,11 +371,8 @@ def _model_section(subject: Model) -> ModelSection:
     )
 
 
-def _scenario_section(scenario: Scenario, plan: SessionPlan, measurements: Sequence[Measurement]) -> ScenarioSection:
-    stop, warm_ups = scenario.stop, [m.warm_up for m in measurements if m.warm_up is not None]
-    # The container with the most doubtful warm-up stands for all.
-    warm_up = min(warm_ups, key=lambda section: section.found) if warm_ups else None
-    precision = stop.precision
+def _scenario_section(scenario: Scenario, plan: SessionPlan, warm_up: WarmUp | None) -> ScenarioSection:
+    stop = scenario.stop
     return ScenarioSection(
         name=scenario.name,
         requests=stop.requests,
@@ -376,8 +383,8 @@ def _scenario_section(scenario: Scenario, plan: SessionPlan, measurements: Seque
         qps=scenario.qps,
         samples=scenario.samples_per_query,
         clients=scenario.clients,
-        precision=f"p{precision.percentile:g} within {precision.percent:g} %" if precision is not None else None,
-        warm_up=warm_up,
+        precision=str(stop.precision) if stop.precision is not None else None,
+        warm_up=optional_section(WarmUpSection, warm_up),
     )
 
 
@@ -395,7 +402,7 @@ def _query_latency(samples: Sequence[Sample]) -> Distribution:
     for sample in samples:
         end = sample.done_ns if sample.ok else math.inf
         done[sample.scheduled_ns] = max(done.get(sample.scheduled_ns, 0), end)
-    return statistics.summarise([(end - due) / 1e6 for due, end in done.items()])
+    return section(Distribution, statistics.summarise([(end - due) / 1e6 for due, end in done.items()]))
 
 
 def _measured_time(samples: Sequence[Sample], machine: str) -> DeviceTimeSection:

@@ -1,1 +1,1 @@
-"""What a run was worth: resources, statistics, agreement, validity."""
+"""Measurement: resource usage, statistics, steady state, validity, and outputs compared with a reference."""

@@ -1,4 +1,4 @@
-"""Two sets of outputs side by side: how far apart, where most, and whether that is within a tolerance."""
+"""The difference of two sets of outputs: how large it is, where it is largest, and whether a tolerance allows it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = Mapping[str, NDArray[Any]]
+Outputs = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """|ours - theirs| may be `absolute` + `relative` times |theirs|."""
+    """|actual - expected| may be `absolute` + `relative` times |expected|."""
 
     relative: float
     absolute: float
 
 
-# Sums in another order differ in the last digits: about 1e-6 of the largest term for each in single precision, which a
-# few hundred layers let grow; half precision has three digits to begin with. Whole numbers are the same or wrong.
+# Sums in another order differ in the last digits: by about 1e-6 of the largest term for each sum in single precision,
+# which grows over a few hundred layers. Half precision has three digits to begin with. Integers are equal or wrong.
 TOLERANCES: Mapping[str, Tolerance] = {
     "float64": Tolerance(1e-6, 1e-8),
     "float32": Tolerance(1e-3, 1e-4),
@@ -30,10 +30,17 @@ EXACT = Tolerance(0.0, 0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One output over all requests: `worst` is the request and the index in it where it is farthest off.
+    """The difference of one output over all requests.
 
-    `max_relative` leaves out where the other side is 0. `cosine` is the least over the requests, `top_1` the share of
-    rows whose largest value is at the same place (None for what has no classes). `within` is the verdict.
+    Attributes:
+        output: name of the output.
+        max_absolute: the largest absolute difference; infinite if one side is not a number.
+        max_relative: the largest difference relative to the expected value, where that is not 0.
+        cosine: the smallest cosine similarity of all requests.
+        top_1: share of rows whose largest value is at the same index; None if the output has no class scores.
+        worst: where the difference is largest: the request, then the index in its array.
+        actual, expected: the values there.
+        within: whether the tolerance allows the difference.
     """
 
     output: str
@@ -42,36 +49,44 @@ class Difference:
     cosine: float
     top_1: float | None
     worst: tuple[int, ...]
-    ours: float
-    theirs: float
+    actual: float
+    expected: float
     within: bool
 
 
-def compare(ours: Sequence[Arrays], theirs: Sequence[Arrays], tolerance: Tolerance | None = None) -> list[Difference]:
-    """Each output of `theirs` beside that of `ours`, request by request.
+def compare(
+    actual: Sequence[Outputs], expected: Sequence[Outputs], tolerance: Tolerance | None = None
+) -> list[Difference]:
+    """Compare each output of `expected` with the same output of `actual`, request by request.
 
     Args:
-        tolerance: for all outputs; by their types without, see `TOLERANCES`.
+        tolerance: for all outputs; None means one for each type, see `TOLERANCES`.
 
     Raises:
         ValueError: an output is missing, or has another shape.
     """
     return [
-        _compare(name, [row.get(name) for row in ours], [row[name] for row in theirs], tolerance) for name in theirs[0]
+        _compare_output(name, [row.get(name) for row in actual], [row[name] for row in expected], tolerance)
+        for name in expected[0]
     ]
 
 
-def _compare(
-    name: str, ours: Sequence[NDArray[Any] | None], theirs: Sequence[NDArray[Any]], tolerance: Tolerance | None
+def _compare_output(
+    name: str, actual: Sequence[NDArray[Any] | None], expected: Sequence[NDArray[Any]], tolerance: Tolerance | None
 ) -> Difference:
     differences = []
-    for i, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
-        if mine is None:
+    for request, (array, reference) in enumerate(zip(actual, expected, strict=True)):
+        if array is None:
             raise ValueError(f"output {name} is missing")
-        if mine.shape != other.shape:
-            raise ValueError(f"output {name} has the shape {list(mine.shape)}, not {list(other.shape)}")
-        allowed = tolerance if tolerance is not None else TOLERANCES.get(str(other.dtype), EXACT)
-        differences.append(_one(name, i, mine, other, allowed))
+        if array.shape != reference.shape:
+            raise ValueError(f"output {name} has the shape {list(array.shape)}, not {list(reference.shape)}")
+        allowed = tolerance if tolerance is not None else TOLERANCES.get(str(reference.dtype), EXACT)
+        exact = reference.dtype == np.object_ or reference.dtype == np.bool_ or not reference.size
+        differences.append(
+            _compare_exactly(name, request, array, reference)
+            if exact
+            else _compare_numbers(name, request, array, reference, allowed)
+        )
     worst = max(differences, key=lambda difference: difference.max_absolute)
     shares = [difference.top_1 for difference in differences if difference.top_1 is not None]
     return Difference(
@@ -81,32 +96,36 @@ def _compare(
         cosine=min(difference.cosine for difference in differences),
         top_1=float(np.mean(shares)) if shares else None,
         worst=worst.worst,
-        ours=worst.ours,
-        theirs=worst.theirs,
+        actual=worst.actual,
+        expected=worst.expected,
         within=all(difference.within for difference in differences),
     )
 
 
-def _one(name: str, request: int, mine: NDArray[Any], other: NDArray[Any], allowed: Tolerance) -> Difference:
-    if other.dtype == np.object_ or other.dtype == np.bool_ or not other.size:
-        unequal = np.atleast_1d(mine != other)
-        where = int(np.argmax(unequal)) if unequal.any() else 0
-        index = np.unravel_index(where, unequal.shape) if unequal.size else ()
-        off = float(unequal.any())
-        place = (request, *map(int, index))
-        return Difference(
-            output=name,
-            max_absolute=off,
-            max_relative=off,
-            cosine=1 - off,
-            top_1=None,
-            worst=place,
-            ours=off,
-            theirs=0.0,
-            within=not off,
-        )
-    a, b = np.atleast_1d(mine).astype(np.float64), np.atleast_1d(other).astype(np.float64)
-    # Neither side's NaN is near anything; both sides' infinity at the same place is the same answer.
+def _compare_exactly(name: str, request: int, actual: NDArray[Any], expected: NDArray[Any]) -> Difference:
+    """Compare texts, booleans or empty arrays: equal, or different by 1."""
+    unequal = np.atleast_1d(actual != expected)
+    flat = int(np.argmax(unequal)) if unequal.any() else 0
+    index = np.unravel_index(flat, unequal.shape) if unequal.size else ()
+    difference = float(unequal.any())
+    return Difference(
+        output=name,
+        max_absolute=difference,
+        max_relative=difference,
+        cosine=1 - difference,
+        top_1=None,
+        worst=(request, *map(int, index)),
+        actual=difference,
+        expected=0.0,
+        within=not difference,
+    )
+
+
+def _compare_numbers(
+    name: str, request: int, actual: NDArray[Any], expected: NDArray[Any], allowed: Tolerance
+) -> Difference:
+    a, b = np.atleast_1d(actual).astype(np.float64), np.atleast_1d(expected).astype(np.float64)
+    # A NaN on either side is infinitely far from anything; the same infinity on both sides is the same value.
     with np.errstate(invalid="ignore", divide="ignore"):
         distance = np.where(a == b, 0.0, np.abs(a - b))
         distance = np.where(np.isnan(distance), np.inf, distance)
@@ -114,15 +133,15 @@ def _one(name: str, request: int, mine: NDArray[Any], other: NDArray[Any], allow
         norm = float(np.linalg.norm(a) * np.linalg.norm(b))
         cosine = float(np.vdot(a, b) / norm) if norm and np.isfinite(norm) else float(np.array_equal(a, b))
     index = np.unravel_index(int(np.argmax(distance)), distance.shape)
-    classes = other.ndim == 2 and other.shape[1] > 1
+    class_scores = expected.ndim == 2 and expected.shape[1] > 1
     return Difference(
         output=name,
         max_absolute=float(distance.max()),
         max_relative=float(relative.max()),
         cosine=cosine,
-        top_1=float((mine.argmax(axis=1) == other.argmax(axis=1)).mean()) if classes else None,
+        top_1=float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean()) if class_scores else None,
         worst=(request, *map(int, index)),
-        ours=float(a[index]),
-        theirs=float(b[index]),
+        actual=float(a[index]),
+        expected=float(b[index]),
         within=bool((np.isfinite(distance) & (distance <= allowed.absolute + allowed.relative * np.abs(b))).all()),
     )

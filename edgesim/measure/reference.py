@@ -1,7 +1,8 @@
-"""Whether the device answers as this host does: the same inputs through ONNX Runtime here, side by side."""
+"""The reference: the model's outputs from ONNX Runtime on this host, and how the board's outputs compare with them."""
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,70 +10,91 @@ from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.models.repository import Model
-from edgesim.results.run_result import AgreementSection
 
-Arrays = Mapping[str, NDArray[Any]]
+Outputs = Mapping[str, NDArray[Any]]
 
 
 class Reference:
-    """The model on this host, as the yardstick for the device's answers.
+    """A model that runs on this host.
 
     Raises on construction:
-        ModelError: ONNX Runtime does not load the model, so no device would either.
+        ModelError: ONNX Runtime cannot load the model, so no board could either.
     """
 
     def __init__(self, model: Model) -> None:
-        # It reports its use over the network and leaves files in the home directory unless told not to.
+        # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # the exception says it all
+        options.log_severity_level = 4  # the exception says everything that the log would
         try:
             self._session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its errors share no base but this
+        except Exception as error:  # the runtime's errors share no base class but this one
             text = " ".join(str(error).split())
             raise ModelError(
                 f"{model.path}: ONNX Runtime does not load it: {text}", fix=f"edgesim models show {model.path}"
             ) from error
 
-    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """The outputs for one set of inputs, by name."""
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs for one set of inputs, by name."""
         names = [output.name for output in self._session.get_outputs()]
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
 
-def compare(device: Arrays, host: Arrays, labels: NDArray[np.int64] | None = None) -> AgreementSection:
-    """Device and host, output by output; the first output of two dimensions is taken for class scores.
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The board's outputs compared with the reference, for the same inputs.
 
-    `compared` counts the inputs in the batch. With labels, the shares that each gets right.
+    Attributes:
+        compared: number of inputs in the batch.
+        max_abs_difference: over all outputs; None if no number says it: a NaN on one side, or texts that differ.
+        same_class: share of inputs with the same largest score; None if no output has class scores.
+        accuracy_device: share of labelled inputs that the board classifies correctly; None without labels.
+        accuracy_host: the same share of the reference.
+    """
+
+    compared: int
+    max_abs_difference: float | None
+    same_class: float | None = None
+    accuracy_device: float | None = None
+    accuracy_host: float | None = None
+
+
+def compare(device: Outputs, host: Outputs, labels: NDArray[np.int64] | None = None) -> Comparison:
+    """Compare the board's outputs with the reference, output by output.
+
+    Args:
+        device: the board's outputs by name.
+        host: the outputs of the reference; the first one with two dimensions is taken for class scores.
+        labels: the correct classes, shape (inputs,).
     """
     differences = []
     classes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
     compared = 0
-    for name, theirs in host.items():
-        ours = device[name]
-        compared = len(theirs) if theirs.ndim else 1
-        differences.append(_largest_difference(ours, theirs))
-        if classes is None and theirs.ndim == 2 and theirs.shape[1] > 1:
-            classes = ours.argmax(axis=1), theirs.argmax(axis=1)
+    for name, expected in host.items():
+        actual = device[name]
+        compared = len(expected) if expected.ndim else 1
+        differences.append(_largest_difference(actual, expected))
+        if classes is None and expected.ndim == 2 and expected.shape[1] > 1:
+            classes = actual.argmax(axis=1), expected.argmax(axis=1)
     known = [difference for difference in differences if difference is not None]
-    difference = max(known) if known and len(known) == len(differences) else None
+    largest = max(known) if known and len(known) == len(differences) else None
     if classes is None:
-        return AgreementSection(compared=compared, max_abs_difference=difference)
+        return Comparison(compared=compared, max_abs_difference=largest)
     on_device, on_host = classes
-    return AgreementSection(
+    return Comparison(
         compared=compared,
-        max_abs_difference=difference,
+        max_abs_difference=largest,
         same_class=float((on_device == on_host).mean()),
         accuracy_device=float((on_device == labels).mean()) if labels is not None else None,
         accuracy_host=float((on_host == labels).mean()) if labels is not None else None,
     )
 
 
-def _largest_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> float | None:
-    """The largest absolute difference; None where there is no such number: NaN on a side, or texts that differ."""
-    if theirs.dtype == np.object_:
-        return 0.0 if np.array_equal(ours, theirs) else None
-    largest = float(np.max(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)), initial=0))
+def _largest_difference(actual: NDArray[Any], expected: NDArray[Any]) -> float | None:
+    """Return the largest absolute difference; None if there is no such number: a NaN, or texts that differ."""
+    if expected.dtype == np.object_:
+        return 0.0 if np.array_equal(actual, expected) else None
+    largest = float(np.max(np.abs(actual.astype(np.float64) - expected.astype(np.float64)), initial=0))
     return largest if np.isfinite(largest) else None

@@ -1,17 +1,17 @@
-"""The device's resources while it is measured: read again and again, and summed up."""
+"""Resource usage of a device: read again and again while it is measured, and summed up."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from edgesim.recording import Phase, Reading
-from edgesim.results.run_result import ResourcesSection
 
 
 class Recorder:
-    """Reads the device ten times a second or as often as it can be read, and at the borders of phases.
+    """Reads a device every `interval_s`, and at the beginning and end of each phase.
 
     Attributes:
         readings: in the order of their times.
@@ -39,7 +39,7 @@ class Recorder:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """The block is a phase; it is in `phases` however it ends."""
+        """Record the block as a phase, even if the block raises."""
         self.take()
         begin_ns = time.monotonic_ns()
         try:
@@ -49,7 +49,7 @@ class Recorder:
             self.take()
 
     def take(self) -> None:
-        """One more reading, now."""
+        """Take one more reading now."""
         with self._one_at_a_time:
             self.readings.append(self._read())
 
@@ -58,17 +58,53 @@ class Recorder:
             self.take()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResourceUsage:
+    """The resources that a device used. A figure is None if no reading has it.
+
+    CPU, throttling, periods, bytes read, written, received and sent count in the load alone; memory, kills, processes
+    and threads are the largest values since the device started.
+
+    Attributes:
+        source: where the readings come from.
+        cpu_percent_mean: percent of one core of this host.
+        cpu_percent_of_board: percent of all that the device may use.
+        memory_peak_source: the file or the method that gave the peak.
+    """
+
+    source: str | None = None
+    cpu_seconds: float | None = None
+    cpu_percent_mean: float | None = None
+    cpu_percent_of_board: float | None = None
+    memory_peak_bytes: int | None = None
+    memory_peak_source: str | None = None
+    memory_limit_bytes: int | None = None
+    memory_anon_bytes: int | None = None
+    memory_cache_bytes: int | None = None
+    throttled_s: float | None = None
+    throttled_periods: int | None = None
+    periods: int | None = None
+    oom_kills: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    processes: int | None = None
+    threads: int | None = None
+
+
 def summarise(
     readings: Sequence[Reading],
     load: Sequence[Phase],
     memory_limit_bytes: int | None = None,
     board_cores: float | None = None,
     source: str | None = None,
-) -> ResourcesSection:
-    """What was used in the `load` phases, and the largest seen of what is not used up; None for what no reading tells.
+) -> ResourceUsage:
+    """Sum up the readings: the difference of counters over the `load` phases, the largest value of anything else.
 
     Args:
-        board_cores: what the device may use of this host, in cores.
+        memory_limit_bytes: the device's memory limit, which the usage repeats.
+        board_cores: number of this host's cores that the device may use.
         source: where the readings come from.
     """
     used = _used(readings, load)
@@ -77,10 +113,10 @@ def summarise(
     percent = 100 * cpu_seconds / wall_s if cpu_seconds is not None and wall_s > 0 else None
     peaks = [(r.memory_peak_bytes, r.memory_peak_source) for r in readings if r.memory_peak_bytes is not None]
     in_use = _known(readings, "memory_bytes")
-    peak, peak_source = max(peaks, key=lambda found: found[0]) if peaks else (None, None)
+    peak, peak_source = max(peaks, key=lambda peak: peak[0]) if peaks else (None, None)
     if peak is None and in_use:
         peak, peak_source = max(in_use), f"largest of {len(in_use)} readings"
-    return ResourcesSection(
+    return ResourceUsage(
         source=source,
         cpu_seconds=cpu_seconds,
         cpu_percent_mean=percent,
@@ -104,12 +140,12 @@ def summarise(
 
 
 def _used(readings: Sequence[Reading], load: Sequence[Phase]) -> Callable[[str], Any]:
-    """What a counter went up by within the phases, from the first reading in each to the last."""
+    """Return a function that takes a counter's name and returns how far the counter rose in all phases together."""
 
     def used(name: str) -> Any:
         total = None
         for phase in load:
-            # The border's own readings: taken just before the phase begins and just after it ends.
+            # The recorder reads just before a phase begins and just after it ends.
             before = [r for r in readings if r.at_ns <= phase.begin_ns][-1:]
             after = [r for r in readings if r.at_ns >= phase.end_ns][:1]
             within = [r for r in readings if phase.begin_ns < r.at_ns < phase.end_ns]

@@ -1,4 +1,4 @@
-"""Where the warm-up ends, and whether what comes after it is steady; pure functions of times in their order."""
+"""When the warm-up ends, and whether the times after it are steady; pure functions of times in their order."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,40 +6,55 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A change of level smaller than this is not worth a word, however certain it is.
+# A smaller change of the level is not worth mentioning, however certain it is.
 _NOTABLE = 0.05
 _SIGNIFICANCE = 0.01
-# Fewer samples on each side say nothing about a change between them.
+# Fewer samples in each half say nothing about a change between the halves.
 _SMALLEST_HALF = 20
 _SMALLEST_SEGMENT = 5
 _PENALTY = 6.0
-# In units of the spread: what lies farther out is an outlier.
+# A value farther from the median than this many standard deviations is an outlier.
 _FAR = 4.0
 
 
 def prepare() -> None:
-    """Load the libraries behind this module and `statistics`: a second that is not to be spent while timing."""
+    """Import the libraries behind this module and `statistics`: a second that must not fall into a measurement."""
     import ruptures  # noqa: F401
     import scipy.stats  # noqa: F401
 
 
-def warm_up_end(times: Sequence[float]) -> int | None:
-    """How many of the first `times` belong to the warm-up; None while the level still changes in the last half.
+@dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """The requests before the measured ones.
 
-    Change-points of the level by PELT (Killick, Fearnhead and Eckley 2012) with a quadratic cost on the logarithms,
-    scaled by the noise between neighbours, and a penalty of 6 log n for each. What lies before the last change to a
-    level that differs by more than 5 % is warm-up.
+    Attributes:
+        requests: number of requests.
+        rule: how the end of the warm-up was determined, in a sentence.
+        found: False if the rule gave up before the level was steady.
+    """
+
+    requests: int
+    rule: str
+    found: bool = True
+
+
+def warm_up_end(times: Sequence[float]) -> int | None:
+    """Return how many of the first `times` belong to the warm-up; None while the level still changes in the last half.
+
+    Change-points of the level are found by PELT (Killick, Fearnhead and Eckley 2012) with a quadratic cost on the
+    logarithms, scaled by the noise between neighbours, and a penalty of 6 log n for each change-point. The warm-up is
+    everything before the last change to a level that differs by more than 5 %.
     """
     import ruptures  # see prepare
 
     n = len(times)
     logs = np.log(np.maximum(np.asarray(times, dtype=np.float64), 1e-9))
-    # Outliers are no levels, and no noise: what lies far out is drawn in to where the others end.
+    # Outliers are neither levels nor noise: values far out are moved in to the limit.
     steps = np.abs(np.diff(logs))
     noise = max(float(np.sqrt(np.mean(np.minimum(steps, _FAR * np.median(steps)) ** 2) / 2)), 1e-6)
-    middle = np.median(logs)
-    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), noise)
-    signal = np.clip(logs, middle - _FAR * spread, middle + _FAR * spread) / noise
+    median = np.median(logs)
+    deviation = max(1.4826 * float(np.median(np.abs(logs - median))), noise)
+    signal = np.clip(logs, median - _FAR * deviation, median + _FAR * deviation) / noise
     search = ruptures.Pelt(model="l2", min_size=_SMALLEST_SEGMENT, jump=1).fit(signal)
     bounds = [0, *search.predict(pen=_PENALTY * np.log(n))]
     levels = [float(np.median(logs[begin:end])) for begin, end in itertools.pairwise(bounds)]
@@ -52,7 +67,12 @@ def warm_up_end(times: Sequence[float]) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """The first half of a run against the second: medians, and how likely such a difference is by chance."""
+    """The difference between the first and the second half of a run.
+
+    Attributes:
+        first, second: medians of the halves.
+        p_value: probability of such a difference by chance.
+    """
 
     first: float
     second: float
@@ -60,16 +80,17 @@ class Drift:
 
     @property
     def percent(self) -> float:
+        """The change from the first median to the second."""
         return 100 * (self.second / self.first - 1) if self.first else 0.0
 
     @property
     def notable(self) -> bool:
-        """Both certain and large: with many samples every difference is certain, with few every one is large."""
+        """Whether the change is certain and large: with many samples any change is certain, with few any is large."""
         return self.p_value < _SIGNIFICANCE and abs(self.percent) > 100 * _NOTABLE
 
 
 def drift(times: Sequence[float]) -> Drift | None:
-    """Mann and Whitney's test of the first half against the second; None where the sample is too small for it."""
+    """Compare the first half with the second by Mann and Whitney's test; None if the sample is too small for it."""
     from scipy.stats import mannwhitneyu  # see prepare
 
     half = len(times) // 2

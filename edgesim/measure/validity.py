@@ -1,182 +1,287 @@
-"""Whether a run is good as a measurement: named rules, each with its figures."""
+"""Whether a run can be trusted as a measurement: named rules, each with its figures."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from edgesim.host.host_load import HostLoad
 from edgesim.measure import statistics
-from edgesim.measure.steady_state import Drift
+from edgesim.measure.steady_state import Drift, WarmUp
+from edgesim.options import Precision, ScenarioName
 from edgesim.recording import Sample
-from edgesim.results.run_result import (
-    HostLoadSection,
-    ResourcesSection,
-    Rule,
-    ScaledModelSection,
-    ScenarioSection,
-    ValiditySection,
-)
 
-# Fewer than this say nothing, not even that the device answers again and again.
+# Fewer answered requests say nothing, not even that the board answers repeatedly.
 SMALLEST_RUN = 3
-# A load shorter than this has not met the host's noise yet.
+# A shorter load has not met the host's noise yet.
 SHORTEST_LOAD_S = 1.0
-# Lag beyond this share of latency, both at p99, is in the figures and not the device's.
+# A larger lag, in percent of latency (both at p99), is in the figures and is not the board's.
 MOST_LAG_PERCENT = 1.0
-# Of the host's CPU time.
+# Percent of the host's CPU time.
 MOST_STEAL_PERCENT = 1.0
 MOST_OTHERS_PERCENT = 10.0
 LEAST_FREQUENCY_PERCENT = 90.0
-# A scaled board's time against the one that it was to take; less than so many milliseconds are the connection's.
+# How far a scaled board may be from its device time; a difference of CLOSE_MS may be the connection's.
 CLOSE_PERCENT, CLOSE_MS = 3.0, 0.2
 MOST_ERROR_PERCENT, MOST_ERROR_MS = 20.0, 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOutcome:
+    """What one rule found, with its figures in `finding`; ``unknown``: this host does not report the figures."""
+
+    name: str
+    verdict: Literal["ok", "suspect", "invalid", "unknown"]
+    finding: str
+
+
+@dataclass(frozen=True)
+class Validity:
+    """The outcomes of all rules: VALID, INVALID with the reasons, or VALID and suspect with the suspicions."""
+
+    rules: tuple[RuleOutcome, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether no rule found the run invalid."""
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the run is INVALID."""
+        return self._of("invalid")
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a rule found a doubt."""
+        return bool(self.suspicions)
+
+    @property
+    def suspicions(self) -> tuple[str, ...]:
+        """Why the run is suspect."""
+        return self._of("suspect")
+
+    def _of(self, verdict: str) -> tuple[str, ...]:
+        return tuple(f"{rule.name}: {rule.finding}" for rule in self.rules if rule.verdict == verdict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleCheck:
+    """The time of a scaled model, measured once more after the load.
+
+    Attributes:
+        check_ms: median of the requests after the load; None if they were not answered.
+        error_percent: difference from the board's device time.
+    """
+
+    check_ms: float | None
+    error_percent: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the rules look at.
 
-    `load_s` is how long requests were under way; `precise` is whether the precision asked for was reached, None where
-    none was; `drift` and `host_load` are None where there is nothing to be said. `scale` is the model
-    of a scaled board that was farthest from its time when all was done.
+    Attributes:
+        load_s: seconds in which requests were under way.
+        oom_kills: processes that the kernel killed for lack of memory; None if this host does not count them.
+        alive: whether the board survived the load.
+        precision: the precision that the run was to reach; None if it was to reach none.
+        warm_up: None if the run did not come to it.
+        drift: None if there are too few requests to tell.
+        scale: of the scaled model that was farthest from its device time; None if the board is not scaled.
     """
 
-    scenario: ScenarioSection
+    scenario: ScenarioName
     samples: Sequence[Sample]
     load_s: float
-    resources: ResourcesSection
+    oom_kills: int | None
     alive: bool
     interrupted: bool = False
-    precise: bool | None = None
+    precision: Precision | None = None
+    warm_up: WarmUp | None = None
     drift: Drift | None = None
-    host_load: HostLoadSection | None = None
-    scale: ScaledModelSection | None = None
+    host_load: HostLoad | None = None
+    scale: ScaleCheck | None = None
 
 
-def judge(evidence: Evidence) -> ValiditySection:
-    """VALID, INVALID with the reasons, or VALID and suspect with them."""
-    rules = tuple(_rules(evidence))
-    reasons = tuple(f"{rule.name}: {rule.finding}" for rule in rules if rule.verdict == "invalid")
-    suspicions = tuple(f"{rule.name}: {rule.finding}" for rule in rules if rule.verdict == "suspect")
-    return ValiditySection(
-        valid=not reasons, reasons=reasons, suspect=bool(suspicions), suspicions=suspicions, rules=rules
-    )
+def judge(evidence: Evidence) -> Validity:
+    """Apply every rule that has something to look at."""
+    outcomes = [rule(evidence) for rule in _RULES]
+    return Validity(tuple(outcome for outcome in outcomes if outcome is not None))
 
 
-def _rules(e: Evidence) -> Iterator[Rule]:
-    count, failed = len(e.samples), [sample for sample in e.samples if not sample.ok]
-    if e.interrupted:
-        yield _invalid("not interrupted", f"ended after {count} requests")
-    yield (
-        _ok("device alive", "to the end") if e.alive else _invalid("device alive", f"it died after {count} requests")
-    )
-    if failed:
-        yield _invalid("no failures", f"{len(failed)} of {count} requests failed, the first with '{failed[0].outcome}'")
-    else:
-        yield _ok("no failures", f"of {count} requests")
-    answered = count - len(failed)
-    enough = f"{answered} answered, {SMALLEST_RUN} needed"
-    yield (_ok if answered >= SMALLEST_RUN else _invalid)("enough requests", enough)
-    long_enough = f"{e.load_s:.2g} s, {SHORTEST_LOAD_S:g} s needed to meet this host's noise"
-    yield (_ok if e.load_s >= SHORTEST_LOAD_S else _suspect)("enough time", long_enough)
-    yield from _precision(e)
-    if e.samples:
-        yield (
-            _ok("generator on time", "everything is due at once")
-            if e.scenario.name == "offline"
-            else generator_on_time(e.samples)
-        )
-        yield from _steady(e)
-    kills = e.resources.oom_kills
-    if kills is None:
-        yield _unknown("no out-of-memory kill", "this host does not count them")
-    else:
-        yield (_invalid if kills else _ok)("no out-of-memory kill", f"{kills} seen")
-    if e.scale is not None:
-        yield _scale(e.scale)
-    if e.host_load is not None:
-        yield from _host(e.host_load)
-
-
-def generator_on_time(samples: Sequence[Sample]) -> Rule:
-    """Whether requests were sent when they were due: lag against latency, both at p99."""
+def generator_on_time(samples: Sequence[Sample]) -> RuleOutcome:
+    """Judge whether requests were sent when they were due: lag compared with latency, both at p99."""
     lags = np.sort([sample.sent_ns - sample.scheduled_ns for sample in samples]) / 1e6
     latencies = np.sort([sample.done_ns - sample.scheduled_ns for sample in samples]) / 1e6
     lag, latency = statistics.percentile(lags, 99), statistics.percentile(latencies, 99)
     percent = 100 * lag / latency if latency else 100.0
-    finding = f"{lag:.3g} ms late at p99, {percent:.2g} % of the latency there; {MOST_LAG_PERCENT:g} % at most"
+    finding = f"p99 of the lag is {lag:.3g} ms, {percent:.2g} % of the latency's; {MOST_LAG_PERCENT:g} % at most"
     return (_ok if percent <= MOST_LAG_PERCENT else _invalid)("generator on time", finding)
 
 
-def _precision(e: Evidence) -> Iterator[Rule]:
-    if e.precise is not None:
-        finding = f"{e.scenario.precision} {'reached' if e.precise else 'not reached'} with {len(e.samples)} requests"
-        yield (_ok if e.precise else _invalid)("precise enough", finding)
+# --- the requests -----------------------------------------------------------------------------------------------------
 
 
-def _steady(e: Evidence) -> Iterator[Rule]:
-    warm_up = e.scenario.warm_up
-    if warm_up is not None:
-        yield (_ok if warm_up.found else _suspect)("warmed up", warm_up.rule)
+def _not_interrupted(e: Evidence) -> RuleOutcome | None:
+    return _invalid("not interrupted", f"ended after {len(e.samples)} requests") if e.interrupted else None
+
+
+def _device_alive(e: Evidence) -> RuleOutcome:
+    if e.alive:
+        return _ok("device alive", "until the end of the load")
+    return _invalid("device alive", f"died after {len(e.samples)} requests")
+
+
+def _no_failures(e: Evidence) -> RuleOutcome:
+    failed = [sample for sample in e.samples if not sample.ok]
+    if not failed:
+        return _ok("no failures", f"none in {len(e.samples)} requests")
+    return _invalid(
+        "no failures", f"{len(failed)} of {len(e.samples)} requests failed, the first with '{failed[0].outcome}'"
+    )
+
+
+def _enough_requests(e: Evidence) -> RuleOutcome:
+    answered = sum(sample.ok for sample in e.samples)
+    finding = f"{answered} answered, {SMALLEST_RUN} needed"
+    return (_ok if answered >= SMALLEST_RUN else _invalid)("enough requests", finding)
+
+
+def _enough_time(e: Evidence) -> RuleOutcome:
+    finding = f"{e.load_s:.2g} s, {SHORTEST_LOAD_S:g} s needed to meet this host's noise"
+    return (_ok if e.load_s >= SHORTEST_LOAD_S else _suspect)("enough time", finding)
+
+
+def _precise_enough(e: Evidence) -> RuleOutcome | None:
+    if e.precision is None:
+        return None
+    latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in e.samples])
+    precise = statistics.is_precise(latencies, e.precision.percentile, e.precision.percent)
+    finding = f"{e.precision} {'reached' if precise else 'not reached'} with {len(e.samples)} requests"
+    return (_ok if precise else _invalid)("precise enough", finding)
+
+
+def _generator_on_time(e: Evidence) -> RuleOutcome | None:
+    if not e.samples:
+        return None
+    if e.scenario == "offline":
+        return _ok("generator on time", "all requests are due at once")
+    return generator_on_time(e.samples)
+
+
+def _warmed_up(e: Evidence) -> RuleOutcome | None:
+    if not e.samples or e.warm_up is None:
+        return None
+    return (_ok if e.warm_up.found else _suspect)("warmed up", e.warm_up.rule)
+
+
+def _steady(e: Evidence) -> RuleOutcome | None:
+    if not e.samples:
+        return None
     if e.drift is None:
-        yield _unknown("steady", f"{len(e.samples)} requests are too few to tell")
-        return
+        return _unknown("steady", f"{len(e.samples)} requests are too few to tell")
     finding = (
         f"median {e.drift.first:.3g} ms in the first half, {e.drift.second:.3g} ms in the second"
         f" ({e.drift.percent:+.1f} %, p = {e.drift.p_value:.2g})"
     )
-    yield (_suspect if e.drift.notable else _ok)("steady", finding)
+    return (_suspect if e.drift.notable else _ok)("steady", finding)
 
 
-def _scale(model: ScaledModelSection) -> Rule:
-    if model.check_ms is None or model.error_percent is None:
-        return _unknown("scale held", "the model was not asked again at the end")
-    percent = abs(model.error_percent)
-    off_ms = model.check_ms * percent / (100 + model.error_percent)
+# --- the board --------------------------------------------------------------------------------------------------------
+
+
+def _no_oom_kill(e: Evidence) -> RuleOutcome:
+    if e.oom_kills is None:
+        return _unknown("no out-of-memory kill", "this host does not count them")
+    return (_invalid if e.oom_kills else _ok)("no out-of-memory kill", f"{e.oom_kills} seen")
+
+
+def _scale_held(e: Evidence) -> RuleOutcome | None:
+    if e.scale is None:
+        return None
+    check_ms, error = e.scale.check_ms, e.scale.error_percent
+    if check_ms is None or error is None:
+        return _unknown("scale held", "the model's time was not measured again after the load")
+    error_ms = check_ms * abs(error) / (100 + error)
     finding = (
-        f"{model.check_ms:.4g} ms when asked again at the end, {model.error_percent:+.1f} % from the board's time; "
+        f"{check_ms:.4g} ms when measured again after the load, {error:+.1f} % from the board's time; "
         f"{CLOSE_PERCENT:g} % or {CLOSE_MS:g} ms at most"
     )
-    if percent <= CLOSE_PERCENT or off_ms <= CLOSE_MS:
+    if abs(error) <= CLOSE_PERCENT or error_ms <= CLOSE_MS:
         return _ok("scale held", finding)
-    invalid = percent > MOST_ERROR_PERCENT and off_ms > MOST_ERROR_MS
+    invalid = abs(error) > MOST_ERROR_PERCENT and error_ms > MOST_ERROR_MS
     return (_invalid if invalid else _suspect)("scale held", finding)
 
 
-def _host(load: HostLoadSection) -> Iterator[Rule]:
-    if load.steal_percent is None:
-        yield _unknown("no time stolen", "this host does not tell")
-    else:
-        finding = (
-            f"{load.steal_percent:.1f} % of this host's time went to other machines, {MOST_STEAL_PERCENT:g} % at most"
-        )
-        yield (_ok if load.steal_percent <= MOST_STEAL_PERCENT else _suspect)("no time stolen", finding)
-    if load.others_percent is None:
-        yield _unknown("host quiet", "the device's own CPU time is not known here")
-    else:
-        finding = f"other programs took {load.others_percent:.1f} % of this host, {MOST_OTHERS_PERCENT:g} % at most"
-        yield (_ok if load.others_percent <= MOST_OTHERS_PERCENT else _suspect)("host quiet", finding)
-    throttled, clock = load.thermal_throttles, load.frequency_percent
-    if throttled is None and clock is None:
-        yield _unknown("clock steady", "this host tells neither its clock nor its throttling")
-        return
-    findings = [f"{throttled} times slowed down by temperature"] if throttled is not None else []
-    findings += [f"clock at {clock:.0f} % of that at the beginning"] if clock is not None else []
-    slow = bool(throttled) or (clock is not None and clock < LEAST_FREQUENCY_PERCENT)
-    yield (_suspect if slow else _ok)("clock steady", ", ".join(findings))
+# --- the host ---------------------------------------------------------------------------------------------------------
 
 
-def _ok(name: str, finding: str) -> Rule:
-    return Rule(name=name, verdict="ok", finding=finding)
+def _no_time_stolen(e: Evidence) -> RuleOutcome | None:
+    if e.host_load is None:
+        return None
+    steal = e.host_load.steal_percent
+    if steal is None:
+        return _unknown("no time stolen", "this host does not report steal time")
+    finding = f"{steal:.1f} % of this host's time went to other machines, {MOST_STEAL_PERCENT:g} % at most"
+    return (_ok if steal <= MOST_STEAL_PERCENT else _suspect)("no time stolen", finding)
 
 
-def _invalid(name: str, finding: str) -> Rule:
-    return Rule(name=name, verdict="invalid", finding=finding)
+def _host_quiet(e: Evidence) -> RuleOutcome | None:
+    if e.host_load is None:
+        return None
+    others = e.host_load.others_percent
+    if others is None:
+        return _unknown("host quiet", "the device's own CPU time on this host is not known")
+    finding = f"other programs took {others:.1f} % of this host, {MOST_OTHERS_PERCENT:g} % at most"
+    return (_ok if others <= MOST_OTHERS_PERCENT else _suspect)("host quiet", finding)
 
 
-def _suspect(name: str, finding: str) -> Rule:
-    return Rule(name=name, verdict="suspect", finding=finding)
+def _clock_steady(e: Evidence) -> RuleOutcome | None:
+    if e.host_load is None:
+        return None
+    throttles, clock = e.host_load.thermal_throttles, e.host_load.frequency_percent
+    if throttles is None and clock is None:
+        return _unknown("clock steady", "this host reports neither its clock nor its thermal throttling")
+    findings = [f"throttled {throttles} times by temperature"] if throttles is not None else []
+    findings += [f"clock at {clock:.0f} % of the clock at the beginning"] if clock is not None else []
+    slow = bool(throttles) or (clock is not None and clock < LEAST_FREQUENCY_PERCENT)
+    return (_suspect if slow else _ok)("clock steady", ", ".join(findings))
 
 
-def _unknown(name: str, finding: str) -> Rule:
-    return Rule(name=name, verdict="unknown", finding=finding)
+# In the order in which results list them.
+_RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
+    _not_interrupted,
+    _device_alive,
+    _no_failures,
+    _enough_requests,
+    _enough_time,
+    _precise_enough,
+    _generator_on_time,
+    _warmed_up,
+    _steady,
+    _no_oom_kill,
+    _scale_held,
+    _no_time_stolen,
+    _host_quiet,
+    _clock_steady,
+)
+
+
+def _ok(name: str, finding: str) -> RuleOutcome:
+    return RuleOutcome(name=name, verdict="ok", finding=finding)
+
+
+def _invalid(name: str, finding: str) -> RuleOutcome:
+    return RuleOutcome(name=name, verdict="invalid", finding=finding)
+
+
+def _suspect(name: str, finding: str) -> RuleOutcome:
+    return RuleOutcome(name=name, verdict="suspect", finding=finding)
+
+
+def _unknown(name: str, finding: str) -> RuleOutcome:
+    return RuleOutcome(name=name, verdict="unknown", finding=finding)

@@ -1,30 +1,45 @@
-"""Where the variance of a figure comes from: within a container's run, or from one container to the next."""
+"""Where the variance of a figure comes from: from within a container's run, or from one container to the next."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from edgesim.results.run_result import Spread
 
+@dataclass(frozen=True, kw_only=True)
+class Variance:
+    """The mean of a figure and its standard deviations.
 
-def analyse(groups: Sequence[Sequence[float]]) -> Spread | None:
-    """One-way analysis of variance with random groups, of at least two that have something in them; else None.
-
-    With n values a group (their harmonic mean where they differ), the variance within is the mean of the groups' own,
-    and that between containers is the variance of the groups' means without what the scatter within puts there:
-    var(means) - within / n, never below 0 (Searle, Casella and McCulloch, Variance Components, 3.6). Of single values
-    there is no within.
+    Attributes:
+        mean: of the containers' means.
+        within: standard deviation within one container's run; None if a container gave a single value.
+        between: standard deviation between containers, without the part that the scatter within the runs puts into
+            their means.
     """
-    full = [np.asarray(group, dtype=np.float64) for group in groups if len(group)]
-    if len(full) < 2:
+
+    mean: float
+    within: float | None
+    between: float
+
+
+def analyse(groups: Sequence[Sequence[float]]) -> Variance | None:
+    """Return the one-way analysis of variance with random groups; None for fewer than two groups that have values.
+
+    The variance within is the mean of the groups' own variances. The variance between containers is the variance of
+    the groups' means without the scatter that the variance within puts there: var(means) - within / n, never below 0,
+    with n values in each group, or the harmonic mean of their sizes if these differ (Searle, Casella and McCulloch,
+    Variance Components, 3.6).
+    """
+    filled = [np.asarray(group, dtype=np.float64) for group in groups if len(group)]
+    if len(filled) < 2:
         return None
-    means = np.array([group.mean() for group in full])
+    means = np.array([group.mean() for group in filled])
     between = float(means.var(ddof=1))
-    if any(len(group) < 2 for group in full):
-        return Spread(mean=float(means.mean()), within=None, between=math.sqrt(between))
-    within = float(np.mean([group.var(ddof=1) for group in full]))
-    per_group = len(full) / sum(1 / len(group) for group in full)
-    return Spread(
+    if any(len(group) < 2 for group in filled):
+        return Variance(mean=float(means.mean()), within=None, between=math.sqrt(between))
+    within = float(np.mean([group.var(ddof=1) for group in filled]))
+    per_group = len(filled) / sum(1 / len(group) for group in filled)
+    return Variance(
         mean=float(means.mean()), within=math.sqrt(within), between=math.sqrt(max(between - within / per_group, 0.0))
     )

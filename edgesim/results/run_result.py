@@ -34,6 +34,11 @@ def section(kind: type[Kind], value: object) -> Kind:
     return kind.model_validate(value, from_attributes=True)
 
 
+def optional_section(kind: type[Kind], value: object | None) -> Kind | None:
+    """Return a section as `section` does; None for a value that the run does not have."""
+    return section(kind, value) if value is not None else None
+
+
 class ProfileSection(_Section):
     name: str
     sha256: str

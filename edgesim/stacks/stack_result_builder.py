@@ -2,29 +2,30 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-
-import numpy as np
 
 from edgesim import __version__
 from edgesim.host import host_facts
 from edgesim.jobs.board_session import distribution, lag, throughput_qps
 from edgesim.loadgen.scenario import Scenario
-from edgesim.measure import resource_usage, statistics, steady_state, validity
+from edgesim.measure import resource_usage, steady_state, validity
+from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.validity import RuleOutcome, Validity
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import (
+    HostLoadSection,
     HostSection,
     ImageSection,
     ProfileSection,
     RequestsSection,
     ResourcesSection,
-    Rule,
     ScenarioSection,
     ValiditySection,
+    WarmUpSection,
+    optional_section,
     section,
 )
 from edgesim.results.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
@@ -77,10 +78,10 @@ def result(
         lag_ms=lag(samples),
         throughput_qps=throughput_qps(samples),
         generator=measured.generator.section(None),
-        resources=board_usage,
+        resources=section(ResourcesSection, board_usage),
         services={name: _service(running, service, load, killed) for name, service in resolved.services.items()},
-        host_load=measured.host_load,
-        validity=_judge(running, measured, scenario, board_usage, plan),
+        host_load=optional_section(HostLoadSection, measured.host_load),
+        validity=section(ValiditySection, _judge(running, measured, board_usage, plan)),
         complete=not measured.interrupted,
         phases=tuple(phase.since(origin_ns) for phase in running.monitor.phases),
         timeline=tuple(reading.since(origin_ns) for reading in board_readings(running)),
@@ -124,19 +125,19 @@ def _budget(running: RunningStack) -> BudgetSection:
 
 
 def _scenario(scenario: Scenario, measured: StackMeasurement, origin: str) -> ScenarioSection:
-    stop, precision = scenario.stop, scenario.stop.precision
+    stop, warm_up = scenario.stop, measured.warm_up
     return ScenarioSection(
         name=scenario.name,
         requests=stop.requests,
         duration_s=stop.duration_s,
-        warmup=measured.warm_up.requests if measured.warm_up is not None else 0,
+        warmup=warm_up.requests if warm_up is not None else 0,
         seed=scenario.seed,
         inputs=origin,
         qps=scenario.qps,
         samples=scenario.samples_per_query,
         clients=scenario.clients,
-        precision=f"p{precision.percentile:g} within {precision.percent:g} %" if precision is not None else None,
-        warm_up=measured.warm_up,
+        precision=str(stop.precision) if stop.precision is not None else None,
+        warm_up=optional_section(WarmUpSection, warm_up),
     )
 
 
@@ -168,7 +169,7 @@ def _service(
         killed=killed.get(service.name, 0),
         memory_limit_bytes=service.memory_bytes if service.spec.memory is not None else None,
         cpu_limit=service.cpus if service.spec.cpus is not None else None,
-        resources=used.model_copy(update={"oom_kills": killed.get(service.name, 0)}),
+        resources=section(ResourcesSection, replace(used, oom_kills=killed.get(service.name, 0))),
     )
 
 
@@ -176,38 +177,33 @@ def _all_of(readings: Sequence[Reading]) -> Phase:
     return Phase("all", readings[0].at_ns, readings[-1].at_ns)
 
 
-def _board_usage(running: RunningStack, load: Sequence[Phase], kills: int) -> ResourcesSection:
+def _board_usage(running: RunningStack, load: Sequence[Phase], kills: int) -> ResourceUsage:
     """Return the resources of the whole board; the services' kills are added, since cgroup v1 counts only those."""
     budget, readings = running.resolved.budget, board_readings(running)
     phases = load or ([_all_of(readings)] if readings else [])
     used = resource_usage.summarise(readings, phases, budget.memory_bytes, budget.cpus, running.monitor.source)
-    return used.model_copy(update={"oom_kills": kills})
+    return replace(used, oom_kills=kills)
 
 
 def _judge(
-    running: RunningStack,
-    measured: StackMeasurement,
-    scenario: ScenarioSection | None,
-    board_usage: ResourcesSection,
-    plan: LoadPlan | None,
-) -> ValiditySection:
-    if scenario is None or plan is None:
+    running: RunningStack, measured: StackMeasurement, board_usage: ResourceUsage, plan: LoadPlan | None
+) -> Validity:
+    if plan is None:
         finding = f"all {len(running.resolved.services)} steps ended with 0"
-        return ValiditySection(valid=True, rules=(Rule(name="steps", verdict="ok", finding=finding),))
-    samples, precision = measured.samples, plan.scenario.stop.precision
-    latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in samples])
-    load_s = sum(phase.end_ns - phase.begin_ns for phase in load_of(running)) / 1e9
-    ordered = [sample.service_time_ms if scenario.name == "offline" else sample.latency_ms for sample in samples]
+        return Validity((RuleOutcome(name="steps", verdict="ok", finding=finding),))
+    samples, scenario = measured.samples, plan.scenario
+    times_ms = [sample.service_time_ms if scenario.name == "offline" else sample.latency_ms for sample in samples]
     return validity.judge(
         validity.Evidence(
-            scenario=scenario,
+            scenario=scenario.name,
             samples=samples,
-            load_s=load_s,
-            resources=board_usage,
+            load_s=sum(phase.end_ns - phase.begin_ns for phase in load_of(running)) / 1e9,
+            oom_kills=board_usage.oom_kills,
             alive=measured.alive,
             interrupted=measured.interrupted,
-            precise=statistics.is_precise(latencies, precision.percentile, precision.percent) if precision else None,
-            drift=steady_state.drift([ms for ms, sample in zip(ordered, samples, strict=True) if sample.ok]),
+            precision=scenario.stop.precision,
+            warm_up=measured.warm_up,
+            drift=steady_state.drift([ms for ms, sample in zip(times_ms, samples, strict=True) if sample.ok]),
             host_load=measured.host_load,
         )
     )

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, LoadMeter, LoadSession, closed_loop
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage
+from edgesim.measure.steady_state import WarmUp
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.results.run_result import HostLoadSection, WarmUpSection
 from edgesim.stacks.running import RunningStack
 from edgesim.stacks.traffic import Traffic
 
@@ -33,10 +34,10 @@ class StackMeasurement:
     """What was measured on a stack so far; complete, or cut short by an error or an interrupt."""
 
     first_request_s: float | None = None
-    warm_up: WarmUpSection | None = None
+    warm_up: WarmUp | None = None
     samples: list[Sample] = field(default_factory=list)
     generator: GeneratorUse = field(default_factory=GeneratorUse)
-    host_load: HostLoadSection | None = None
+    host_load: HostLoad | None = None
     interrupted: bool = False
     alive: bool = True
 
@@ -61,7 +62,7 @@ def measure(
         into.samples.extend(first)
         return
     into.first_request_s = first[0].service_time_ms / 1e3
-    into.warm_up = WarmUpSection(
+    into.warm_up = WarmUp(
         requests=plan.warm_up,
         rule=f"{plan.warm_up} requests" if plan.warm_up else "none beyond the first request",
     )

@@ -15,7 +15,14 @@ from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Change, Comparison
 from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
-from edgesim.results.run_result import DeviceTimeSection, RequestsSection, RunResult, ValiditySection
+from edgesim.results.run_result import (
+    DeviceTimeSection,
+    Distribution,
+    RequestsSection,
+    RunResult,
+    ValiditySection,
+    section,
+)
 from tests import results
 from tests.conftest import browser_path
 
@@ -103,8 +110,10 @@ def ran(result: RunResult, count: int, *, slower: float = 1.0, failed: int = 0) 
             ),
             "phases": (Phase("first inference", -4 * 10**8, -(10**8)), Phase("load", 0, samples[-1].done_ns)),
             "requests": RequestsSection(sent=count, ok=count - failed, failed=failed),
-            "latency_ms": statistics.summarise(latency),
-            "service_time_ms": statistics.summarise([sample.service_time_ms for sample in samples]),
+            "latency_ms": section(Distribution, statistics.summarise(latency)),
+            "service_time_ms": section(
+                Distribution, statistics.summarise([sample.service_time_ms for sample in samples])
+            ),
             "device_time_ms": DeviceTimeSection(p50=0.8, low=0.6, high=1.1, method="measured on this host"),
             "validity": ValiditySection(valid=True),
         }

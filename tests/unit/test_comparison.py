@@ -24,7 +24,7 @@ def test_the_worst_place_is_named_with_both_values() -> None:
     wrong[0, 1, 2] = 1.5
     (found,) = compare([{"y": right}, {"y": wrong}], [{"y": right}, {"y": right}])
     assert found.worst == (1, 0, 1, 2)
-    assert (found.ours, found.theirs, found.max_absolute) == (1.5, 1.0, 0.5)
+    assert (found.actual, found.expected, found.max_absolute) == (1.5, 1.0, 0.5)
     assert not found.within
 
 

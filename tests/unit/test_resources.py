@@ -1,6 +1,7 @@
 """Resources: what was used in the load, what was largest, and what nobody tells."""
 
 import time
+from dataclasses import asdict
 
 import pytest
 
@@ -8,7 +9,6 @@ from edgesim.host import host_load
 from edgesim.measure import resource_usage
 from edgesim.measure.resource_usage import Recorder
 from edgesim.recording import Phase, Reading
-from edgesim.results.run_result import HostLoadSection
 
 S = 1_000_000_000
 LOAD = [Phase("load", 1 * S, 3 * S)]
@@ -47,7 +47,7 @@ def test_of_several_containers_each_counts_from_its_own_start_and_the_largest_pe
 
 def test_a_host_that_tells_nothing_gives_none_and_not_zero() -> None:
     blind = resource_usage.summarise([Reading(0, None, None), Reading(4 * S, None, None)], LOAD, None, None)
-    assert set(blind.model_dump().values()) == {None}
+    assert set(asdict(blind).values()) == {None}
 
 
 def test_the_recorder_reads_at_the_borders_of_every_phase_even_of_an_instant() -> None:
@@ -64,25 +64,25 @@ def test_the_recorder_reads_at_the_borders_of_every_phase_even_of_an_instant() -
 
 
 def test_what_others_took_of_this_host_is_what_neither_the_device_nor_edgesim_took() -> None:
-    begin = host_load.HostLoad()
+    begin = host_load.HostCounters()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
         pass
-    own = host_load.HostLoad().since(begin, 0.0)
+    own = host_load.HostCounters().load_since(begin, 0.0)
     assert own.seconds == pytest.approx(0.5, abs=0.4)
     assert own.busy_percent > 0
     assert own.others_percent is not None
     assert own.others_percent < own.busy_percent
-    assert host_load.HostLoad().since(begin, None).others_percent is None
+    assert host_load.HostCounters().load_since(begin, None).others_percent is None
 
 
 def test_two_loads_are_one_by_their_seconds() -> None:
     both = host_load.combined(
         [
-            HostLoadSection(
+            host_load.HostLoad(
                 seconds=1, busy_percent=10, others_percent=4, steal_percent=0, thermal_throttles=1, frequency_percent=80
             ),
-            HostLoadSection(
+            host_load.HostLoad(
                 seconds=3,
                 busy_percent=50,
                 others_percent=8,
