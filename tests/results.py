@@ -2,7 +2,8 @@
 
 from edgesim.measure import statistics
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.results.run_result import (
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import (
     DeviceSection,
     DeviceTimeSection,
     Distribution,
@@ -13,8 +14,7 @@ from edgesim.results.run_result import (
     ProfileSection,
     RequestsSection,
     ResourcesSection,
-    Rule,
-    RunResult,
+    RuleSection,
     ScenarioSection,
     ValiditySection,
     section,
@@ -124,7 +124,7 @@ def of_a_stack(*, requests: int = 200) -> StackResult:
         validity=ValiditySection(
             valid=False,
             reasons=("nothing killed: detector was, once",),
-            rules=(Rule(name="nothing killed", verdict="invalid", finding="detector was, once"),),
+            rules=(RuleSection(name="nothing killed", verdict="invalid", finding="detector was, once"),),
         ),
         phases=(Phase("load", 0, 2 * 10**9),),
         timeline=readings(2, 1.0),

@@ -41,7 +41,7 @@ from edgesim.predictions import Declined
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Reading
-from edgesim.results.run_result import ImageSection, ScalingSection
+from edgesim.results.sections import ImageSection, ScalingSection
 
 DESCRIPTION = "/edgesim/board"
 

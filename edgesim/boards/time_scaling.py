@@ -28,7 +28,7 @@ from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict_or_decline
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Reading, Sample
-from edgesim.results.run_result import ScaledModelSection, ScalingSection, ShareTry
+from edgesim.results.sections import ScaledModelSection, ScalingSection, ShareTry
 
 # Of the board's time, what the computation is to fill at its share; the rest is for what the kernel's pieces add.
 _FILL = 0.7

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgesim.errors import ResultError, UsageError
-from edgesim.results.run_result import write_text
+from edgesim.results.result_file import write_text
 
 
 def require_writable(path: Path, option: str = "-o") -> None:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
 from edgesim.gates.comparable import differences, identity, unfit
-from edgesim.results.run_result import RunResult, write_text
+from edgesim.results.result_file import write_text
+from edgesim.results.run_result import RunResult
 
 DIRECTORY = "baselines"
 _MAKE = "make one with edgesim baseline save RESULT.json"

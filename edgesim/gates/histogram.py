@@ -6,7 +6,7 @@ import numpy as np
 from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
-from edgesim.results.run_result import Distribution
+from edgesim.results.sections import Distribution
 
 
 def times_ms(distribution: Distribution) -> np.ndarray:

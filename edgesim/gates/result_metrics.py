@@ -9,7 +9,8 @@ import numpy as np
 
 from edgesim.gates.histogram import times_ms
 from edgesim.options import Execution
-from edgesim.results.run_result import Distribution, LifecycleSection, Restart, RunResult
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import Distribution, LifecycleSection, Restart
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")

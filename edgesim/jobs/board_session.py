@@ -24,13 +24,7 @@ from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, PeakLimit, RequestDefaults, TrafficOptions
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.results.run_result import (
-    Distribution,
-    Level,
-    ScalingSection,
-    SearchSection,
-    section,
-)
+from edgesim.results.sections import Distribution, Level, ScalingSection, SearchSection, section
 
 # The warm-up by rule looks for its end after this many requests, and gives up after this many requests or seconds.
 _WARM_UP_FIRST_LOOK = 25

@@ -24,7 +24,7 @@ from edgesim.measure.output_difference import Tolerance
 from edgesim.models.repository import Model
 from edgesim.predictions import graph
 from edgesim.profiles import DeviceProfile
-from edgesim.results.run_result import EmulatorSection
+from edgesim.results.sections import EmulatorSection
 from edgesim.results.verdict import Item, VerdictWord
 from edgesim.units import format_bytes, format_seconds
 

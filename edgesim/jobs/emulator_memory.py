@@ -17,7 +17,7 @@ from edgesim.host.cache import new_entry
 from edgesim.models import repository
 from edgesim.options import EngineName
 from edgesim.progress import Stages
-from edgesim.results.run_result import EmulatorSection
+from edgesim.results.sections import EmulatorSection
 
 
 def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSection | None:

@@ -17,7 +17,7 @@ from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
-from edgesim.results.run_result import GeneratorSection
+from edgesim.results.sections import GeneratorSection
 
 
 class Sent(NamedTuple):

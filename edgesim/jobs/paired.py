@@ -32,7 +32,8 @@ from edgesim.predictions import Declined
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
-from edgesim.results.run_result import InterleavedSection, RunResult
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import InterleavedSection
 from edgesim.results.verdict import Verdict
 
 

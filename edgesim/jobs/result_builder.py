@@ -22,7 +22,8 @@ from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.recording import Sample
-from edgesim.results.run_result import (
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import (
     AgreementSection,
     DeviceSection,
     DeviceTimeSection,
@@ -38,7 +39,6 @@ from edgesim.results.run_result import (
     RequestsSection,
     ResourcesSection,
     Restart,
-    RunResult,
     ScalingSection,
     ScenarioSection,
     Spread,

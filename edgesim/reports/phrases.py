@@ -4,14 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from edgesim.reports import scaling_phrases
-from edgesim.results.run_result import (
-    AgreementSection,
-    DeviceSection,
-    EnergySection,
-    ProfileSection,
-    RunResult,
-    ScenarioSection,
-)
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import AgreementSection, DeviceSection, EnergySection, ProfileSection, ScenarioSection
 from edgesim.results.stack_result import Recorded
 from edgesim.units import format_bytes, format_ms, format_seconds
 

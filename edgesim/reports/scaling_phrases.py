@@ -1,6 +1,6 @@
 """Phrases on time scaling: how a scaled run came to the board's device time."""
 
-from edgesim.results.run_result import ScaledModelSection, ScalingSection, ThrottleSection
+from edgesim.results.sections import ScaledModelSection, ScalingSection, ThrottleSection
 
 
 def method(scaling: ScalingSection) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edgesim.reports import phrases
-from edgesim.results.run_result import Distribution, ResourcesSection, RunResult, ScenarioSection, Spread
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import Distribution, ResourcesSection, ScenarioSection, Spread
 from edgesim.results.stack_result import Recorded, ServiceSection, StackResult
 from edgesim.units import format_bytes, format_seconds
 

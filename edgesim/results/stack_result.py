@@ -1,19 +1,21 @@
-"""A stack's result: what its entry answered, and what each service and the whole board took meanwhile.
+"""The result of a stack: the answers of its entry service, and the resources of each service and the whole board.
 
-What a run of one model has in its result, too, has the same name and meaning here: see `edgesim.results.run_result`.
+A field that the result of a run has, too, has the same name and meaning here: see `edgesim.results.run_result`.
 """
 
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 import edgesim
 from edgesim.options import Execution
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.results import run_result
-from edgesim.results.run_result import (
+from edgesim.results import result_file
+from edgesim.results.result_file import OtherKindOfResult
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import (
     Distribution,
     GeneratorSection,
     HostLoadSection,
@@ -23,19 +25,20 @@ from edgesim.results.run_result import (
     RequestsSection,
     ResourcesSection,
     Restart,
-    RunResult,
     ScenarioSection,
-    StacksResult,
+    Section,
     ValiditySection,
 )
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class StackSection(Section):
+    """The stack.
 
-
-class StackSection(_Section):
-    """`entry` is the service that was addressed, `request` in a few words what was sent; None in a stack of steps."""
+    Attributes:
+        sha256: of the stack file's content and the models that it names.
+        entry: the service that got the requests; None in a stack of steps.
+        request: the requests, in a few words; None in a stack of steps.
+    """
 
     name: str
     sha256: str
@@ -43,28 +46,35 @@ class StackSection(_Section):
     request: str | None = None
 
 
-class BudgetSection(_Section):
-    """What all services have together: asked for, and as the kernel holds it (None where this host does not tell).
+class BudgetSection(Section):
+    """The limits of all services together.
 
-    `overcommit` says in a sentence by how much the services' own limits exceed the board's memory.
+    Attributes:
+        parent: the control group that has the limits.
+        memory_bytes, cpus, processes: the limits as requested.
+        applied: the limits as read back from the kernel; None for a limit that this host does not report.
+        overcommit: by how much the services' own limits exceed the board's memory, in a sentence.
+        shortfalls: what the board has and this host cannot give, in sentences.
     """
 
     parent: str
     memory_bytes: int
     cpus: float
     processes: int
-    applied: dict[str, int | float | None] = {}
+    applied: dict[str, int | float | None] = Field(default={})
     overcommit: str | None = None
     shortfalls: tuple[str, ...] = ()
 
 
-class ServiceSection(_Section):
-    """One service: what it is, what became of it, and what it took.
+class ServiceSection(Section):
+    """One service of the stack.
 
-    `memory_limit_bytes` and `cpu_limit` are its own limits, None where it has the board's alone. `killed` is how often
-    the kernel ended something of it for want of memory, `restarts` how often the engine started it again. `ran_s` is
-    from its last start to its end, or to the end of the run. `resources` counts CPU over the load, of a step over all
-    of its run; `cpu_percent_of_board` is its share of what the board has.
+    Attributes:
+        ran_s: seconds from its last start to its end, or to the end of the run.
+        restarts: how often the engine started it again.
+        killed: how often the kernel killed one of its processes for lack of memory.
+        memory_limit_bytes, cpu_limit: its own limits; None if only the board's limits apply.
+        resources: of the load, or of a step's whole run; `cpu_percent_of_board` is its share of the board.
     """
 
     kind: Literal["service", "step"]
@@ -81,11 +91,15 @@ class ServiceSection(_Section):
     resources: ResourcesSection
 
 
-class StackResult(_Section):
-    """Everything that one run of a stack gave; `resources` is the whole board's.
+class StackResult(Section):
+    """Everything that one run of a stack gave.
 
-    `first_request_s` is apart from `samples`. Without an entry there is no load: `scenario` is None, and the steps'
-    own figures are all.
+    Attributes:
+        scenario: None for a stack of steps, which has no entry service and no load; `services` has its figures.
+        first_request_s: time of the first request, which is not one of the samples.
+        resources: of the whole board.
+        timeline: readings of the whole board.
+        timelines: readings of each service.
     """
 
     schema_version: Literal[1] = 1
@@ -113,12 +127,12 @@ class StackResult(_Section):
     complete: bool = True
     phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...] = ()
-    timelines: dict[str, tuple[Reading, ...]] = {}
+    timelines: dict[str, tuple[Reading, ...]] = Field(default={})
     samples: tuple[Sample, ...] = ()
 
     @property
     def restarts(self) -> tuple[Restart, ...]:
-        """None: a stack is started once in a run."""
+        """The containers of a repeated run; empty, since a run starts a stack once."""
         return ()
 
     def __repr__(self) -> str:
@@ -138,12 +152,12 @@ class StackResult(_Section):
         """Write the result file: whole, or not at all.
 
         Raises:
-            ResultError: it cannot be written.
+            ResultError: the file cannot be written.
         """
-        run_result.write_text(path, self.as_json())
+        result_file.write_text(path, self.as_json())
 
     def as_json(self, *, indented: bool = True) -> str:
-        """The result file's text; samples and readings are objects with named fields."""
+        """Return the text of the result file; samples and readings are objects with named fields."""
         document: dict[str, Any] = self.model_dump(mode="json")
         for name in ("phases", "timeline", "samples"):
             document[name] = [row._asdict() for row in getattr(self, name)]
@@ -156,12 +170,12 @@ Recorded = RunResult | StackResult
 
 
 def read(path: Path) -> Recorded:
-    """A result file of either kind.
+    """Read a result file of a run or of a stack.
 
     Raises:
-        ResultError: there is none, or it is neither.
+        ResultError: the file cannot be read, or is not a result file.
     """
     try:
         return RunResult.read(path)
-    except StacksResult:
-        return run_result.read_as(StackResult, path)
+    except OtherKindOfResult:
+        return result_file.read(StackResult, path)

@@ -15,7 +15,7 @@ from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.validity import RuleOutcome, Validity
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.results.run_result import (
+from edgesim.results.sections import (
     HostLoadSection,
     HostSection,
     ImageSection,

@@ -15,14 +15,8 @@ from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Change, Comparison
 from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
-from edgesim.results.run_result import (
-    DeviceTimeSection,
-    Distribution,
-    RequestsSection,
-    RunResult,
-    ValiditySection,
-    section,
-)
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import DeviceTimeSection, Distribution, RequestsSection, ValiditySection, section
 from tests import results
 from tests.conftest import browser_path
 

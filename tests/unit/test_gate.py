@@ -15,13 +15,13 @@ from edgesim.gates import Rules, judge
 from edgesim.gates.comparable import differences
 from edgesim.gates.metric_change import metric_change
 from edgesim.recording import Sample
-from edgesim.results.run_result import (
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import (
     AgreementSection,
     DeviceTimeSection,
     Distribution,
     LimitSection,
     Restart,
-    RunResult,
     ValiditySection,
 )
 

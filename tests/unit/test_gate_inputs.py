@@ -13,7 +13,8 @@ from edgesim.gates import baselines
 from edgesim.measure.statistics import summarise
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
-from edgesim.results.run_result import Distribution, RunResult, ValiditySection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import Distribution, ValiditySection
 from tests.unit.test_gate import run
 
 ABSOLUTE = ["--rule", "latency_ms.p50 <= 30"]

@@ -8,7 +8,8 @@ import pytest
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge, paired_statistics
 from edgesim.gates.result_metrics import per_container
-from edgesim.results.run_result import InterleavedSection, RunResult, ScaledModelSection, ScalingSection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import InterleavedSection, ScaledModelSection, ScalingSection
 from tests.unit.test_gate import run
 
 DEFAULT_LIMIT = 0.05

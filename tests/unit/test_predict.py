@@ -18,7 +18,8 @@ from edgesim.predictions import Declined, Prediction, calibration, predict, pred
 from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
-from edgesim.results.run_result import Distribution, RunResult
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import Distribution
 from tests.unit.test_predict_graph import save
 
 

@@ -16,7 +16,8 @@ from edgesim.reports import formats
 from edgesim.reports.comparison import Change, Comparison
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
 from edgesim.reports.formats.html import thinning
-from edgesim.results.run_result import DeviceTimeSection, Rule, RunResult, ValiditySection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import DeviceTimeSection, RuleSection, ValiditySection
 
 CAVEAT = "no published figure for <this> core | an extrapolation"
 
@@ -35,9 +36,9 @@ def doubtful(result: RunResult) -> RunResult:
                 suspicions=("host quiet: others took 40 %",),
                 suspect=True,
                 rules=(
-                    Rule(name="no failures", verdict="invalid", finding="1 of 2 requests failed"),
-                    Rule(name="host quiet", verdict="suspect", finding="others took 40 %"),
-                    Rule(name="no out-of-memory kill", verdict="unknown", finding="not counted"),
+                    RuleSection(name="no failures", verdict="invalid", finding="1 of 2 requests failed"),
+                    RuleSection(name="host quiet", verdict="suspect", finding="others took 40 %"),
+                    RuleSection(name="no out-of-memory kill", verdict="unknown", finding="not counted"),
                 ),
             ),
         }

@@ -13,7 +13,8 @@ import pytest
 from edgesim.cli import _github, main
 from edgesim.cli._verdict import deliver
 from edgesim.reports.formats import markdown
-from edgesim.results.run_result import RunResult, ValiditySection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import ValiditySection
 from edgesim.results.verdict import Item, Verdict
 from tests import results
 

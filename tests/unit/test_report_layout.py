@@ -13,7 +13,8 @@ from edgesim.models.repository import Model
 from edgesim.reports.formats import terminal
 from edgesim.reports.formats.text_layout import Entries, Entry, TextTable, wrap
 from edgesim.reports.tables import Table, figure
-from edgesim.results.run_result import Distribution, Level, Restart, RunResult, Spread
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import Distribution, Level, Restart, Spread
 from tests import results
 from tests.unit.test_report import compared
 

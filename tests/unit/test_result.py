@@ -9,13 +9,13 @@ from edgesim.jobs.result_builder import combined, without_emulated
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from edgesim.reports.formats import terminal
-from edgesim.results.run_result import (
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import (
     DeviceTimeSection,
     Distribution,
     EnergySection,
     Level,
     Restart,
-    RunResult,
     ScaledModelSection,
     ScalingSection,
     SearchSection,

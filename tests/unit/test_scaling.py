@@ -17,7 +17,7 @@ from edgesim.options import InputOptions
 from edgesim.predictions import Prediction
 from edgesim.profiles.device_profile import Thermal
 from edgesim.reports import scaling_phrases as words
-from edgesim.results.run_result import ThrottleSection
+from edgesim.results.sections import ThrottleSection
 
 
 @dataclass

@@ -4,7 +4,6 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.host_load import HostLoad
@@ -15,13 +14,14 @@ from edgesim.measure.statistics import Summary, summarise
 from edgesim.measure.steady_state import WarmUp
 from edgesim.measure.validity import RuleOutcome, Validity
 from edgesim.measure.variance import Variance
-from edgesim.results.run_result import (
+from edgesim.results.sections import (
     AgreementSection,
     Distribution,
     HostLoadSection,
     HostSection,
     ResourcesSection,
-    Rule,
+    RuleSection,
+    Section,
     Spread,
     ValiditySection,
     WarmUpSection,
@@ -37,12 +37,12 @@ PAIRS = [
     (WarmUp, WarmUpSection),
     (Comparison, AgreementSection),
     (Variance, Spread),
-    (RuleOutcome, Rule),
+    (RuleOutcome, RuleSection),
 ]
 
 
 @pytest.mark.parametrize(("value", "kind"), PAIRS)
-def test_section_has_the_fields_of_its_value_in_the_same_order(value: Any, kind: type[BaseModel]) -> None:
+def test_section_has_the_fields_of_its_value_in_the_same_order(value: Any, kind: type[Section]) -> None:
     assert [field.name for field in fields(value)] == list(kind.model_fields)
 
 
@@ -56,7 +56,7 @@ def test_section_has_the_fields_of_its_value_in_the_same_order(value: Any, kind:
         (variance.analyse([[1.0, 2.0], [3.0, 5.0]]), Spread),
     ],
 )
-def test_section_has_the_values_of_its_value(value: Any, kind: type[BaseModel]) -> None:
+def test_section_has_the_values_of_its_value(value: Any, kind: type[Section]) -> None:
     assert section(kind, value).model_dump() == asdict(value)
 
 

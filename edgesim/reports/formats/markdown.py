@@ -7,7 +7,8 @@ from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.phrases import Fact
 from edgesim.reports.tables import Table
-from edgesim.results.run_result import RunResult, ScenarioSection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import ScenarioSection
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 

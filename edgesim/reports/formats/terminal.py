@@ -10,7 +10,8 @@ from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.text_layout import Entries, Entry, Paragraph, TextTable
 from edgesim.reports.phrases import Fact
-from edgesim.results.run_result import RunResult, ScenarioSection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import ScenarioSection
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 

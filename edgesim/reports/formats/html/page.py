@@ -19,7 +19,8 @@ from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.html import plots, thinning
 from edgesim.reports.formats.html.plots import Plot, Side
 from edgesim.reports.formats.html.timeline import timeline
-from edgesim.results.run_result import LimitSection, RunResult
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import LimitSection
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.units import format_bytes
 
