@@ -1,7 +1,45 @@
-"""Everything that edgesim raises for a reason outside itself, and the exit code that stands for it.
+"""The errors that edgesim raises for a reason outside itself, and their exit codes.
 
-Each error is one line that says what is wrong and where, and a `fix`: the command or the change that mends it.
-Exceptions of other libraries are translated in one module each; what is not in this tree is a fault of edgesim's own.
+Each error says in one line what is wrong and where; its `fix` is the command or the change that mends it. Exceptions of
+other libraries are translated in one module each. An exception that is not in this tree is a fault of edgesim itself,
+with exit code 70.
+
+::
+
+    EdgesimError
+    ├── UsageError                2   the command, its options or its files
+    │   ├── ProfileError
+    │   ├── ModelError
+    │   ├── StackError
+    │   ├── PackageUnknown
+    │   └── ResultError
+    │       └── OtherKindOfResult     (edgesim.results.result_file)
+    ├── HostError                 3   this host cannot do it
+    │   ├── EngineMissing
+    │   ├── EngineDenied
+    │   ├── BuildxMissing
+    │   ├── ComposeMissing
+    │   ├── BudgetDenied
+    │   ├── EmulatorMissing
+    │   ├── EmulatorTooOld
+    │   ├── EmulatorLacksCore
+    │   ├── EmulatorStale
+    │   ├── HostTooSlow
+    │   ├── DiskFull
+    │   ├── BaseUnavailable
+    │   └── PackagesUnavailable
+    ├── DeviceError               4   the simulated device failed
+    │   ├── BuildFailed
+    │   ├── ImageUnavailable
+    │   ├── NotReady
+    │   ├── ScaleFailed
+    │   ├── ServiceFailed
+    │   └── DeviceDied
+    │       ├── OutOfMemory
+    │       ├── IllegalInstruction
+    │       └── EmulatorCrashed
+    ├── NoMeasurement             5   a run is INVALID, and only its figures were of use
+    └── Interrupted             130   Ctrl-C
 """
 
 import difflib
@@ -24,13 +62,16 @@ class ExitCode(IntEnum):
 
 
 class EdgesimError(Exception):
-    """Root of the tree.
+    """The root of the tree.
+
+    An error on its way up may be completed: the job that was measuring sets `result`, and a caller that knows more may
+    extend `problem` or `fix`. `result` is an `object` because this module knows no results; readers test its type.
 
     Attributes:
-        problem: one line, what is wrong and where.
-        fix: what mends it, a command where there is one; empty when nothing sensible can be said.
-        log: the end of the log of what failed; empty when there is none.
-        result: what had been measured until then, an `edgesim.results.run_result.RunResult`; None when nothing was.
+        problem: what is wrong and where, in one line.
+        fix: what mends it, a command if there is one; empty if nothing sensible can be said.
+        log: the end of the log of the program that failed; empty if there is none.
+        result: the result of what was measured until the error, a `RunResult` or a `StackResult`; None if nothing was.
     """
 
     exit_code = ExitCode.INTERNAL
@@ -50,19 +91,19 @@ class UsageError(EdgesimError):
 
 
 class ProfileError(UsageError):
-    """A device profile is unknown, or its file does not hold."""
+    """A profile is unknown, or its file is not valid."""
 
 
 class ModelError(UsageError):
-    """A model or a model repository is unknown, or is not what it should be."""
+    """A model or a model repository is unknown or not valid."""
 
 
 class StackError(UsageError):
-    """A stack file is not what it should be, or a stack of that name is up, or is not."""
+    """A stack file is not valid, or a stack with this name is already up, or is not up."""
 
 
 class PackageUnknown(UsageError):
-    """Debian has no package of that name."""
+    """Debian has no package with this name."""
 
 
 class ResultError(UsageError):
@@ -70,7 +111,7 @@ class ResultError(UsageError):
 
 
 class HostError(EdgesimError):
-    """This host cannot do it: something has to be installed, started or freed first."""
+    """This host cannot do it: the user has to install, start or free something first."""
 
     exit_code = ExitCode.HOST
 
@@ -80,7 +121,7 @@ class EngineMissing(HostError):
 
 
 class EngineDenied(HostError):
-    """A Docker Engine is there, but not for this user."""
+    """A Docker Engine runs, but this user may not use it."""
 
 
 class BuildxMissing(HostError):
@@ -92,43 +133,43 @@ class ComposeMissing(HostError):
 
 
 class BudgetDenied(HostError):
-    """This host does not let one budget be set for several containers."""
+    """This host does not let edgesim set one limit for several containers."""
 
 
 class EmulatorMissing(HostError):
-    """Programs of the board's architecture do not run here."""
+    """Programs of the board's architecture do not run on this host."""
 
 
 class EmulatorTooOld(HostError):
-    """The emulator is one that is known to crash."""
+    """The emulator is a version that is known to crash."""
 
 
 class EmulatorLacksCore(HostError):
-    """The emulator has no such core as the board's profile asks for."""
+    """The emulator does not have the core that the profile asks for."""
 
 
 class EmulatorStale(HostError):
-    """The kernel runs another emulator than the one that is installed."""
+    """The kernel runs another emulator than the installed one."""
 
 
 class HostTooSlow(HostError):
-    """This host takes longer for a model than the board: it cannot be slowed down to the board's time."""
+    """This host takes longer for a model than the board, so it cannot be slowed down to the board's time."""
 
 
 class DiskFull(HostError):
-    """No space is left where it was needed."""
+    """The disk has no space left."""
 
 
 class BaseUnavailable(HostError):
-    """Neither a registry nor Debian's packages give the image's base."""
+    """Neither a registry nor Debian's packages give the base image."""
 
 
 class PackagesUnavailable(HostError):
-    """The server's Python packages could not be fetched."""
+    """The server's Python packages cannot be fetched."""
 
 
 class NoMeasurement(EdgesimError):
-    """A run was INVALID where its figures are all that was wanted of it."""
+    """A run is INVALID, and the caller needed its figures."""
 
     exit_code = ExitCode.INVALID
 
@@ -140,11 +181,11 @@ class DeviceError(EdgesimError):
 
 
 class BuildFailed(DeviceError):
-    """The image could not be built."""
+    """The image cannot be built."""
 
 
 class ImageUnavailable(DeviceError):
-    """The engine has not got the image, and cannot fetch it."""
+    """The engine does not have the image, and cannot pull it."""
 
 
 class NotReady(DeviceError):
@@ -152,15 +193,15 @@ class NotReady(DeviceError):
 
 
 class ScaleFailed(DeviceError):
-    """A request was not answered while the board's time was searched for."""
+    """A request failed while edgesim searched for the CPU share that gives the board's time."""
 
 
 class DeviceDied(DeviceError):
-    """The serving container or process ended by itself."""
+    """The container or process of the server ended by itself."""
 
 
 class ServiceFailed(DeviceError):
-    """A service of a stack did not start, ended by itself, or ended badly."""
+    """A service of a stack did not start, ended by itself, or ended with an error."""
 
 
 class OutOfMemory(DeviceDied):
@@ -172,11 +213,11 @@ class IllegalInstruction(DeviceDied):
 
 
 class EmulatorCrashed(DeviceDied):
-    """The emulator itself died, which says nothing about the model."""
+    """The emulator itself crashed, which says nothing about the model."""
 
 
 class Interrupted(EdgesimError):
-    """Ctrl-C, after everything was taken down."""
+    """Ctrl-C; everything that edgesim started is taken down."""
 
     exit_code = ExitCode.INTERRUPTED
 

@@ -102,7 +102,7 @@ class TrafficOptions(_Options):
         samples_per_query: requests in one query of the multi-stream scenario.
         sweep: rates, in requests per second, at which the server scenario runs one after the other.
         peak: search for the highest rate that keeps this limit.
-        requests, duration_s, until: the run ends when all the given ones are reached.
+        requests, duration_s, until: the run ends when all of these that are set are reached.
         warmup: requests before the measured ones, in addition to the first inference.
         client_cores: cores of this host that only the load generator uses; the board gets the others.
     """
@@ -199,7 +199,7 @@ class RunOptions(_Options):
         Raises:
             UsageError: there is no such field, or its value is wrong.
         """
-        given = options if options is not None else cls()
+        base = options if options is not None else cls()
         sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         own: dict[str, Any] = {}
         for name, value in keywords.items():
@@ -211,9 +211,9 @@ class RunOptions(_Options):
                 raise UsageError(f"`{name}`: no such option{did_you_mean(name, [*_OWN, *_SECTION_OF])}")
         for name, changes in sections.items():
             if changes:
-                section = getattr(given, name)
+                section = getattr(base, name)
                 own[name] = type(section)(**(dict(section) | changes))
-        return cls(**(dict(given) | own))
+        return cls(**(dict(base) | own))
 
 
 _SECTIONS: Mapping[str, type[_Options]] = {"traffic": TrafficOptions, "inputs": InputOptions, "board": BoardOptions}

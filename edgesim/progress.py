@@ -1,4 +1,4 @@
-"""The stages of a long piece of work: told as they begin, timed as they end."""
+"""Progress of a job: its stages are announced when they begin and timed when they end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from edgesim.host.signals import raise_if_swallowed
 
 
 class Listener(Protocol):
-    """Hears of each stage: what people watch while they wait."""
+    """Shows the stages of a job to a person who waits."""
 
     def begin(self, stage: str, doing: str) -> None: ...
 
@@ -19,7 +19,7 @@ class Listener(Protocol):
 
 
 class Silent:
-    """Hears and says nothing: the listener of the Python interface."""
+    """A listener that shows nothing: the default of the Python interface."""
 
     def begin(self, stage: str, doing: str) -> None: ...
 
@@ -29,7 +29,11 @@ class Silent:
 
 
 class Stages:
-    """Times each stage in seconds, in the order in which they ended."""
+    """The stages of a job.
+
+    Attributes:
+        seconds: length of each stage, in the order in which the stages ended; a repeated stage adds up.
+    """
 
     def __init__(self, listener: Listener | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds: dict[str, float] = {}
@@ -38,7 +42,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str, doing: str) -> Iterator[None]:
-        """Time the block under `name`; `doing` is what a person reads meanwhile."""
+        """Time the block under `name`; `doing` is what a person reads during the stage."""
         raise_if_swallowed()
         self._listener.begin(name, doing)
         begun = self._clock()
@@ -49,5 +53,5 @@ class Stages:
             self._listener.end(name, self.seconds[name])
 
     def note(self, text: str) -> None:
-        """Something worth saying that is no stage."""
+        """Show a text that is not a stage."""
         self._listener.note(text)

@@ -1,12 +1,15 @@
-"""What is recorded while a run measures: requests, readings of resources, and what was going on when."""
+"""Records of a measurement: samples, readings of resources, and phases."""
 
 from typing import NamedTuple
 
 
 class Sample(NamedTuple):
-    """One request, in nanoseconds of the monotonic clock; in a result, since the first request was scheduled.
+    """One measured request.
 
-    `outcome` is ``ok``, or in a few words why not.
+    Attributes:
+        scheduled_ns, sent_ns, done_ns: nanoseconds of the monotonic clock; in a result, since the first request was
+            scheduled.
+        outcome: ``ok``, or in a few words why the request failed.
     """
 
     scheduled_ns: int
@@ -16,30 +19,36 @@ class Sample(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether the request was answered."""
         return self.outcome == "ok"
 
     def since(self, origin_ns: int) -> "Sample":
-        """The same sample on a clock that is 0 at `origin_ns`."""
+        """Return the same sample on a clock that is 0 at `origin_ns`."""
         return Sample(self.scheduled_ns - origin_ns, self.sent_ns - origin_ns, self.done_ns - origin_ns, self.outcome)
 
     @property
     def latency_ms(self) -> float:
-        """From when the request was due: what a client waits."""
+        """The time from when the request was scheduled until it was answered: the time that a client waits."""
         return (self.done_ns - self.scheduled_ns) / 1e6
 
     @property
     def service_time_ms(self) -> float:
-        """From when it was sent: what the server takes."""
+        """The time from when the request was sent until it was answered: the time that the server takes."""
         return (self.done_ns - self.sent_ns) / 1e6
 
 
 class Reading(NamedTuple):
-    """The device's resources at one moment. None where this host does not tell.
+    """The device's resources at one moment. A value that this host does not report is None.
 
-    `at_ns` is on the samples' clock. Times, bytes moved, periods and kills count from the device's start;
-    `memory_bytes` is in use, of which `memory_anon_bytes` belong to processes and `memory_cache_bytes` are files' pages
-    that the kernel keeps; `memory_peak_source` names the file or the method. `periods` are those in which the CPU limit
-    was looked at, `throttled_periods` those of them in which it bit.
+    Counters (CPU time, throttling, kills, periods, bytes read, written, received and sent) begin at the device's start.
+
+    Attributes:
+        at_ns: on the clock of the samples.
+        memory_bytes: memory in use; part of it is anonymous memory of processes (`memory_anon_bytes`), part is the page
+            cache (`memory_cache_bytes`).
+        memory_peak_source: the file or the method that gave `memory_peak_bytes`.
+        periods: periods in which the kernel enforced the CPU quota.
+        throttled_periods: periods in which the quota was used up.
     """
 
     at_ns: int
@@ -61,17 +70,17 @@ class Reading(NamedTuple):
     threads: int | None = None
 
     def since(self, origin_ns: int) -> "Reading":
-        """The same reading on a clock that is 0 at `origin_ns`."""
+        """Return the same reading on a clock that is 0 at `origin_ns`."""
         return self._replace(at_ns=self.at_ns - origin_ns)
 
 
 class Phase(NamedTuple):
-    """A part of the run, from `begin_ns` to `end_ns` on the samples' clock."""
+    """A named part of a run, from `begin_ns` to `end_ns` on the clock of the samples."""
 
     name: str
     begin_ns: int
     end_ns: int
 
     def since(self, origin_ns: int) -> "Phase":
-        """The same phase on a clock that is 0 at `origin_ns`."""
+        """Return the same phase on a clock that is 0 at `origin_ns`."""
         return Phase(self.name, self.begin_ns - origin_ns, self.end_ns - origin_ns)

@@ -7,7 +7,7 @@ _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def format_bytes(count: int | float) -> str:
-    """Bytes in the largest binary unit that leaves at least 1: ``format_bytes(4187590656) == "3.9 GiB"``."""
+    """Return bytes in the largest binary unit that leaves at least 1: ``format_bytes(4187590656) == "3.9 GiB"``."""
     value = float(count)
     for unit in _BYTE_UNITS[:-1]:
         if abs(value) < 1024:
@@ -17,7 +17,7 @@ def format_bytes(count: int | float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration with three significant digits: ``0.0123`` is ``12.3 ms``, ``83`` is ``83.0 s``."""
+    """Return a duration with three significant digits: ``0.0123`` is ``12.3 ms``, ``83`` is ``83.0 s``."""
     if abs(seconds) < 1e-3:
         return f"{seconds * 1e6:.3g} us"
     if abs(seconds) < 1:
@@ -26,25 +26,25 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_ms(milliseconds: float) -> str:
-    """Milliseconds with three digits and never a power of ten: ``45.9``, ``0.0492``, ``10,970``."""
+    """Return milliseconds with three digits and without a power of ten: ``45.9``, ``0.0492``, ``10,970``."""
     if abs(milliseconds) < 100:
         return f"{milliseconds:#.3g}".rstrip(".")
     return f"{milliseconds:,.0f}" if abs(milliseconds) < 1000 else f"{round(milliseconds, -1):,.0f}"
 
 
 def format_hz(frequency_hz: float) -> str:
-    """A clock: ``1.479 GHz``, ``918 MHz``."""
+    """Return a clock frequency: ``1.479 GHz``, ``918 MHz``."""
     return f"{frequency_hz / 1e9:.4g} GHz" if frequency_hz >= 1e9 else f"{frequency_hz / 1e6:.4g} MHz"
 
 
 def parse_seconds(text: str) -> float:
-    """``50ms``, ``0.05 s``, ``200us``, ``2min``.
+    """Return the seconds of a duration such as ``50ms``, ``0.05 s``, ``200us`` or ``2min``.
 
     Raises:
-        ValueError: it is no duration, or not above 0.
+        ValueError: the text is not a duration, or not above 0.
     """
-    found = re.fullmatch(r"\s*([0-9.]+)\s*(us|ms|s|min)\s*", text)
-    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    match = re.fullmatch(r"\s*([0-9.]+)\s*(us|ms|s|min)\s*", text)
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if seconds <= 0:
-        raise ValueError(f"{text!r} is no duration")
+        raise ValueError(f"{text!r} is not a duration")
     return seconds

@@ -1,4 +1,4 @@
-"""YAML files as people write them: read, and refused with the line that is wrong."""
+"""Reading of YAML files that people write; an error names the line that is wrong."""
 
 import re
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from edgesim.errors import UsageError, did_you_mean
 
 
 def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> CommentedMap:
-    """The mapping that a file holds.
+    """Return the mapping that a file contains.
 
     Args:
-        kind: what it is, in a word: ``profile``.
-        error: what is raised.
-        example: where one is to be seen.
+        kind: what the file is, in a word: ``profile``.
+        error: the class of the error to raise.
+        example: a fix that shows a correct file.
 
     Raises:
-        UsageError: `error`, when it cannot be read, is no YAML, or no mapping.
+        UsageError: of the class `error`: the file cannot be read, is not YAML, or is not a mapping.
     """
     try:
         document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
@@ -40,15 +40,17 @@ def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> Com
 def problems(
     document: CommentedMap, model: type[BaseModel], error: ValidationError, *, more_keys: Sequence[str] = ()
 ) -> str:
-    """What pydantic found wrong, as what follows the file's name: the first of it, with its line, and how many more.
+    """Return the text that follows the file's name in a message: the first problem, its line, and how many more.
 
     Args:
-        more_keys: that the file may have at its top beside the model's.
+        model: the schema that the file does not match.
+        error: what pydantic found wrong.
+        more_keys: keys that the top of the file may have in addition to the model's.
     """
-    # A mistyped key is also a missing one: the typo explains both.
+    # A mistyped key is reported as unknown and as missing: the unknown key comes first, since the typo explains both.
     details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-    found = [_explain(document, model, detail, more_keys) for detail in details]
-    return found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+    texts = [_explain(document, model, detail, more_keys) for detail in details]
+    return texts[0] + (f" (and {len(texts) - 1} more)" if len(texts) > 1 else "")
 
 
 def _yaml_problem(error: YAMLError) -> str:
@@ -58,7 +60,7 @@ def _yaml_problem(error: YAMLError) -> str:
 
 
 def _explain(document: CommentedMap, model: type[BaseModel], detail: Any, more_keys: Sequence[str]) -> str:
-    """One line for one pydantic error: ``:LINE: KEY: what is wrong; did you mean …``."""
+    """Return one line for one pydantic error: ``:LINE: KEY: what is wrong; did you mean …``."""
     location: Sequence[str | int] = detail["loc"]
     key = ".".join(str(part) for part in location)
     kind, context = detail["type"], detail.get("ctx", {})
@@ -80,12 +82,12 @@ def _explain(document: CommentedMap, model: type[BaseModel], detail: Any, more_k
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[str | int], more_keys: Sequence[str]) -> list[str]:
-    """The keys that belong at a place in the file, from the schema itself."""
+    """Return the keys that the schema allows at a location in the file."""
     schema: Any = model
     for part in location:
         if isinstance(schema, type) and issubclass(schema, BaseModel) and part in schema.model_fields:
             schema = schema.model_fields[str(part)].annotation
-        # Parts stand alone, or in an optional, a tuple or a dictionary of them.
+        # A section is the annotation itself, or is inside an optional, a tuple or a dictionary.
         candidates = [schema, *_inner(schema)]
         schema = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), schema)
     if isinstance(schema, type) and issubclass(schema, BaseModel):
@@ -95,7 +97,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[str | int], more_keys: S
 
 
 def _inner(annotation: Any) -> list[Any]:
-    """What an annotation is made of, at any depth."""
+    """Return the type arguments of an annotation, at any depth."""
     return [inner for argument in get_args(annotation) for inner in (argument, *_inner(argument))]
 
 

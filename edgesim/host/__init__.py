@@ -1,1 +1,1 @@
-"""This machine: control groups, disks, network, emulator, load and priority."""
+"""The host: control groups, disks, network, emulator, host load, priority and signals."""

@@ -1,4 +1,4 @@
-"""Entries of the user's cache: whole directories that appear at once or not at all."""
+"""Entries of the user's cache: directories that appear complete or not at all."""
 
 import errno
 import shutil
@@ -13,13 +13,13 @@ from edgesim.units import format_bytes
 
 @contextmanager
 def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
-    """An empty directory to fill, which becomes `target` when the block ends well and goes away when it does not.
+    """Yield an empty directory to fill; it becomes `target` if the block succeeds, and is removed if the block fails.
 
-    Two processes that make the same entry do no harm: the first to finish wins, and the other's copy is dropped.
+    Two processes may make the same entry: the first to finish wins, and the other's copy is dropped.
 
     Args:
-        needed_bytes: what making the entry takes at its peak; looked at first, since the tools that fill an entry
-            fail in many words when the disk is full, and seldom in these.
+        needed_bytes: the most space that making the entry takes; checked before the work, since the tools that fill an
+            entry report a full disk in many ways, and seldom clearly.
 
     Raises:
         DiskFull: no space is left.
@@ -46,7 +46,7 @@ def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
 
 
 def explain(error: OSError, path: Path) -> HostError:
-    """The error of this tree for a failed write below `path`."""
+    """Return edgesim's error for a failed write below `path`."""
     if error.errno == errno.ENOSPC:
         return _disk_full(path)
     return HostError(
@@ -57,5 +57,5 @@ def explain(error: OSError, path: Path) -> HostError:
 def _disk_full(path: Path, figures: str = "") -> DiskFull:
     return DiskFull(
         f"no space left on the disk of {path}{figures}",
-        fix=f"free some space there (df -h {path.parent}), or set EDGESIM_CACHE_DIR to a place that has it",
+        fix=f"free some space there (df -h {path.parent}), or set EDGESIM_CACHE_DIR to a directory with enough space",
     )

@@ -1,7 +1,7 @@
-"""A control group above containers, made, held to limits and removed: the kernel's side, or systemd's.
+"""A control group above containers: made with limits, and removed, by the kernel's files or by systemd.
 
-Where this user may not, or the engine is on another machine, this file's text runs in a container there: so it imports
-the standard library alone.
+If this user may not do this, or the engine is on another machine, the text of this file runs in a container on that
+machine. For this reason it imports the standard library only.
 """
 
 import contextlib
@@ -20,7 +20,12 @@ _V2_CONTROLLERS = ("cpu", "memory", "pids", "io", "cpuset")
 
 
 def main(order: Mapping[str, object]) -> None:
-    """`order`: what is to be done (``make``, ``remove``) with which `parent`, the `limits`, and whose systemd it is."""
+    """Carry out an order.
+
+    Args:
+        order: ``do`` is ``make`` or ``remove``, ``parent`` the group, ``limits`` its limits (see `make`), ``rootless``
+            whether the group belongs to the user's own systemd.
+    """
     parent, words = str(order["parent"]), ["--user"] if order.get("rootless") else []
     if order["do"] == "make":
         limits = order["limits"]
@@ -31,7 +36,13 @@ def main(order: Mapping[str, object]) -> None:
 
 
 def make(parent: str, limits: Mapping[str, int], user: list[str], mounts: Path = _MOUNTS) -> None:
-    """Make the group, and hold all below it to `memory_bytes`, `quota_us` of CPU in each `period_us`, `processes`."""
+    """Make the group `parent` with its limits.
+
+    Args:
+        limits: ``memory_bytes``, ``processes``, and ``quota_us`` of CPU time in each ``period_us``.
+        user: arguments that select the user's own systemd; empty for the system's.
+        mounts: the mount table of the machine.
+    """
     if parent.endswith(".slice"):
         percent = 100 * limits["quota_us"] / limits["period_us"]
         properties = [
@@ -50,7 +61,7 @@ def make(parent: str, limits: Mapping[str, int], user: list[str], mounts: Path =
     elif v2 is not None:
         _make_v2(v2, parent, limits)
     else:
-        raise OSError("no control groups of memory are mounted")
+        raise OSError("no memory controller of control groups is mounted")
 
 
 def _make_v1(mounts: Mapping[str, Path], parent: str, limits: Mapping[str, int]) -> None:
@@ -58,10 +69,14 @@ def _make_v1(mounts: Mapping[str, Path], parent: str, limits: Mapping[str, int])
     for group in groups.values():
         group.mkdir(parents=True, exist_ok=True)
     hierarchy = groups["memory"].parent / "memory.use_hierarchy"
-    if hierarchy.exists() and hierarchy.read_text().strip() == "0":  # before Linux 5.11 a group may stand alone
+    if (
+        hierarchy.exists() and hierarchy.read_text().strip() == "0"
+    ):  # before Linux 5.11 a group may not limit its children
         hierarchy.write_text("1")
     _write(groups["memory"] / "memory.limit_in_bytes", limits["memory_bytes"])
-    if (groups["memory"] / "memory.memsw.limit_in_bytes").exists():  # with swap, where the kernel counts it
+    if (
+        groups["memory"] / "memory.memsw.limit_in_bytes"
+    ).exists():  # memory and swap together, if the kernel counts swap
         _write(groups["memory"] / "memory.memsw.limit_in_bytes", limits["memory_bytes"])
     _write(groups["cpu"] / "cpu.cfs_period_us", limits["period_us"])
     _write(groups["cpu"] / "cpu.cfs_quota_us", limits["quota_us"])
@@ -72,12 +87,12 @@ def _make_v1(mounts: Mapping[str, Path], parent: str, limits: Mapping[str, int])
 def _make_v2(mount: Path, parent: str, limits: Mapping[str, int]) -> None:
     group = mount / parent.lstrip("/")
     group.mkdir(parents=True, exist_ok=True)
-    above = [directory for directory in (group, *group.parents) if directory.is_relative_to(mount)]
-    for directory in reversed(above[1:]):
+    ancestors = [directory for directory in group.parents if directory.is_relative_to(mount)]
+    for directory in reversed(ancestors):
         for controller in _V2_CONTROLLERS:
             try:
                 (directory / "cgroup.subtree_control").write_text(f"+{controller}")
-            except OSError:  # one that this kernel has not; one that is needed is missed below
+            except OSError:  # the kernel lacks this controller; if a limit needs it, writing the limit fails below
                 continue
     _write(group / "memory.max", limits["memory_bytes"])
     if (group / "memory.swap.max").exists():
@@ -87,7 +102,7 @@ def _make_v2(mount: Path, parent: str, limits: Mapping[str, int]) -> None:
 
 
 def remove(parent: str, user: list[str], mounts: Path = _MOUNTS) -> None:
-    """Remove the group, where it is empty, and what is above it, where it is for nothing else."""
+    """Remove the group if it is empty, and its parent if it contains nothing else."""
     if parent.endswith(".slice"):
         _systemctl(*user, "stop", parent)
         _systemctl(*user, "revert", parent)
@@ -96,17 +111,17 @@ def remove(parent: str, user: list[str], mounts: Path = _MOUNTS) -> None:
     for mount in {*v1.values(), *([v2] if v2 is not None else [])}:
         group = mount / parent.lstrip("/")
         _rmdir(group)
-        with contextlib.suppress(OSError):  # others may be in it
+        with contextlib.suppress(OSError):  # the parent may contain other groups
             group.parent.rmdir()
 
 
 def _rmdir(group: Path) -> None:
-    """A container's own group goes away a moment after the container."""
+    """Remove a group and its children; wait, since a container's own group disappears a moment after the container."""
     until = time.monotonic() + _REMOVE_PATIENCE_S
     while group.is_dir():
         try:
-            for below in sorted(group.glob("*/")):
-                below.rmdir()
+            for child in sorted(group.glob("*/")):
+                child.rmdir()
             group.rmdir()
         except OSError:
             if time.monotonic() >= until:
@@ -115,7 +130,7 @@ def _rmdir(group: Path) -> None:
 
 
 def _mounted(mounts: Path) -> tuple[dict[str, Path], Path | None]:
-    """Where version 1's controllers are mounted, and version 2 (proc(5)), as the first process sees it."""
+    """Return the mount points of version 1's controllers, and version 2's (proc(5)), as the first process sees them."""
     v1: dict[str, Path] = {}
     v2: Path | None = None
     for point, kind, options in _lines(mounts):
@@ -144,7 +159,7 @@ def _systemctl(*words: str) -> None:
 
 
 if __name__ == "__main__":
-    # In a container that may do everything: the machine's own files, and its own systemd.
+    # In a privileged container: use the machine's own files and its own systemd.
     os.chroot("/host")
     os.chdir("/")
     os.environ["SYSTEMD_IGNORE_CHROOT"] = "1"

@@ -1,4 +1,4 @@
-"""Which programs of the board's architecture run on this host, and through what."""
+"""The emulator: whether this host runs programs of the board's architecture, and by which QEMU."""
 
 import platform
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from edgesim import paths
 from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
 
-# QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 8 and 9 have not been tried, 10.0 has.
+# QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 10.0 works; 8 and 9 have not been tried.
 OLDEST_MAJOR = 8
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _INSTALLED = (Path("/usr/bin/qemu-aarch64-static"), Path("/usr/bin/qemu-aarch64"))
@@ -34,9 +34,12 @@ _READ_ONE_BYTE_AND_EXIT = (
 
 @dataclass(frozen=True)
 class Emulator:
-    """QEMU as the kernel really runs it: `version` of the running program, `interpreter` where it was started from.
+    """QEMU as the kernel runs it.
 
-    `cores` are those that it can be told to be.
+    Attributes:
+        version: of the running program.
+        interpreter: path of the program.
+        cores: the processor cores that QEMU can emulate.
     """
 
     version: str
@@ -48,43 +51,44 @@ class Emulator:
 
 
 def host_architecture() -> str:
-    """This host's architecture in a profile's words, ``amd64`` or ``arm64``."""
+    """Return this host's architecture as profiles name it: ``amd64`` or ``arm64``."""
     return _MACHINES.get(platform.machine().lower(), platform.machine().lower())
 
 
 def require(architecture: str, core: str | None = None, *, native: str | None = None) -> Emulator | None:
-    """What runs `architecture` here; None where nothing has to, because it is the `native` one.
+    """Return the emulator that runs programs of `architecture`; None if the machine runs them natively.
 
     Args:
-        native: the architecture of the machine that the engine runs on; this host's without.
+        core: the core that the emulator must be able to emulate.
+        native: the architecture of the machine that the engine runs on; None means this host's.
 
     Raises:
-        EmulatorLacksCore: it can not be the `core` that it has to be.
-        HostError: as `judge` has it.
+        EmulatorLacksCore: the emulator does not have the `core`.
+        HostError: no reliable emulator runs them, see `judge`.
     """
     if architecture == (native if native is not None else host_architecture()):
         return None
-    found = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
-    if core is not None and core not in found.cores:
+    emulator = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
+    if core is not None and core not in emulator.cores:
         raise EmulatorLacksCore(
-            f"{found} has no core {core!r}; it has {', '.join(found.cores)}",
+            f"{emulator} has no core {core!r}; it has {', '.join(emulator.cores)}",
             fix="set emulation.qemu_cpu in the profile to the nearest of these, or install a newer QEMU",
         )
-    return found
+    return emulator
 
 
 def judge(architecture: str, *, running: Emulator | None, installed: str | None, registered: bool) -> Emulator:
-    """The emulator that runs `architecture` programs, if it can be relied on.
+    """Return the emulator that runs programs of `architecture`, if it is reliable.
 
     Args:
-        running: what ran a program of that kind just now; None when it did not run.
-        installed: the version of the QEMU on disk; None without one.
-        registered: whether the kernel has a registration for that kind of program.
+        running: the emulator that has just run such a program, see `probe`; None if the program did not run.
+        installed: version of the QEMU on disk; None without one.
+        registered: whether the kernel has a registration for such programs.
 
     Raises:
-        EmulatorMissing: nothing runs them.
-        EmulatorTooOld: a QEMU does that is known to crash.
-        EmulatorStale: the kernel's registration leads to an emulator that is gone, or was replaced by a newer one.
+        EmulatorMissing: no emulator runs them.
+        EmulatorTooOld: the emulator is a QEMU that is known to crash.
+        EmulatorStale: the kernel's registration leads to an emulator that is gone, or that a newer one has replaced.
         HostError: edgesim does not emulate this architecture.
     """
     if architecture != "arm64":
@@ -97,17 +101,18 @@ def judge(architecture: str, *, running: Emulator | None, installed: str | None,
         if registered and installed is not None:
             raise EmulatorStale(
                 f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs is stale: "
-                "it does not lead there",
+                "it does not lead to this QEMU",
                 fix=f"sudo {script} start",
             )
         raise EmulatorMissing(
-            f"no emulation of {architecture} programs here", fix=f"sudo {script} install && sudo {script} start"
+            f"this host has no emulator for {architecture} programs",
+            fix=f"sudo {script} install && sudo {script} start",
         )
     if not new_enough(running.version):
         if installed is not None and new_enough(installed):
             raise EmulatorStale(
                 f"the kernel's registration is stale: it still runs QEMU {running.version}, "
-                f"from before QEMU {installed} was installed",
+                f"although QEMU {installed} is installed",
                 fix=f"sudo {script} start",
             )
         raise EmulatorTooOld(
@@ -118,15 +123,16 @@ def judge(architecture: str, *, running: Emulator | None, installed: str | None,
 
 
 def new_enough(version: str) -> bool:
-    """Whether a QEMU of this version is not one that is known to crash."""
+    """Return whether this version of QEMU is newer than those that are known to crash."""
     return int(version.split(".")[0]) >= OLDEST_MAJOR
 
 
 def probe() -> Emulator | None:
-    """Run an arm64 program and see what runs it; None when it does not run.
+    """Run an arm64 program, and return the emulator that runs it; None if the program does not run.
 
-    The only sure way: a registration may name a file that is gone, and holds the old one open after an upgrade. The
-    running process's /proc/PID/exe is the program that the kernel took, and can be asked for its version.
+    Only a running program shows its emulator: a registration may name a file that is gone, and after an upgrade it
+    still holds the old file open. /proc/PID/exe of the running process is the program that the kernel chose; it reports
+    its version.
     """
     with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
         program = Path(directory) / "arm64-program"
@@ -150,36 +156,36 @@ def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            version, cores = _says(link, "--version"), _says(link, "-cpu", "help")
+            version, cores = _output(link, "--version"), _output(link, "-cpu", "help")
             interpreter = str(Path(link).readlink())
         except (OSError, subprocess.TimeoutExpired):
             return None
-        if found := re.search(r"version (\d+(?:\.\d+)*)", version):
+        if match := re.search(r"version (\d+(?:\.\d+)*)", version):
             names = tuple(line.split()[0] for line in cores.splitlines() if line.startswith(" "))
-            return Emulator(found[1], interpreter.removesuffix(" (deleted)"), names)
+            return Emulator(match[1], interpreter.removesuffix(" (deleted)"), names)
         time.sleep(0.01)
     return None
 
 
-def _says(program: str, *arguments: str) -> str:
+def _output(program: str, *arguments: str) -> str:
     command = [program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
 
 
 def installed_version() -> str | None:
-    """The version of the QEMU on disk, which after an upgrade need not be the one that runs; None without one."""
+    """Return the version of the QEMU on disk; None without one. After an upgrade, another version may still run."""
     for path in _INSTALLED:
         try:
             output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
         except (OSError, subprocess.TimeoutExpired):
             continue
-        if found := re.search(r"version (\d+(?:\.\d+)*)", output):
-            return found[1]
+        if match := re.search(r"version (\d+(?:\.\d+)*)", output):
+            return match[1]
     return None
 
 
 def arm64_program() -> bytes:
-    """A whole static arm64 ELF program, 156 bytes: it waits for one byte of input, then exits with 0."""
+    """Return a static arm64 ELF program of 156 bytes: it waits for one byte of input, then exits with 0."""
     code = struct.pack(f"<{len(_READ_ONE_BYTE_AND_EXIT)}I", *_READ_ONE_BYTE_AND_EXIT)
     headers_bytes = 64 + 56
     size = headers_bytes + len(code)

@@ -1,4 +1,4 @@
-"""The way from the board to its clients: a rate and a delay, where this host's kernel has what it takes."""
+"""Network limits: a rate and a delay for what a board sends, by the kernel's traffic control."""
 
 import subprocess
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from edgesim.profiles.device_profile import Network
 
 _INTERFACE = "eth0"
-# What may wait in the queue of a limited rate before it is dropped (tc-tbf(8)).
+# The longest time that a packet waits in the queue of a limited rate before it is dropped (tc-tbf(8)).
 _QUEUE_MS = 400
 _BURST_BYTES = 32 << 10
 
 
 @dataclass(frozen=True)
 class Shaped:
-    """What is held of a network's limits; None where it is not, and `shortfalls` say why in sentences."""
+    """The network limits that are in effect; None for one that is not, and `shortfalls` say why in sentences."""
 
     rate_bytes_per_s: int | None = None
     delay_ms: float | None = None
@@ -24,10 +24,10 @@ OUT_OF_REACH = Shaped(shortfalls=("network: not limited, since the engine is on 
 
 
 def shape(pid: int, network: Network) -> Shaped:
-    """Hold what a container sends to a rate and a delay.
+    """Limit the rate, and delay the packets, of what a container sends.
 
-    By the kernel's traffic control in the network of process `pid` (tbf for the rate, netem for the delay), which takes
-    root on this host, and the engine on it.
+    The kernel's traffic control does both in the network namespace of process `pid`: tbf limits the rate, netem delays.
+    This needs root on this host, and the engine on this host.
     """
     shortfalls, parent = [], ["root", "handle", "1:"]
     rate, delay = network.rate_bytes_per_s, network.delay_ms
@@ -46,7 +46,7 @@ def shape(pid: int, network: Network) -> Shaped:
 
 
 def _tc(pid: int, *words: str) -> str:
-    """Add a queueing discipline; empty, or why not."""
+    """Add a queueing discipline; return an empty string, or why it cannot be added."""
     command = ["nsenter", "--target", str(pid), "--net", "tc", "qdisc", "add", "dev", _INTERFACE, *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
@@ -54,5 +54,5 @@ def _tc(pid: int, *words: str) -> str:
         return f"not limited: {error}"
     if done.returncode == 0:
         return ""
-    said = " ".join(done.stderr.split()) or f"tc ended with {done.returncode}"
-    return f"not limited, for want of root or of the kernel's module: {said}"
+    problem = " ".join(done.stderr.split()) or f"tc ended with {done.returncode}"
+    return f"not limited, since root or the kernel's module is missing: {problem}"

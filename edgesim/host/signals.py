@@ -1,4 +1,4 @@
-"""Ctrl-C at a bad moment: put off until what must not be left half done is done."""
+"""Ctrl-C at a bad moment: deferred until work that must not stay half done is done."""
 
 import signal
 import threading
@@ -14,11 +14,11 @@ _deferring = False
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Within the block Ctrl-C (and SIGTERM, SIGHUP) waits; it arrives, as KeyboardInterrupt, when the block ends.
+    """Defer Ctrl-C (and SIGTERM, SIGHUP) to the end of the block, and raise KeyboardInterrupt there.
 
-    For what must not be torn apart: making a container that nobody holds yet, taking one down, and any talk with the
-    engine, whose client can leave a lock locked when it is interrupted, and wait for it for ever. Within another such
-    block, and outside the main thread, where no signals come, it does nothing.
+    Three things must not be interrupted: the creation of a container that no context manager owns yet, its removal, and
+    any request to the engine, whose client can leave a lock locked when it is interrupted and then wait for it forever.
+    Inside another such block, and outside the main thread, which gets all signals, the block has no effect.
     """
     global _deferring
     if _deferring or threading.current_thread() is not threading.main_thread():
@@ -29,14 +29,14 @@ def deferred() -> Iterator[None]:
     def remember(number: int, _: FrameType | None) -> None:
         arrived.append(number)
 
-    heard = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, remember) for number in heard}
+    handled = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, remember) for number in handled}
     _deferring = True
     try:
         yield
     finally:
         _deferring = False
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
     if arrived:
         raise KeyboardInterrupt
@@ -46,10 +46,10 @@ _arrived = threading.Event()
 
 
 def as_keyboard_interrupt() -> None:
-    """From here on SIGTERM and SIGHUP end the program as Ctrl-C does: with everything taken down."""
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: everything that edgesim started is taken down."""
     _arrived.clear()
     for number in _STOPPING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _raise)
 
 
@@ -59,10 +59,10 @@ def _raise(number: int, _: FrameType | None) -> None:
 
 
 def raise_if_swallowed() -> None:
-    """Raise the KeyboardInterrupt that came before and got lost.
+    """Raise a KeyboardInterrupt that Python has swallowed.
 
-    Python drops one that arrives while it runs a finalizer or a callback of its own, and a run would go on as if nobody
-    had asked it to stop. To be called where a run goes from one stage to the next.
+    Python drops a KeyboardInterrupt that arrives while it runs a finalizer or a callback of its own, and a run would
+    continue although the user stopped it. Call this function where a run goes from one stage to the next.
     """
     if _arrived.is_set() and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt

@@ -1,1 +1,1 @@
-"""Results as files: what a run gave, and what was verified."""
+"""Result files: their sections, the results of runs and stacks, verdicts, and the journal of a run."""

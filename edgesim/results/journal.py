@@ -1,4 +1,4 @@
-"""What is measured, on disk while it is measured: a crash in the middle loses no more than the last second."""
+"""The journal: the result file while the run is under way, so that a crash loses at most the last second."""
 
 import contextlib
 import errno
@@ -19,42 +19,42 @@ _END = b"\n  ]\n}\n"
 
 
 class Result(Protocol):
-    """What becomes a result file, its samples last."""
+    """A result that can be written as a file, with its samples last."""
 
     def as_json(self) -> str:
-        """The file's text."""
+        """Return the text of the result file."""
 
     def write(self, path: Path) -> None:
-        """Write it, whole or not at all; a ResultError where that cannot be."""
+        """Write the result file, whole or not at all; raise a ResultError if it cannot be written."""
 
 
 class Journal:
-    """A result file that grows: readable at any moment, marked incomplete, with the samples until then.
+    """A result file that grows: readable at any moment, marked incomplete, with the samples so far.
 
-    It stands beside the result file, which is `output`, as ``NAME.incomplete.json`` until that one is written. Where
-    it cannot be written there is none: the result file's own writing will say what is wrong.
+    The journal lies beside the result file `output` as ``NAME.incomplete.json`` until the result file is written. If
+    the journal cannot be written, the run continues without one: writing the result file will say what is wrong.
     """
 
     def __init__(self, output: Path) -> None:
         self._output = output
         self.path = output.with_name(f"{output.stem}.incomplete.json")
-        self._begun = False
+        self._file_exists = False
         self._origin_ns = 0
 
     @contextmanager
     def keeping(self, samples: Sequence[Sample], so_far: Callable[[], Result]) -> Iterator[None]:
-        """Within the block, what is appended to `samples` is on disk a second later, and all of it at the end.
+        """Within the block, write each sample that is appended to `samples` within a second; at the end, all of them.
 
         Args:
-            so_far: the result as it is known at that moment, without samples; asked once, for the first of all blocks.
+            so_far: returns the result at that moment, without samples; called once, for the first sample of the run.
         """
         stop = threading.Event()
 
         def keep_writing() -> None:
-            written, more = 0, True
+            written, stopped = 0, False
             with contextlib.suppress(OSError):
-                while more:
-                    more = not stop.wait(_INTERVAL_S)
+                while not stopped:
+                    stopped = stop.wait(_INTERVAL_S)
                     new = samples[written:]
                     self._append(new, so_far)
                     written += len(new)
@@ -68,17 +68,17 @@ class Journal:
             thread.join()
 
     def finish(self, result: Result) -> None:
-        """Write the result file, which then has it all.
+        """Write the result file, and remove the journal.
 
         Raises:
-            ResultError: it cannot be written; it has the result, and says where the samples are.
+            ResultError: the result file cannot be written; the error has the result, and says where the samples are.
         """
         try:
             result.write(self._output)
         except ResultError as error:
             error.result = result
             if self.path.exists():
-                error.fix += f"; the samples, as far as there was space for them, are in {self.path}"
+                error.fix += f"; {self.path} has the samples, as far as the disk had space"
             raise
         self.path.unlink(missing_ok=True)
 
@@ -86,27 +86,27 @@ class Journal:
         if not new:
             return
         separator = b","
-        if not self._begun:
+        if not self._file_exists:
             self._begin(so_far())
-            self._begun, self._origin_ns, separator = True, new[0].scheduled_ns, b""
+            self._file_exists, self._origin_ns, separator = True, new[0].scheduled_ns, b""
         rows = [orjson.dumps(sample.since(self._origin_ns)._asdict()) for sample in new]
         text = separator + b"\n    " + b",\n    ".join(rows) + _END
         with self.path.open("r+b", buffering=0) as file:
-            # Over the end, in one call: the file is whole before it and after it.
+            # One call overwrites the closing brackets: the file is complete before and after it.
             end = file.seek(-len(_END), os.SEEK_END)
             try:
                 written = file.write(text)
             except OSError:
                 written = 0
-            if written < len(text):  # the disk is full: as it was before
+            if written < len(text):  # the disk is full: restore the file as it was
                 file.truncate(end)
                 file.seek(end)
                 file.write(_END)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _begin(self, result: Result) -> None:
-        head, found, _ = result.as_json().encode().rpartition(b"[]")
-        assert found, "samples come last, and there are none yet"
+        head, empty_samples, _ = result.as_json().encode().rpartition(b"[]")
+        assert empty_samples, "samples come last, and there are none yet"
         scratch = self.path.with_suffix(".new")
         scratch.write_bytes(head + b"[" + _END)
         scratch.replace(self.path)
