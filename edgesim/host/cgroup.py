@@ -1,4 +1,4 @@
-"""A container's resources, read from its control group on the host: version 1, version 2, or both mixed."""
+"""Control groups: a container's resources and limits, read on the host from version 1, version 2, or both mixed."""
 
 import re
 import time
@@ -8,12 +8,16 @@ from typing import Any
 
 from edgesim.recording import Reading
 
+READING_INTERVAL_S = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cgroup:
-    """Where one process's controllers are; None for a controller that is not mounted. `version` is 1 or 2.
+    """The directories of a control group's controllers; None for a controller that is not mounted.
 
-    `network` is the process's table of interfaces, which counts for all that share its network.
+    Attributes:
+        version: 1 or 2.
+        network: a process's table of interfaces, which counts for all processes that share its network.
     """
 
     version: int
@@ -26,9 +30,10 @@ class Cgroup:
 
     @classmethod
     def of_process(cls, pid: int, proc: Path = Path("/proc")) -> "Cgroup | None":
-        """The control group of a process of this host; None where it cannot be told.
+        """Return the control group of a process of this host; None if it cannot be found.
 
-        Each controller is looked up by itself, since a host may mount version 2 beside a version 1 that has them all.
+        Each controller is looked up by itself, since a host may mount version 2 beside a version 1 that has all
+        controllers.
         """
         try:
             lines = (proc / str(pid) / "cgroup").read_text().splitlines()
@@ -64,9 +69,9 @@ class Cgroup:
 
     @classmethod
     def named(cls, name: str, proc: Path = Path("/proc")) -> "Cgroup | None":
-        """The group of a name as engines are told it: a path, or a slice of systemd's; None where it is not here.
+        """Return the group that an engine calls `name`: a path, or a systemd slice; None if this host does not have it.
 
-        A slice ``a-b.slice`` is in the slice ``a.slice`` (systemd.slice(5)).
+        The slice ``a-b.slice`` is in the slice ``a.slice`` (systemd.slice(5)).
         """
         try:
             v1, v2 = _mount_points((proc / "self" / "mountinfo").read_text().splitlines())
@@ -106,7 +111,7 @@ class Cgroup:
         )
 
     def read(self) -> Reading:
-        """One reading; a value is None where its file is missing or the group is gone."""
+        """Return one reading; a value is None if its file is missing, or if the group is gone."""
         return self._read_v1() if self.version == 1 else self._read_v2()
 
     def limits(self) -> dict[str, int | float | None]:
@@ -138,7 +143,7 @@ class Cgroup:
     def _read_v2(self) -> Reading:
         cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")
         peak = _number(self.memory, "memory.peak")  # since Linux 5.19
-        read, written = _moved(self.io)
+        read, written = _storage_bytes_v2(self.io)
         return self._reading(
             cpu_seconds=_scaled(cpu.get("usage_usec"), 1e6),
             memory_bytes=_number(self.memory, "memory.current"),
@@ -157,7 +162,7 @@ class Cgroup:
     def _read_v1(self) -> Reading:
         cpu, memory = _fields(self.cpu, "cpu.stat"), _fields(self.memory, "memory.stat")
         peak = _number(self.memory, "memory.max_usage_in_bytes")
-        read, written = _moved_v1(self.io)
+        read, written = _storage_bytes_v1(self.io)
         return self._reading(
             cpu_seconds=_scaled(_number(self.cpuacct, "cpuacct.usage"), 1e9),
             memory_bytes=_number(self.memory, "memory.usage_in_bytes"),
@@ -174,21 +179,21 @@ class Cgroup:
         )
 
     def _reading(self, **figures: Any) -> Reading:
-        """With what both versions tell in the same way."""
-        received, sent = _network(self.network)
+        """Return a reading with `figures` and with what both versions report in the same way."""
+        received, sent = _network_bytes(self.network)
         processes = _text(self.pids, "cgroup.procs").split()
         return Reading(
             at_ns=time.monotonic_ns(),
             received_bytes=received,
             sent_bytes=sent,
             processes=len(processes) or None,
-            threads=_number(self.pids, "pids.current"),  # the kernel counts every task, not processes alone
+            threads=_number(self.pids, "pids.current"),  # the kernel counts threads
             **figures,
         )
 
 
 def _mount_points(mountinfo: list[str]) -> tuple[dict[str, Path], Path | None]:
-    """Version 1's mount point of each controller, and version 2's, from /proc/self/mountinfo (proc(5))."""
+    """Return version 1's mount point of each controller, and version 2's, from /proc/self/mountinfo (proc(5))."""
     v1: dict[str, Path] = {}
     v2: Path | None = None
     for line in mountinfo:
@@ -218,7 +223,7 @@ def _text(directory: Path | None, name: str) -> str:
         return ""
     try:
         return (directory / name).read_text()
-    except OSError:  # no such file on this kernel, or the group has gone
+    except OSError:  # the kernel has no such file, or the group is gone
         return ""
 
 
@@ -226,17 +231,17 @@ def _scaled(value: int | None, divisor: float) -> float | None:
     return value / divisor if value is not None else None
 
 
-def _moved(io: Path | None) -> tuple[int | None, int | None]:
-    """Bytes read and written on all devices, from version 2's io.stat; it is empty as long as nothing was."""
+def _storage_bytes_v2(io: Path | None) -> tuple[int | None, int | None]:
+    """Return the bytes read and written on all devices, from version 2's io.stat; 0 if it is empty."""
     if io is None or not (io / "io.stat").exists():
         return None, None
     pairs = [word.partition("=") for word in _text(io, "io.stat").split()]
-    read, written = (sum(int(value) for key, _, value in pairs if key == wanted) for wanted in ("rbytes", "wbytes"))
+    read, written = (sum(int(value) for key, _, value in pairs if key == counter) for counter in ("rbytes", "wbytes"))
     return read, written
 
 
-def _moved_v1(io: Path | None) -> tuple[int | None, int | None]:
-    """The same from version 1's lines of ``8:0 Read 4096``."""
+def _storage_bytes_v1(io: Path | None) -> tuple[int | None, int | None]:
+    """Return the bytes read and written on all devices, from version 1's lines of ``8:0 Read 4096``."""
     text = _text(io, "blkio.throttle.io_service_bytes")
     rows = [words for words in (line.split() for line in text.splitlines()) if len(words) == 3]
     if not text:
@@ -245,8 +250,8 @@ def _moved_v1(io: Path | None) -> tuple[int | None, int | None]:
     return read, written
 
 
-def _network(table: Path | None) -> tuple[int | None, int | None]:
-    """Bytes received and sent over all interfaces but the loop, from /proc/PID/net/dev."""
+def _network_bytes(table: Path | None) -> tuple[int | None, int | None]:
+    """Return the bytes received and sent over all interfaces except the loopback, from /proc/PID/net/dev."""
     try:
         lines = table.read_text().splitlines()[2:] if table is not None else []
     except OSError:
@@ -256,6 +261,3 @@ def _network(table: Path | None) -> tuple[int | None, int | None]:
     if not others:
         return None, None
     return sum(int(counts[0]) for counts in others), sum(int(counts[8]) for counts in others)
-
-
-READING_INTERVAL_S = 0.1

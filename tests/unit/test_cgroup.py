@@ -1,3 +1,5 @@
+"""Readings and limits from control groups of version 1 and 2, made up and recorded."""
+
 import json
 import shutil
 from pathlib import Path
@@ -43,7 +45,7 @@ def test_version_2_is_read(tmp_path: Path) -> None:
     assert reading.memory_peak_source == "cgroup v2 memory.peak"
 
 
-def test_version_1_is_read_even_where_version_2_is_mounted_beside_it(tmp_path: Path) -> None:
+def test_version_1_is_read_even_if_version_2_is_mounted_beside_it(tmp_path: Path) -> None:
     mounts = [
         f"30 1 0:26 / {tmp_path}/memory rw - cgroup cgroup rw,memory",
         f"31 1 0:27 / {tmp_path}/cpu rw - cgroup cgroup rw,cpu,cpuacct",
@@ -69,7 +71,7 @@ def test_version_1_is_read_even_where_version_2_is_mounted_beside_it(tmp_path: P
     assert reading.memory_peak_source == "cgroup v1 memory.max_usage_in_bytes"
 
 
-def test_what_a_kernel_does_not_tell_is_none_and_never_zero(tmp_path: Path) -> None:
+def test_value_that_the_kernel_does_not_report_is_none_and_never_zero(tmp_path: Path) -> None:
     mounts = [f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw"]
     proc = host(tmp_path, cgroup="0::/abc\n", mounts=mounts)
     write(tmp_path / "cg" / "abc", memory__max="max", memory__current="300")
@@ -82,7 +84,7 @@ def test_what_a_kernel_does_not_tell_is_none_and_never_zero(tmp_path: Path) -> N
     assert reading.oom_kills is None
 
 
-def test_a_process_that_is_not_there_has_no_group(tmp_path: Path) -> None:
+def test_missing_process_has_no_group(tmp_path: Path) -> None:
     assert Cgroup.of_process(1, tmp_path) is None
 
 
@@ -92,7 +94,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def recorded(name: str, directory: Path) -> Cgroup:
-    """A recorded tree, laid out as on the host that it comes from; its mount point moved into `directory`."""
+    """Return the group of a recorded tree, laid out as on its host, with the mount point moved into `directory`."""
     source, proc = DATA / f"cgroup-v2-{name}", directory / "proc"
     path = (source / "proc" / "cgroup").read_text()
     mounts = (source / "proc" / "mountinfo").read_text().replace("/sys/fs/cgroup", f"{directory}/cgroup")
@@ -103,12 +105,12 @@ def recorded(name: str, directory: Path) -> Cgroup:
     (proc / "self" / "mountinfo").write_text(mounts)
     group = directory / "cgroup" / path.strip().partition("::")[2].lstrip("/")
     shutil.copytree(source / "cgroup", group)
-    found = Cgroup.of_process(7, proc)
-    assert found is not None
-    return found
+    recorded_group = Cgroup.of_process(7, proc)
+    assert recorded_group is not None
+    return recorded_group
 
 
-def test_a_recorded_container_of_version_2_is_read_whole(tmp_path: Path) -> None:
+def test_recorded_container_of_version_2_is_read_completely(tmp_path: Path) -> None:
     group = recorded("steady", tmp_path)
     assert group.version == 2
     assert group.limits() == {
@@ -140,23 +142,23 @@ def test_a_recorded_container_of_version_2_is_read_whole(tmp_path: Path) -> None
     )
 
 
-def test_a_recorded_kill_is_counted_though_the_first_process_lives(tmp_path: Path) -> None:
+def test_recorded_kill_is_counted_though_the_first_process_lives(tmp_path: Path) -> None:
     reading = recorded("killed", tmp_path).read()
     assert reading.oom_kills == 1
     assert reading.memory_peak_bytes == 32 << 20
-    assert (reading.read_bytes, reading.written_bytes) == (0, 0), "an empty io.stat: nothing was moved"
+    assert (reading.read_bytes, reading.written_bytes) == (0, 0), "an empty io.stat: nothing was read or written"
 
 
-def test_the_engine_s_own_statistics_say_the_same_as_the_files(tmp_path: Path) -> None:
+def test_engine_statistics_agree_with_the_files(tmp_path: Path) -> None:
     files = recorded("steady", tmp_path).read()
-    told = api_stats.reading(json.loads((DATA / "cgroup-v2-steady" / "stats.json").read_text()))
+    reading = api_stats.reading(json.loads((DATA / "cgroup-v2-steady" / "stats.json").read_text()))
     for name in ("cpu_seconds", "memory_bytes", "memory_anon_bytes", "throttled_s", "periods", "written_bytes"):
-        assert getattr(told, name) == getattr(files, name), name
-    assert told.memory_peak_bytes is None, "the engine tells no peak where the kernel has version 2"
-    assert told.oom_kills is None
+        assert getattr(reading, name) == getattr(files, name), name
+    assert reading.memory_peak_bytes is None, "the engine reports no peak if the kernel has version 2"
+    assert reading.oom_kills is None
 
 
-def test_of_an_engine_that_tells_nothing_nothing_is_said() -> None:
+def test_engine_without_statistics_gives_an_empty_reading() -> None:
     assert set(api_stats.reading({})._replace(at_ns=None)) == {None}  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""The journal: a file that can be read at any moment."""
+"""The journal: a result file that can be read at any moment of a run."""
 
 import resource
 from pathlib import Path
@@ -18,20 +18,20 @@ def so_far(result: RunResult) -> RunResult:
     return result.model_copy(update={"complete": False, "samples": (), "timeline": (), "phases": ()})
 
 
-def test_what_has_been_measured_is_there_after_every_step(
+def test_journal_has_all_samples_after_every_append(
     tmp_path: Path, so_far: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Journal(tmp_path / "r.json")
     for count in (1, 2, 49):
         kept._append(MADE[:count], lambda: so_far)
-        found = RunResult.read(tmp_path / "r.incomplete.json")
-        assert not found.complete
-        assert not found.validity.valid
-        assert found.samples[-1] == MADE[count - 1].since(MADE[0].scheduled_ns)
-    assert len(found.samples) == 52
+        written = RunResult.read(tmp_path / "r.incomplete.json")
+        assert not written.complete
+        assert not written.validity.valid
+        assert written.samples[-1] == MADE[count - 1].since(MADE[0].scheduled_ns)
+    assert len(written.samples) == 52
 
 
-def test_samples_are_kept_by_the_second_and_all_at_the_end(
+def test_journal_has_samples_within_the_interval_and_all_of_them_at_the_end(
     tmp_path: Path, so_far: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "_INTERVAL_S", 0.01)
@@ -44,16 +44,16 @@ def test_samples_are_kept_by_the_second_and_all_at_the_end(
                 samples.append(sample)
     assert [s.scheduled_ns for s in RunResult.read(kept.path).samples] == [10 * i for i in range(50)]
     kept.finish(so_far)
-    assert [path.name for path in tmp_path.iterdir()] == ["r.json"], "which has it all"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"], "the result file, which has everything"
 
 
-def test_a_run_without_a_sample_leaves_no_file(tmp_path: Path, so_far: RunResult) -> None:
+def test_run_without_a_sample_leaves_no_journal(tmp_path: Path, so_far: RunResult) -> None:
     with Journal(tmp_path / "r.json").keeping([], lambda: so_far):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_in_the_middle_leaves_what_was_there_before(tmp_path: Path, so_far: RunResult) -> None:
+def test_disk_that_fills_up_leaves_the_journal_as_it_was(tmp_path: Path, so_far: RunResult) -> None:
     kept = Journal(tmp_path / "r.json")
     kept._append(MADE[:10], lambda: so_far)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -66,7 +66,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_what_was_there_before(tmp_pat
     assert len(RunResult.read(kept.path).samples) == 10
 
 
-def test_a_directory_that_is_not_there_does_not_end_the_measurement(tmp_path: Path, so_far: RunResult) -> None:
+def test_missing_directory_does_not_end_the_measurement(tmp_path: Path, so_far: RunResult) -> None:
     samples: list[Sample] = []
     with Journal(tmp_path / "missing" / "r.json").keeping(samples, lambda: so_far):
         samples.extend(MADE)

@@ -1,11 +1,14 @@
-"""Resources: what was used in the load, what was largest, and what nobody tells."""
+"""Resource usage: differences over the load, largest values, and values that no reading has."""
 
 import time
 from dataclasses import asdict
+from typing import NamedTuple
 
+import psutil
 import pytest
 
 from edgesim.host import host_load
+from edgesim.host.host_load import HostCounters
 from edgesim.measure import resource_usage
 from edgesim.measure.resource_usage import Recorder
 from edgesim.recording import Phase, Reading
@@ -14,7 +17,7 @@ S = 1_000_000_000
 LOAD = [Phase("load", 1 * S, 3 * S)]
 
 
-def test_what_was_used_is_what_the_load_used_and_not_what_came_before_or_after() -> None:
+def test_usage_counts_the_load_and_nothing_before_or_after_it() -> None:
     readings = [
         Reading(0 * S, 1.0, 100, throttled_s=0.0, read_bytes=0),
         Reading(1 * S, 10.0, 100, throttled_s=1.0, read_bytes=10),
@@ -27,13 +30,13 @@ def test_what_was_used_is_what_the_load_used_and_not_what_came_before_or_after()
     assert (used.throttled_s, used.read_bytes, used.memory_limit_bytes) == (0.5, 40, 1000)
 
 
-def test_a_kernel_without_a_peak_gives_the_largest_reading_and_says_so() -> None:
+def test_kernel_without_a_peak_gives_the_largest_reading_and_says_so() -> None:
     readings = [Reading(0, 0.0, 100), Reading(2 * S, 1.0, 300), Reading(3 * S, 1.0, 200)]
     used = resource_usage.summarise(readings, LOAD, None, None)
     assert (used.memory_peak_bytes, used.memory_peak_source) == (300, "largest of 3 readings")
 
 
-def test_of_several_containers_each_counts_from_its_own_start_and_the_largest_peak_counts() -> None:
+def test_several_containers_count_from_their_own_starts_and_the_largest_peak_counts() -> None:
     readings = [
         Reading(0, 5.0, 1, memory_peak_bytes=400, memory_peak_source="peak"),
         Reading(1 * S, 7.0, 1, memory_peak_bytes=400, memory_peak_source="peak"),
@@ -45,12 +48,12 @@ def test_of_several_containers_each_counts_from_its_own_start_and_the_largest_pe
     assert used.memory_peak_bytes == 400
 
 
-def test_a_host_that_tells_nothing_gives_none_and_not_zero() -> None:
+def test_host_that_reports_nothing_gives_none_and_not_zero() -> None:
     blind = resource_usage.summarise([Reading(0, None, None), Reading(4 * S, None, None)], LOAD, None, None)
     assert set(asdict(blind).values()) == {None}
 
 
-def test_the_recorder_reads_at_the_borders_of_every_phase_even_of_an_instant() -> None:
+def test_recorder_reads_at_the_ends_of_every_phase_even_of_an_instant() -> None:
     with Recorder(lambda: Reading(time.monotonic_ns(), 0.0, 0), interval_s=60) as recorder:
         with recorder.phase("load"):
             pass
@@ -63,20 +66,41 @@ def test_the_recorder_reads_at_the_borders_of_every_phase_even_of_an_instant() -
     assert recorder.readings == sorted(recorder.readings, key=lambda reading: reading.at_ns)
 
 
-def test_what_others_took_of_this_host_is_what_neither_the_device_nor_edgesim_took() -> None:
-    begin = host_load.HostCounters()
-    until = time.monotonic() + 0.5
-    while time.monotonic() < until:
-        pass
-    own = host_load.HostCounters().load_since(begin, 0.0)
-    assert own.seconds == pytest.approx(0.5, abs=0.4)
-    assert own.busy_percent > 0
-    assert own.others_percent is not None
-    assert own.others_percent < own.busy_percent
-    assert host_load.HostCounters().load_since(begin, None).others_percent is None
+class Times(NamedTuple):
+    """The fields of psutil's CPU times that the host load is computed from."""
+
+    user: float
+    idle: float
+    guest: float
+    steal: float
 
 
-def test_two_loads_are_one_by_their_seconds() -> None:
+def counters(
+    at_s: float, times: Times, own_s: float, throttles: int | None, frequency_hz: float | None
+) -> HostCounters:
+    return HostCounters(at_s=at_s, times=times, own_s=own_s, throttles=throttles, frequency_hz=frequency_hz)
+
+
+def test_other_programs_took_what_neither_the_device_nor_edgesim_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
+    begin = counters(10, Times(user=100, idle=500, guest=0, steal=1), 1.0, 3, 2e9)
+    # Two cores for 5 s: 6 s busy (1 s of it a guest's, which Linux counts as user time, too), 3.5 s idle, 0.5 s stolen.
+    end = counters(15, Times(user=106, idle=503.5, guest=1, steal=1.5), 1.5, 5, 1e9)
+    load = end.load_since(begin, device_s=2.0)
+    assert (load.seconds, load.steal_percent, load.thermal_throttles, load.frequency_percent) == (5, 5, 2, 50)
+    assert load.busy_percent == pytest.approx(60)
+    assert load.others_percent == pytest.approx(60 - 20 - 5), "without the device's 2 s and edgesim's 0.5 s"
+    assert end.load_since(begin, device_s=None).others_percent is None
+
+
+def test_host_load_of_this_host_has_its_length() -> None:
+    begin = HostCounters()
+    load = HostCounters().load_since(begin, device_s=0.0)
+    assert load.seconds >= 0
+    assert load.others_percent is not None
+
+
+def test_combined_load_weights_loads_by_their_seconds() -> None:
     both = host_load.combined(
         [
             host_load.HostLoad(

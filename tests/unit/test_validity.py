@@ -1,4 +1,4 @@
-"""The rules of validity: each one's verdict, with its figures."""
+"""The rules of validity: the outcome of each, with its figures."""
 
 from dataclasses import replace
 
@@ -25,11 +25,13 @@ def verdicts(evidence: Evidence) -> dict[str, str]:
     return {rule.name: rule.verdict for rule in validity.judge(evidence).rules}
 
 
-def test_a_run_without_fault_is_valid_and_not_suspect() -> None:
+def test_run_without_fault_is_valid_and_not_suspect() -> None:
     judged = validity.judge(GOOD)
     assert judged.valid
     assert not judged.suspect
-    assert set(verdicts(GOOD).values()) == {"ok", "unknown"}, "steadiness is not known of nine requests"
+    assert set(verdicts(GOOD).values()) == {"ok", "unknown"}, (
+        "nine requests are too few to tell whether the run is steady"
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_a_run_without_fault_is_valid_and_not_suspect() -> None:
         ),
     ],
 )
-def test_a_run_that_is_no_measurement_is_invalid_and_says_why(change: dict[str, object], reason: str) -> None:
+def test_run_that_cannot_be_trusted_is_invalid_and_says_why(change: dict[str, object], reason: str) -> None:
     judged = validity.judge(replace(GOOD, **change))  # type: ignore[arg-type]
     assert not judged.valid
     assert any(text.startswith(reason) for text in judged.reasons), judged.reasons
@@ -72,14 +74,14 @@ def test_a_run_that_is_no_measurement_is_invalid_and_says_why(change: dict[str, 
         ({"warm_up": WarmUp(requests=9, rule="gave up", found=False)}, "warmed up: gave up"),
     ],
 )
-def test_a_run_that_leaves_doubt_is_suspect_and_still_valid(change: dict[str, object], suspicion: str) -> None:
+def test_run_with_a_doubt_is_suspect_and_still_valid(change: dict[str, object], suspicion: str) -> None:
     judged = validity.judge(replace(GOOD, **change))  # type: ignore[arg-type]
     assert judged.valid
     assert judged.suspect
     assert any(text.startswith(suspicion) for text in judged.suspicions), judged.suspicions
 
 
-def test_what_a_host_does_not_tell_is_unknown_and_never_ok() -> None:
+def test_figure_that_the_host_does_not_report_is_unknown_and_never_ok() -> None:
     silent = HostLoad(
         seconds=5,
         busy_percent=5,
@@ -88,16 +90,16 @@ def test_what_a_host_does_not_tell_is_unknown_and_never_ok() -> None:
         thermal_throttles=None,
         frequency_percent=None,
     )
-    found = verdicts(replace(GOOD, host_load=silent, oom_kills=None))
+    outcomes = verdicts(replace(GOOD, host_load=silent, oom_kills=None))
     for name in ("no time stolen", "host quiet", "clock steady", "no out-of-memory kill", "steady"):
-        assert found[name] == "unknown"
+        assert outcomes[name] == "unknown"
 
 
-def test_a_generator_a_little_late_is_on_time() -> None:
+def test_generator_that_is_slightly_late_is_on_time() -> None:
     assert verdicts(replace(GOOD, samples=[Sample(0, MS, 100 * MS, "ok")] * 9))["generator on time"] == "ok"
 
 
-def test_offline_nothing_can_be_late() -> None:
+def test_offline_requests_cannot_be_late() -> None:
     assert verdicts(replace(GOOD, scenario="offline", samples=[LATE] * 9))["generator on time"] == "ok"
 
 
@@ -114,9 +116,7 @@ def test_offline_nothing_can_be_late() -> None:
         (1, 3, "invalid"),
     ],
 )
-def test_a_scaled_board_s_time_is_held_against_the_one_that_it_was_to_take(
-    target_ms: float, check_ms: float, verdict: str
-) -> None:
+def test_scaled_boards_time_is_compared_with_its_device_time(target_ms: float, check_ms: float, verdict: str) -> None:
     check = ScaleCheck(check_ms=check_ms, error_percent=100 * (check_ms / target_ms - 1))
     assert verdicts(replace(GOOD, scale=check))["scale held"] == verdict
     assert "scale held" not in verdicts(GOOD)
