@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
 from playwright.sync_api import sync_playwright
 
@@ -18,6 +19,10 @@ from edgesim.errors import EdgesimError
 from edgesim.host import emulator
 from edgesim.models import repository, samples
 from edgesim.models.repository import Model
+
+# How long an example takes says how busy this host is, not whether edgesim is right.
+settings.register_profile("any host", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any host")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -39,7 +39,7 @@ def test_percentiles_are_values_of_the_sample_in_ascending_order(times: list[flo
     assert {summary.p50, summary.p90} <= set(times)
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=700, max_size=800), st.sampled_from([50, 90, 95, 99]))
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.sampled_from([50, 90, 95, 99]))
 def test_percentile_is_the_smallest_value_that_its_share_does_not_exceed(times: list[float], percent: float) -> None:
     value = statistics.percentile(np.sort(times), percent)
     assert sum(time <= value for time in times) >= len(times) * percent / 100
