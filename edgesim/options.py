@@ -22,7 +22,7 @@ MountMethod = Literal["bind", "volume", "image"]
 # Traffic as MLPerf LoadGen defines it.
 ScenarioName = Literal["single-stream", "multi-stream", "server", "offline"]
 
-
+# Seconds in which a server must become ready.
 READY_TIMEOUT_S = 180.0
 
 

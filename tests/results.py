@@ -1,4 +1,4 @@
-"""Results as the tests of reading, writing and showing them need them."""
+"""Results for the tests that read, write and show results."""
 
 from edgesim.measure import statistics
 from edgesim.recording import Phase, Reading, Sample
@@ -23,7 +23,7 @@ from edgesim.results.stack_result import BudgetSection, ServiceSection, StackRes
 
 
 def emulated_and_invalid() -> RunResult:
-    """Of one request, so that hardly a figure can be stated."""
+    """Return the result of an emulated run with one request, so that hardly any figure can be stated."""
     return RunResult(
         created="2026-01-02T03:04:05+00:00",
         edgesim_version="0.1.0",
@@ -59,13 +59,15 @@ def emulated_and_invalid() -> RunResult:
 
 
 def of_a_stack(*, requests: int = 200) -> StackResult:
-    """An application that asks a detector; the detector was killed once. Without requests it is one of steps."""
+    """Return the result of an application with a detector that was killed once; of steps alone if `requests` is 0."""
     samples = tuple(Sample(i * 10**7, i * 10**7, i * 10**7 + 10**6 * (5 + i % 7), "ok") for i in range(requests))
     latency = section(Distribution, statistics.summarise([sample.latency_ms for sample in samples]))
     image = ImageSection(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True)
 
-    def readings(of: int, share: float) -> tuple[Reading, ...]:
-        return tuple(Reading(i * 10**8 + of * 10**6, share * i * 0.1, 10**7 * (of + 1) + i) for i in range(-5, 20))
+    def readings(service: int, share: float) -> tuple[Reading, ...]:
+        return tuple(
+            Reading(i * 10**8 + service * 10**6, share * i * 0.1, 10**7 * (service + 1) + i) for i in range(-5, 20)
+        )
 
     detector = ServiceSection(
         kind="service",

@@ -1,3 +1,5 @@
+"""The result of a run: written, read, combined, and shown on the terminal."""
+
 import json
 from pathlib import Path
 
@@ -32,13 +34,13 @@ def shown(result: RunResult) -> str:
     return capture.get()
 
 
-def test_a_result_is_the_same_after_writing_and_reading(result: RunResult, tmp_path: Path) -> None:
+def test_result_is_the_same_after_writing_and_reading(result: RunResult, tmp_path: Path) -> None:
     result.write(tmp_path / "r.json")
     assert RunResult.read(tmp_path / "r.json") == result
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 
-def test_the_file_holds_the_names_of_the_contract(result: RunResult) -> None:
+def test_result_file_has_the_field_names_of_the_contract(result: RunResult) -> None:
     document = json.loads(result.as_json())
     assert {
         "schema_version",
@@ -69,20 +71,20 @@ def test_the_file_holds_the_names_of_the_contract(result: RunResult) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"schema_version": 2}', "not json"])
-def test_what_is_no_result_file_is_refused(tmp_path: Path, content: str) -> None:
+def test_file_that_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "r.json"
     path.write_text(content)
     with pytest.raises(ResultError, match=r"r\.json: not a result file"):
         RunResult.read(path)
 
 
-def test_a_result_that_cannot_be_written_says_so_and_leaves_nothing(result: RunResult, tmp_path: Path) -> None:
+def test_result_that_cannot_be_written_raises_and_leaves_no_file(result: RunResult, tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="cannot write the result"):
         result.write(tmp_path / "nowhere" / "r.json")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_report_has_device_time_first_and_names_emulated_time_wherever_it_prints_it(result: RunResult) -> None:
+def test_report_begins_with_device_time_and_names_emulated_time_as_such(result: RunResult) -> None:
     lines = shown(result).splitlines()
     assert lines[2].startswith("device time")
     assert "emulated time per request" in shown(result)
@@ -90,19 +92,19 @@ def test_the_report_has_device_time_first_and_names_emulated_time_wherever_it_pr
     assert any(line.startswith("emulated start") for line in lines)
 
 
-def test_the_report_says_what_the_host_could_not_give_and_why_a_run_is_invalid(result: RunResult) -> None:
+def test_report_names_shortfalls_and_why_a_run_is_invalid(result: RunResult) -> None:
     assert "shortfall" in shown(result)
     assert "the board has 4, this host gives 2" in shown(result)
     assert "INVALID" in shown(result)
     assert "enough requests: 1 answered, 3 needed" in shown(result)
 
 
-def test_latency_counts_from_when_a_request_was_due_and_service_time_from_when_it_was_sent() -> None:
+def test_latency_begins_when_a_request_is_due_and_service_time_when_it_is_sent() -> None:
     sample = Sample(1_000_000, 3_000_000, 11_000_000, "ok")
     assert (sample.latency_ms, sample.service_time_ms) == (10.0, 8.0)
 
 
-def test_a_rate_s_row_says_whether_it_held_and_whether_the_generator_kept_up(result: RunResult) -> None:
+def test_row_of_a_level_says_whether_it_kept_the_limit_and_is_valid(result: RunResult) -> None:
     times = Distribution(samples=700, p50=5.0, p90=6.0, p99=60.0)
     late = Level(
         qps=80,
@@ -125,7 +127,7 @@ def test_a_rate_s_row_says_whether_it_held_and_whether_the_generator_kept_up(res
     assert "none: no rate" in shown(result.model_copy(update={"search": search.model_copy(update={"peak_qps": None})}))
 
 
-def test_what_is_infinite_is_shown_so_and_not_as_unknown(result: RunResult) -> None:
+def test_infinite_figure_is_shown_as_infinite_and_not_as_unknown(result: RunResult) -> None:
     times = Distribution(samples=9, min=1.0, p50=2.0, infinite=("mean", "max"), needs_samples={"p90": 64})
     row = next(
         line for line in shown(result.model_copy(update={"latency_ms": times})).splitlines() if "latency" in line
@@ -133,7 +135,7 @@ def test_what_is_infinite_is_shown_so_and_not_as_unknown(result: RunResult) -> N
     assert row.split() == ["latency", "1.00", "∞", "2.00", "-", "-", "-", "-", "∞"]
 
 
-def test_each_container_has_its_row_and_the_spread_between_them_is_said(result: RunResult) -> None:
+def test_each_container_has_a_row_and_the_spread_between_containers_is_shown(result: RunResult) -> None:
     restart = Restart(
         lifecycle_s=result.lifecycle_s,
         first_sample=0,
@@ -150,7 +152,7 @@ def test_each_container_has_its_row_and_the_spread_between_them_is_said(result: 
     assert "ready: mean 3 s, between containers ±0.1" in text
 
 
-def test_a_suspect_run_says_why_and_stays_valid(result: RunResult) -> None:
+def test_suspect_run_says_why_and_stays_valid(result: RunResult) -> None:
     doubt = ValiditySection(valid=True, suspect=True, suspicions=("host quiet: other programs took 30.0 %",))
     text = shown(result.model_copy(update={"validity": doubt}))
     assert "VALID, but suspect" in text
@@ -158,7 +160,7 @@ def test_a_suspect_run_says_why_and_stays_valid(result: RunResult) -> None:
 
 
 def scaled(result: RunResult) -> RunResult:
-    """A scaled run with the emulated one in it."""
+    """Return the result of a scaled run, with the result of the emulated run in it."""
     section = ScalingSection(
         share=0.25,
         quota_us=1000,
@@ -185,16 +187,18 @@ def scaled(result: RunResult) -> RunResult:
     return result.model_copy(update={**update, "emulated": result})
 
 
-def test_a_result_with_another_in_it_is_the_same_after_writing_and_reading(result: RunResult, tmp_path: Path) -> None:
+def test_result_with_an_emulated_result_is_the_same_after_writing_and_reading(
+    result: RunResult, tmp_path: Path
+) -> None:
     both = scaled(result)
     both.write(tmp_path / "r.json")
     assert RunResult.read(tmp_path / "r.json") == both
     inside = json.loads((tmp_path / "r.json").read_text())["emulated"]
-    assert list(json.loads(both.as_json()))[-1] == "samples", "so that a journal can go on behind them"
+    assert list(json.loads(both.as_json()))[-1] == "samples", "so that a journal can append to them"
     assert inside["samples"] == [{"scheduled_ns": 0, "sent_ns": 10, "done_ns": 2_500_000_000, "outcome": "ok"}]
 
 
-def test_the_report_of_both_has_the_time_of_the_scaled_and_the_board_of_the_emulated_run(result: RunResult) -> None:
+def test_report_of_both_has_the_scaled_time_and_the_emulated_board(result: RunResult) -> None:
     lines = shown(scaled(result)).splitlines()
     assert lines[0].endswith("scaled (time) and emulated (answers, memory)")
     assert "40.0 ms  (30.0 to 50.0 ms)" in lines[2]
@@ -208,11 +212,11 @@ def test_the_report_of_both_has_the_time_of_the_scaled_and_the_board_of_the_emul
     assert "never to be compared" not in text
 
 
-def test_a_run_that_could_not_be_scaled_says_why(result: RunResult) -> None:
+def test_run_that_could_not_be_scaled_says_why(result: RunResult) -> None:
     assert "this host takes 12 ms" in shown(result.model_copy(update={"not_scaled": "this host takes 12 ms"}))
 
 
-def test_a_run_of_both_is_valid_where_both_are(result: RunResult) -> None:
+def test_run_of_both_is_valid_if_both_are_valid(result: RunResult) -> None:
     valid = result.model_copy(update={"validity": ValiditySection(valid=True)})
     stages = Stages()
     assert combined(valid, valid, stages).validity.valid
