@@ -45,7 +45,7 @@ def there() -> set[str]:
     """The packed images and the volumes of edgesim's on this engine."""
     listed = ["docker", "images", "--filter", "label=edgesim", "--format", "image {{.Repository}}:{{.Tag}}"]
     images = subprocess.check_output([*listed, "edgesim/packed"], text=True).splitlines()
-    return {*images, *(f"volume {name}" for name in docker_engine.Engine().volumes())}
+    return {*images, *(f"volume {name}" for name in docker_engine.Engine().volumes.names())}
 
 
 def start_s(repository: Path, way: MountMethod) -> float:
@@ -108,7 +108,7 @@ def forget(names: set[str]) -> None:
         if kind == "volume":
             volumes.remove(engine, reference)
         else:
-            engine.remove_image(reference)
+            subprocess.run(["docker", "image", "rm", reference], capture_output=True, check=True)
 
 
 def measure(repository: Path, way: MountMethod) -> Row:
@@ -118,7 +118,7 @@ def measure(repository: Path, way: MountMethod) -> Row:
     left = sorted(there() - before)
     engine = docker_engine.Engine()
     model_bytes = contents.of([Mount(repository, "/models")], "/models").size_bytes
-    image_bytes = sum(engine.image_config(name.removeprefix("image "))["Size"] for name in left if "image" in name)
+    image_bytes = sum(engine.images.facts(name.removeprefix("image "))["Size"] for name in left if "image" in name)
     row = Row(
         first_s=first,
         start_s=starts[STARTS // 2],
@@ -133,7 +133,7 @@ def measure(repository: Path, way: MountMethod) -> Row:
 
 
 def main() -> None:
-    serving_image.ensure(docker_engine.Engine(), load(BOARD), Stages())
+    serving_image.build(docker_engine.Engine(), load(BOARD), Stages())
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         repository = Path(scratch) / "models"
         samples.ensure(MODEL, repository)

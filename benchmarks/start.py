@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from edgesim import profiles
-from edgesim.engine import docker_engine
+from edgesim.engine import docker_engine, labels
 from edgesim.images import serving_image
 from edgesim.models import samples
 from edgesim.progress import Stages
@@ -26,7 +26,7 @@ def imports(reference: str) -> list[tuple[float, float, str]]:
         "run",
         "--rm",
         "--label",
-        docker_engine.LABEL,
+        labels.LABEL,
         "--platform",
         "linux/arm64",
         "-e",
@@ -69,7 +69,7 @@ def lifecycles() -> list[dict[str, float]]:
 
 def main() -> None:
     samples.ensure("digits")
-    reference = serving_image.ensure(docker_engine.Engine(), profiles.load("jetson-nano"), Stages()).reference
+    reference = serving_image.build(docker_engine.Engine(), profiles.load("jetson-nano"), Stages()).reference
     runs = lifecycles()
     print(f"digits on jetson-nano, emulated, seconds: median of {RUNS} runs (least, most)")
     for stage in ("create", "ready", "model_load", "first_inference"):

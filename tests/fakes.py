@@ -2,12 +2,11 @@
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-from edgesim.engine.container import State
+from edgesim.engine.container import OutsideFacts, State
 from edgesim.recording import Reading
 
 
@@ -40,8 +39,8 @@ class FakeDevice:
     def state(self) -> State:
         return self._state
 
-    def from_outside(self) -> Mapping[str, Any]:
-        return {}
+    def from_outside(self) -> OutsideFacts:
+        return OutsideFacts()
 
     def log(self, lines: int = 20) -> str:
         return "\n".join(self._log.splitlines()[-lines:])

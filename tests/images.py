@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgesim import __version__
 from edgesim.engine import buildx
-from edgesim.engine.docker_engine import LABEL
+from edgesim.engine.labels import LABEL
 
 
 def ensure(

@@ -1,9 +1,8 @@
 """What a device is to the rest of edgesim, whatever runs it."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from edgesim.engine.container import State
+from edgesim.engine.container import OutsideFacts, State
 from edgesim.recording import Reading
 
 
@@ -37,7 +36,7 @@ class Device(Protocol):
     def log(self, lines: int = 20) -> str:
         """The end of what the server printed."""
 
-    def from_outside(self) -> Mapping[str, Any]:
+    def from_outside(self) -> OutsideFacts:
         """Architecture and limits as this host has them, for a server that does not tell what it finds inside."""
 
     def read(self) -> Reading:

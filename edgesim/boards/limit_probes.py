@@ -362,5 +362,5 @@ def recorded(engine: str | None, budget: Budget) -> Mapping[str, bool]:
 
 def _record(engine: str | None, budget: Budget) -> Path:
     """One for each kernel, engine and set of limits: nothing else decides whether they hold."""
-    key = repr((platform.node(), platform.release(), engine, sorted(budget.requested.items())))
+    key = repr((platform.node(), platform.release(), engine, sorted(budget.requested.by_name().items())))
     return paths.cache_directory() / "probes" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"

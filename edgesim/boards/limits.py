@@ -1,10 +1,11 @@
 """What of a board this host can give, and what it cannot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim.host import disks
+from edgesim.host.limit_values import LimitValues
 from edgesim.profiles import DeviceProfile
 from edgesim.profiles.device_profile import Network
 from edgesim.units import format_bytes
@@ -38,18 +39,18 @@ class Budget:
     shortfalls: tuple[str, ...]
 
     @property
-    def requested(self) -> Mapping[str, float | None]:
-        """Every limit by the name that it has in a result."""
-        return {
-            "memory_bytes": self.memory_bytes,
-            "cpus": self.cpus,
-            "processes": self.processes,
-            "open_files": self.open_files,
-            "read_bytes_per_s": self.read_bytes_per_s,
-            "write_bytes_per_s": self.write_bytes_per_s,
-            "network_rate_bytes_per_s": self.network.rate_bytes_per_s if self.network is not None else None,
-            "network_delay_ms": self.network.delay_ms if self.network is not None else None,
-        }
+    def requested(self) -> LimitValues:
+        """The limits by the names that they have in a result."""
+        return LimitValues(
+            memory_bytes=self.memory_bytes,
+            cpus=self.cpus,
+            processes=self.processes,
+            open_files=self.open_files,
+            read_bytes_per_s=self.read_bytes_per_s,
+            write_bytes_per_s=self.write_bytes_per_s,
+            network_rate_bytes_per_s=self.network.rate_bytes_per_s if self.network is not None else None,
+            network_delay_ms=self.network.delay_ms if self.network is not None else None,
+        )
 
 
 def plan(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, files: Sequence[Path] = ()) -> Budget:

@@ -13,12 +13,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from edgesim.boards.server_command import server_arguments
-from edgesim.engine.container import State
+from edgesim.engine.container import OutsideFacts, State
 from edgesim.engine.mounts import Mount
 from edgesim.host.cgroup import READING_INTERVAL_S
 from edgesim.host.signals import deferred
@@ -63,8 +62,8 @@ class LocalDevice:
         code = self._process.poll()
         return State(running=True) if code is None else State(running=False, exit_code=code)
 
-    def from_outside(self) -> Mapping[str, Any]:
-        return {}
+    def from_outside(self) -> OutsideFacts:
+        return OutsideFacts()
 
     def log(self, lines: int = 20) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])

@@ -16,7 +16,7 @@ from edgesim.boards import hang, local_device, readiness, time_scaling
 from edgesim.boards import limits as budget
 from edgesim.boards.device import Device
 from edgesim.boards.server_command import packed_command, server_arguments
-from edgesim.delivery.deliver import Handover, hand_over
+from edgesim.delivery.deliver import Delivery, deliver
 from edgesim.engine import context, docker_engine
 from edgesim.engine.container import Container, DockerDevice, State
 from edgesim.engine.context import Context
@@ -87,11 +87,11 @@ class Launch:
     first: bool = False
 
     @property
-    def handover(self) -> Handover:
+    def delivery(self) -> Delivery:
         """How the models come into the container."""
         mounts_nothing = self.volume is not None or self.machine is not None
-        return Handover(
-            way=self.way if self.way is not None else "volume" if mounts_nothing else "bind",
+        return Delivery(
+            method=self.way if self.way is not None else "volume" if mounts_nothing else "bind",
             profile=self.profile,
             models=self.models,
             mounts=self.mounts,
@@ -394,10 +394,10 @@ def _check_port(port: int) -> None:
 
 
 def _check_handover(launch: Launch) -> None:
-    wanted = launch.handover
+    wanted = launch.delivery
     if launch.engine == "local" and (launch.way, launch.volume, launch.results) != (None, None, None):
         raise UsageError("--engine local: has no container; --mount, --volume and --results are for one")
-    if launch.watch and wanted.way == "image":
+    if launch.watch and wanted.method == "image":
         raise UsageError("--watch: nothing changes inside an image", fix="--mount bind or volume")
     wanted.check()
 
@@ -457,7 +457,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         core = simulated.emulation.qemu_cpu if simulated.emulation is not None else None
         runs_through = emulator.require(architecture, core, native=here)
     cores = len(launch.cores) if launch.cores is not None else engine.facts.cores
-    wanted = launch.handover
+    wanted = launch.delivery
     files = [path for served in launch.models for path in (served.path, *served.data_paths)]
     limits = budget.plan(
         simulated,
@@ -467,7 +467,7 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         files=()
         if not launch.own_server or launch.machine is not None
         else files
-        if wanted.way == "bind"
+        if wanted.method == "bind"
         else [engine.facts.storage],
     )
     threads = limits.intra_op_threads if all_cores else 1
@@ -479,13 +479,13 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
 
     begun = time.monotonic()
     if launch.own_server:
-        built = serving_image.ensure(engine, simulated, stages, base=launch.base, architecture=architecture)
+        built = serving_image.build(engine, simulated, stages, base_image=launch.base, architecture=architecture)
     else:
-        built = serving_image.find(engine, simulated, stages)
+        built = serving_image.pull(engine, simulated, stages)
     image_s, server_image = time.monotonic() - begun, built.id
-    handed = hand_over(engine, wanted, built, stages)
-    if wanted.way == "image":
-        image_s, built = time.monotonic() - begun, handed.image
+    delivered = deliver(engine, wanted, built, stages)
+    if wanted.method == "image":
+        image_s, built = time.monotonic() - begun, delivered.image
     if built.cached and launch.own_server:
         stages.note(f"image {built.reference}: unchanged, nothing to build")
 
@@ -495,8 +495,8 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
             image=built.id,
             platform=f"linux/{architecture}",
             arguments=launch.server_arguments(intra_op_threads=threads),
-            mounts=handed.mounts,
-            user=handed.user,
+            mounts=delivered.mounts,
+            user=delivered.user,
             memory_bytes=limits.memory_bytes,
             cpus=limits.cpus,
             environment=_environment(launch, execution, threads),
@@ -536,8 +536,8 @@ def _start_docker(launch: Launch, stages: Stages, stack: ExitStack, *, all_cores
         models=launch.models,
         image_s=image_s,
         create_s=time.monotonic() - begun - (device.start_s or 0.0),
-        mount=wanted.way,
-        volume=handed.volume,
+        mount=wanted.method,
+        volume=delivered.volume,
         server_image=server_image,
     )
 

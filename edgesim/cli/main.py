@@ -401,8 +401,12 @@ def build(
     as_json: JsonOption = False,
 ) -> int:
     """Build the serving image for a board, unless one of the same content is there."""
-    built = device_image.ensure(
-        docker_engine.Engine(resolve(context)), profile.load(p), Stages(_console.listener()), base=base, rebuild=rebuild
+    built = device_image.build(
+        docker_engine.Engine(resolve(context)),
+        profile.load(p),
+        Stages(_console.listener()),
+        base_image=base,
+        rebuild=rebuild,
     )
     if as_json:
         print_json({"reference": built.reference, "id": built.id, "base": built.base, "cached": built.cached})

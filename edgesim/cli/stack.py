@@ -15,7 +15,7 @@ from edgesim.cli._options import BaseOption, JsonOption, ReadyOption
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
-from edgesim.engine.parent_cgroup import Parent
+from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, ExitCode, StackError
 from edgesim.measure import resource_usage
 from edgesim.options import READY_TIMEOUT_S, RunOptions
@@ -294,5 +294,5 @@ def collect_garbage(engine: Engine) -> list[str]:
     """Remove what killed runs of stacks have left; the names of their projects."""
     removed = sorted(compose_project.abandoned(engine))
     for name in removed:
-        up.down(engine, name, Parent.of(name.removeprefix("edgesim-"), engine.facts).name, volumes=True)
+        up.down(engine, name, ParentCgroup.of(name.removeprefix("edgesim-"), engine.facts).name, volumes=True)
     return removed

@@ -26,7 +26,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The volume's 
 def list_(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """The volumes that edgesim has made, what is in them, and who uses them."""
     engine = docker_engine.Engine(resolve(context))
-    found = [each for name in engine.volumes() if (each := volumes.find(engine, name)) is not None]
+    found = [each for name in engine.volumes.names() if (each := volumes.find(engine, name)) is not None]
     if as_json:
         print_json([_facts(each) for each in found])
         return ExitCode.OK

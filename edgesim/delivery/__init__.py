@@ -1,1 +1,1 @@
-"""How models get into the container."""
+"""How models get into a container: mounts, volumes and packed images."""

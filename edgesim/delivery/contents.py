@@ -1,4 +1,4 @@
-"""The files that a volume or an image holds: what they are, their digest, and the archive that carries them."""
+"""The files in a volume or a packed image: their paths, their digests, and a tar archive of them."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError
 
-# Written last of all: where it stands, everything else does, too.
+# Written last: if the manifest is there, all other files are, too.
 MANIFEST = ".edgesim.json"
 _CHUNK_BYTES = 1 << 20
 _END = bytes(2 * tarfile.BLOCKSIZE)
@@ -21,35 +21,35 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 @dataclass(frozen=True)
 class Contents:
-    """Files by their path below the model repository."""
+    """Files of this host, by their path below the model repository."""
 
     files: Mapping[str, Path]
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 of each file, hex."""
+        """The SHA-256 of each file, in hex."""
         return {name: _digest(path) for name, path in sorted(self.files.items())}
 
     @property
     def digest(self) -> str:
-        """Of all names and files together, hex."""
+        """The SHA-256 of all names and files together, in hex."""
         return hashlib.sha256(json.dumps(self.digests, sort_keys=True).encode()).hexdigest()
 
     @property
     def size_bytes(self) -> int:
-        """Of all files together."""
+        """The size of all files together."""
         return sum(path.stat().st_size for path in self.files.values())
 
     @property
     def manifest(self) -> bytes:
-        """What is held, for whoever finds it without the host that it came from."""
+        """The contents as JSON, for whoever finds the files without the host that they came from."""
         return _document({"digest": self.digest, "size_bytes": self.size_bytes, "files": self.digests})
 
     def tar(self, below: str = "", *, changed_s: int = 0) -> Iterator[bytes]:
-        """A tar archive of the files below a directory, the manifest last: the same bytes for the same files.
+        """Yield a tar archive of the files below a directory, the manifest last: the same bytes for the same files.
 
         Args:
-            changed_s: when they were, in seconds since 1970: what a server that watches them goes by.
+            changed_s: the files' time of change, in seconds since 1970, by which a watching server notices changes.
 
         Raises:
             ModelError: a file changes while it is read.
@@ -65,10 +65,10 @@ class Contents:
 
 
 def of(mounts: Sequence[Mount], mount_point: str) -> Contents:
-    """What a container would find at `mount_point` if these were mounted, symbolic links followed.
+    """Return the files that a container would find at `mount_point` with these mounts, symbolic links followed.
 
     Raises:
-        ModelError: a link leads nowhere, or round in a circle.
+        ModelError: a link leads nowhere, or back to itself.
     """
     files: dict[str, Path] = {}
     for mount in mounts:
@@ -88,26 +88,26 @@ def _walk(directory: Path, below: PurePosixPath, above: tuple[Path, ...]) -> Ite
         if entry.is_dir():
             yield from _walk(entry, below / entry.name, (*above, real))
         elif entry.is_file():
-            # One that was exported has what was written into the volume, too; it is written anew.
+            # An exported directory contains the manifest of its volume; the manifest is written anew.
             if entry.name != MANIFEST:
                 yield below / entry.name, entry
         elif entry.is_symlink():
-            raise ModelError(f"{entry}: a symbolic link to nothing", fix="mend or remove the link")
+            raise ModelError(f"{entry}: a symbolic link to nothing", fix="repair or remove the link")
 
 
-def covers(manifest: Mapping[str, Any], wanted: Contents) -> str | None:
-    """The first file of `wanted` that something filled with `manifest` lacks or has otherwise; None where it has all.
+def first_difference(manifest: Mapping[str, Any], contents: Contents) -> str | None:
+    """Return the first file of `contents` that `manifest` lacks or has with another digest; None if there is none.
 
-    It may hold more: a volume is filled from a whole repository, and one model is run from it.
+    The manifest may have more files: a volume is filled from a whole repository, and a run needs one model of it.
     """
-    held = manifest.get("files", {})
-    return next((name for name, digest in wanted.digests.items() if held.get(name) != digest), None)
+    digests = manifest.get("files", {})
+    return next((name for name, digest in contents.digests.items() if digests.get(name) != digest), None)
 
 
 def header(name: str, size_bytes: int = 0, *, changed_s: int = 0) -> bytes:
-    """Of one entry of a tar archive; without a size, and its name ending in a slash, that of a directory.
+    """Return the header of an entry of a tar archive: of a directory if the name ends in a slash, else of a file.
 
-    Nothing else in it depends on when or by whom it was made.
+    Nothing in the header depends on when or by whom the file was made, except `changed_s`.
     """
     entry = tarfile.TarInfo(name)
     entry.size, entry.mtime = size_bytes, changed_s
@@ -116,7 +116,7 @@ def header(name: str, size_bytes: int = 0, *, changed_s: int = 0) -> bytes:
 
 
 def padded(data: bytes) -> bytes:
-    """A file's bytes up to the end of their last block."""
+    """Return a file's bytes, with zeros up to the end of the last block."""
     return data + bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
@@ -124,12 +124,12 @@ def _entry(name: str, path: Path, changed_s: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         yield header(name, size, changed_s=changed_s)
-        left = size
-        while left:
-            chunk = file.read(min(left, _CHUNK_BYTES))
+        remaining = size
+        while remaining:
+            chunk = file.read(min(remaining, _CHUNK_BYTES))
             if not chunk:
-                raise ModelError(f"{path}: became shorter while it was read", fix="try again when it is whole")
-            left -= len(chunk)
+                raise ModelError(f"{path}: became shorter while it was read", fix="try again once it is complete")
+            remaining -= len(chunk)
             yield chunk
     yield bytes(-size % tarfile.BLOCKSIZE)
 

@@ -1,4 +1,4 @@
-"""How models come into a container: mounted from this host, in a volume of the engine's, or inside the image."""
+"""How models get into a container: mounted from this host, in a volume of the engine, or inside the image."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import RESULTS, Mount, VolumeMount
 from edgesim.errors import UsageError
 from edgesim.host import disks
-from edgesim.images.serving_image import Image
+from edgesim.images.image import Image
 from edgesim.models.repository import FILE_NAME, Model
 from edgesim.options import MountMethod
 from edgesim.profiles import DeviceProfile
@@ -18,18 +18,18 @@ from edgesim.progress import Stages
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handover:
-    """What is to be handed over, and how.
+class Delivery:
+    """The models to deliver, and the mount method.
 
     Attributes:
-        mounts: what a bind mount would be; the other ways carry the same files.
-        volume: the name of the volume; without, one is named after what it holds.
+        mounts: what the method ``bind`` mounts; the other methods deliver the same files.
+        volume: name of the volume; None means a name derived from its contents.
         results: the directory of this host that the container may write to, at `RESULTS`.
-        command: what a packed image starts its server with; None leaves the image's own.
-        machine: another one that the engine runs on, and which has not this host's files; None is this one.
+        command: arguments of the server in a packed image; None keeps the image's own.
+        machine: the machine that the engine runs on, if another one, which does not have this host's files.
     """
 
-    way: MountMethod
+    method: MountMethod
     profile: DeviceProfile
     models: Sequence[Model]
     mounts: Sequence[Mount]
@@ -39,36 +39,44 @@ class Handover:
     machine: str | None = None
 
     def check(self) -> None:
-        """Before the work: what does not go together.
+        """Check the options before any work.
 
         Raises:
-            UsageError: the options exclude each other, or there is no such directory.
+            UsageError: the options exclude each other, or the directory for results does not exist.
         """
-        if self.volume is not None and self.way != "volume":
-            raise UsageError(f"--volume {self.volume}: goes with --mount volume")
-        if self.machine is not None and (self.way == "bind" or self.results is not None):
-            option = "--results" if self.results is not None else "--mount bind"
+        if self.volume is not None and self.method != "volume":
+            raise UsageError(f"`volume={self.volume}`: needs `mount=volume`")
+        if self.machine is not None and (self.method == "bind" or self.results is not None):
+            option = "`results`" if self.results is not None else "`mount=bind`"
             raise UsageError(
-                f"{option}: {self.machine} has not this host's files",
-                fix="--mount volume or image, without --results",
+                f"{option}: {self.machine} does not have this host's files",
+                fix="`mount=volume` or `mount=image`, without `results`",
             )
         if self.results is None:
             return
-        if self.way != "bind":
+        if self.method != "bind":
             raise UsageError(
-                f"--results: with --mount {self.way} nothing of this host is mounted",
-                fix="--mount bind, or no --results",
+                f"`results`: with `mount={self.method}`, no directory of this host is mounted",
+                fix="use `mount=bind`, or leave `results` out",
             )
-        # The engine could make it, and root would own it.
+        # The engine could make the directory, which would then belong to root.
         if not self.results.is_dir():
-            raise UsageError(f"--results {self.results}: no such directory", fix=f"mkdir -p {self.results}")
+            raise UsageError(f"`results={self.results}`: no such directory", fix=f"mkdir -p {self.results}")
         if not os.access(self.results, os.W_OK):
-            raise UsageError(f"--results {self.results}: cannot be written", fix="give a directory where you can write")
+            raise UsageError(
+                f"`results={self.results}`: cannot be written", fix="give a directory that you can write to"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handed:
-    """What a container is started with for it: its image, its mounts, and the user whose files it writes, if any."""
+class Delivered:
+    """Delivered models, as a container is started with them.
+
+    Attributes:
+        image: the serving image, or the packed image that was made from it.
+        volume: name of the volume; None without one.
+        user: ``UID:GID`` of the container's process, if files that it writes must belong to a user of this host.
+    """
 
     image: Image
     mounts: Sequence[Mount | VolumeMount]
@@ -76,34 +84,34 @@ class Handed:
     user: str | None = None
 
 
-def hand_over(engine: Engine, wanted: Handover, built: Image, stages: Stages) -> Handed:
-    """Have the models where a container of image `built` finds them.
+def deliver(engine: Engine, delivery: Delivery, image: Image, stages: Stages) -> Delivered:
+    """Deliver models to where a container of `image` looks for them.
 
     Raises:
-        UsageError: the files, or the volume, are not what they should be.
+        UsageError: the files are wrong, or the volume has other contents.
         HostError: no space is left; DeviceError: the engine failed.
     """
-    mount_point = wanted.profile.image.mount_point
-    if wanted.way == "bind":
-        mounts = symlinks.followed(wanted.mounts)
-        if wanted.results is None:
-            return Handed(image=built, mounts=mounts)
-        writable = Mount(wanted.results.resolve(), RESULTS, writable=True)
-        return Handed(image=built, mounts=[*mounts, writable], user=_user(engine))
-    files = contents.of(wanted.mounts, mount_point)
-    if wanted.way == "volume":
-        name = volumes.provide(engine, wanted.volume, files, stages)
-        for path in files.files:  # best effort: only root may look there
+    mount_point = delivery.profile.image.mount_point
+    if delivery.method == "bind":
+        mounts = symlinks.with_targets(delivery.mounts)
+        if delivery.results is None:
+            return Delivered(image=image, mounts=mounts)
+        writable = Mount(delivery.results.resolve(), RESULTS, writable=True)
+        return Delivered(image=image, mounts=[*mounts, writable], user=_file_owner(engine))
+    files = contents.of(delivery.mounts, mount_point)
+    if delivery.method == "volume":
+        name = volumes.provide(engine, delivery.volume, files, stages)
+        for path in files.files:  # best effort: only root may read the engine's directory
             disks.forget(engine.facts.storage / "volumes" / name / "_data" / path)
-        return Handed(image=built, mounts=[VolumeMount(name, mount_point)], volume=name)
+        return Delivered(image=image, mounts=[VolumeMount(name, mount_point)], volume=name)
     package = packed_image.Package(
-        base=built, profile=wanted.profile, models=wanted.models, contents=files, command=wanted.command
+        base=image, profile=delivery.profile, models=delivery.models, contents=files, command=delivery.command
     )
-    return Handed(image=packed_image.ensure(engine, package, stages), mounts=())
+    return Delivered(image=packed_image.build(engine, package, stages), mounts=())
 
 
-def _user(engine: Engine) -> str:
-    """Whose the files are that a container writes: of whoever ran edgesim, through sudo or not."""
+def _file_owner(engine: Engine) -> str:
+    """Return UID:GID that owns files written by the container: the user, or the caller of sudo."""
     if engine.facts.rootless:
         return "0:0"  # the engine's root is this user
     if os.getuid() == 0 and "SUDO_UID" in os.environ:
@@ -112,7 +120,7 @@ def _user(engine: Engine) -> str:
 
 
 def model_mounts(model: Model, repository: str) -> list[Mount]:
-    """What makes one model a repository at `repository` inside the container, with nothing copied.
+    """Return the mounts that make one model a repository at `repository` in the container, without any copy.
 
     The files are mounted one by one, so that a file of any name anywhere becomes ``NAME/VERSION/model.onnx``, with its
     files of weights beside it under the names by which it refers to them.

@@ -1,7 +1,7 @@
-"""An image as one file: an OCI archive that engines of all ages load, the same bytes for the same image.
+"""An image as one file: an OCI archive that old and new engines load, the same bytes for the same image.
 
-The layout is the OCI's (image-layout 1.0.0); the file ``manifest.json`` beside it is what ``docker load`` has always
-read. See https://github.com/opencontainers/image-spec.
+The layout is the OCI's (image-layout 1.0.0, https://github.com/opencontainers/image-spec). The file ``manifest.json``
+is in addition: ``docker load`` of old engines reads only that.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from edgesim.delivery.contents import header, padded
 
-_EPOCH = "1970-01-01T00:00:00Z"  # of all images, or no two were the same
+_EPOCH = "1970-01-01T00:00:00Z"  # the time of all images: with their own, no two would be the same
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -23,7 +23,7 @@ _END = bytes(1024)
 
 @dataclass(frozen=True)
 class Layer:
-    """A tar archive on disk, its SHA-256 in hex, its size, and what brought it about."""
+    """A tar archive on disk; `sha256` is in hex, `origin` says what made the layer."""
 
     path: Path
     sha256: str
@@ -32,7 +32,7 @@ class Layer:
 
 
 def write_layer(path: Path, chunks: Iterable[bytes], origin: str) -> Layer:
-    """Write a layer's tar archive."""
+    """Write a layer's tar archive to `path`."""
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as file:
         for chunk in chunks:
@@ -43,11 +43,12 @@ def write_layer(path: Path, chunks: Iterable[bytes], origin: str) -> Layer:
 
 @dataclass(frozen=True)
 class Archive:
-    """An image: its layers, from the lowest on, and what is said of them.
+    """An image as an archive.
 
     Attributes:
-        platform: the keys ``os``, ``architecture`` and, where there is one, ``variant``.
-        run: how it is started, in the words of an image's configuration: ``Env``, ``Entrypoint``, ``Labels``.
+        platform: the keys ``os``, ``architecture`` and, if there is one, ``variant``.
+        run: how the image is started, with the keys of an image's configuration: ``Env``, ``Entrypoint``, ``Labels``.
+        layers: the lowest layer first.
     """
 
     reference: str
@@ -70,7 +71,7 @@ class Archive:
 
     @property
     def manifest(self) -> bytes:
-        """What a registry would know the image by, by its digest."""
+        """The image's manifest, by whose digest a registry knows the image."""
         return _document(
             {
                 "schemaVersion": 2,
@@ -85,11 +86,11 @@ class Archive:
 
     @property
     def digest(self) -> str:
-        """The manifest's."""
+        """The digest of the manifest."""
         return f"sha256:{_sha256(self.manifest)}"
 
     def write(self, file: IO[bytes]) -> None:
-        """Write the whole archive."""
+        """Write the archive to a file."""
         for chunk in self._chunks():
             file.write(chunk)
 

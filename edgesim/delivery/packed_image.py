@@ -1,8 +1,8 @@
-"""A packed image: a serving image with models inside, which runs anywhere with nothing mounted.
+"""A packed image: a serving image with models inside, which runs anywhere without mounts.
 
-The same files give the same image, byte for byte, whenever and wherever it is packed: no time, no user and no order of
-work is in it. The serving image itself is built by buildx, whose layers hold the time of the build; its files are
-therefore taken as they are, without their times, as one layer, on which the models are another.
+The same files give the same image, byte for byte, whenever and wherever it is packed: the image contains no time, no
+user, and no order of work. The layers of the serving image contain the time of its build by buildx; a packed image
+therefore has all files of the serving image, without their times, in one layer, and the models in another.
 """
 
 import errno
@@ -20,29 +20,31 @@ from edgesim import __version__
 from edgesim.delivery import oci_archive, sbom
 from edgesim.delivery.contents import Contents, header, padded
 from edgesim.delivery.oci_archive import Archive
-from edgesim.engine.docker_engine import LABEL, Engine
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.labels import LABEL
 from edgesim.errors import DiskFull, HostError
-from edgesim.images.serving_image import Image
+from edgesim.images.image import Image
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 
 PROFILE_LABEL = "edgesim.profile"
-MODELS_LABEL = "edgesim.models"  # JSON: the SHA-256 of each model by its name
+MODELS_LABEL = "edgesim.models"  # JSON: the SHA-256 of each model by name
 SBOM = "/usr/share/edgesim/sbom.cdx.json"
 _SBOM_LABEL = "edgesim.sbom"
-_LAYOUT = 2  # of what is made here: raised when that changes
-# The engine puts these into every container.
-_ENGINE_S_OWN = {".dockerenv"}
+_LAYOUT = 2  # version of the packed images' layout: raised when the layout changes
+# The engine adds these files to every container.
+_ADDED_BY_ENGINE = {".dockerenv"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """What is to be packed.
+    """The contents of a packed image.
 
     Attributes:
-        mount_point: where the server looks for its models.
-        command: the arguments that it is started with; None leaves the image's own.
+        base: the serving image.
+        contents: the models' files.
+        command: arguments of the server; None keeps the image's own.
     """
 
     base: Image
@@ -53,11 +55,12 @@ class Package:
 
     @property
     def mount_point(self) -> str:
+        """The directory in which the server looks for its models."""
         return self.profile.image.mount_point
 
     @property
     def labels(self) -> dict[str, str]:
-        """What the image says of itself."""
+        """The labels of the image."""
         digests = {model.name: model.sha256 for model in self.models}
         return {
             LABEL: __version__,
@@ -69,32 +72,32 @@ class Package:
 
     @property
     def reference(self) -> str:
-        """A name that changes with everything that goes into it."""
+        """The image's name, which changes with everything in the image."""
         facts = (_LAYOUT, self.base.id, self.contents.digest, self.labels, self.command, self.mount_point)
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
         return f"edgesim/packed:{self.profile.name}-{digest}"
 
 
-def ensure(engine: Engine, package: Package, stages: Stages) -> Image:
-    """The packed image, made unless the engine has it.
+def build(engine: Engine, package: Package, stages: Stages) -> Image:
+    """Return the packed image, made unless the engine has it.
 
     Raises:
-        HostError: no space is left for it; DeviceError: the engine cannot load it.
+        HostError: no space is left for the image; DeviceError: the engine cannot load the image.
     """
     reference = package.reference
-    if (found := engine.image_id(reference)) is not None:
-        return Image(reference=reference, id=found, base=package.base.base, cached=True)
+    if (image_id := engine.images.id(reference)) is not None:
+        return Image(reference=reference, id=image_id, base=package.base.base, cached=True)
     with stages.stage("pack", f"packing {reference}"), written(engine, package, reference) as (path, _):
-        loaded = engine.load(path, reference)
-    return Image(reference=reference, id=loaded, base=package.base.base, cached=False)
+        image_id = engine.images.load(path, reference)
+    return Image(reference=reference, id=image_id, base=package.base.base, cached=False)
 
 
 @contextmanager
 def written(engine: Engine, package: Package, reference: str) -> Iterator[tuple[Path, Archive]]:
-    """The packed image as an OCI archive, there for the length of the block, and what is in it.
+    """Write the packed image as an OCI archive; yield its path, which exists within the block, and the archive.
 
     Raises:
-        DiskFull: no space is left for it.
+        DiskFull: no space is left for the archive.
     """
     with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
         try:
@@ -107,38 +110,39 @@ def written(engine: Engine, package: Package, reference: str) -> Iterator[tuple[
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise DiskFull(
-                    f"no space left for the packed image in {scratch}", fix="free some, or set TMPDIR to another disk"
+                    f"no space left for the packed image in {scratch}",
+                    fix="free some space, or set TMPDIR to another disk",
                 ) from error
             raise HostError(f"cannot pack the image: {error.strerror} ({error.filename})") from error
         yield path, packed
 
 
 def _pack(engine: Engine, package: Package, reference: str, scratch: Path) -> Archive:
-    facts = engine.image_config(package.base.id)
-    found = sbom.Found()
-    with engine.carrier(image=package.base.id) as carrier:
-        files = _timeless(carrier.everything(), found)
+    facts = engine.images.facts(package.base.id)
+    components = sbom.Components()
+    with engine.file_transfer(image=package.base.id) as transfer:
+        files = _without_times(transfer.get_everything(), components)
         runtime = oci_archive.write_layer(scratch / "runtime.tar", files, "edgesim: the serving image")
-    listing = sbom.document(found, package.models, package.profile)
+    listing = sbom.document(components, package.models, package.profile)
     models = oci_archive.write_layer(scratch / "models.tar", _models(package, listing), "edgesim pack")
-    return Archive(reference, _platform(facts), _run(facts, package), (runtime, models))
+    return Archive(reference, _platform(facts), _run_config(facts, package), (runtime, models))
 
 
 def _platform(facts: Mapping[str, Any]) -> dict[str, str]:
-    given = {"os": facts["Os"], "architecture": facts["Architecture"], "variant": facts.get("Variant")}
-    return {key: value for key, value in given.items() if value}
+    platform = {"os": facts["Os"], "architecture": facts["Architecture"], "variant": facts.get("Variant")}
+    return {key: value for key, value in platform.items() if value}
 
 
-def _run(facts: Mapping[str, Any], package: Package) -> dict[str, Any]:
-    """How the base image is started, with the command, the labels and the environment of this board."""
+def _run_config(facts: Mapping[str, Any], package: Package) -> dict[str, Any]:
+    """Return how the serving image is started, with the command, the labels and the environment of this board."""
     base = facts["Config"]
-    kept = {key: base[key] for key in ("User", "ExposedPorts", "Entrypoint", "Cmd", "WorkingDir") if base.get(key)}
+    config = {key: base[key] for key in ("User", "ExposedPorts", "Entrypoint", "Cmd", "WorkingDir") if base.get(key)}
     environment = dict(word.split("=", 1) for word in base.get("Env") or ())
     environment |= package.profile.image.environment
-    kept["Env"] = [f"{name}={value}" for name, value in sorted(environment.items())]
+    config["Env"] = [f"{name}={value}" for name, value in sorted(environment.items())]
     if package.command is not None:
-        kept["Cmd"] = list(package.command)
-    return kept | {"Labels": package.labels}
+        config["Cmd"] = list(package.command)
+    return config | {"Labels": package.labels}
 
 
 def _models(package: Package, listing: bytes) -> Iterator[bytes]:
@@ -148,14 +152,14 @@ def _models(package: Package, listing: bytes) -> Iterator[bytes]:
     yield from package.contents.tar(package.mount_point.removeprefix("/"))
 
 
-def _timeless(stream: IO[bytes], found: sbom.Found) -> Iterator[bytes]:
-    """A root file system's archive without what depends on when and where it was made; `found` sees what is in it."""
+def _without_times(stream: IO[bytes], components: sbom.Components) -> Iterator[bytes]:
+    """Yield a root file system's archive without times and owners' names; add each of its files to `components`."""
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
-            if member.name in _ENGINE_S_OWN:
+            if member.name in _ADDED_BY_ENGINE:
                 continue
             data = _content(tar, member)
-            found.look(member.name, data)
+            components.add_file(member.name, data)
             member.mtime = 0
             member.uname = member.gname = ""
             member.pax_headers = {

@@ -1,4 +1,4 @@
-"""What is in a packed image: a list of its packages and models as CycloneDX 1.5, https://cyclonedx.org."""
+"""The software bill of materials of a packed image: its packages and models as CycloneDX 1.5, https://cyclonedx.org."""
 
 import hashlib
 import json
@@ -17,41 +17,45 @@ _PYTHON = re.compile(r"^(.*/)?[^/]+\.dist-info/METADATA$")
 _DEBIAN = re.compile(r"^(\./)?var/lib/dpkg/status(\.d/[^/]+)?$")
 
 
-class Found:
-    """What is in a root file system, gathered as its files go by.
+class Components:
+    """The packages and programs of a root file system, collected file by file.
 
-    A base that was unpacked from Debian's packages has no record of them: programs and libraries of no Python package
-    are therefore listed one by one, by their digest.
+    A base image that was unpacked from Debian packages has no record of the packages: programs and libraries that
+    belong to no Python package are therefore listed one by one, with their digests.
+
+    Attributes:
+        packages: kind (``pypi``, ``deb``), name and version of each package.
+        programs: the SHA-256 of each program or library, by path.
     """
 
     def __init__(self) -> None:
         self.packages: set[tuple[str, str, str]] = set()
         self.programs: dict[str, str] = {}
 
-    def look(self, path: str, data: bytes) -> None:
-        """Take up a file that tells of packages, or is a program or a library."""
+    def add_file(self, path: str, data: bytes) -> None:
+        """Add the packages that a file describes, or the file itself if it is a program or a library."""
         if _PYTHON.match(path):
-            self._add("pypi", data, "Name")
+            self._add_package("pypi", data, "Name")
         elif _DEBIAN.match(path):
             for paragraph in re.split(rb"\n\s*\n", data):
                 if paragraph.strip():
-                    self._add("deb", paragraph.lstrip(), "Package")
+                    self._add_package("deb", paragraph.lstrip(), "Package")
         elif data.startswith(_ELF) and not path.startswith(_PYTHON_PACKAGES):
             self.programs[path] = hashlib.sha256(data).hexdigest()
 
-    def _add(self, kind: str, data: bytes, key: str) -> None:
-        told = BytesHeaderParser().parsebytes(data)
-        if told[key] and told["Version"]:
-            self.packages.add((kind, str(told[key]), str(told["Version"])))
+    def _add_package(self, kind: str, data: bytes, name_field: str) -> None:
+        fields = BytesHeaderParser().parsebytes(data)
+        if fields[name_field] and fields["Version"]:
+            self.packages.add((kind, str(fields[name_field]), str(fields["Version"])))
 
 
-def document(found: Found, models: Sequence[Model], board: DeviceProfile) -> bytes:
-    """The list; the same for the same contents."""
-    components: list[dict[str, Any]] = [
+def document(components: Components, models: Sequence[Model], profile: DeviceProfile) -> bytes:
+    """Return the bill of materials as JSON; the same bytes for the same components and models."""
+    entries: list[dict[str, Any]] = [
         {"type": "application", "name": "edgesim-server", "version": __version__, "bom-ref": "edgesim-server"}
     ]
     for model in models:
-        components.append(
+        entries.append(
             {
                 "type": "machine-learning-model",
                 "bom-ref": f"model:{model.name}",
@@ -64,17 +68,17 @@ def document(found: Found, models: Sequence[Model], board: DeviceProfile) -> byt
                 ],
             }
         )
-    for kind, name, version in sorted(found.packages):
+    for kind, name, version in sorted(components.packages):
         purl = f"pkg:{'deb/debian' if kind == 'deb' else kind}/{name}@{version}"
-        components.append({"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl})
-    for path, digest in sorted(found.programs.items()):
+        entries.append({"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl})
+    for path, digest in sorted(components.programs.items()):
         hashes = [{"alg": "SHA-256", "content": digest}]
-        components.append({"type": "file", "name": f"/{path}", "hashes": hashes, "bom-ref": f"file:/{path}"})
-    told = {
+        entries.append({"type": "file", "name": f"/{path}", "hashes": hashes, "bom-ref": f"file:/{path}"})
+    bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "container", "name": f"edgesim/packed for {board.reference}"}},
-        "components": components,
+        "metadata": {"component": {"type": "container", "name": f"edgesim/packed for {profile.reference}"}},
+        "components": entries,
     }
-    return json.dumps(told, indent=1, sort_keys=True).encode() + b"\n"
+    return json.dumps(bill, indent=1, sort_keys=True).encode() + b"\n"

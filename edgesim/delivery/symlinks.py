@@ -1,58 +1,75 @@
-"""Symbolic links in a directory that is mounted: what else has to be mounted for them to lead where they lead here."""
+"""Symbolic links in a mounted directory: further mounts that let the links lead to the same files in the container."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError
 
-# What a container has itself, and needs: nothing of the host goes in its place.
-_OWN = {"bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"}
+# Directories that the container has itself and needs: no file of the host may replace one.
+_CONTAINER_OWN = {
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib64",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+}
+# Directories in which nothing can be mounted.
 _CLOSED = {"dev", "proc", "sys"}
 
 
-def followed(mounts: Sequence[Mount]) -> list[Mount]:
-    """These mounts, and one for each place outside them that a symbolic link in them leads to.
+def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
+    """Return the mounts, and one more for each place outside them that a symbolic link in them leads to.
 
-    A link is a path, and inside the container the same path is another place. It is followed as the container will: an
-    absolute one from its root, a relative one from where the link is there. One that leads nowhere here does not there.
+    A link holds a path, which is another place in the container: an absolute path begins at the container's root, a
+    relative one at the link's place in the container. A link that leads nowhere on this host is left alone.
 
     Raises:
         ModelError: a link leads to where the container has files of its own.
     """
-    found = {mount.target: mount for mount in mounts}
-    waiting = [mount for mount in mounts if mount.source.is_dir()]
-    while waiting:
-        mount = waiting.pop()
+    by_target = {mount.target: mount for mount in mounts}
+    to_search = [mount for mount in mounts if mount.source.is_dir()]
+    while to_search:
+        mount = to_search.pop()
         for link in _links(mount.source):
-            inside = PurePosixPath(mount.target) / link.relative_to(mount.source).as_posix()
-            leads_to = os.path.normpath(inside.parent / link.readlink())
-            if not link.exists() or _is_there(leads_to, found):
+            in_container = PurePosixPath(mount.target) / link.relative_to(mount.source).as_posix()
+            leads_to = os.path.normpath(in_container.parent / link.readlink())
+            if not link.exists() or _is_mounted(leads_to, by_target):
                 continue
             if not _is_free(leads_to):
                 raise ModelError(
                     f"{link}: a symbolic link to {leads_to}, where the container has files of its own",
-                    fix="put the file itself there, or --mount volume, which copies it",
+                    fix="put the file itself there, or use `mount=volume`, which copies it",
                 )
             further = Mount(link.resolve(), leads_to)
-            found[leads_to] = further
+            by_target[leads_to] = further
             if further.source.is_dir():
-                waiting.append(further)
-    return list(found.values())
+                to_search.append(further)
+    return list(by_target.values())
 
 
 def _links(directory: Path) -> list[Path]:
-    found = []
-    for parent, directories, files in os.walk(directory):  # does not go through links
-        found += [path for name in (*directories, *files) if (path := Path(parent) / name).is_symlink()]
-    return found
+    links = []
+    for parent, directories, files in os.walk(directory):  # does not follow links
+        links += [path for name in (*directories, *files) if (path := Path(parent) / name).is_symlink()]
+    return links
 
 
-def _is_there(path: str, mounted: dict[str, Mount]) -> bool:
-    return any(PurePosixPath(path).is_relative_to(target) for target in mounted)
+def _is_mounted(path: str, targets: Collection[str]) -> bool:
+    return any(PurePosixPath(path).is_relative_to(target) for target in targets)
 
 
 def _is_free(path: str) -> bool:
     _, *parts = PurePosixPath(path).parts
-    return bool(parts) and parts[0] not in _CLOSED and not (len(parts) == 1 and parts[0] in _OWN)
+    return bool(parts) and parts[0] not in _CLOSED and not (len(parts) == 1 and parts[0] in _CONTAINER_OWN)

@@ -1,4 +1,4 @@
-"""Named volumes: models in the engine's own keeping, which outlive a container and are shared between several."""
+"""Named volumes with models: volumes of the engine that outlive a container, and that several containers share."""
 
 import io
 import json
@@ -10,22 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgesim.delivery.contents import MANIFEST, Contents, covers, header, padded
-from edgesim.engine.docker_engine import LABEL, STACK_LABEL, Engine
+from edgesim.delivery.contents import MANIFEST, Contents, first_difference, header, padded
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.labels import LABEL, STACK_LABEL
 from edgesim.errors import UsageError
 from edgesim.host import cache
 from edgesim.progress import Stages
 
 TARGET = "/models"
-_NOTHING = b"{}\n"
+_EMPTY_MANIFEST = b"{}\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """A volume of edgesim's.
+    """A volume that edgesim made.
 
-    `manifest` is what it was filled with; empty where that was cut short. `users` are the containers that mount it.
-    `stack` is whose services write to it; None of one that was filled with models.
+    Attributes:
+        manifest: the files in the volume; empty if filling it was cut short.
+        users: names of the containers that mount the volume.
+        stack: the stack whose services write to the volume; None for a volume of models.
     """
 
     name: str
@@ -35,129 +38,131 @@ class Volume:
 
     @property
     def models(self) -> list[str]:
-        """The names of the models in it."""
+        """The names of the models in the volume."""
         return sorted({name.partition("/")[0] for name in self.manifest.get("files", {}) if "/" in name})
 
 
 def find(engine: Engine, name: str) -> Volume | None:
-    """The volume of that name; None where there is none.
+    """Return the volume of a name; None if there is none.
 
     Raises:
-        UsageError: there is one, and it is not edgesim's.
+        UsageError: edgesim did not make the volume.
     """
-    labels = engine.volume_labels(name)
+    labels = engine.volumes.labels(name)
     if labels is None:
         return None
     if LABEL not in labels:
         raise UsageError(
-            f"volume {name}: is not one of edgesim's, and is left alone", fix="edgesim volumes list, or another name"
+            f"volume {name}: is not one of edgesim's volumes, and is left alone",
+            fix="edgesim volumes list shows edgesim's; or use another name",
         )
-    users = tuple(engine.users_of_volume(name))
+    users = tuple(engine.volumes.users(name))
     stack = labels.get(STACK_LABEL)
     return Volume(name=name, manifest=_manifest(engine, name) if stack is None else {}, users=users, stack=stack)
 
 
 def existing(engine: Engine, name: str) -> Volume:
-    """The volume of that name.
+    """Return the volume of a name.
 
     Raises:
-        UsageError: there is none, or it is not edgesim's.
+        UsageError: there is none, or edgesim did not make it.
     """
-    if (found := find(engine, name)) is None:
-        raise UsageError(f"volume {name}: there is none", fix="edgesim volumes list")
-    return found
+    if (volume := find(engine, name)) is None:
+        raise UsageError(f"volume {name}: no such volume", fix="edgesim volumes list")
+    return volume
 
 
 def fill(engine: Engine, name: str, contents: Contents) -> bool:
-    """Have the volume hold exactly this; whether anything had to be done.
+    """Fill a volume with exactly these contents; return whether that changed anything.
 
-    One that containers use is changed under them, file by file; else it is made anew. Filling that is cut short leaves
-    no volume behind, or one that is known to be incomplete.
+    A volume that containers mount is changed file by file while they run; any other is made anew. If filling is cut
+    short, no volume is left behind, or one without a manifest, which is known to be incomplete.
 
     Raises:
-        UsageError: it is not edgesim's; or containers use it, and files would have to go from it.
+        UsageError: edgesim did not make the volume, or a stack writes to it; or containers mount the volume, and files
+            would have to be removed from it.
     """
-    found = find(engine, name)
-    if found is not None and found.stack is not None:
-        raise UsageError(f"volume {name}: holds stack {found.stack}'s data", fix="fill another volume")
-    if found is not None and found.manifest.get("digest") == contents.digest:
+    volume = find(engine, name)
+    if volume is not None and volume.stack is not None:
+        raise UsageError(f"volume {name}: contains data of stack {volume.stack}", fix="fill another volume")
+    if volume is not None and volume.manifest.get("digest") == contents.digest:
         return False
-    if found is not None and found.users:
-        if gone := sorted(set(found.manifest.get("files", {})) - set(contents.files)):
+    if volume is not None and volume.users:
+        if surplus := sorted(set(volume.manifest.get("files", {})) - set(contents.files)):
             raise UsageError(
-                f"volume {name}: {gone[0]} would have to go from it while {found.users[0]} uses it",
+                f"volume {name}: {surplus[0]} would have to be removed while {volume.users[0]} uses the volume",
                 fix="end that container first, or fill another volume",
             )
-        # Until all is there, the manifest is of nothing.
-        with engine.carrier({name: TARGET}) as carrier:
-            carrier.put(TARGET, [header(MANIFEST, len(_NOTHING)) + padded(_NOTHING)])
+        # The manifest is empty until all files are written.
+        with engine.file_transfer({name: TARGET}) as transfer:
+            transfer.put(TARGET, [header(MANIFEST, len(_EMPTY_MANIFEST)) + padded(_EMPTY_MANIFEST)])
         _put(engine, name, contents)
         return True
-    if found is not None:
-        engine.remove_volume(name)
-    engine.create_volume(name)
+    if volume is not None:
+        engine.volumes.remove(name)
+    engine.volumes.create(name)
     try:
         _put(engine, name, contents)
     except BaseException:
-        engine.remove_volume(name)
+        engine.volumes.remove(name)
         raise
     return True
 
 
 def provide(engine: Engine, name: str | None, contents: Contents, stages: Stages) -> str:
-    """The name of a volume that holds this, and maybe more.
+    """Return the name of a volume that has these contents, and maybe more.
 
-    Without a name it is one named after its contents, filled unless it is there. One that was named is filled where it
-    is not there, and never changed: others may count on it.
+    Without a name, the volume is named after its contents, and filled unless it exists. A volume of a given name is
+    filled if it does not exist, and never changed: others may depend on it.
 
     Raises:
-        UsageError: the volume of that name holds other files, or is not edgesim's.
+        UsageError: the volume of that name has other files, or edgesim did not make it.
     """
     with stages.stage("volume", "filling the volume"):
         if name is None:
             name = f"edgesim-{contents.digest[:12]}"
             if not fill(engine, name, contents):
-                stages.note(f"volume {name}: holds it already")
+                stages.note(f"volume {name}: has the models already")
             return name
-        if (found := find(engine, name)) is None:
+        if (volume := find(engine, name)) is None:
             fill(engine, name, contents)
-        elif (other := covers(found.manifest, contents)) is not None:
+        elif (path := first_difference(volume.manifest, contents)) is not None:
             raise UsageError(
-                f"volume {name}: {other} is not in it, or is another", fix=f"edgesim volumes fill {name} --models DIR"
+                f"volume {name}: {path} is missing or different", fix=f"edgesim volumes fill {name} --models DIR"
             )
     return name
 
 
 def remove(engine: Engine, name: str) -> None:
-    """Remove it.
+    """Remove a volume.
 
     Raises:
-        UsageError: there is none, it is not edgesim's, or a container uses it.
+        UsageError: there is no such volume, edgesim did not make it, or a container uses it.
     """
     if users := existing(engine, name).users:
         raise UsageError(f"volume {name}: {users[0]} uses it", fix="end that container first")
-    engine.remove_volume(name)
+    engine.volumes.remove(name)
 
 
 def export(engine: Engine, name: str, directory: Path) -> None:
-    """Write the files of a volume into a new directory of this user's own: a model repository, or what a stack wrote.
+    """Write the files of a volume, models or a stack's data, into a new directory that belongs to this user.
 
     Raises:
-        UsageError: there is no such volume, it is incomplete, or there is something at `directory` already.
+        UsageError: there is no such volume, the volume is incomplete, or `directory` exists or cannot be made.
     """
-    found = existing(engine, name)
-    if not found.manifest and found.stack is None:
+    volume = existing(engine, name)
+    if not volume.manifest and volume.stack is None:
         raise UsageError(f"volume {name}: is incomplete", fix=f"edgesim volumes fill {name} --models DIR")
     if directory.exists():
-        raise UsageError(f"{directory}: is there already", fix="give a directory that is not")
+        raise UsageError(f"{directory}: exists already", fix="give a directory that does not exist")
     if not directory.absolute().parent.is_dir():
-        raise UsageError(f"{directory}: its parent is no directory", fix=f"mkdir -p {directory.parent}")
+        raise UsageError(f"{directory}: the parent directory does not exist", fix=f"mkdir -p {directory.parent}")
     if not os.access(directory.absolute().parent, os.W_OK):
-        raise UsageError(f"{directory}: cannot be written", fix="give a directory where you can write")
+        raise UsageError(f"{directory}: cannot be written", fix="give a directory that you can write to")
     with (
-        engine.carrier({name: TARGET}) as carrier,
+        engine.file_transfer({name: TARGET}) as transfer,
         cache.new_entry(directory) as entry,
-        tarfile.open(fileobj=carrier.get(f"{TARGET}/."), mode="r|") as archive,
+        tarfile.open(fileobj=transfer.get(f"{TARGET}/."), mode="r|") as archive,
     ):
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         archive.extractall(entry)  # noqa: S202 (files that edgesim put there)
@@ -165,16 +170,16 @@ def export(engine: Engine, name: str, directory: Path) -> None:
 
 
 def _put(engine: Engine, name: str, contents: Contents) -> None:
-    with engine.carrier({name: TARGET}) as carrier:
-        carrier.put(TARGET, contents.tar(changed_s=int(time.time())))
+    with engine.file_transfer({name: TARGET}) as transfer:
+        transfer.put(TARGET, contents.tar(changed_s=int(time.time())))
 
 
 def _manifest(engine: Engine, name: str) -> Mapping[str, Any]:
-    with engine.carrier({name: TARGET}) as carrier:
-        data = carrier.file(f"{TARGET}/{MANIFEST}")
+    with engine.file_transfer({name: TARGET}) as transfer:
+        data = transfer.get_small(f"{TARGET}/{MANIFEST}")
     if data is None:
         return {}
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         file = archive.extractfile(MANIFEST)
-        found = json.load(file) if file is not None else {}
-    return found if isinstance(found, dict) else {}
+        manifest = json.load(file) if file is not None else {}
+    return manifest if isinstance(manifest, dict) else {}

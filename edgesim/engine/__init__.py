@@ -1,1 +1,1 @@
-"""Everything that speaks to the Docker Engine, and nothing else does."""
+"""Docker Engine: its containers, images, volumes and contexts, buildx and Compose. Only this package speaks to it."""

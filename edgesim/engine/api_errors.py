@@ -1,4 +1,4 @@
-"""What the docker package and the HTTP client below it raise, in edgesim's words."""
+"""Errors of the docker package, and of the HTTP client below it, as errors of edgesim."""
 
 import os
 from collections.abc import Iterator
@@ -16,9 +16,13 @@ from edgesim.host.signals import deferred
 
 @contextmanager
 def engine_call(context: str | None = None) -> Iterator[None]:
-    """Translate the errors of all calls to the engine in the block; Ctrl-C waits until they are done.
+    """Translate the errors of all calls to the engine in the block; Ctrl-C waits until the block is done.
 
-    `context` is what the engine was asked for by, for when it does not answer.
+    Args:
+        context: the docker context or URL that the user gave, for the message if the engine does not answer.
+
+    Raises:
+        HostError: the engine does not answer, or its host lacks something; DeviceError: the engine refuses a call.
     """
     try:
         with deferred():
@@ -34,38 +38,38 @@ def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
     if "no space left on device" in text.lower():
         return DiskFull(
             f"no space left on the engine's disk: {text}",
-            fix="docker system prune, or docker system df to see what fills it",
+            fix="docker system df shows what fills it; docker system prune frees space",
         )
     if "bind source path does not exist" in text:
         return HostError(
-            f"the engine does not see a file to be mounted: {text}",
+            f"the engine does not see a file that is to be mounted: {text}",
             fix="share its directory with the engine, or run the engine on this host",
         )
-    return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what it needs")
+    return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what a run needs")
 
 
 def _connection_error(error: BaseException, context: str | None) -> HostError:
     script = paths.engine_script()
-    where = context or os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
+    address = context or os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
     if "paramiko" in str(error):
-        return EngineMissing(f"ssh to the engine at {where} takes a package more", fix="pip install 'edgesim[ssh]'")
+        return EngineMissing(f"ssh to the engine at {address} needs another package", fix="pip install 'edgesim[ssh]'")
     reasons = list(_chain(error))
     if context is not None:
         return EngineMissing(
-            f"no Docker Engine answers at {where}: {' '.join(str(error).split())}",
+            f"no Docker Engine answers at {address}: {' '.join(str(error).split())}",
             fix=f"docker {'-H' if '://' in context else '--context'} {context} version says more",
         )
     if any(isinstance(reason, PermissionError) for reason in reasons):
         return EngineDenied(
-            f"a Docker Engine is there, but {_user()} may not use {where}",
-            fix="sudo usermod -aG docker $USER, then log in anew (or run with sudo)",
+            f"a Docker Engine is there, but {_user()} may not use {address}",
+            fix="sudo usermod -aG docker $USER, then log in again (or run with sudo)",
         )
     if any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons):
         return EngineMissing(
-            f"no Docker Engine answers at {where}", fix=f"sudo {script} install && sudo {script} start"
+            f"no Docker Engine answers at {address}", fix=f"sudo {script} install && sudo {script} start"
         )
     return EngineMissing(
-        f"no Docker Engine answers at {where}: {error}", fix=f"sudo {script} install && sudo {script} start"
+        f"no Docker Engine answers at {address}: {error}", fix=f"sudo {script} install && sudo {script} start"
     )
 
 
@@ -77,7 +81,7 @@ def _user() -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, what it was raised from, and what it carries in its arguments: urllib3 nests them in all ways."""
+    """Yield an exception, its causes, and the exceptions in its arguments: urllib3 nests errors in all these ways."""
     seen: set[int] = set()
     waiting: list[BaseException] = [error]
     while waiting:

@@ -1,4 +1,4 @@
-"""A container's resources as the engine tells them, for an engine whose control groups are on another machine."""
+"""A container's resources as the engine reports them, for an engine whose control groups are on another machine."""
 
 import time
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from edgesim.recording import Reading
 
 
 def reading(stats: Mapping[str, Any]) -> Reading:
-    """A reading of what the engine's API gives for one container (``GET /containers/ID/stats``).
+    """Return a reading of one container's statistics in the engine's API (``GET /containers/ID/stats``).
 
-    There is no peak in it where the kernel has control groups of version 2, and never a count of kills.
+    The memory peak is None if the kernel has control groups of version 2; the count of kills is always None.
     """
     cpu, memory = stats.get("cpu_stats", {}), stats.get("memory_stats", {})
     throttling, details = cpu.get("throttling_data", {}), memory.get("stats", {})

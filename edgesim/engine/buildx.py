@@ -1,5 +1,6 @@
-"""buildx: images built for any platform, through the docker command. Beside `project` the only module that imports
-python-on-whales.
+"""buildx: images built for any platform, through the docker command.
+
+Only this module and `compose_project` import python-on-whales.
 """
 
 import os
@@ -16,14 +17,14 @@ from edgesim.engine.context import Context
 from edgesim.errors import BuildFailed, BuildxMissing, DiskFull
 
 _LOG_LINES = 12
-_REGISTRY_PATIENCE_S = 15
+_REGISTRY_TIMEOUT_S = 15
 
 
 def version() -> str:
-    """The version of buildx.
+    """Return the version of buildx.
 
     Raises:
-        BuildxMissing: the docker command or its buildx plugin is not there.
+        BuildxMissing: the docker command or its buildx plugin is not installed.
     """
     fix = f"sudo {paths.engine_script()} install"
     try:
@@ -36,10 +37,10 @@ def version() -> str:
 
 
 def registry_has(image: str) -> bool:
-    """Whether a registry answers for a public image, within a few seconds."""
+    """Return whether a registry has a public image; False if no registry answers within a few seconds."""
     try:
         command = ["docker", "buildx", "imagetools", "inspect", image]
-        done = subprocess.run(command, capture_output=True, timeout=_REGISTRY_PATIENCE_S, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=_REGISTRY_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
@@ -55,23 +56,24 @@ def build(
     build_args: Mapping[str, str],
     labels: Mapping[str, str],
     use_cache: bool = True,
-    where: Context | None = None,
+    engine: Context | None = None,
 ) -> None:
     """Build an image with buildx and load it into the engine.
 
     Args:
-        where: the engine; without, the one that the docker command takes.
+        context: directory of the build context.
+        build_contexts: directories that replace stages of the Dockerfile, by the stages' names.
+        engine: None means the engine that the docker command uses.
 
     Raises:
-        BuildxMissing: there is no buildx.
-        BuildFailed: the build failed; the log's end is with it.
-        DiskFull: no space is left for it.
+        BuildxMissing: buildx is not installed.
+        BuildFailed: the build failed; the error has the end of the log.
+        DiskFull: no space is left for the image.
     """
     version()
-    secrets_wanted = _certificates()
     lines: list[str] = []
     try:
-        stream = _client(where).buildx.build(
+        stream = _client(engine).buildx.build(
             context,
             file=dockerfile,
             tags=tag,
@@ -79,22 +81,22 @@ def build(
             build_contexts={name: str(directory) for name, directory in build_contexts.items()},
             build_args=dict(build_args),
             labels=dict(labels),
-            secrets=secrets_wanted,
+            secrets=_certificate_secrets(),
             provenance=False,
             cache=use_cache,
             load=True,
             progress="plain",
             stream_logs=True,
         )
-        assert isinstance(stream, Iterator), "stream_logs gives lines"
+        assert isinstance(stream, Iterator), "stream_logs yields lines"
         lines.extend(line.rstrip() for line in stream)
     except python_on_whales.exceptions.DockerException as error:
         log = [*lines, *str(error.stderr or "").splitlines()]
         _raise_build_failure("\n".join(log[-_LOG_LINES:]), error)
 
 
-def _client(where: Context | None) -> python_on_whales.DockerClient:
-    match where.command_option if where is not None else None:
+def _client(engine: Context | None) -> python_on_whales.DockerClient:
+    match engine.command_option if engine is not None else None:
         case ("--context", name):
             return python_on_whales.DockerClient(context=name)
         case ("--host", url):
@@ -102,8 +104,8 @@ def _client(where: Context | None) -> python_on_whales.DockerClient:
     return python_on_whales.DockerClient()
 
 
-def _certificates() -> list[str]:
-    """The host's own certificates for a build that fetches packages itself, as behind a company's proxy."""
+def _certificate_secrets() -> list[str]:
+    """Return the host's certificates as a build secret: behind a company's proxy, a build that fetches needs them."""
     for path in (os.environ.get("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt"):
         if path and Path(path).is_file():
             return [f"id=ca,src={path}"]
@@ -114,7 +116,7 @@ def _raise_build_failure(log: str, cause: Exception) -> NoReturn:
     if "no space left on device" in log.lower():
         raise DiskFull(
             "no space left on the engine's disk while building the image",
-            fix="docker system prune, or docker system df to see what fills it",
+            fix="docker system df shows what fills it; docker system prune frees space",
         ) from cause
     raise BuildFailed(
         "the image could not be built", fix="edgesim doctor checks what a build needs", log=log

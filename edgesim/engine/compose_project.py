@@ -1,6 +1,6 @@
-"""The containers of one stack: started and removed by Docker Compose, looked at through the engine.
+"""The containers of one stack: Docker Compose starts and removes them, the engine reports on them.
 
-Beside `buildx` the only module that imports python-on-whales.
+Only this module and `buildx` import python-on-whales.
 """
 
 import re
@@ -19,23 +19,35 @@ import python_on_whales.exceptions
 from edgesim import paths
 from edgesim.engine import api_stats
 from edgesim.engine.api_errors import engine_call
-from edgesim.engine.docker_engine import LABEL, OWNER_LABEL, STACK_LABEL, Engine, owner_is_gone
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, owner_is_gone
 from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, UsageError
 from edgesim.host.cgroup import Cgroup
 from edgesim.host.signals import deferred
 from edgesim.recording import Reading
 
-HELPER_LABEL = "edgesim.helper"  # the image that makes and removes the stack's control group, where this user may not
+# The value is the image whose container makes and removes the stack's control group, if this user may not.
+HELPER_LABEL = "edgesim.helper"
 PROJECT_LABEL = "com.docker.compose.project"
 _SERVICE_LABEL = "com.docker.compose.service"
 _KILLED = 137  # 128 + SIGKILL
+_STOP_TIMEOUT_S = 10
+_SHORT_STOP_TIMEOUT_S = 2
+_UP_OPTIONS: Mapping[str, Any] = {
+    "detach": True,
+    "dependencies": False,
+    "no_build": True,
+    "pull": "never",
+    "quiet": True,
+    "color": False,
+}
 
 
 def version() -> str:
-    """The version of Docker Compose.
+    """Return the version of Docker Compose.
 
     Raises:
-        ComposeMissing: the docker command or its Compose plugin is not there.
+        ComposeMissing: the docker command or its Compose plugin is not installed.
     """
     fix = f"sudo {paths.engine_script()} install"
     try:
@@ -50,16 +62,16 @@ def version() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceState:
-    """What the engine says of a service's container.
+    """The state of a service's container, as the engine reports it.
 
     Attributes:
         status: ``created``, ``running``, ``restarting``, ``paused``, ``exited`` or ``dead``.
-        health: ``starting``, ``healthy`` or ``unhealthy``; None where nothing looks.
-        restarts: how often the engine has started it again.
-        ran_s: from its last start to its end, or to now.
-        ports: those of 127.0.0.1, by the container's.
-        address: on the stack's own network.
-        helper: the image that removes the stack's control group; None where this user may.
+        health: ``starting``, ``healthy`` or ``unhealthy``; None if the service has no health check.
+        restarts: how often the engine has started the container again.
+        ran_s: seconds from the last start to the end, or until now.
+        ports: published ports of 127.0.0.1, by the container's port.
+        address: the container's address in the stack's network.
+        helper: the image whose container removes the stack's control group; None if this user may remove the group.
     """
 
     service: str
@@ -93,30 +105,30 @@ class Project:
         self._begun_s = time.time()
 
     def up(self, file: Path, services: Sequence[str]) -> None:
-        """Have Compose make and start services, whatever they wait for.
+        """Have Compose make and start services at once, even those that depend on others.
 
         Raises:
-            ServiceFailed: the engine cannot start one; UsageError: a port is taken; DiskFull: no space is left.
+            ServiceFailed: the engine cannot start a service; UsageError: a port is taken; DiskFull: no space is left.
         """
-        self._compose(lambda compose: compose.up(list(services), **_QUIETLY), file)
+        self._compose(lambda compose: compose.up(list(services), **_UP_OPTIONS), file)
 
     def down(self, *, volumes: bool) -> None:
-        """Have Compose end and remove containers and network; and the volumes."""
+        """Have Compose end and remove the containers and the network, and with `volumes` the volumes, too."""
         if self.ids():
-            # What ends with all its data has nothing to put in order first.
-            patience_s = _HASTY_S if volumes else _STOP_S
+            # Services whose volumes are removed have no data to write before they end.
+            timeout_s = _SHORT_STOP_TIMEOUT_S if volumes else _STOP_TIMEOUT_S
             self._compose(
-                lambda compose: compose.down(remove_orphans=True, volumes=volumes, quiet=True, timeout=patience_s)
+                lambda compose: compose.down(remove_orphans=True, volumes=volumes, quiet=True, timeout=timeout_s)
             )
-        # What a start that was cut short has made, and Compose does not know of without its file.
+        # Leftovers of an interrupted `up`, which Compose cannot see without its file.
         with engine_call():
             client = self._engine.client
-            ours: dict[str, str | list[str] | bool] = {"label": f"{PROJECT_LABEL}={self.name}"}
-            for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+            filters: dict[str, str | list[str] | bool] = {"label": f"{PROJECT_LABEL}={self.name}"}
+            for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
                 container.remove(force=True, v=True)
-            for network in client.networks.list(filters=ours):
+            for network in client.networks.list(filters=filters):
                 network.remove()
-            for volume in client.volumes.list(filters=ours) if volumes else ():
+            for volume in client.volumes.list(filters=filters) if volumes else ():
                 volume.remove(force=True)
 
     def _compose(self, call: Any, file: Path | None = None) -> None:
@@ -124,29 +136,29 @@ class Project:
             compose_files=[file] if file is not None else [], compose_project_name=self.name
         ).compose
         failed: python_on_whales.exceptions.DockerException | None = None
-        with deferred():  # a start that is torn apart leaves containers that come into being after they were removed
+        with deferred():  # an interrupted `up` creates containers even after their removal
             try:
                 call(compose)
             except python_on_whales.exceptions.DockerException as error:
                 failed = error
-        if failed is not None:  # and not by Ctrl-C, which the program hears, too
+        if failed is not None:  # after `deferred`: Ctrl-C ends Compose as well, and goes before Compose's error
             _raise(failed)
 
     def ids(self) -> list[str]:
-        """Of its containers."""
+        """Return the ids of the project's containers."""
         with engine_call():
-            found = self._engine.client.api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={self.name}"})
-            return [str(each["Id"]) for each in found]
+            containers = self._engine.client.api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={self.name}"})
+            return [str(container["Id"]) for container in containers]
 
     def volumes(self) -> list[str]:
-        """The names of its volumes."""
+        """Return the names of the project's volumes."""
         with engine_call():
-            found = self._engine.client.volumes.list(filters={"label": f"{PROJECT_LABEL}={self.name}"})
-            return sorted(str(volume.name) for volume in found)
+            volumes = self._engine.client.volumes.list(filters={"label": f"{PROJECT_LABEL}={self.name}"})
+            return sorted(str(volume.name) for volume in volumes)
 
     def states(self) -> dict[str, ServiceState]:
-        """Of all services that have a container."""
-        found = {}
+        """Return the states of all services that have a container, by service."""
+        states = {}
         for id_ in self.ids():
             with engine_call():
                 try:
@@ -154,11 +166,11 @@ class Project:
                 except docker.errors.NotFound:
                     continue
             state = _state(facts)
-            found[state.service] = state
-        return found
+            states[state.service] = state
+        return states
 
     def log(self, service: str, lines: int | None = 20) -> str:
-        """The end of what a service printed; all of it with None."""
+        """Return the last lines that a service printed; all lines with None."""
         with engine_call():
             try:
                 container = self._engine.client.containers.get(self.states()[service].id)
@@ -168,7 +180,7 @@ class Project:
         return str(text.decode(errors="replace")).rstrip()
 
     def killed(self) -> dict[str, int]:
-        """How often each service was ended for want of memory, so far, as the engine saw it."""
+        """Return how often the kernel killed each service at a memory limit so far, by the engine's events."""
         with engine_call():
             events = self._engine.client.events(
                 since=int(self._begun_s),
@@ -179,28 +191,28 @@ class Project:
             return killed_in(list(events))
 
     def cgroup(self, state: ServiceState) -> Cgroup | None:
-        """A running service's control group, where the engine runs on this host."""
+        """Return a running service's control group; None if the engine does not run on this host."""
         try:
-            ours = state.id in Path(f"/proc/{state.pid}/cgroup").read_text()
+            is_this_service = state.id in Path(f"/proc/{state.pid}/cgroup").read_text()
         except OSError:
             return None
-        return Cgroup.of_process(state.pid) if ours else None
+        return Cgroup.of_process(state.pid) if is_this_service else None
 
     def read(self, state: ServiceState) -> Reading:
-        """A service's resources through the engine, for one that is on another machine."""
+        """Return a reading of a service through the engine, for an engine that does not run on this host."""
         with engine_call():
             try:
                 stats = self._engine.client.api.stats(state.id, stream=False, one_shot=True)
-            except docker.errors.APIError:  # it has ended
+            except docker.errors.APIError:  # the container has ended
                 stats = {}
         return api_stats.reading(stats)
 
 
 def killed_in(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How often each service was ended for want of memory, by the engine's events ``oom`` and ``die``.
+    """Return how often the kernel killed each service at a memory limit, by the engine's events ``oom`` and ``die``.
 
-    With one group above several containers the kernel (version 1's) tells all of them that memory has run out; the one
-    that it then kills is the one that ends with SIGKILL.
+    If several containers share a parent group (version 1), all of them get the event ``oom``; the one that the kernel
+    kills is the one that ends with SIGKILL.
     """
     counts: dict[str, int] = {}
     out_of_memory: set[str] = set()
@@ -217,41 +229,29 @@ def killed_in(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def stacks(engine: Engine) -> dict[str, list[str]]:
-    """The stacks that the engine has containers of: the names of their projects, by the stack's."""
-    found: dict[str, list[str]] = {}
+    """Return the stacks that have containers in the engine: the names of their projects, by the stack's name."""
+    projects_of: dict[str, list[str]] = {}
     with engine_call():
         for container in engine.client.api.containers(all=True, filters={"label": STACK_LABEL}):
             labels = container["Labels"]
-            projects = found.setdefault(labels[STACK_LABEL], [])
+            projects = projects_of.setdefault(labels[STACK_LABEL], [])
             if (project := labels.get(PROJECT_LABEL, "")) and project not in projects:
                 projects.append(project)
-    return found
+    return projects_of
 
 
 def abandoned(engine: Engine) -> set[str]:
-    """The projects of edgesim runs that are no more, by their networks and volumes, too."""
+    """Return the projects that edgesim runs left behind, even those with only a network or a volume left."""
     with engine_call():
-        client, ours = engine.client, {"label": OWNER_LABEL}
-        listed = [each["Labels"] for each in client.api.containers(all=True, filters=ours)]
-        listed += [each.attrs["Labels"] for each in client.networks.list(filters=ours)]
-        listed += [each.attrs["Labels"] for each in client.volumes.list(filters=ours)]
+        client, filters = engine.client, {"label": OWNER_LABEL}
+        all_labels = [each["Labels"] for each in client.api.containers(all=True, filters=filters)]
+        all_labels += [each.attrs["Labels"] for each in client.networks.list(filters=filters)]
+        all_labels += [each.attrs["Labels"] for each in client.volumes.list(filters=filters)]
     return {
         labels[PROJECT_LABEL]
-        for labels in listed
+        for labels in all_labels
         if labels and LABEL in labels and PROJECT_LABEL in labels and owner_is_gone(labels.get(OWNER_LABEL, ""))
     }
-
-
-_STOP_S = 10
-_HASTY_S = 2
-_QUIETLY: Mapping[str, Any] = {
-    "detach": True,
-    "dependencies": False,
-    "no_build": True,
-    "pull": "never",
-    "quiet": True,
-    "color": False,
-}
 
 
 def _state(facts: Mapping[str, Any]) -> ServiceState:
@@ -279,33 +279,33 @@ def _state(facts: Mapping[str, Any]) -> ServiceState:
 
 
 def _seconds(started: str, finished: str) -> float:
-    begun, ended = _time(started), _time(finished)
-    if begun is None:
+    begin, end = _time(started), _time(finished)
+    if begin is None:
         return 0.0
-    return (ended if ended is not None and ended > begun else time.time()) - begun
+    return (end if end is not None and end > begin else time.time()) - begin
 
 
 def _time(word: str) -> float | None:
-    """Of the engine's nanoseconds Python takes six digits; the year 1 stands for never."""
+    """Parse a time of the engine; None for the year 1, which means never. Python reads six digits of a second."""
     if word.startswith("0001"):
         return None
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", word).replace("Z", "+00:00")).timestamp()
 
 
 def _raise(error: python_on_whales.exceptions.DockerException) -> NoReturn:
-    """Compose's last words in ours."""
+    """Raise the error that Compose's last line stands for."""
     lines = [line.strip() for line in str(error.stderr or error).splitlines() if line.strip()]
     last = lines[-1].removeprefix("Error response from daemon: ") if lines else "no reason given"
     if "unknown command: docker compose" in " ".join(lines) or "is not a docker command" in " ".join(lines):
         version()
-    if found := re.search(r"(?:Bind for|listen tcp4?) (?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", last):
+    if match := re.search(r"(?:Bind for|listen tcp4?) (?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", last):
         raise UsageError(
-            f"port {found[1]} of 127.0.0.1: another program has it", fix="give the service another port to publish"
+            f"port {match[1]} of 127.0.0.1: another program uses it", fix="publish another port of the service"
         ) from error
     if "no space left on device" in last:
         raise DiskFull("no space left on the engine's disk", fix="docker system df shows what fills it") from error
     raise ServiceFailed(
-        f"Docker Compose cannot start it: {last}",
-        fix="edgesim stack render shows what it was told",
+        f"Docker Compose cannot start the services: {last}",
+        fix="edgesim stack render shows the Compose file",
         log="\n".join(lines[-8:]) if len(lines) > 1 else "",
     ) from error

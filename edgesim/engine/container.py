@@ -1,4 +1,4 @@
-"""Containers: what to start, and one that runs."""
+"""Containers: what to start, and a server in one that runs."""
 
 import os
 import re
@@ -6,48 +6,71 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import docker.errors
-import docker.types
 
 from edgesim.engine import api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
+from edgesim.host.limit_values import LimitValues
 from edgesim.host.network_shaping import Shaped
-from edgesim.profiles.device_profile import Network
+from edgesim.profiles.device_profile import SERVER_PORT, Network
 from edgesim.recording import Reading
+
+# Each reading is a request to the engine.
+_ENGINE_READING_INTERVAL_S = 1.0
+_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Whether the server's process runs; once it has ended, how."""
+    """Whether a server's process runs; once the process has ended, how.
+
+    Attributes:
+        exit_code: None while the process runs.
+        out_of_memory: whether the kernel killed a process of the container at the memory limit.
+    """
 
     running: bool
     exit_code: int | None = None
     out_of_memory: bool = False
 
 
-PORT = 8000
+@dataclass(frozen=True, kw_only=True)
+class OutsideFacts:
+    """What the host knows of a running server without asking the server; None where the host cannot tell.
 
+    Attributes:
+        architecture: as `platform.machine` names it: ``aarch64``, ``x86_64``.
+        cores: number of the host's cores that the server may use.
+        limits: as the kernel enforces them.
+    """
 
-# Each reading is a request to the engine.
-_ENGINE_READING_INTERVAL_S = 1.0
+    architecture: str | None = None
+    cores: int | None = None
+    limits: LimitValues = field(default_factory=LimitValues)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """What to start: an image within limits. `session` names everything that one run makes.
+    """A container to start: an image within limits.
 
-    `arguments` None leaves the image's own; `port` is the container's, published on `host_port` (0: any) of 127.0.0.1,
-    or of every address of another machine. `cores` are those of the host that it may use; None is all. `processes`
-    counts threads, too; `read_bytes_per_s` and `write_bytes_per_s` are of `storage_device`. `entrypoint` stands in for
-    the image's own; `user` (``UID:GID``) for the image's, too.
+    Attributes:
+        arguments: None keeps the image's own command.
+        entrypoint: replaces the image's own entrypoint.
+        user: ``UID:GID`` in place of the image's own user.
+        port: the container's port, published on `host_port` (0: any free port) of 127.0.0.1, or of every address if
+            the engine is on another machine.
+        cores: cores of the host that the container may use; None means all.
+        processes: limit on processes and threads together.
+        read_bytes_per_s, write_bytes_per_s: rates of `storage_device`.
+        session: names everything that one run makes in the engine.
     """
 
     image: str
@@ -57,7 +80,7 @@ class Container:
     memory_bytes: int
     cpus: float
     environment: Mapping[str, str] = field(default_factory=dict)
-    port: int = PORT
+    port: int = SERVER_PORT
     host_port: int = 0
     read_only: bool = True
     cores: Sequence[int] | None = None
@@ -73,7 +96,7 @@ class Container:
 
 
 class DockerDevice:
-    """A device in a container: `edgesim.boards.device.Device`."""
+    """A server in a container: an `edgesim.boards.device.ScalableDevice`."""
 
     def __init__(self, container: Any, port: int, *, start_s: float, machine: str | None = None) -> None:
         self.start_s: float | None = start_s
@@ -82,12 +105,12 @@ class DockerDevice:
         self._port = port
         host = machine if machine is not None else "127.0.0.1"
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{_published_port(container, port)}"
-        # A process of the same number may be here, too.
+        # On another machine the process id is that machine's: a process of the same id may run on this host, too.
         self._cgroup = self._find_cgroup() if machine is None else None
 
     @property
     def pid(self) -> int:
-        """Of the first process, as this host counts; of an engine elsewhere, as that host does."""
+        """Id of the container's first process, on the host that the engine runs on."""
         return int(self._container.attrs["State"]["Pid"])
 
     @property
@@ -96,10 +119,10 @@ class DockerDevice:
 
     @property
     def container_url(self) -> str:
-        """The container's own address, where this host has a way to it; else as `url`."""
+        """The server's URL at the container's own address if the engine runs on this host, else `url`."""
         networks = self._container.attrs["NetworkSettings"]["Networks"].values()
         addresses = [network["IPAddress"] for network in networks if network.get("IPAddress")]
-        # The engine of this very host, or the address would mean something else here.
+        # On another host, the same address would be another container, or none.
         if self._cgroup is None or not addresses:
             return self._url
         return f"http://{addresses[0]}:{self._port}"
@@ -127,25 +150,26 @@ class DockerDevice:
             state = self._container.attrs["State"]
             if state["Status"] in ("running", "created", "paused"):
                 return State(running=True)
-            # The engine's flag is only about the first process; its event is about any in the container.
+            # The engine's flag is about the first process only; the engine's event is about any in the container.
             killed = bool(state["OOMKilled"]) or self._ran_out_of_memory()
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
-    def from_outside(self) -> Mapping[str, Any]:
+    def from_outside(self) -> OutsideFacts:
         architecture = self._container.image.attrs["Architecture"]
-        machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(architecture, architecture)
+        facts = OutsideFacts(architecture=_MACHINES.get(architecture, architecture))
         if self._cgroup is None:
-            return {"architecture": machine}
+            return facts
         pid = self._container.attrs["State"]["Pid"]
-        inside = {"architecture": machine, "cores": len(os.sched_getaffinity(pid)), **self._cgroup.limits()}
-        return inside | {
-            "open_files_limit": _open_files_limit(pid),
-            "network_rate_bytes_per_s": self.network.rate_bytes_per_s,
-            "network_delay_ms": self.network.delay_ms,
-        }
+        limits = replace(
+            self._cgroup.limits(),
+            open_files=_open_files_limit(pid),
+            network_rate_bytes_per_s=self.network.rate_bytes_per_s,
+            network_delay_ms=self.network.delay_ms,
+        )
+        return replace(facts, cores=len(os.sched_getaffinity(pid)), limits=limits)
 
     def limit_cpu(self, quota: CpuQuota) -> None:
-        """Change what the running container may use of the CPU."""
+        """Change the CPU limit of the running container."""
         with engine_call():
             self._container.update(cpu_period=quota.period_us, cpu_quota=quota.quota_us)
 
@@ -159,19 +183,19 @@ class DockerDevice:
         with engine_call():
             try:
                 stats = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)
-            except docker.errors.APIError:  # it has ended
+            except docker.errors.APIError:  # the container has ended
                 stats = {}
         return api_stats.reading(stats)
 
     def _find_cgroup(self) -> Cgroup | None:
-        """The container's control group, where the engine runs on this host and not in a virtual machine."""
+        """Return the container's control group; None if the engine runs in a virtual machine beside this host."""
         self._container.reload()
         pid = self._container.attrs["State"]["Pid"]
         try:
-            ours = self._container.id in Path(f"/proc/{pid}/cgroup").read_text()
+            is_this_container = self._container.id in Path(f"/proc/{pid}/cgroup").read_text()
         except OSError:
             return None
-        return Cgroup.of_process(pid) if ours else None
+        return Cgroup.of_process(pid) if is_this_container else None
 
     def _ran_out_of_memory(self) -> bool:
         created = self._container.attrs["Created"]
@@ -185,12 +209,12 @@ class DockerDevice:
 
 
 def _open_files_limit(pid: int) -> int | None:
-    """Of a process of this host, as the kernel holds it."""
+    """Return the limit on open files of a process of this host, as the kernel enforces it."""
     try:
-        found = re.search(r"^Max open files\s+(\d+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
+        limit = re.search(r"^Max open files\s+(\d+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
     except OSError:
         return None
-    return int(found[1]) if found else None
+    return int(limit[1]) if limit else None
 
 
 def _published_port(container: Any, port: int) -> int:
@@ -198,5 +222,5 @@ def _published_port(container: Any, port: int) -> int:
     bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp")
     if bindings:
         return int(bindings[0]["HostPort"])
-    # It has ended already: the caller asks for its state next, and its log says why.
+    # The container has ended already: the caller asks for its state next, and the log says why.
     return 0

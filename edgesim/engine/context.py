@@ -1,4 +1,4 @@
-"""Which Docker Engine is meant: one of this machine, or one of another, such as the board itself."""
+"""Docker contexts: the address of an engine on this machine or on another one, such as the board itself."""
 
 import ipaddress
 import json
@@ -19,7 +19,7 @@ from edgesim import paths
 from edgesim.errors import EngineMissing, UsageError
 
 _TIMEOUT_S = 120
-_SSH_PATIENCE_S = 10
+_SSH_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,9 @@ class Context:
     """An engine's address.
 
     Attributes:
-        name: what it was asked for by: a docker context's name or a URL; None is the current one.
-        url: where it answers; `tls` the certificates for that, as the docker package takes them.
+        name: the docker context or URL that the user gave; None means the current context.
+        url: the engine's URL.
+        tls: certificates for the URL, as the docker package takes them.
     """
 
     name: str | None
@@ -37,7 +38,7 @@ class Context:
 
     @cached_property
     def machine(self) -> str | None:
-        """The name or address under which another machine's containers answer; None for an engine of this one."""
+        """Name or address of the engine's machine, under which its containers answer; None means this machine."""
         address = urlsplit(self.url)
         if address.scheme == "ssh":
             return self._ssh.get("hostname", address.hostname)
@@ -47,66 +48,72 @@ class Context:
 
     @property
     def command_option(self) -> tuple[Literal["--context", "--host"], str] | None:
-        """How the docker command is told; None where it finds the same by itself."""
+        """The docker command's option for this engine; None if the docker command uses this engine by default."""
         if self.name is None:
             return None
         return "--host" if "://" in self.name else "--context", self.name
 
     def connect(self) -> docker.DockerClient:
-        """A client of the engine; raises what the docker package does."""
+        """Return a client of the engine.
+
+        Raises:
+            docker.errors.DockerException: the engine does not answer; `engine_call` translates the error.
+        """
         url = self.url
-        # The package would tell the ssh command port 22, whatever port the user's configuration has for that machine.
+        # For a URL without a port, the docker package passes port 22 to ssh, whatever the user's configuration says.
         if (address := urlsplit(url)).scheme == "ssh" and address.port is None and "port" in self._ssh:
             url = f"ssh://{address.netloc}:{self._ssh['port']}"
-        # The ssh command knows the user's keys and aliases; the package's own client does not know all of them.
+        # The ssh command knows the user's keys and aliases; the docker package's own ssh client does not know all.
         return docker.DockerClient(base_url=url, tls=self.tls, timeout=_TIMEOUT_S, use_ssh_client=True)
 
     @cached_property
     def _ssh(self) -> Mapping[str, str]:
-        """What the user's ssh configuration says of the machine (ssh_config(5)); no connection is made for it."""
+        """The user's ssh configuration for the machine (ssh_config(5)), read without a connection."""
         user_and_host, _, port = urlsplit(self.url).netloc.partition(":")
         command = ["ssh", "-G", *(["-p", port] if port else []), user_and_host]
         try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=_SSH_PATIENCE_S, check=False).stdout
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_SSH_TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return {}
-        return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
 
     def __str__(self) -> str:
         return self.name if self.name is not None else self.url
 
 
 def resolve(name: str | None = None) -> Context:
-    """The engine of a docker context or of a URL; without, the one that the docker command would take.
+    """Return the engine of a docker context or URL; without a name, the engine that the docker command uses.
 
     Raises:
         UsageError: there is no such context.
-        EngineMissing: there is no docker command to ask.
+        EngineMissing: the docker command, which knows the contexts, is not installed.
     """
     if name is not None and "://" in name:
         return Context(name=name, url=name)
     if name is None and (url := os.environ.get("DOCKER_HOST")):
         return Context(name=None, url=url, tls=kwargs_from_env().get("tls", False))
-    if (wanted := name if name is not None else os.environ.get("DOCKER_CONTEXT")) is not None:
-        return replace(_named(wanted), name=name)
-    found = ContextAPI.get_current_context()
-    if found is None:
-        raise UsageError("the current docker context is not there", fix="docker context ls; docker context use default")
-    return Context(name=None, url=str(found.Host), tls=found.TLSConfig or False)
+    if (context_name := name if name is not None else os.environ.get("DOCKER_CONTEXT")) is not None:
+        return replace(_named(context_name), name=name)
+    current = ContextAPI.get_current_context()
+    if current is None:
+        raise UsageError(
+            "the current docker context does not exist", fix="docker context ls; docker context use default"
+        )
+    return Context(name=None, url=str(current.Host), tls=current.TLSConfig or False)
 
 
 def _named(name: str) -> Context:
-    """As the docker command has it: the package overlooks contexts where there is no ``config.json`` beside them."""
+    """Ask the docker command for a context: the docker package overlooks contexts without a ``config.json``."""
     try:
         done = subprocess.run(["docker", "context", "inspect", name], capture_output=True, text=True, check=False)
     except OSError as error:
         raise EngineMissing(
-            f"--context {name}: no docker command on the PATH to ask for it",
+            f"`context={name}`: no docker command on the PATH to look the context up",
             fix=f"sudo {paths.engine_script()} install, or give the engine's URL",
         ) from error
     if done.returncode != 0:
         raise UsageError(
-            f"--context {name}: there is no docker context of that name",
+            f"`context={name}`: there is no docker context of that name",
             fix=f"docker context create {name} --docker host=ssh://USER@BOARD; docker context ls",
         )
     (facts,) = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Files into and out of a container that does not run, and so out of an image or a volume: through the engine's API."""
+"""Files into and out of a container that does not run, and so out of an image or a volume, through the engine's API."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -9,25 +9,25 @@ import docker.errors
 from edgesim.engine.api_errors import engine_call
 
 
-class Carrier:
-    """A container that is never started; paths are its own."""
+class FileTransfer:
+    """A container that is never started, through which files are copied; all paths are the container's."""
 
     def __init__(self, container: Any) -> None:
         self._container = container
 
     def put(self, directory: str, archive: Iterable[bytes]) -> None:
-        """Unpack a tar archive into a directory, over what is there."""
+        """Unpack a tar archive into a directory, over the files that are in it."""
         with engine_call():
             self._container.put_archive(directory, iter(archive))
 
     def get(self, path: str) -> IO[bytes]:
-        """A file or directory as a tar archive, to be read once."""
+        """Return a file or directory as a tar archive, which can be read once."""
         with engine_call():
             chunks, _ = self._container.get_archive(path)
         return io.BufferedReader(_Chunks(chunks))
 
-    def file(self, path: str) -> bytes | None:
-        """As `get`, of a small file and whole; None where there is none."""
+    def get_small(self, path: str) -> bytes | None:
+        """Return a small file as the bytes of a tar archive; None if there is no such file."""
         with engine_call():
             try:
                 chunks, _ = self._container.get_archive(path)
@@ -35,29 +35,29 @@ class Carrier:
             except docker.errors.NotFound:
                 return None
 
-    def everything(self) -> IO[bytes]:
-        """All files of its image as one tar archive, to be read once."""
+    def get_everything(self) -> IO[bytes]:
+        """Return all files of the image as one tar archive, which can be read once."""
         with engine_call():
             return io.BufferedReader(_Chunks(self._container.export()))
 
 
 class _Chunks(io.RawIOBase):
-    """Pieces of bytes as a stream."""
+    """Chunks of bytes from the engine, as a stream."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left = b""
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
+        while not self._rest:
             with engine_call():
-                piece = next(self._chunks, None)
-            if piece is None:
+                chunk = next(self._chunks, None)
+            if chunk is None:
                 return 0
-            self._left = piece
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
+            self._rest = chunk
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
         return count

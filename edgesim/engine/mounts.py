@@ -1,11 +1,10 @@
-"""What the engine mounts into a container."""
+"""Files, directories and volumes that the engine mounts into a container."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker.errors
 import docker.types
 
 from edgesim.errors import UsageError
@@ -28,32 +27,35 @@ class VolumeMount:
     target: str
 
 
-RESULTS = "/results"  # in the container: the one place on the host that it may write to
+RESULTS = "/results"  # in the container: the one directory of the host that the container may write to
 
 
-def mounted(mounts: Iterable[Mount | VolumeMount], *, relabel: bool) -> dict[str, Any]:
-    """The engine's words for mounts.
+def engine_mounts(mounts: Iterable[Mount | VolumeMount], *, relabel: bool) -> dict[str, Any]:
+    """Return mounts as the arguments `mounts` and `volumes` of the docker package.
 
-    A bind mount through `mounts` refuses a missing source; `volumes` would create it as root, but has the only word
-    for SELinux: files that containers may share are given the label for it (``z``), or the container may not read them.
+    A bind mount in `mounts` refuses a missing source. `volumes` would create a missing source as root, but only
+    `volumes` can have the option ``z``, which gives files the SELinux label that lets several containers read them.
+
+    Args:
+        relabel: whether files need the SELinux label.
 
     Raises:
-        UsageError: a source is missing, or has a colon in its name where that word is needed.
+        UsageError: a source is missing, or has a colon in its name where ``z`` is needed.
     """
-    told: list[Any] = []
+    plain: list[Any] = []
     relabelled: list[str] = []
     for mount in mounts:
         if isinstance(mount, VolumeMount):
-            told.append(docker.types.Mount(mount.target, mount.volume, type="volume", read_only=True, no_copy=True))
+            plain.append(docker.types.Mount(mount.target, mount.volume, type="volume", read_only=True, no_copy=True))
         elif relabel:
             if not mount.source.exists():
-                raise UsageError(f"{mount.source}: is not there to be mounted")
+                raise UsageError(f"{mount.source}: no such file or directory to mount")
             if ":" in f"{mount.source}{mount.target}":
                 raise UsageError(
-                    f"{mount.source}: has a colon in its name, which a mount under SELinux cannot have",
-                    fix="rename it, or --mount volume",
+                    f"{mount.source}: the name has a colon, which a mount under SELinux cannot have",
+                    fix="rename it, or use `mount=volume`",
                 )
             relabelled.append(f"{mount.source}:{mount.target}:{'rw' if mount.writable else 'ro'},z")
         else:
-            told.append(docker.types.Mount(mount.target, str(mount.source), type="bind", read_only=not mount.writable))
-    return {"mounts": told, "volumes": relabelled}
+            plain.append(docker.types.Mount(mount.target, str(mount.source), type="bind", read_only=not mount.writable))
+    return {"mounts": plain, "volumes": relabelled}

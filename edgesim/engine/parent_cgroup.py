@@ -1,4 +1,4 @@
-"""One budget for several containers: the control group above them, which holds their sum to the board's limits."""
+"""One set of limits for several containers: their parent control group, whose sum is held to the board's limits."""
 
 import json
 import os
@@ -8,84 +8,86 @@ from pathlib import Path
 
 import docker.types
 
-from edgesim import __version__
 from edgesim.engine.api_errors import engine_call
-from edgesim.engine.docker_engine import LABEL, OWNER_LABEL, Engine, EngineFacts, owner
+from edgesim.engine.docker_engine import Engine, EngineFacts
+from edgesim.engine.labels import run_labels
 from edgesim.errors import BudgetDenied, EdgesimError
 from edgesim.host import cgroup_tree
+from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.signals import deferred
 
-_PERIOD_US = 10_000
-_ABOVE = "edgesim"
+_ROOT = "edgesim"
 
 
 @dataclass(frozen=True)
-class Parent:
-    """The group, by the name that the engine takes as a container's ``--cgroup-parent``."""
+class ParentCgroup:
+    """A control group above containers; `name` is what the engine takes as a container's ``--cgroup-parent``."""
 
     name: str
 
     @classmethod
-    def of(cls, stack: str, facts: EngineFacts | None) -> "Parent":
-        """That of a stack, as the engine's driver wants it.
+    def of(cls, stack: str, facts: EngineFacts | None) -> "ParentCgroup":
+        """Return the parent group of a stack, named as the engine's cgroup driver wants it.
 
-        A hyphen in a slice's name stands for one slice in another (systemd.slice(5)), so none is left in the stack's.
+        In the name of a slice, a hyphen separates it from the slice that it is in (systemd.slice(5)): hyphens of the
+        stack's name are replaced.
         """
         if facts is not None and facts.driver == "systemd":
-            return cls(f"{_ABOVE}-{stack.replace('-', '_')}.slice")
-        return cls(f"/{_ABOVE}/{stack}")
+            return cls(f"{_ROOT}-{stack.replace('-', '_')}.slice")
+        return cls(f"/{_ROOT}/{stack}")
 
     @staticmethod
-    def is_ours_to_make(facts: EngineFacts) -> bool:
-        """Whether this user may; else it takes a container of the engine's."""
+    def can_be_made_by_user(facts: EngineFacts) -> bool:
+        """Return whether this user may make the group; else a privileged container of the engine makes it."""
         return facts.here and (os.geteuid() == 0 or facts.rootless)
 
     def make(self, engine: Engine, *, memory_bytes: int, cpus: float, processes: int, image: str | None) -> None:
-        """Make it, with the board's limits.
+        """Make the group with the board's limits.
 
         Args:
-            image: of this host's architecture and with Python, for where it takes a container to do it.
+            image: an image of the engine's architecture with Python, for the privileged container.
 
         Raises:
-            BudgetDenied: it cannot be made, or not be limited.
+            BudgetDenied: the group cannot be made, or cannot be limited.
         """
+        quota = CpuQuota.of_container(cpus)
         limits = {
             "memory_bytes": memory_bytes,
-            "quota_us": round(cpus * _PERIOD_US),
-            "period_us": _PERIOD_US,
+            "quota_us": quota.quota_us,
+            "period_us": quota.period_us,
             "processes": processes,
         }
         try:
-            self._do(engine, {"do": "make", "limits": limits}, image)
+            self._run(engine, {"do": "make", "limits": limits}, image)
         except (OSError, EdgesimError, subprocess.TimeoutExpired) as error:
             raise BudgetDenied(
-                f"no one budget for the stack's services: {self.name} cannot be made and limited: {error}",
+                f"the stack's services cannot share one set of limits: {self.name} cannot be made and limited: {error}",
                 fix="run as root, or as a user who may start privileged containers on the engine's host",
             ) from error
 
     def remove(self, engine: Engine, image: str | None) -> None:
-        """Remove it once its containers are gone; without an image, only where this user may do it.
+        """Remove the group once its containers are gone; without an image, only if this user may.
 
-        An empty group that stays does nothing; it is no reason to fail.
+        An empty group that stays does no harm: a failure to remove it is ignored.
         """
         try:
-            self._do(engine, {"do": "remove"}, image)
+            self._run(engine, {"do": "remove"}, image)
         except (OSError, EdgesimError, subprocess.TimeoutExpired):
             return
 
-    def _do(self, engine: Engine, order: dict[str, object], image: str | None) -> None:
+    def _run(self, engine: Engine, order: dict[str, object], image: str | None) -> None:
         order |= {"parent": self.name, "rootless": engine.facts.rootless}
-        if self.is_ours_to_make(engine.facts):
+        if self.can_be_made_by_user(engine.facts):
             with deferred():
                 cgroup_tree.main(order)
         elif image is not None:
-            _in_container(engine, order, image)
+            _run_in_container(engine, order, image)
         else:
             raise PermissionError("only root may")
 
 
-def _in_container(engine: Engine, order: dict[str, object], image: str) -> None:
-    """As the first process of the engine's machine would: who may use the engine may do this, too."""
+def _run_in_container(engine: Engine, order: dict[str, object], image: str) -> None:
+    """Run `cgroup_tree` in a privileged container, as root of the engine's machine: whoever may use the engine may."""
     program = Path(cgroup_tree.__file__).read_text()
     with engine_call():
         container = engine.client.containers.create(
@@ -95,15 +97,15 @@ def _in_container(engine: Engine, order: dict[str, object], image: str) -> None:
             user="0:0",
             privileged=True,
             mounts=[docker.types.Mount("/host", "/", type="bind")],
-            pid_mode="host",  # or systemd, which looks at who asks, sees nobody
+            pid_mode="host",  # systemd looks at the calling process, and cannot see one in another namespace
             network_mode="none",
-            labels={LABEL: __version__, OWNER_LABEL: owner()},
+            labels=run_labels(),
         )
         try:
             container.start()
             ended = container.wait()
-            said = container.logs().decode(errors="replace").strip().splitlines()
+            lines = container.logs().decode(errors="replace").strip().splitlines()
         finally:
             container.remove(force=True, v=True)
     if ended["StatusCode"] != 0:
-        raise OSError(said[-1] if said else f"it ended with {ended['StatusCode']}")
+        raise OSError(lines[-1] if lines else f"the helper container ended with {ended['StatusCode']}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgesim.host.limit_values import LimitValues
 from edgesim.recording import Reading
 
 READING_INTERVAL_S = 0.1
@@ -114,12 +115,8 @@ class Cgroup:
         """Return one reading; a value is None if its file is missing, or if the group is gone."""
         return self._read_v1() if self.version == 1 else self._read_v2()
 
-    def limits(self) -> dict[str, int | float | None]:
-        """The limits that the kernel holds; None without one.
-
-        `memory_limit_bytes`, `cpu_limit` in cores, `processes_limit`, `read_bytes_per_s` and `write_bytes_per_s` of
-        the slowest device.
-        """
+    def limits(self) -> LimitValues:
+        """Return the limits of memory, CPU, processes and storage that the kernel enforces; None where it has none."""
         if self.version == 2:
             quota, _, period = _text(self.cpu, "cpu.max").partition(" ")
             memory = _number(self.memory, "memory.max")
@@ -127,13 +124,13 @@ class Cgroup:
             quota, period = _text(self.cpu, "cpu.cfs_quota_us"), _text(self.cpu, "cpu.cfs_period_us")
             memory = _number(self.memory, "memory.limit_in_bytes")
         limited = quota.strip().isdigit() and period.strip().isdigit()  # "max" and -1 are no limit
-        return {
-            "memory_limit_bytes": memory,
-            "cpu_limit": int(quota) / int(period) if limited else None,
-            "processes_limit": _number(self.pids, "pids.max"),
-            "read_bytes_per_s": self._rate("rbps", "read"),
-            "write_bytes_per_s": self._rate("wbps", "write"),
-        }
+        return LimitValues(
+            memory_bytes=memory,
+            cpus=int(quota) / int(period) if limited else None,
+            processes=_number(self.pids, "pids.max"),
+            read_bytes_per_s=self._rate("rbps", "read"),
+            write_bytes_per_s=self._rate("wbps", "write"),
+        )
 
     def _rate(self, key: str, verb: str) -> int | None:
         v2 = re.findall(rf"\b{key}=(\d+)", _text(self.io, "io.max"))
@@ -192,6 +189,7 @@ class Cgroup:
         )
 
 
+# `cgroup_tree` parses the same file with code of its own: its text runs alone in a helper container.
 def _mount_points(mountinfo: list[str]) -> tuple[dict[str, Path], Path | None]:
     """Return version 1's mount point of each controller, and version 2's, from /proc/self/mountinfo (proc(5))."""
     v1: dict[str, Path] = {}

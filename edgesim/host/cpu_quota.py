@@ -5,6 +5,9 @@ from dataclasses import dataclass
 # The kernel's smallest quota and smallest period, and its longest period.
 _LEAST_US = 1_000
 _LONGEST_PERIOD_US = 1_000_000
+# The period of a container's CPU limit. The kernel's default of 100 ms makes latency bimodal: a request either fits
+# into the rest of a period, or waits for the next one.
+CONTAINER_PERIOD_US = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,11 @@ class CpuQuota:
         """
         period_us = min(max(round(_LEAST_US / share), _LEAST_US), _LONGEST_PERIOD_US)
         return cls(quota_us=max(round(share * period_us), _LEAST_US), period_us=period_us)
+
+    @classmethod
+    def of_container(cls, cpus: float) -> "CpuQuota":
+        """Return the quota of a container, or a group of containers, that is limited to `cpus` cores."""
+        return cls(quota_us=round(cpus * CONTAINER_PERIOD_US), period_us=CONTAINER_PERIOD_US)
 
     @property
     def share(self) -> float:

@@ -1,1 +1,1 @@
-"""The serving image and what it is made of."""
+"""Container images that edgesim builds: the serving image, and images of Debian packages for stacks."""

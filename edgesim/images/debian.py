@@ -1,6 +1,6 @@
-"""Images of programs that Debian has: its packages as a root file system, with nothing of them run.
+"""Images of Debian packages: unpacked as a root file system, without running any of their scripts.
 
-For what a stack has beside its models, a database or a script, where no registry answers, or none is wanted.
+For services of a stack other than models, such as a database or a script, if no registry answers or none is wanted.
 """
 
 import hashlib
@@ -12,18 +12,19 @@ from pathlib import Path
 
 from edgesim import __version__
 from edgesim.engine import buildx
-from edgesim.engine.docker_engine import LABEL, Engine
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.labels import LABEL
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs
-from edgesim.images.serving_image import BASE_LABEL, Image
+from edgesim.images.image import BASE_LABEL, Image
 from edgesim.progress import Stages
 
 USER = "65532:65532"
 _USERS = "root:x:0:0:root:/root:/bin/sh\nedgesim:x:65532:65532:edgesim:/tmp:/bin/sh\n"
 _GROUPS = "root:x:0:\nedgesim:x:65532:\n"
 
-# Byte code is made by the architecture of the machine that builds, and is good for any: a script is started by an
-# emulated interpreter, which is slow enough without compiling its library each time.
+# The machine that builds compiles the byte code, which is valid on every architecture: an emulated interpreter, which
+# starts the service's script, is slow enough without compiling its library each time.
 _COMPILE = """
 import compileall, pathlib, py_compile, shutil
 target = pathlib.Path('/target/usr/lib/python3.11')
@@ -42,7 +43,7 @@ RUN --mount=type=bind,from=base,target=/base ["/usr/bin/python3.11", "/compile.p
 FROM base
 COPY --from=bytecode /target /
 COPY passwd group /etc/
-{places}
+{writable}
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp LC_ALL=C.UTF-8
 USER {user}
@@ -51,49 +52,52 @@ USER {user}
 
 @dataclass(frozen=True, kw_only=True)
 class Packages:
-    """An image to be made of Debian packages; `places` are directories in it that its user may write to.
+    """An image of Debian packages.
 
-    A volume that is mounted there is that user's, too: the engine gives an empty one what the image has there.
+    Attributes:
+        writable: directories of the image that its user may write to. An empty volume that is mounted at one belongs
+            to the user as well: the engine copies the directory of the image into the volume.
     """
 
     architecture: str
     packages: Sequence[str]
-    places: Sequence[str] = ()
+    writable: Sequence[str] = ()
 
     @property
     def reference(self) -> str:
-        """A name that changes with everything of ours that goes into the image."""
+        """The image's name, which changes with everything of edgesim's in the image."""
         facts = (self._dockerfile, _COMPILE, _USERS, _GROUPS, self.packages, rootfs.SUITE, rootfs.LAYOUT)
         digest = hashlib.sha256(repr((self.architecture, facts)).encode()).hexdigest()[:12]
         return f"edgesim/debian:{self.packages[0].replace('+', '_')}-{self.architecture}-{digest}"
 
     @property
     def _dockerfile(self) -> str:
-        places = "\n".join(f"COPY --chown={USER} place {place}/" for place in sorted(self.places))
-        return _DOCKERFILE.format(places=places, user=USER)
+        writable = "\n".join(f"COPY --chown={USER} place {directory}/" for directory in sorted(self.writable))
+        return _DOCKERFILE.format(writable=writable, user=USER)
 
-    def ensure(self, engine: Engine, stages: Stages) -> Image:
-        """The image, built unless the engine has it.
+    def build(self, engine: Engine, stages: Stages) -> Image:
+        """Return the image, built unless the engine has it.
 
         Raises:
-            HostError: the packages cannot be had, or no space is left; DeviceError: the build failed.
+            PackageUnknown: Debian has no such package.
+            HostError: the packages cannot be fetched, or no space is left; DeviceError: the build failed.
         """
         base = f"Debian {rootfs.SUITE} packages"
-        if (found := engine.image_id(self.reference)) is not None:
-            return Image(reference=self.reference, id=found, base=base, cached=True)
+        if (image_id := engine.images.id(self.reference)) is not None:
+            return Image(reference=self.reference, id=image_id, base=base, cached=True)
         with (
             stages.stage("packages", f"making an image of {', '.join(self.packages)} for linux/{self.architecture}"),
             tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
         ):
             self._build(Path(scratch), base)
-        built = engine.image_id(self.reference)
-        assert built is not None, "buildx reported success"
-        return Image(reference=self.reference, id=built, base=base, cached=False)
+        image_id = engine.images.id(self.reference)
+        assert image_id is not None, "buildx reported success"
+        return Image(reference=self.reference, id=image_id, base=base, cached=False)
 
     def _build(self, context: Path, base: str) -> None:
         with ThreadPoolExecutor() as pool:
-            tools = pool.submit(rootfs.ensure, host_architecture())
-            directory = rootfs.ensure(self.architecture, packages=tuple(self.packages))
+            tools = pool.submit(rootfs.make, host_architecture())
+            directory = rootfs.make(self.architecture, packages=tuple(self.packages))
         (context / "place").mkdir()
         for name, text in (
             ("Dockerfile", self._dockerfile),

@@ -1,4 +1,4 @@
-"""The server's Python packages for the board's architecture, fetched on the host."""
+"""The server's Python packages for the board's architecture, fetched by pip on this host."""
 
 import hashlib
 import re
@@ -11,10 +11,10 @@ from edgesim.errors import DiskFull, PackagesUnavailable
 from edgesim.host.cache import new_entry
 
 PYTHON = "3.11"
-_NEEDED_BYTES = 300 << 20  # the wheels, and the packages unpacked from them
+_NEEDED_BYTES = 300 << 20  # for the wheels, and the packages unpacked from them
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
-# glibc 2.36 of Debian 12 runs wheels built for any of these.
+# Debian 12 has glibc 2.36, which runs wheels built for any of these.
 _GLIBC = (
     "manylinux_2_36",
     "manylinux_2_35",
@@ -28,19 +28,19 @@ _GLIBC = (
 
 
 def requirements_file() -> Path:
-    """The pinned packages of the server."""
+    """Return the file that pins the server's packages."""
     return paths.server_directory() / "requirements.txt"
 
 
-def ensure(architecture: str, requirements: Path | None = None) -> Path:
-    """The directory of the installed packages for `architecture` (``arm64``, ``amd64``) and Python 3.11; cached.
+def fetch(architecture: str, requirements: Path | None = None) -> Path:
+    """Return a directory of installed packages for `architecture` (``arm64``, ``amd64``) and Python 3.11; cached.
 
     Args:
-        requirements: a file that pins all of them; the server's without.
+        requirements: a file that pins all packages; None means the server's.
 
     Raises:
-        PackagesUnavailable: the package index does not answer, or lacks one of them.
-        DiskFull: no space is left for it.
+        PackagesUnavailable: the package index does not answer, or lacks a package.
+        DiskFull: no space is left for the packages.
     """
     requirements = requirements if requirements is not None else requirements_file()
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
@@ -48,7 +48,7 @@ def ensure(architecture: str, requirements: Path | None = None) -> Path:
     if directory.is_dir():
         return directory
     with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
-        # pip knows the machine's own index, mirror and certificates.
+        # pip knows this host's index, mirror and certificates.
         platforms = [word for glibc in _GLIBC for word in ("--platform", f"{glibc}_{_MACHINES[architecture]}")]
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
         python = ["--implementation", "cp", "--python-version", PYTHON]
@@ -81,10 +81,10 @@ def ensure(architecture: str, requirements: Path | None = None) -> Path:
 
 
 def glibc_needed(directory: Path) -> tuple[int, int]:
-    """The oldest C library that all packages in a directory run with, by the tags of their wheels (PEP 600)."""
+    """Return the oldest glibc that all packages in a directory run with, by the tags of their wheels (PEP 600)."""
     needed = (2, 17)
     for wheel in directory.glob("*.dist-info/WHEEL"):
-        # A wheel may bear several tags, one for each library that it runs with: the oldest counts.
-        found = [(int(major), int(minor)) for major, minor in _MANYLINUX.findall(wheel.read_text())]
-        needed = max(needed, min(found, default=needed))
+        # A wheel may have several tags, one for each glibc that it runs with: the oldest counts.
+        versions = [(int(major), int(minor)) for major, minor in _MANYLINUX.findall(wheel.read_text())]
+        needed = max(needed, min(versions, default=needed))
     return needed

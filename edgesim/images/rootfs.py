@@ -1,7 +1,7 @@
-"""An image's base made from Debian's packages, for any architecture, without running any of its programs.
+"""Root file systems made from Debian packages, for any architecture, without running any of their programs.
 
 For hosts where no container registry answers. `mmdebstrap --variant=extract` resolves and unpacks the packages and
-runs none of their scripts: ten seconds where an emulated installation takes five minutes.
+runs none of their scripts: ten seconds, where an emulated installation takes five minutes.
 """
 
 import os
@@ -19,21 +19,21 @@ from edgesim.host.cache import new_entry
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
-LAYOUT = 2  # of what is made from the packages: raised when that changes
+LAYOUT = 2  # version of the root file systems' layout: raised when the layout changes
 _NEEDED_BYTES = 500 << 20  # package lists, packages, the tree, its archive, and the tree unpacked again
-_UNWANTED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "var/cache/")
+_LEFT_OUT = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "var/cache/")
 
 
-def ensure(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = PACKAGES) -> Path:
-    """The directory of a root file system of `architecture` (``arm64``, ``amd64``) with Python in it; cached.
+def make(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = PACKAGES) -> Path:
+    """Return the directory of a root file system for `architecture` (``arm64``, ``amd64``); cached.
 
     Args:
-        suite, packages: other ones than the base image's, and what they need.
+        packages: the packages to unpack, together with their dependencies; by default Python.
 
     Raises:
-        BaseUnavailable: mmdebstrap is missing, or the packages cannot be had.
+        BaseUnavailable: mmdebstrap is missing, or the packages cannot be fetched.
         PackageUnknown: Debian has no such package.
-        DiskFull: no space is left for it.
+        DiskFull: no space is left for the root file system.
     """
     name = f"{suite}-{architecture}" if packages == PACKAGES else f"{suite}-{architecture}-{'-'.join(packages)}"
     directory = paths.cache_directory() / f"base-{LAYOUT}" / name
@@ -53,8 +53,8 @@ def ensure(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = P
 
 
 def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path) -> None:
-    # Packages that are only unpacked need no namespace and no user ids of others. As root the tool takes its own way:
-    # it refuses this one there, since with other variants it would touch the host.
+    # To unpack packages, mmdebstrap needs no namespace and no other user ids: chrootless. As root it refuses that mode,
+    # which would touch the host in other variants; there it chooses a mode itself.
     mode = "auto" if os.getuid() == 0 else "chrootless"
     command = [
         "mmdebstrap",
@@ -66,15 +66,15 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
         str(archive),
         *mirrors(suite),
     ]
-    code, log = _run_apart(command, scratch=archive.parent)
+    code, log = _run_in_own_session(command, scratch=archive.parent)
     if code != 0:
         if "No space left" in log:
             raise DiskFull(
-                f"no space left for the image's base in {archive.parent}",
+                f"no space left for the base image in {archive.parent}",
                 fix=f"free some space: df -h {archive.parent}",
             )
-        if found := re.search(r"Unable to locate package (\S+)", log):
-            raise PackageUnknown(f"Debian {suite} has no package {found[1]!r}", fix=f"apt-cache search {found[1]}")
+        if match := re.search(r"Unable to locate package (\S+)", log):
+            raise PackageUnknown(f"Debian {suite} has no package {match[1]!r}", fix=f"apt-cache search {match[1]}")
         raise BaseUnavailable(
             f"mmdebstrap could not make the {architecture} root file system from Debian packages",
             fix="check that apt-get update works on this host, then try again",
@@ -82,11 +82,11 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
         )
 
 
-def _run_apart(command: Sequence[str], *, scratch: Path) -> tuple[int, str]:
-    """Run a command in a session of its own; return its exit code and what it said.
+def _run_in_own_session(command: Sequence[str], *, scratch: Path) -> tuple[int, str]:
+    """Run mmdebstrap in a session of its own; return its exit code and its standard error.
 
-    mmdebstrap sends a hang-up to its whole process group when it fails, which would be ours. Ctrl-C therefore does not
-    reach it by itself either. What it leaves behind, it leaves in `scratch`.
+    When mmdebstrap fails, it sends a hang-up to its whole process group, which would be edgesim's. In its own session
+    Ctrl-C does not reach mmdebstrap: edgesim ends it. Its temporary files are in `scratch`.
     """
     environment = os.environ | {"TMPDIR": str(scratch)}
     process = subprocess.Popen(
@@ -108,10 +108,10 @@ def _run_apart(command: Sequence[str], *, scratch: Path) -> tuple[int, str]:
 
 
 def mirrors(suite: str = SUITE) -> Sequence[str]:
-    """The mirrors of a suite, as lines of a sources.list, that this host's apt is set up with.
+    """Return the mirrors of a suite in this host's apt configuration, as lines of a sources.list.
 
-    A suite that it does not name is looked for where its main Debian suite is; none at all leaves the choice to
-    mmdebstrap.
+    A suite that apt does not name is taken from the mirror of apt's main Debian suite. Without any mirror, mmdebstrap
+    chooses one.
     """
     form = "$(ORIGIN)|$(LABEL)|$(CODENAME)|$(REPO_URI)|$(COMPONENT)"
     try:
@@ -123,29 +123,29 @@ def mirrors(suite: str = SUITE) -> Sequence[str]:
         ).stdout
     except OSError:
         return ()
-    wanted = (suite, f"{suite}-updates", f"{suite}-security")
-    lines, elsewhere = [], []
+    codenames = (suite, f"{suite}-updates", f"{suite}-security")
+    lines, of_main_suite = [], []
     for line in sorted(set(listed.splitlines())):
         origin, label, codename, uri, component = line.split("|")
         if origin == "Debian" and component == "main":
-            if codename in wanted:
+            if codename in codenames:
                 lines.append(f"deb {uri} {codename} main")
             elif label == "Debian" and "-" not in codename:
-                elsewhere.append(f"deb {uri} {suite} main")
-    return lines or elsewhere[:1]
+                of_main_suite.append(f"deb {uri} {suite} main")
+    return lines or of_main_suite[:1]
 
 
 def _unpack(archive: Path, directory: Path) -> None:
-    """Unpack as whoever we are: no owners, no device nodes, and without what no server reads."""
+    """Unpack an archive as this user: without owners, device nodes, and directories that no server reads."""
 
-    def wanted(member: tarfile.TarInfo) -> bool:
-        return not member.isdev() and not member.name.removeprefix("./").startswith(_UNWANTED)
+    def is_needed(member: tarfile.TarInfo) -> bool:
+        return not member.isdev() and not member.name.removeprefix("./").startswith(_LEFT_OUT)
 
     with tarfile.open(archive) as tar:
-        # Filters came with Python 3.11.4, and Debian 12 has 3.11.2; from 3.14 on the default one refuses the absolute
-        # links that a root file system is full of.
+        # Python has extraction filters since 3.11.4, and Debian 12 has 3.11.2. Since 3.14 the default filter refuses
+        # the absolute links that a root file system is full of.
         tar.extraction_filter = getattr(tarfile, "tar_filter", None)
-        tar.extractall(directory, members=filter(wanted, tar))  # noqa: S202 (Debian's own packages)
-    # The filter takes the right to write from everyone, and what is mounted on /tmp in a container gets its mode.
+        tar.extractall(directory, members=filter(is_needed, tar))  # noqa: S202 (Debian's own packages)
+    # The filter removes everyone's right to write, and a file system mounted on /tmp in a container gets /tmp's mode.
     (directory / "tmp").mkdir(exist_ok=True)
     (directory / "tmp").chmod(0o1777)

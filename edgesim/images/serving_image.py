@@ -1,70 +1,56 @@
-"""The serving image: what goes into it, its name, and when it has to be built."""
+"""The serving image: its contents, its name, and when it has to be built."""
 
 import hashlib
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim import __version__, paths
 from edgesim.engine import buildx
-from edgesim.engine.docker_engine import LABEL, Engine
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.labels import LABEL
 from edgesim.errors import ProfileError, UsageError
 from edgesim.images import python_packages, rootfs
+from edgesim.images.image import BASE_LABEL, Image
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 
 DEFAULT_BASE = "debian:bookworm-slim"
-BASE_LABEL = "edgesim.base"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """An image that the engine has.
-
-    `base` says what it was made on, None where edgesim did not make it; `cached` that nothing had to be built.
-    """
-
-    reference: str
-    id: str
-    base: str | None
-    cached: bool
-
-
-def ensure(
+def build(
     engine: Engine,
     profile: DeviceProfile,
     stages: Stages,
     *,
-    base: str | None = None,
+    base_image: str | None = None,
     rebuild: bool = False,
     architecture: str | None = None,
 ) -> Image:
-    """The image that serves models on `profile`'s architecture, built unless one of the same content is there.
+    """Return the serving image for a profile, built unless the engine has an image of the same contents.
 
     Args:
-        architecture: another one than the profile's, ``amd64`` or ``arm64``.
-        base: the image to build on; None is Debian's public one or, where no registry answers, one made from Debian
-            packages.
-        rebuild: build even so, and without the engine's build cache.
+        architecture: ``amd64`` or ``arm64``; None means the profile's.
+        base_image: the image to build on; None means Debian's public image or, if no registry answers, an image made
+            from Debian packages.
+        rebuild: build even if the engine has the image, and without the engine's build cache.
 
     Raises:
-        ProfileError: the profile's Dockerfile is not there.
+        ProfileError: the profile's Dockerfile does not exist.
         HostError: something is missing on this host; DeviceError: the build failed.
     """
-    recipe = _dockerfile(profile)
+    dockerfile = _dockerfile(profile)
     architecture = architecture if architecture is not None else profile.architecture
     qemu_cpu = _qemu_cpu(profile, architecture)
-    reference = reference_of(profile, architecture=architecture, base=base)
-    image_id = engine.image_id(reference)
+    reference = reference_of(profile, architecture=architecture, base_image=base_image)
+    image_id = engine.images.id(reference)
     if image_id is not None and not rebuild:
-        return Image(
-            reference=reference, id=image_id, base=engine.image_label(reference, BASE_LABEL) or "", cached=True
-        )
+        base = engine.images.label(reference, BASE_LABEL) or ""
+        return Image(reference=reference, id=image_id, base=base, cached=True)
 
-    with stages.stage("base and packages", "fetching the image's base and its Python packages"):
-        contexts, chosen = _build_contexts(architecture, base, builds_on=engine.facts.architecture)
+    with stages.stage("base and packages", "fetching the base image and the Python packages"):
+        contexts, base = _build_contexts(architecture, base_image, builds_on=engine.facts.architecture)
     with (
         stages.stage("build", f"building {reference} for linux/{architecture}"),
         tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
@@ -73,42 +59,61 @@ def ensure(
         _fill_context(context)
         buildx.build(
             context=context,
-            dockerfile=recipe,
+            dockerfile=dockerfile,
             tag=reference,
             platform=f"linux/{architecture}",
             build_contexts=contexts,
-            build_args=_given(BASE=base, QEMU_CPU=qemu_cpu),
-            labels={LABEL: __version__, BASE_LABEL: chosen},
+            build_args=_without_none(BASE=base_image, QEMU_CPU=qemu_cpu),
+            labels={LABEL: __version__, BASE_LABEL: base},
             use_cache=not rebuild,
-            where=engine.context,
+            engine=engine.context,
         )
-    built = engine.image_id(reference)
-    assert built is not None, "buildx reported success"
-    return Image(reference=reference, id=built, base=chosen, cached=False)
+    image_id = engine.images.id(reference)
+    assert image_id is not None, "buildx reported success"
+    return Image(reference=reference, id=image_id, base=base, cached=False)
 
 
-def find(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
-    """The image that `profile` names, pulled where the engine has not got it.
+def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
+    """Return the image that a profile names, pulled unless the engine has it.
 
     Raises:
-        UsageError: it is for another architecture than the board's.
-        DeviceError: the engine has none of that name, and cannot get it.
+        UsageError: the image is for another architecture than the board's.
+        DeviceError: the engine does not have the image, and cannot pull it.
     """
     reference = profile.image.reference
-    assert reference is not None, "find is for images that are not edgesim's own"
-    image_id = engine.image_id(reference)
+    assert reference is not None, "the profile names an image"
+    image_id = engine.images.id(reference)
     if image_id is None:
         with stages.stage("pull", f"pulling {reference} for linux/{profile.architecture}"):
-            engine.pull(reference, platform=f"linux/{profile.architecture}")
-        image_id = engine.image_id(reference)
-        assert image_id is not None, "it was pulled"
-    architecture = engine.image_architecture(reference)
+            engine.images.pull(reference, platform=f"linux/{profile.architecture}")
+        image_id = engine.images.id(reference)
+        assert image_id is not None, "the engine pulled the image"
+    architecture = engine.images.architecture(reference)
     if architecture != profile.architecture:
         raise UsageError(
             f"image {reference} is for {architecture}; the board {profile.name} is {profile.architecture}",
-            fix=f"docker buildx build --platform linux/{profile.architecture} makes one for it",
+            fix=f"docker buildx build --platform linux/{profile.architecture} builds an image for the board",
         )
     return Image(reference=reference, id=image_id, base=None, cached=True)
+
+
+def reference_of(profile: DeviceProfile, *, architecture: str | None = None, base_image: str | None = None) -> str:
+    """Return the name of the image that `build` returns; the name changes with everything of edgesim's in the image.
+
+    Raises:
+        ProfileError: the profile's Dockerfile does not exist.
+    """
+    dockerfile = _dockerfile(profile)
+    architecture = architecture if architecture is not None else profile.architecture
+    qemu_cpu = _qemu_cpu(profile, architecture)
+    digest = hashlib.sha256()
+    digest.update(dockerfile.name.encode() + b"\0" + dockerfile.read_bytes() + b"\0")
+    for name in _server_files():
+        digest.update(str(name).encode() + b"\0" + (paths.server_directory() / name).read_bytes() + b"\0")
+    digest.update(repr((architecture, qemu_cpu, base_image, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
+    family = dockerfile.name.partition(".")[2] or "board"
+    target = "-".join(_without_none(a=architecture, b=qemu_cpu).values())
+    return f"edgesim/{family}:{target}-{digest.hexdigest()[:12]}"
 
 
 def _qemu_cpu(profile: DeviceProfile, architecture: str) -> str | None:
@@ -117,7 +122,7 @@ def _qemu_cpu(profile: DeviceProfile, architecture: str) -> str | None:
 
 
 def _dockerfile(profile: DeviceProfile) -> Path:
-    assert profile.image.dockerfile is not None, "ensure builds from a Dockerfile"
+    assert profile.image.dockerfile is not None, "the serving image is built from a Dockerfile"
     path = paths.dockerfile(profile.image.dockerfile)
     if not path.is_file():
         raise ProfileError(f"profile {profile.name}: image.dockerfile: no file {profile.image.dockerfile!r}")
@@ -131,44 +136,30 @@ def _server_files() -> list[Path]:
     return sorted(path.relative_to(directory) for path in files)
 
 
-def _given(**arguments: str | None) -> dict[str, str]:
+def _without_none(**arguments: str | None) -> dict[str, str]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def reference_of(profile: DeviceProfile, *, architecture: str | None = None, base: str | None = None) -> str:
-    """The name of the image that `ensure` gives: it changes with everything of ours that goes into the image.
+def _build_contexts(architecture: str, base_image: str | None, *, builds_on: str) -> tuple[dict[str, Path], str]:
+    """Return the stages of the Dockerfile that are made beforehand, and the base for the image's label.
 
-    Raises:
-        ProfileError: the profile's Dockerfile is not there.
+    Args:
+        builds_on: architecture of the machine that builds.
     """
-    recipe = _dockerfile(profile)
-    architecture = architecture if architecture is not None else profile.architecture
-    qemu_cpu = _qemu_cpu(profile, architecture)
-    digest = hashlib.sha256()
-    digest.update(recipe.name.encode() + b"\0" + recipe.read_bytes() + b"\0")
-    for name in _server_files():
-        digest.update(str(name).encode() + b"\0" + (paths.server_directory() / name).read_bytes() + b"\0")
-    digest.update(repr((architecture, qemu_cpu, base, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
-    family = recipe.name.partition(".")[2] or "board"
-    return f"edgesim/{family}:{'-'.join(_given(a=architecture, b=qemu_cpu).values())}-{digest.hexdigest()[:12]}"
-
-
-def _build_contexts(architecture: str, base: str | None, *, builds_on: str) -> tuple[dict[str, Path], str]:
-    """The stages of the Dockerfile that are handed in ready-made, and what the base is, for the image's label."""
     with ThreadPoolExecutor() as pool:
-        fetched = pool.submit(python_packages.ensure, architecture)
-        if base is not None:
-            return {"packages": fetched.result()}, base
+        packages = pool.submit(python_packages.fetch, architecture)
+        if base_image is not None:
+            return {"packages": packages.result()}, base_image
         if buildx.registry_has(DEFAULT_BASE):
-            return {"packages": fetched.result()}, DEFAULT_BASE
-        tools = pool.submit(rootfs.ensure, builds_on)
-        base_directory = rootfs.ensure(architecture)
-        contexts = {"packages": fetched.result(), "base": base_directory, "tools": tools.result()}
+            return {"packages": packages.result()}, DEFAULT_BASE
+        tools = pool.submit(rootfs.make, builds_on)
+        base_directory = rootfs.make(architecture)
+        contexts = {"packages": packages.result(), "base": base_directory, "tools": tools.result()}
         return contexts, f"Debian {rootfs.SUITE} packages"
 
 
 def _fill_context(context: Path) -> None:
-    """The build context as in a checkout, so that one Dockerfile serves both."""
+    """Lay the build context out as a checkout is, so that one Dockerfile serves both."""
     target = context / "edgesim" / "server"
     for name in _server_files():
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -198,7 +198,7 @@ def cold_start(board: Board, description: Mapping[str, Any], model: Model, profi
 
 def libraries(profile: DeviceProfile) -> Item:
     """Judge the vendor's C library by the one that the runtime's packages were built for."""
-    needed = python_packages.glibc_needed(python_packages.ensure(profile.architecture))
+    needed = python_packages.glibc_needed(python_packages.fetch(profile.architecture))
     words = f"the runtime's packages need glibc {'.'.join(map(str, needed))}"
     if profile.system is None or profile.system.glibc is None:
         return Item(name="libraries", verdict="INCONCLUSIVE", finding=f"{words}; the board's is not known")

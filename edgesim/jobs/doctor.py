@@ -63,7 +63,7 @@ def probe(profile: DeviceProfile, context: Context, stages: Stages) -> list[limi
     board_limits = limits.plan(
         profile, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes, files=[cache]
     )
-    built = serving_image.ensure(engine, profile, stages)
+    built = serving_image.build(engine, profile, stages)
     prober = limit_probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", budget=board_limits)
     findings = prober.probe(stages)
     limit_probes.record(f"Docker {engine.facts.version}", board_limits, findings)

@@ -84,9 +84,9 @@ def pack(
         )
     engine = docker_engine.Engine(resolve(context))
     if board.image.reference is None:
-        built = serving_image.ensure(engine, board, stages, base=base_image)
+        built = serving_image.build(engine, board, stages, base_image=base_image)
     else:
-        built = serving_image.find(engine, board, stages)
+        built = serving_image.pull(engine, board, stages)
     mount_point = board.image.mount_point
     package = packed_image.Package(
         base=built,
@@ -100,7 +100,7 @@ def pack(
         stages.stage("pack", f"packing {reference} for linux/{board.architecture}"),
         packed_image.written(engine, package, reference) as (path, archive),
     ):
-        loaded = engine.load(path, reference)
+        loaded = engine.images.load(path, reference)
         if save is not None:
             _save(path, save)
     return Packed(

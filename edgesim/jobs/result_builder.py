@@ -1,15 +1,16 @@
 """The result of a run, built from its attempts."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from edgesim import __version__
 from edgesim.boards import limit_probes
 from edgesim.boards.start import Board
+from edgesim.engine.container import OutsideFacts
 from edgesim.host import host_load
+from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.board_session import Measurement, SessionPlan, distribution, lag, throughput_qps
 from edgesim.jobs.load_session import GeneratorUse
 from edgesim.loadgen.scenario import Scenario
@@ -53,19 +54,6 @@ from edgesim.results.sections import (
 _KERNEL_FEATURES = {"evtstrm", "cpuid"}
 
 
-# The name of each limit, as this host reads it back from the running container.
-_READ_BACK = {
-    "memory_bytes": "memory_limit_bytes",
-    "cpus": "cpu_limit",
-    "processes": "processes_limit",
-    "open_files": "open_files_limit",
-    "read_bytes_per_s": "read_bytes_per_s",
-    "write_bytes_per_s": "write_bytes_per_s",
-    "network_rate_bytes_per_s": "network_rate_bytes_per_s",
-    "network_delay_ms": "network_delay_ms",
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One container of a run, and what was measured on it."""
@@ -92,7 +80,7 @@ class ResultBuilder:
     stages: Stages
     prediction: Prediction | Declined
     attempts: list[Attempt] = field(default_factory=list)
-    outside: Mapping[str, Any] = field(default_factory=dict)
+    outside: OutsideFacts = field(default_factory=OutsideFacts)
     emulator_memory: EmulatorSection | None = None
     emulator_failures: int = 0
     cut_short: bool = False
@@ -195,20 +183,20 @@ class ResultBuilder:
 
     def _device_section(self) -> DeviceSection:
         """Return what the server reports from inside the container, or what this host knows if it does not report."""
-        board, description = self.last.board, self.last.measurement.description or self.outside
+        board, description = self.last.board, self.last.measurement.description
         reported = {key: value for key, value in description.items() if key in DeviceSection.model_fields}
-        unknown = {
-            "architecture": "unknown",
+        known = {
+            "architecture": self.outside.architecture or "unknown",
             "cpu_model": None,
-            "cores": 0,
-            "memory_limit_bytes": None,
-            "cpu_limit": None,
+            "cores": self.outside.cores or 0,
+            "memory_limit_bytes": self.outside.limits.memory_bytes,
+            "cpu_limit": self.outside.limits.cpus,
         }
         seen, expected = set(reported.get("cpu_features", ())), set(self.profile.cpu.features)
         comparable = bool(seen and expected) and board.execution not in ("host", "scaled")
         emulation = self.profile.emulation if board.execution == "emulated" else None
         return DeviceSection(
-            **{**unknown, **reported},
+            **{**known, **reported},
             features_missing=tuple(sorted(expected - seen - _KERNEL_FEATURES)) if comparable else (),
             # A host of the board's architecture has many more features, and no emulator adds them.
             features_extra=tuple(sorted(seen - expected - _KERNEL_FEATURES)) if comparable and emulation else (),
@@ -227,11 +215,15 @@ class ResultBuilder:
             return ()
         host = self.last.board.host
         proven = limit_probes.recorded(host.engine, budget) if host.context is None else {}  # probes concern this host
-        # The kernel of another machine is out of reach: the server's view of it stands in.
-        applied = self.outside if host.context is None else {**self.last.measurement.description, **self.outside}
+        if host.context is None:
+            applied = self.outside.limits
+        else:  # the kernel of another machine is out of reach: what the server finds inside its container
+            inside = self.last.measurement.description
+            applied = LimitValues(memory_bytes=inside.get("memory_limit_bytes"), cpus=inside.get("cpu_limit"))
+        enforced = applied.by_name()
         return tuple(
-            LimitSection(name=name, requested=value, applied=applied.get(_READ_BACK[name]), proven=proven.get(name))
-            for name, value in budget.requested.items()
+            LimitSection(name=name, requested=value, applied=enforced[name], proven=proven.get(name))
+            for name, value in budget.requested.by_name().items()
         )
 
     def _lifecycle(self, i: int) -> LifecycleSection:

@@ -174,6 +174,9 @@ class Emulation(_Part):
     wrong: tuple[str, ...] = ()
 
 
+SERVER_PORT = 8000  # edgesim's own server listens on this port inside its container
+
+
 class Image(_Part):
     """The serving image: edgesim's own server, built from a Dockerfile, or any image that speaks the protocol.
 
@@ -188,7 +191,7 @@ class Image(_Part):
 
     dockerfile: str | None = None
     reference: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    port: Annotated[int, Field(ge=1, le=65535)] = SERVER_PORT
     health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/v2/health/ready"
     mount_point: Annotated[str, Field(pattern=r"^/\S*[^/\s]$")] = "/models"
     environment: dict[str, str] = {}

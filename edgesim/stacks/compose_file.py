@@ -10,17 +10,18 @@ from ruamel.yaml import YAML
 from edgesim import __version__
 from edgesim.boards.server_command import server_arguments
 from edgesim.engine.mounts import Mount, VolumeMount
+from edgesim.host.cpu_quota import CpuQuota
+from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.stacks.stack import Service
 from edgesim.units import format_bytes
 
-_CPU_PERIOD_US = 10_000  # as `edgesim.engine.docker_engine` has it, and why
 _STOP_S = 10
 # An emulated health check starts a whole program, so it runs seldom once the service is ready.
 _CHECK_EVERY, _CHECK_WHILE_STARTING, _CHECK_PATIENCE = "60s", "2s", "30s"
 _STARTING = "600s"
 _OWN_CHECK = (
-    "import _socket as s; c = s.socket(); c.connect(('127.0.0.1', 8000));"
+    f"import _socket as s; c = s.socket(); c.connect(('127.0.0.1', {SERVER_PORT}));"
     " c.send(b'GET /v2/health/ready HTTP/1.0\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in c.recv(64))"
 )
 
@@ -91,7 +92,7 @@ def _escaped(value: Any) -> Any:
 
 
 def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> dict[str, Any]:
-    spec, budget = service.spec, resolved.budget
+    spec, budget, quota = service.spec, resolved.budget, CpuQuota.of_container(service.cpus)
     waits = resolved.stack.waits(service.name)
     facts: dict[str, Any] = {
         "image": service.image,
@@ -109,8 +110,8 @@ def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> di
         "cgroup_parent": naming.parent,
         "mem_limit": service.memory_bytes,
         "memswap_limit": service.memory_bytes,  # of both together: no swap on top
-        "cpu_period": _CPU_PERIOD_US,
-        "cpu_quota": round(service.cpus * _CPU_PERIOD_US),
+        "cpu_period": quota.period_us,
+        "cpu_quota": quota.quota_us,
         "pids_limit": budget.processes,
         "ulimits": {"nofile": {"soft": budget.open_files, "hard": budget.open_files}},
         "security_opt": ["no-new-privileges:true"],
@@ -143,7 +144,7 @@ def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
         repository=resolved.profile.image.mount_point,
         intra_op_threads=service.threads,
         host="0.0.0.0",  # noqa: S104 (of the container)
-        port=8000,
+        port=SERVER_PORT,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
+from edgesim.host.limit_values import LimitValues
 from edgesim.recording import Phase, Reading
 
 # Each reading is a request to the engine.
@@ -45,7 +46,7 @@ class Monitor:
         self._project, self._clock = project, clock
         self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it belongs to
         self._above: Cgroup | None = None
-        self._limits: dict[str, int | float | None] = {}
+        self._limits = LimitValues()
         self._continued: dict[str, ContinuedCounters] = {}
         self._stop = threading.Event()
         self._one_at_a_time = threading.Lock()
@@ -63,8 +64,8 @@ class Monitor:
             self._thread.join()
 
     @property
-    def limits(self) -> dict[str, int | float | None]:
-        """The limits of all services together, as the kernel has them; empty if the engine is on another machine."""
+    def limits(self) -> LimitValues:
+        """The limits of all services together, as the kernel enforces them; unknown on another machine."""
         return self._limits
 
     def look(self) -> Mapping[str, ServiceState]:

@@ -186,7 +186,7 @@ def _packages(service: Service, board: DeviceProfile) -> Packages | None:
     if service.packages is None:
         return None
     directories = [mount.at for mount in service.mounts if mount.writable and mount.volume is not None]
-    return Packages(architecture=board.architecture, packages=service.packages, places=directories)
+    return Packages(architecture=board.architecture, packages=service.packages, writable=directories)
 
 
 def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | None, base: str | None) -> str:
@@ -197,12 +197,12 @@ def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | N
         return f"edgesim/stack:{stack.name}-{name}-{board.architecture}"
     if service.image is not None:
         return service.image
-    return serving_image.reference_of(board, base=base)
+    return serving_image.reference_of(board, base_image=base)
 
 
 def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfile) -> Sequence[Mount | VolumeMount]:
     mount_point = board.image.mount_point
     mounts = [mount for each in models for mount in model_mounts(each, mount_point)]
     if service.mount == "bind":
-        return symlinks.followed(mounts)
+        return symlinks.with_targets(mounts)
     return [VolumeMount(f"edgesim-{contents.of(mounts, mount_point).digest[:12]}", mount_point)]

@@ -4,9 +4,10 @@ from edgesim import __version__
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import buildx
-from edgesim.engine.docker_engine import LABEL, Engine
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.labels import LABEL
 from edgesim.engine.mounts import VolumeMount
-from edgesim.engine.parent_cgroup import Parent
+from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import PackageUnknown, StackError, UsageError
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs, serving_image
@@ -25,7 +26,7 @@ def ensure(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | No
         HostError: something is missing on this host; DeviceError: a build failed, or an image is not available.
     """
     for name, external in resolved.stack.volumes.items():
-        if external and engine.volume_labels(name) is None:
+        if external and engine.volumes.labels(name) is None:
             raise StackError(f"volume {name}: does not exist", fix="edgesim volumes list; edgesim volumes fill NAME")
     for service in resolved.services.values():
         _ensure(engine, resolved, service, stages, base)
@@ -35,7 +36,7 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
     spec, board = service.spec, resolved.profile
     if service.packages is not None:
         try:
-            service.packages.ensure(engine, stages)
+            service.packages.build(engine, stages)
         except PackageUnknown as error:
             raise StackError(f"services.{service.name}.packages: {error.problem}", fix=error.fix) from error
     elif spec.build is not None:
@@ -43,11 +44,11 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
         _check_architecture(engine, resolved, service)
     elif spec.image is not None:
         try:
-            serving_image.find(engine, board.served_by(reference=spec.image), stages)
+            serving_image.pull(engine, board.served_by(reference=spec.image), stages)
         except UsageError as error:
             raise StackError(f"services.{service.name}.image: {error.problem}", fix=error.fix) from error
     else:
-        serving_image.ensure(engine, board, stages, base=base)
+        serving_image.build(engine, board, stages, base_image=base)
         _fill(engine, resolved, service, stages)
 
 
@@ -67,8 +68,8 @@ def _build(resolved: Resolved, service: ResolvedService, stages: Stages) -> None
     if recipe.base:
         with stages.stage("packages", f"unpacking {', '.join(recipe.base)} for linux/{architecture}"):
             contexts = {
-                "base": rootfs.ensure(architecture, packages=recipe.base),
-                "tools": rootfs.ensure(host_architecture()),
+                "base": rootfs.make(architecture, packages=recipe.base),
+                "tools": rootfs.make(host_architecture()),
             }
     with stages.stage("build", f"building {service.name} from {recipe.context} for linux/{architecture}"):
         buildx.build(
@@ -84,7 +85,7 @@ def _build(resolved: Resolved, service: ResolvedService, stages: Stages) -> None
 
 def _check_architecture(engine: Engine, resolved: Resolved, service: ResolvedService) -> None:
     """Refuse an image for another architecture: a Dockerfile may name a platform itself."""
-    architecture = engine.image_architecture(service.image)
+    architecture = engine.images.architecture(service.image)
     if architecture != resolved.profile.architecture:
         raise StackError(
             f"services.{service.name}.build: the image is for {architecture}; the board {resolved.profile.name} is "
@@ -95,6 +96,6 @@ def _check_architecture(engine: Engine, resolved: Resolved, service: ResolvedSer
 
 def helper(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | None = None) -> str | None:
     """Return the image that makes the board's control group if this user may not; None if this user may."""
-    if Parent.is_ours_to_make(engine.facts):
+    if ParentCgroup.can_be_made_by_user(engine.facts):
         return None
-    return serving_image.ensure(engine, resolved.profile, stages, base=base, architecture=host_architecture()).id
+    return serving_image.build(engine, resolved.profile, stages, base_image=base, architecture=host_architecture()).id

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgesim.errors import did_you_mean
-from edgesim.profiles.device_profile import Size
+from edgesim.profiles.device_profile import SERVER_PORT, Size
 
 Condition = Literal["started", "healthy", "completed"]
 
@@ -127,7 +127,7 @@ class Service(_Element):
     @property
     def inner_port(self) -> int | None:
         """The port of the service in the container; None if it has none."""
-        return 8000 if self.serves else self.port
+        return SERVER_PORT if self.serves else self.port
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield each contradiction: the key, and what is wrong."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from edgesim import __version__
 from edgesim.host import host_facts
+from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.board_session import distribution, lag, throughput_qps
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, steady_state, validity
@@ -118,10 +119,23 @@ def _budget(running: RunningStack) -> BudgetSection:
         memory_bytes=budget.memory_bytes,
         cpus=budget.cpus,
         processes=budget.processes,
-        applied=running.monitor.limits,
+        applied=_applied(running.monitor.limits),
         overcommit=running.resolved.overcommit,
         shortfalls=tuple(running.resolved.shortfalls),
     )
+
+
+def _applied(limits: LimitValues) -> dict[str, int | float | None]:
+    """Return the limits by the names in a stack's result; none if the engine does not run on this host."""
+    if limits == LimitValues():
+        return {}
+    return {
+        "memory_limit_bytes": limits.memory_bytes,
+        "cpu_limit": limits.cpus,
+        "processes_limit": limits.processes,
+        "read_bytes_per_s": limits.read_bytes_per_s,
+        "write_bytes_per_s": limits.write_bytes_per_s,
+    }
 
 
 def _scenario(scenario: Scenario, measured: StackMeasurement, origin: str) -> ScenarioSection:

@@ -16,10 +16,11 @@ import psutil
 from edgesim import __version__, paths
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
-from edgesim.engine.docker_engine import LABEL, OWNER_LABEL, SESSION_LABEL, STACK_LABEL, Engine, EngineFacts, owner
-from edgesim.engine.parent_cgroup import Parent
+from edgesim.engine.docker_engine import Engine, EngineFacts
+from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, STACK_LABEL, owner
+from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
-from edgesim.host import emulator
+from edgesim.host import emulator, ports
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
@@ -117,7 +118,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
         _check_ports(stack)
     service_images.ensure(engine, resolved, stages, base=plan.base)
     try:
-        Parent(naming.parent).make(
+        ParentCgroup(naming.parent).make(
             engine,
             memory_bytes=resolved.budget.memory_bytes,
             cpus=resolved.budget.cpus,
@@ -152,7 +153,7 @@ def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, 
     ownership = {OWNER_LABEL: owner(), SESSION_LABEL: session} if temporary else {}
     return Naming(
         project=f"edgesim-{unique}",
-        parent=Parent.of(unique, facts).name,
+        parent=ParentCgroup.of(unique, facts).name,
         labels={LABEL: __version__, STACK_LABEL: name} | ownership | ({HELPER_LABEL: helper} if helper else {}),
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
@@ -176,7 +177,7 @@ def down(engine: Engine, project_name: str, parent: str, *, volumes: bool) -> No
     project = Project(engine, project_name)
     states = project.states().values()
     project.down(volumes=volumes)
-    Parent(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
+    ParentCgroup(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
     shutil.rmtree(directory_of(project_name), ignore_errors=True)
 
 
@@ -185,15 +186,11 @@ def _check_ports(stack: Stack) -> None:
     for name, service in stack.services.items():
         if not service.publish:
             continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", service.publish))
-            except OSError as error:
-                raise UsageError(
-                    f"services.{name}.publish: port {service.publish} of 127.0.0.1: {error.strerror}",
-                    fix="give another port, or 0 for any free port",
-                ) from error
+        if (reason := ports.why_taken(service.publish)) is not None:
+            raise UsageError(
+                f"services.{name}.publish: port {service.publish} of 127.0.0.1: {reason}",
+                fix="give another port, or 0 for any free port",
+            )
 
 
 def _start_in_order(running: RunningStack, plan: Plan, stages: Stages) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim import paths
-from edgesim.engine.docker_engine import LABEL
+from edgesim.engine.labels import LABEL
 from edgesim.host.cache import new_entry
 from edgesim.images import rootfs
 from tests import images
@@ -41,7 +41,7 @@ def image() -> str:
         "perf-analyzer",
         "amd64",
         DOCKERFILE,
-        lambda: {"root": rootfs.ensure("amd64", suite=SUITE, packages=LIBRARIES), "wheel": _wheel()},
+        lambda: {"root": rootfs.make("amd64", suite=SUITE, packages=LIBRARIES), "wheel": _wheel()},
         identity=(VERSION, SUITE, LIBRARIES),
     )
 

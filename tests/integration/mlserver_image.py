@@ -17,9 +17,9 @@ def image(architecture: str) -> str:
         architecture,
         EXAMPLE / "Dockerfile",
         lambda: {
-            "base": rootfs.ensure(architecture),
-            "tools": rootfs.ensure(host_architecture()),
-            "packages": python_packages.ensure(architecture, EXAMPLE / "requirements.txt"),
+            "base": rootfs.make(architecture),
+            "tools": rootfs.make(host_architecture()),
+            "packages": python_packages.fetch(architecture, EXAMPLE / "requirements.txt"),
         },
         identity=contents,
     )

@@ -28,7 +28,7 @@ def image() -> str:
         "ruler",
         host_architecture(),
         DOCKERFILE,
-        lambda: {"root": rootfs.ensure(host_architecture())},
+        lambda: {"root": rootfs.make(host_architecture())},
         identity=(rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT),
     )
 

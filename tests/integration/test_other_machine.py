@@ -53,8 +53,8 @@ def test_a_named_context_serves_what_is_checked(other_engine: OtherEngine, desk:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--mount", "bind"], "--mount bind: 172.31.78.1 has not this host's files"),
-        (["--results", "."], "--results: 172.31.78.1 has not this host's files"),
+        (["--mount", "bind"], "--mount bind: 172.31.78.1 does not have this host's files"),
+        (["--results", "."], "--results: 172.31.78.1 does not have this host's files"),
         (["--execution", "scaled"], "the way to 172.31.78.1 would be in every request's time"),
         (["--engine", "local"], "--engine local: has no container; --context"),
     ],

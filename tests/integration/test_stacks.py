@@ -17,7 +17,7 @@ import pytest
 import edgesim as package
 from edgesim import paths
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.parent_cgroup import Parent
+from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.host.emulator import host_architecture
 from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
@@ -131,8 +131,8 @@ def test_two_services_share_the_board_s_cpu(directory: Path) -> None:
         with stack.monitor.phase("burning"):
             time.sleep(1.5)
         readings = stack.monitor.board
-        assert stack.monitor.limits["cpu_limit"] == 1
-        assert stack.monitor.limits["memory_limit_bytes"] == 160 << 20
+        assert stack.monitor.limits.cpus == 1
+        assert stack.monitor.limits.memory_bytes == 160 << 20
     (phase,) = stack.monitor.phases
     within = [reading for reading in readings if phase.begin_ns <= reading.at_ns <= phase.end_ns]
     first, last = within[0], within[-1]
@@ -228,13 +228,13 @@ def test_a_port_that_is_taken_is_refused_before_the_work(directory: Path) -> Non
 
 
 def test_an_image_for_another_architecture_is_refused(directory: Path) -> None:
-    with Engine().carrier():  # makes edgesim/empty, which is of this host's
+    with Engine().file_transfer():  # makes edgesim/empty, which is of this host's
         pass
     path = write(directory, "a:\n  image: edgesim/empty:1")
     path.write_text(path.read_text().replace("./small.yaml", "jetson-nano"))
     done = edgesim("up", path)
     assert done.returncode == 2
-    here = Engine().image_architecture("edgesim/empty:1")
+    here = Engine().images.architecture("edgesim/empty:1")
     assert f"services.a.image: image edgesim/empty:1 is for {here}; the board jetson-nano is arm64" in done.stderr
 
 
@@ -301,10 +301,10 @@ def test_a_stack_stays_up_until_it_is_taken_down(directory: Path) -> None:
 def test_who_may_not_make_a_control_group_has_a_container_make_it(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Parent, "is_ours_to_make", staticmethod(lambda facts: False))
+    monkeypatch.setattr(ParentCgroup, "can_be_made_by_user", staticmethod(lambda facts: False))
     with package.stack(write(directory, f"one:{holding(10)}")) as stack:
-        assert stack.monitor.limits["memory_limit_bytes"] == 160 << 20
-        assert stack.monitor.limits["cpu_limit"] == 1
+        assert stack.monitor.limits.memory_bytes == 160 << 20
+        assert stack.monitor.limits.cpus == 1
 
 
 @pytest.mark.long

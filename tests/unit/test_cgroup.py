@@ -8,6 +8,7 @@ import pytest
 
 from edgesim.engine import api_stats
 from edgesim.host.cgroup import Cgroup
+from edgesim.host.limit_values import LimitValues
 from edgesim.recording import Reading
 
 
@@ -113,13 +114,7 @@ def recorded(name: str, directory: Path) -> Cgroup:
 def test_recorded_container_of_version_2_is_read_completely(tmp_path: Path) -> None:
     group = recorded("steady", tmp_path)
     assert group.version == 2
-    assert group.limits() == {
-        "memory_limit_bytes": 64 << 20,
-        "cpu_limit": 0.5,
-        "processes_limit": 9515,
-        "read_bytes_per_s": None,
-        "write_bytes_per_s": None,
-    }
+    assert group.limits() == LimitValues(memory_bytes=64 << 20, cpus=0.5, processes=9515)
     reading = group.read()._replace(at_ns=0)
     assert reading == Reading(
         at_ns=0,
@@ -179,4 +174,4 @@ def test_storage_rates_are_read_back_from_either_version(
         (tmp_path / name).write_text(text)
     group = Cgroup(version=2 if "io.max" in files else 1, memory=None, cpu=None, cpuacct=None, io=tmp_path)
     limits = group.limits()
-    assert (limits["read_bytes_per_s"], limits["write_bytes_per_s"]) == rates
+    assert (limits.read_bytes_per_s, limits.write_bytes_per_s) == rates

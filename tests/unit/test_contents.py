@@ -12,7 +12,7 @@ import pytest
 from edgesim.delivery import contents, oci_archive, symlinks
 from edgesim.delivery.contents import MANIFEST, Contents
 from edgesim.delivery.oci_archive import Archive
-from edgesim.engine.mounts import Mount, VolumeMount, mounted
+from edgesim.engine.mounts import Mount, VolumeMount, engine_mounts
 from edgesim.errors import ModelError, UsageError
 
 
@@ -53,9 +53,9 @@ def test_the_archive_holds_the_files_readable_by_all_and_ends_with_what_they_are
 def test_something_that_holds_more_covers_what_is_wanted_and_something_else_does_not(tmp_path: Path) -> None:
     held = repository(tmp_path)
     one = Contents({"a/1/model.onnx": tmp_path / "a" / "1" / "model.onnx"})
-    assert contents.covers(json.loads(held.manifest), one) is None
-    assert contents.covers(json.loads(one.manifest), held) == "b b/1/model.onnx"
-    assert contents.covers({}, one) == "a/1/model.onnx"
+    assert contents.first_difference(json.loads(held.manifest), one) is None
+    assert contents.first_difference(json.loads(one.manifest), held) == "b b/1/model.onnx"
+    assert contents.first_difference({}, one) == "a/1/model.onnx"
 
 
 @pytest.mark.parametrize(("target", "words"), [("nowhere", "link to nothing"), ("..", "leads back to itself")])
@@ -77,7 +77,7 @@ def test_what_links_lead_to_is_mounted_where_they_lead_inside_the_container(tmp_
     (models / "within").symlink_to("absolute")
     (models / "broken").symlink_to("nowhere/at/all")
     first = Mount(models, "/models")
-    assert set(symlinks.followed([first])) == {
+    assert set(symlinks.with_targets([first])) == {
         first,
         Mount(store / "a", str(store / "a")),
         Mount(blob, f"{store}/blobs/x"),
@@ -89,21 +89,21 @@ def test_what_links_lead_to_is_mounted_where_they_lead_inside_the_container(tmp_
 def test_a_link_to_where_the_container_has_files_of_its_own_is_refused(tmp_path: Path) -> None:
     (tmp_path / "usr").symlink_to("/usr")
     with pytest.raises(ModelError, match=r"a symbolic link to /usr, where the container has files of its own"):
-        symlinks.followed([Mount(tmp_path, "/models")])
+        symlinks.with_targets([Mount(tmp_path, "/models")])
 
 
 def test_under_selinux_mounts_ask_for_the_label_and_a_missing_file_is_still_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a b", "")
-    told = mounted([Mount(file, "/models/m"), Mount(tmp_path, "/results", writable=True)], relabel=True)
+    told = engine_mounts([Mount(file, "/models/m"), Mount(tmp_path, "/results", writable=True)], relabel=True)
     assert told == {"mounts": [], "volumes": [f"{file}:/models/m:ro,z", f"{tmp_path}:/results:rw,z"]}
-    with pytest.raises(UsageError, match="is not there"):
-        mounted([Mount(tmp_path / "missing", "/models/m")], relabel=True)
+    with pytest.raises(UsageError, match="no such file or directory"):
+        engine_mounts([Mount(tmp_path / "missing", "/models/m")], relabel=True)
     with pytest.raises(UsageError, match="colon"):
-        mounted([Mount(write(tmp_path / "a:b", ""), "/models/m")], relabel=True)
+        engine_mounts([Mount(write(tmp_path / "a:b", ""), "/models/m")], relabel=True)
 
 
 def test_mounts_are_read_only_but_for_the_one_that_is_to_be_written(tmp_path: Path) -> None:
-    told = mounted(
+    told = engine_mounts(
         [Mount(tmp_path, "/models"), Mount(tmp_path, "/results", writable=True), VolumeMount("v", "/m")], relabel=False
     )
     assert [(each["Type"], each["ReadOnly"]) for each in told["mounts"]] == [

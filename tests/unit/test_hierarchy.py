@@ -32,8 +32,8 @@ def test_version_1_s_group_is_limited_in_each_controller_s_own_tree(tmp_path: Pa
     assert (tmp_path / "pids/edgesim/x/pids.max").read_text() == "64"
     group = Cgroup.named("/edgesim/x", tmp_path)
     assert group is not None
-    assert group.limits()["memory_limit_bytes"] == 1 << 20
-    assert group.limits()["cpu_limit"] == 2
+    assert group.limits().memory_bytes == 1 << 20
+    assert group.limits().cpus == 2
 
 
 def test_version_2_s_group_is_limited_and_what_is_above_it_lets_it(tmp_path: Path, mounts: Path) -> None:
@@ -51,7 +51,7 @@ def test_version_2_s_group_is_limited_and_what_is_above_it_lets_it(tmp_path: Pat
     assert not (group / "cgroup.subtree_control").exists(), "that is the engine's to do"
     found = Cgroup.named("/edgesim/x", tmp_path)
     assert found is not None
-    assert (found.version, found.limits()["memory_limit_bytes"]) == (2, 1 << 20)
+    assert (found.version, found.limits().memory_bytes) == (2, 1 << 20)
 
 
 def test_a_slice_is_systemd_s_to_limit_and_to_forget(
@@ -84,7 +84,7 @@ def test_a_slice_is_found_in_the_slice_that_its_name_says(tmp_path: Path, mounts
     (directory / "memory.max").write_text("4096")
     found = Cgroup.named("edgesim-x.slice", tmp_path)
     assert found is not None
-    assert found.limits()["memory_limit_bytes"] == 4096
+    assert found.limits().memory_bytes == 4096
     assert Cgroup.named("edgesim-y.slice", tmp_path) is None
 
 

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from edgesim.engine.compose_project import killed_in
 from edgesim.engine.docker_engine import EngineFacts
-from edgesim.engine.parent_cgroup import Parent
+from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import ExitCode, StackError
 from edgesim.recording import Reading
 from edgesim.stacks import compose_file, stack_loader
@@ -216,8 +216,8 @@ def test_the_examples_are_valid_also_by_the_schema_for_editors(path: Path) -> No
 
 def test_the_parent_group_is_named_as_the_engine_s_driver_wants_it() -> None:
     facts = EngineFacts("26.1", 2, 1 << 30, Path("/"), "arm64", "board", "6.1", driver="systemd")
-    assert Parent.of("two-words", None).name == "/edgesim/two-words"
-    assert Parent.of("two-words", facts).name == "edgesim-two_words.slice"
+    assert ParentCgroup.of("two-words", None).name == "/edgesim/two-words"
+    assert ParentCgroup.of("two-words", facts).name == "edgesim-two_words.slice"
 
 
 def test_a_service_that_ends_with_sigkill_after_memory_ran_out_is_the_one_that_was_killed() -> None:

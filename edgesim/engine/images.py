@@ -1,0 +1,77 @@
+"""The images of an engine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from edgesim.engine.api_errors import engine_call
+from edgesim.engine.labels import LABEL
+from edgesim.errors import EdgesimError, ImageUnavailable
+
+
+class Images:
+    """The images of one engine, by reference (``NAME:TAG``) or id."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._client = client
+
+    def id(self, reference: str) -> str | None:
+        """Return the id of an image; None if the engine does not have the image."""
+        with engine_call():
+            try:
+                return str(self._client.images.get(reference).id)
+            except docker.errors.ImageNotFound:
+                return None
+
+    def architecture(self, reference: str) -> str:
+        """Return the architecture of an image that the engine has: ``arm64``, ``amd64``."""
+        return str(self.facts(reference)["Architecture"])
+
+    def label(self, reference: str, label: str) -> str | None:
+        """Return the value of a label of an image that the engine has; None if the image has no such label."""
+        with engine_call():
+            value = self._client.images.get(reference).labels.get(label)
+            return str(value) if value is not None else None
+
+    def facts(self, reference: str) -> Mapping[str, Any]:
+        """Return the facts of an image that the engine has, with the keys of ``docker image inspect``."""
+        with engine_call():
+            return dict(self._client.images.get(reference).attrs)
+
+    def pull(self, reference: str, *, platform: str) -> None:
+        """Fetch an image from its registry.
+
+        Raises:
+            ImageUnavailable: no registry has the image, or none answers.
+        """
+        try:
+            with engine_call():
+                self._client.images.pull(reference, platform=platform)
+        except EdgesimError as error:
+            raise ImageUnavailable(
+                f"the engine has no image {reference!r}, and cannot pull it: {error.problem}",
+                fix=f"docker images lists the images; docker pull --platform {platform} {reference}",
+            ) from error
+
+    def load(self, archive: Path, reference: str) -> str:
+        """Load an image from an archive; return its id.
+
+        Raises:
+            DeviceError: the engine cannot load the archive.
+        """
+        with engine_call(), archive.open("rb") as file:
+            self._client.images.load(file)
+            return str(self._client.images.get(reference).id)
+
+    def make_empty(self, reference: str, *, version: str) -> str:
+        """Make an image without files under `reference` unless the engine has one; return `reference`."""
+        if self.id(reference) is None:
+            name, _, tag = reference.partition(":")
+            with engine_call():
+                self._client.api.import_image_from_data(
+                    bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={version}"]
+                )
+        return reference
