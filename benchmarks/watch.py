@@ -11,7 +11,7 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 from benchmarks.servers import save
-from edgesim.boards.start import board
+from edgesim.boards.serving import board
 from edgesim.options import EngineName
 
 SWAPS = 20

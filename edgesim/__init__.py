@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgesim.boards.start import board as board
+    from edgesim.boards.serving import board as board
     from edgesim.jobs.check import check as check
     from edgesim.jobs.pack import pack as pack
     from edgesim.jobs.run import run as run
@@ -17,7 +17,7 @@ __all__ = ["__version__", "board", "check", "pack", "predict", "run", "stack"]
 
 # Where each public name is: it is imported when it is first asked for, since most programs need few of them.
 _HOME = {
-    "board": "edgesim.boards.start",
+    "board": "edgesim.boards.serving",
     "check": "edgesim.jobs.check",
     "pack": "edgesim.jobs.pack",
     "predict": "edgesim.predictions",

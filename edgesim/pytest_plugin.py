@@ -18,7 +18,7 @@ import pytest
 from edgesim.errors import EdgesimError, HostError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from edgesim.boards.start import Board
+    from edgesim.boards.board import Board
     from edgesim.results.run_result import RunResult
 
 _MARKER = "edgesim(profile=..., model=..., **options of edgesim.run): what the test's edge_device is"
@@ -119,7 +119,7 @@ class EdgeDevice:
         Raises:
             UsageError: the marker's model is a file; a board serves a repository, `models`.
         """
-        from edgesim.boards.start import board
+        from edgesim.boards.serving import board
 
         options = {name: value for name, value in self.options.items() if name in _OF_A_BOARD}
         if "models" not in options:

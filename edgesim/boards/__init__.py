@@ -1,1 +1,5 @@
-"""A simulated board, up and running."""
+"""A simulated board: where it runs, its limits, its server, and its time.
+
+A start goes through values: `Launch` (what is to be started) -> `Placement` (execution, architecture, emulator) ->
+`Limits` -> image -> delivered models -> container -> `Board`. See `edgesim.boards.start`.
+"""

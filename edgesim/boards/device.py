@@ -1,43 +1,52 @@
-"""What a device is to the rest of edgesim, whatever runs it."""
+"""What runs a board's server: a container (`edgesim.engine.container`) or a process (`edgesim.boards.local_device`)."""
 
 from typing import Protocol
 
 from edgesim.engine.container import OutsideFacts, State
+from edgesim.host.cpu_quota import CpuQuota
 from edgesim.recording import Reading
 
 
 class Device(Protocol):
     """A running server within a board's limits.
 
-    `start_s` is how long it took to be started, once it was made; None where
-    that is one.
+    Attributes:
+        start_s: seconds from create to start; None if the device does both in one step.
     """
 
     start_s: float | None
 
     @property
     def url(self) -> str:
-        """Where the server answers, e.g. ``http://127.0.0.1:49153``."""
+        """The server's URL, e.g. ``http://127.0.0.1:49153``."""
 
     @property
     def direct_url(self) -> str:
-        """The shortest way to the server from this host, for measuring: past the engine's proxy where it can be."""
+        """The server's URL for measuring: without the engine's proxy, if this host can reach the server without it."""
 
     @property
     def source(self) -> str:
-        """Where readings come from."""
+        """The source of the readings, such as ``cgroup v2``."""
 
     @property
     def reading_interval_s(self) -> float:
-        """How often it can be read without disturbing what is measured."""
+        """The shortest interval between readings that does not disturb the measurement."""
 
-    def state(self) -> State: ...
+    def state(self) -> State:
+        """Return whether the server runs or how it ended."""
 
     def log(self, lines: int = 20) -> str:
-        """The end of what the server printed."""
+        """Return the last lines that the server printed."""
 
     def from_outside(self) -> OutsideFacts:
-        """Architecture and limits as this host has them, for a server that does not tell what it finds inside."""
+        """Return architecture and limits as this host sees them, for a server that does not report its own view."""
 
     def read(self) -> Reading:
-        """The device's resources now, `at_ns` on `time.monotonic_ns`."""
+        """Return the device's resources now, `at_ns` on `time.monotonic_ns`."""
+
+
+class ScalableDevice(Device, Protocol):
+    """A device whose CPU limit can be changed while it runs, as time scaling needs."""
+
+    def limit_cpu(self, quota: CpuQuota) -> None:
+        """Change the CPU limit."""

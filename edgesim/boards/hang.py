@@ -1,18 +1,19 @@
-"""An emulator that hangs: it stands still while somebody waits, where a slow one takes all the CPU that it gets."""
+"""An emulator that hangs: it uses no CPU while a request waits. A slow emulator uses all the CPU that it gets."""
 
 from collections.abc import Sequence
 
 from edgesim.errors import EmulatorCrashed
 from edgesim.recording import Reading
 
-# Nothing that gets on does so little for so long; a server that waits for requests does, and nobody waits for it.
+# An emulator that makes progress uses more CPU, or reads more, than this within this time. So does not an idle server:
+# the readings count only while a request, or the start, waits for an answer.
 HANG_S = 30.0
 _LEAST_CORES = 0.1
 _LEAST_READ_BYTES = 1 << 20
 
 
 def stands_still(readings: Sequence[Reading]) -> bool:
-    """Whether a device has used next to no CPU, and read next to nothing, for the last `HANG_S` seconds."""
+    """Return whether a device used almost no CPU, and read almost nothing, for the last `HANG_S` seconds."""
     if not readings:
         return False
     last = readings[-1]
@@ -25,9 +26,9 @@ def stands_still(readings: Sequence[Reading]) -> bool:
 
 
 def error(log: str, while_doing: str) -> EmulatorCrashed:
-    """The error for it."""
+    """Return the error for an emulator that hangs."""
     return EmulatorCrashed(
         f"the emulator hangs, which says nothing about the model: it stood still for {HANG_S:g} s while {while_doing}",
-        fix="edgesim doctor tells whether a newer QEMU is at hand",
+        fix="edgesim doctor shows whether a newer QEMU is available",
         log=log,
     )

@@ -1,4 +1,4 @@
-"""Whether the limits of a board hold on this host: a container for each goes as far as it is let, and a step on."""
+"""Probes that show whether a board's limits hold on this host: one container for each limit tries to exceed it."""
 
 import hashlib
 import os
@@ -17,31 +17,31 @@ import orjson
 import psutil
 
 from edgesim import paths
-from edgesim.boards.limits import Budget
+from edgesim.boards.limits import Limits
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError
 from edgesim.host import disks
+from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
 
-# Memory is taken in such steps.
+# The probe of the memory allocates in steps of this size.
 _STEP_BYTES = 16 << 20
-# What a probe of the memory leaves of this host.
+# The probe of the memory may use this part of the host's available memory.
 _MOST_HOST_MEMORY = 0.7
 _CPU_S = 4.0
 _CPU_TOLERANCE = 0.03
-# A count is tried up to here: each process of an emulated board takes an emulator's memory.
+# Processes are tried up to this number: each process of an emulated board needs the memory of an emulator.
 _MOST_PROCESSES = 64
 _RATE_S = 3.0
 _MOST_RATE_BYTES = 1 << 30
-_NO_RATE = "not limited: the profile gives none, or there is no disk to limit"
-# Within such a time: the kernel hands out a rate in pieces, and makes up for what was not used a moment ago.
+_NO_RATE = "not limited: the profile has no rate, or there is no disk to limit"
+# The kernel enforces a rate in slices, and lets a program catch up on what it did not use a moment ago.
 _RATE_TOLERANCE = 0.1
 _TIMEOUT_S = 180.0
 _SILENCE_S = 20.0
-_PORT = 8000
 _ECHOES = 20
 
 _TAKE = """
@@ -84,7 +84,7 @@ _AFFINITY = """
 import os
 print(*sorted(os.sched_getaffinity(0)), flush=True)
 """
-# For each connection: an echo of one byte, for the delay, then as much as is asked for, for the rate.
+# For each connection: echoes of one byte, to measure the delay, then many bytes, to measure the rate.
 _SERVE = """
 import socket
 listening = socket.create_server(("0.0.0.0", {port}))
@@ -94,7 +94,7 @@ for _ in range({echoes}):
     connection.sendall(connection.recv(1))
 connection.sendall(bytes({size}))
 connection.shutdown(socket.SHUT_WR)
-connection.recv(1)  # the container's network ends with it, and what is still to be sent with that
+connection.recv(1)  # when the script ends, the container's network goes, and with it the bytes not sent yet
 """
 _READ = """
 import os, time
@@ -104,7 +104,7 @@ while piece := os.read(descriptor, 1 << 20):
     size += len(piece)
 print(size / (time.monotonic() - begun), flush=True)
 """
-# Past the page cache, or what is measured is memory.
+# O_DIRECT bypasses the page cache: otherwise the rate would be that of memory.
 _WRITE = """
 import mmap, os, time
 piece, size = mmap.mmap(-1, 1 << 20), 0
@@ -118,7 +118,7 @@ print(size / (time.monotonic() - begun), flush=True)
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one limit: `holds` is None where it could not be tried here, and `words` say what was seen."""
+    """The finding of one probe: `holds` is None if the limit could not be probed; `words` say what was observed."""
 
     name: str
     holds: bool | None
@@ -128,22 +128,22 @@ class Finding:
 class Prober:
     """Starts probe containers: the board's image within the board's limits, with Python in the server's place."""
 
-    def __init__(self, engine: Engine, *, image: str, platform: str, budget: Budget) -> None:
-        self._engine, self._budget = engine, budget
+    def __init__(self, engine: Engine, *, image: str, platform: str, limits: Limits) -> None:
+        self._engine, self._limits = engine, limits
         self._container = Container(
             image=image,
             platform=platform,
             arguments=[],
             entrypoint=["python3.11", "-uc"],
             mounts=[],
-            memory_bytes=budget.memory_bytes,
-            cpus=budget.cpus,
-            processes=budget.processes,
-            open_files=budget.open_files,
+            memory_bytes=limits.memory_bytes,
+            cpus=limits.cpus,
+            processes=limits.processes,
+            open_files=limits.open_files,
         )
 
     def probe(self, stages: Stages) -> list[Finding]:
-        """All limits, one after the other."""
+        """Probe all limits, one after the other."""
         findings = []
         for name, check in self._checks().items():
             with stages.stage(name, f"probing {name}"):
@@ -169,22 +169,24 @@ class Prober:
         }
 
     def _memory(self) -> Finding:
-        limit = self._budget.memory_bytes
+        limit = self._limits.memory_bytes
         if limit > _MOST_HOST_MEMORY * psutil.virtual_memory().available:
             return Finding(
-                "memory_bytes", None, f"{format_bytes(limit)} cannot be taken: this host has not got it free"
+                "memory_bytes",
+                None,
+                f"{format_bytes(limit)} cannot be allocated: this host does not have that much free",
             )
         with self._running(_TAKE.format(step=_STEP_BYTES)) as device:
             state = _ended(device)
             steps = int((device.log().splitlines() or ["0"])[-1])
         taken = steps * _STEP_BYTES
         words = f"killed after {format_bytes(taken)} of {format_bytes(limit)}" if state else "never killed"
-        # The interpreter, and the emulator, are within the limit, too.
+        # The limit includes the interpreter and the emulator.
         return Finding("memory_bytes", bool(state) and 0.5 * limit < taken + (128 << 20) and taken <= limit, words)
 
     def _cpus(self) -> Finding:
-        allowed, host_cores = self._budget.cpus, self._engine.facts.cores
-        # All of the host's cores are no limit, and what others take of them would be held against it.
+        allowed, host_cores = self._limits.cpus, self._engine.facts.cores
+        # All of the host's cores are no limit: other programs' use of them would look like one.
         cpus = allowed if allowed < host_cores else max(1, host_cores // 2)
         with self._running(_BURN.format(workers=2 * cpus), cpus=cpus) as device:
             _wait_for(device, "begun")
@@ -193,29 +195,29 @@ class Prober:
             time.sleep(_CPU_S)
             after = device.read()
         if before.cpu_seconds is None or after.cpu_seconds is None:
-            return Finding("cpus", None, "this host does not tell a container's CPU time")
-        found = (after.cpu_seconds - before.cpu_seconds) * 1e9 / (after.at_ns - before.at_ns)
+            return Finding("cpus", None, "this host does not report a container's CPU time")
+        used = (after.cpu_seconds - before.cpu_seconds) * 1e9 / (after.at_ns - before.at_ns)
         tried = f" (tried with {cpus} of {allowed})" if cpus != allowed else ""
-        words = f"{found:.3f} cores used by {2 * cpus} busy processes where {cpus} are allowed{tried}"
-        return Finding("cpus", abs(found / cpus - 1) <= _CPU_TOLERANCE, words)
+        words = f"{used:.3f} cores used by {2 * cpus} busy processes where {cpus} are allowed{tried}"
+        return Finding("cpus", abs(used / cpus - 1) <= _CPU_TOLERANCE, words)
 
     def _processes(self) -> Finding:
-        limit = min(self._budget.processes, _MOST_PROCESSES)
+        limit = min(self._limits.processes, _MOST_PROCESSES)
         with self._running(_FORK.format(limit=limit), processes=limit) as device:
             _wait_for(device, "done")
-            found = device.read().threads
-        if found is None:
-            return Finding("processes", None, "this host does not tell a container's processes")
-        words = f"{found} tasks where {limit} are allowed, {2 * limit} asked for (tried with {limit} of"
-        # An emulated process that gets no second thread for its emulator dies at once: the last few may be missing.
-        return Finding("processes", 0.9 * limit <= found <= limit, f"{words} {self._budget.processes})")
+            tasks = device.read().threads
+        if tasks is None:
+            return Finding("processes", None, "this host does not report a container's processes")
+        words = f"{tasks} tasks where {limit} are allowed, {2 * limit} requested (tried with {limit} of"
+        # An emulated process dies at once if its emulator gets no second thread: the last few may be missing.
+        return Finding("processes", 0.9 * limit <= tasks <= limit, f"{words} {self._limits.processes})")
 
     def _open_files(self) -> Finding:
-        limit, output = self._budget.open_files, self._output(_OPEN)
+        limit, output = self._limits.open_files, self._output(_OPEN)
         return Finding("open_files", output == str(limit), f"{output} files where {limit} are allowed")
 
     def _read_rate(self) -> Finding:
-        rate = self._budget.read_bytes_per_s
+        rate = self._limits.read_bytes_per_s
         if rate is None:
             return Finding("read_bytes_per_s", None, _NO_RATE)
         size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
@@ -238,13 +240,13 @@ class Prober:
         return _storage_finding("read_bytes_per_s", output, rate)
 
     def _write_rate(self) -> Finding:
-        rate = self._budget.write_bytes_per_s
+        rate = self._limits.write_bytes_per_s
         if rate is None:
             return Finding("write_bytes_per_s", None, _NO_RATE)
         directory = paths.cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="edgesim-probe-", dir=directory) as scratch:
-            Path(scratch).chmod(0o777)  # for the image's own user
+            Path(scratch).chmod(0o777)  # the image's own user writes to it
             output = self._output(
                 _WRITE.format(size=min(int(rate * _RATE_S), _MOST_RATE_BYTES)),
                 mounts=[Mount(Path(scratch), "/probe", writable=True)],
@@ -261,38 +263,39 @@ class Prober:
         return Finding("cpu_set", output == str(cores[-1]), f"core {output} where core {cores[-1]} is allowed")
 
     def _network_rate(self) -> Finding:
-        name, network = "network_rate_bytes_per_s", self._budget.network
+        name, network = "network_rate_bytes_per_s", self._limits.network
         if network is None or network.rate_bytes_per_s is None:
-            return Finding(name, None, "not limited: the profile gives none")
+            return Finding(name, None, "not limited: the profile has no rate")
         rate = int(network.rate_bytes_per_s)
         size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
-        with self._running(_SERVE.format(port=_PORT, echoes=0, size=size), network=network) as device:
+        with self._running(_SERVE.format(port=SERVER_PORT, echoes=0, size=size), network=network) as device:
             if device.network.rate_bytes_per_s is None:
                 return Finding(name, None, device.network.shortfalls[-1])
             with self._connected(device) as connection:
-                begun, received = time.monotonic(), 0
+                begin_s, received = time.monotonic(), 0
                 while piece := connection.recv(1 << 16):
                     received += len(piece)
-                found = received / (time.monotonic() - begun)
-        words = f"{found / 1e6:.2f} MB/s where {rate / 1e6:.2f} are allowed"
-        return Finding(name, 0 < found <= rate * (1 + _RATE_TOLERANCE), words)
+                measured = received / (time.monotonic() - begin_s)
+        words = f"{measured / 1e6:.2f} MB/s where {rate / 1e6:.2f} are allowed"
+        return Finding(name, 0 < measured <= rate * (1 + _RATE_TOLERANCE), words)
 
     def _network_delay(self) -> Finding:
-        name, network = "network_delay_ms", self._budget.network
+        name, network = "network_delay_ms", self._limits.network
         if network is None or network.delay_ms is None:
-            return Finding(name, None, "not set: the profile gives none")
-        with self._running(_SERVE.format(port=_PORT, echoes=_ECHOES, size=0), network=network) as device:
+            return Finding(name, None, "not set: the profile has no delay")
+        with self._running(_SERVE.format(port=SERVER_PORT, echoes=_ECHOES, size=0), network=network) as device:
             if device.network.delay_ms is None:
                 return Finding(name, None, device.network.shortfalls[0])
             with self._connected(device) as connection:
                 times = []
                 for _ in range(_ECHOES):
-                    begun = time.monotonic()
+                    begin_s = time.monotonic()
                     connection.sendall(b"x")
                     connection.recv(1)
-                    times.append(1000 * (time.monotonic() - begun))
-        found = statistics.median(times)
-        return Finding(name, found >= network.delay_ms, f"{found:.1f} ms there and back, {network.delay_ms:g} on top")
+                    times.append(1000 * (time.monotonic() - begin_s))
+        round_trip_ms = statistics.median(times)
+        words = f"{round_trip_ms:.1f} ms round trip, of which {network.delay_ms:g} are the delay"
+        return Finding(name, round_trip_ms >= network.delay_ms, words)
 
     @contextmanager
     def _connected(self, device: DockerDevice) -> Iterator[socket.socket]:
@@ -302,7 +305,7 @@ class Prober:
             yield connection
 
     def _output(self, script: str, **limits: object) -> str:
-        """The last line that a script prints before it ends."""
+        """Run a script; return the last line that it prints before it ends."""
         with self._running(script, **limits) as device:
             until = time.monotonic() + _TIMEOUT_S
             while not (lines := device.log().splitlines()) and device.state().running and time.monotonic() < until:
@@ -317,15 +320,15 @@ class Prober:
 
 def _storage_finding(name: str, output: str, rate: int) -> Finding:
     try:
-        found = float(output)
-    except ValueError:  # its last words
-        return Finding(name, None, f"the probe failed: {output or 'it said nothing'}")
-    words = f"{found / 1e6:.1f} MB/s where {rate / 1e6:.0f} are allowed"
-    return Finding(name, 0 < found <= rate * (1 + _RATE_TOLERANCE), words)
+        measured = float(output)
+    except ValueError:  # an error message of the script
+        return Finding(name, None, f"the probe failed: {output or 'it printed nothing'}")
+    words = f"{measured / 1e6:.1f} MB/s where {rate / 1e6:.0f} are allowed"
+    return Finding(name, 0 < measured <= rate * (1 + _RATE_TOLERANCE), words)
 
 
 def _ended(device: DockerDevice) -> bool:
-    """Wait until it has ended; whether it was killed for its memory."""
+    """Wait until the device has ended; return whether the kernel killed it at its memory limit."""
     until = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < until:
         state = device.state()
@@ -341,26 +344,26 @@ def _wait_for(device: DockerDevice, word: str) -> None:
         time.sleep(0.05)
 
 
-def record(engine: str | None, budget: Budget, findings: Sequence[Finding]) -> None:
-    """Remember what was found, for the results of runs within the same limits on this host."""
+def record(engine: str | None, limits: Limits, findings: Sequence[Finding]) -> None:
+    """Write the findings to the cache, for the results of later runs with the same limits on this host."""
     holds = {finding.name: finding.holds for finding in findings if finding.holds is not None}
-    path = _record(engine, budget)
+    path = _record_path(engine, limits)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}")
     scratch.write_bytes(orjson.dumps(holds))
     scratch.replace(path)
 
 
-def recorded(engine: str | None, budget: Budget) -> Mapping[str, bool]:
-    """What was found the last time, by the limits' names; empty when they were never probed on this host."""
+def recorded(engine: str | None, limits: Limits) -> Mapping[str, bool]:
+    """Return whether each limit held in the last probe on this host, by name; empty if there was no probe."""
     try:
-        found: Mapping[str, bool] = orjson.loads(_record(engine, budget).read_bytes())
+        holds: Mapping[str, bool] = orjson.loads(_record_path(engine, limits).read_bytes())
     except OSError:
         return {}
-    return found
+    return holds
 
 
-def _record(engine: str | None, budget: Budget) -> Path:
-    """One for each kernel, engine and set of limits: nothing else decides whether they hold."""
-    key = repr((platform.node(), platform.release(), engine, sorted(budget.requested.by_name().items())))
+def _record_path(engine: str | None, limits: Limits) -> Path:
+    """Return the file for this kernel, engine and limits: nothing else decides whether the limits hold."""
+    key = repr((platform.node(), platform.release(), engine, sorted(limits.requested.by_name().items())))
     return paths.cache_directory() / "probes" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"

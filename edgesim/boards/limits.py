@@ -1,7 +1,7 @@
-"""What of a board this host can give, and what it cannot."""
+"""Limits that this host can enforce for a board, and what it cannot give."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesim.host import disks
@@ -12,19 +12,17 @@ from edgesim.units import format_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
-    """The limits that a device is started with.
+class Limits:
+    """The limits that a board's container is started with.
 
     Attributes:
-        memory_bytes: hard limit, with no swap on top.
-        cpus: CPU bandwidth in cores; never more than the host has, since an engine cannot give it.
-        intra_op_threads: threads of one inference: as many as it has cores, so that each has a whole one, as on the
-            board.
+        memory_bytes: hard limit, without any swap in addition.
+        cpus: CPU limit in cores; never more than the host has, since an engine cannot give more.
+        intra_op_threads: threads of one inference: one for each core of `cpus`, as on the board.
         processes, open_files: of the service; threads count as processes.
-        read_bytes_per_s, write_bytes_per_s: from and to `storage_device`, where the model lies; None where it is not
-            limited.
-        network: to the clients; None where it is not limited.
-        shortfalls: in sentences, what the board has and this host could not give.
+        read_bytes_per_s, write_bytes_per_s: from and to `storage_device`, the disk with the model; None if not limited.
+        network: to the clients; None if not limited.
+        shortfalls: sentences: what the board has and this host cannot give. Each begins with a name and a colon.
     """
 
     memory_bytes: int
@@ -52,31 +50,36 @@ class Budget:
             network_delay_ms=self.network.delay_ms if self.network is not None else None,
         )
 
+    def without_shortfall(self, name: str) -> "Limits":
+        """Return these limits without the shortfall of that name, such as ``cores``."""
+        return replace(self, shortfalls=tuple(each for each in self.shortfalls if not each.startswith(f"{name}:")))
 
-def plan(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, files: Sequence[Path] = ()) -> Budget:
-    """The budget of `profile` on a host of `host_cores` cores and `host_memory_bytes` of memory.
+
+def limits_of(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, files: Sequence[Path] = ()) -> Limits:
+    """Return the limits of a board on a host.
 
     Args:
-        files: what the device reads from the board's storage.
+        host_cores: cores of the host that the board may use.
+        files: files that the board reads from its storage.
     """
     shortfalls = []
     cores = min(profile.cpu.cores, host_cores)
     if cores < profile.cpu.cores:
-        threads = "1 thread has" if cores == 1 else f"{cores} threads have"
         shortfalls.append(
-            f"cores: the board has {profile.cpu.cores}, this host gives {host_cores}; {threads} a whole one each"
+            f"cores: the board has {profile.cpu.cores}, this host has {host_cores}: "
+            f"running {cores} thread{'s' if cores > 1 else ''}"
         )
     if host_memory_bytes < profile.memory.visible_bytes:
         shortfalls.append(
             f"memory: the board has {format_bytes(profile.memory.visible_bytes)}, "
-            f"this host {format_bytes(host_memory_bytes)} in all"
+            f"this host has {format_bytes(host_memory_bytes)}"
         )
-    reads, writes = next(((found.read_bytes_per_s, found.write_bytes_per_s) for found in profile.storage), (None, None))
-    devices = {disks.device_of(path) for path in files}
-    disk = devices.pop() if len(devices) == 1 else None
+    storage = profile.storage[0] if profile.storage else None
+    reads, writes = (storage.read_bytes_per_s, storage.write_bytes_per_s) if storage is not None else (None, None)
+    disk = _only_disk(files)
     if (reads, writes) != (None, None) and disk is None:
-        shortfalls.append("storage rate: the model lies on no disk of this host whose rate could be limited")
-    return Budget(
+        shortfalls.append("storage rate: not limited: the model is not on a disk of this host")
+    return Limits(
         memory_bytes=int(profile.memory.visible_bytes),
         cpus=cores,
         intra_op_threads=cores,
@@ -88,3 +91,9 @@ def plan(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int, fil
         network=profile.network,
         shortfalls=tuple(shortfalls),
     )
+
+
+def _only_disk(files: Sequence[Path]) -> str | None:
+    """Return the disk that all files are on; None if they are on several, or on none: then no rate can be limited."""
+    devices = {disks.device_of(path) for path in files}
+    return devices.pop() if len(devices) == 1 else None

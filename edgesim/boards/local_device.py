@@ -1,4 +1,4 @@
-"""A device without a container: the server as a plain process of this host."""
+"""A server as a plain process of this host, without a container."""
 
 import contextlib
 import ctypes
@@ -24,12 +24,12 @@ from edgesim.host.signals import deferred
 from edgesim.recording import Reading
 
 _PR_SET_PDEATHSIG = 1
-_BEFORE_OTHERS = -20  # the nice value
-_AS_IN_THE_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
+_HIGHEST_PRIORITY = -20  # the nice value
+_ENVIRONMENT_OF_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class LocalDevice:
-    """A device in a process: `edgesim.boards.device.Device`. It has no limits but the thread count."""
+    """A server in a process: an `edgesim.boards.device.Device`. Nothing limits it but its number of threads."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.start_s: float | None = None
@@ -40,10 +40,10 @@ class LocalDevice:
 
     @property
     def url(self) -> str:
-        """Where the server answers; port 0 until it has said which one it took."""
+        """The server's URL; the port is 0 until the server has printed its port."""
         if self._port is None:
-            found = re.search(r"listening on port (\d+)", self.log(1000))
-            self._port = int(found[1]) if found else None
+            match = re.search(r"listening on port (\d+)", self.log(1000))
+            self._port = int(match[1]) if match else None
         return f"http://127.0.0.1:{self._port or 0}"
 
     @property
@@ -73,7 +73,7 @@ class LocalDevice:
             process = psutil.Process(self._process.pid)
             with process.oneshot():
                 times, memory, threads = process.cpu_times(), process.memory_info().rss, process.num_threads()
-                moved = process.io_counters()
+                io = process.io_counters()
         except psutil.Error:
             return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
         self._peak_bytes = max(self._peak_bytes, memory)
@@ -83,8 +83,8 @@ class LocalDevice:
             memory_bytes=memory,
             memory_peak_bytes=self._peak_bytes,
             memory_peak_source="largest resident set seen",
-            read_bytes=moved.read_bytes,
-            written_bytes=moved.write_bytes,
+            read_bytes=io.read_bytes,
+            written_bytes=io.write_bytes,
             memory_anon_bytes=_anonymous_bytes(self._process.pid),
             processes=1,
             threads=threads,
@@ -92,25 +92,28 @@ class LocalDevice:
 
 
 def _end_with_parent() -> None:
-    """In the new process: to be killed when edgesim is, which then could not do it itself (prctl(2), Linux)."""
+    """Run in the new process: have the kernel kill it when edgesim is killed (prctl(2), Linux)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _end_with_parent_and_go_first() -> None:
-    """Not every user may. Where the kernel groups processes by session, that group's value counts (sched(7))."""
+def _end_with_parent_at_high_priority() -> None:
+    """Run in the new process: raise its priority as well, if this user may.
+
+    If the kernel groups processes by session, the nice value of the group counts (sched(7)).
+    """
     _end_with_parent()
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _BEFORE_OTHERS)
-        Path("/proc/self/autogroup").write_text(str(_BEFORE_OTHERS))
+        os.setpriority(os.PRIO_PROCESS, 0, _HIGHEST_PRIORITY)
+        Path("/proc/self/autogroup").write_text(str(_HIGHEST_PRIORITY))
 
 
 def _anonymous_bytes(pid: int) -> int | None:
-    """Memory of the process alone, without the pages of files: what a control group counts as a process's own."""
+    """Return the anonymous memory of a process, as a control group counts it; None if the host does not report it."""
     try:
-        found = re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        match = re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     except OSError:
         return None
-    return int(found[1]) * 1024 if found else None
+    return int(match[1]) * 1024 if match else None
 
 
 @contextmanager
@@ -123,13 +126,14 @@ def start(
     port: int = 0,
     environment: Mapping[str, str] | None = None,
     cores: Sequence[int] | None = None,
-    first: bool = False,
+    high_priority: bool = False,
 ) -> Iterator[LocalDevice]:
-    """A running server, held to `cores` of this host if there are any; its process has ended when the block ends.
+    """Start a server; its process has ended when the block ends.
 
-    With `first` it goes before this host's other programs, where this user may have that.
-
-    The repository that a container gets by mounts is made of links here.
+    Args:
+        mounts: become symbolic links in a temporary directory, which is the model repository.
+        cores: cores of this host that the server may use; None means all.
+        high_priority: run the server at nice -20, if this user may.
     """
     directory = Path(tempfile.mkdtemp(prefix="edgesim-"))
     process: subprocess.Popen[bytes] | None = None
@@ -148,18 +152,18 @@ def start(
             watch=watch,
         )
         with log.open("wb") as output:
-            # A session of its own: Ctrl-C is for edgesim, which then ends the server itself.
+            # In a session of its own, Ctrl-C does not reach the server: edgesim ends it.
             process = subprocess.Popen(
                 [sys.executable, "-m", "edgesim.server", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **_AS_IN_THE_IMAGE, **(environment or {})},
+                env={**os.environ, **_ENVIRONMENT_OF_IMAGE, **(environment or {})},
                 start_new_session=True,
-                preexec_fn=_end_with_parent_and_go_first if first else _end_with_parent,
+                preexec_fn=_end_with_parent_at_high_priority if high_priority else _end_with_parent,
             )
             if cores is not None:
-                psutil.Process(process.pid).cpu_affinity(list(cores))  # before it has started a thread
+                psutil.Process(process.pid).cpu_affinity(list(cores))  # before the process starts a thread
         yield LocalDevice(process, log)
     finally:
         with deferred():

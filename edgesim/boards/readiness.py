@@ -1,4 +1,4 @@
-"""Waiting for a server: until it is ready, and not a moment longer once it cannot be any more."""
+"""Waiting for a server until it is ready, or until it cannot become ready any more; and why it died."""
 
 import http.client
 import signal
@@ -16,7 +16,7 @@ from edgesim.units import format_bytes, format_seconds
 
 _POLL_S = 0.05
 _LOOK_EVERY_S = 1.0
-# QEMU's own words when a signal kills what it emulates; a container may hang instead of ending then.
+# QEMU prints this when a signal kills the emulated program; the container may hang then instead of ending.
 _EMULATOR_CRASH = "qemu: uncaught target signal"
 
 
@@ -33,40 +33,45 @@ def wait(
 ) -> float:
     """Wait until ``GET path`` is answered with 200; return how long that took, in seconds.
 
+    Args:
+        explain_death: makes the error for a server that has ended.
+        emulated: whether to look for an emulator that hangs.
+        ask: sends the request and returns whether the answer is 200; None means over HTTP.
+
     Raises:
-        DeviceError: as `explain_death` makes it, at once when the server's process has ended.
-        IllegalInstruction, EmulatorCrashed: the emulator said so, whether or not it ended then, or it hangs.
+        DeviceError: the server's process has ended; raised at once.
+        IllegalInstruction, EmulatorCrashed: the emulator reported it, whether or not it ended; or it hangs.
         NotReady: `timeout_s` have passed.
     """
     answers = ask if ask is not None else _answers
-    begun = clock()
-    looked_at = begun
+    begin_s = clock()
+    looked_s = begin_s
     readings: list[Reading] = []
     while True:
         state = device.state()
         if not state.running:
             raise explain_death(state)
         if answers(device.url + path):
-            return clock() - begun
+            return clock() - begin_s
         now = clock()
-        if now - looked_at >= _LOOK_EVERY_S:
-            looked_at = now
+        if now - looked_s >= _LOOK_EVERY_S:
+            looked_s = now
             if crash := emulator_crash(device.log()):
                 raise crash
             readings.append(device.read()._replace(at_ns=round(now * 1e9)))
             if emulated and hang.stands_still(readings):
                 raise hang.error(device.log(), "loading the model")
-        if now - begun > timeout_s:
+        if now - begin_s > timeout_s:
             raise NotReady(
                 f"the server was not ready within {format_seconds(timeout_s)}",
-                fix="give it longer with --ready-timeout",
+                fix="raise `ready_timeout_s`",
                 log=device.log(),
             )
         sleep(_POLL_S)
 
 
 def _answers(url: str) -> bool:
-    # No pool of connections here: a Ctrl-C at the wrong moment leaves its locks locked.
+    # No connection pool: Ctrl-C at the wrong moment would leave its locks locked.
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=2.0)
     try:
@@ -79,35 +84,37 @@ def _answers(url: str) -> bool:
 
 
 def emulator_crash(log: str) -> DeviceDied | None:
-    """The error for a log that holds the emulator's last words; None when it does not.
+    """Return the error for a log in which the emulator reports a signal; None for any other log.
 
-    SIGILL is no crash of the emulator's: the core that it is has not got the instruction.
+    SIGILL is not a crash of the emulator: the emulated core does not have the instruction.
     """
     for line in log.splitlines():
         if f"{_EMULATOR_CRASH} {signal.SIGILL.value} " in line:
-            told = next((line for line in log.splitlines() if line.startswith("illegal instruction")), line.strip())
+            instruction = next(
+                (line for line in log.splitlines() if line.startswith("illegal instruction")), line.strip()
+            )
             return IllegalInstruction(
-                f"it would die on the board, too: {told}",
+                f"it would die on the board, too: {instruction}",
                 fix="build it for the board's core, or choose a board that has the instruction: edgesim profiles show",
                 log=log,
             )
         if _EMULATOR_CRASH in line:
             return EmulatorCrashed(
                 f"the emulator crashed, which says nothing about the model: {line.strip()}",
-                fix="edgesim doctor tells whether a newer QEMU is at hand",
+                fix="edgesim doctor shows whether a newer QEMU is available",
                 log=log,
             )
     return None
 
 
 def death(state: State, log: str, *, model: Model, memory_limit_bytes: int | None, while_doing: str) -> DeviceError:
-    """The error for a server that ended by itself: out of memory with the figures, or its exit code and log."""
+    """Return the error for a server that ended by itself: out of memory with the sizes, or exit code and log."""
     if state.out_of_memory:
         limit = format_bytes(memory_limit_bytes) if memory_limit_bytes else "unknown size"
         return OutOfMemory(
             f"model {model.name} ({format_bytes(model.size_bytes)} on disk) does not fit: "
             f"killed at the board's memory limit of {limit} while {while_doing}",
-            fix="a smaller or quantized model, or a board with more memory: edgesim profiles list",
+            fix="use a smaller or quantized model, or a board with more memory: edgesim profiles list",
             log=log,
         )
     if crash := emulator_crash(log):

@@ -1,8 +1,9 @@
-"""The command line of edgesim's own server."""
+"""The command line and the environment of the server in a container."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgesim.engine.mounts import RESULTS
+from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
 
 
@@ -17,7 +18,14 @@ def server_arguments(
     paced: bool = False,
     results: bool = False,
 ) -> list[str]:
-    """The command line of edgesim's own server; no model named is all that are there."""
+    """Return the command line of edgesim's own server.
+
+    Args:
+        model_names: the models to load, all of which must load; none means all models of the repository that load.
+        watch: reload models when the repository changes.
+        paced: accept a pace, as time scaling sets it.
+        results: write statistics into the directory for results.
+    """
     arguments = [
         "--models",
         repository,
@@ -39,14 +47,35 @@ def server_arguments(
     return arguments
 
 
-def packed_command(simulated: DeviceProfile, model_names: Sequence[str]) -> list[str] | None:
-    """What a packed image starts its server with, with a thread for each of the board's cores."""
-    if simulated.image.reference is not None:
+def packed_command(profile: DeviceProfile, model_names: Sequence[str]) -> list[str] | None:
+    """Return the arguments of the server in a packed image, with a thread for each of the board's cores.
+
+    None for another image's server, which keeps its own command.
+    """
+    if profile.image.reference is not None:
         return None
     return server_arguments(
         model_names,
-        repository=simulated.image.mount_point,
-        intra_op_threads=simulated.cpu.cores,
-        host="0.0.0.0",  # noqa: S104 (of the container)
-        port=simulated.image.port,
+        repository=profile.image.mount_point,
+        intra_op_threads=profile.cpu.cores,
+        host="0.0.0.0",  # noqa: S104 (in the container)
+        port=profile.image.port,
     )
+
+
+def server_environment(
+    profile: DeviceProfile,
+    execution: Execution,
+    *,
+    own_server: bool,
+    threads: int,
+    variables: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the environment of a container: the emulated core, the number of threads, and the user's `variables`."""
+    environment: dict[str, str] = {}
+    if execution == "emulated" and profile.emulation is not None:
+        environment["QEMU_CPU"] = profile.emulation.qemu_cpu
+    if not own_server:
+        # Most runtimes read OMP_NUM_THREADS; without it they count the host's cores.
+        environment["OMP_NUM_THREADS"] = str(threads)
+    return environment | dict(variables)

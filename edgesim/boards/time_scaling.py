@@ -1,153 +1,136 @@
-"""A scaled board: a server of this host's architecture, held back until its requests take as long as the board's.
+"""A scaled board: a server of this host's architecture, slowed down until its requests take the board's time.
 
-Two things hold it back. Its **share of the CPU** (of one core) is so small that the computation alone takes nearly the
-board's time: what queues, what several models take from each other, and what the CPU is busy with is then as on the
-board. And the server's **pace** holds each inference until the board would have done it, because the kernel takes a
-share in pieces: it looks at its timer tick, 1 to 10 ms, whether a quota is used up, so a request on a share alone takes
-now less, now more.
+Two mechanisms slow the server down. Its **CPU share** (of one core) is so small that the computation alone takes nearly
+the board's time: queueing, the interference of several models, and the load of the CPU are then as on the board. The
+server's **pace** delays each answer until the board would have given it: the kernel enforces a share in slices (only at
+its timer tick, every 1 to 10 ms, it checks whether the quota is used up), so that with a share alone the times of
+requests vary.
 """
 
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
+from edgesim.boards.device import ScalableDevice
+from edgesim.boards.dial import DeviceDial, Dial, Target
 from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import CpuQuota
-from edgesim.host.priority import real_time_priority
-from edgesim.loadgen import client, generator
 from edgesim.loadgen.inputs import Arrays
-from edgesim.loadgen.scenario import Scenario, StopRule
-from edgesim.loadgen.transport import HttpTransport
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict_or_decline
 from edgesim.profiles import DeviceProfile
-from edgesim.recording import Reading, Sample
-from edgesim.results.sections import ScaledModelSection, ScalingSection, ShareTry
 
-# Of the board's time, what the computation is to fill at its share; the rest is for what the kernel's pieces add.
+# The part of the board's time that the computation fills at its CPU share; the rest is for the kernel's slices.
 _FILL = 0.7
-# CPU time that a request may find used up before it begins: a thread runs on until the timer tick that stops it.
+# CPU time that the request before may have overdrawn: a thread runs on until the timer tick that stops it.
 _DEBT_MS = 3.0
-# A host that takes more of the board's time than this cannot be held to it.
+# A host that needs more than this part of the board's time cannot be slowed down to the board's time reliably.
 _MOST_OF_TARGET = 0.8
+# The calibration ends once the median is this close to the target.
 _CLOSE_PERCENT = 1.0
-# What a tenth of the requests may take beyond the target before the share is raised.
+# The share is raised if the slowest tenth of the requests exceeds the target by more than this.
 _HIGH_PERCENT = 8.0
 _MOST_TRIES = 6
 _TRY_S = 1.2
-_FEWEST, _MOST = 3, 300
+_FEWEST_REQUESTS, _MOST_REQUESTS = 3, 300
+# Requests slower than this are few and expensive: no settling requests before a try.
 _SETTLE_MS = 1_000.0
 _LEAST_STEP, _LARGEST_STEP = 1.15, 1.5
-_UNHELD_S = 0.6
+_FULL_SPEED_S = 0.6
 _WARM_UP = 3
 _LIMIT_S = 10.0
-_TIMEOUT_S = 120.0
-_PACE = "/edgesim/pace"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """A model, a request of it, and the milliseconds that the board takes for that; `heated_ms` at its lower clock."""
+class CalibrationTry:
+    """One try of the calibration: share and pace that a model had, and the times of `requests` at the client.
 
-    model: Model
-    arrays: Arrays
-    time_ms: float
-    heated_ms: float | None = None
+    Attributes:
+        share: of one core.
+        high_ms: 90th percentile.
+    """
 
-
-class Dial(Protocol):
-    """What a server is held back by, and what comes of it."""
-
-    def limit_cpu(self, quota: CpuQuota) -> None: ...
-
-    def set_pace(self, least_ms: Mapping[str, float]) -> None: ...
-
-    def ask(self, target: Target, requests: int) -> list[float]:
-        """The milliseconds that so many requests took at the client, one after the other.
-
-        Raises:
-            OSError: one was not answered.
-        """
-
-    def cpu_seconds(self) -> float | None:
-        """What the server has used of the CPU since it was started; None where nobody tells."""
+    share: float
+    pace_ms: float
+    requests: int
+    p50_ms: float
+    high_ms: float
 
 
-class ScalableDevice(Protocol):
-    """A device whose share of the CPU can be changed while it runs: `edgesim.engine.container.DockerDevice`."""
+@dataclass(frozen=True, kw_only=True)
+class ModelScaling:
+    """How one model was slowed down to the board's time.
 
-    @property
-    def direct_url(self) -> str: ...
+    Attributes:
+        target_ms: the board's time.
+        host_ms: a request's time on this host at full speed; `host_cpu_ms` is the CPU time in it.
+        pace_ms: the shortest time in which the server answers.
+        calibrated_ms: the median of the try that the calibration chose.
+        check_ms: the median of requests after the load; None if they were not sent, or not answered.
+        error_percent: difference of `check_ms` from the board's time.
+    """
 
-    def limit_cpu(self, quota: CpuQuota) -> None: ...
-
-    def read(self) -> Reading: ...
-
-
-class DeviceDial:
-    """The dial of a running container with edgesim's own server, which serves `model` among others."""
-
-    def __init__(self, device: ScalableDevice, model: Model) -> None:
-        self._device, self._model = device, model
-        self._url = device.direct_url
-
-    def limit_cpu(self, quota: CpuQuota) -> None:
-        self._device.limit_cpu(quota)
-
-    def set_pace(self, least_ms: Mapping[str, float]) -> None:
-        with closing(client.Client(self._url, self._model, timeout_s=_TIMEOUT_S)) as peer:
-            if not peer.post_json(_PACE, {"least_ms": dict(least_ms)}):
-                raise ConnectionError("the server does not take its pace")
-
-    def ask(self, target: Target, requests: int) -> list[float]:
-        with closing(client.Client(self._url, target.model, timeout_s=_TIMEOUT_S)) as peer:
-            request = peer.on_the_wire(peer.encode(target.arrays))
-        samples: list[Sample] = []
-        scenario = Scenario(name="single-stream", stop=StopRule(requests=requests))
-        with HttpTransport(self._url, connections=1, timeout_s=_TIMEOUT_S) as transport, real_time_priority():
-            generator.drive(scenario, transport, [request], into=samples, still_alive=lambda: False)
-        if failed := next((sample for sample in samples if not sample.ok), None):
-            raise ConnectionError(failed.outcome)
-        return [sample.service_time_ms for sample in samples]
-
-    def cpu_seconds(self) -> float | None:
-        return self._device.read().cpu_seconds
+    name: str
+    target_ms: float
+    host_ms: float
+    host_cpu_ms: float
+    pace_ms: float
+    calibrated_ms: float
+    tries: tuple[CalibrationTry, ...] = ()
+    check_ms: float | None = None
+    error_percent: float | None = None
 
 
-class _Attempt(NamedTuple):
-    """How far a try was from the target, as a part of it, and by what the share is to grow."""
+@dataclass(frozen=True, kw_only=True)
+class ScalingRecord:
+    """What slowed a host down to a board: `share` of one core, in periods of `period_us`, for all models together.
+
+    Attributes:
+        threads: of one inference.
+        method: in a sentence, the share's part in the time.
+    """
+
+    share: float
+    quota_us: int
+    period_us: int
+    threads: int
+    method: str
+    models: tuple[ModelScaling, ...]
+
+
+class _Outcome(NamedTuple):
+    """The outcome of a try: its error as a part of the target, and the factor by which the share has to grow."""
 
     error: float
     factor: float
 
 
 @dataclass
-class _Scaled:
-    """One target on its way: what it takes unheld, what it is held to, and what came of that."""
+class _ModelState:
+    """The calibration of one model so far: its time at full speed, its pace, and its tries."""
 
     target: Target
-    time_ms: float  # the board's at its clock of this moment
+    time_ms: float  # the board's time at its present clock
     host_ms: float = 0.0
     cpu_ms: float = 0.0
     pace_ms: float = 0.0
-    tries: list[ShareTry] = field(default_factory=list)
+    tries: list[CalibrationTry] = field(default_factory=list)
     calibrated_ms: float = 0.0
     check_ms: float | None = None
 
     @property
     def share(self) -> float:
-        """Of one core, at which its computation fills its part of the board's time."""
+        """The share of one core at which the computation fills its part of the board's time."""
         return (self.cpu_ms + _DEBT_MS) / (_FILL * self.time_ms)
 
-    def section(self) -> ScaledModelSection:
+    def record(self) -> ModelScaling:
         error = self.check_ms / self.time_ms - 1 if self.check_ms is not None else None
-        return ScaledModelSection(
+        return ModelScaling(
             name=self.target.model.name,
             target_ms=self.target.time_ms,
             host_ms=self.host_ms,
@@ -161,48 +144,53 @@ class _Scaled:
 
 
 class Scale:
-    """What holds a server back to the board's time; `find` first.
+    """Slows a server down to the board's time; `find` has to be called first.
+
+    Args:
+        threads: of one inference.
+        cores: the most that the server may use, in cores of this host.
 
     Attributes:
-        quota: the CPU that all models together get.
-        heated: whether the board is at its lower clock by now.
+        quota: the CPU limit of all models together.
+        heated: whether the board is throttled to its hot clock.
     """
 
     def __init__(self, dial: Dial, targets: Sequence[Target], *, threads: int, cores: float) -> None:
         self._dial, self._threads, self._cores = dial, threads, cores
-        self._models = [_Scaled(target, target.time_ms) for target in targets]
+        self._models = [_ModelState(target, target.time_ms) for target in targets]
         self.quota = CpuQuota.of_share(cores)
         self.heated = False
 
     @property
     def times_ms(self) -> Sequence[float]:
-        """What the board takes at its clock of this moment, for each model."""
+        """The board's time at its present clock, for each model."""
         return [model.time_ms for model in self._models]
 
-    def find(self, held: ScalingSection | None = None) -> None:
+    def find(self, previous: ScalingRecord | None = None) -> None:
         """Search for the share and the paces.
 
-        The share is that of the model which needs the largest; the others' paces make up for what they have too much.
+        The share is that of the model which needs the largest; the pace of each other model uses up its surplus.
 
         Args:
-            held: of the same models in an earlier server; the search begins there. Where it ends at once, each server
-                has its own last correction even so: what the earlier one was off by would else be in all of them.
+            previous: calibration of the same models in an earlier server, used as the starting point. If the first try
+                is close enough, its correction is applied all the same, so that the earlier server's error is not
+                copied.
 
         Raises:
-            HostTooSlow: unheld, a model takes longer than on the board.
+            HostTooSlow: at full speed, a model takes longer than on the board.
             OSError: a request was not answered.
         """
-        share = self._begin() if held is None else self._begin_at(held)
+        share = self._begin() if previous is None else self._begin_at(previous)
         until = time.monotonic() + _LIMIT_S * len(self._models)
         errors: list[float] = []
         for _ in range(_MOST_TRIES):
             self._set(share)
-            found = [self._try(model, settle=time.monotonic() < until) for model in self._models]
-            errors.append(max(attempt.error for attempt in found))
+            outcomes = [self._try(model, settle=time.monotonic() < until) for model in self._models]
+            errors.append(max(outcome.error for outcome in outcomes))
             if errors[-1] <= _CLOSE_PERCENT / 100 or time.monotonic() > until:
                 break
-            share = self.quota.share * max(attempt.factor for attempt in found)
-        if held is not None and len(errors) == 1:
+            share = self.quota.share * max(outcome.factor for outcome in outcomes)
+        if previous is not None and len(errors) == 1:
             for model in self._models:
                 model.calibrated_ms = model.tries[0].p50_ms
             self._set(share)
@@ -210,7 +198,7 @@ class Scale:
             self._go_back_to(errors.index(min(errors)))
 
     def check(self) -> None:
-        """Ask each model again, to see whether the scale holds still.
+        """Measure each model again, to see whether its time still is the board's.
 
         Raises:
             OSError: a request was not answered.
@@ -219,10 +207,10 @@ class Scale:
             model.check_ms = statistics.median(self._dial.ask(model.target, _requests(model.target)))
 
     def heat(self) -> None:
-        """Go on as the board does at the lower clock of its `thermal` section.
+        """Throttle the board to the hot clock of its `thermal` section.
 
         Raises:
-            OSError, DeviceError: the server is gone.
+            OSError, DeviceError: the server has ended.
         """
         slower = 1.0
         for model in self._models:
@@ -233,50 +221,50 @@ class Scale:
         self.heated = True
         self._set(self.quota.share / slower)
 
-    def section(self) -> ScalingSection:
-        """For the result."""
+    def record(self) -> ScalingRecord:
+        """Return the share, the paces, and how they were found."""
         filled = [m.cpu_ms / self.quota.share / m.time_ms for m in self._models]
         low, high = 100 * min(filled), 100 * min(max(filled), 1.0)
         part = f"{high:.0f} %" if high - low < 1 else f"{low:.0f} to {high:.0f} %"
-        return ScalingSection(
+        return ScalingRecord(
             share=self.quota.share,
             quota_us=self.quota.quota_us,
             period_us=self.quota.period_us,
             threads=self._threads,
             method=f"the CPU share makes {part} of the time, the server waits for the rest of each inference's",
-            models=tuple(model.section() for model in self._models),
+            models=tuple(model.record() for model in self._models),
         )
 
     def _begin(self) -> float:
-        """The share to begin with."""
+        """Measure all models at full speed; return the share of the first try."""
         self._dial.limit_cpu(self.quota)
         self._dial.set_pace({})
         for model in self._models:
-            self._measure_unheld(model)
-            # What a request takes beside its computation is on the way, and not in the server's hands.
+            self._measure_at_full_speed(model)
+            # The rest of a request's time is in the network and the client, which the pace does not slow down.
             model.pace_ms = max(model.target.time_ms - max(model.host_ms - model.cpu_ms, 0.0), 0.0)
         return max(model.share for model in self._models)
 
-    def _begin_at(self, held: ScalingSection) -> float:
-        for model, before in zip(self._models, held.models, strict=True):
-            model.host_ms, model.cpu_ms, model.pace_ms = before.host_ms, before.host_cpu_ms, before.pace_ms or 0.0
-        return held.share
+    def _begin_at(self, previous: ScalingRecord) -> float:
+        for model, before in zip(self._models, previous.models, strict=True):
+            model.host_ms, model.cpu_ms, model.pace_ms = before.host_ms, before.host_cpu_ms, before.pace_ms
+        return previous.share
 
-    def _measure_unheld(self, model: _Scaled) -> None:
+    def _measure_at_full_speed(self, model: _ModelState) -> None:
         target = model.target
         warm = self._dial.ask(target, _WARM_UP)
-        count = max(min(math.ceil(_UNHELD_S * 1e3 / min(warm)), _MOST), _FEWEST)
+        count = _clamp(math.ceil(_FULL_SPEED_S * 1e3 / min(warm)))
         before = self._dial.cpu_seconds()
         model.host_ms = statistics.median(self._dial.ask(target, count))
         after = self._dial.cpu_seconds()
-        # Where nobody tells, one thread was busy all the time.
+        # If the host does not report the CPU time, one thread is taken to be busy all the time.
         model.cpu_ms = 1e3 * (after - before) / count if before is not None and after is not None else model.host_ms
         if model.host_ms > _MOST_OF_TARGET * target.time_ms:
             too_close = "" if model.host_ms > target.time_ms else "without a fifth of that to spare "
             raise HostTooSlow(
                 f"this host takes {model.host_ms:.3g} ms for model {target.model.name}, the board "
                 f"{target.time_ms:.3g} ms: {too_close}it cannot be slowed down to that",
-                fix="a faster host, or --execution emulated, which says nothing about time",
+                fix="use a faster host, or `execution=emulated`, whose times are not the board's",
             )
 
     def _set(self, share: float) -> None:
@@ -284,36 +272,39 @@ class Scale:
         self._dial.limit_cpu(self.quota)
         self._dial.set_pace({model.target.model.name: model.pace_ms for model in self._models})
 
-    def _go_back_to(self, attempt: int) -> None:
-        """Hold the models as in one of the tries."""
+    def _go_back_to(self, index: int) -> None:
+        """Set the share and the paces of an earlier try."""
         for model in self._models:
-            chosen = model.tries[attempt]
-            assert chosen.pace_ms is not None, "every try has one"
+            chosen = model.tries[index]
             model.pace_ms, model.calibrated_ms = chosen.pace_ms, chosen.p50_ms
-        self._set(self._models[0].tries[attempt].share)
+        self._set(self._models[0].tries[index].share)
 
-    def _try(self, model: _Scaled, *, settle: bool) -> _Attempt:
-        """Ask a model as it is held now, and correct its pace for the next try."""
+    def _try(self, model: _ModelState, *, settle: bool) -> _Outcome:
+        """Measure a model at its present share and pace, and correct the pace for the next try."""
         if settle and model.time_ms < _SETTLE_MS:
-            self._dial.ask(model.target, 2)  # what the last setting has left behind
+            self._dial.ask(model.target, 2)  # the first requests still see the previous share and pace
         times = np.asarray(self._dial.ask(model.target, _requests(model.target)))
-        low, p50, high = (float(found) for found in np.percentile(times, (10, 50, 90)))
+        low, p50, high = (float(value) for value in np.percentile(times, (10, 50, 90)))
         model.tries.append(
-            ShareTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
+            CalibrationTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
         )
         late = high / model.time_ms
         error, too_late = abs(p50 / model.time_ms - 1), late - 1 - _HIGH_PERCENT / 100
         if too_late > 0 and self.quota.share < self._cores:
-            # The slow ones are the share's doing; of the quick ones the pace may be.
+            # The share causes the slow requests; the pace may cause the fast ones.
             model.pace_ms = max(model.pace_ms - max(low - model.time_ms, 0.0), 0.0)
-            return _Attempt(error + too_late, min(max(late, _LEAST_STEP), _LARGEST_STEP))
+            return _Outcome(error + too_late, min(max(late, _LEAST_STEP), _LARGEST_STEP))
         model.pace_ms = max(model.pace_ms - (p50 - model.time_ms), 0.0)
-        return _Attempt(error, 1.0)
+        return _Outcome(error, 1.0)
 
 
 def _requests(target: Target) -> int:
-    """For about `_TRY_S` seconds."""
-    return max(min(math.ceil(_TRY_S * 1e3 / target.time_ms), _MOST), _FEWEST)
+    """Return the number of requests that take about `_TRY_S` seconds."""
+    return _clamp(math.ceil(_TRY_S * 1e3 / target.time_ms))
+
+
+def _clamp(requests: int) -> int:
+    return max(min(requests, _MOST_REQUESTS), _FEWEST_REQUESTS)
 
 
 def calibrate(
@@ -322,21 +313,21 @@ def calibrate(
     *,
     threads: int,
     cores: float,
-    held: ScalingSection | None = None,
+    previous: ScalingRecord | None = None,
 ) -> Scale:
-    """Hold a running server back until its requests take as long as the board's.
+    """Slow a running server down until its requests take the board's time.
 
     Args:
         threads: of one inference.
-        cores: what the device may use of this host at most.
-        held: see `Scale.find`.
+        cores: the most that the device may use, in cores of this host.
+        previous: see `Scale.find`.
 
     Raises:
         HostTooSlow: this host takes longer than the board.
         OSError: the server does not answer.
     """
     scale = Scale(DeviceDial(device, targets[0].model), targets, threads=threads, cores=cores)
-    scale.find(held)
+    scale.find(previous)
     return scale
 
 
@@ -349,12 +340,12 @@ def predicted(
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
-    """What a model is to take on `profile`, as predicted, and at the clock that heat leaves it."""
+    """Return the target of a model on a board: the predicted time, and the time at the board's hot clock."""
     heated_ms = None
     if profile.thermal is not None:
-        # By the ratio, since a calibration is of the board at its full clock.
+        # The ratio of two predictions: a calibration by measured times is for the board's full clock.
         cool, hot = (predicted(board, model, arrays, use_calibration=False) for board in (profile, profile.heated()))
-        assert isinstance(cool, Prediction), "as `prediction` was"
-        assert isinstance(hot, Prediction), "as `prediction` was"
+        assert isinstance(cool, Prediction), "`prediction` is a prediction"
+        assert isinstance(hot, Prediction), "`prediction` is a prediction"
         heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms
     return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)

@@ -11,11 +11,12 @@ import orjson
 from rich.live import Live
 from rich.table import Table
 
-from edgesim.boards.start import Board
+from edgesim.boards.board import Board
 from edgesim.cli._console import err
 from edgesim.loadgen.client import Client
 from edgesim.models import tensor_types
 from edgesim.models.repository import Model
+from edgesim.results.sections import ScalingSection, section
 from edgesim.units import format_bytes
 
 _REFRESH_S = 1.0
@@ -141,7 +142,7 @@ def scale_lines(board: Board) -> list[str]:
     """How long a scaled board takes for each model."""
     if board.scale is None:
         return []
-    found = board.scale.section()
+    found = board.scale.record()
     return [
         f"{model.name} takes {model.target_ms:.4g} ms ({model.calibrated_ms:.4g} ms in calibration)"
         for model in found.models
@@ -153,5 +154,5 @@ def as_json(board: Board) -> str:
     models = [{"name": model.name, "version": model.version} for model in board.models]
     facts: dict[str, Any] = {"url": board.url, "execution": board.execution, "models": models}
     if board.scale is not None:
-        facts["scaling"] = board.scale.section().model_dump(mode="json")
+        facts["scaling"] = section(ScalingSection, board.scale.record()).model_dump(mode="json")
     return json.dumps(facts)

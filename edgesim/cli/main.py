@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from edgesim import __version__
 from edgesim import profiles as profile
-from edgesim.boards.start import board
+from edgesim.boards.serving import board
 from edgesim.cli import (
     _console,
     _load_options,

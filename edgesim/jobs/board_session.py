@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from edgesim.boards.start import DESCRIPTION, Board
+from edgesim.boards.board import DESCRIPTION, Board
+from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.errors import EdgesimError, UsageError
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, LoadMeter, LoadSession, Sent, closed_loop
@@ -24,7 +25,7 @@ from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, PeakLimit, RequestDefaults, TrafficOptions
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
-from edgesim.results.sections import Distribution, Level, ScalingSection, SearchSection, section
+from edgesim.results.sections import Distribution, Level, SearchSection, section
 
 # The warm-up by rule looks for its end after this many requests, and gives up after this many requests or seconds.
 _WARM_UP_FIRST_LOOK = 25
@@ -187,7 +188,7 @@ class Measurement:
     agreement: Comparison | None = None
     interrupted: bool = False
     alive: bool = True
-    scaling: ScalingSection | None = None
+    scaling: ScalingRecord | None = None
     heated_ns: int | None = None
 
     @property
@@ -255,7 +256,7 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
         if board.scale is not None:
             with stages.stage("scale", "checking that the scaled times still hold"), suppress(OSError):
                 board.scale.check()
-            into.scaling = board.scale.section()
+            into.scaling = board.scale.record()
 
 
 @contextmanager

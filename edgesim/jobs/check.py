@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim import __version__, profiles
-from edgesim.boards.start import DESCRIPTION, Board, Launch, start, where
-from edgesim.delivery.deliver import model_mounts
+from edgesim.boards.board import DESCRIPTION, Board
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, UsageError
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
@@ -99,17 +100,8 @@ def check(
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-    launch = Launch(
-        profile=profile,
-        mounts=model_mounts(loaded, profile.image.mount_point),
-        models=[loaded],
-        engine=options.board.engine,
-        context=where(options.board.engine, options.board.context),
-        base=options.board.base_image,
-        way=options.board.mount,
-        volume=options.board.volume,
-        ready_timeout_s=options.board.ready_timeout_s,
-    )
+    # A check is of the board's own instructions: the board is emulated or native, whatever `execution` says.
+    launch = Launch.of(profile, [loaded], options.board.model_copy(update={"execution": None}))
     try:
         with start(launch, stages) as board:
             items += _items_of_the_board(board, launch, loaded, chosen, reference, checks.tolerance, stages)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.boards.start import Board
+from edgesim.boards.board import Board
 from edgesim.errors import (
     DeviceError,
     EmulatorCrashed,

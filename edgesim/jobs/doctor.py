@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from edgesim import paths
-from edgesim.boards import limit_probes, limits
+from edgesim.boards import limit_probes
+from edgesim.boards.limits import limits_of
 from edgesim.engine import buildx, compose_project, docker_engine
 from edgesim.engine.context import Context
 from edgesim.errors import EdgesimError, UsageError
@@ -60,13 +61,13 @@ def probe(profile: DeviceProfile, context: Context, stages: Stages) -> list[limi
     emulator.require(profile.architecture, core, native=engine.facts.architecture)
     cache = paths.cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    board_limits = limits.plan(
+    limits = limits_of(
         profile, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes, files=[cache]
     )
     built = serving_image.build(engine, profile, stages)
-    prober = limit_probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", budget=board_limits)
+    prober = limit_probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", limits=limits)
     findings = prober.probe(stages)
-    limit_probes.record(f"Docker {engine.facts.version}", board_limits, findings)
+    limit_probes.record(f"Docker {engine.facts.version}", limits, findings)
     return findings
 
 

@@ -10,7 +10,9 @@ import orjson
 from onnx import TensorProto, helper
 
 from edgesim import paths
-from edgesim.boards.start import Board, Launch, start
+from edgesim.boards.board import Board
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
 from edgesim.delivery.deliver import model_mounts
 from edgesim.errors import EdgesimError
 from edgesim.host.cache import new_entry
@@ -50,15 +52,12 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
 def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
     with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
         noop = repository.find(str(_noop(Path(scratch))))
+        changes = {"engine": engine, "execution": None, "mount": None, "volume": None, "results": None}
         changed = replace(
             launch,
             models=[noop],
             mounts=model_mounts(noop, launch.profile.image.mount_point),
-            engine=engine,
-            execution=None,
-            way=None,
-            volume=None,
-            results=None,
+            options=launch.options.model_copy(update=changes),
         )
         with start(changed, Stages()) as board:
             return board.device.read().memory_anon_bytes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edgesim.boards.start import where
+from edgesim.boards.launch import resolve_context
 from edgesim.errors import NoMeasurement, UsageError
 from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.comparable import unfit
@@ -141,7 +141,7 @@ def known(
     Empty if there is no readable probe.
     """
     if execution is None:
-        execution = default_execution(profile, where(engine, context))
+        execution = default_execution(profile, resolve_context(engine, context))
     if model is not None and (noise := _read(kept_in(engine, execution, context, model=model))) is not None:
         return [noise]
     pattern = kept_in(engine, execution, context, model="*")

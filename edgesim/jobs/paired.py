@@ -3,14 +3,13 @@
 import os
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
 from edgesim import profiles
 from edgesim.boards import time_scaling
-from edgesim.boards.start import Launch, where
-from edgesim.delivery.deliver import model_mounts
+from edgesim.boards.launch import Launch, resolve_context
 from edgesim.engine import docker_engine
 from edgesim.engine.context import Context
 from edgesim.errors import UsageError
@@ -90,7 +89,7 @@ def run_pair(
     board_rules = rules.of_board(profile.name, profile.mode)
     if not board_rules:
         raise UsageError(f"no rule applies to {profile.name}", fix="put a rule under rules: or under the board's name")
-    context = where(options.board.engine, options.board.context)
+    context = resolve_context(options.board.engine, options.board.context)
     execution = _execution(profile, options, context)
     for rule in board_rules:
         refuse(rule, execution)
@@ -106,19 +105,8 @@ def run_pair(
         chosen = inputs.choose(origin, options.inputs)
 
         def side(name: SideName, model: Model) -> Side:
-            launch = Launch(
-                profile=profile,
-                mounts=model_mounts(model, profile.image.mount_point),
-                models=[model],
-                engine=options.board.engine,
-                context=context,
-                execution=execution,
-                base=options.board.base_image,
-                way=options.board.mount,
-                ready_timeout_s=options.board.ready_timeout_s,
-                cores=device_cores,
-                first=True,
-            )
+            board_options = options.board.model_copy(update={"execution": execution})
+            launch = Launch.of(profile, [model], board_options, cores=device_cores, high_priority=True)
             return _side(name, model, chosen, stages, launch, execution, client_cores, options.inputs.seed)
 
         sides = side("base", base), side("candidate", candidate)
@@ -237,7 +225,7 @@ def _side(
         if isinstance(prediction, Declined):
             raise prediction.as_error()
         target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
-        launch = replace(launch, targets=[target])
+        launch = launch.scaled_to([target])
     plan = SessionPlan(
         model=model,
         inputs=chosen,

@@ -6,7 +6,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgesim.boards.start import DESCRIPTION, Board, Launch, start
+from edgesim.boards.board import DESCRIPTION, Board
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
 from edgesim.errors import DeviceError, HostTooSlow
 from edgesim.host.priority import real_time_priority
 from edgesim.jobs.board_session import Measurement, SessionPlan, compare_answers
@@ -127,8 +129,8 @@ class Rounds:
             except (DeviceError, HostTooSlow) as error:
                 error.problem = f"the {side.name}: {error.problem}"
                 raise
-            if board.scale is not None and side.launch.held is None:
-                side.launch = replace(side.launch, held=board.scale.section())
+            if board.scale is not None and side.launch.previous_scaling is None:
+                side.launch = replace(side.launch, previous_scaling=board.scale.record())
             yield board
 
     @contextmanager
@@ -233,7 +235,7 @@ class Rounds:
         if seat.board.scale is not None:
             with suppress(OSError):
                 seat.board.scale.check()
-            seat.measurement.scaling = seat.board.scale.section()
+            seat.measurement.scaling = seat.board.scale.record()
 
 
 def _warm_up_requests(request_s: float) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from edgesim import __version__
 from edgesim.boards import limit_probes
-from edgesim.boards.start import Board
+from edgesim.boards.board import Board
 from edgesim.engine.container import OutsideFacts
 from edgesim.host import host_load
 from edgesim.host.limit_values import LimitValues
@@ -33,6 +33,7 @@ from edgesim.results.sections import (
     EnergySection,
     HostLoadSection,
     HostSection,
+    ImageSection,
     LifecycleSection,
     LimitSection,
     ModelSection,
@@ -131,7 +132,7 @@ class ResultBuilder:
                 name=self.profile.name, sha256=self.profile.sha256, title=self.profile.title, mode=self.profile.mode
             ),
             model=_model_section(self.model),
-            image=board.image,
+            image=_image_section(board),
             host=section(HostSection, board.host),
             device=self._device_section(),
             scenario=_scenario_section(scenario, plan, self._warm_up()),
@@ -284,7 +285,7 @@ class ResultBuilder:
             return None
         rate, time_ms = throughput_qps(measured.samples), scale.times_ms[0]
         busy = min(rate * time_ms / 10, 100.0) if rate is not None and measured.heated_ns is None else None
-        scaling = measured.scaling.model_copy(update={"busy_percent": busy})
+        scaling = section(ScalingSection, measured.scaling).model_copy(update={"busy_percent": busy})
         if thermal is None or measured.heated_ns is None:
             return scaling
         ok = [sample for sample in measured.samples if sample.ok]
@@ -317,8 +318,8 @@ class ResultBuilder:
 
     def _scale_check(self) -> ScaleCheck | None:
         """Return the last check of the scaled model whose time was farthest from its target at the end."""
-        sections = [m.scaling for m in self.measurements if m.scaling is not None]
-        models = [model for section in sections for model in section.models]
+        records = [m.scaling for m in self.measurements if m.scaling is not None]
+        models = [model for record in records for model in record.models]
         # A model without a last check counts as infinitely far.
         errors = [abs(model.error_percent) if model.error_percent is not None else math.inf for model in models]
         if not models:
@@ -349,6 +350,19 @@ def _seconds(samples: Sequence[Sample]) -> float:
     if not samples:
         return 0.0
     return (max(sample.done_ns for sample in samples) - min(sample.scheduled_ns for sample in samples)) / 1e9
+
+
+def _image_section(board: Board) -> ImageSection:
+    image = board.image
+    if image is None:
+        return ImageSection()
+    return ImageSection(
+        reference=image.reference,
+        id=image.id,
+        base=image.base,
+        cached=image.cached,
+        server_id=board.server_image if board.server_image != image.id else None,
+    )
 
 
 def _model_section(subject: Model) -> ModelSection:

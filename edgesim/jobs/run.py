@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Unpack
 
@@ -11,8 +11,8 @@ import psutil
 
 from edgesim import profiles
 from edgesim.boards import hang, time_scaling
-from edgesim.boards.start import Launch, start, where
-from edgesim.delivery.deliver import model_mounts
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
 from edgesim.engine import docker_engine
 from edgesim.errors import (
     EdgesimError,
@@ -144,21 +144,7 @@ def _prepare(
         reference = Reference(model)
         steady_state.prepare()
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
-    board = options.board
-    launch = Launch(
-        profile=profile,
-        mounts=model_mounts(model, profile.image.mount_point),
-        models=[model],
-        engine=board.engine,
-        context=where(board.engine, board.context),
-        execution=board.execution,
-        base=board.base_image,
-        way=board.mount,
-        volume=board.volume,
-        results=board.results,
-        ready_timeout_s=board.ready_timeout_s,
-        cores=device_cores,
-    )
+    launch = Launch.of(profile, [model], options.board, cores=device_cores)
     return Job(
         profile=profile,
         model=model,
@@ -269,7 +255,7 @@ def _run_scaled(job: Job, options: RunOptions, journal: Journal | None) -> RunRe
     if isinstance(job.prediction, Declined):
         raise job.prediction.as_error()
     target = time_scaling.target(job.profile, job.model, job.inputs.requests[0], job.prediction)
-    return _attempt_all(job, replace(job.launch, execution="scaled", targets=[target]), options, journal)
+    return _attempt_all(job, job.launch.scaled_to([target]), options, journal)
 
 
 def _attempt_all(

@@ -8,7 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from edgesim import __version__
-from edgesim.boards.server_command import server_arguments
+from edgesim.boards.server_command import server_arguments, server_environment
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.profiles.device_profile import SERVER_PORT
@@ -149,14 +149,13 @@ def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
 
 
 def _environment(resolved: Resolved, service: ResolvedService) -> dict[str, str]:
-    environment: dict[str, str] = {}
-    if resolved.execution == "emulated" and resolved.profile.emulation is not None:
-        environment["QEMU_CPU"] = resolved.profile.emulation.qemu_cpu
-    if not service.spec.serves:
-        environment["OMP_NUM_THREADS"] = str(
-            service.threads
-        )  # what most runtimes heed; else they count the host's cores
-    return environment | service.spec.environment
+    return server_environment(
+        resolved.profile,
+        resolved.execution,
+        own_server=service.spec.serves,
+        threads=service.threads,
+        variables=service.spec.environment,
+    )
 
 
 def _model_mounts(service: ResolvedService, naming: Naming) -> Iterable[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesim import profiles
-from edgesim.boards.limits import Budget, plan
+from edgesim.boards.limits import Limits, limits_of
 from edgesim.delivery import contents, symlinks
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine.mounts import Mount, VolumeMount
@@ -58,7 +58,7 @@ class Resolved:
     stack: Stack
     source: Path | None
     profile: DeviceProfile
-    budget: Budget
+    budget: Limits
     execution: Execution
     services: Mapping[str, ResolvedService]
     shortfalls: Sequence[str]
@@ -103,7 +103,7 @@ def resolve(
 
 def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_bytes: int, base: str | None) -> Resolved:
     board = profiles.load(stack.profile)
-    budget = plan(board, host_cores=host_cores, host_memory_bytes=host_memory_bytes)
+    budget = limits_of(board, host_cores=host_cores, host_memory_bytes=host_memory_bytes)
     shortfalls = [sentence for sentence in budget.shortfalls if not sentence.startswith("storage rate")]
     if any(storage.read_bytes_per_s for storage in board.storage):
         shortfalls.append("storage rate: not limited for a stack")
@@ -122,7 +122,7 @@ def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_by
 
 
 def _resolve_service(
-    stack: Stack, name: str, board: DeviceProfile, budget: Budget, base: str | None
+    stack: Stack, name: str, board: DeviceProfile, budget: Limits, base: str | None
 ) -> ResolvedService:
     service = stack.services[name]
     cpus = _cpus(name, service, board, budget)
@@ -143,7 +143,7 @@ def _resolve_service(
     )
 
 
-def _cpus(name: str, service: Service, board: DeviceProfile, budget: Budget) -> float:
+def _cpus(name: str, service: Service, board: DeviceProfile, budget: Limits) -> float:
     if service.cpus is None:
         return budget.cpus
     if service.cpus > board.cpu.cores:
@@ -154,7 +154,7 @@ def _cpus(name: str, service: Service, board: DeviceProfile, budget: Budget) -> 
     return min(service.cpus, budget.cpus)
 
 
-def _memory(name: str, service: Service, budget: Budget) -> int:
+def _memory(name: str, service: Service, budget: Limits) -> int:
     if service.memory is None:
         return budget.memory_bytes
     if service.memory > budget.memory_bytes:

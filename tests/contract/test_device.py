@@ -10,12 +10,14 @@ import pytest
 from edgesim import profiles
 from edgesim.boards import local_device, readiness
 from edgesim.boards.device import Device
-from edgesim.boards.start import Launch, start
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine.container import State
 from edgesim.errors import DeviceDied, DeviceError
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.options import BoardOptions
 from edgesim.progress import Stages
 from tests.conftest import write_model
 from tests.fakes import running_fake
@@ -42,7 +44,7 @@ def process(subject: Model) -> Iterator[Device]:
 
 @contextmanager
 def container(subject: Model) -> Iterator[Device]:
-    launch = Launch(profile=profiles.load("jetson-nano"), mounts=model_mounts(subject, "/models"), models=[subject])
+    launch = Launch.of(profiles.load("jetson-nano"), [subject], BoardOptions())
     with start(launch, Stages()) as started:
         yield started.device
 

@@ -44,7 +44,7 @@ def test_it_is_measured_like_edgesim_s_own(tmp_path: Path) -> None:
     assert document["image"]["reference"] == image("arm64")
     assert document["device"]["architecture"] == "aarch64"
     assert document["device"]["memory_limit_bytes"] == 4187590656
-    assert any("this image does not tell" in shortfall for shortfall in document["device"]["shortfalls"])
+    assert any("this image does not report it" in shortfall for shortfall in document["device"]["shortfalls"])
     assert document["requests"]["ok"] >= 5
     assert document["agreement"]["same_class"] == 1.0
     assert document["resources"]["memory_peak_bytes"] > 0

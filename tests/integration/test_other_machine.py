@@ -25,7 +25,7 @@ def test_a_board_of_its_own_architecture_runs_the_profile_natively_and_the_resul
     assert other_engine.address in done.stdout
     device = document["device"]
     assert (device["mount"], device["memory_limit_bytes"]) == ("volume", 2_000_000_000 // 4096 * 4096)
-    assert any("latency: has the way to" in words for words in device["shortfalls"])
+    assert any("latency: includes the network to" in words for words in device["shortfalls"])
     assert not any(limit["proven"] for limit in device["limits"]), "probes are of this host"
     assert document["agreement"]["max_abs_difference"] == 0
     assert document["resources"]["cpu_seconds"] > 0
@@ -56,7 +56,7 @@ def test_a_named_context_serves_what_is_checked(other_engine: OtherEngine, desk:
         (["--mount", "bind"], "--mount bind: 172.31.78.1 does not have this host's files"),
         (["--results", "."], "--results: 172.31.78.1 does not have this host's files"),
         (["--execution", "scaled"], "the way to 172.31.78.1 would be in every request's time"),
-        (["--engine", "local"], "--engine local: has no container; --context"),
+        (["--engine", "local"], "--engine local: has no container, which --context"),
     ],
 )
 def test_what_another_machine_cannot_have_is_refused_before_the_work(
@@ -68,7 +68,7 @@ def test_what_another_machine_cannot_have_is_refused_before_the_work(
 
 def test_a_machine_of_another_architecture_than_the_board_s_is_refused(other_engine: OtherEngine) -> None:
     done = edgesim("run", "jetson-nano", "digits", "--context", other_engine.address)
-    assert (done.returncode, "the board is arm64; edgesim looks after an emulator" in done.stderr) == (3, True)
+    assert (done.returncode, "the board is arm64; edgesim uses an emulator" in done.stderr) == (3, True)
 
 
 @pytest.mark.long

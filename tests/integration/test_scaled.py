@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from edgesim import profiles
-from edgesim.boards import time_scaling
-from edgesim.boards.start import Launch, start
-from edgesim.delivery.deliver import model_mounts
+from edgesim.boards.dial import Target
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
 from edgesim.errors import HostTooSlow
 from edgesim.loadgen import inputs
 from edgesim.loadgen.client import Client
 from edgesim.models import repository, samples
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions
+from edgesim.options import BoardOptions, InputOptions
 from edgesim.predictions import predict
 from edgesim.progress import Stages
 from edgesim.results.run_result import RunResult
@@ -128,13 +128,8 @@ def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predic
 def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_behind(mobilenet: Model) -> None:
     board = profiles.load("jetson-nano")
     arrays = inputs.choose(mobilenet, InputOptions()).requests[0]
-    launch = Launch(
-        profile=board,
-        mounts=model_mounts(mobilenet, board.image.mount_point),
-        models=[mobilenet],
-        execution="scaled",
-        targets=[time_scaling.Target(model=mobilenet, arrays=arrays, time_ms=0.05)],
-    )
+    launch = Launch.of(board, [mobilenet], BoardOptions())
+    launch = launch.scaled_to([Target(model=mobilenet, arrays=arrays, time_ms=0.05)])
     with pytest.raises(HostTooSlow, match=r"the board 0\.05 ms"), start(launch, Stages()):
         pass
 

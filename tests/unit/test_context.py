@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.boards.start import where
+from edgesim.boards.launch import resolve_context
 from edgesim.engine import context
 from edgesim.errors import UsageError
 
@@ -83,9 +83,9 @@ def test_a_context_that_is_not_there_is_refused_with_how_to_make_it() -> None:
 
 
 def test_a_plain_process_has_no_engine_anywhere() -> None:
-    assert where("local", None) is None
-    with pytest.raises(UsageError, match="--engine local: has no container"):
-        where("local", "board1")
+    assert resolve_context("local", None) is None
+    with pytest.raises(UsageError, match="`engine=local`: has no container"):
+        resolve_context("local", "board1")
 
 
 def write(configuration: Path, name: str, url: str) -> None:

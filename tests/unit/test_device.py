@@ -9,7 +9,7 @@ import pytest
 
 from edgesim import profiles
 from edgesim.boards import hang, readiness
-from edgesim.boards import limits as budget
+from edgesim.boards.limits import limits_of
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine.container import State
 from edgesim.errors import (
@@ -33,30 +33,30 @@ from tests.conftest import write_model
 from tests.fakes import FakeDevice
 
 GIB = 2**30
-NO_DISK = "storage rate: the model lies on no disk of this host whose rate could be limited"
+NO_DISK = "storage rate: not limited: the model is not on a disk of this host"
 
 
 def test_a_board_on_a_bigger_host_gets_all_that_it_has() -> None:
     nano = profiles.load("jetson-nano")
-    limits = budget.plan(nano, host_cores=16, host_memory_bytes=64 * GIB)
+    limits = limits_of(nano, host_cores=16, host_memory_bytes=64 * GIB)
     assert (limits.cpus, limits.intra_op_threads, limits.memory_bytes) == (4, 4, nano.memory.visible_bytes)
     assert limits.shortfalls == (NO_DISK,)
 
 
 def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing() -> None:
-    limits = budget.plan(profiles.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
+    limits = limits_of(profiles.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
     assert limits.cpus == 2
     assert limits.intra_op_threads == 2, "each thread has a whole core, as on the board"
     assert limits.shortfalls == (
-        "cores: the board has 4, this host gives 2; 2 threads have a whole one each",
-        "memory: the board has 3.9 GiB, this host 2.0 GiB in all",
+        "cores: the board has 4, this host has 2: running 2 threads",
+        "memory: the board has 3.9 GiB, this host has 2.0 GiB",
         NO_DISK,
     )
 
 
 def test_files_on_a_disk_are_read_at_the_board_s_rate(tmp_path: Path) -> None:
     disk = disks.device_of(tmp_path)
-    limits = budget.plan(profiles.load("raspberry-pi-4"), host_cores=4, host_memory_bytes=8 * GIB, files=[tmp_path])
+    limits = limits_of(profiles.load("raspberry-pi-4"), host_cores=4, host_memory_bytes=8 * GIB, files=[tmp_path])
     if disk is None:
         assert limits.shortfalls == (NO_DISK,)
     else:

@@ -8,7 +8,8 @@ import pytest
 
 from edgesim import profiles
 from edgesim.boards import time_scaling
-from edgesim.boards.time_scaling import Scale, Target
+from edgesim.boards.dial import Target
+from edgesim.boards.time_scaling import Scale
 from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.loadgen import inputs
@@ -17,7 +18,7 @@ from edgesim.options import InputOptions
 from edgesim.predictions import Prediction
 from edgesim.profiles.device_profile import Thermal
 from edgesim.reports import scaling_phrases as words
-from edgesim.results.sections import ThrottleSection
+from edgesim.results.sections import ScalingSection, ThrottleSection, section
 
 
 @dataclass
@@ -69,7 +70,7 @@ def test_a_request_takes_the_board_s_time_within_a_percent(digits: Model, cpu_ms
     dial = FakeDial({"digits": cpu_ms})
     scale = found(dial, target(digits, time_ms))
     scale.check()
-    (model,) = scale.section().models
+    (model,) = scale.record().models
     assert model.check_ms == pytest.approx(time_ms, rel=0.01)
     assert model.error_percent == pytest.approx(0, abs=1)
     assert model.host_ms == pytest.approx(cpu_ms + dial.way_ms)
@@ -79,7 +80,7 @@ def test_a_request_takes_the_board_s_time_within_a_percent(digits: Model, cpu_ms
 def test_a_share_that_the_kernel_does_not_give_in_full_is_raised_until_the_time_holds(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0}, lost_ms=20.0)
     scale = found(dial, target(digits, 100.0))
-    tries = scale.section().models[0].tries
+    tries = scale.record().models[0].tries
     assert tries[0].p50_ms > 150
     assert [attempt.share for attempt in tries] == sorted(attempt.share for attempt in tries)
     assert dial.ask(target(digits, 100.0), 1) == [pytest.approx(100, rel=0.01)]
@@ -100,25 +101,25 @@ def test_of_several_models_the_one_that_needs_most_sets_the_share_and_each_has_i
     quick, slow = target(digits, 100.0, name="quick"), target(digits, 300.0, name="slow")
     scale = found(dial, quick, slow)
     scale.check()
-    assert [model.check_ms for model in scale.section().models] == [pytest.approx(100, 0.01), pytest.approx(300, 0.01)]
+    assert [model.check_ms for model in scale.record().models] == [pytest.approx(100, 0.01), pytest.approx(300, 0.01)]
     assert scale.quota.share > 0.3, "the slow one takes a third of a core, and a little more"
 
 
 def test_a_share_that_never_settles_ends_with_the_best_that_was_tried(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0}, lost_ms=1000.0)
     scale = found(dial, target(digits, 10.0))
-    tries = scale.section().models[0].tries
+    tries = scale.record().models[0].tries
     assert len(tries) <= 6
     assert scale.quota.share == max(attempt.share for attempt in tries)
 
 
 def test_a_second_server_is_held_as_the_first_one_was_after_one_try(digits: Model) -> None:
     aims = target(digits, 100.0), target(digits, 40.0, name="other")
-    first = found(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), *aims).section()
+    first = found(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), *aims).record()
     second = Scale(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), aims, threads=1, cores=2.0)
     second.find(first)
     assert len(first.models[0].tries) > 1
-    again = second.section()
+    again = second.record()
     assert [len(model.tries) for model in again.models] == [1, 1]
     assert again.share == first.share
     for then, now in zip(first.models, again.models, strict=True):
@@ -127,20 +128,20 @@ def test_a_second_server_is_held_as_the_first_one_was_after_one_try(digits: Mode
 
 
 def test_what_the_first_server_was_off_by_is_not_in_the_second(digits: Model) -> None:
-    first = found(FakeDial({"digits": 7.0}, way_ms=0.4), target(digits, 100.0)).section()
+    first = found(FakeDial({"digits": 7.0}, way_ms=0.4), target(digits, 100.0)).record()
     dial = FakeDial({"digits": 7.0}, way_ms=1.2)  # 0.8 % later than the first: close enough
     second = Scale(dial, [target(digits, 100.0)], threads=1, cores=2.0)
     second.find(first)
-    assert len(second.section().models[0].tries) == 1
+    assert len(second.record().models[0].tries) == 1
     second.check()
-    assert second.section().models[0].check_ms == pytest.approx(100.0, rel=1e-6)
+    assert second.record().models[0].check_ms == pytest.approx(100.0, rel=1e-6)
 
 
 def test_a_second_server_that_does_not_take_as_long_is_searched_for_anew(digits: Model) -> None:
-    first = found(FakeDial({"digits": 7.0}), target(digits, 100.0)).section()
+    first = found(FakeDial({"digits": 7.0}), target(digits, 100.0)).record()
     second = Scale(FakeDial({"digits": 7.0}, way_ms=6.4), [target(digits, 100.0)], threads=1, cores=2.0)
     second.find(first)
-    tries = second.section().models[0].tries
+    tries = second.record().models[0].tries
     assert [round(attempt.p50_ms, 2) for attempt in tries] == [106.0, 100.0]
 
 
@@ -150,7 +151,7 @@ def test_heat_slows_the_share_and_the_pace_down_and_the_check_goes_by_the_new_ti
     before = scale.quota.share
     scale.heat()
     scale.check()
-    (model,) = scale.section().models
+    (model,) = scale.record().models
     assert scale.heated
     assert list(scale.times_ms) == [90.0]
     assert scale.quota.share == pytest.approx(before * 60 / 90, rel=0.01)
@@ -177,10 +178,10 @@ def test_a_share_is_given_in_the_shortest_periods_that_the_kernel_has(share: flo
 def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(digits: Model) -> None:
     scale = found(FakeDial({"digits": 5.0}), target(digits, 60.0))
     scale.check()
-    section = scale.section()
-    assert "% of a core of this host, in periods of" in words.method(section)
-    assert "the server waits for the rest" in words.method(section)
-    assert "at the end (+0." in words.against_target(section) or "at the end (-0." in words.against_target(section)
+    scaling = section(ScalingSection, scale.record())
+    assert "% of a core of this host, in periods of" in words.method(scaling)
+    assert "the server waits for the rest" in words.method(scaling)
+    assert "at the end (+0." in words.against_target(scaling) or "at the end (-0." in words.against_target(scaling)
     heat = ThrottleSection(after_s=60, clock_hz=1_000_000_000, target_ms=90, before_ms=60.1, after_ms=90.2)
     assert words.throttle(heat) == "1 GHz after 60 s of load: p50 60.1 ms before, 90.2 ms after (90 ms predicted)"
 

@@ -194,7 +194,7 @@ def test_what_the_board_has_and_this_host_has_not_is_said(directory: Path) -> No
     found = resolved(directory, host_cores=2)
     assert found.budget.cpus == 2
     assert found.services["app"].cpus == 2
-    assert any(shortfall.startswith("cores: the board has 4, this host gives 2") for shortfall in found.shortfalls)
+    assert any(shortfall.startswith("cores: the board has 4, this host has 2") for shortfall in found.shortfalls)
 
 
 def test_a_stack_without_a_name_has_its_file_s_or_its_directory_s(directory: Path) -> None:

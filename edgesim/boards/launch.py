@@ -1,0 +1,179 @@
+"""What is to be started: a board, its models, and the user's options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from edgesim.boards.dial import Target
+from edgesim.boards.server_command import packed_command, server_arguments
+from edgesim.boards.time_scaling import ScalingRecord
+from edgesim.delivery.deliver import Delivery, model_mounts
+from edgesim.engine import context
+from edgesim.engine.context import Context
+from edgesim.engine.mounts import Mount
+from edgesim.errors import UsageError
+from edgesim.host import ports
+from edgesim.models.repository import Model
+from edgesim.options import BoardOptions, EngineName
+from edgesim.profiles import DeviceProfile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """A board to start.
+
+    Attributes:
+        models: the models in the repository.
+        mounts: the model repository, or its files, below the image's mount point.
+        options: the user's options.
+        context: the engine's, see `resolve_context`; None for a plain process.
+        load_all: the server leaves out models that do not load; else it ends if one of `models` does not load.
+        cores: cores of the host that the board may use; None means all.
+        targets: the models of a scaled board, each with the time that it is to take.
+        previous_scaling: calibration of an earlier board, used as the starting point.
+        high_priority: run a plain process at nice -20, if this user may.
+    """
+
+    profile: DeviceProfile
+    models: Sequence[Model]
+    mounts: Sequence[Mount]
+    options: BoardOptions = field(default_factory=BoardOptions)
+    context: Context | None = None
+    load_all: bool = False
+    cores: Sequence[int] | None = None
+    targets: Sequence[Target] = ()
+    previous_scaling: ScalingRecord | None = None
+    high_priority: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        profile: DeviceProfile,
+        models: Sequence[Model],
+        options: BoardOptions,
+        *,
+        mounts: Sequence[Mount] | None = None,
+        load_all: bool = False,
+        cores: Sequence[int] | None = None,
+        high_priority: bool = False,
+    ) -> Self:
+        """Return the launch of a board that serves `models`.
+
+        Args:
+            mounts: None means the files of `models`.
+
+        Raises:
+            UsageError: there is no such context.
+        """
+        mount_point = profile.image.mount_point
+        return cls(
+            profile=profile,
+            models=models,
+            mounts=mounts if mounts is not None else [mount for m in models for mount in model_mounts(m, mount_point)],
+            options=options,
+            context=resolve_context(options.engine, options.context),
+            load_all=load_all,
+            cores=cores,
+            high_priority=high_priority,
+        )
+
+    def scaled_to(self, targets: Sequence[Target]) -> Self:
+        """Return the launch of the same board, scaled to the times of `targets`."""
+        options = self.options.model_copy(update={"execution": "scaled"})
+        return replace(self, options=options, targets=targets)
+
+    @property
+    def machine(self) -> str | None:
+        """The machine that the engine runs on, if another one than this host."""
+        return self.context.machine if self.context is not None else None
+
+    @property
+    def own_server(self) -> bool:
+        """Whether edgesim's own server serves, and not the server of another image."""
+        return self.profile.image.reference is None
+
+    @property
+    def model_names(self) -> list[str]:
+        """Names of the models that the server must load; none means all models that load."""
+        return [] if self.load_all else [model.name for model in self.models]
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the models get into the container."""
+        options = self.options
+        cannot_bind = options.volume is not None or self.machine is not None
+        return Delivery(
+            method=options.mount if options.mount is not None else "volume" if cannot_bind else "bind",
+            profile=self.profile,
+            models=self.models,
+            mounts=self.mounts,
+            volume=options.volume,
+            results=options.results,
+            command=packed_command(self.profile, self.model_names),
+            machine=self.machine,
+        )
+
+    def server_arguments(self, *, intra_op_threads: int) -> list[str] | None:
+        """Return the command line of the container; None keeps another image's own."""
+        if not self.own_server:
+            return None
+        return server_arguments(
+            self.model_names,
+            repository=self.profile.image.mount_point,
+            intra_op_threads=intra_op_threads,
+            host="0.0.0.0",  # noqa: S104 (in the container; the engine publishes the port on 127.0.0.1)
+            port=self.profile.image.port,
+            watch=self.options.watch,
+            paced=self.options.execution == "scaled",
+            results=self.options.results is not None,
+        )
+
+    def check(self) -> None:
+        """Check the options before any work.
+
+        Raises:
+            UsageError: the options exclude each other, or the port is taken.
+        """
+        options, image = self.options, self.profile.image.reference
+        if options.watch and not self.own_server:
+            raise UsageError(f"`watch`: needs edgesim's own server; image {image} has its own")
+        if self.machine is None and (reason := ports.why_taken(options.port)) is not None:
+            raise UsageError(f"port {options.port} of 127.0.0.1: {reason}", fix="give another `port`, or none")
+        if options.engine == "local" and (options.mount, options.volume, options.results) != (None, None, None):
+            raise UsageError("`engine=local`: has no container, which `mount`, `volume` and `results` need")
+        if options.watch and self.delivery.method == "image":
+            raise UsageError("`watch`: nothing changes inside an image", fix="use `mount=bind` or `mount=volume`")
+        self.delivery.check()
+        if options.execution == "scaled":
+            self._check_scaled()
+        elif options.engine == "local" and not self.own_server:
+            raise UsageError(f"`engine=local`: runs edgesim's own server only; image {image} needs `engine=docker`")
+
+    def _check_scaled(self) -> None:
+        if self.options.engine == "local":
+            raise UsageError(
+                "`execution=scaled`: the CPU share of a plain process cannot be limited", fix="`engine=docker`"
+            )
+        if self.machine is not None:
+            raise UsageError(
+                f"`execution=scaled`: each request's time would include the network to {self.machine}",
+                fix="use an engine on this machine",
+            )
+        if not self.own_server:
+            raise UsageError(
+                f"`execution=scaled`: image {self.profile.image.reference} is for the board's architecture only",
+                fix="use `execution=emulated`, or edgesim's own server",
+            )
+
+
+def resolve_context(engine: EngineName, name: str | None) -> Context | None:
+    """Return the engine of a docker context or URL; None for a plain process, which has no engine.
+
+    Raises:
+        UsageError: there is no such context, or a context is given for a plain process.
+    """
+    if engine == "local":
+        if name is not None:
+            raise UsageError(f"`engine=local`: has no container, which `context={name}` is for")
+        return None
+    return context.resolve(name)

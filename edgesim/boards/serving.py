@@ -1,0 +1,93 @@
+"""A simulated board that serves a model repository, for Python programs and ``edgesim serve``."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Unpack
+
+from edgesim import profiles
+from edgesim.boards import time_scaling
+from edgesim.boards.board import Board
+from edgesim.boards.dial import Target
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
+from edgesim.engine.mounts import Mount
+from edgesim.errors import ModelError, ProfileError, UsageError
+from edgesim.loadgen import inputs
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.options import InputOptions, RunKeywords, RunOptions
+from edgesim.predictions import Declined
+from edgesim.profiles import DeviceProfile
+from edgesim.progress import Listener, Stages
+
+
+@contextmanager
+def board(
+    profile: str | Path | DeviceProfile,
+    options: RunOptions | None = None,
+    *,
+    listener: Listener | None = None,
+    **keywords: Unpack[RunKeywords],
+) -> Iterator[Board]:
+    """Start a simulated board that serves a model repository, for the length of a ``with`` block.
+
+    Args:
+        profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
+        options: `models` (None means ``models/``) and the section `board` apply. All models of the repository are
+            loaded; a broken one is left out. ``scaled`` answers in the board's predicted time; without `execution`
+            the board is emulated or native.
+        keywords: single options by name.
+
+    Raises:
+        UsageError: no such profile, no model in the repository, or the port is taken.
+        HostError: this host cannot run the board; DeviceError: the image, the container or the server failed.
+    """
+    options, stages = RunOptions.of(options, **keywords), Stages(listener)
+    profile = profiles.load(profile)
+    directory = options.models if options.models is not None else Path("models")
+    models = _models(directory, stages)
+    mounts = [Mount(directory.resolve(), profile.image.mount_point)]
+    launch = Launch.of(profile, models, options.board, mounts=mounts, load_all=True)
+    if options.board.execution == "scaled":
+        launch = launch.scaled_to(_targets(profile, models, stages))
+    with start(launch, stages) as started:
+        yield started
+
+
+def _models(directory: Path, stages: Stages) -> list[Model]:
+    """Return the models of a repository, without those that are broken, which a note names."""
+    models = []
+    for name in repository.names(directory):
+        try:
+            models.append(repository.find(name, directory))
+        except ModelError as error:
+            stages.note(f"model {name} is left out: {error.problem}")
+    if not models:
+        raise UsageError(
+            f"{directory}: no model in it", fix=f"edgesim models build --models {directory} builds the sample models"
+        )
+    return models
+
+
+def _targets(profile: DeviceProfile, models: Sequence[Model], stages: Stages) -> list[Target]:
+    """Return the predicted times of the models; a model without one answers as fast as the CPU share lets it.
+
+    Raises:
+        ModelError, ProfileError: no model has a predicted time; the error says why.
+    """
+    targets, declined = [], None
+    for model in models:
+        try:
+            arrays = inputs.choose(model, InputOptions()).requests[0]
+            prediction = time_scaling.predicted(profile, model, arrays)
+            if isinstance(prediction, Declined):
+                raise prediction.as_error()
+        except (ModelError, ProfileError) as error:
+            declined = error
+            stages.note(f"model {model.name} is not slowed down to a time: {error.problem}")
+            continue
+        targets.append(time_scaling.target(profile, model, arrays, prediction))
+    if declined is not None and not targets:
+        raise declined
+    return targets
