@@ -29,12 +29,12 @@ def place(
     """Return how a board runs on an engine; the emulator of an emulated board is not chosen yet.
 
     Args:
-        execution: the execution that the user wants; None means emulated or native.
+        execution: the execution that the user requests; None means emulated or native.
         engine_architecture: of the engine's machine.
         context: the engine's.
 
     Raises:
-        UsageError: the board runs in another execution than the wanted one.
+        UsageError: the board runs in another execution than the requested one.
         HostError: the board needs an emulator on another machine.
     """
     if execution == "scaled":
@@ -52,13 +52,14 @@ def place(
     return Placement(execution=actual, architecture=profile.architecture)
 
 
-def check_execution(wanted: Execution | None, actual: Execution, what: str) -> None:
-    """Check that `what` runs in the wanted execution, if any is wanted.
+def check_execution(requested: Execution | None, actual: Execution, what: str) -> None:
+    """Check that `what` runs in the requested execution, if one is requested.
 
     Raises:
         UsageError: it runs in another execution.
     """
-    if wanted is not None and wanted != actual:
+    if requested is not None and requested != actual:
         raise UsageError(
-            f"`execution={wanted}`: {what} runs as {actual}", fix=f"leave `execution` out, or use `execution={actual}`"
+            f"`execution={requested}`: {what} runs as {actual}",
+            fix=f"leave `execution` out, or use `execution={actual}`",
         )

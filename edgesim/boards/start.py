@@ -31,7 +31,7 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     """Start a board; take it down when the block ends, however the block ends.
 
     Raises:
-        UsageError: the options exclude each other, or this engine and host give another execution than the wanted one.
+        UsageError: the options exclude each other, or the board runs in another execution than requested.
         HostError: this host cannot run the board; DeviceError: the image, the container or the server failed.
     """
     launch.check()

@@ -1,0 +1,82 @@
+"""What is to be started: the options that exclude each other, and how the models get into the container."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+import pytest
+
+from edgesim import profiles
+from edgesim.boards.launch import Launch
+from edgesim.engine.context import Context
+from edgesim.engine.mounts import Mount
+from edgesim.errors import UsageError
+from edgesim.models.repository import Model
+from edgesim.options import BoardOptions, RunKeywords, RunOptions
+
+FAR = Context(name="board1", url="tcp://10.0.0.7:2375")
+
+
+def launch(model: Model, **options: Unpack[RunKeywords]) -> Launch:
+    return Launch.of(profiles.load("jetson-nano"), [model], RunOptions.of(**options).board)
+
+
+def test_models_are_mounted_file_by_file_unless_mounts_are_given(digits: Model, tmp_path: Path) -> None:
+    nano = profiles.load("jetson-nano")
+    assert [mount.target for mount in launch(digits).mounts] == ["/models/digits/1/model.onnx"]
+    repository = [Mount(tmp_path, "/models")]
+    whole = Launch.of(nano, [digits], BoardOptions(), mounts=repository, load_all=True)
+    assert (whole.mounts, whole.model_names) == (repository, [])
+
+
+def test_mount_method_follows_from_volume_and_machine(digits: Model) -> None:
+    assert launch(digits).delivery.method == "bind"
+    assert launch(digits, volume="v").delivery.method == "volume"
+    assert launch(digits, mount="image").delivery.method == "image"
+    assert replace(launch(digits), context=FAR).delivery.method == "volume"
+
+
+def test_scaled_launch_has_its_targets_and_a_paced_server(digits: Model) -> None:
+    plain = launch(digits)
+    assert "--paced" not in (plain.server_arguments(intra_op_threads=1) or [])
+    scaled = plain.scaled_to([])
+    assert scaled.options.execution == "scaled"
+    assert "--paced" in (scaled.server_arguments(intra_op_threads=1) or [])
+    assert plain.options.execution is None, "the launch itself is unchanged"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "local", "execution": "scaled"}, "`execution=scaled`: the CPU share of a plain process"),
+        ({"mount": "image", "watch": True}, "`watch`: nothing changes inside an image"),
+        ({"mount": "image", "volume": "v"}, "`volume=v`: needs `mount=volume`"),
+        ({"mount": "volume", "results": "/tmp"}, "no directory of this host is mounted"),
+        ({"results": "/nowhere"}, "`results=/nowhere`: no such directory"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(digits: Model, options: RunKeywords, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        launch(digits, **options).check()
+    assert words in caught.value.problem
+
+
+def test_another_image_is_neither_watched_nor_scaled(digits: Model) -> None:
+    profile = profiles.load("jetson-nano").served_by(reference="someone/server:1")
+    for options, words in ((BoardOptions(watch=True), "`watch`: needs"), (BoardOptions(execution="scaled"), "only")):
+        with pytest.raises(UsageError, match=words):
+            Launch.of(profile, [digits], options).check()
+
+
+def test_board_on_another_machine_is_not_scaled(digits: Model) -> None:
+    with pytest.raises(UsageError, match=r"include the network to 10\.0\.0\.7"):
+        replace(launch(digits, execution="scaled"), context=FAR).check()
+
+
+def test_taken_port_is_refused_before_any_work(digits: Model) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: Address already in use"):
+            launch(digits, port=port).check()
