@@ -1,4 +1,4 @@
-"""The device that answers from memory: for tests of what waits for devices and drives them."""
+"""A device without a server, for tests of code that waits for devices and reads them."""
 
 import itertools
 import threading
@@ -11,7 +11,7 @@ from edgesim.recording import Reading
 
 
 class FakeDevice:
-    """Runs until it is told to die; its resources grow with every reading."""
+    """A device that runs until `die` is called; its resources grow with every reading."""
 
     def __init__(self, url: str = "http://127.0.0.1:1", log: str = "model 'fake' loaded") -> None:
         self.start_s: float | None = None
@@ -66,7 +66,7 @@ class _Ready(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_fake() -> Iterator[FakeDevice]:
-    """A fake device at an address where something answers that it is ready."""
+    """Yield a fake device whose URL answers that the server is ready."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Ready) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield FakeDevice(f"http://127.0.0.1:{server.server_address[1]}")

@@ -1,4 +1,4 @@
-"""What a device promises, asked of the fake, of a plain process, and of a container."""
+"""The contract of a device, tested on the fake, on a plain process, and on a container."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -36,15 +36,15 @@ def fake(_: Model) -> Iterator[Device]:
 
 
 @contextmanager
-def process(subject: Model) -> Iterator[Device]:
-    with local_device.start(model_mounts(subject, "/models"), [subject.name], intra_op_threads=1) as device:
+def process(model: Model) -> Iterator[Device]:
+    with local_device.start(model_mounts(model, "/models"), [model.name], intra_op_threads=1) as device:
         readiness.wait(device, "/v2/health/ready", explain_death=explain, timeout_s=60)
         yield device
 
 
 @contextmanager
-def container(subject: Model) -> Iterator[Device]:
-    launch = Launch.of(profiles.load("jetson-nano"), [subject], BoardOptions())
+def container(model: Model) -> Iterator[Device]:
+    launch = Launch.of(profiles.load("jetson-nano"), [model], BoardOptions())
     with start(launch, Stages()) as started:
         yield started.device
 
@@ -57,7 +57,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize("starter", DEVICES)
-def test_a_device_runs_answers_logs_and_tells_what_it_uses(starter: Starter, digits: Model) -> None:
+def test_device_runs_answers_logs_and_reports_its_resources(starter: Starter, digits: Model) -> None:
     with starter(digits) as device:
         assert device.state().running
         assert readiness.wait(device, "/v2/health/ready", explain_death=explain, timeout_s=10) < 10
@@ -75,9 +75,7 @@ def test_a_device_runs_answers_logs_and_tells_what_it_uses(starter: Starter, dig
 
 
 @pytest.mark.parametrize("starter", DEVICES[1:])
-def test_a_model_that_does_not_load_ends_the_wait_at_once_and_its_reason_is_shown(
-    starter: Starter, tmp_path: Path
-) -> None:
+def test_model_that_does_not_load_ends_the_wait_and_shows_the_reason(starter: Starter, tmp_path: Path) -> None:
     broken = repository.find(str(write_model(tmp_path / "broken.onnx", operation="NoSuchOperation")))
     begun = time.monotonic()
     with pytest.raises(DeviceError) as caught, starter(broken):

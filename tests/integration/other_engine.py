@@ -1,4 +1,4 @@
-"""A second Docker Engine on this machine, which has nothing yet: what another machine is to the first."""
+"""A second, empty Docker Engine on this machine, which stands for an engine on another machine."""
 
 import ctypes
 import os
@@ -16,19 +16,19 @@ from pathlib import Path
 import pytest
 
 _PATIENCE_S = 60
-_ADDRESS = "172.31.78.1"  # of the bridge
+_ADDRESS = "172.31.78.1"  # the bridge's
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class OtherEngine:
-    """Where it answers: `host` for this machine, `address` over TCP as another machine would."""
+    """The engine's addresses: `host` is local, `address` is TCP, as another machine's would be."""
 
     host: str
     address: str
 
     def docker(self, *arguments: str, **options: object) -> str:
-        """What the docker command says."""
+        """Run the docker command on this engine; return what the command prints."""
         command = ["docker", "-H", self.host, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, f"{command}: {done.stderr}"
@@ -37,14 +37,14 @@ class OtherEngine:
 
 @contextmanager
 def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
-    """It has a network of its own without a way out, and touches no rule of this host's firewall.
+    """Start the engine, with a network that leads nowhere, and without any rule in this host's firewall.
 
-    Where it cannot run, a test is skipped, or fails where Docker is `required`.
+    If the engine cannot run here, the test is skipped, or fails if Docker is `required`.
     """
     give_up = pytest.fail if required else pytest.skip
     if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
         give_up("a second engine takes root, dockerd and ip")
-    # Sockets have short names, and pytest's directories long ones.
+    # The path of a socket must be short, and pytest's directories have long paths.
     directory = Path(tempfile.mkdtemp(prefix="edgesim-engine-", dir="/tmp"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -72,7 +72,7 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
         "--containerd-plugins-namespace",
         f"{bridge}-plugins",
     ]
-    # What a test run that was killed has left.
+    # Leftovers of a test run that was killed.
     subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     try:
@@ -94,7 +94,7 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
 
 
 def _end_with_parent() -> None:
-    """In the new process: to end when the test run does, however that ends (prctl(2))."""
+    """Run in the new process: have the kernel end it with the test run, however the test run ends (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""A container that does what it is told: Python in an image of this host's own architecture, nothing else."""
+"""A container that runs a given script: an image of this host's architecture with Python and nothing else."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ from edgesim.images import rootfs
 from tests import images
 
 DOCKERFILE = Path(__file__).parents[1] / "data" / "ruler" / "Dockerfile"
-# It waits for SIGUSR1, does the work, says so, and lives on.
+# The script waits for SIGUSR1, does its work, prints that it is done, and keeps running.
 FRAME = """
 import signal, time
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -23,7 +23,7 @@ time.sleep(600)
 
 
 def image() -> str:
-    """Its name; built where the engine has not got it."""
+    """Return the image's name; the image is built unless the engine has it."""
     return images.ensure(
         "ruler",
         host_architecture(),
@@ -34,7 +34,7 @@ def image() -> str:
 
 
 def container(script: str, *, memory_bytes: int = 512 << 20) -> Container:
-    """A container that runs a script, on one core."""
+    """Return a container that runs a script on one core."""
     return Container(
         image=image(),
         platform=f"linux/{host_architecture()}",
@@ -53,7 +53,7 @@ def wait_for(device: DockerDevice, word: str) -> None:
 
 
 def work(started: Container, device: DockerDevice) -> None:
-    """Let it do its work, to its end."""
+    """Have the container do its work, and wait for the end of it."""
     subprocess.run(
         ["docker", "kill", "--signal", "USR1", f"edgesim-{started.session}"], capture_output=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Limits that hold, and are shown to hold."""
+"""Limits: they hold, and probes show it."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")
 
 
 @pytest.mark.emulation
-def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(tmp_path: Path) -> None:
+def test_every_limit_is_probed_and_later_results_show_the_findings(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
     board.write_text(
         TINY_BOARD.replace("100 MiB", "300 MiB")
@@ -36,7 +36,7 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
         "network_rate_bytes_per_s",
         "network_delay_ms",
     }
-    # The share of a core is a measurement, and others may be busy on this host.
+    # The CPU limit is probed by a measurement, which other programs on this host may disturb.
     assert all(finding["holds"] is not False for name, finding in findings.items() if name != "cpus"), findings
     assert findings["memory_bytes"]["holds"] is True
     assert "where 300 are allowed" in findings["open_files"]["finding"]
@@ -51,7 +51,7 @@ def test_every_limit_of_a_board_is_probed_and_later_results_say_what_was_found(t
     assert "proven on this host: memory" in done.stdout
 
 
-def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> None:
+def test_probe_of_one_limit_proves_nothing_about_another_size(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
     board.write_text(TINY_BOARD.replace("100 MiB", "311 MiB"))
     edgesim("run", board, "digits", *EMULATED, "--requests", "3", "-o", tmp_path / "r.json")
@@ -59,13 +59,13 @@ def test_a_limit_of_another_size_is_not_proven_by_this_one(tmp_path: Path) -> No
     assert all(limit["proven"] is None for limit in limits)
 
 
-def test_a_network_s_rate_and_delay_are_set_or_it_is_said_why_not() -> None:
+def test_network_rate_and_delay_are_set_or_the_shortfall_says_why() -> None:
     with Engine().start(container("import time; print('up'); time.sleep(60)")) as device:
         wait_for(device, "up")
         shaped = network_shaping.shape(device.pid, Network(rate_bytes_per_s="1 MB", delay_ms=20))  # type: ignore[arg-type]
         listing = ["nsenter", "--target", str(device.pid), "--net", "tc", "qdisc", "show", "dev", "eth0"]
         rules = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
-    held = {"network rate": shaped.rate_bytes_per_s, "network delay": shaped.delay_ms}
+    set_to = {"network rate": shaped.rate_bytes_per_s, "network delay": shaped.delay_ms}
     for kind, what in (("tbf", "network rate"), ("netem", "network delay")):
         said = [shortfall for shortfall in shaped.shortfalls if shortfall.startswith(what)]
-        assert (kind in rules) is (held[what] is not None) is not bool(said), (rules, shaped)
+        assert (kind in rules) is (set_to[what] is not None) is not bool(said), (rules, shaped)

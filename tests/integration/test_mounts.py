@@ -1,4 +1,4 @@
-"""The three ways in which a model comes into a container, told apart: bind, volume, image."""
+"""The three mount methods, by which models get into a container: bind, volume, image."""
 
 import hashlib
 import io
@@ -31,21 +31,21 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    directory = tmp_path / "the models"  # a path with a space, in all that follows
+    directory = tmp_path / "the models"  # the path has a space in every test
     save(scale(2.0), directory, "m")
     return directory
 
 
 @pytest.fixture
 def volume(nothing_left_behind: None) -> Iterator[str]:
-    """A name of this test's own; whatever volume has it at the end is removed."""
+    """Return the name of a volume for one test; the volume is removed at the end."""
     name = f"edgesim-test-{os.getpid()}"
     yield name
     subprocess.run(["docker", "volume", "rm", "-f", name], capture_output=True, check=True)
 
 
 def mounts(url: str) -> list[dict[str, Any]]:
-    """Those of the container that answers at an address, as the engine tells them."""
+    """Return the mounts of the container that serves at an address, as the engine reports them."""
     listed = ["docker", "ps", "--quiet", "--filter", f"publish={url.rpartition(':')[2]}"]
     container = subprocess.check_output(listed, text=True).strip()
     inspected = subprocess.check_output(["docker", "inspect", container, "--format", "{{json .Mounts}}"])
@@ -58,7 +58,7 @@ def volumes() -> list[dict[str, Any]]:
     return found
 
 
-def test_bound_models_are_the_host_s_own_links_included(desk: Path, repository: Path, tmp_path: Path) -> None:
+def test_bind_mounts_the_hosts_files_and_the_targets_of_links(desk: Path, repository: Path, tmp_path: Path) -> None:
     save(scale(3.0), tmp_path / "elsewhere", "far")
     (repository / "far").symlink_to(tmp_path / "elsewhere" / "far")
     with board(str(desk), models=repository) as started:
@@ -69,8 +69,8 @@ def test_bound_models_are_the_host_s_own_links_included(desk: Path, repository: 
     assert not any(each["RW"] for each in found)
 
 
-def test_what_the_container_writes_appears_on_the_host_as_the_user_s(desk: Path, tmp_path: Path) -> None:
-    # Through sudo it is not root's, but of whoever called it.
+def test_files_written_by_the_container_belong_to_the_user(desk: Path, tmp_path: Path) -> None:
+    # Through sudo, the files belong to the caller, not to root.
     results, caller = tmp_path / "my results", os.getuid() or 4242
     results.mkdir()
     os.chown(results, caller, caller if caller == 4242 else -1)
@@ -99,7 +99,7 @@ def test_what_the_container_writes_appears_on_the_host_as_the_user_s(desk: Path,
         (["--mount", "volume", "--volume", "no name"], "not a valid name of a volume"),
     ],
 )
-def test_ways_that_do_not_go_together_are_refused_and_nothing_is_made(
+def test_options_that_exclude_each_other_are_refused_before_any_work(
     desk: Path, repository: Path, tmp_path: Path, options: list[str], words: str
 ) -> None:
     done = edgesim("serve", desk, "--models", repository, *options, cwd=tmp_path)
@@ -108,7 +108,7 @@ def test_ways_that_do_not_go_together_are_refused_and_nothing_is_made(
     assert {path.name for path in tmp_path.iterdir()} == {"the models"}
 
 
-def test_files_are_readable_where_the_engine_labels_what_it_mounts(desk: Path, tmp_path: Path) -> None:
+def test_files_are_readable_if_the_engine_labels_mounts(desk: Path, tmp_path: Path) -> None:
     engine, stages = Engine(), Stages()
     engine.facts = replace(engine.facts, relabels=True)
     (directory := tmp_path / "a directory").mkdir()
@@ -128,7 +128,7 @@ def test_files_are_readable_where_the_engine_labels_what_it_mounts(desk: Path, t
 
 
 @pytest.mark.long
-def test_a_volume_is_shared_outlives_its_containers_and_is_changed_under_them(
+def test_volume_is_shared_outlives_its_containers_and_changes_under_them(
     desk: Path, repository: Path, volume: str, tmp_path: Path
 ) -> None:
     first = board(str(desk), models=repository, mount="volume", volume=volume, watch=True)
@@ -160,8 +160,8 @@ def test_a_volume_is_shared_outlives_its_containers_and_is_changed_under_them(
     assert edgesim("volumes", "export", volume, tmp_path / "more").returncode == 2
 
 
-def test_a_volume_without_a_name_is_named_after_its_files_and_filled_once(desk: Path, repository: Path) -> None:
-    save(scale(time.time()), repository, "m")  # files that no other test has
+def test_volume_without_a_name_is_named_after_its_contents_and_filled_once(desk: Path, repository: Path) -> None:
+    save(scale(time.time()), repository, "m")  # contents that no other test has
     names = []
     try:
         for _ in range(2):
@@ -174,7 +174,7 @@ def test_a_volume_without_a_name_is_named_after_its_files_and_filled_once(desk: 
         assert edgesim("volumes", "rm", names[0]).returncode == 0
 
 
-def test_a_volume_that_is_not_edgesim_s_is_left_alone(repository: Path, volume: str) -> None:
+def test_volume_that_edgesim_did_not_make_is_left_alone(repository: Path, volume: str) -> None:
     subprocess.run(["docker", "volume", "create", volume], capture_output=True, check=True)
     for command in (["fill", volume, "--models", str(repository)], ["rm", volume]):
         done = edgesim("volumes", *command)
@@ -183,7 +183,7 @@ def test_a_volume_that_is_not_edgesim_s_is_left_alone(repository: Path, volume: 
 
 @pytest.fixture(scope="module")
 def packed(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The digits packed for the desk, and its archive."""
+    """Return the facts of an image with digits packed for the desk, saved as an archive."""
     path = tmp_path_factory.mktemp("pack") / "image.tar"
     tag = f"edgesim/test-packed:{os.getpid()}"
     done = edgesim("pack", desk, "digits", "-t", tag, "--save", path, "--json")
@@ -193,9 +193,7 @@ def packed(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     subprocess.run(["docker", "image", "rm", tag], capture_output=True, check=True)
 
 
-def test_a_packed_image_moves_into_an_empty_engine_and_runs_with_no_mount_at_all(
-    packed: dict[str, Any], other_engine: OtherEngine
-) -> None:
+def test_packed_image_runs_in_an_empty_engine_without_mounts(packed: dict[str, Any], other_engine: OtherEngine) -> None:
     other = other_engine
     other.docker("system", "prune", "--all", "--force")
     other.docker("volume", "prune", "--all", "--force")
@@ -218,7 +216,7 @@ def test_a_packed_image_moves_into_an_empty_engine_and_runs_with_no_mount_at_all
 
 
 @pytest.mark.long
-def test_the_same_inputs_give_the_same_image_and_a_rebuilt_server_does_too(
+def test_same_inputs_and_a_rebuilt_server_give_the_same_image(
     packed: dict[str, Any], desk: Path, tmp_path: Path
 ) -> None:
     assert edgesim("build", desk, "--rebuild").returncode == 0
@@ -229,7 +227,7 @@ def test_the_same_inputs_give_the_same_image_and_a_rebuilt_server_does_too(
     assert first == second
 
 
-def test_a_packed_image_says_what_it_is_and_what_is_in_it(packed: dict[str, Any]) -> None:
+def test_packed_image_has_labels_and_a_bill_of_materials(packed: dict[str, Any]) -> None:
     inspected = subprocess.check_output(["docker", "inspect", packed["reference"], "--format", "{{json .Config}}"])
     config = json.loads(inspected)
     assert config["Labels"]["edgesim.profile"] == "desk"
@@ -248,28 +246,28 @@ def test_a_packed_image_says_what_it_is_and_what_is_in_it(packed: dict[str, Any]
 
 
 @pytest.mark.long
-def test_a_run_from_an_image_mounts_nothing_and_a_second_one_adds_nothing(desk: Path, tmp_path: Path) -> None:
+def test_run_from_an_image_mounts_nothing_and_a_second_run_adds_nothing(desk: Path, tmp_path: Path) -> None:
     def run() -> dict[str, Any]:
         done = edgesim("run", desk, "digits", "--mount", "image", "--requests", "5", "-o", "r.json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads((tmp_path / "r.json").read_text())
         return document
 
-    def there() -> set[str]:
+    def images_and_files() -> set[str]:
         listed = subprocess.check_output(["docker", "images", "--no-trunc", "--format", "{{.ID}} {{.Tag}}"], text=True)
         return {*listed.splitlines(), *(path.name for path in tmp_path.iterdir())}
 
-    first, before = run(), there()
+    first, before = run(), images_and_files()
     second = run()
     try:
-        assert there() == before
+        assert images_and_files() == before
         assert first["device"]["mount"] == second["device"]["mount"] == "image"
         assert (first["image"]["id"], second["image"]["cached"]) == (second["image"]["id"], True)
     finally:
         subprocess.run(["docker", "image", "rm", first["image"]["reference"]], capture_output=True, check=True)
 
 
-def test_a_pack_that_is_interrupted_leaves_nothing_behind(desk: Path, tmp_path: Path) -> None:
+def test_interrupted_pack_leaves_nothing_behind(desk: Path, tmp_path: Path) -> None:
     running_pack = begin("pack", desk, "digits", "-t", "edgesim/test-interrupted:1", "--save", tmp_path / "i.tar")
     wait_for(running_pack, "packing")
     time.sleep(0.5)
@@ -280,7 +278,7 @@ def test_a_pack_that_is_interrupted_leaves_nothing_behind(desk: Path, tmp_path: 
     assert docker_engine.Engine().images.id("edgesim/test-interrupted:1") is None
 
 
-def test_a_tag_or_a_file_that_cannot_be_is_refused_before_the_work(desk: Path, tmp_path: Path) -> None:
+def test_impossible_tag_or_file_is_refused_before_any_work(desk: Path, tmp_path: Path) -> None:
     for options in (["-t", "No Name"], ["--save", str(tmp_path)], ["--save", str(tmp_path / "no" / "x.tar")]):
         done = edgesim("pack", desk, "digits", *options)
         assert (done.returncode, "building" in done.stderr) == (2, False)

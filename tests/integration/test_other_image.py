@@ -1,4 +1,4 @@
-"""Another server of the protocol on the board: MLServer, as examples/mlserver builds it."""
+"""Another server of the Open Inference Protocol on the board: MLServer, as examples/mlserver builds it."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 @pytest.mark.long
-def test_it_is_measured_like_edgesim_s_own(tmp_path: Path) -> None:
+def test_other_server_is_measured_like_edgesims_own(tmp_path: Path) -> None:
     result = tmp_path / "r.json"
     options: list[str | Path] = ["--image", image("arm64"), "--image-port", "8080", "--requests", "5", "-o", result]
     done = edgesim("run", "jetson-nano", "digits", *options)
@@ -50,7 +50,7 @@ def test_it_is_measured_like_edgesim_s_own(tmp_path: Path) -> None:
     assert document["resources"]["memory_peak_bytes"] > 0
 
 
-def test_a_profile_can_name_it_and_serve_it(desk: Path, digits: Model) -> None:
+def test_profile_can_name_another_image_and_serve_it(desk: Path, digits: Model) -> None:
     running = begin("serve", desk, "--models", digits.path.parents[2])
     try:
         assert running.stdout is not None
@@ -65,13 +65,13 @@ def test_a_profile_can_name_it_and_serve_it(desk: Path, digits: Model) -> None:
     assert running.returncode == 0
 
 
-def test_an_image_of_another_architecture_than_the_board_s_is_refused() -> None:
+def test_image_for_another_architecture_is_refused() -> None:
     done = edgesim("run", "jetson-nano", "digits", "--image", image("amd64"), "--image-port", "8080")
     assert done.returncode == 2
     assert "is for amd64; the board jetson-nano is arm64" in done.stderr
 
 
-def test_one_that_ends_while_it_starts_is_shown_with_its_log(desk: Path, digits: Model) -> None:
+def test_server_that_ends_during_its_start_is_shown_with_its_log(desk: Path, digits: Model) -> None:
     done = edgesim("run", desk, "digits", "--image-models", "/elsewhere", "--ready-timeout", "30")
     assert done.returncode == 4
     assert "  | " in done.stderr

@@ -1,4 +1,4 @@
-"""A board's engine on another machine, which a second engine behind an address of its own is to edgesim."""
+"""A board on another machine: a second engine with an address of its own, which is another machine to edgesim."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.integration.other_engine import OtherEngine
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 
 
-def test_a_board_of_its_own_architecture_runs_the_profile_natively_and_the_result_says_where(
+def test_board_runs_natively_on_another_machine_and_the_result_names_it(
     other_engine: OtherEngine, desk: Path, tmp_path: Path
 ) -> None:
     options = ("--context", other_engine.address, "--requests", "70")
@@ -26,18 +26,18 @@ def test_a_board_of_its_own_architecture_runs_the_profile_natively_and_the_resul
     device = document["device"]
     assert (device["mount"], device["memory_limit_bytes"]) == ("volume", 2_000_000_000 // 4096 * 4096)
     assert any("latency: includes the network to" in words for words in device["shortfalls"])
-    assert not any(limit["proven"] for limit in device["limits"]), "probes are of this host"
+    assert not any(limit["proven"] for limit in device["limits"]), "probes concern this host"
     assert document["agreement"]["max_abs_difference"] == 0
     assert document["resources"]["cpu_seconds"] > 0
     assert document["device_time_ms"]["method"].startswith(f"measured on {other_engine.address}")
     applied = {limit["name"]: limit["applied"] for limit in device["limits"]}
     assert (applied["cpus"], applied["processes"]) == (device["cpu_limit"], None), (
-        "what the server is shown, and no more"
+        "only what the server finds inside its container"
     )
     assert other_engine.docker("ps", "--all", "--quiet") == ""
 
 
-def test_a_named_context_serves_what_is_checked(other_engine: OtherEngine, desk: Path, tmp_path: Path) -> None:
+def test_named_context_serves_the_checked_model(other_engine: OtherEngine, desk: Path, tmp_path: Path) -> None:
     environment = os.environ | {"DOCKER_CONFIG": str(tmp_path)}
     create = ["docker", "context", "create", "board1", "--docker", f"host={other_engine.address}"]
     subprocess.run(create, env=environment, capture_output=True, check=True)
@@ -45,8 +45,8 @@ def test_a_named_context_serves_what_is_checked(other_engine: OtherEngine, desk:
     assert (done.returncode, json.loads(done.stdout)["execution"]) == (0, "native"), done.stderr
     listed = edgesim("volumes", "list", "--context", "board1", "--json", env=environment)
     assert [volume["models"] for volume in json.loads(listed.stdout)] == [["digits"]]
-    looked = edgesim("doctor", "--context", "board1", env=environment)
-    assert "not needed: board1 runs" in looked.stdout
+    examined = edgesim("doctor", "--context", "board1", env=environment)
+    assert "not needed: board1 runs" in examined.stdout
     assert edgesim("gc", "--context", "board1", env=environment).stdout == "nothing was left behind\n"
 
 
@@ -55,18 +55,18 @@ def test_a_named_context_serves_what_is_checked(other_engine: OtherEngine, desk:
     [
         (["--mount", "bind"], "--mount bind: 172.31.78.1 does not have this host's files"),
         (["--results", "."], "--results: 172.31.78.1 does not have this host's files"),
-        (["--execution", "scaled"], "the way to 172.31.78.1 would be in every request's time"),
+        (["--execution", "scaled"], "each request's time would include the network to 172.31.78.1"),
         (["--engine", "local"], "--engine local: has no container, which --context"),
     ],
 )
-def test_what_another_machine_cannot_have_is_refused_before_the_work(
+def test_options_that_need_this_hosts_files_are_refused_before_any_work(
     other_engine: OtherEngine, options: list[str], words: str
 ) -> None:
     done = edgesim("run", "jetson-nano", "digits", "--context", other_engine.address, *options)
     assert (done.returncode, words in done.stderr) == (2, True), done.stderr
 
 
-def test_a_machine_of_another_architecture_than_the_board_s_is_refused(other_engine: OtherEngine) -> None:
+def test_machine_of_another_architecture_is_refused(other_engine: OtherEngine) -> None:
     done = edgesim("run", "jetson-nano", "digits", "--context", other_engine.address)
     assert (done.returncode, "the board is arm64; edgesim uses an emulator" in done.stderr) == (3, True)
 
@@ -85,6 +85,6 @@ def test_two_models_take_turns_on_another_machine(other_engine: OtherEngine, des
     assert other_engine.docker("ps", "--all", "--quiet") == ""
 
 
-def test_an_engine_that_does_not_answer_is_named(desk: Path) -> None:
+def test_engine_that_does_not_answer_is_named(desk: Path) -> None:
     done = edgesim("run", desk, "digits", "--context", "tcp://127.0.0.1:1")
     assert (done.returncode, "no Docker Engine answers at tcp://127.0.0.1:1" in done.stderr) == (3, True), done.stderr

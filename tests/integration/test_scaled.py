@@ -1,4 +1,4 @@
-"""The board's time on this host: what a scaled run says of itself. How exact it is on a quiet host is a benchmark's."""
+"""Scaled runs: the board's time on this host. A benchmark shows how exact the time is on a quiet host."""
 
 import json
 import shutil
@@ -45,9 +45,7 @@ def scaled_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return document
 
 
-def test_a_scaled_run_takes_about_the_predicted_time_and_says_how_it_was_held_back(
-    scaled_run: dict[str, Any], mobilenet: Model
-) -> None:
+def test_scaled_run_takes_about_the_predicted_time_and_says_how(scaled_run: dict[str, Any], mobilenet: Model) -> None:
     predicted = predict(profiles.load("jetson-nano"), mobilenet)
     (found,) = scaled_run["scaling"]["models"]
     assert scaled_run["execution"] == "scaled"
@@ -55,24 +53,24 @@ def test_a_scaled_run_takes_about_the_predicted_time_and_says_how_it_was_held_ba
     assert scaled_run["device_time_ms"]["p50"] == found["target_ms"] == pytest.approx(predicted.p50_ms)
     assert found["host_ms"] < found["target_ms"]
     assert 0 < scaled_run["scaling"]["share"] <= scaled_run["host"]["cores"]
-    # A host that others use, too, may make it longer, but nothing makes it shorter.
+    # Other programs on the host may make the time longer; nothing makes it shorter.
     assert 0.9 < scaled_run["service_time_ms"]["p50"] / found["target_ms"] < 2
     assert len(found["tries"]) >= 1
     assert found["check_ms"] / found["target_ms"] - 1 == pytest.approx(found["error_percent"] / 100)
     assert "scale held" in {rule["name"] for rule in scaled_run["validity"]["rules"]}
 
 
-def test_the_scaled_board_has_the_host_s_architecture_and_the_board_s_memory(scaled_run: dict[str, Any]) -> None:
+def test_scaled_board_has_the_hosts_architecture_and_the_boards_memory(scaled_run: dict[str, Any]) -> None:
     device = scaled_run["device"]
     assert device["memory_limit_bytes"] == profiles.load("jetson-nano").memory.visible_bytes
     assert device["cpu_limit"] == pytest.approx(scaled_run["scaling"]["share"])
-    assert not device["features_missing"], "another architecture's features are no shortcoming of the board's"
+    assert not device["features_missing"], "features of another architecture are not missing on the board"
     for limit in device["limits"]:
         assert limit["applied"] == limit["requested"], limit["name"]
 
 
 @pytest.mark.emulation
-def test_a_run_without_an_execution_is_scaled_for_time_and_emulated_for_the_rest(tmp_path: Path) -> None:
+def test_run_without_an_execution_is_scaled_and_emulated(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     done = edgesim("run", "jetson-nano", "mobilenet_v2", "--duration", "2", "-o", path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -108,7 +106,7 @@ modes: {all: {cores: 64, clock_hz: 10_000_000_000}}
 
 @pytest.mark.emulation
 @pytest.mark.long
-def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predicted_time(tmp_path: Path) -> None:
+def test_board_faster_than_this_host_is_emulated_alone(tmp_path: Path) -> None:
     board = tmp_path / "fast.yaml"
     board.write_text(FAST_BOARD)
     done = edgesim("run", board, "mobilenet_v2", "--requests", "3", "-o", tmp_path / "r.json")
@@ -125,7 +123,7 @@ def test_a_board_that_is_faster_than_this_host_is_emulated_alone_with_its_predic
     assert "it cannot be slowed down to that" in alone.stderr
 
 
-def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_behind(mobilenet: Model) -> None:
+def test_host_slower_than_the_board_is_an_error_and_leaves_nothing(mobilenet: Model) -> None:
     board = profiles.load("jetson-nano")
     arrays = inputs.choose(mobilenet, InputOptions()).requests[0]
     launch = Launch.of(board, [mobilenet], BoardOptions())
@@ -135,7 +133,7 @@ def test_a_host_that_is_slower_than_the_board_is_found_out_and_nothing_stays_beh
 
 
 @pytest.mark.long
-def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> None:
+def test_heat_slows_the_board_in_the_middle_of_a_run(tmp_path: Path) -> None:
     board = tmp_path / "hot.yaml"
     board.write_text(
         "extends: jetson-nano\nname: hot\ntitle: A board that gets hot\n"
@@ -161,9 +159,7 @@ def test_heat_slows_the_board_down_in_the_middle_of_a_run(tmp_path: Path) -> Non
 
 
 @pytest.mark.long
-def test_a_board_that_is_served_scaled_takes_each_model_s_time(
-    tmp_path: Path, mobilenet: Model, resnet18: Model
-) -> None:
+def test_board_that_is_served_scaled_takes_each_models_time(tmp_path: Path, mobilenet: Model, resnet18: Model) -> None:
     for served in (mobilenet, resnet18):
         shutil.copytree(served.path.parents[1], tmp_path / "models" / served.name)
     running = begin("serve", "jetson-nano", "--models", tmp_path / "models", "--execution", "scaled", "--json")
@@ -185,7 +181,7 @@ def test_a_board_that_is_served_scaled_takes_each_model_s_time(
     assert running.returncode == 0, stderr
 
 
-def test_an_interrupt_of_the_calibration_leaves_nothing() -> None:
+def test_interrupted_calibration_leaves_nothing() -> None:
     running = begin("run", "jetson-nano", "mobilenet_v2", "--execution", "scaled")
     wait_for(running, "finding the share")
     time.sleep(1)
@@ -197,9 +193,9 @@ def test_an_interrupt_of_the_calibration_leaves_nothing() -> None:
 
 @pytest.mark.emulation
 @pytest.mark.long
-def test_an_interrupt_before_the_board_is_emulated_keeps_what_was_scaled(tmp_path: Path) -> None:
+def test_interrupt_before_the_emulated_half_keeps_the_scaled_half(tmp_path: Path) -> None:
     running = begin("run", "jetson-nano", "mobilenet_v2", "--duration", "2", "-o", tmp_path / "r.json")
-    wait_for(running, "asking again, whether")
+    wait_for(running, "checking that the scaled times")
     wait_for(running, "waiting for the server")
     running.send_signal(2)
     stdout, stderr = running.communicate(timeout=60)
@@ -213,7 +209,7 @@ def test_an_interrupt_before_the_board_is_emulated_keeps_what_was_scaled(tmp_pat
     assert "INVALID" in stdout
 
 
-def test_only_a_server_that_was_started_for_it_takes_a_pace(tmp_path: Path) -> None:
+def test_only_a_paced_server_accepts_a_pace(tmp_path: Path) -> None:
     save(scale(2.0), tmp_path / "models", "m")
 
     def post(address: str, text: str) -> int:

@@ -1,4 +1,4 @@
-"""What a volume or an image is filled with, and where links in a mounted directory lead."""
+"""The contents of volumes and images, and mounts for the targets of symbolic links."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ def repository(directory: Path) -> Contents:
     return contents.of([Mount(directory, "/models")], "/models")
 
 
-def test_the_archive_is_the_same_for_the_same_files_whenever_and_wherever_they_were_made(tmp_path: Path) -> None:
+def test_same_files_give_the_same_archive_whenever_and_wherever_made(tmp_path: Path) -> None:
     first, second = repository(tmp_path / "one"), repository(tmp_path / "two")
     os.utime(tmp_path / "two" / "a" / "1" / "model.onnx", (1, 1))
     (tmp_path / "two" / "a" / "1" / "model.onnx").chmod(0o600)
@@ -38,7 +38,7 @@ def test_the_archive_is_the_same_for_the_same_files_whenever_and_wherever_they_w
     assert contents.of([Mount(tmp_path / "two", "/models")], "/models").digest != first.digest
 
 
-def test_the_archive_holds_the_files_readable_by_all_and_ends_with_what_they_are(tmp_path: Path) -> None:
+def test_archive_has_readable_files_and_ends_with_the_manifest(tmp_path: Path) -> None:
     held = repository(tmp_path)
     with tarfile.open(fileobj=io.BytesIO(b"".join(held.tar("models")))) as tar:
         members = tar.getmembers()
@@ -50,7 +50,7 @@ def test_the_archive_holds_the_files_readable_by_all_and_ends_with_what_they_are
     assert json.loads(held.manifest)["files"]["a/1/model.onnx"] == hashlib.sha256(b"weights").hexdigest()
 
 
-def test_something_that_holds_more_covers_what_is_wanted_and_something_else_does_not(tmp_path: Path) -> None:
+def test_manifest_with_more_files_has_no_difference_and_another_one_has(tmp_path: Path) -> None:
     held = repository(tmp_path)
     one = Contents({"a/1/model.onnx": tmp_path / "a" / "1" / "model.onnx"})
     assert contents.first_difference(json.loads(held.manifest), one) is None
@@ -59,14 +59,14 @@ def test_something_that_holds_more_covers_what_is_wanted_and_something_else_does
 
 
 @pytest.mark.parametrize(("target", "words"), [("nowhere", "link to nothing"), ("..", "leads back to itself")])
-def test_a_link_that_cannot_be_copied_is_refused(tmp_path: Path, target: str, words: str) -> None:
+def test_link_that_cannot_be_copied_is_refused(tmp_path: Path, target: str, words: str) -> None:
     write(tmp_path / "a" / "1" / "model.onnx", "weights")
     (tmp_path / "a" / "link").symlink_to(target)
     with pytest.raises(ModelError, match=words):
         contents.of([Mount(tmp_path, "/models")], "/models")
 
 
-def test_what_links_lead_to_is_mounted_where_they_lead_inside_the_container(tmp_path: Path) -> None:
+def test_targets_of_links_are_mounted_where_the_links_lead_in_the_container(tmp_path: Path) -> None:
     models, store = tmp_path / "models", tmp_path / "store"
     blob = write(store / "blobs" / "x", "weights")
     (store / "a" / "1").mkdir(parents=True)
@@ -86,13 +86,13 @@ def test_what_links_lead_to_is_mounted_where_they_lead_inside_the_container(tmp_
     }
 
 
-def test_a_link_to_where_the_container_has_files_of_its_own_is_refused(tmp_path: Path) -> None:
+def test_link_to_where_the_container_has_files_of_its_own_is_refused(tmp_path: Path) -> None:
     (tmp_path / "usr").symlink_to("/usr")
     with pytest.raises(ModelError, match=r"a symbolic link to /usr, where the container has files of its own"):
         symlinks.with_targets([Mount(tmp_path, "/models")])
 
 
-def test_under_selinux_mounts_ask_for_the_label_and_a_missing_file_is_still_refused(tmp_path: Path) -> None:
+def test_mounts_under_selinux_are_labelled_and_missing_files_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a b", "")
     told = engine_mounts([Mount(file, "/models/m"), Mount(tmp_path, "/results", writable=True)], relabel=True)
     assert told == {"mounts": [], "volumes": [f"{file}:/models/m:ro,z", f"{tmp_path}:/results:rw,z"]}
@@ -102,7 +102,7 @@ def test_under_selinux_mounts_ask_for_the_label_and_a_missing_file_is_still_refu
         engine_mounts([Mount(write(tmp_path / "a:b", ""), "/models/m")], relabel=True)
 
 
-def test_mounts_are_read_only_but_for_the_one_that_is_to_be_written(tmp_path: Path) -> None:
+def test_mounts_are_read_only_unless_writable(tmp_path: Path) -> None:
     told = engine_mounts(
         [Mount(tmp_path, "/models"), Mount(tmp_path, "/results", writable=True), VolumeMount("v", "/m")], relabel=False
     )
@@ -113,7 +113,7 @@ def test_mounts_are_read_only_but_for_the_one_that_is_to_be_written(tmp_path: Pa
     ]
 
 
-def test_an_image_s_archive_names_each_part_by_its_digest(tmp_path: Path) -> None:
+def test_image_archive_names_each_part_by_its_digest(tmp_path: Path) -> None:
     layer = oci_archive.write_layer(tmp_path / "layer.tar", [b"one", b"two"], "a test")
     image = Archive("a/b:1", {"os": "linux", "architecture": "arm64"}, {"Cmd": ["x"]}, [layer])
     written = io.BytesIO()

@@ -36,12 +36,12 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ssh://pi@10.0.0.7:2222", "10.0.0.7"),
     ],
 )
-def test_an_engine_s_address_tells_whether_it_is_another_machine_s(url: str, machine: str | None) -> None:
+def test_engines_address_shows_whether_it_is_on_another_machine(url: str, machine: str | None) -> None:
     found = context.resolve(url)
     assert (found.machine, found.command_option) == (machine, ("--host", url))
 
 
-def test_an_alias_of_the_ssh_configuration_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alias_of_the_ssh_configuration_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ssh = tmp_path / "bin" / "ssh"
     ssh.parent.mkdir()
     ssh.write_text('#!/bin/sh\n[ "$1 $2" = "-G board1" ] && echo "user pi" && echo "hostname 10.0.0.7"\n')
@@ -50,12 +50,12 @@ def test_an_alias_of_the_ssh_configuration_is_followed(tmp_path: Path, monkeypat
     assert context.resolve("ssh://board1").machine == "10.0.0.7"
 
 
-def test_without_ssh_the_name_itself_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ssh_the_alias_is_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert context.resolve("ssh://pi@board1").machine == "board1"
 
 
-def test_a_named_context_is_read_from_the_docker_command_s_own(configuration: Path) -> None:
+def test_named_context_is_read_from_the_docker_commands_contexts(configuration: Path) -> None:
     write(configuration, "board1", "tcp://10.0.0.7:2375")
     found = context.resolve("board1")
     assert (found.url, found.machine, found.command_option) == (
@@ -65,7 +65,9 @@ def test_a_named_context_is_read_from_the_docker_command_s_own(configuration: Pa
     )
 
 
-def test_without_one_it_is_what_the_docker_command_takes(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_name_the_context_is_the_docker_commands(
+    configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert context.resolve().url.startswith("unix:")
     write(configuration, "board1", "tcp://10.0.0.7:2375")
     (configuration / "config.json").write_text('{"currentContext": "board1"}')
@@ -76,13 +78,13 @@ def test_without_one_it_is_what_the_docker_command_takes(configuration: Path, mo
     assert (context.resolve().machine, context.resolve().command_option) == ("10.0.0.8", None)
 
 
-def test_a_context_that_is_not_there_is_refused_with_how_to_make_it() -> None:
+def test_missing_context_is_refused_with_the_command_that_creates_it() -> None:
     with pytest.raises(UsageError, match="no docker context of that name") as raised:
         context.resolve("board1")
     assert "docker context create board1" in raised.value.fix
 
 
-def test_a_plain_process_has_no_engine_anywhere() -> None:
+def test_plain_process_has_no_context() -> None:
     assert resolve_context("local", None) is None
     with pytest.raises(UsageError, match="`engine=local`: has no container"):
         resolve_context("local", "board1")

@@ -1,4 +1,4 @@
-"""Budget, emulator, readiness: what a device is started with, and waited for."""
+"""Limits, emulator and readiness of a device."""
 
 import itertools
 import os
@@ -36,14 +36,14 @@ GIB = 2**30
 NO_DISK = "storage rate: not limited: the model is not on a disk of this host"
 
 
-def test_a_board_on_a_bigger_host_gets_all_that_it_has() -> None:
+def test_bigger_host_gives_the_board_all_of_its_limits() -> None:
     nano = profiles.load("jetson-nano")
     limits = limits_of(nano, host_cores=16, host_memory_bytes=64 * GIB)
     assert (limits.cpus, limits.intra_op_threads, limits.memory_bytes) == (4, 4, nano.memory.visible_bytes)
     assert limits.shortfalls == (NO_DISK,)
 
 
-def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing() -> None:
+def test_smaller_host_limits_the_board_and_names_the_shortfalls() -> None:
     limits = limits_of(profiles.load("jetson-nano"), host_cores=2, host_memory_bytes=2 * GIB)
     assert limits.cpus == 2
     assert limits.intra_op_threads == 2, "each thread has a whole core, as on the board"
@@ -54,7 +54,7 @@ def test_a_board_on_a_smaller_host_gets_what_there_is_and_says_what_is_missing()
     )
 
 
-def test_files_on_a_disk_are_read_at_the_board_s_rate(tmp_path: Path) -> None:
+def test_files_on_a_disk_are_read_at_the_boards_rate(tmp_path: Path) -> None:
     disk = disks.device_of(tmp_path)
     limits = limits_of(profiles.load("raspberry-pi-4"), host_cores=4, host_memory_bytes=8 * GIB, files=[tmp_path])
     if disk is None:
@@ -129,7 +129,7 @@ def test_the_arm64_program_is_a_whole_elf_file() -> None:
     assert 0 < entry - 0x400000 < len(program)
 
 
-def test_a_model_becomes_a_repository_by_mounts_alone(tmp_path: Path) -> None:
+def test_model_becomes_a_repository_by_mounts_alone(tmp_path: Path) -> None:
     found = repository.find(str(write_model(tmp_path / "my net.onnx")))
     (mount,) = model_mounts(found, "/models")
     assert (mount.source, mount.target) == (tmp_path / "my net.onnx", "/models/my net/1/model.onnx")
@@ -139,7 +139,7 @@ def test_a_model_becomes_a_repository_by_mounts_alone(tmp_path: Path) -> None:
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only by `sleep`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -159,7 +159,7 @@ def explain(state: State) -> DeviceError:
     return DeviceDied(f"ended with {state.exit_code}")
 
 
-def test_waiting_ends_when_the_server_is_ready_and_tells_how_long_it_took() -> None:
+def test_wait_returns_the_time_until_the_server_is_ready() -> None:
     clock, answers = Clock(), itertools.chain([False] * 9, itertools.repeat(True))
     took = readiness.wait(
         FakeDevice(),
@@ -174,7 +174,7 @@ def test_waiting_ends_when_the_server_is_ready_and_tells_how_long_it_took() -> N
     assert 0 < took < 1
 
 
-def test_waiting_ends_at_once_when_the_server_has_died() -> None:
+def test_wait_ends_at_once_if_the_server_has_died() -> None:
     clock, device = Clock(), FakeDevice()
     device.die(3)
     with pytest.raises(DeviceDied, match="ended with 3"):
@@ -182,7 +182,7 @@ def test_waiting_ends_at_once_when_the_server_has_died() -> None:
     assert clock.now == 0
 
 
-def test_waiting_ends_when_time_is_up_and_shows_the_log() -> None:
+def test_wait_ends_at_the_timeout_and_shows_the_log() -> None:
     clock = Clock()
     with pytest.raises(NotReady) as caught:
         readiness.wait(
@@ -198,7 +198,7 @@ def test_waiting_ends_when_time_is_up_and_shows_the_log() -> None:
     assert clock.now == pytest.approx(5, abs=0.2)
 
 
-def test_an_emulator_that_crashed_and_hangs_is_not_waited_for() -> None:
+def test_wait_ends_if_the_emulator_crashed_and_hangs() -> None:
     clock = Clock()
     device = FakeDevice(log="qemu: uncaught target signal 11 (Segmentation fault) - core dumped")
     with pytest.raises(EmulatorCrashed, match="says nothing about the model"):
@@ -209,14 +209,14 @@ def test_an_emulator_that_crashed_and_hangs_is_not_waited_for() -> None:
 
 
 class StillDevice(FakeDevice):
-    """It uses nothing."""
+    """A device that uses no CPU."""
 
     def read(self) -> Reading:
         return Reading(0, cpu_seconds=2.0, memory_bytes=1)
 
 
 class BusyDevice(FakeDevice):
-    """It uses a core, as an emulator at work does."""
+    """A device that uses a core, as a working emulator does."""
 
     seconds = itertools.count()
 
@@ -225,7 +225,7 @@ class BusyDevice(FakeDevice):
 
 
 @pytest.mark.parametrize(("device", "error"), [(StillDevice(), EmulatorCrashed), (BusyDevice(), NotReady)])
-def test_an_emulator_that_stands_still_is_told_from_a_slow_one(device: FakeDevice, error: type[DeviceError]) -> None:
+def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice, error: type[DeviceError]) -> None:
     clock = Clock()
     with pytest.raises(error):
         readiness.wait(
@@ -241,7 +241,7 @@ def test_an_emulator_that_stands_still_is_told_from_a_slow_one(device: FakeDevic
     assert (clock.now < 35) is (error is EmulatorCrashed)
 
 
-def test_a_server_that_reads_its_model_or_just_began_does_not_hang() -> None:
+def test_server_that_reads_its_model_or_has_just_started_does_not_hang() -> None:
     def reading(second: int, read_bytes: int) -> Reading:
         return Reading(second * 10**9, cpu_seconds=1.0, memory_bytes=1, read_bytes=read_bytes)
 
@@ -265,7 +265,7 @@ def test_a_server_that_reads_its_model_or_just_began_does_not_hang() -> None:
         ),
     ],
 )
-def test_a_death_is_told_apart(
+def test_each_cause_of_death_has_its_own_error(
     digits: repository.Model, state: State, log: str, error: type[DeviceError], words: str
 ) -> None:
     died = readiness.death(state, log, model=digits, memory_limit_bytes=96 * 2**20, while_doing="loading the model")

@@ -18,7 +18,7 @@ def mount(mounts: Path, *lines: str) -> None:
     mounts.write_text("\n".join(lines) + "\n")
 
 
-def test_version_1_s_group_is_limited_in_each_controller_s_own_tree(tmp_path: Path, mounts: Path) -> None:
+def test_version_1_group_is_limited_in_each_controllers_tree(tmp_path: Path, mounts: Path) -> None:
     mount(
         mounts,
         f"30 1 0:26 / {tmp_path}/memory rw - cgroup cgroup rw,memory",
@@ -36,7 +36,7 @@ def test_version_1_s_group_is_limited_in_each_controller_s_own_tree(tmp_path: Pa
     assert group.limits().cpus == 2
 
 
-def test_version_2_s_group_is_limited_and_what_is_above_it_lets_it(tmp_path: Path, mounts: Path) -> None:
+def test_version_2_group_is_limited_and_its_parents_delegate(tmp_path: Path, mounts: Path) -> None:
     mount(mounts, f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw")
     (tmp_path / "cg/edgesim/x").mkdir(parents=True)
     (tmp_path / "cg/edgesim/x/memory.swap.max").write_text("max")
@@ -48,24 +48,22 @@ def test_version_2_s_group_is_limited_and_what_is_above_it_lets_it(tmp_path: Pat
     assert (group / "pids.max").read_text() == "64"
     for above in (tmp_path / "cg", tmp_path / "cg/edgesim"):
         assert (above / "cgroup.subtree_control").read_text().startswith("+")
-    assert not (group / "cgroup.subtree_control").exists(), "that is the engine's to do"
+    assert not (group / "cgroup.subtree_control").exists(), "the engine does that"
     found = Cgroup.named("/edgesim/x", tmp_path)
     assert found is not None
     assert (found.version, found.limits().memory_bytes) == (2, 1 << 20)
 
 
-def test_a_slice_is_systemd_s_to_limit_and_to_forget(
-    tmp_path: Path, mounts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = tmp_path / "told"
+def test_systemd_limits_and_reverts_a_slice(tmp_path: Path, mounts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
     command = tmp_path / "bin" / "systemctl"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    command.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}:/usr/bin:/bin")
     cgroup_tree.make("edgesim-x.slice", LIMITS, ["--user"], mounts)
     cgroup_tree.remove("edgesim-x.slice", [], mounts)
-    limit, start, stop, revert = told.read_text().splitlines()
+    limit, start, stop, revert = calls.read_text().splitlines()
     assert limit == (
         "--user set-property --runtime edgesim-x.slice MemoryMax=1048576 MemorySwapMax=0 CPUQuota=200.00%"
         " CPUQuotaPeriodSec=10000us TasksMax=64"
@@ -77,7 +75,7 @@ def test_a_slice_is_systemd_s_to_limit_and_to_forget(
         cgroup_tree.make("edgesim-x.slice", LIMITS, [], mounts)
 
 
-def test_a_slice_is_found_in_the_slice_that_its_name_says(tmp_path: Path, mounts: Path) -> None:
+def test_slice_is_found_in_the_slice_that_its_name_says(tmp_path: Path, mounts: Path) -> None:
     mount(mounts, f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw")
     directory = tmp_path / "cg/edgesim.slice/edgesim-x.slice"
     directory.mkdir(parents=True)
@@ -88,7 +86,7 @@ def test_a_slice_is_found_in_the_slice_that_its_name_says(tmp_path: Path, mounts
     assert Cgroup.named("edgesim-y.slice", tmp_path) is None
 
 
-def test_removing_leaves_what_is_for_others(tmp_path: Path, mounts: Path) -> None:
+def test_removing_a_group_leaves_other_groups(tmp_path: Path, mounts: Path) -> None:
     mount(mounts, f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw")
     (tmp_path / "cg/edgesim/x/container").mkdir(parents=True)
     (tmp_path / "cg/edgesim/other").mkdir()

@@ -1,4 +1,4 @@
-"""The search for what holds a host back to a board's time, on a host made of arithmetic."""
+"""The calibration of a scaled board, on a host made of arithmetic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,13 +23,13 @@ from edgesim.results.sections import ScalingSection, ThrottleSection, section
 
 @dataclass
 class FakeDial:
-    """A host on which a request takes its CPU time over the share, its pace at least, and the way there and back.
+    """A host on which a request takes its CPU time divided by the share, at least its pace, and the network's time.
 
     `lost_ms` of CPU time is what the kernel keeps of each request's share.
     """
 
     cpu_ms: Mapping[str, float]
-    way_ms: float = 0.4
+    network_ms: float = 0.4
     lost_ms: float = 0.0
     quota: CpuQuota = field(default_factory=lambda: CpuQuota.of_share(2.0))
     pace_ms: Mapping[str, float] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class FakeDial:
         self.used_s += requests * self.cpu_ms[name] / 1e3
         share = min(self.quota.share, 1.0)
         held = self.cpu_ms[name] if self.quota.share >= 2 else (self.cpu_ms[name] + self.lost_ms) / share
-        return [max(held, self.pace_ms.get(name, 0.0)) + self.way_ms] * requests
+        return [max(held, self.pace_ms.get(name, 0.0)) + self.network_ms] * requests
 
     def cpu_seconds(self) -> float | None:
         return self.used_s
@@ -59,63 +59,63 @@ def target(model: Model, time_ms: float, heated_ms: float | None = None, name: s
     return Target(model=replace(model, name=name), arrays=arrays, time_ms=time_ms, heated_ms=heated_ms)
 
 
-def found(dial: FakeDial, *targets: Target) -> Scale:
+def calibrated(dial: FakeDial, *targets: Target) -> Scale:
     scale = Scale(dial, targets, threads=1, cores=2.0)
     scale.find()
     return scale
 
 
 @pytest.mark.parametrize(("cpu_ms", "time_ms"), [(0.2, 5.0), (5.0, 8.0), (5.0, 60.0), (20.0, 1000.0), (300.0, 5000.0)])
-def test_a_request_takes_the_board_s_time_within_a_percent(digits: Model, cpu_ms: float, time_ms: float) -> None:
+def test_request_takes_the_boards_time_within_a_percent(digits: Model, cpu_ms: float, time_ms: float) -> None:
     dial = FakeDial({"digits": cpu_ms})
-    scale = found(dial, target(digits, time_ms))
+    scale = calibrated(dial, target(digits, time_ms))
     scale.check()
     (model,) = scale.record().models
     assert model.check_ms == pytest.approx(time_ms, rel=0.01)
     assert model.error_percent == pytest.approx(0, abs=1)
-    assert model.host_ms == pytest.approx(cpu_ms + dial.way_ms)
+    assert model.host_ms == pytest.approx(cpu_ms + dial.network_ms)
     assert model.host_cpu_ms == pytest.approx(cpu_ms)
 
 
-def test_a_share_that_the_kernel_does_not_give_in_full_is_raised_until_the_time_holds(digits: Model) -> None:
+def test_share_is_raised_until_the_time_holds_if_the_kernel_gives_less(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0}, lost_ms=20.0)
-    scale = found(dial, target(digits, 100.0))
+    scale = calibrated(dial, target(digits, 100.0))
     tries = scale.record().models[0].tries
     assert tries[0].p50_ms > 150
     assert [attempt.share for attempt in tries] == sorted(attempt.share for attempt in tries)
     assert dial.ask(target(digits, 100.0), 1) == [pytest.approx(100, rel=0.01)]
 
 
-def test_a_host_that_is_slower_than_the_board_is_said_to_be_with_both_times(digits: Model) -> None:
+def test_host_slower_than_the_board_is_an_error_with_both_times(digits: Model) -> None:
     with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for model digits, the board 10 ms"):
-        found(FakeDial({"digits": 12.0}), target(digits, 10.0))
+        calibrated(FakeDial({"digits": 12.0}), target(digits, 10.0))
 
 
-def test_a_host_that_has_nothing_to_spare_is_not_taken_either(digits: Model) -> None:
+def test_host_with_too_little_to_spare_is_an_error(digits: Model) -> None:
     with pytest.raises(HostTooSlow, match="without a fifth of that to spare it cannot be slowed down"):
-        found(FakeDial({"digits": 9.0}), target(digits, 10.0))
+        calibrated(FakeDial({"digits": 9.0}), target(digits, 10.0))
 
 
-def test_of_several_models_the_one_that_needs_most_sets_the_share_and_each_has_its_own_pace(digits: Model) -> None:
+def test_most_demanding_model_sets_the_share_and_each_model_has_its_pace(digits: Model) -> None:
     dial = FakeDial({"quick": 2.0, "slow": 100.0})
     quick, slow = target(digits, 100.0, name="quick"), target(digits, 300.0, name="slow")
-    scale = found(dial, quick, slow)
+    scale = calibrated(dial, quick, slow)
     scale.check()
     assert [model.check_ms for model in scale.record().models] == [pytest.approx(100, 0.01), pytest.approx(300, 0.01)]
     assert scale.quota.share > 0.3, "the slow one takes a third of a core, and a little more"
 
 
-def test_a_share_that_never_settles_ends_with_the_best_that_was_tried(digits: Model) -> None:
+def test_calibration_that_never_settles_ends_with_the_best_try(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0}, lost_ms=1000.0)
-    scale = found(dial, target(digits, 10.0))
+    scale = calibrated(dial, target(digits, 10.0))
     tries = scale.record().models[0].tries
     assert len(tries) <= 6
     assert scale.quota.share == max(attempt.share for attempt in tries)
 
 
-def test_a_second_server_is_held_as_the_first_one_was_after_one_try(digits: Model) -> None:
+def test_second_server_is_calibrated_like_the_first_in_one_try(digits: Model) -> None:
     aims = target(digits, 100.0), target(digits, 40.0, name="other")
-    first = found(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), *aims).record()
+    first = calibrated(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), *aims).record()
     second = Scale(FakeDial({"digits": 7.0, "other": 5.0}, lost_ms=10.0), aims, threads=1, cores=2.0)
     second.find(first)
     assert len(first.models[0].tries) > 1
@@ -127,9 +127,9 @@ def test_a_second_server_is_held_as_the_first_one_was_after_one_try(digits: Mode
         assert now.pace_ms == pytest.approx(then.pace_ms, rel=0.01)
 
 
-def test_what_the_first_server_was_off_by_is_not_in_the_second(digits: Model) -> None:
-    first = found(FakeDial({"digits": 7.0}, way_ms=0.4), target(digits, 100.0)).record()
-    dial = FakeDial({"digits": 7.0}, way_ms=1.2)  # 0.8 % later than the first: close enough
+def test_second_server_does_not_inherit_first_servers_error(digits: Model) -> None:
+    first = calibrated(FakeDial({"digits": 7.0}, network_ms=0.4), target(digits, 100.0)).record()
+    dial = FakeDial({"digits": 7.0}, network_ms=1.2)  # 0.8 % later than the first: close enough
     second = Scale(dial, [target(digits, 100.0)], threads=1, cores=2.0)
     second.find(first)
     assert len(second.record().models[0].tries) == 1
@@ -137,17 +137,17 @@ def test_what_the_first_server_was_off_by_is_not_in_the_second(digits: Model) ->
     assert second.record().models[0].check_ms == pytest.approx(100.0, rel=1e-6)
 
 
-def test_a_second_server_that_does_not_take_as_long_is_searched_for_anew(digits: Model) -> None:
-    first = found(FakeDial({"digits": 7.0}), target(digits, 100.0)).record()
-    second = Scale(FakeDial({"digits": 7.0}, way_ms=6.4), [target(digits, 100.0)], threads=1, cores=2.0)
+def test_second_server_with_other_times_is_calibrated_anew(digits: Model) -> None:
+    first = calibrated(FakeDial({"digits": 7.0}), target(digits, 100.0)).record()
+    second = Scale(FakeDial({"digits": 7.0}, network_ms=6.4), [target(digits, 100.0)], threads=1, cores=2.0)
     second.find(first)
     tries = second.record().models[0].tries
     assert [round(attempt.p50_ms, 2) for attempt in tries] == [106.0, 100.0]
 
 
-def test_heat_slows_the_share_and_the_pace_down_and_the_check_goes_by_the_new_time(digits: Model) -> None:
+def test_heat_slows_share_and_pace_and_the_check_uses_the_new_time(digits: Model) -> None:
     dial = FakeDial({"digits": 5.0})
-    scale = found(dial, target(digits, 60.0, heated_ms=90.0))
+    scale = calibrated(dial, target(digits, 60.0, heated_ms=90.0))
     before = scale.quota.share
     scale.heat()
     scale.check()
@@ -160,14 +160,14 @@ def test_heat_slows_the_share_and_the_pace_down_and_the_check_goes_by_the_new_ti
     assert model.target_ms == 60.0
 
 
-def test_the_calibration_of_a_slow_model_asks_few_times(digits: Model) -> None:
+def test_slow_model_is_calibrated_with_few_requests(digits: Model) -> None:
     dial = FakeDial({"digits": 300.0})
-    found(dial, target(digits, 5000.0))
+    calibrated(dial, target(digits, 5000.0))
     assert dial.asked < 20
 
 
 @pytest.mark.parametrize("share", [0.001, 0.02, 0.3, 0.99, 1.0, 1.5, 2.0])
-def test_a_share_is_given_in_the_shortest_periods_that_the_kernel_has(share: float) -> None:
+def test_share_is_given_in_the_kernels_shortest_periods(share: float) -> None:
     quota = CpuQuota.of_share(share)
     assert quota.share == pytest.approx(share, rel=0.005)
     assert quota.quota_us >= 1000
@@ -175,8 +175,8 @@ def test_a_share_is_given_in_the_shortest_periods_that_the_kernel_has(share: flo
     assert quota.quota_us == 1000 or quota.period_us == 1000
 
 
-def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(digits: Model) -> None:
-    scale = found(FakeDial({"digits": 5.0}), target(digits, 60.0))
+def test_report_shows_the_share_and_the_distance_from_the_target(digits: Model) -> None:
+    scale = calibrated(FakeDial({"digits": 5.0}), target(digits, 60.0))
     scale.check()
     scaling = section(ScalingSection, scale.record())
     assert "% of a core of this host, in periods of" in words.method(scaling)
@@ -186,7 +186,7 @@ def test_the_report_says_what_holds_it_back_and_how_far_from_the_target_it_is(di
     assert words.throttle(heat) == "1 GHz after 60 s of load: p50 60.1 ms before, 90.2 ms after (90 ms predicted)"
 
 
-def test_heat_slows_a_calibrated_board_by_what_its_clock_loses(digits: Model) -> None:
+def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None:
     cool = profiles.load("raspberry-pi-4")
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
     arrays = inputs.choose(digits, InputOptions()).requests[0]
