@@ -63,7 +63,7 @@ class EngineFacts:
     driver: str = "cgroupfs"
 
     @property
-    def here(self) -> bool:
+    def on_this_host(self) -> bool:
         """Whether the engine runs on this host itself, and not in a virtual machine or a container on it."""
         return (self.name, self.kernel) == (socket.gethostname(), os.uname().release)
 

@@ -39,7 +39,7 @@ class ParentCgroup:
     @staticmethod
     def can_be_made_by_user(facts: EngineFacts) -> bool:
         """Return whether this user may make the group; else a privileged container of the engine makes it."""
-        return facts.here and (os.geteuid() == 0 or facts.rootless)
+        return facts.on_this_host and (os.geteuid() == 0 or facts.rootless)
 
     def make(self, engine: Engine, *, memory_bytes: int, cpus: float, processes: int, image: str | None) -> None:
         """Make the group with the board's limits.

@@ -256,7 +256,7 @@ def _address(running: RunningStack, state: ServiceState, port: int) -> tuple[str
     """Return the address at which this host reaches a port; None if it cannot."""
     if port in state.ports:
         return "127.0.0.1", state.ports[port]
-    return (state.address, port) if running.engine.facts.here and state.address is not None else None
+    return (state.address, port) if running.engine.facts.on_this_host and state.address is not None else None
 
 
 def _answers(host: str, port: int) -> bool:
