@@ -1,13 +1,12 @@
-"""A plugin of pytest's: a model on a simulated board as a fixture, and assertions that show the figures.
+"""A pytest plugin: a model on a simulated board as a fixture, and assertions that show the figures.
 
     @pytest.mark.edgesim(profile="jetson-nano", model="models/detector.onnx")
-    def test_the_detector_is_ready_for_the_board(edge_device):
+    def test_detector_is_ready_for_the_board(edge_device):
         edge_device.require("device_time_ms.p50 <= 120", "memory_peak_bytes <= 512MiB", "accuracy >= 0.96")
 
-pytest loads this module for every run of an environment that has edgesim in it: what is large is imported when needed.
+pytest loads this module in every environment that has edgesim installed, so functions import large modules themselves.
 """
 
-import difflib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgesim.errors import EdgesimError, HostError, Interrupted, UsageError
+from edgesim.errors import EdgesimError, HostError, Interrupted, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from edgesim.boards.board import Board
     from edgesim.results.run_result import RunResult
 
-_MARKER = "edgesim(profile=..., model=..., **options of edgesim.run): what the test's edge_device is"
-# What a test asks of a board that it only starts, out of what it may ask of a run.
-_OF_A_BOARD = (
+_MARKER = "edgesim(profile=..., model=..., **options of edgesim.run): the board, model and options of edge_device"
+# The options of a run that apply to a board that is only started.
+_BOARD_OPTIONS = (
     "models",
     "engine",
     "context",
@@ -37,26 +36,31 @@ _OF_A_BOARD = (
 
 
 class Figure(float):
-    """A figure of a result; shown with its name, and how sure it is, by an assertion that fails."""
+    """One figure of a result; a failing assertion shows the figure with its name and uncertainty.
+
+    Attributes:
+        name: the metric, such as ``memory_peak_bytes``, which names the unit.
+        uncertainty: the band or the interval in words; empty if the result has neither.
+    """
 
     name: str
-    sure: str
+    uncertainty: str
 
     @classmethod
-    def of(cls, name: str, value: float, sure: str = "") -> "Figure":
-        """`sure` says in words how sure it is."""
+    def of(cls, name: str, value: float, uncertainty: str = "") -> "Figure":
+        """Return `value` as the figure of a metric."""
         figure = cls(value)
-        figure.name, figure.sure = name, sure
+        figure.name, figure.uncertainty = name, uncertainty
         return figure
 
     def __repr__(self) -> str:
-        return f"<{self.name} {float(self):.6g}{f', {self.sure}' if self.sure else ''}>"
+        return f"<{self.name} {float(self):.6g}{f', {self.uncertainty}' if self.uncertainty else ''}>"
 
 
 class EdgeDevice:
-    """A model on a simulated board, as the test's marker says. It runs when something is first asked of it.
+    """A model on a simulated board, as the test's marker describes them.
 
-    Tests with the same marker share one run of a session.
+    The model runs when a test first uses a figure, a rule or the result. Tests with the same marker share one run.
     """
 
     def __init__(self, options: Mapping[str, Any], runs: "Runs", node: pytest.Item) -> None:
@@ -68,70 +72,72 @@ class EdgeDevice:
     @property
     def result(self) -> "RunResult":
         """The whole result, VALID or INVALID: see `edgesim.results.run_result.RunResult`."""
-        return self._runs.of(self.options)
+        return self._runs.result(self.options)
 
     def __getitem__(self, name: str) -> Figure:
-        """A figure by the name that rules have for it, such as ``memory_peak_bytes``; the test fails without it.
+        """Return the figure of a metric, by the names that rules use, such as ``memory_peak_bytes``.
 
-        Fails, too, where the run is INVALID, and for a measured time that is not the board's.
+        The test fails if the result does not have the figure, if the run is INVALID, and if the figure is a measured
+        time but not a time of the board.
         """
         from edgesim.gates.result_metrics import NAMES, is_time, metric
 
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            pytest.fail(
-                f"edge_device[{name!r}]: no such figure{f'; did you mean {near[0]}?' if near else ''}", pytrace=False
-            )
+            pytest.fail(f"edge_device[{name!r}]: no such metric{did_you_mean(name, NAMES)}", pytrace=False)
         result = self.result
         if not result.validity.valid:
-            pytest.fail(f"the run is INVALID, and shows nothing: {'; '.join(result.validity.reasons)}", pytrace=False)
+            reasons = "; ".join(result.validity.reasons)
+            pytest.fail(f"the run is INVALID, so its figures are no measurement: {reasons}", pytrace=False)
         if is_time(name) and result.execution in ("emulated", "host"):
-            pytest.fail(f"{name}: {result.execution} time is not the board's; device_time_ms.p50 is", pytrace=False)
-        found = metric(result, name)
-        if found.value is None:
             pytest.fail(
-                f"{name} is missing in this result: too few requests, or this host does not tell", pytrace=False
+                f"{name}: `execution={result.execution}` does not measure the board's times; use device_time_ms.p50",
+                pytrace=False,
             )
-        figure = Figure.of(name, found.value, _sure(result, name))
+        value = metric(result, name).value
+        if value is None:
+            pytest.fail(
+                f"{name} is missing in this result: the run has too few requests, or this host cannot measure it",
+                pytrace=False,
+            )
+        figure = Figure.of(name, value, _uncertainty(result, name))
         self._node.user_properties.append((name, float(figure)))
         return figure
 
     def require(self, *rules: str) -> None:
-        """Judge the result by rules, as `edgesim gate` does: a test passes where all of them PASS.
+        """Judge the result by rules, as `edgesim gate` does.
 
         Raises:
-            AssertionError: one FAILs or is INCONCLUSIVE; with what was found for each.
+            AssertionError: a rule's verdict is FAIL or INCONCLUSIVE; the message has the finding for each rule.
         """
         __tracebackhide__ = True
         from edgesim.gates import Rules, judge
 
         try:
-            found = judge(self.result, Rules.of(rules))
+            verdict = judge(self.result, Rules.of(rules))
         except UsageError as error:
-            pytest.fail(_words(error), pytrace=False)
-        if found.word != "PASS":
-            rows = (f"  {item.verdict:<12}  {item.name}: {item.finding}" for item in found.items)
-            raise AssertionError("\n".join([f"{found.word}: {self!r}", *rows]))
+            pytest.fail(_message(error), pytrace=False)
+        if verdict.word != "PASS":
+            rows = (f"  {item.verdict:<12}  {item.name}: {item.finding}" for item in verdict.items)
+            raise AssertionError("\n".join([f"{verdict.word}: {self!r}", *rows]))
 
     def board(self) -> "AbstractContextManager[Board]":
-        """The board alone, started with the marker's options: its `url` speaks the Open Inference Protocol.
+        """Start the board without a run, with the marker's options; its `url` speaks the Open Inference Protocol.
 
-        Raises:
-            UsageError: the marker's model is a file; a board serves a repository, `models`.
+        A board serves a model repository: the test fails if the marker has no `models`.
         """
         from edgesim.boards.serving import board
 
-        options = {name: value for name, value in self.options.items() if name in _OF_A_BOARD}
+        options = {name: value for name, value in self.options.items() if name in _BOARD_OPTIONS}
         if "models" not in options:
-            pytest.fail("edge_device.board() takes a repository: models=... in the marker", pytrace=False)
+            pytest.fail("edge_device.board() serves a model repository: add models=... to the marker", pytrace=False)
         return board(self.options["profile"], **options)
 
 
 class Runs:
-    """The runs of a session, each done once."""
+    """The runs of a pytest session, one for each set of options."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self.done: list[RunResult] = []
+        self.results: list[RunResult] = []
         self._by_options: dict[str, RunResult | EdgesimError] = {}
         self._skip = config.getoption("edgesim_missing") == "skip"
         directory = config.getoption("edgesim_results")
@@ -140,34 +146,38 @@ class Runs:
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise pytest.UsageError(f"--edgesim-results {directory}: cannot be made: {error.strerror}") from error
+                raise pytest.UsageError(f"--edgesim-results {directory}: cannot create it: {error.strerror}") from error
 
-    def of(self, options: Mapping[str, Any]) -> "RunResult":
-        """The result of a run with these options; the test fails, or is skipped, where there is none."""
+    def result(self, options: Mapping[str, Any]) -> "RunResult":
+        """Return the result of the run with these options, which runs now if it has not run before.
+
+        If the run failed, the test fails too, or is skipped if this host cannot simulate the board and
+        ``--edgesim-missing skip`` is set.
+        """
         key = _key(options)
         if key not in self._by_options:
             self._by_options[key] = self._run(options)
-        found = self._by_options[key]
-        if isinstance(found, EdgesimError):
-            if isinstance(found, HostError) and self._skip:
-                pytest.skip(found.problem)
-            pytest.fail(_words(found), pytrace=False)
-        return found
+        result = self._by_options[key]
+        if isinstance(result, EdgesimError):
+            if isinstance(result, HostError) and self._skip:
+                pytest.skip(result.problem)
+            pytest.fail(_message(result), pytrace=False)
+        return result
 
-    def known(self, options: Mapping[str, Any]) -> "RunResult | None":
-        """The result of these options, where there is one already."""
-        found = self._by_options.get(_key(options))
-        return None if isinstance(found, EdgesimError) else found
+    def finished(self, options: Mapping[str, Any]) -> "RunResult | None":
+        """Return the result of the run with these options, or None if it failed or has not run."""
+        result = self._by_options.get(_key(options))
+        return None if isinstance(result, EdgesimError) else result
 
     def _run(self, options: Mapping[str, Any]) -> "RunResult | EdgesimError":
         from edgesim.jobs.run import run
 
-        given = dict(options)
+        keywords = dict(options)
         try:
-            result = run(given.pop("profile"), given.pop("model"), **given)
-            self.done.append(result)
+            result = run(keywords.pop("profile"), keywords.pop("model"), **keywords)
+            self.results.append(result)
             if self._directory is not None:
-                result.write(self._directory / f"{len(self.done)}-{result.model.name}-{result.profile.name}.json")
+                result.write(self._directory / f"{len(self.results)}-{result.model.name}-{result.profile.name}.json")
         except Interrupted as error:
             raise KeyboardInterrupt from error
         except EdgesimError as error:
@@ -184,36 +194,36 @@ _DEVICE = pytest.StashKey[EdgeDevice]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the plugin."""
+    """Add the plugin's options to the command line of pytest."""
     group = parser.getgroup("edgesim")
     group.addoption(
         "--edgesim-missing",
         choices=("fail", "skip"),
         default="fail",
-        help="what becomes of a test with edge_device where this host cannot simulate its board",
+        help="what a test with edge_device does if this host cannot simulate the board",
     )
-    group.addoption("--edgesim-results", metavar="DIR", help="keep the results of edge_device here, as JSON")
+    group.addoption("--edgesim-results", metavar="DIR", help="write the results of edge_device to DIR, as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, and a place for the runs."""
+    """Register the marker, and create the runs of the session."""
     config.addinivalue_line("markers", _MARKER)
     config.stash[_RUNS] = Runs(config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say beforehand what xdist will do to the tests."""
+    """Return a warning for the header if pytest-xdist is on."""
     return f"edgesim: {_XDIST}" if config.getoption("numprocesses", None) else None
 
 
 _XDIST = (
-    "pytest-xdist is on: tests side by side disturb each other's times, so those with edge_device fail; run with -n 0"
+    "pytest-xdist is on: parallel tests disturb each other's times, so tests with edge_device fail; run them with -n 0"
 )
 
 
 @pytest.fixture
 def edge_device(request: pytest.FixtureRequest) -> EdgeDevice:
-    """A model on a simulated board: see ``@pytest.mark.edgesim``."""
+    """The model on a simulated board that ``@pytest.mark.edgesim`` describes: an `EdgeDevice`."""
     if hasattr(request.config, "workerinput"):
         pytest.fail(_XDIST, pytrace=False)
     device = EdgeDevice(_options(request.node), request.config.stash[_RUNS], request.node)
@@ -222,52 +232,51 @@ def edge_device(request: pytest.FixtureRequest) -> EdgeDevice:
 
 
 def _options(node: pytest.Item) -> dict[str, Any]:
-    """What the markers say, one on the test before one on its class or module."""
+    """Return the options of the markers; a marker on the test overrides one on its class, and that one its module's."""
     from edgesim.options import RunKeywords
 
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for marker in node.iter_markers("edgesim"):
         if marker.args:
-            pytest.fail(f"@pytest.mark.edgesim takes names: profile={marker.args[0]!r}, ...", pytrace=False)
-        found = {**marker.kwargs, **found}
+            pytest.fail(f"@pytest.mark.edgesim takes keyword arguments: profile={marker.args[0]!r}, ...", pytrace=False)
+        options = {**marker.kwargs, **options}
     known = {"profile", "model", *RunKeywords.__annotations__} - {"output"}
-    for name in sorted(set(found) - known):
-        near = difflib.get_close_matches(name, known, n=1)
-        pytest.fail(
-            f"@pytest.mark.edgesim: no option {name}{f'; did you mean {near[0]}?' if near else ''}", pytrace=False
-        )
+    for name in sorted(set(options) - known):
+        pytest.fail(f"@pytest.mark.edgesim: `{name}`: no such option{did_you_mean(name, sorted(known))}", pytrace=False)
     for name in ("profile", "model"):
-        if name not in found:
-            pytest.fail(f"edge_device: {name} is missing: @pytest.mark.edgesim(profile=..., model=...)", pytrace=False)
-    return found
+        if name not in options:
+            pytest.fail(
+                f"edge_device: `{name}` is missing: add @pytest.mark.edgesim(profile=..., model=...)", pytrace=False
+            )
+    return options
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Beside a test that failed, the report of the run that it was about."""
+    """Add the run's report to pytest's report of a failed test."""
     report = yield
     device = item.stash.get(_DEVICE, None)
     if report.when == "call" and report.failed and device is not None:
-        result = item.config.stash[_RUNS].known(device.options)
+        result = item.config.stash[_RUNS].finished(device.options)
         if result is not None:
-            report.sections.append((f"edgesim: {device!r}", _shown(result)))
+            report.sections.append((f"edgesim: {device!r}", _report(result)))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """A line for each run of the session, whether or not its tests passed."""
+    """Print a line for each run of the session, whether its tests passed or failed."""
     from edgesim.reports import phrases
 
-    if done := config.stash[_RUNS].done:
+    if results := config.stash[_RUNS].results:
         terminalreporter.section("edgesim")
-        for result in done:
+        for result in results:
             lead, band = phrases.device_time(result)
-            what = f"{phrases.title(result)}, {phrases.execution(result)}"
-            line = f"{what}: device time {lead} {band}, {result.validity.words}"
+            title = f"{phrases.title(result)}, {phrases.execution(result)}"
+            line = f"{title}: device time {lead} {band}, {result.validity.words}"
             terminalreporter.line(line)
 
 
-def _shown(result: "RunResult") -> str:
+def _report(result: "RunResult") -> str:
     from rich.console import Console
 
     from edgesim.reports.formats import terminal
@@ -278,8 +287,8 @@ def _shown(result: "RunResult") -> str:
     return capture.get()
 
 
-def _sure(result: "RunResult", name: str) -> str:
-    """How sure a figure is: the band of a device time, the interval of a percentile."""
+def _uncertainty(result: "RunResult", name: str) -> str:
+    """Return the band of a device time, or the interval of a percentile, in words."""
     from edgesim.reports import phrases
 
     section, _, key = name.partition(".")
@@ -290,7 +299,7 @@ def _sure(result: "RunResult", name: str) -> str:
     return ""
 
 
-def _words(error: EdgesimError) -> str:
-    """An error of edgesim's own: no traceback tells more."""
+def _message(error: EdgesimError) -> str:
+    """Return an error as text: a traceback through edgesim would say nothing more."""
     lines: Iterator[str] = (line for line in (error.problem, error.log, error.fix and f"fix: {error.fix}") if line)
     return "edgesim: " + "\n".join(lines)

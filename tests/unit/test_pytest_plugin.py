@@ -1,16 +1,16 @@
-"""The pytest plugin, as a project's own tests see it: real runs, as plain processes of this host."""
+"""The pytest plugin, used by the tests of another project: real runs, as plain processes of this host."""
 
 from pathlib import Path
 
 import pytest
 
-import edgesim.jobs.run  # noqa: F401  # before a test within this process does, which forgets what it has imported
+import edgesim.jobs.run  # noqa: F401  # a pytester run in this process removes the modules that it was first to import
 from edgesim.models.repository import Model
 from edgesim.results.run_result import RunResult
 
 pytest_plugins = ["pytester"]
 
-# Few requests of a small model: what is judged does not depend on this host's speed.
+# Few requests of a small model: no assertion depends on this host's speed.
 MARKER = """
 import pytest
 pytestmark = pytest.mark.edgesim(
@@ -29,7 +29,7 @@ def marker(digits: Model) -> str:
     return MARKER.format(model=str(digits.path))
 
 
-def test_tests_with_one_marker_share_a_run_and_fail_with_its_figures(
+def test_tests_with_one_marker_share_a_run_whose_figures_failures_show(
     pytester: pytest.Pytester, marker: str, digits: Model, no_engine: None
 ) -> None:
     repository = digits.path.parents[2]
@@ -49,26 +49,26 @@ def test_is_too_large(edge_device):
 def test_breaks_a_rule(edge_device):
     edge_device.require("artifact_bytes <= 100", "failed_requests <= 0")
 
-def test_asks_for_what_is_not_there(edge_device):
+def test_uses_a_missing_figure(edge_device):
     edge_device.require("energy_j <= 1000000")
 
-def test_takes_this_hosts_time_for_the_boards(edge_device):
+def test_uses_a_time_of_this_host(edge_device):
     assert edge_device["latency_ms.p50"] <= 1000
 
-def test_mistypes_a_figure(edge_device):
+def test_mistypes_a_metric(edge_device):
     edge_device["memory_peak"]
 
 @pytest.mark.edgesim(requests=1, duration_s=0)
-def test_takes_an_invalid_run_for_a_measurement(edge_device):
+def test_uses_an_invalid_run(edge_device):
     assert edge_device["artifact_bytes"] > 0
 
 @pytest.mark.edgesim(profile="jetson-nono")
-def test_mistypes_its_board(edge_device):
+def test_mistypes_the_profile(edge_device):
     edge_device.result
 """
         + f"""
 @pytest.mark.edgesim(models={str(repository)!r})
-def test_asks_the_board_alone(edge_device):
+def test_starts_the_board_without_a_run(edge_device):
     import urllib.request
 
     with edge_device.board() as board:
@@ -84,9 +84,9 @@ def test_asks_the_board_alone(edge_device):
             "*  FAIL          artifact_bytes <= 100: *",
             "*  PASS          failed_requests <= 0: 0",
             "*energy_j is missing in this result",
-            "*latency_ms.p50: host time is not the board's*",
-            "*no such figure; did you mean memory_peak_bytes?",
-            "*the run is INVALID, and shows nothing: enough requests: 1 answered, 3 needed",
+            "*latency_ms.p50: `execution=host` does not measure the board's times; use device_time_ms.p50",
+            "*no such metric; did you mean 'memory_peak_bytes'[?]",
+            "*the run is INVALID, so its figures are no measurement: enough requests: 1 answered, 3 needed",
             "*- edgesim: <*model.onnx on jetson-nano> -*",
             "device time  *",
             "edgesim: *jetson-nono*did you mean *jetson-nano*",
@@ -104,15 +104,16 @@ def test_asks_the_board_alone(edge_device):
 @pytest.mark.parametrize(
     ("decorator", "words"),
     [
-        ("", "profile is missing: @pytest.mark.edgesim(profile=..., model=...)"),
-        ("@pytest.mark.edgesim(profile='jetson-nano')", "model is missing"),
-        ("@pytest.mark.edgesim('jetson-nano', 'digits')", "takes names: profile='jetson-nano'"),
-        ("@pytest.mark.edgesim(profil='jetson-nano', model='digits')", "no option profil; did you mean profile?"),
+        ("", "`profile` is missing: add @pytest.mark.edgesim(profile=..., model=...)"),
+        ("@pytest.mark.edgesim(profile='jetson-nano')", "`model` is missing"),
+        ("@pytest.mark.edgesim('jetson-nano', 'digits')", "takes keyword arguments: profile='jetson-nano'"),
+        (
+            "@pytest.mark.edgesim(profil='jetson-nano', model='digits')",
+            "`profil`: no such option; did you mean 'profile'?",
+        ),
     ],
 )
-def test_a_marker_that_is_wrong_is_one_line_without_a_traceback(
-    pytester: pytest.Pytester, decorator: str, words: str
-) -> None:
+def test_wrong_marker_is_one_line_without_a_traceback(pytester: pytest.Pytester, decorator: str, words: str) -> None:
     pytester.makepyfile(f"import pytest\n{decorator}\ndef test_it(edge_device): pass\n")
     done = pytester.runpytest("-p", "no:cacheprovider")
     done.assert_outcomes(errors=1)
@@ -129,7 +130,7 @@ def test_needs_an_engine(edge_device):
 """
 
 
-def test_a_host_without_an_engine_can_be_said_to_skip_a_test(
+def test_option_skips_tests_on_a_host_without_an_engine(
     pytester: pytest.Pytester, digits: Model, no_engine: None
 ) -> None:
     pytester.makepyfile(NEEDS_AN_ENGINE.format(model=str(digits.path)))
@@ -137,14 +138,12 @@ def test_a_host_without_an_engine_can_be_said_to_skip_a_test(
     done.assert_outcomes(skipped=1)
 
 
-def test_with_xdist_on_a_test_fails_and_says_how_to_run_it_and_others_do_not_care(
-    pytester: pytest.Pytester, marker: str
-) -> None:
-    pytester.makepyfile(marker + "def test_measures(edge_device): pass\n" + "def test_of_something_else(): pass\n")
+def test_edge_device_fails_under_xdist_and_other_tests_run(pytester: pytest.Pytester, marker: str) -> None:
+    pytester.makepyfile(marker + "def test_measures(edge_device): pass\n" + "def test_without_edge_device(): pass\n")
     done = pytester.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider")
     done.assert_outcomes(passed=1, errors=1)
-    done.stdout.fnmatch_lines(["edgesim: pytest-xdist is on*run with -n 0"])
-    done.stdout.fnmatch_lines(["*pytest-xdist is on: tests side by side disturb each other's times*"])
+    done.stdout.fnmatch_lines(["edgesim: pytest-xdist is on*run them with -n 0"])
+    done.stdout.fnmatch_lines(["*pytest-xdist is on: parallel tests disturb each other's times*"])
     pytester.runpytest("-n", "0", "-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
@@ -162,7 +161,7 @@ sys.modules["edgesim.jobs.run"].run = interrupted
 """
 
 
-def test_an_interrupt_ends_the_session_and_not_one_test_after_the_other(pytester: pytest.Pytester, marker: str) -> None:
+def test_an_interrupt_ends_the_session_and_not_only_one_test(pytester: pytest.Pytester, marker: str) -> None:
     pytester.makeconftest(INTERRUPTED)
     tests = (f"{marker}def {name}(edge_device): edge_device.result\n" for name in ("test_one", "test_two"))
     pytester.makepyfile("".join(tests))
@@ -171,9 +170,9 @@ def test_an_interrupt_ends_the_session_and_not_one_test_after_the_other(pytester
     assert "test_two" not in done.stdout.str()
 
 
-def test_a_directory_for_results_that_cannot_be_is_said_before_any_test(pytester: pytest.Pytester) -> None:
+def test_directory_that_cannot_be_created_ends_the_session_before_any_test(pytester: pytest.Pytester) -> None:
     (pytester.path / "file").write_text("")
     pytester.makepyfile("def test_it(): pass\n")
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--edgesim-results", "file")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    assert "--edgesim-results file: cannot be made" in done.stderr.str()
+    assert "--edgesim-results file: cannot create it" in done.stderr.str()
