@@ -1,6 +1,6 @@
-"""Whether dynamic batching pays: a small model's throughput at 16 clients, with it and without, in turns.
+"""Whether dynamic batching pays: a small model's throughput at 16 clients, with batching and without, in turns.
 
-One process plays all clients: each sends its next request as soon as its answer is there.
+One process is all clients: each sends its next request as soon as it has its answer.
 """
 
 import itertools
@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from onnx import helper, numpy_helper
 
-from benchmarks.servers import Server, connect, ours, receive, request, save
+from benchmarks.servers import Server, connect, edgesim_server, receive, request, save
 
 CLIENTS, ROUNDS, SECONDS = 16, 5, 2.0
 SETTINGS = {"without": "", "batches, no delay": "0", "batches, 200 us delay": "200", "batches, 1000 us delay": "1000"}
 
 
 def perceptron(path: Path, width: int) -> None:
-    """64 inputs, two hidden layers, 10 outputs, with seeded weights; the batch is open."""
+    """Write a perceptron of 64 inputs, two hidden layers and 10 outputs, with seeded weights and an open batch."""
     generator = np.random.default_rng(0)
     sizes = [64, width, width, 10]
     nodes, weights, previous = [], [], "x"
@@ -35,7 +35,7 @@ def perceptron(path: Path, width: int) -> None:
 
 
 def throughput(server: Server) -> float:
-    """Answers a second."""
+    """Return the answers per second that all clients together get."""
     sent, answered = request(server, [1, 64]), 0
     with selectors.DefaultSelector() as selector:
         for _ in range(CLIENTS):
@@ -66,9 +66,9 @@ def main() -> None:
                     (directory / "config.yaml").write_text(
                         f"max_batch_size: 16\ndynamic_batching: true\nmax_queue_delay_us: {delay}\n"
                     )
-            with ours(repository, "m0") as server:
+            with edgesim_server(repository, "m0") as server:
                 models = [Server(server.name, server.port, f"m{i}", server.process, True) for i in range(len(SETTINGS))]
-                rounds = [[throughput(served) for served in models] for _ in range(ROUNDS)]
+                rounds = [[throughput(model) for model in models] for _ in range(ROUNDS)]
         medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
         ratios = [statistics.median(row[i] / row[0] for row in rounds) for i in range(len(SETTINGS))]
         cells = [f"{median:.0f} ({ratio:.2f}x)" for median, ratio in zip(medians, ratios, strict=True)]

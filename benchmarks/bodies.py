@@ -18,8 +18,8 @@ from benchmarks.servers import (
     UVICORN,
     Server,
     connect,
+    edgesim_server,
     free_ports,
-    ours,
     receive,
     receive_bytes,
     request,
@@ -87,7 +87,7 @@ def compare(shape: list[int]) -> None:
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch, ExitStack() as stack:
         nodes = [helper.make_node("Shape", ["x"], ["shape"]), helper.make_node("Cast", ["shape"], ["y"], to=1)]
         save(Path(scratch) / "models" / "noop" / "1" / "model.onnx", nodes, (list(shape), [len(shape)]))
-        compared = [stack.enter_context(ours(Path(scratch) / "models", "noop"))]
+        compared = [stack.enter_context(edgesim_server(Path(scratch) / "models", "noop"))]
         compared += [stack.enter_context(uvicorn(Path(scratch) / loop, loop)) for loop in ("asyncio", "uvloop")]
         sent = request(compared[0], shape)
         rounds = [[measure(server, sent) for server in compared] for _ in range(ROUNDS)]

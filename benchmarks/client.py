@@ -1,7 +1,7 @@
-"""What the load generator adds: its largest rate, its CPU time, and its figures beside two other clients'.
+"""What the load generator adds: its largest rate, its CPU time, and its figures beside those of two other clients.
 
-The same server for all, in turns: perf_analyzer (in a container on this host's network), tritonclient, and ours; with a
-model that does nothing, where the client is all that differs, and with mobilenet_v2.
+The clients take turns at one server: edgesim's, perf_analyzer (in a container on this host's network) and
+tritonclient. The models are one that does nothing, so that only the clients differ, and mobilenet_v2.
 """
 
 import math
@@ -16,15 +16,15 @@ import numpy as np
 import tritonclient.http
 from onnx import helper
 
-from benchmarks.servers import Server, ours, save
+from benchmarks.servers import Server, edgesim_server, save
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.peak_search import PeakSearch
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
-from edgesim.measure import statistics as measured
-from edgesim.models import repository as model
-from edgesim.models import samples
+from edgesim.measure.statistics import percentile
+from edgesim.models import repository, samples
+from edgesim.models.repository import Model
 from edgesim.recording import Sample
 from tests.conformance import perf_analyzer
 
@@ -35,14 +35,14 @@ MOST_LAG_MS = 1.0
 
 
 class Edgesim:
-    """This project's own."""
+    """edgesim's load generator."""
 
     name = "edgesim"
 
-    def __init__(self, server: Server, subject: model.Model) -> None:
+    def __init__(self, server: Server, model: Model) -> None:
         self._url = f"http://127.0.0.1:{server.port}"
-        peer = client.Client(self._url, subject, timeout_s=10)
-        self._request = peer.on_the_wire(peer.encode(inputs(subject)))
+        peer = client.Client(self._url, model, timeout_s=10)
+        self._request = peer.on_the_wire(peer.encode(inputs(model)))
         peer.close()
 
     def p50_us(self, requests: int) -> float:
@@ -50,7 +50,7 @@ class Edgesim:
         return median_us([sample.latency_ms * 1000 for sample in self.drive(scenario)[0]])
 
     def drive(self, scenario: Scenario) -> tuple[list[Sample], float]:
-        """The samples, and the CPU time of this thread for one of them, in microseconds."""
+        """Return the samples, and the CPU time of this thread for one of them, in microseconds."""
         into: list[Sample] = []
         with (
             HttpTransport(self._url, connections=scenario.connections, timeout_s=10) as transport,
@@ -69,11 +69,11 @@ class Tritonclient:
 
     name = "tritonclient"
 
-    def __init__(self, server: Server, subject: model.Model) -> None:
-        self._model = subject.name
+    def __init__(self, server: Server, model: Model) -> None:
+        self._model = model.name
         self._client = tritonclient.http.InferenceServerClient(f"127.0.0.1:{server.port}")
         self._inputs = []
-        for name, values in inputs(subject).items():
+        for name, values in inputs(model).items():
             self._inputs.append(tritonclient.http.InferInput(name, list(values.shape), "FP32"))
             self._inputs[-1].set_data_from_numpy(values)
 
@@ -91,40 +91,43 @@ class PerfAnalyzer:
 
     name = "perf_analyzer"
 
-    def __init__(self, server: Server, subject: model.Model) -> None:
-        self._server, self._subject = server, subject
+    def __init__(self, server: Server, model: Model) -> None:
+        self._server, self._model = server, model
 
     def p50_us(self, requests: int) -> float:
         options = ["--measurement-request-count", str(requests), "--percentile", "50"]
-        ((name, values),) = inputs(self._subject).items()
-        if -1 in self._subject.inputs[0].shape:
+        ((name, values),) = inputs(self._model).items()
+        if -1 in self._model.inputs[0].shape:
             options += ["--shape", f"{name}:{','.join(map(str, values.shape))}"]
-        report = perf_analyzer.run(_Address(f"127.0.0.1:{self._server.port}"), self._subject.name, *options)
+        report = perf_analyzer.run(_Address(f"127.0.0.1:{self._server.port}"), self._model.name, *options)
         if not report.rows:
             raise RuntimeError(report.text)
         return float(report.rows[0]["p50 latency"])
 
 
 class _Address:
-    """What `perf_analyzer.run` needs of a server."""
+    """The part of a server that `perf_analyzer.run` uses."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
 
-def inputs(subject: model.Model) -> dict[str, Any]:
-    return {subject.inputs[0].name: np.zeros(SHAPES[subject.name], np.float32)}
+def inputs(model: Model) -> dict[str, Any]:
+    """Return zeros for the one input of a model."""
+    return {model.inputs[0].name: np.zeros(SHAPES[model.name], np.float32)}
 
 
 def median_us(times: list[float]) -> float:
-    """Of what is left when the first tenth is taken for warm-up."""
+    """Return the median without the first tenth, which is the warm-up."""
     return statistics.median(times[len(times) // 10 :])
 
 
-def compare(server: Server, subject: model.Model) -> None:
-    clients = [kind(server, subject) for kind in (Edgesim, PerfAnalyzer, Tritonclient)]
-    rounds = [[peer.p50_us(REQUESTS[subject.name]) for peer in clients] for _ in range(ROUNDS)]
-    print(f"\n{subject.name}, one request after the other: median of {ROUNDS} rounds of {REQUESTS[subject.name]}")
+def compare(server: Server, model: Model) -> None:
+    """Print the median latency with each client; the ratios are medians over the rounds, with their range."""
+    requests = REQUESTS[model.name]
+    clients = [kind(server, model) for kind in (Edgesim, PerfAnalyzer, Tritonclient)]
+    rounds = [[peer.p50_us(requests) for peer in clients] for _ in range(ROUNDS)]
+    print(f"\n{model.name}, one request after the other: median of {ROUNDS} rounds of {requests}")
     for i, peer in enumerate(clients):
         ratios = [row[0] / row[i] for row in rounds]
         p50 = statistics.median(row[i] for row in rounds)
@@ -132,19 +135,19 @@ def compare(server: Server, subject: model.Model) -> None:
         print(f"  {peer.name:<14} p50 {p50:>8.0f} us   {ratio}")
 
 
-def largest_rate(server: Server, subject: model.Model) -> None:
-    """The highest rate of the server scenario that is sent with a p99 lag under 1 ms, and answered."""
-    peer, search, cpu = Edgesim(server, subject), PeakSearch(4000), {}
-    tried = []
+def largest_rate(server: Server, model: Model) -> None:
+    """Print the highest rate of the server scenario that is sent with a p99 lag under 1 ms, and answered."""
+    peer, search, cpu = Edgesim(server, model), PeakSearch(4000), {}
+    levels = []
     while (qps := search.next_qps()) is not None:
         into, cpu[qps] = peer.drive(Scenario(name="server", qps=qps, stop=StopRule(duration_s=3)))
         lags = np.sort([(sample.sent_ns - sample.scheduled_ns) / 1e6 for sample in into])
-        lag = measured.percentile(lags, 99)
+        lag = percentile(lags, 99)
         search.report(qps, kept_limit=lag < MOST_LAG_MS)
-        tried.append((qps, lag))
+        levels.append((qps, lag))
     best = search.peak_qps or math.nan
     print(f"\nlargest rate with a p99 lag under {MOST_LAG_MS:g} ms, no-op: {best:.0f} requests/s")
-    print("  tried: " + ", ".join(f"{qps:.0f}/s {lag:.2f} ms" for qps, lag in sorted(tried)))
+    print("  tried: " + ", ".join(f"{qps:.0f}/s {lag:.2f} ms" for qps, lag in sorted(levels)))
     print(f"  CPU time of the generator for a request: {cpu.get(best, math.nan):.0f} us at that rate")
     _, single = peer.drive(Scenario(name="single-stream", stop=StopRule(requests=5000)))
     _, eight = peer.drive(Scenario(name="single-stream", clients=8, stop=StopRule(requests=20000)))
@@ -153,13 +156,13 @@ def largest_rate(server: Server, subject: model.Model) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
-        repository = Path(scratch) / "models"
-        save(repository / "noop" / "1" / "model.onnx", [helper.make_node("Identity", ["x"], ["y"])], ([1], [1]))
-        shutil.copytree(samples.ensure("mobilenet_v2") / "mobilenet_v2", repository / "mobilenet_v2")
-        with ours(repository, "noop") as server:
+        models = Path(scratch) / "models"
+        save(models / "noop" / "1" / "model.onnx", [helper.make_node("Identity", ["x"], ["y"])], ([1], [1]))
+        shutil.copytree(samples.ensure("mobilenet_v2") / "mobilenet_v2", models / "mobilenet_v2")
+        with edgesim_server(models, "noop") as server:
             for name in ("noop", "mobilenet_v2"):
-                compare(server, model.find(name, repository))
-            largest_rate(server, model.find("noop", repository))
+                compare(server, repository.find(name, models))
+            largest_rate(server, repository.find("noop", models))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every board that comes along: its limits probed on this host, then the digits run on it, for the table of boards."""
+"""The table of boards: for each bundled profile, probe its limits on this host, and run the digits on the board."""
 
 import json
 import subprocess
@@ -31,7 +31,11 @@ SHORT = {
 
 
 def edgesim(*arguments: str) -> Any:
-    """What a command says as JSON; the exit code of a run that is no good measurement is no matter here."""
+    """Run a command and return its JSON; an exit code for an INVALID run does not matter here.
+
+    Raises:
+        RuntimeError: the command printed no JSON; with its error output.
+    """
     command = [sys.executable, "-m", "edgesim.cli", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout:
@@ -40,9 +44,10 @@ def edgesim(*arguments: str) -> Any:
 
 
 def row(name: str) -> list[str]:
+    """Return the cells of one board."""
     findings = edgesim("doctor", "--probe", name)
-    edgesim("build", name)  # so that the cold start is the container's alone
-    # A board of this host's own architecture is emulated nowhere.
+    edgesim("build", name)  # the cold start then has no build in it
+    # A board of this host's own architecture cannot be emulated.
     foreign = profiles.load(name).architecture != host_architecture()
     result = edgesim("run", name, "digits", *(("--execution", "emulated") if foreign else ()))
     device, lifecycle = result["device"], result["lifecycle_s"]

@@ -1,5 +1,4 @@
-"""Predicted beside published times: how good the predictions of `edgesim.predict` are for figures that the fit has not
-seen.
+"""Predicted beside published times: how good the predictions of `edgesim.predict` are for held-out figures.
 
 ``python -m benchmarks.fidelity`` prints the tables, draws docs/evidence/fidelity.svg, and lists every figure of every
 runtime in docs/evidence/fidelity.csv. `published/latencies.csv` has the figures with their sources and the facts of
@@ -74,26 +73,32 @@ def judge(figures: Sequence[Figure], groups: Iterable[Callable[[Figure], bool]])
     return judged
 
 
-def _flops_line(known: Sequence[Figure], figure: Figure) -> float:
-    """Baseline: arithmetic by a constant, the board's own if it has figures, else the others' share of the peak."""
-    own = [other for other in known if other.board == figure.board]
+def _flops_line(figures: Sequence[Figure], figure: Figure) -> float:
+    """Predict `figure` by its arithmetic alone, in seconds: a baseline.
+
+    The share of the peak that is reached is the median over the board's figures, or over all if the board has none.
+    """
+    own = [other for other in figures if other.board == figure.board]
 
     def peak(other: Figure) -> float:
         return other.machine.flops_per_cycle * other.machine.clock_hz * other.machine.threads
 
-    shares = [other.flops / other.seconds / peak(other) for other in own or known]
+    shares = [other.flops / other.seconds / peak(other) for other in own or figures]
     return figure.flops / (float(np.median(shares)) * peak(figure))
 
 
-def _two_terms_line(known: Sequence[Figure], figure: Figure) -> float:
-    """Baseline: one factor for the arithmetic and one for the other nodes' bytes, by the board's peak and copy rate."""
+def _two_terms_line(figures: Sequence[Figure], figure: Figure) -> float:
+    """Predict `figure` in seconds by two terms: a baseline.
+
+    One factor is for the arithmetic at the board's peak, one for the other nodes' bytes at its copy rate.
+    """
 
     def terms(other: Figure) -> list[float]:
         peak = other.machine.flops_per_cycle * other.machine.clock_hz * other.machine.threads
         return [other.flops / peak, other.work["other traffic"] / other.machine.copy_bytes_per_s]
 
-    own = [other for other in known if other.board == figure.board]
-    rows = own if len(own) > 1 else known
+    own = [other for other in figures if other.board == figure.board]
+    rows = own if len(own) > 1 else figures
     matrix = np.array([np.array(terms(other)) / other.seconds for other in rows])
     factors, _ = nnls(matrix, np.ones(len(rows)))
     return float(factors @ terms(figure))
@@ -110,6 +115,13 @@ def errors_percent(judged: Sequence[Judged]) -> list[float]:
 
 
 def table(judged: Sequence[Judged], fitted: FittedCoefficients, spread: float) -> None:
+    """Print a row for each held-out figure.
+
+    Args:
+        judged: the figures, predicted without themselves.
+        fitted: coefficients of the fit to all figures, for the last column.
+        spread: of `edgesim.predictions.fit.spread_of`.
+    """
     print(
         "| board | core | model | release | published, ms | predicted without it, ms | error | 80 % band, ms | holds |"
         " predicted with it, ms |"
@@ -127,6 +139,7 @@ def table(judged: Sequence[Judged], fitted: FittedCoefficients, spread: float) -
 
 
 def summary(name: str, judged: Sequence[Judged], spread: float) -> str:
+    """Return one row of the table of errors: all figures that count."""
     errors = " | ".join(f"{error:.1f} %" for error in errors_percent(judged))
     counted = [item for item in judged if not item.figure.weak]
     in_band = sum(item.in_band(spread) for item in counted)
@@ -134,7 +147,7 @@ def summary(name: str, judged: Sequence[Judged], spread: float) -> str:
 
 
 def write_every_figure(figures: Sequence[Figure], fit_to_all: Fit, held_out: Sequence[Judged]) -> None:
-    """List published and fitted times of all runtimes, and ONNX Runtime's predicted with the board held out."""
+    """Write published and fitted times of all runtimes, and for ONNX Runtime times predicted without the board."""
     predicted = {(item.figure.board, item.figure.model, item.figure.release): item.seconds for item in held_out}
     with EVERY_FIGURE.open("w") as file:
         writer = csv.writer(file, lineterminator="\n")

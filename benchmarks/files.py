@@ -1,6 +1,6 @@
-"""A model mounted, in a volume, and inside the image: what each way takes, and what it leaves, in one run.
+"""What each mount method costs, and what it leaves in the engine: bind, volume and image, in one run.
 
-On a board of this host's architecture, so that the figures are not an emulator's.
+The board has this host's architecture, so that no emulator is in the figures.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from edgesim.progress import Stages
 
 MODEL = "mobilenet_v2"
 BOARD = "x86-gateway" if host_architecture() == "amd64" else "raspberry-pi-5"
-WAYS: tuple[MountMethod, ...] = ("bind", "volume", "image")
+METHODS: tuple[MountMethod, ...] = ("bind", "volume", "image")
 REQUESTS = 300
 STARTS = 5
 ROUNDS = 3
@@ -32,26 +32,34 @@ ROUNDS = 3
 
 @dataclass
 class Row:
-    """What one way took; seconds and bytes."""
+    """The figures of one mount method.
+
+    Attributes:
+        first_s: first start of a board, in seconds, in which the model is delivered.
+        start_s: a later start, in seconds.
+        change_s: seconds until a changed model answers.
+        delivered_bytes: size of the model, or of the packed image.
+        left: what the method leaves in the engine, in words.
+    """
 
     first_s: float
     start_s: float
     change_s: float
-    handed_bytes: int
+    delivered_bytes: int
     left: str
 
 
-def there() -> set[str]:
-    """The packed images and the volumes of edgesim's on this engine."""
+def on_engine() -> set[str]:
+    """Return edgesim's packed images and volumes on this engine, as ``image REFERENCE`` and ``volume NAME``."""
     listed = ["docker", "images", "--filter", "label=edgesim", "--format", "image {{.Repository}}:{{.Tag}}"]
     images = subprocess.check_output([*listed, "edgesim/packed"], text=True).splitlines()
     return {*images, *(f"volume {name}" for name in docker_engine.Engine().volumes.names())}
 
 
-def start_s(repository: Path, way: MountMethod) -> float:
-    """From the order until the server is ready."""
+def start_s(repository: Path, method: MountMethod) -> float:
+    """Return the seconds from the call until the server is ready."""
     begun = time.monotonic()
-    with board(BOARD, models=repository, mount=way):
+    with board(BOARD, models=repository, mount=method):
         return time.monotonic() - begun
 
 
@@ -63,26 +71,26 @@ def has_second_version(url: str) -> bool:
         return False
 
 
-def change_s(repository: Path, way: MountMethod) -> float:
-    """From a new version on the host until the board answers for it."""
+def change_s(repository: Path, method: MountMethod) -> float:
+    """Return the seconds from a new version on the host until the board serves that version."""
     version = repository / MODEL / "2"
     ready = repository.parent / "2"
     shutil.copytree(repository / MODEL / "1", ready)
     try:
-        with board(BOARD, models=repository, mount=way, watch=way != "image") as started:
+        with board(BOARD, models=repository, mount=method, watch=method != "image") as started:
             begun = time.monotonic()
             ready.rename(version)
-            if way == "volume":
+            if method == "volume":
                 assert started.volume is not None
-                held = contents.of([Mount(repository, "/models")], "/models")
-                volumes.fill(docker_engine.Engine(), started.volume, held)
-            if way != "image":
+                files = contents.of([Mount(repository, "/models")], "/models")
+                volumes.fill(docker_engine.Engine(), started.volume, files)
+            if method != "image":
                 while not has_second_version(started.url):
                     time.sleep(0.01)
                 return time.monotonic() - begun
-        # The old container has ended; a new one starts from a new image.
+        # The old container has ended; a new container starts from a new image.
         begun = time.monotonic()
-        with board(BOARD, models=repository, mount=way) as started:
+        with board(BOARD, models=repository, mount=method) as started:
             assert has_second_version(started.url)
             return time.monotonic() - begun
     finally:
@@ -90,18 +98,18 @@ def change_s(repository: Path, way: MountMethod) -> float:
 
 
 def rates_qps(repository: Path) -> dict[MountMethod, float]:
-    """Requests a second, medians: the ways take turns, so that what else this host does is no way's alone."""
-    found: dict[MountMethod, list[float]] = {way: [] for way in WAYS}
+    """Return the median of requests per second with each method; the methods take turns to share the host's load."""
+    rates: dict[MountMethod, list[float]] = {method: [] for method in METHODS}
     for _ in range(ROUNDS):
-        for way in WAYS:
-            result = run(BOARD, MODEL, models=repository, mount=way, requests=REQUESTS)
+        for method in METHODS:
+            result = run(BOARD, MODEL, models=repository, mount=method, requests=REQUESTS)
             assert result.throughput_qps is not None
-            found[way].append(result.throughput_qps)
-    return {way: sorted(rates)[ROUNDS // 2] for way, rates in found.items()}
+            rates[method].append(result.throughput_qps)
+    return {method: sorted(own)[ROUNDS // 2] for method, own in rates.items()}
 
 
-def forget(names: set[str]) -> None:
-    """Remove images and volumes."""
+def remove(names: set[str]) -> None:
+    """Remove images and volumes, named as `on_engine` names them."""
     engine = docker_engine.Engine()
     for name in names:
         kind, _, reference = name.partition(" ")
@@ -111,23 +119,26 @@ def forget(names: set[str]) -> None:
             subprocess.run(["docker", "image", "rm", reference], capture_output=True, check=True)
 
 
-def measure(repository: Path, way: MountMethod) -> Row:
-    before = there()
-    first = start_s(repository, way)
-    starts = sorted(start_s(repository, way) for _ in range(STARTS))
-    left = sorted(there() - before)
+def measure(repository: Path, method: MountMethod) -> Row:
+    """Measure one mount method, and remove what it leaves in the engine."""
+    before = on_engine()
+    first = start_s(repository, method)
+    starts = sorted(start_s(repository, method) for _ in range(STARTS))
+    left = sorted(on_engine() - before)
     engine = docker_engine.Engine()
     model_bytes = contents.of([Mount(repository, "/models")], "/models").size_bytes
     image_bytes = sum(engine.images.facts(name.removeprefix("image "))["Size"] for name in left if "image" in name)
     row = Row(
         first_s=first,
         start_s=starts[STARTS // 2],
-        change_s=change_s(repository, way),
-        handed_bytes=image_bytes or model_bytes,
-        left={"bind": "nothing", "volume": "a volume", "image": "an image"}[way] if left or way == "bind" else "?",
+        change_s=change_s(repository, method),
+        delivered_bytes=image_bytes or model_bytes,
+        left={"bind": "nothing", "volume": "a volume", "image": "an image"}[method]
+        if left or method == "bind"
+        else "?",
     )
-    forget(there() - before)
-    if way == "bind":
+    remove(on_engine() - before)
+    if method == "bind":
         assert not left, f"a bind mount left {left}"
     return row
 
@@ -137,22 +148,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         repository = Path(scratch) / "models"
         samples.ensure(MODEL, repository)
-        rows = {way: measure(repository, way) for way in WAYS}
-        before = there()
+        rows = {method: measure(repository, method) for method in METHODS}
+        before = on_engine()
         rates = rates_qps(repository)
-        forget(there() - before)
+        remove(on_engine() - before)
     print(
         f"{MODEL} on {BOARD}, natively; starts are the median of {STARTS},"
         f" requests a second that of {ROUNDS} runs in turn"
     )
-    print(f"{'':<34}" + "".join(f"{way:>12}" for way in WAYS))
+    print(f"{'':<34}" + "".join(f"{method:>12}" for method in METHODS))
     lines = {
-        "handed over, MiB": [f"{rows[way].handed_bytes / 2**20:.1f}" for way in WAYS],
-        "first start, s": [f"{rows[way].first_s:.2f}" for way in WAYS],
-        "start, s": [f"{rows[way].start_s:.2f}" for way in WAYS],
-        "a changed model answers after, s": [f"{rows[way].change_s:.2f}" for way in WAYS],
-        "requests a second": [f"{rates[way]:.1f}" for way in WAYS],
-        "left in the engine afterwards": [rows[way].left for way in WAYS],
+        "handed over, MiB": [f"{rows[method].delivered_bytes / 2**20:.1f}" for method in METHODS],
+        "first start, s": [f"{rows[method].first_s:.2f}" for method in METHODS],
+        "start, s": [f"{rows[method].start_s:.2f}" for method in METHODS],
+        "a changed model answers after, s": [f"{rows[method].change_s:.2f}" for method in METHODS],
+        "requests a second": [f"{rates[method]:.1f}" for method in METHODS],
+        "left in the engine afterwards": [rows[method].left for method in METHODS],
     }
     for name, values in lines.items():
         print(f"{name:<34}" + "".join(f"{value:>12}" for value in values))

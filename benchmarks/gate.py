@@ -1,8 +1,9 @@
-"""How often the gate is wrong, what it finds, and how long it takes: whole gates on a model with work really added.
+"""How often the gate is wrong, what change it measures, and how long it takes, on models with a known amount of work.
 
 Each gate is `edgesim.jobs.paired.run_pair` with a rule of `latency_ms.p50`, most often the default +5 %, and fresh
-servers in every round; nothing is kept between gates. Verdicts are kept in docs/evidence/gate.csv and added to until
-there are as many as wanted, or for EDGESIM_GATE_SECONDS; what is printed is of all that are there.
+servers in every round; gates share nothing. docs/evidence/gate.csv keeps the verdicts. The benchmark adds gates until
+each cell of the table has its target, or for EDGESIM_GATE_SECONDS (0 adds none), and prints the table of all of them.
+EDGESIM_GATE_ENGINES limits the new gates to some engines.
 """
 
 import csv
@@ -32,20 +33,27 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import EngineName
 
-KEPT = Path(__file__).parents[1] / "docs" / "evidence" / "gate.csv"
-# Counted up when the gate changes in a way that its verdicts may depend on; rows of another number are not counted.
+VERDICTS = Path(__file__).parents[1] / "docs" / "evidence" / "gate.csv"
+# Raise this when a change of the gate may change its verdicts; rows with another number are not counted.
 PROTOCOL = 2
 LAYERS, ROWS, WIDTH = 120, 16, 128
 SLOWER = (5, 10, 20, 50)
-# One thread, so that the other core is the load generator's.
 SCALED_BOARD = "jetson-nano"
+# One thread, so that the load generator has the other core.
 BOARD = "name: gate-bench\nextends: x86-gateway\ncpu: {cores: 1}\n"
-# It ends with the benchmark, however that ends.
+# Ends when the benchmark ends, even if the benchmark is killed.
 _SPIN = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 
 class Cell(NamedTuple):
-    """One row of the table: the engine, a neighbour on the board's core or none, the work added, and the rule."""
+    """One row of the table.
+
+    Attributes:
+        neighbour: another program keeps the board's core busy.
+        slower_percent: how much longer a request of the candidate takes, by the layers that are added.
+        limit_percent: the bound of the rule.
+        scaled: the board is scaled; otherwise native, or a process of this host.
+    """
 
     engine: EngineName
     neighbour: bool
@@ -54,7 +62,7 @@ class Cell(NamedTuple):
     scaled: bool = False
 
     @property
-    def where(self) -> str:
+    def engine_text(self) -> str:
         return f"{self.engine}, scaled" if self.scaled else self.engine
 
     @property
@@ -62,7 +70,8 @@ class Cell(NamedTuple):
         return f"latency_ms.p50: +{self.limit_percent} %"
 
 
-WANTED: Mapping[Cell, int] = {
+# How many gates each cell gets.
+TARGETS: Mapping[Cell, int] = {
     Cell("local", False, 0): 300,
     Cell("local", True, 0): 300,
     Cell("local", False, 5): 20,
@@ -77,7 +86,13 @@ WANTED: Mapping[Cell, int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One gate; `ratios` are its rounds', candidate over base."""
+    """One gate.
+
+    Attributes:
+        change_percent, scatter_percent: the measured change, and the scatter between rounds.
+        host_load: the host's load average (1 minute) before the gate.
+        ratios: candidate over base in each round, separated by spaces.
+    """
 
     protocol: int
     when: str
@@ -101,7 +116,7 @@ class Row:
 
 
 def chain(path: Path, layers: int) -> Model:
-    """A chain of matrix products, each with a hyperbolic tangent after it."""
+    """Write a model that is a chain of matrix products, each followed by a hyperbolic tangent."""
     generator = np.random.default_rng(0)
     names = [f"h{i}" for i in range(layers)] + ["y"]
     nodes = []
@@ -123,8 +138,11 @@ def chain(path: Path, layers: int) -> Model:
 
 
 def models(scratch: Path, board: Path, engine: EngineName) -> Mapping[int, Model]:
-    """The model by the percents that it is slower: layers are added by what one adds to a request, the protocol's
-    share of which does not grow and is another one through a container's network."""
+    """Return the models by how many percent slower they are, for an engine that is not scaled.
+
+    The time that one layer adds is measured first, by a model of twice as many layers: the protocol's share of a
+    request does not grow with the layers, and is another through a container's network.
+    """
     base, double = chain(scratch / "0" / "model.onnx", LAYERS), chain(scratch / "double" / "model.onnx", 2 * LAYERS)
     pair = run_pair(str(board), base, double, Rules.of(DEFAULT_RULES), engine=engine, max_rounds=8, all_rounds=True)
     layer = pair.verdict.items[-1].figures["change"] / LAYERS
@@ -136,7 +154,7 @@ def models(scratch: Path, board: Path, engine: EngineName) -> Mapping[int, Model
 
 
 def models_by_layers(scratch: Path) -> Mapping[int, Model]:
-    """Likewise of a board that is held back to a prediction, which grows with the layers."""
+    """Return the same for a scaled board, whose time is predicted and so grows with the number of layers."""
     return {
         percent: chain(scratch / str(percent) / "model.onnx", LAYERS + round(LAYERS * percent / 100))
         for percent in (0, *SLOWER)
@@ -144,9 +162,9 @@ def models_by_layers(scratch: Path) -> Mapping[int, Model]:
 
 
 @contextmanager
-def neighbour(there: bool) -> Iterator[None]:
-    """A program that keeps the first of the board's cores busy."""
-    if not there:
+def neighbour(is_busy: bool) -> Iterator[None]:
+    """Keep the first of the board's cores busy with another program."""
+    if not is_busy:
         yield
         return
     core = sorted(os.sched_getaffinity(0))[1]
@@ -159,13 +177,19 @@ def neighbour(there: bool) -> Iterator[None]:
         process.wait()
 
 
-def gate(cell: Cell, board: str, made: Mapping[int, Model]) -> Row:
+def gate(cell: Cell, board: str, models_by_percent: Mapping[int, Model]) -> Row:
+    """Run one gate."""
+    base, candidate = models_by_percent[0], models_by_percent[cell.slower_percent]
     begun, load = time.monotonic(), os.getloadavg()[0]
     with neighbour(cell.neighbour):
-        pair = run_pair(board, made[0], made[cell.slower_percent], Rules.of([cell.rule]), engine=cell.engine)
+        pair = run_pair(board, base, candidate, Rules.of([cell.rule]), engine=cell.engine)
     figures = pair.verdict.items[-1].figures
     sides = per_container(pair.base, "latency_ms.p50"), per_container(pair.candidate, "latency_ms.p50")
-    ratios = " ".join(f"{theirs / ours:.4f}" for ours, theirs in zip(*sides, strict=True) if ours and theirs)
+    ratios = " ".join(
+        f"{candidate_ms / base_ms:.4f}"
+        for base_ms, candidate_ms in zip(*sides, strict=True)
+        if base_ms and candidate_ms
+    )
     return Row(
         protocol=PROTOCOL,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -184,12 +208,12 @@ def gate(cell: Cell, board: str, made: Mapping[int, Model]) -> Row:
     )
 
 
-def kept() -> list[Row]:
-    """The gates that were run so far."""
-    if not KEPT.is_file():
+def read_rows() -> list[Row]:
+    """Return the gates of this `PROTOCOL` that have run so far."""
+    if not VERDICTS.is_file():
         return []
     kinds = {field.name: field.type for field in fields(Row)}
-    with KEPT.open(newline="") as file:
+    with VERDICTS.open(newline="") as file:
         rows = [
             Row(
                 **{
@@ -202,57 +226,62 @@ def kept() -> list[Row]:
     return [row for row in rows if row.protocol == PROTOCOL]
 
 
-def keep(row: Row) -> None:
-    new = not KEPT.is_file()
-    with KEPT.open("a", newline="") as file:
+def append(row: Row) -> None:
+    """Add a gate to the file of verdicts."""
+    is_new = not VERDICTS.is_file()
+    with VERDICTS.open("a", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if new:
+        if is_new:
             writer.writeheader()
         writer.writerow(asdict(row))
 
 
-def missing(rows: list[Row], engines: list[str]) -> Cell | None:
-    """The cell that has the smallest part of what is wanted; those that take long come after the others."""
-    have = {cell: sum(row.cell == cell for row in rows) / wanted for cell, wanted in WANTED.items()}
-    open_ = {
+def next_cell(rows: list[Row], engines: list[str]) -> Cell | None:
+    """Return the cell that has reached the smallest part of its target, or None; slow cells come after the others."""
+    reached = {cell: sum(row.cell == cell for row in rows) / target for cell, target in TARGETS.items()}
+    order = {
         cell: part * (3 if cell.engine == "docker" or cell.slower_percent == 5 else 1)
-        for cell, part in have.items()
+        for cell, part in reached.items()
         if part < 1 and cell.engine in engines
     }
-    return min(open_, key=lambda cell: open_[cell]) if open_ else None
+    return min(order, key=lambda cell: order[cell]) if order else None
 
 
 def run(seconds: float, engines: list[str]) -> None:
-    rows, until = kept(), time.monotonic() + seconds
-    if missing(rows, engines) is None or seconds <= 0:
+    """Run gates until every cell has its target, or for some seconds."""
+    rows, until = read_rows(), time.monotonic() + seconds
+    if next_cell(rows, engines) is None or seconds <= 0:
         return
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         board = Path(scratch) / "board.yaml"
         board.write_text(BOARD)
         made: dict[str, Mapping[int, Model]] = {}
-        while (cell := missing(rows, engines)) is not None and time.monotonic() < until:
-            if cell.where not in made:
-                own = Path(scratch) / cell.where
-                made[cell.where] = models_by_layers(own) if cell.scaled else models(own, board, cell.engine)
-            rows.append(gate(cell, SCALED_BOARD if cell.scaled else str(board), made[cell.where]))
-            keep(rows[-1])
+        while (cell := next_cell(rows, engines)) is not None and time.monotonic() < until:
+            name = cell.engine_text
+            if name not in made:
+                directory = Path(scratch) / name
+                made[name] = models_by_layers(directory) if cell.scaled else models(directory, board, cell.engine)
+            rows.append(gate(cell, SCALED_BOARD if cell.scaled else str(board), made[name]))
+            append(rows[-1])
             print(rows[-1], file=sys.stderr)
 
 
 def at_most(count: int, of: int) -> float:
-    """What a share is below with 95 % confidence (Clopper and Pearson 1934), in percent."""
+    """Return the upper 95 % confidence bound of a share (Clopper and Pearson 1934), in percent."""
     return 100.0 if count == of else float(100 * beta.ppf(0.95, count + 1, of - count))
 
 
 def table(rows: list[Row]) -> Iterator[str]:
+    """Yield the lines of the table of all cells, and a sentence about false FAILs."""
     yield "| engine | busy neighbour | work added | rule | gates | PASS | FAIL | undecided | found | rounds | seconds |"
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
-    for cell, wanted in WANTED.items():
+    for cell, target in TARGETS.items():
         own = [row for row in rows if row.cell == cell]
         busy = "yes" if cell.neighbour else "no"
-        row_is = f"| {cell.where} | {busy} | {cell.slower_percent} % | +{cell.limit_percent} % | {len(own)} of {wanted}"
+        begin = f"| {cell.engine_text} | {busy} | {cell.slower_percent} % | +{cell.limit_percent} %"
+        begin += f" | {len(own)} of {target}"
         if not own:
-            yield f"{row_is} | | | | | | |"
+            yield f"{begin} | | | | | | |"
             continue
         verdicts = [row.verdict for row in own]
         passed, failed = verdicts.count("PASS"), verdicts.count("FAIL")
@@ -260,7 +289,7 @@ def table(rows: list[Row]) -> Iterator[str]:
         nine = int(0.9 * (len(own) - 1))
         change = statistics.median(row.change_percent for row in own)
         yield (
-            f"{row_is} | {passed} | {failed} | {len(own) - passed - failed} | {change:+.1f} % |"
+            f"{begin} | {passed} | {failed} | {len(own) - passed - failed} | {change:+.1f} % |"
             f" {statistics.median(rounds):g} ({rounds[nine]}) | {statistics.median(took):.1f} ({took[nine]:.1f}) |"
         )
     same = [row for row in rows if row.slower_percent == 0]
@@ -281,7 +310,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 def main() -> None:
     engines = os.environ.get("EDGESIM_GATE_ENGINES", "local,docker").split(",")
     run(float(os.environ.get("EDGESIM_GATE_SECONDS", "inf")), engines)
-    for line in table(kept()):
+    for line in table(read_rows()):
         print(line)
 
 

@@ -1,6 +1,6 @@
-"""How long the page of a run of 200,000 requests takes to be written, and to be opened in Chromium.
+"""How long it takes to write the HTML page of a run of 200,000 requests, and to open the page in Chromium.
 
-What else runs on the machine lengthens the opening, and not the CPU time in it.
+Other programs on the machine lengthen the opening, but not its CPU time.
 """
 
 import shutil
@@ -20,6 +20,7 @@ OPENED = 7
 
 
 def seconds(*command: str | Path) -> float:
+    """Run a command, and return how long it took."""
     begun = time.monotonic()
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
     return time.monotonic() - begun
@@ -31,7 +32,7 @@ def main() -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch, sync_playwright() as playwright:
         result, page = Path(scratch) / "result.json", Path(scratch) / "report.html"
-        # A plain process answers soonest, and what runs does not matter here.
+        # A plain process answers fastest, and the board does not matter here.
         seconds(edgesim, "run", "jetson-nano", "digits", "--engine", "local", "--requests", str(REQUESTS), "-o", result)
         written_s = seconds(edgesim, "report", result, "-o", page)
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
@@ -42,7 +43,7 @@ def main() -> None:
             session.send("Performance.enable", {"timeDomain": "threadTicks"})
             tab.goto(page.as_uri())
             tab.wait_for_selector("html[data-ready=true]")
-            # From when the page was asked for until all of its plots are drawn.
+            # From the navigation until all plots are drawn.
             opened.append(float(tab.evaluate("performance.getEntriesByName('ready')[0].startTime")) / 1e3)
             metrics = {row["name"]: row["value"] for row in session.send("Performance.getMetrics")["metrics"]}
             busy.append(metrics["TaskDuration"])

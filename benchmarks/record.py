@@ -1,4 +1,4 @@
-"""Run benchmarks, and put what they print into the documents: ``python -m benchmarks.record NAME …``.
+"""Run benchmarks, and write their output into the documents: ``python -m benchmarks.record NAME …``.
 
 The README or a page below docs/ holds a benchmark's last output between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 """

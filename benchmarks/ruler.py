@@ -1,6 +1,6 @@
-"""The ruler against the truth: servers whose latencies are known, containers that use a known amount, MLPerf LoadGen.
+"""How exact edgesim's measurements are: servers of known latency, containers of known consumption, MLPerf LoadGen.
 
-What each figure should be stands beside what was measured.
+Each row prints the true figure beside the measured one.
 """
 
 import json
@@ -26,11 +26,13 @@ LOADGEN_REQUESTS = 700
 
 
 def measure(script: Script, scenario: Scenario, connections: int | None = None) -> list[Sample]:
+    """Return the samples of a scenario at a server that answers as scripted."""
     with scripted(script) as url:
         return drive(url, scenario, connections)
 
 
 def drive(url: str, scenario: Scenario, connections: int | None = None) -> list[Sample]:
+    """Return the samples of a scenario at the server of a URL."""
     into: list[Sample] = []
     most = connections if connections is not None else scenario.connections
     with HttpTransport(url, connections=most, timeout_s=30) as transport, real_time_priority():
@@ -54,11 +56,12 @@ def service(samples: list[Sample]) -> statistics.Summary:
     return statistics.summarise([sample.service_time_ms for sample in samples])
 
 
-def row(what: str, truth: str, found: str) -> None:
-    print(f"{what:<52}{truth:<26}{found}")
+def row(quantity: str, truth: str, measured: str) -> None:
+    print(f"{quantity:<52}{truth:<26}{measured}")
 
 
 def delays() -> None:
+    """Print latencies at servers that delay their answers, stall, or are overloaded."""
     fixed = latency(measure(Script(delays_ms=(20,)), single_stream(700)))
     row("every answer after 20 ms: p50, p99", "20, 20 ms", f"{fixed.p50:.2f}, {fixed.p99:.2f} ms")
     modes = measure(Script(delays_ms=(50, 10, 10, 10, 10)), single_stream(700))
@@ -83,8 +86,9 @@ def delays() -> None:
 
 
 def resources() -> None:
+    """Print the error of the CPU time and the memory of containers that use a known amount."""
     burn = "begun = time.process_time()\nwhile time.process_time() - begun < 5: pass"
-    for what, script, name, truth in (
+    for quantity, script, name, truth in (
         ("a container burns 5 s of CPU time", burn, "cpu_seconds", 5.0),
         ("a container takes 200 MiB", f"taken = b'x' * {200 * MIB}", "memory_anon_bytes", 200.0 * MIB),
     ):
@@ -94,11 +98,12 @@ def resources() -> None:
             time.sleep(0.2)
             before = getattr(device.read(), name)
             work(started, device)
-            found = getattr(device.read(), name) - before
-        row(what, "error under 2 %", f"{100 * (found / truth - 1):+.2f} %")
+            used = getattr(device.read(), name) - before
+        row(quantity, "error under 2 %", f"{100 * (used / truth - 1):+.2f} %")
 
 
 def loadgen() -> None:
+    """Print the percentiles of MLPerf LoadGen and of edgesim at the same server."""
     pattern = (20, 20, 20, 60, 20, 20, 40, 20)
     for qps in (None, 40.0):
         scenario = Scenario(
@@ -106,22 +111,23 @@ def loadgen() -> None:
         )
         with scripted(Script(delays_ms=pattern)) as url:
             command = [sys.executable, "-m", "tests.loadgen", url, str(LOADGEN_REQUESTS), *([str(qps)] if qps else [])]
-            theirs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            ours = latency(drive(url, scenario))
+            of_loadgen = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+            of_edgesim = latency(drive(url, scenario))
         for name, percentile in (("p50", "50"), ("p90", "90"), ("p99", "99")):
-            mine, other = getattr(ours, name), theirs[percentile]
-            found = f"{other:.2f} and {mine:.2f} ms, {100 * (mine / other - 1):+.1f} %"
-            row(f"LoadGen and edgesim, {scenario.name}: {name}", "within 5 %", found)
+            ms, loadgen_ms = getattr(of_edgesim, name), of_loadgen[percentile]
+            measured = f"{loadgen_ms:.2f} and {ms:.2f} ms, {100 * (ms / loadgen_ms - 1):+.1f} %"
+            row(f"LoadGen and edgesim, {scenario.name}: {name}", "within 5 %", measured)
 
 
 def intervals() -> None:
+    """Print how often the 95 % intervals contain the true percentile of a lognormal distribution."""
     random, covered = np.random.default_rng(0), dict.fromkeys((50, 90, 99), 0)
     for _ in range(2000):
         ordered = np.sort(random.lognormal(size=700))
-        for wanted in covered:
-            low, high = statistics.interval(ordered, wanted) or (np.inf, -np.inf)
-            truth = {50: 1.0, 90: 3.6022, 99: 10.2405}[wanted]
-            covered[wanted] += low <= truth <= high
+        for percentile in covered:
+            low, high = statistics.interval(ordered, percentile) or (np.inf, -np.inf)
+            truth = {50: 1.0, 90: 3.6022, 99: 10.2405}[percentile]
+            covered[percentile] += low <= truth <= high
     shares = ", ".join(f"{count / 2000:.1%}" for count in covered.values())
     row("intervals that cover the true p50, p90, p99", "95 % or more", shares)
 

@@ -1,11 +1,9 @@
-"""Scaled runs held against what they are to be: the device time, a steady one, and queueing theory.
+"""How exact scaled runs are: their median and tail beside the device time, and a queue beside queueing theory.
 
-``python -m benchmarks.scaled [BOARD …]``: all boards that come along, or these.
+``python -m benchmarks.scaled [BOARD …]`` takes these boards, or all bundled ones.
 """
 
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -13,88 +11,84 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import edgesim
 from edgesim import profiles
-from edgesim.errors import ModelError, ProfileError
+from edgesim.errors import HostTooSlow, ModelError, ProfileError
 from edgesim.loadgen import inputs
 from edgesim.loadgen.client import Client
-from edgesim.models import repository as model
+from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import predict
+from edgesim.results.run_result import RunResult
 
 MODELS = ("mobilenet_v2", "resnet18")
 SHORTEST_MS, LONGEST_MS = 5.0, 5000.0
-# Of the pair for the queue, so that its requests do not take all day.
+# The queue is measured on the pair nearest to this device time, so that its requests do not take hours.
 QUEUE_MS = 25.0
 QUEUE_REQUESTS, SINGLE_REQUESTS = 3000, 700
+# Requests arrive at this part of the capacity.
 LOAD = 0.7
 SIDE_BY_SIDE_BOARD, SIDE_BY_SIDE_S = "jetson-nano", 8.0
 
 
-def run(board: str, name: str, *options: str) -> dict[str, Any] | None:
-    """The result of a scaled run; None where this host is slower than the board."""
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
-        path = Path(directory) / "r.json"
-        command = [sys.executable, "-m", "edgesim.cli", "run", board, name, "--execution", "scaled", "-o", str(path)]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-        if path.exists():
-            document: dict[str, Any] = json.loads(path.read_text())
-            return document
-        if "it cannot be slowed down to that" in done.stderr:
-            return None
-        raise RuntimeError(done.stderr)
+def run(board: str, name: str, *, qps: float | None = None, requests: int | None = None) -> RunResult | None:
+    """Return the result of a scaled run, or None if this host is slower than the board."""
+    try:
+        return edgesim.run(board, name, execution="scaled", qps=qps, requests=requests)
+    except HostTooSlow:
+        return None
 
 
-def times(result: dict[str, Any]) -> np.ndarray:
-    """Latencies in milliseconds."""
-    return np.array([(sample["done_ns"] - sample["scheduled_ns"]) / 1e6 for sample in result["samples"]])
+def latencies_ms(result: RunResult) -> np.ndarray:
+    """Return the latencies of all requests, in milliseconds."""
+    return np.array([sample.latency_ms for sample in result.samples])
 
 
 def pairs(boards: list[str]) -> dict[tuple[str, str], float]:
-    """Boards and models whose device time lies in the range that is looked at, with that time."""
-    found = {}
+    """Return the pairs of board and model from `SHORTEST_MS` to `LONGEST_MS`, with their device times in ms."""
+    device_times = {}
     for board in boards:
         for name in MODELS:
             try:
-                time_ms = predict(profiles.load(board), model.find(name)).p50_ms
+                time_ms = predict(profiles.load(board), repository.find(name)).p50_ms
             except (ModelError, ProfileError) as error:
                 print(f"{board}, {name}: {error.problem}", file=sys.stderr)
                 continue
             if SHORTEST_MS <= time_ms <= LONGEST_MS:
-                found[board, name] = time_ms
-    return found
+                device_times[board, name] = time_ms
+    return device_times
 
 
 def row(board: str, name: str, target_ms: float) -> tuple[str, float | None]:
-    """A line of the table, and the error of the median in percent."""
+    """Return a line of the table, and the error of the median in percent; None if this host is slower."""
     result = run(board, name)
     if result is None:
         return f"{board:<21}{name:<14}{target_ms:>9.1f}   this host is slower", None
-    found = times(result)
-    error = 100 * (np.median(found) / target_ms - 1)
-    scaling, used = result["scaling"], result["resources"]
+    times = latencies_ms(result)
+    p50 = float(np.median(times))
+    error = 100 * (p50 / target_ms - 1)
+    assert result.scaling is not None
     return (
-        f"{board:<21}{name:<14}{target_ms:>9.1f}{np.median(found):>9.1f}{error:>+7.1f} %"
-        f"{np.percentile(found, 99) / np.median(found):>9.2f}{len(found):>10}"
-        f"{100 * scaling['share']:>9.1f} %{used['cpu_percent_of_board']:>7.0f} %"
+        f"{board:<21}{name:<14}{target_ms:>9.1f}{p50:>9.1f}{error:>+7.1f} %"
+        f"{np.percentile(times, 99) / p50:>9.2f}{len(times):>10}"
+        f"{100 * result.scaling.share:>9.1f} %{result.resources.cpu_percent_of_board:>7.0f} %"
     ), error
 
 
 def queue(board: str, name: str, target_ms: float) -> None:
-    """Poisson arrivals beside the theory of a queue with one server that always takes the same time (M/D/1)."""
+    """Print the mean latency of Poisson arrivals, beside a queue with one server of constant service time (M/D/1)."""
     qps = LOAD * 1e3 / target_ms
-    result = run(board, name, "--qps", f"{qps:.4f}", "--requests", str(QUEUE_REQUESTS))
-    assert result is not None, "it was fast enough a minute ago"
-    mean = times(result).mean()
+    result = run(board, name, qps=round(qps, 4), requests=QUEUE_REQUESTS)
+    assert result is not None, "this host was fast enough a minute ago"
+    mean = latencies_ms(result).mean()
     theory = target_ms * (1 + LOAD / (2 * (1 - LOAD)))
     free = 0.0
     waits = []
-    for due in sorted(sample["scheduled_ns"] / 1e6 for sample in result["samples"]):
+    for due in sorted(sample.scheduled_ns / 1e6 for sample in result.samples):
         free = max(free, due) + target_ms
         waits.append(free - due)
     ideal = float(np.mean(waits))
@@ -108,41 +102,41 @@ def queue(board: str, name: str, target_ms: float) -> None:
 
 
 def side_by_side(board: str) -> None:
-    """Each model alone, then all at once, by clients that ask again when they are answered."""
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
-        repository = Path(directory)
-        repository.chmod(0o755)  # the server is another user
-        served = [model.find(name) for name in MODELS]
-        for subject in served:
-            shutil.copytree(subject.path.parents[1], repository / subject.name)
+    """Print the median of each model alone, and of all at once; each client sends again when it has its answer."""
+    with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
+        directory = Path(scratch)
+        directory.chmod(0o755)  # the server is another user
+        models = [repository.find(name) for name in MODELS]
+        for model in models:
+            shutil.copytree(model.path.parents[1], directory / model.name)
         print(f"\n{board}: models side by side, one client each, for {SIDE_BY_SIDE_S:g} s; p50 in ms")
-        with edgesim.board(board, models=repository, execution="scaled") as started:
+        with edgesim.board(board, models=directory, execution="scaled") as started:
             url = started.device.direct_url
-            alone = [asked(url, [subject])[0] for subject in served]
-            for subject, apart, together in zip(served, alone, asked(url, served), strict=True):
-                ratio = f"{together / apart:.2f} times"
-                print(f"  {subject.name:<14} alone {apart:8.1f}   together {together:8.1f}   {ratio}")
+            alone = [medians_ms(url, [model])[0] for model in models]
+            for model, alone_ms, together in zip(models, alone, medians_ms(url, models), strict=True):
+                ratio = f"{together / alone_ms:.2f} times"
+                print(f"  {model.name:<14} alone {alone_ms:8.1f}   together {together:8.1f}   {ratio}")
 
 
-def asked(url: str, models: Sequence[Model]) -> list[float]:
-    """The median of each model's times while all are asked."""
-    found: list[list[float]] = [[] for _ in models]
+def medians_ms(url: str, models: Sequence[Model]) -> list[float]:
+    """Return the median latency of each model, in milliseconds, while each has one client."""
+    times: list[list[float]] = [[] for _ in models]
     until = time.monotonic() + SIDE_BY_SIDE_S
 
-    def ask(subject: Model, into: list[float]) -> None:
-        with closing(Client(url, subject, timeout_s=60)) as peer:
-            payload = peer.encode(inputs.choose(subject, InputOptions()).requests[0])
+    def send(model: Model, into: list[float]) -> None:
+        with closing(Client(url, model, timeout_s=60)) as peer:
+            payload = peer.encode(inputs.choose(model, InputOptions()).requests[0])
             while time.monotonic() < until:
                 begun = time.perf_counter()
                 assert peer.infer(payload).outcome == "ok"
                 into.append((time.perf_counter() - begun) * 1e3)
 
-    threads = [threading.Thread(target=ask, args=pair) for pair in zip(models, found, strict=True)]
+    threads = [threading.Thread(target=send, args=pair) for pair in zip(models, times, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [float(np.median(into)) for into in found]
+    return [float(np.median(into)) for into in times]
 
 
 def main() -> None:
@@ -161,11 +155,11 @@ def main() -> None:
     if not errors:
         return
     pair = min(errors, key=lambda pair: abs(chosen[pair] - QUEUE_MS))
-    single = run(*pair, "--requests", str(SINGLE_REQUESTS))
-    assert single is not None, "it was fast enough a minute ago"
-    found = times(single)
-    print(f"\n{', '.join(pair)}: single-stream, {len(found)} requests")
-    print(f"  p99/p50                    {np.percentile(found, 99) / np.median(found):9.2f}")
+    single = run(*pair, requests=SINGLE_REQUESTS)
+    assert single is not None, "this host was fast enough a minute ago"
+    times = latencies_ms(single)
+    print(f"\n{', '.join(pair)}: single-stream, {len(times)} requests")
+    print(f"  p99/p50                    {np.percentile(times, 99) / np.median(times):9.2f}")
     queue(*pair, chosen[pair])
     side_by_side(SIDE_BY_SIDE_BOARD)
 

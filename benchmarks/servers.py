@@ -1,4 +1,4 @@
-"""Servers of the inference protocol to be compared, and one lean client for all of them."""
+"""The inference servers that benchmarks compare, and one lean client for all of them."""
 
 import json
 import os
@@ -28,7 +28,11 @@ RUNTIME = Path(__file__).parents[1] / "examples" / "mlserver"
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs, and its model; `binary` says in which form it is asked."""
+    """A running server and its model.
+
+    Attributes:
+        binary: requests carry tensors as bytes; without it, as JSON.
+    """
 
     name: str
     port: int
@@ -37,13 +41,14 @@ class Server:
     binary: bool
 
     def cpu_seconds(self) -> float:
-        """Of the process and its children."""
+        """Return the CPU time that the process and its children have used."""
         family = [self.process, *self.process.children(recursive=True)]
         return float(sum(sum(member.cpu_times()[:2]) for member in family))
 
 
 @contextmanager
 def run_process(command: list[str | Path], *, log: Path, environment: dict[str, str]) -> Iterator[psutil.Process]:
+    """Run a server as a process, its output in `log`, for the length of a ``with`` block."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
     try:
@@ -54,14 +59,14 @@ def run_process(command: list[str | Path], *, log: Path, environment: dict[str, 
 
 
 @contextmanager
-def ours(repository: Path, model: str) -> Iterator[Server]:
-    """edgesim's server, natively, one thread for an inference."""
+def edgesim_server(repository: Path, model: str) -> Iterator[Server]:
+    """Start edgesim's server as a process of this host, with one thread for an inference."""
     log = repository / "edgesim.log"
     command: list[str | Path] = [sys.executable, "-m", "edgesim.server", "--models", repository, "--port", "0"]
     with run_process(command, log=log, environment={"OPENBLAS_NUM_THREADS": "1"}) as process:
         for _ in range(600):
-            if found := re.search(r"listening on port (\d+)", log.read_text()):
-                yield Server("edgesim", int(found[1]), model, process, binary=True)
+            if match := re.search(r"listening on port (\d+)", log.read_text()):
+                yield Server("edgesim", int(match[1]), model, process, binary=True)
                 return
             time.sleep(0.1)
         raise RuntimeError(log.read_text())
@@ -69,13 +74,17 @@ def ours(repository: Path, model: str) -> Iterator[Server]:
 
 @contextmanager
 def mlserver(directory: Path, model_file: Path, model: str) -> Iterator[Server]:
-    """MLServer without worker processes, its faster way for small models; over HTTP it speaks JSON alone."""
+    """Start MLServer without worker processes, which is its faster mode for small models; over HTTP it speaks JSON."""
     port, grpc, metrics = free_ports(3)
     directory.mkdir()
     settings = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc, "metrics_port": metrics}
     (directory / "settings.json").write_text(json.dumps(settings | {"parallel_workers": 0, "debug": False}))
-    described = {"name": model, "implementation": "onnx_runtime.OnnxRuntime", "parameters": {"uri": str(model_file)}}
-    (directory / "model-settings.json").write_text(json.dumps(described))
+    model_settings = {
+        "name": model,
+        "implementation": "onnx_runtime.OnnxRuntime",
+        "parameters": {"uri": str(model_file)},
+    }
+    (directory / "model-settings.json").write_text(json.dumps(model_settings))
     log = directory / "log"
     command: list[str | Path] = [virtual_environment(*MLSERVER) / "bin" / "mlserver", "start", directory]
     environment = {"PYTHONPATH": str(RUNTIME), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -107,13 +116,14 @@ def virtual_environment(*packages: str) -> Path:
                 "--disable-pip-version-check",
             ]
             subprocess.run([*pip, *packages], check=True)
-            # The scripts name the directory that they were made in.
+            # pip wrote the directory's temporary name into the scripts.
             for script in (entry / "bin").glob("mlserver"):
                 script.write_text(script.read_text().replace(str(entry), str(directory)))
     return directory
 
 
 def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nothing listens on."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))
@@ -124,7 +134,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def request(server: Server, shape: list[int]) -> bytes:
-    """A whole request for zeros of a shape, ready to be sent over and over."""
+    """Return the bytes of an HTTP request whose input is zeros of a shape, to be sent again and again."""
     count = 1
     for size in shape:
         count *= size
@@ -140,13 +150,18 @@ def request(server: Server, shape: list[int]) -> bytes:
 
 
 def connect(server: Server) -> socket.socket:
+    """Open a connection without Nagle's delay."""
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
 def receive(connection: socket.socket) -> int:
-    """One answer, which has to be a good one; its length."""
+    """Receive one answer, head and body, and return its length in bytes.
+
+    Raises:
+        RuntimeError: the status is not 200; with the beginning of the answer.
+    """
     data = connection.recv(1 << 16)
     while b"\r\n\r\n" not in data:
         data += connection.recv(1 << 16)
@@ -161,7 +176,7 @@ def receive(connection: socket.socket) -> int:
 
 
 def receive_bytes(connection: socket.socket, length: int) -> bytes:
-    """The same of an answer whose length is known, with as little of the client's own time as can be."""
+    """Receive an answer of known length, with as little CPU time of the client as possible; return its bytes."""
     data = connection.recv(1 << 16)
     while len(data) < length:
         data += connection.recv(1 << 16)
@@ -171,7 +186,7 @@ def receive_bytes(connection: socket.socket, length: int) -> bytes:
 def save(
     path: Path, nodes: list[onnx.NodeProto], shapes: tuple[list[int | str], list[int | str]], *weights: onnx.TensorProto
 ) -> Path:
-    """A model from x to y."""
+    """Write a model with input ``x`` and output ``y``, both FP32, and return its path."""
     x, y = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in zip("xy", shapes, strict=True)
     )

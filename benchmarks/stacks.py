@@ -1,4 +1,4 @@
-"""The example stacks on their board: what each service takes beside the others, and what they take together."""
+"""The reports of the example stacks: what each service uses beside the others, and what they use together."""
 
 import subprocess
 import sys
@@ -10,10 +10,10 @@ OPTIONS = {"parallel": ["--requests", "70"], "sequence": [], "database": ["--cli
 
 def main() -> None:
     for i, (name, options) in enumerate(OPTIONS.items()):
-        command = ["edgesim", "run", f"examples/stacks/{name}/stack.yaml", *options]
-        print(f"{chr(10) if i else ''}$ {' '.join(command)}", flush=True)
-        there = [sys.executable, "-m", "edgesim.cli", "run", str(EXAMPLES / name / "stack.yaml"), *options]
-        done = subprocess.run(there, stdout=subprocess.PIPE, text=True, check=False)
+        shown = ["edgesim", "run", f"examples/stacks/{name}/stack.yaml", *options]
+        print(f"{chr(10) if i else ''}$ {' '.join(shown)}", flush=True)
+        command = [sys.executable, "-m", "edgesim.cli", "run", str(EXAMPLES / name / "stack.yaml"), *options]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         print("\n".join(line.rstrip() for line in done.stdout.splitlines()), flush=True)
         if done.returncode:
             raise SystemExit(done.returncode)

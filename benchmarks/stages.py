@@ -1,6 +1,6 @@
 """How long the stages of a first and of a second run take.
 
-Works in a cache of its own, so that "cold" is cold, and leaves the user's alone.
+The benchmark has its own cache, so that "cold" is cold; the user's cache stays as it is.
 """
 
 import os
@@ -14,6 +14,7 @@ EDGESIM = str(Path(sys.executable).parent / "edgesim")
 
 
 def seconds(*arguments: str, cache: str) -> float:
+    """Run an edgesim command with a cache directory, and return how long it took."""
     begun = time.monotonic()
     subprocess.run(
         [EDGESIM, *arguments], check=True, env=os.environ | {"EDGESIM_CACHE_DIR": cache}, stdout=subprocess.DEVNULL

@@ -18,7 +18,10 @@ SHOWN = 12
 
 
 def imports(reference: str) -> list[tuple[float, float, str]]:
-    """Cumulative and own seconds of each module that the server imports before it reads its command line."""
+    """Return the modules that the server imports before it reads its command line.
+
+    Each module has its seconds with what it imports, its seconds alone, and its name.
+    """
     emulation = profiles.load("jetson-nano").emulation
     assert emulation is not None
     command = [
@@ -40,13 +43,14 @@ def imports(reference: str) -> list[tuple[float, float, str]]:
         "import edgesim_server.__main__",
     ]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
-    found = (re.match(r"import time:\s+(\d+) \|\s+(\d+) \|(.*)", line) for line in lines)
-    return [(int(match[2]) / 1e6, int(match[1]) / 1e6, match[3].strip()) for match in found if match]
+    matches = (re.match(r"import time:\s+(\d+) \|\s+(\d+) \|(.*)", line) for line in lines)
+    return [(int(match[2]) / 1e6, int(match[1]) / 1e6, match[3].strip()) for match in matches if match]
 
 
 def lifecycles() -> list[dict[str, float]]:
+    """Run the digits on an emulated board, several times, and return the seconds of each stage of each run."""
     edgesim = str(Path(sys.executable).parent / "edgesim")
-    found = []
+    stages = []
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         for i in range(RUNS):
             path = Path(scratch) / f"{i}.json"
@@ -63,8 +67,8 @@ def lifecycles() -> list[dict[str, float]]:
                 str(path),
             ]
             subprocess.run(command, check=True, capture_output=True)
-            found.append(json.loads(path.read_text())["lifecycle_s"])
-    return found
+            stages.append(json.loads(path.read_text())["lifecycle_s"])
+    return stages
 
 
 def main() -> None:
@@ -75,9 +79,9 @@ def main() -> None:
     for stage in ("create", "ready", "model_load", "first_inference"):
         values = sorted(run[stage] for run in runs)
         print(f"  {stage:<18}{values[RUNS // 2]:>7.2f}   ({values[0]:.2f}, {values[-1]:.2f})")
-    found = sorted(imports(reference), reverse=True)
-    print(f"imported before ready: {len(found)} modules; the longest, with what they import (alone), seconds")
-    for cumulative, own, name in found[:SHOWN]:
+    modules = sorted(imports(reference), reverse=True)
+    print(f"imported before ready: {len(modules)} modules; the longest, with what they import (alone), seconds")
+    for cumulative, own, name in modules[:SHOWN]:
         print(f"  {name:<48}{cumulative:>7.2f} ({own:.2f})")
 
 

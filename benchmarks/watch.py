@@ -1,4 +1,4 @@
-"""How long it takes until a model that was put into a watched repository answers: natively and on an emulated board."""
+"""How long it takes until a model that was written into a watched repository answers, natively and emulated."""
 
 import json
 import statistics
@@ -18,7 +18,7 @@ SWAPS = 20
 
 
 def put(repository: Path, factor: float) -> None:
-    """y = factor * x, in one step."""
+    """Write the model ``y = factor * x`` into the repository, by an atomic replacement of the file."""
     with tempfile.TemporaryDirectory() as scratch:
         weight = numpy_helper.from_array(np.array(factor, np.float32), "factor")
         nodes = [helper.make_node("Mul", ["x", "factor"], ["y"])]
@@ -31,6 +31,7 @@ def put(repository: Path, factor: float) -> None:
 
 
 def answer(url: str) -> float:
+    """Return the model's output for 1, which is its factor."""
     tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}
     body = json.dumps({"inputs": [tensor]}).encode()
     with urllib.request.urlopen(f"{url}/v2/models/m/infer", body) as response:
@@ -38,26 +39,27 @@ def answer(url: str) -> float:
 
 
 def seconds(engine: EngineName) -> list[float]:
+    """Return the seconds from each swap of the model to the first answer of the new model."""
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         repository = Path(scratch) / "models"
         put(repository, 0)
         with board("jetson-nano", models=repository, engine=engine, watch=True) as started:
-            found = []
+            times = []
             for factor in range(1, SWAPS + 1):
                 put(repository, factor)
                 begun = time.monotonic()
                 while answer(started.url) != factor:
                     time.sleep(0.01)
-                found.append(time.monotonic() - begun)
-        return found
+                times.append(time.monotonic() - begun)
+        return times
 
 
 def main() -> None:
     engines: list[tuple[EngineName, str]] = [("local", "natively"), ("docker", "jetson-nano, emulated")]
     print(f"from the file being there to the first answer of the new model, seconds, {SWAPS} swaps")
     for engine, name in engines:
-        found = seconds(engine)
-        print(f"  {name:<24}median {statistics.median(found):.2f}, longest {max(found):.2f}")
+        times = seconds(engine)
+        print(f"  {name:<24}median {statistics.median(times):.2f}, longest {max(times):.2f}")
 
 
 if __name__ == "__main__":
