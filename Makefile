@@ -1,11 +1,11 @@
-# run test test-long lint benchmark clean: each installs what it needs first, from a bare Debian or Ubuntu on.
+# Targets: run test test-long lint benchmark clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
 PROFILE ?= jetson-nano
 MODEL ?= mobilenet_v2
 RESULT ?= result.json
 # Further options of `edgesim run`, such as --ready-timeout 900 on a very slow machine.
 OPTIONS ?=
 PYTEST ?=
-# What makes a skipped Docker test a failure; CI sets it.
+# If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 
 .PHONY: run test test-long lint benchmark clean
@@ -18,11 +18,11 @@ run:
 	@scripts/engine exec env EDGESIM_STAGES="$$(cat .stages)" .venv/bin/edgesim run $(PROFILE) $(MODEL) -o $(RESULT) $(OPTIONS)
 
 test: .venv/.dev
-	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: its tests will be skipped"
-	@scripts/browser || echo "make: no browser: its tests will be skipped"
+	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: tests that need one are skipped"
+	@scripts/browser || echo "make: no browser: tests that need one are skipped"
 	@scripts/engine exec .venv/bin/pytest $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
 
-# Fuzzing, and what needs a container registry: a quarter of an hour.
+# Fuzzing, and the tests that need a container registry: about 15 minutes.
 test-long: .venv/.dev
 	@scripts/engine install && scripts/engine start
 	@scripts/engine exec .venv/bin/pytest -m long -s --require-docker $(PYTEST)
@@ -33,7 +33,7 @@ lint: .venv/.dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# What it prints goes into the documents, too, where they have a place for it.
+# Prints the tables, and writes them into the documents that have a place for them.
 benchmark: .venv/.dev
 	@scripts/engine install && scripts/engine start
 	@scripts/browser
