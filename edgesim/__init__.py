@@ -1,26 +1,143 @@
-"""edgesim: what a model will do on an edge device, told at the desk and in CI."""
+"""edgesim finds out on your desk and in CI what a model will do on an edge device.
+
+``edgesim.run("jetson-nano", "detector.onnx")`` benchmarks a model on a simulated board. `dir(edgesim)` lists all public
+names; each is imported when it is first used, since most programs need few of them.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgesim.boards.serving import board as board
-    from edgesim.jobs.check import check as check
-    from edgesim.jobs.pack import pack as pack
-    from edgesim.jobs.run import run as run
-    from edgesim.predictions import predict as predict
-    from edgesim.stacks.up import stack as stack
+    from edgesim.boards.serving import board
+    from edgesim.errors import (
+        BaseUnavailable,
+        BudgetDenied,
+        BuildFailed,
+        BuildxMissing,
+        ComposeMissing,
+        DeviceDied,
+        DeviceError,
+        DiskFull,
+        EdgesimError,
+        EmulatorCrashed,
+        EmulatorLacksCore,
+        EmulatorMissing,
+        EmulatorStale,
+        EmulatorTooOld,
+        EngineDenied,
+        EngineMissing,
+        HostError,
+        HostTooSlow,
+        IllegalInstruction,
+        ImageUnavailable,
+        Interrupted,
+        ModelError,
+        NoMeasurement,
+        NotReady,
+        OutOfMemory,
+        PackagesUnavailable,
+        PackageUnknown,
+        ProfileError,
+        ResultError,
+        ScaleFailed,
+        ServiceFailed,
+        StackError,
+        UsageError,
+    )
+    from edgesim.gates.gate import gate
+    from edgesim.jobs.check import CheckOptions, check
+    from edgesim.jobs.pack import pack
+    from edgesim.jobs.run import run
+    from edgesim.options import (
+        BoardOptions,
+        InputOptions,
+        PeakLimit,
+        Precision,
+        RunOptions,
+        TrafficOptions,
+    )
+    from edgesim.predictions import predict
+    from edgesim.reports.report import report
+    from edgesim.results.load import load
+    from edgesim.results.run_result import RunResult
+    from edgesim.results.stack_result import StackResult
+    from edgesim.stacks.up import stack
 
     __version__: str
 
-__all__ = ["__version__", "board", "check", "pack", "predict", "run", "stack"]
+__all__ = [
+    "BaseUnavailable",
+    "BoardOptions",
+    "BudgetDenied",
+    "BuildFailed",
+    "BuildxMissing",
+    "CheckOptions",
+    "ComposeMissing",
+    "DeviceDied",
+    "DeviceError",
+    "DiskFull",
+    "EdgesimError",
+    "EmulatorCrashed",
+    "EmulatorLacksCore",
+    "EmulatorMissing",
+    "EmulatorStale",
+    "EmulatorTooOld",
+    "EngineDenied",
+    "EngineMissing",
+    "HostError",
+    "HostTooSlow",
+    "IllegalInstruction",
+    "ImageUnavailable",
+    "InputOptions",
+    "Interrupted",
+    "ModelError",
+    "NoMeasurement",
+    "NotReady",
+    "OutOfMemory",
+    "PackageUnknown",
+    "PackagesUnavailable",
+    "PeakLimit",
+    "Precision",
+    "ProfileError",
+    "ResultError",
+    "RunOptions",
+    "RunResult",
+    "ScaleFailed",
+    "ServiceFailed",
+    "StackError",
+    "StackResult",
+    "TrafficOptions",
+    "UsageError",
+    "__version__",
+    "board",
+    "check",
+    "gate",
+    "load",
+    "pack",
+    "predict",
+    "report",
+    "run",
+    "stack",
+]
 
-# Where each public name is: it is imported when it is first asked for, since most programs need few of them.
+# The modules of the public names; the errors are the rest.
 _HOME = {
+    "BoardOptions": "edgesim.options",
+    "CheckOptions": "edgesim.jobs.check",
+    "InputOptions": "edgesim.options",
+    "PeakLimit": "edgesim.options",
+    "Precision": "edgesim.options",
+    "RunOptions": "edgesim.options",
+    "RunResult": "edgesim.results.run_result",
+    "StackResult": "edgesim.results.stack_result",
+    "TrafficOptions": "edgesim.options",
     "board": "edgesim.boards.serving",
     "check": "edgesim.jobs.check",
+    "gate": "edgesim.gates.gate",
+    "load": "edgesim.results.load",
     "pack": "edgesim.jobs.pack",
     "predict": "edgesim.predictions",
+    "report": "edgesim.reports.report",
     "run": "edgesim.jobs.run",
     "stack": "edgesim.stacks.up",
 }
@@ -47,8 +164,8 @@ def _version() -> str:
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         value: Any = _version()
-    elif name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+    elif name in __all__:
+        value = getattr(import_module(_HOME.get(name, "edgesim.errors")), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -1,0 +1,32 @@
+"""The gate for Python: rules and a result → a verdict."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgesim.gates import baselines
+from edgesim.gates.judge import judge
+from edgesim.gates.rules import Rules
+from edgesim.results.run_result import RunResult
+from edgesim.results.verdict import Verdict
+
+
+def gate(result: RunResult, rules: Sequence[str] | Path, baseline: RunResult | Path | str | None = None) -> Verdict:
+    """Judge a result by rules.
+
+    Args:
+        rules: rules such as ``device_time_ms.p50 <= 120`` or ``latency_ms.p50: +5 %``, or the path of a rules file.
+        baseline: what rules of change compare with: a result, a result file or saved baseline, or a directory of
+            saved baselines.
+
+    Returns:
+        The verdict, with an item for each run and each rule. A rule of change without a baseline is INCONCLUSIVE.
+
+    Raises:
+        UsageError: there is no rule for the result's board, or a rule is wrong or has no meaning for the execution.
+        ResultError: the baseline cannot be read.
+    """
+    chosen = Rules.read(rules) if isinstance(rules, Path) else Rules.of(rules)
+    reason = ""
+    if isinstance(baseline, Path | str):
+        baseline, reason = baselines.find(Path(baseline), result)
+    return judge(result, chosen, baseline, why_no_baseline=reason)
