@@ -138,12 +138,13 @@ def _prepare(
     profile = profiles.load(profile)
     check_levels(options.traffic)
     device_cores = _device_cores(options.traffic.client_cores)
-    with stages.stage("model", "reading the model, and running it on this host for comparison"):
+    scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
+    with stages.stage("model", "reading the model"):
         model = model if isinstance(model, Model) else repository.find(str(model), options.models)
         chosen = inputs.choose(model, options.inputs)
+    with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
         steady_state.prepare()
-    scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
     launch = Launch.of(profile, [model], options.board, cores=device_cores)
     return Job(
         profile=profile,
