@@ -1,68 +1,51 @@
-"""What people watch while they wait: a spinner on a terminal, plain lines in a log. All of it on stderr."""
+"""What a command prints: its output on stdout, progress and errors on stderr.
+
+Output on a terminal fits the terminal. Elsewhere, as in a pipe, a file or a CI log, lines are as long as they are:
+nothing is folded, cut or padded.
+"""
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO, TypeVar, cast
+import textwrap
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
 
 from edgesim.cli._flags import with_flags
 from edgesim.errors import EdgesimError
-from edgesim.progress import Listener
+from edgesim.progress import Listener, Silent
 from edgesim.units import format_seconds
 
-Given = TypeVar("Given")
-
-
-class _Lasting:
-    """Standard output that outlives its reader and a full disk: a verdict is an exit code, too, whoever reads it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self.lost: OSError | None = None
-
-    def write(self, text: str) -> int:
-        return self._try(lambda: self._stream.write(text)) or 0
-
-    def flush(self) -> None:
-        self._try(self._stream.flush)
-
-    def _try(self, act: Callable[[], Given]) -> Given | None:
-        try:
-            return act()
-        except OSError as error:
-            self.lost = self.lost or error
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            return None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def lasting_output() -> Iterator[Callable[[], str | None]]:
-    """Output that cannot be written ends nothing; says afterwards why it could not, but of a reader that had enough."""
-    before, lasting = sys.stdout, _Lasting(sys.stdout)
-
-    def lost() -> str | None:
-        lasting.flush()
-        ours = lasting.lost is not None and not isinstance(lasting.lost, BrokenPipeError)
-        return lasting.lost.strerror if ours and lasting.lost is not None else None
-
-    sys.stdout = cast(TextIO, lasting)
-    try:
-        yield lost
-    finally:
-        sys.stdout = before
-
-
-# Rich would fold a path or a command in the middle where the terminal ends; errors are to be copied from.
+# Brackets are shapes here, not styles.
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-out = Console(highlight=False, markup=False)  # brackets are shapes here, not styles
+out = Console(highlight=False, markup=False)
+# So wide that no line is folded.
+_unfolded = Console(highlight=False, markup=False, width=10_000)
+
+
+def show(renderable: RenderableType = "", *, style: str | None = None) -> None:
+    """Print on stdout, at the width of a terminal; elsewhere unfolded and without blanks at the ends of lines."""
+    if out.is_terminal:
+        out.print(renderable, style=style)
+        return
+    with _unfolded.capture() as captured:
+        _unfolded.print(renderable, style=style)
+    print("\n".join(line.rstrip() for line in captured.get().split("\n")), end="")
+
+
+def show_path(label: str, path: object) -> None:
+    """Print ``label: path`` on stdout, in one line that can be copied."""
+    out.print(f"{label}: {path}", soft_wrap=True)
+
+
+def say(message: str, *, style: str | None = None) -> None:
+    """Print a message on stderr. A terminal gets it folded between words; options are named by their flags."""
+    text = with_flags(message)
+    if err.is_terminal:
+        # Rich would break a word that is longer than a line, such as a path.
+        text = textwrap.fill(text, err.width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
+    err.print(text, style=style)
 
 
 class _Spinner:
@@ -73,15 +56,15 @@ class _Spinner:
 
     def begin(self, stage: str, doing: str) -> None:
         self._stop()
-        self._status = err.status(f"{doing} …")
+        self._status = err.status(f"{with_flags(doing)} …")
         self._status.start()
 
     def note(self, text: str) -> None:
-        err.print(text, style="dim")
+        say(text, style="dim")
 
     def end(self, stage: str, seconds: float) -> None:
         self._stop()
-        err.print(f"{stage:<18} {format_seconds(seconds):>8}", style="dim")
+        say(f"{stage:<18} {format_seconds(seconds):>8}", style="dim")
 
     def _stop(self) -> None:
         if self._status is not None:
@@ -90,33 +73,40 @@ class _Spinner:
 
 
 class _Lines:
-    """Stages in a log: a line when one begins, one when it ends."""
+    """Stages in a log: a line when a stage begins, and a line when it ends."""
 
     def begin(self, stage: str, doing: str) -> None:
-        print(f"edgesim: {doing}", file=sys.stderr, flush=True)
+        self._print(doing)
 
     def note(self, text: str) -> None:
-        print(f"edgesim: {text}", file=sys.stderr, flush=True)
+        self._print(text)
 
     def end(self, stage: str, seconds: float) -> None:
-        print(f"edgesim: {stage}: {format_seconds(seconds)}", file=sys.stderr, flush=True)
+        self._print(f"{stage}: {format_seconds(seconds)}")
+
+    def _print(self, text: str) -> None:
+        print(f"edgesim: {with_flags(text)}", file=sys.stderr, flush=True)
 
 
-def listener() -> Listener:
-    """The one that fits where stderr goes."""
+def listener(*, quiet: bool = False) -> Listener:
+    """Return the listener that fits where stderr goes; a quiet one shows nothing."""
+    if quiet:
+        return Silent()
     return _Spinner() if err.is_terminal else _Lines()
 
 
 def show_error(error: EdgesimError) -> None:
-    """One line of what is wrong, one of what mends it, and the end of the log that belongs to it."""
-    err.print(f"edgesim: {with_flags(error.problem)}", style="red")
-    if error.log:
-        for line in error.log.splitlines():
-            err.print(f"  | {line}")
+    """Print one line that says what is wrong, the end of the log that belongs to it, and one line that says what to do.
+
+    The log and the fix are not folded: both are to be copied.
+    """
+    say(f"edgesim: {error.problem}", style="red")
+    for line in error.log.splitlines():
+        err.print(f"  | {line}")
     if error.fix:
         err.print(f"  fix: {with_flags(error.fix)}")
 
 
 def print_json(facts: Any) -> None:
-    """Facts for programs, on stdout."""
+    """Print facts for programs on stdout."""
     print(json.dumps(facts, indent=2))

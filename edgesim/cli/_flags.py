@@ -1,4 +1,4 @@
-"""Messages of the core name options by their Python field; here the field becomes the command line's flag."""
+"""Messages of the core name an option by its field; the command line replaces the field by the flag, here alone."""
 
 import re
 

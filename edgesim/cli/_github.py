@@ -1,31 +1,31 @@
-"""What GitHub Actions shows of a verdict by itself: annotations, and the summary of the step."""
+"""What GitHub Actions shows of a verdict: annotations, and the summary of the step."""
 
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgesim.cli._console import err
+from edgesim.cli._console import err, say
 from edgesim.reports.formats import markdown
 from edgesim.results.verdict import Verdict
 
 _LEVELS = {"FAIL": "error", "INCONCLUSIVE": "warning"}
 
 
-def tell(found: Verdict, environment: Mapping[str, str] = os.environ) -> None:
-    """Annotate what does not PASS, and add the verdict to the summary; nothing anywhere else than in an action."""
+def tell(verdict: Verdict, environment: Mapping[str, str] = os.environ) -> None:
+    """In an action, annotate each item that is not PASS, and add the verdict to the step's summary."""
     if environment.get("GITHUB_ACTIONS") != "true":
         return
-    for item in found.items:
+    for item in verdict.items:
         if item.verdict in _LEVELS:
             title = _property(f"edgesim {item.verdict}: {item.name}")
-            # A workflow's commands are read on either stream; stdout may be for a program.
+            # Actions read workflow commands on either stream; stdout may be for a program.
             err.print(f"::{_LEVELS[item.verdict]} title={title}::{_data(item.finding)}")
-    summarise(markdown.render_verdict(found), environment)
+    summarise(markdown.render_verdict(verdict), environment)
 
 
 def summarise(text: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Add Markdown to the step's summary, where there is one: what keeps it from being written changes no verdict."""
+    """In an action, add Markdown to the step's summary; a summary that cannot be written changes no exit code."""
     path = environment.get("GITHUB_STEP_SUMMARY")
     if environment.get("GITHUB_ACTIONS") != "true" or not path:
         return
@@ -33,11 +33,11 @@ def summarise(text: str, environment: Mapping[str, str] = os.environ) -> None:
         with Path(path).open("a", encoding="utf-8") as summary:
             summary.write(text + "\n")
     except OSError as error:
-        err.print(f"edgesim: the step's summary was not written: {path}: {error.strerror}")
+        say(f"edgesim: the step's summary was not written: {path}: {error.strerror}")
 
 
 def _data(text: str) -> str:
-    """As a workflow's command takes it: in one line."""
+    """Return text as the value of a workflow command, which is one line."""
     plain = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
     return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

@@ -5,85 +5,112 @@ from typing import Annotated, get_args
 
 import typer
 
-from edgesim.errors import UsageError
-from edgesim.options import EngineName, Execution, MountMethod
+from edgesim.cli._app import BOARD, INPUTS, OUTPUT
+from edgesim.options import READY_TIMEOUT_S, EngineName
 
-ProfileArgument = Annotated[str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file.")]
-ModelArgument = Annotated[str, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="P", help="A profile: NAME, NAME:MODE, or a YAML file; or a stack file, without M.")
+
+def _profiles(incomplete: str) -> list[str]:
+    from edgesim import profiles  # the shell asks at each Tab
+
+    return [name for name in profiles.names() if name.startswith(incomplete)]
+
+
+def _models(incomplete: str) -> list[str]:
+    from edgesim.models import repository, samples
+
+    names = dict.fromkeys([*repository.names(Path("models")), *samples.NAMES])
+    return [name for name in names if name.startswith(incomplete)]
+
+
+_PROFILE_HELP = "A profile: NAME, NAME:MODE for a power mode, or a YAML file."
+_MODEL_HELP = "A model: a name in the model repository, or an .onnx file."
+
+ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help=_PROFILE_HELP, autocompletion=_profiles)]
+OptionalProfileArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROFILE", help="A profile [default: one of this host's architecture].", autocompletion=_profiles
+    ),
 ]
-OptionalModelArgument = Annotated[
-    str | None, typer.Argument(metavar="M", help="A model: a name in the repository, or an .onnx file.")
+ProfileOrStackArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROFILE",
+        help=f"{_PROFILE_HELP} Or a stack file, without MODEL.",
+        autocompletion=_profiles,
+    ),
 ]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP, autocompletion=_models)]
+OptionalModelArgument = Annotated[str | None, typer.Argument(metavar="MODEL", help=_MODEL_HELP, autocompletion=_models)]
+StackArgument = Annotated[Path, typer.Argument(metavar="STACK.yaml", help="A stack file.")]
+
 ModelsOption = Annotated[
-    Path | None, typer.Option("--models", metavar="DIR", help="Model repository [default: models/, then the samples].")
-]
-BaseOption = Annotated[
-    str | None,
-    typer.Option("--base", metavar="IMAGE", help="Build the serving image on this Debian 12 image."),
-]
-ImageOption = Annotated[
-    str | None,
-    typer.Option("--image", metavar="IMAGE", help="Serve with this image, of any server of the protocol."),
-]
-ImagePortOption = Annotated[
-    int | None, typer.Option("--image-port", metavar="N", help="The port that it listens on [default: 8000].")
-]
-ImageHealthOption = Annotated[
-    str | None,
-    typer.Option("--image-health", metavar="PATH", help="Answers 200 when it is ready [default: /v2/health/ready]."),
-]
-ImageModelsOption = Annotated[
-    str | None,
-    typer.Option("--image-models", metavar="DIR", help="Where it looks for its models [default: /models]."),
-]
-EnvironmentOption = Annotated[
-    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Set in the container; may be repeated.")
-]
-MountOption = Annotated[
-    str | None,
-    typer.Option("--mount", help="How models come in: bind, volume (one of the engine's), image [default: bind]."),
-]
-VolumeOption = Annotated[
-    str | None,
-    typer.Option("--volume", metavar="NAME", help="The volume, filled if it is new [default: named after its files]."),
-]
-ResultsOption = Annotated[
     Path | None,
-    typer.Option("--results", metavar="DIR", help="The container may write here, at /results; the files are yours."),
+    typer.Option(
+        "--models",
+        metavar="DIR",
+        help="The model repository [default: models/, then the sample models].",
+        rich_help_panel=INPUTS,
+    ),
 ]
-JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML here.")]
-MarkdownOption = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown here, for a pull request's comment.")
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help=f"Run the server with this engine: {' or '.join(get_args(EngineName))}, a plain process of this host.",
+        rich_help_panel=BOARD,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
-EngineOption = Annotated[str, typer.Option("--engine", help="docker, or local: a plain process of this host.")]
 ContextOption = Annotated[
     str | None,
-    typer.Option("--context", metavar="NAME|URL", help="The engine of this docker context, such as the board's own."),
+    typer.Option(
+        "--context",
+        metavar="NAME|URL",
+        help="Use the engine of this docker context, such as the one on a board.",
+        rich_help_panel=BOARD,
+    ),
 ]
-ReadyOption = Annotated[
-    float, typer.Option("--ready-timeout", metavar="S", min=1, help="Seconds until the server must be ready.")
+BaseImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base-image",
+        metavar="IMAGE",
+        help="Build the serving image on this Debian 12 image [default: Debian's own].",
+        rich_help_panel=BOARD,
+    ),
 ]
-
-
-def mount(word: str | None) -> MountMethod | None:
-    """What --mount says."""
-    if word is None or word in get_args(MountMethod):
-        return word  # type: ignore[return-value]
-    raise UsageError(f"--mount {word}: not one of {', '.join(get_args(MountMethod))}")
-
-
-def execution(word: str | None) -> Execution | None:
-    """What --execution says."""
-    if word is None or word in get_args(Execution):
-        return word  # type: ignore[return-value]
-    raise UsageError(f"--execution {word}: not one of {', '.join(get_args(Execution))}")
-
-
-def engine(word: str) -> EngineName:
-    """What --engine says."""
-    if word in get_args(EngineName):
-        return word  # type: ignore[return-value]
-    raise UsageError(f"--engine {word}: not one of {', '.join(get_args(EngineName))}")
+ReadyTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--ready-timeout",
+        metavar="S",
+        min=1,
+        help=f"Fail if the server is not ready after this many seconds [default: {READY_TIMEOUT_S:g}].",
+        show_default=False,
+        rich_help_panel=BOARD,
+    ),
+]
+ResultsDirectoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        help="Let the container write to this directory, at /results; the files belong to you.",
+        rich_help_panel=BOARD,
+    ),
+]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write the verdict as JUnit XML.", rich_help_panel=OUTPUT)
+]
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown", metavar="FILE", help="Write Markdown, for the comment on a pull request.", rich_help_panel=OUTPUT
+    ),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print one line that sums up, and no progress.", rich_help_panel=OUTPUT),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.", rich_help_panel=OUTPUT)]

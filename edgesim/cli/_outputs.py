@@ -1,4 +1,4 @@
-"""Files that commands write: looked at before the work, and written with an error of our own."""
+"""Files that commands write: tested before the work, and written with errors of edgesim."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from edgesim.results.result_file import write_text
 
 
 def require_writable(path: Path, option: str = "-o") -> None:
-    """Before the work, not after it.
+    """Test before the work that a file can be written.
 
     Raises:
         ResultError: it cannot be written.
@@ -23,27 +23,30 @@ def require_writable(path: Path, option: str = "-o") -> None:
 
 
 def require_outputs(outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[Path | None] = ()) -> None:
-    """Several files, by their options: each can be written, none is another one or what is read.
+    """Test before the work that files, each with its option, can be written, and that no two are the same file.
+
+    Args:
+        inputs: files that the command reads; none of them may be written.
 
     Raises:
-        ResultError: one cannot be written.
-        UsageError: one would take the place of another.
+        ResultError: a file cannot be written.
+        UsageError: a file would replace another one.
     """
-    taken = {path.resolve(): "what is read" for path in inputs if path is not None}
+    taken = {path.resolve(): "an input" for path in inputs if path is not None}
     for option, path in outputs:
         if path is None:
             continue
         if other := taken.get(path.resolve()):
-            raise UsageError(f"{option} {path}: is {other}, too", fix=f"give {option} another file")
-        taken[path.resolve()] = f"{option}'s" if option == "-o" else f"that of {option}"
+            raise UsageError(f"{option} {path}: is also {other}", fix=f"give {option} another file")
+        taken[path.resolve()] = f"the file of {option}"
         require_writable(path, option)
 
 
 def make_directory(directory: Path, option: str = "-o") -> None:
-    """A directory that files can be written to, before the work.
+    """Make a directory, before the work, that files can be written to.
 
     Raises:
-        ResultError: it cannot be made, or not be written to.
+        ResultError: it cannot be made or written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -54,9 +57,9 @@ def make_directory(directory: Path, option: str = "-o") -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text; what is no letter in it, as from a broken log, becomes a question mark.
+    """Write a text file; a character that UTF-8 cannot hold, as from a broken log, becomes a question mark.
 
     Raises:
-        ResultError: it cannot be written.
+        ResultError: the file cannot be written.
     """
     write_text(path, text, what="it", fix="another file, in a directory that has space")

@@ -1,4 +1,4 @@
-"""What people see while a board serves: where it answers, a line to try it with, and live counters."""
+"""What people see while a board serves: its address, a command to try it with, and live counters."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from edgesim.boards.board import Board
-from edgesim.cli._console import err
+from edgesim.cli._console import err, say
 from edgesim.loadgen.client import Client
 from edgesim.models import tensor_types
 from edgesim.models.repository import Model
@@ -20,11 +20,12 @@ from edgesim.results.sections import ScalingSection, section
 from edgesim.units import format_bytes
 
 _REFRESH_S = 1.0
-_SHORT = 64  # values that a line may hold as JSON
+_MOST_JSON_VALUES = 64  # of an input in the command; a larger input is sent as binary zeros
+_MOST_NAMES = 3  # of models in the first line
 
 
 def curl_line(url: str, model: Model) -> str:
-    """A line for a shell that has `model` answer for zeros, whatever its inputs are."""
+    """Return a shell command that sends `model` a request of zeros."""
     inputs: list[dict[str, Any]] = []
     binary = 0
     address = f"{url}/v2/models/{model.name}/infer"
@@ -32,7 +33,7 @@ def curl_line(url: str, model: Model) -> str:
         shape = [1 if size < 0 else size for size in tensor.shape]
         entry: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": shape}
         count = math.prod(shape)
-        if count <= _SHORT:
+        if count <= _MOST_JSON_VALUES:
             zero: Any = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
             inputs.append(entry | {"data": [zero] * count})
         else:
@@ -49,8 +50,21 @@ def curl_line(url: str, model: Model) -> str:
     )
 
 
+def introduction(board: Board, profile: str) -> list[str]:
+    """Return the lines that follow the address: what is served, how to end it, and a command to try it with."""
+    names = [model.name for model in board.models]
+    listed = ", ".join(names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return [
+        f"serving {listed}{more} on {profile} ({board.execution}); Ctrl-C ends it",
+        *scale_lines(board),
+        "try it:",
+        curl_line(board.url, board.models[0]),
+    ]
+
+
 class Counters:
-    """What the server has done, and what the board's resources are; asked for once a second."""
+    """What the server has done, and what the board uses; read once a second."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -60,12 +74,12 @@ class Counters:
         self._cpu_seconds: float | None = None
 
     def statistics(self) -> list[dict[str, Any]]:
-        """Of each version of each model, as the protocol gives them; empty from a server that has none."""
-        found = self._client.get_json("/v2/models/stats").get("model_stats", [])
-        return found if isinstance(found, list) else []
+        """Return the statistics of each version of each model, in the protocol's form; none if the server has none."""
+        statistics = self._client.get_json("/v2/models/stats").get("model_stats", [])
+        return statistics if isinstance(statistics, list) else []
 
     def table(self) -> Table:
-        """The counters now, with rates since they were last asked for."""
+        """Return the counters, with rates since the last call."""
         now_ns = time.monotonic_ns()
         elapsed_s, self._last_ns = max((now_ns - self._last_ns) / 1e9, 1e-3), now_ns
         table = Table(box=None, pad_edge=False, header_style="dim")
@@ -104,7 +118,7 @@ class Counters:
         return " · ".join(words)
 
     def total(self) -> tuple[int, int]:
-        """Requests answered and failed so far."""
+        """Return how many requests were answered and how many failed."""
         stats = [entry["inference_stats"] for entry in self.statistics()]
         return sum(s["success"]["count"] for s in stats), sum(s["fail"]["count"] for s in stats)
 
@@ -114,21 +128,21 @@ class Counters:
 
 @contextmanager
 def counted(board: Board) -> Iterator[None]:
-    """Live counters on a terminal for the length of the block, and a closing line anywhere."""
+    """After the block, print how many requests were answered and how many failed, if there were any."""
     with closing(Counters(board)) as counters:
         try:
             yield
         finally:
             answered, failed = counters.total()
             if answered or failed:
-                err.print(f"{answered} requests answered, {failed} failed")
+                say(f"{answered} requests answered, {failed} failed")
 
 
 def watch(board: Board) -> None:
-    """Show the counters, where someone looks at them, until the server ends or Ctrl-C.
+    """Wait until Ctrl-C, and show the counters on a terminal.
 
     Raises:
-        DeviceError: the server has ended by itself.
+        DeviceError: the server ended by itself.
     """
     if not err.is_terminal:
         board.wait()
@@ -139,18 +153,17 @@ def watch(board: Board) -> None:
 
 
 def scale_lines(board: Board) -> list[str]:
-    """How long a scaled board takes for each model."""
+    """Return a line for each model of a scaled board: how long the board takes for an inference."""
     if board.scale is None:
         return []
-    found = board.scale.record()
     return [
         f"{model.name} takes {model.target_ms:.4g} ms ({model.calibrated_ms:.4g} ms in calibration)"
-        for model in found.models
+        for model in board.scale.record().models
     ]
 
 
 def as_json(board: Board) -> str:
-    """The endpoint's facts on one line, for programs that start a board."""
+    """Return the facts of the endpoint in one line of JSON, for programs that start a board."""
     models = [{"name": model.name, "version": model.version} for model in board.models]
     facts: dict[str, Any] = {"url": board.url, "execution": board.execution, "models": models}
     if board.scale is not None:

@@ -1,17 +1,19 @@
 """A verdict as a command delivers it: shown, written for CI, and as an exit code."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgesim.cli import _github
-from edgesim.cli._console import out
+from edgesim.cli._console import show
 from edgesim.cli._outputs import write
+from edgesim.cli._summaries import of_verdict
 from edgesim.errors import ExitCode
 from edgesim.reports.formats import junit as junit_report
 from edgesim.reports.formats import markdown as markdown_report
 from edgesim.reports.formats import terminal
 from edgesim.results.verdict import Verdict, VerdictWord
 
-_CODES: dict[VerdictWord, ExitCode] = {
+_CODES: Mapping[VerdictWord, ExitCode] = {
     "PASS": ExitCode.OK,
     "FAIL": ExitCode.FAIL,
     "INCONCLUSIVE": ExitCode.INCONCLUSIVE,
@@ -19,28 +21,32 @@ _CODES: dict[VerdictWord, ExitCode] = {
 
 
 def deliver(
-    found: Verdict,
+    verdict: Verdict,
     *,
     junit: Path | None,
     as_json: bool,
     markdown: Path | None = None,
+    quiet: bool = False,
     command: str = "gate",
 ) -> ExitCode:
-    """Show it, write the files that were asked for, tell GitHub Actions; the exit code that stands for it.
+    """Show a verdict, write its files, tell GitHub Actions, and return the exit code that stands for it.
 
-    `command` is which one gave it.
+    Args:
+        command: the command that gave the verdict.
 
     Raises:
         ResultError: a file cannot be written.
     """
-    # First where people see it: a disk that is full then takes no more than a file.
+    # Shown before it is written: if the disk is full, people still see the verdict.
     if as_json:
-        print(found.as_json(), end="")
+        print(verdict.as_json(), end="")
+    elif quiet:
+        print(of_verdict(verdict))
     else:
-        out.print(terminal.render_verdict(found))
-    _github.tell(found)
+        show(terminal.render_verdict(verdict))
+    _github.tell(verdict)
     if junit is not None:
-        write(junit, junit_report.render_verdict(found, command))
+        write(junit, junit_report.render_verdict(verdict, command))
     if markdown is not None:
-        write(markdown, markdown_report.render_verdict(found))
-    return _CODES[found.word]
+        write(markdown, markdown_report.render_verdict(verdict))
+    return _CODES[verdict.word]

@@ -1,4 +1,4 @@
-"""``edgesim baseline``: results kept to be compared with."""
+"""``edgesim baseline``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,8 @@ import typer
 from rich import box
 from rich.table import Table
 
-from edgesim.cli._console import err, out, print_json
+from edgesim.cli._app import new_app
+from edgesim.cli._console import print_json, say, show
 from edgesim.cli._options import JsonOption
 from edgesim.errors import ExitCode
 from edgesim.gates import baselines
@@ -17,48 +18,55 @@ from edgesim.gates.result_metrics import NAMES, figure, metric
 from edgesim.results.run_result import RunResult
 from edgesim.units import format_bytes
 
-app = typer.Typer(help="Results to compare with, in a directory to be committed or cached.", no_args_is_help=True)
+app = new_app("Keep results to compare later results with.")
 
-DirectoryOption = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where they are.")]
+DirectoryOption = Annotated[
+    Path, typer.Option("--dir", metavar="DIR", help="Keep baselines in this directory; commit or cache it.")
+]
 _DIRECTORY = Path(baselines.DIRECTORY)
 
 
-@app.command("save")
+@app.examples("edgesim baseline save result.json", "edgesim baseline save result.json --dir ci/baselines", name="save")
 def save_command(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json", help="A VALID result, best of --repeat 3 or more.")],
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT.json", help="A VALID result, best with --repeat 3 or more.")
+    ],
     directory: DirectoryOption = _DIRECTORY,
     as_json: JsonOption = False,
 ) -> int:
-    """Keep a result as the baseline of its profile, model and host. Exit code 5 for an INVALID run."""
-    found = RunResult.read(result)
-    if why := unfit(found):
-        err.print(f"edgesim: {result}: an INVALID run is no baseline: {why}")
+    """Keep a result as the baseline of its profile, model and host.
+
+    The exit code is 5 if the run is INVALID.
+    """
+    saved = RunResult.read(result)
+    if reason := unfit(saved):
+        say(f"edgesim: {result}: an INVALID run is no baseline: {reason}")
         return ExitCode.INVALID
-    path = baselines.save(found, directory)
+    path = baselines.save(saved, directory)
     if as_json:
-        print_json({"file": str(path), "bytes": path.stat().st_size, "fingerprint": baselines.fingerprint(found)})
+        print_json({"file": str(path), "bytes": path.stat().st_size, "fingerprint": baselines.fingerprint(saved)})
         return ExitCode.OK
-    containers = max(len(found.restarts), 1)
+    containers = max(len(saved.restarts), 1)
     of = f"{containers} containers" if containers > 1 else "one container"
-    print(f"{path}: {format_bytes(path.stat().st_size)}, {found.requests.ok} requests of {of}")
+    print(f"{path}: {format_bytes(path.stat().st_size)}, {saved.requests.ok} requests of {of}")
     if containers < 3:
-        err.print("edgesim: of one container; a rule of change takes --repeat 3 or more on both sides")
+        say("edgesim: of one container; a rule of change needs --repeat 3 or more on both sides")
     return ExitCode.OK
 
 
-@app.command("list")
+@app.examples("edgesim baseline list", "edgesim baseline list --dir ci/baselines --json", name="list")
 def list_command(directory: DirectoryOption = _DIRECTORY, as_json: JsonOption = False) -> int:
-    """The baselines that are there."""
-    found = baselines.read_all(directory)
+    """List the baselines of a directory."""
+    saved = baselines.read_all(directory)
     if as_json:
-        print_json([_facts(path, baseline) for path, baseline in found])
+        print_json([_facts(path, baseline) for path, baseline in saved])
         return ExitCode.OK
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("profile", "model", "execution", "fingerprint"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("p50 ms", justify="right")
+        table.add_column(column, overflow="fold")
+    table.add_column("p50 ms", justify="right", no_wrap=True)
     table.add_column("saved", no_wrap=True)
-    for _, baseline in found:
+    for _, baseline in saved:
         result = baseline.result
         p50 = result.latency_ms.p50
         table.add_row(
@@ -69,16 +77,16 @@ def list_command(directory: DirectoryOption = _DIRECTORY, as_json: JsonOption = 
             f"{p50:.4g}" if p50 is not None else "-",
             baseline.saved[:10],
         )
-    out.print(table if found else f"{directory}: no baseline in it")
+    show(table if saved else f"{directory}: no baseline in it")
     return ExitCode.OK
 
 
-@app.command("show")
+@app.examples("edgesim baseline show baselines/FILE.json", name="show")
 def show_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `baseline save` made.")],
     as_json: JsonOption = False,
 ) -> int:
-    """A baseline: what it ran on, and its figures."""
+    """Show a baseline: what it ran on, and its figures."""
     baseline = baselines.read(file)
     if as_json:
         print_json(_facts(file, baseline))
@@ -90,7 +98,7 @@ def show_command(
         table.add_row(name, _words(value))
     for name, value in _figures(baseline.result).items():
         table.add_row(name, figure(name, value))
-    out.print(table)
+    show(table)
     return ExitCode.OK
 
 
@@ -111,7 +119,7 @@ def _facts(path: Path, baseline: Baseline) -> dict[str, object]:
 
 
 def _figures(result: RunResult) -> dict[str, float]:
-    return {name: found.value for name in NAMES if (found := metric(result, name)).value is not None}
+    return {name: reading.value for name in NAMES if (reading := metric(result, name)).value is not None}
 
 
 def _words(value: object) -> str:

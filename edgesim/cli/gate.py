@@ -1,6 +1,5 @@
 """``edgesim gate``."""
 
-import difflib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,214 +8,186 @@ from typing import Annotated
 import typer
 
 from edgesim import profiles
-from edgesim.cli import _console, _load_options, _options, _verdict
-from edgesim.cli._console import err
-from edgesim.cli._options import (
-    ContextOption,
-    EngineOption,
-    JsonOption,
-    JunitOption,
-    MarkdownOption,
-    ModelsOption,
-    MountOption,
-    ReadyOption,
-)
+from edgesim.cli import _console, _rules, _verdict
+from edgesim.cli._app import BOARD, INPUTS, new_app
+from edgesim.cli._console import say
+from edgesim.cli._options import JsonOption, JunitOption, MarkdownOption, ModelsOption, QuietOption
 from edgesim.cli._outputs import make_directory, require_outputs
-from edgesim.cli.noise import refuse_invisible
-from edgesim.errors import ExitCode, ProfileError, UsageError
-from edgesim.gates import Rules, baselines, judge, paired_statistics
+from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
+from edgesim.errors import ExitCode, UsageError
+from edgesim.gates import baselines, judge, paired_statistics
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
 from edgesim.jobs.paired import run_pair
 from edgesim.models import revisions
-from edgesim.options import READY_TIMEOUT_S, BoardOptions, InputOptions, RunOptions
+from edgesim.options import Execution, RunOptions
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
-# Of two names' letters, the part in common from which one is taken for the other mistyped.
-_SLIP = 0.85
+_RULES, _PAIR = "Rules", "Two models in turns"
+# Panels of options that say how two models are run: a result file has been run already.
+_PANELS_OF_A_PAIR = (_PAIR, INPUTS, BOARD)
+
+app = new_app()
 
 
-# What says how two models are run.
-_OF_A_JOB = (
-    "model",
-    "models",
-    "engine",
-    "context",
-    "execution",
-    "max_rounds",
-    "seed",
-    "inputs",
-    "shape",
-    "value_range",
-    "image_base",
-    "mount",
-    "ready_timeout",
-    "output",
+@app.examples(
+    "edgesim gate result.json --rule 'device_time_ms.p50 <= 120'",
+    "edgesim gate result.json --baseline baselines --junit gate.xml",
+    "edgesim gate --base main --cand HEAD jetson-nano --rule 'latency_ms.p50: +5 %'",
 )
-
-
+@takes_run_options(InputFlags, BoardFlags, without=("models", "volume"))
 def gate_command(
-    context_of_call: typer.Context,
-    subject: Annotated[
-        str, typer.Argument(metavar="RESULT.json|P", help="A result to judge; with --base and --cand, a profile.")
-    ],
-    base: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REF", help="Run this model in turns with --cand: NAME, FILE.onnx, DIR, or REVISION[:NAME]."
+    call: typer.Context,
+    result: Annotated[
+        str,
+        typer.Argument(
+            metavar="RESULT.json|PROFILE", help="A result to judge; with --base and --cand, the profile to run on."
         ),
+    ],
+    *,
+    rules: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Read rules from this file [default: {FILE_NAME}].", rich_help_panel=_RULES),
     ] = None,
-    cand: Annotated[str | None, typer.Option(metavar="REF", help="The model to judge, named likewise.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which one, where a directory or a revision has several.")
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE", help="Judge by this rule instead of a file's; may be repeated.", rich_help_panel=_RULES
+        ),
     ] = None,
     baseline: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE|DIR", help="A result or a saved baseline, or a directory of them, for rules of change."
+            metavar="FILE|DIR",
+            help="Compare with this result or saved baseline, or the one of a directory, in rules of change.",
+            rich_help_panel=_RULES,
         ),
     ] = None,
-    rules: Annotated[Path | None, typer.Option(metavar="FILE", help=f"[default: {FILE_NAME}]")] = None,
-    rule: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Such as 'device_time_ms.p50 <= 120'; may be repeated.")
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF",
+            help="Compare with this model: NAME, FILE.onnx, DIR, or a git revision, REVISION[:NAME].",
+            rich_help_panel=_PAIR,
+        ),
     ] = None,
-    models: ModelsOption = None,
-    engine: EngineOption = "docker",
-    context: ContextOption = None,
-    execution: Annotated[
-        str | None, typer.Option(help="Of --base and --cand; without, native or scaled, host with --engine local.")
+    cand: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Judge this model, named in the same ways.", rich_help_panel=_PAIR),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Take this model if a directory or revision has several.", rich_help_panel=_PAIR
+        ),
     ] = None,
     max_rounds: Annotated[
-        int, typer.Option(metavar="N", min=paired_statistics.FEWEST_ROUNDS, help="Rounds of fresh boards, if need be.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=paired_statistics.FEWEST_ROUNDS,
+            help="Run at most this many rounds; a round is a fresh board for each side.",
+            rich_help_panel=_PAIR,
+        ),
     ] = paired_statistics.MOST_ROUNDS,
-    seed: _load_options.SeedOption = 0,
-    inputs: _load_options.InputOption = None,
-    shape: _load_options.ShapeOption = None,
-    value_range: _load_options.RangeOption = None,
-    image_base: Annotated[
-        str | None,
-        typer.Option("--image-base", metavar="IMAGE", help="Build the serving image on this Debian 12 image."),
-    ] = None,
-    mount: MountOption = None,
-    ready_timeout: ReadyOption = READY_TIMEOUT_S,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Write both results of --base and --cand here."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Write the results of both models here.", rich_help_panel=_PAIR
+        ),
+    ] = None,
+    models: ModelsOption = None,
+    options: RunOptions,
+    execution: Annotated[
+        Execution | None,
+        typer.Option(
+            metavar="EXECUTION",
+            help="Run both boards in this execution [default: native or scaled; host with --engine local].",
+            rich_help_panel=BOARD,
+        ),
     ] = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """A verdict by rules: on a result, or on two models that run in turns. 0 PASS, 1 FAIL, 6 undecided, 5 INVALID."""
-    read = [rules, baseline, Path(subject) if base is None else None]
-    require_outputs((("--junit", junit), ("--markdown", markdown)), read)
+    """Judge a result, or the difference of two models, by rules.
+
+    The exit code is 0 for PASS, 1 for FAIL, 6 for INCONCLUSIVE, and 5 if a run is INVALID. Two models (`--base` and
+    `--cand`) run in turns on fresh boards.
+    """
+    inputs = [rules, baseline, Path(result) if base is None else None]
+    require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
     if rule and rules is not None:
-        raise UsageError("--rule and --rules: one of them")
+        raise UsageError("--rule and --rules: give one of them")
+    deliver = functools.partial(_deliver, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json)
     if base is None and cand is None:
-        _refuse_what_a_result_has(context_of_call)
-        if not Path(subject).exists() and subject.partition(":")[0] in profiles.names():
-            raise UsageError(f"{subject}: is a profile, and takes --base and --cand", fix="or give a result file")
-        judged = RunResult.read(Path(subject))
-        held, why = baselines.find(baseline, judged) if baseline is not None else (None, "")
-        default = DEFAULT_RULES if baseline is not None else ()
-        check = judge(judged, _rules(rules, rule, judged.profile.name, default), held, why_no_baseline=why)
-        return _delivered(check, (judged,), junit, markdown, as_json)
+        _refuse_options_of_a_pair(call)
+        if not Path(result).exists() and result.partition(":")[0] in profiles.names():
+            raise UsageError(f"{result}: is a profile, and needs --base and --cand", fix="or give a result file")
+        judged = RunResult.read(Path(result))
+        saved, reason = baselines.find(baseline, judged) if baseline is not None else (None, "")
+        chosen = _rules.choose(rules, rule, judged.profile.name, DEFAULT_RULES if baseline is not None else ())
+        return deliver(judge(judged, chosen, saved, why_no_baseline=reason), (judged,))
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
     if baseline is not None:
-        raise UsageError("--baseline: is for a result file; --base is what --cand is held against")
+        raise UsageError("--baseline: is for a result file; --cand is compared with --base")
     if output is not None:
         make_directory(output)
-    simulated = profiles.load(subject)
-    chosen = _rules(rules, rule, simulated.name, default=DEFAULT_RULES)
-    with revisions.sides(base, cand, name=model, models=models) as (ours, theirs):
-        refuse_invisible(
+    profile = profiles.load(result)
+    options = RunOptions.of(options, execution=execution)
+    chosen = _rules.choose(rules, rule, profile.name, default=DEFAULT_RULES)
+    with revisions.sides(base, cand, name=model, models=models) as (base_model, candidate):
+        _rules.refuse_invisible(
             chosen,
-            simulated,
+            profile,
             max_rounds,
-            model_name=theirs.name,
-            engine=_options.engine(engine),
-            execution=_options.execution(execution),
-            context=context,
+            model_name=candidate.name,
+            engine=options.board.engine,
+            execution=execution,
+            context=options.board.context,
         )
-        if ours.sha256 == theirs.sha256:
-            err.print("edgesim: both are the very same model")
+        if base_model.sha256 == candidate.sha256:
+            say("edgesim: both are the same model")
         pair = run_pair(
-            simulated,
-            ours,
-            theirs,
+            profile,
+            base_model,
+            candidate,
             chosen,
-            RunOptions(
-                inputs=InputOptions(
-                    seed=seed,
-                    input=inputs,
-                    shapes=_load_options.shapes(shape or []),
-                    ranges=_load_options.ranges(value_range or []),
-                ),
-                board=BoardOptions(
-                    execution=_options.execution(execution),
-                    engine=_options.engine(engine),
-                    context=context,
-                    base_image=image_base,
-                    mount=_options.mount(mount),
-                    ready_timeout_s=ready_timeout,
-                ),
-            ),
+            options,
             max_rounds=max_rounds,
-            listener=_console.listener(),
-            unfinished=functools.partial(_unfinished, output) if output is not None else None,
+            listener=_console.listener(quiet=quiet),
+            unfinished=functools.partial(_keep_unfinished, output) if output is not None else None,
         )
-    code = _delivered(pair.verdict, (pair.base, pair.candidate), junit, markdown, as_json)
+    code = deliver(pair.verdict, (pair.base, pair.candidate))
     if output is not None:
         _write(output, pair.base, pair.candidate)
     return code
 
 
-def _rules(file: Path | None, words: list[str] | None, board: str, default: Sequence[str] = ()) -> Rules:
-    """Those that were given, or else those of the file that is here; `board` is what they are to judge."""
-    if words:
-        return Rules.of(words)
-    if file is None and not Path(FILE_NAME).exists():
-        if not default:
-            raise UsageError(
-                "there is no rule to judge by",
-                fix=f"--rule 'device_time_ms.p50 <= 120', or {FILE_NAME} (see docs/reference/rules.md)",
-            )
-        return Rules.of(default)
-    path = file if file is not None else Path(FILE_NAME)
-    found = Rules.read(path)
-    for name in found.by_profile:
-        if name.partition(":")[0] != board:
-            _look_up(name, path)
-    return found
-
-
-def _look_up(name: str, path: Path) -> None:
-    """Rules for a board that is a slip of the pen would never be applied; a board of somebody's own may be."""
-    try:
-        profiles.load(name)
-    except ProfileError as error:
-        if difflib.get_close_matches(name.partition(":")[0], profiles.names(), cutoff=_SLIP):
-            raise UsageError(f"{path}: profiles: {error.problem}", fix=error.fix) from error
-        err.print(f"edgesim: {path}: profiles: {name} is no board that is known here")
-
-
-def _delivered(
-    found: Verdict, results: Sequence[RunResult], junit: Path | None, markdown: Path | None, as_json: bool
+def _deliver(
+    verdict: Verdict,
+    results: Sequence[RunResult],
+    *,
+    junit: Path | None,
+    markdown: Path | None,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
-    code = _verdict.deliver(found, junit=junit, markdown=markdown, as_json=as_json)
-    if found.word != "FAIL" and not all(result.validity.valid for result in results):
-        err.print("edgesim: the run is INVALID: it shows nothing")
+    code = _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json)
+    if verdict.word != "FAIL" and not all(result.validity.valid for result in results):
+        say("edgesim: the run is INVALID: it shows nothing")
         return ExitCode.INVALID
     return code
 
 
-def _refuse_what_a_result_has(call: typer.Context) -> None:
-    options = {parameter.name: parameter.opts[0] for parameter in call.command.params}
-    for name in _OF_A_JOB:
-        source = call.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{options[name]}: is for --base and --cand; a result file has its own")
+def _refuse_options_of_a_pair(call: typer.Context) -> None:
+    for parameter in call.command.params:
+        source = call.get_parameter_source(parameter.name)
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and getattr(parameter, "rich_help_panel", None) in _PANELS_OF_A_PAIR:
+            raise UsageError(f"{parameter.opts[0]}: is for --base and --cand; a result file has been run already")
 
 
 def _write(directory: Path, base: RunResult, candidate: RunResult) -> None:
@@ -224,7 +195,7 @@ def _write(directory: Path, base: RunResult, candidate: RunResult) -> None:
     candidate.write(directory / "candidate.json")
 
 
-def _unfinished(directory: Path, base: RunResult, candidate: RunResult) -> None:
+def _keep_unfinished(directory: Path, base: RunResult, candidate: RunResult) -> None:
     _write(directory, base, candidate)
     rounds = max(len(base.restarts), 1)
-    err.print(f"edgesim: {rounds} round{'s' if rounds > 1 else ''} in {directory}, marked incomplete")
+    say(f"edgesim: {rounds} round{'s' if rounds > 1 else ''} in {directory}, marked incomplete")

@@ -1,4 +1,4 @@
-"""`edgesim pack`: a model and its server as one image."""
+"""``edgesim pack``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,48 +6,85 @@ from typing import Annotated
 import typer
 
 from edgesim.cli import _console
+from edgesim.cli._app import OUTPUT, new_app
 from edgesim.cli._console import print_json
-from edgesim.cli._options import BaseOption, ContextOption, JsonOption, ModelArgument, ModelsOption, ProfileArgument
+from edgesim.cli._options import (
+    BaseImageOption,
+    ContextOption,
+    JsonOption,
+    ModelArgument,
+    ModelsOption,
+    ProfileArgument,
+)
 from edgesim.errors import ExitCode, ResultError
 from edgesim.jobs.pack import pack
 from edgesim.units import format_bytes
 
+app = new_app()
 
+
+@app.examples(
+    "edgesim pack jetson-nano detector -t detector:1.0",
+    "edgesim pack raspberry-pi-4 models/detector.onnx --save detector.tar",
+)
 def pack_command(
-    p: ProfileArgument,
-    m: ModelArgument,
+    profile: ProfileArgument,
+    model: ModelArgument,
+    models: ModelsOption = None,
+    base_image: BaseImageOption = None,
+    context: ContextOption = None,
     tag: Annotated[
-        str | None, typer.Option("--tag", "-t", metavar="NAME", help="The image's name [default: by its contents].")
+        str | None,
+        typer.Option(
+            "--tag",
+            "-t",
+            metavar="NAME",
+            help="Name the image [default: a name made from its contents].",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Write an OCI archive here, for docker load.")
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", help="Write an OCI archive, which docker load takes.", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    models: ModelsOption = None,
-    base: BaseOption = None,
-    context: ContextOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Make an image for a board with the model inside, which runs anywhere with nothing mounted."""
+    """Pack a model and its server into one image for a board.
+
+    The image runs anywhere with nothing mounted.
+    """
     if save is not None and (save.is_dir() or not save.parent.is_dir()):
-        raise ResultError(f"{save}: is a directory, or in none", fix="give --save a file in a directory that exists")
-    made = pack(
-        p, m, models=models, name=tag, save=save, base_image=base, context=context, listener=_console.listener()
+        raise ResultError(
+            f"{save}: is a directory, or its directory does not exist",
+            fix="give --save a file in a directory that exists",
+        )
+    packed = pack(
+        profile,
+        model,
+        models=models,
+        name=tag,
+        save=save,
+        base_image=base_image,
+        context=context,
+        listener=_console.listener(),
     )
     if as_json:
         print_json(
             {
-                "reference": made.reference,
-                "id": made.id,
-                "digest": made.digest,
-                "platform": made.platform,
-                "size_bytes": made.size_bytes,
-                "labels": made.labels,
-                "saved": str(made.saved) if made.saved is not None else None,
+                "reference": packed.reference,
+                "id": packed.id,
+                "digest": packed.digest,
+                "platform": packed.platform,
+                "size_bytes": packed.size_bytes,
+                "labels": packed.labels,
+                "saved": str(packed.saved) if packed.saved is not None else None,
             }
         )
         return ExitCode.OK
-    print(f"{made.reference}: {made.platform}, {format_bytes(made.size_bytes)}, {made.id}")
-    print(f"docker run --rm -p 8000:8000 {made.reference}")
-    if made.saved is not None:
-        print(f"docker load -i {made.saved}")
+    print(f"{packed.reference}: {packed.platform}, {format_bytes(packed.size_bytes)}, {packed.id}")
+    print(f"docker run --rm -p 8000:8000 {packed.reference}")
+    if packed.saved is not None:
+        print(f"docker load -i {packed.saved}")
     return ExitCode.OK

@@ -1,4 +1,4 @@
-"""`edgesim volumes`: models in the engine's own keeping."""
+"""``edgesim volumes``."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from edgesim.cli._console import out, print_json
+from edgesim.cli._app import new_app
+from edgesim.cli._console import print_json, show
 from edgesim.cli._options import ContextOption, JsonOption
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.volumes import Volume
@@ -17,66 +18,66 @@ from edgesim.errors import ExitCode, UsageError
 from edgesim.models import repository
 from edgesim.units import format_bytes
 
-app = typer.Typer(help="Models in the engine's own keeping: named volumes.", no_args_is_help=True)
+app = new_app("Work on the engine's volumes that hold models.")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The volume's name.")]
 
 
-@app.command("list")
-def list_(context: ContextOption = None, as_json: JsonOption = False) -> int:
-    """The volumes that edgesim has made, what is in them, and who uses them."""
+@app.examples("edgesim volumes list", "edgesim volumes list --json", name="list")
+def list_command(context: ContextOption = None, as_json: JsonOption = False) -> int:
+    """List the volumes that edgesim has made, their contents and their users."""
     engine = docker_engine.Engine(resolve(context))
-    found = [each for name in engine.volumes.names() if (each := volumes.find(engine, name)) is not None]
+    listed = [volume for name in engine.volumes.names() if (volume := volumes.find(engine, name)) is not None]
     if as_json:
-        print_json([_facts(each) for each in found])
+        print_json([_facts(volume) for volume in listed])
         return ExitCode.OK
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("volume", "holds", "size", "used by"):
-        table.add_column(heading)
-    for each in found:
-        unknown = "incomplete" if each.stack is None else "-"
-        size = format_bytes(each.manifest["size_bytes"]) if each.manifest else unknown
-        held = ", ".join(each.models) or (f"stack {each.stack}'s data" if each.stack is not None else "-")
-        table.add_row(each.name, held, size, ", ".join(each.users) or "-")
-    if found:
-        out.print(table)
+        table.add_column(heading, overflow="fold", no_wrap=heading == "size")
+    for volume in listed:
+        unknown = "incomplete" if volume.stack is None else "-"
+        size = format_bytes(volume.manifest["size_bytes"]) if volume.manifest else unknown
+        holds = ", ".join(volume.models) or (f"stack {volume.stack}'s data" if volume.stack is not None else "-")
+        table.add_row(volume.name, holds, size, ", ".join(volume.users) or "-")
+    if listed:
+        show(table)
     return ExitCode.OK
 
 
-def _facts(found: Volume) -> dict[str, Any]:
+def _facts(volume: Volume) -> dict[str, Any]:
     return {
-        "name": found.name,
-        "models": found.models,
-        "size_bytes": found.manifest.get("size_bytes"),
-        "digest": found.manifest.get("digest"),
-        "complete": bool(found.manifest),
-        "users": list(found.users),
-        "stack": found.stack,
+        "name": volume.name,
+        "models": volume.models,
+        "size_bytes": volume.manifest.get("size_bytes"),
+        "digest": volume.manifest.get("digest"),
+        "complete": bool(volume.manifest),
+        "users": list(volume.users),
+        "stack": volume.stack,
     }
 
 
-@app.command("fill")
-def fill(
+@app.examples("edgesim volumes fill my-models --models models", name="fill")
+def fill_command(
     name: NameArgument,
-    models: Annotated[Path, typer.Option("--models", metavar="DIR", help="Model repository.")] = Path("models"),
+    models: Annotated[Path, typer.Option("--models", metavar="DIR", help="The model repository.")] = Path("models"),
     context: ContextOption = None,
 ) -> int:
-    """Have a volume hold what a model repository holds; made where there is none."""
+    """Fill a volume with the contents of a model repository; a volume that does not exist is made."""
     if not repository.names(models):
         raise UsageError(
             f"{models}: no model in it", fix=f"edgesim models build --models {models} makes the samples there"
         )
-    held = contents.of([Mount(models.resolve(), volumes.TARGET)], volumes.TARGET)
-    changed = volumes.fill(docker_engine.Engine(resolve(context)), name, held)
-    words = f"{len(held.files)} files, {format_bytes(held.size_bytes)}"
+    files = contents.of([Mount(models.resolve(), volumes.TARGET)], volumes.TARGET)
+    changed = volumes.fill(docker_engine.Engine(resolve(context)), name, files)
+    words = f"{len(files.files)} files, {format_bytes(files.size_bytes)}"
     print(f"{name}: {'filled' if changed else 'unchanged'} ({words})")
     return ExitCode.OK
 
 
-@app.command("export")
-def export(
+@app.examples("edgesim volumes export my-models exported", name="export")
+def export_command(
     name: NameArgument,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where; it must not be there yet.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that does not exist yet.")],
     context: ContextOption = None,
 ) -> int:
     """Write a volume's files into a new directory, as a model repository."""
@@ -85,9 +86,9 @@ def export(
     return ExitCode.OK
 
 
-@app.command("rm")
-def remove(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The volumes' names.")],
+@app.examples("edgesim volumes rm my-models", name="rm")
+def remove_command(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The volumes' names.")],
     context: ContextOption = None,
 ) -> int:
     """Remove volumes that no container uses."""

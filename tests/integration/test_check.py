@@ -109,7 +109,7 @@ def test_golden_outputs_beside_the_model_find_it_too(copy: Callable[..., Path], 
     assert "differs from the golden outputs in golden.npz" in items["answers"]["finding"]
 
 
-def test_a_missing_file_of_weights_and_a_file_cut_in_half_are_the_artefact_s_fault(
+def test_a_missing_file_of_weights_and_a_file_cut_in_half_fail_the_artifact(
     copy: Callable[..., Path], digits: Model
 ) -> None:
     repository = copy(faults.outside)
@@ -168,7 +168,7 @@ def test_a_tolerance_of_nothing_is_not_met_and_is_the_user_s_to_set(copy: Callab
         (["digits", "--tolerance", "x"], "--tolerance x: not REL,ABS"),
         (["digits", "--max-artifact", "much"], "--max-artifact much: not a size"),
         (["digits", "--reference", "nowhere.onnx"], "nowhere.onnx: no such model file"),
-        (["digits", "--data", "nowhere.npz"], "nowhere.npz: not a file of samples"),
+        (["digits", "--input", "nowhere.npz"], "nowhere.npz: not a file of inputs"),
         (["digits", "--junit", "/no/such/dir/x.xml"], "its directory does not exist"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_probe_of_this_host_forbids_rules_of_changes_that_it_cannot_see(
     assert visible > 0
     gate = ["gate", "--base", str(digits.path), "--cand", str(digits.path), BOARD, "--engine", "local"]
     assert _run([*gate, "--rule", f"latency_ms.p50: +{100 * visible * 0.9:.9f} %"]) == 2
-    assert f"shows no change below {100 * visible:.1f} % in 20 rounds" in capsys.readouterr().err
+    assert f"detects no change below {100 * visible:.1f} % in 20 rounds" in capsys.readouterr().err
     # Another execution was not probed, and a rule of a size has no noise.
     assert noise.known(profiles.load(BOARD), "docker", "native") == []
     assert _run([*gate, "--max-rounds", "5", "--rule", "artifact_bytes: +0 %"]) == 0

@@ -94,7 +94,17 @@ def _push(registry: str, directory: Path, architecture: str) -> str:
 def test_the_image_is_built_on_a_public_base_and_serves(public_base: str, tmp_path: Path) -> None:
     result = tmp_path / "r.json"
     done = edgesim(
-        "run", "jetson-nano", "digits", *EMULATED, "--requests", "3", "--base", public_base, "-o", result, timeout=600
+        "run",
+        "jetson-nano",
+        "digits",
+        *EMULATED,
+        "--requests",
+        "3",
+        "--base-image",
+        public_base,
+        "-o",
+        result,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(result.read_text())

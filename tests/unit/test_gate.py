@@ -345,7 +345,7 @@ def test_a_rules_file_that_would_let_everything_pass_is_refused(tmp_path: Path, 
         ("raspberry-pi-5", 0, ""),
         ("jetsonnano", 2, "profiles: unknown profile 'jetsonnano'; did you mean 'jetson-nano'?"),
         ("raspberry-pi-5:TURBO", 2, "no power mode"),
-        ("our-own-board", 0, "our-own-board is no board that is known here"),
+        ("our-own-board", 0, "our-own-board is not a known board"),
     ],
 )
 def test_rules_for_one_board_apply_to_it_and_a_mistyped_name_is_refused(
@@ -393,7 +393,7 @@ def test_the_command_line_has_an_exit_code_for_each_verdict(
         (["gate", "r.json", *rule, "--engine", "docker"], 2),
         (["compare", "r.json", "r.json"], 0),
         (["compare", "r.json", "other.json"], 2),
-        (["compare", "r.json", "other.json", "--anyway"], 0),
+        (["compare", "r.json", "other.json", "--force"], 0),
     ]
     assert [(arguments, _run(arguments)) for arguments, _ in expected] == expected
     shown = capsys.readouterr()

@@ -20,7 +20,7 @@ from tests import results
 
 
 @pytest.fixture(autouse=True)
-def _no_action_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def _outside_of_github_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
 
 
@@ -68,7 +68,7 @@ def test_a_stack_is_reported_in_every_format_and_on_the_terminal(
     ("arguments", "words"),
     [
         (("r.json", "-o", "r.pdf"), "r.pdf: no report has this suffix"),
-        (("r.json", "-o", "r.json"), "-o r.json: is what is read, too"),
+        (("r.json", "-o", "r.json"), "-o r.json: is also an input"),
         (("r.json", "-o", "nowhere/r.html"), "its directory does not exist"),
         (("missing.json", "-o", "r.html"), "missing.json: No such file"),
         (("r.json", "r.json"), "-o FILE is missing"),
@@ -191,10 +191,13 @@ def test_bytes_that_are_not_text_break_neither_junit_nor_markdown(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["gate", "r.json", "--rule", "accuracy >= 0", "--markdown", "r.json"], "--markdown r.json: is what is read"),
-        (["gate", "r.json", "--rule", "accuracy >= 0", "--junit", "x", "--markdown", "x"], "is that of --junit, too"),
-        (["gate", "r.json", "--baseline", "b.json", "--junit", "./b.json"], "--junit b.json: is what is read, too"),
-        (["compare", "r.json", "b.json", "--markdown", "b.json"], "--markdown b.json: is what is read, too"),
+        (["gate", "r.json", "--rule", "accuracy >= 0", "--markdown", "r.json"], "--markdown r.json: is also an input"),
+        (
+            ["gate", "r.json", "--rule", "accuracy >= 0", "--junit", "x", "--markdown", "x"],
+            "is also the file of --junit",
+        ),
+        (["gate", "r.json", "--baseline", "b.json", "--junit", "./b.json"], "--junit b.json: is also an input"),
+        (["compare", "r.json", "b.json", "--markdown", "b.json"], "--markdown b.json: is also an input"),
     ],
 )
 def test_no_output_overwrites_an_input_or_another_output(

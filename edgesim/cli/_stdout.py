@@ -1,0 +1,58 @@
+"""Standard output that outlives its reader and a full disk."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar, cast
+
+Value = TypeVar("Value")
+
+
+class _LastingStream:
+    """A stream whose first failed write is remembered in `failure`, and after which everything is discarded.
+
+    A verdict is an exit code, too: a command must end with its code even if nobody can read its output.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        return self._try(lambda: self._stream.write(text)) or 0
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], Value]) -> Value | None:
+        try:
+            return action()
+        except OSError as error:
+            self.failure = self.failure or error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def lasting_output() -> Iterator[Callable[[], str | None]]:
+    """Within the block, output that cannot be written does not end the program.
+
+    Yields:
+        A function that returns why output was lost; None if none was lost, or if the reader closed its pipe.
+    """
+    before, lasting = sys.stdout, _LastingStream(sys.stdout)
+
+    def lost() -> str | None:
+        lasting.flush()
+        failure = lasting.failure
+        return failure.strerror if failure is not None and not isinstance(failure, BrokenPipeError) else None
+
+    sys.stdout = cast(TextIO, lasting)
+    try:
+        yield lost
+    finally:
+        sys.stdout = before

@@ -1,0 +1,69 @@
+"""``edgesim check``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesim.cli import _console, _values, _verdict
+from edgesim.cli._app import new_app
+from edgesim.cli._options import JsonOption, JunitOption, MarkdownOption, ModelArgument, ProfileArgument, QuietOption
+from edgesim.cli._outputs import require_writable
+from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
+from edgesim.jobs.check import CheckOptions, check
+from edgesim.options import RunOptions
+
+app = new_app()
+
+
+@app.examples(
+    "edgesim check jetson-nano models/detector.onnx",
+    "edgesim check jetson-nano detector --input real.npz --max-artifact 50MiB --junit check.xml",
+)
+@takes_run_options(InputFlags, BoardFlags)
+def check_command(
+    profile: ProfileArgument,
+    model: ModelArgument,
+    *,
+    options: RunOptions,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Compare with the outputs of this .onnx model on this host [default: the checked model].",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REL,ABS", help="Allow this difference of outputs [default: by their type, 1e-3,1e-4 for FP32]."
+        ),
+    ] = None,
+    max_artifact: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Fail if the model's files take more than this, such as 50MiB.")
+    ] = None,
+    outside_container: Annotated[
+        bool,
+        typer.Option("--outside-container", help="Also check the runtime's wheels against the vendor's glibc."),
+    ] = False,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Check a model on a simulated board before a release.
+
+    The exit code is 1 if an item fails, and 6 if an item is inconclusive and none fails. Real inputs (`--input`) may
+    come with `labels` for the accuracy.
+    """
+    for path, option in ((junit, "--junit"), (markdown, "--markdown")):
+        if path is not None:
+            require_writable(path, option)
+    checks = CheckOptions(
+        reference=reference,
+        tolerance=_values.tolerance(tolerance),
+        outside_container=outside_container,
+        max_artifact_bytes=_values.size(max_artifact, "--max-artifact"),
+    )
+    verdict = check(profile, model, checks, options, listener=_console.listener(quiet=quiet))
+    return _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="check")

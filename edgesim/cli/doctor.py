@@ -1,0 +1,61 @@
+"""``edgesim doctor``."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from edgesim import profiles
+from edgesim.cli import _console
+from edgesim.cli._app import new_app
+from edgesim.cli._console import out, print_json
+from edgesim.cli._options import ContextOption, JsonOption
+from edgesim.engine.context import resolve
+from edgesim.errors import ExitCode
+from edgesim.jobs import doctor
+from edgesim.progress import Stages
+
+app = new_app()
+
+
+@app.examples("edgesim doctor", "edgesim doctor --probe jetson-nano")
+def doctor_command(
+    probe: Annotated[
+        str | None,
+        typer.Option("--probe", metavar="PROFILE", help="Try whether this host enforces the limits of this board."),
+    ] = None,
+    context: ContextOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Say what this host can do, and how to fix what it cannot.
+
+    The exit code is 3 if something is missing.
+    """
+    if probe is not None:
+        return _probe(probe, context, as_json)
+    checks = doctor.diagnose(resolve(context))
+    if as_json:
+        print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
+    else:
+        styles = {"ok": "green", "problem": "red"}
+        for check in checks:
+            # Not a table: what is to be copied must not be folded.
+            status = (f"{check.status:<9}", styles[check.status])
+            out.print(Text.assemble(f"{check.name:<11}", status, check.finding), soft_wrap=True)
+            if check.fix:
+                out.print(f"{'':<20}fix: {check.fix}", soft_wrap=True)
+    return ExitCode.HOST if any(check.status == "problem" for check in checks) else ExitCode.OK
+
+
+def _probe(reference: str, context: str | None, as_json: bool) -> int:
+    findings = doctor.probe(profiles.load(reference), resolve(context), Stages(_console.listener()))
+    if as_json:
+        print_json([{"name": f.name, "holds": f.holds, "finding": f.words} for f in findings])
+    else:
+        words = {True: ("holds", "green"), False: ("DOES NOT HOLD", "red"), None: ("not tried", "yellow")}
+        table = Table.grid(padding=(0, 2))
+        for finding in findings:
+            table.add_row(finding.name, Text(*words[finding.holds]), finding.words)
+        _console.show(table)
+    return ExitCode.HOST if any(finding.holds is False for finding in findings) else ExitCode.OK

@@ -1,0 +1,111 @@
+"""``edgesim run``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesim.cli import _console, _last_results, _summaries
+from edgesim.cli._app import BOARD, OUTPUT, new_app
+from edgesim.cli._options import (
+    JsonOption,
+    OptionalModelArgument,
+    ProfileOrStackArgument,
+    QuietOption,
+    ResultsDirectoryOption,
+)
+from edgesim.cli._outputs import require_writable
+from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, takes_run_options
+from edgesim.cli._server_image import ServerImage, takes_server_image
+from edgesim.errors import EdgesimError, ExitCode, UsageError
+from edgesim.jobs.run import run
+from edgesim.options import Execution, RunOptions
+from edgesim.reports.formats import terminal
+from edgesim.results.run_result import RunResult
+from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.stacks import benchmark, stack_loader
+
+app = new_app()
+
+
+@app.examples(
+    "edgesim run jetson-nano digits",
+    "edgesim run jetson-nano:5w models/detector.onnx --qps 20 --duration 60 -o result.json",
+    "edgesim run examples/stacks/parallel/stack.yaml",
+)
+@takes_run_options(TrafficFlags, InputFlags, BoardFlags)
+@takes_server_image
+def run_command(
+    call: typer.Context,
+    profile: ProfileOrStackArgument,
+    model: OptionalModelArgument = None,
+    *,
+    options: RunOptions,
+    execution: Annotated[
+        Execution | None,
+        typer.Option(
+            "--execution",
+            metavar="EXECUTION",
+            help="Run the board scaled or emulated alone [default: both; native on a host of the board's architecture,"
+            " host with --engine local].",
+            rich_help_panel=BOARD,
+        ),
+    ] = None,
+    results: ResultsDirectoryOption = None,
+    server_image: ServerImage,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the result as JSON.", rich_help_panel=OUTPUT),
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Benchmark a model on a simulated board, or the services of a stack.
+
+    The exit code is 5 if the run is INVALID. The last results are kept for `edgesim report` and `edgesim compare`.
+    """
+    if output is not None:
+        require_writable(output)
+    options = RunOptions.of(options, execution=execution, results=results, output=output)
+    is_stack = model is None and profile.endswith((".yaml", ".yml")) and stack_loader.is_stack(Path(profile))
+    if model is None and not is_stack:
+        raise UsageError("Missing argument 'MODEL'.", fix="edgesim models list; a stack is a file with `services`")
+    listener = _console.listener(quiet=quiet)
+    try:
+        if model is None:
+            options = _without_defaults_of_file(call, options)
+            result: Recorded = benchmark.run(Path(profile), options, listener=listener)
+        else:
+            result = run(server_image.profile(profile), model, options, listener=listener)
+    except EdgesimError as error:
+        if isinstance(error.result, RunResult | StackResult):  # measured before the error
+            _deliver(error.result, output, quiet=quiet, as_json=as_json)
+        raise
+    _deliver(result, output, quiet=quiet, as_json=as_json)
+    return ExitCode.OK if result.validity.valid else ExitCode.INVALID
+
+
+def _without_defaults_of_file(call: typer.Context, options: RunOptions) -> RunOptions:
+    """Return options for a stack: a default from the user's file that no stack takes is not refused, but left out."""
+    default = RunOptions()
+    defaults = {**dict(default.traffic), **dict(default.inputs), **dict(default.board), **dict(default)}
+    unused = [
+        name
+        for name in options.changed() - benchmark.STACK_OPTIONS
+        if (source := call.get_parameter_source(name)) is not None and source.name == "DEFAULT_MAP"
+    ]
+    return RunOptions.of(options, **{name: defaults[name] for name in unused})
+
+
+def _deliver(result: Recorded, output: Path | None, *, quiet: bool, as_json: bool) -> None:
+    _last_results.keep(result)
+    if as_json:
+        print(result.as_json(), end="")
+        return
+    if quiet:
+        print(_summaries.of_result(result))
+        return
+    _console.show(terminal.render_stack(result) if isinstance(result, StackResult) else terminal.render_result(result))
+    if output is not None:
+        _console.show()
+        _console.show_path("result", output)

@@ -1,0 +1,82 @@
+"""``edgesim serve``."""
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesim.boards.serving import board
+from edgesim.cli import _console, _serving
+from edgesim.cli._app import BOARD, INPUTS, new_app
+from edgesim.cli._options import JsonOption, ProfileArgument, ResultsDirectoryOption
+from edgesim.cli._run_options import BoardFlags, takes_run_options
+from edgesim.cli._server_image import ServerImage, takes_server_image
+from edgesim.errors import ExitCode
+from edgesim.options import Execution, RunOptions
+
+app = new_app()
+
+
+@app.examples(
+    "edgesim serve jetson-nano --models models",
+    "edgesim serve raspberry-pi-4 --execution scaled --port 8000",
+)
+@takes_run_options(BoardFlags)
+@takes_server_image
+def serve_command(
+    profile: ProfileArgument,
+    *,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models", metavar="DIR", help="The model repository [default: models/].", rich_help_panel=INPUTS
+        ),
+    ] = None,
+    options: RunOptions,
+    execution: Annotated[
+        Execution | None,
+        typer.Option(
+            "--execution",
+            metavar="EXECUTION",
+            help="Answer in the board's predicted time with `scaled` [default: emulated or native].",
+            rich_help_panel=BOARD,
+        ),
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Answer at this port of 127.0.0.1; 0 is any free port.",
+            rich_help_panel=BOARD,
+        ),
+    ] = 0,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Reload models when the model repository changes.", rich_help_panel=BOARD),
+    ] = False,
+    results: ResultsDirectoryOption = None,
+    server_image: ServerImage,
+    as_json: JsonOption = False,
+) -> int:
+    """Serve models on a simulated board until Ctrl-C.
+
+    All models of the repository are served.
+    """
+    options = RunOptions.of(options, models=models, execution=execution, port=port, watch=watch, results=results)
+    with (
+        board(server_image.profile(profile), options, listener=_console.listener()) as started,
+        contextlib.suppress(KeyboardInterrupt),  # a program that has read the address may end the board at once
+    ):
+        if as_json:
+            print(_serving.as_json(started), flush=True)
+        else:
+            print(started.url, flush=True)
+            for line in _serving.introduction(started, profile):
+                _console.err.print(line)  # not folded: the last line is a command
+        with _serving.counted(started):
+            _serving.watch(started)
+    return ExitCode.OK

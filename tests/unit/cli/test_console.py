@@ -1,0 +1,59 @@
+"""What a command prints, on a terminal and elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from edgesim.cli import _console
+from edgesim.errors import UsageError
+
+
+def table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("fact", "word " * 60)
+    table.add_row("other", "x")
+    return table
+
+
+def test_output_to_a_pipe_is_neither_folded_nor_padded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    _console.show(table())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"fact   {('word ' * 60).strip()}", "other  x"]
+
+
+def test_a_message_is_folded_between_words_on_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = "this host takes longer than the board: it cannot be slowed down " * 2
+    _console.say(message)
+    assert capsys.readouterr().err.rstrip("\n") == message
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=50, soft_wrap=True, color_system=None)
+    monkeypatch.setattr(_console, "err", terminal)
+    _console.say(message)
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert " ".join(lines) == message.rstrip()
+    assert max(map(len, lines)) <= 50
+
+
+def test_an_error_names_flags_and_its_fix_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _console.show_error(UsageError("`duration_s=-1`: too short", fix="leave `duration_s` out", log="one\ntwo"))
+    assert capsys.readouterr().err.splitlines() == [
+        "edgesim: --duration -1: too short",
+        "  | one",
+        "  | two",
+        "  fix: leave --duration out",
+    ]
+
+
+def test_progress_names_flags_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _console.listener().note("`execution=scaled`: not possible")
+    _console.listener(quiet=True).note("`execution=scaled`: not possible")
+    assert capsys.readouterr().err == "edgesim: --execution scaled: not possible\n"

@@ -1,0 +1,89 @@
+"""Defaults for options from ``edgesim.toml`` or ``pyproject.toml``."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesim.cli import _commands, _default_options
+from edgesim.cli.main import _run
+from edgesim.errors import UsageError
+
+STACK = Path(__file__).parents[3] / "examples" / "stacks" / "parallel" / "stack.yaml"
+NAMES = [entry.name for entry in _commands.COMMANDS]
+
+
+def defaults(command: str, directory: Path) -> dict[str, Any]:
+    return _default_options.of_command(_commands.load(command), NAMES, directory)
+
+
+def test_options_of_a_command_stand_in_its_table_and_common_ones_above(tmp_path: Path) -> None:
+    (tmp_path / "edgesim.toml").write_text(
+        'engine = "local"\n[run]\nrequests = 200\nready-timeout = 60\nenv = ["A=1"]\n[baseline.list]\ndir = "kept"\n'
+    )
+    assert defaults("run", tmp_path) == {
+        "engine": "local",
+        "requests": 200,
+        "ready_timeout_s": 60,
+        "env": ["A=1"],
+    }
+    assert defaults("report", tmp_path) == {}
+    assert defaults("baseline", tmp_path)["list"] == {"directory": str(tmp_path / "kept")}
+
+
+def test_the_nearest_file_is_taken_and_relative_paths_begin_there(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.edgesim]\nmodels = "nets"\n[tool.edgesim.run]\nrepeat = 3\n')
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    assert defaults("run", inner) == {"models": str(tmp_path / "nets"), "repeat": 3}
+    (inner / "edgesim.toml").write_text("")
+    assert defaults("run", inner) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[runn]\n", "edgesim.toml: runn: no such command or common option; did you mean 'run'?"),
+        ("modells = 'x'\n", "edgesim.toml: modells: no such command or common option; did you mean 'models'?"),
+        ("[run]\nrequest = 5\n", "edgesim.toml: run: request: no such option; did you mean 'requests'?"),
+        ("[run]\nrequests = 'many'\n", "edgesim.toml: run: requests: 'many' is not a whole number"),
+        ("[run]\nrequests = true\n", "edgesim.toml: run: requests: True is not a whole number"),
+        ("[run]\nquiet = 1\n", "edgesim.toml: run: quiet: 1 is not true or false"),
+        ("engine = 'podman'\n", "edgesim.toml: engine: 'podman' is not one of docker, local"),
+        ("[run]\nshape = [1]\n", "edgesim.toml: run: shape: [1] is not a list of texts"),
+        ("[run]\nprofile = 'x'\n", "edgesim.toml: run: profile: no such option"),
+        ("[run\n", "edgesim.toml: not TOML"),
+        ("run = 1\n", "edgesim.toml: run: is a table of options"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_key(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "edgesim.toml").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(words)):
+        defaults("run", tmp_path)
+
+
+def test_a_flag_goes_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("edgesim.toml").write_text("[profiles.list]\njson = true\n[models]\nlist = {models = 'nets'}\n")
+    assert _run(["profiles", "list"]) == 0
+    assert capsys.readouterr().out.startswith("[")
+    assert _run(["models", "list", "--models", "others", "--json"]) == 0
+    assert '"repository": "others"' in capsys.readouterr().out
+    assert _run(["models", "list", "--json"]) == 0
+    assert '"repository": "nets"' in capsys.readouterr().out
+
+
+def test_a_default_that_no_stack_takes_is_left_out_and_a_flag_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.chdir(tmp_path)
+    Path("edgesim.toml").write_text("engine = 'local'\nmodels = 'nets'\n[run]\nrepeat = 3\n")
+    assert _run(["run", str(STACK), "--quiet"]) == 3
+    assert "no Docker Engine answers" in capsys.readouterr().err
+    assert _run(["run", str(STACK), "--quiet", "--repeat", "2"]) == 2
+    assert "--repeat: is for one model, not for a stack" in capsys.readouterr().err

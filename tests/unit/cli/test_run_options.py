@@ -1,0 +1,51 @@
+"""The flags of a run's options, and the options that they make."""
+
+import pytest
+
+from edgesim.cli import _commands
+from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, run_options
+from edgesim.errors import UsageError
+from edgesim.options import BoardOptions, InputOptions, PeakLimit, RunOptions, TrafficOptions
+
+
+def test_every_option_of_a_run_has_a_flag_of_its_name() -> None:
+    flags = {parameter.name for parameter in _commands.load("run").params}
+    fields = {*TrafficOptions.model_fields, *InputOptions.model_fields, *BoardOptions.model_fields}
+    fields |= {"models", "repeat", "output"}
+    # A peak search has two flags; a run takes any free port, and does not reload models.
+    assert fields - flags == {"peak", "port", "watch"}
+
+
+@pytest.mark.parametrize("flags", [TrafficFlags, InputFlags, BoardFlags])
+def test_flags_that_are_not_given_leave_the_options_at_their_defaults(flags: type) -> None:
+    values = {name: getattr(flags, name) for name in flags.__annotations__}
+    assert run_options(**values) == RunOptions()
+
+
+def test_words_of_flags_become_values_of_options() -> None:
+    options = run_options(sweep="10,20", until="p99:5%", client_cores="0,1", shapes=["x=1,3"], ranges=["x=0:1"])
+    assert options.traffic.sweep == (10.0, 20.0)
+    assert options.traffic.until is not None
+    assert (options.traffic.until.percentile, options.traffic.until.percent) == (99, 5)
+    assert options.traffic.client_cores == (0, 1)
+    assert options.inputs.shapes == {"x": (1, 3)}
+    assert options.inputs.ranges == {"x": (0.0, 1.0)}
+    assert run_options(find_peak=True, p99_under="50ms").traffic.peak == PeakLimit(percentile="p99", latency_ms=50)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"sweep": "10,-1"}, "--sweep 10,-1"),
+        ({"until": "99:5"}, "--until 99:5"),
+        ({"shapes": ["x"]}, "--shape x"),
+        ({"ranges": ["x=2:1"]}, "--range x=2:1"),
+        ({"client_cores": "a"}, "--client-cores a"),
+        ({"find_peak": True}, "--find-peak and --p99-under go together"),
+        ({"find_peak": True, "p99_under": "50"}, "--p99-under 50: not a time"),
+    ],
+)
+def test_a_word_that_is_not_a_value_is_refused_with_its_flag(flags: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        run_options(**flags)  # type: ignore[arg-type]
+    assert caught.value.problem.startswith(words)
