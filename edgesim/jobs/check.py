@@ -95,7 +95,7 @@ def check(
     except ModelError as error:
         if not _exists(str(model), options.models):
             raise
-        return verdict([Item(name="artefact", verdict="FAIL", finding=error.problem)], str(model))
+        return verdict([Item(name="artifact", verdict="FAIL", finding=error.problem)], str(model))
     items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)

@@ -62,9 +62,9 @@ def artifact(model: Model, most_bytes: int | None) -> Item:
     files = 1 + len(model.data_paths)
     words = f"{format_bytes(model.size_bytes)} in {files} file{'s' if files > 1 else ''}, opset {model.opset}"
     if most_bytes is None:
-        return _passed("artefact", words)
+        return _passed("artifact", words)
     return Item(
-        name="artefact",
+        name="artifact",
         verdict="PASS" if model.size_bytes <= most_bytes else "FAIL",
         finding=f"{words}; at most {format_bytes(most_bytes)}",
     )

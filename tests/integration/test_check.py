@@ -50,7 +50,7 @@ def test_a_good_model_passes_every_item_on_the_board(tmp_path: Path) -> None:
     junit = tmp_path / "check.xml"
     code, verdict, items = check("jetson-nano", "digits", "--junit", junit)
     assert (code, verdict) == (0, "PASS"), items
-    assert list(items) == ["artefact", "loads", "operations", "answers", "accuracy", "memory", "cold start"]
+    assert list(items) == ["artifact", "loads", "operations", "answers", "accuracy", "memory", "cold start"]
     assert "on cortex-a57" in items["loads"]["finding"]
     assert "97.22 % of 360" in items["accuracy"]["finding"]
     assert "without the emulator" in items["memory"]["finding"]
@@ -116,14 +116,14 @@ def test_a_missing_file_of_weights_and_a_file_cut_in_half_fail_the_artifact(
     (repository / "digits" / "1" / "weights.bin").unlink()
     code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
     assert code == 1
-    assert "file of weights weights.bin is missing" in items["artefact"]["finding"]
+    assert "file of weights weights.bin is missing" in items["artifact"]["finding"]
 
     path = repository / "digits" / "1" / "model.onnx"
     whole = digits.path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
     assert code == 1
-    assert {name for name, item in items.items() if item["verdict"] == "FAIL"} <= {"artefact", "loads"}
+    assert {name for name, item in items.items() if item["verdict"] == "FAIL"} <= {"artifact", "loads"}
 
 
 def test_an_accuracy_lost_on_the_board_fails(copy: Callable[..., Path], digits: Model) -> None:
@@ -142,7 +142,7 @@ def test_an_accuracy_lost_on_the_board_fails(copy: Callable[..., Path], digits: 
 def test_size_and_libraries_are_held_against_what_is_asked_for() -> None:
     code, _, items = check("jetson-nano", "digits", *LOCAL, "--max-artifact", "10kB", "--outside-container")
     assert code == 1
-    assert items["artefact"]["verdict"] == "FAIL"
+    assert items["artifact"]["verdict"] == "FAIL"
     assert "Ubuntu 18.04 has 2.27" in items["libraries"]["finding"]
     assert items["libraries"]["verdict"] == "FAIL"
     _, _, newer = check("raspberry-pi-5", "digits", *LOCAL, "--outside-container")
