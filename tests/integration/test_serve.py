@@ -123,8 +123,8 @@ def taken_port() -> Iterator[int]:
     [
         (["--port", "TAKEN"], "Address already in use"),
         (["--image-port", "8080"], "--image-port: is for another image than edgesim's own"),
-        (["--image", "some/image", "--engine", "local"], "image some/image needs docker"),
-        (["--image", "some/image", "--watch"], "--watch: is for edgesim's own server"),
+        (["--image", "some/image", "--engine", "local"], "image some/image needs --engine docker"),
+        (["--image", "some/image", "--watch"], "--watch: needs edgesim's own server"),
         (["--image", "some/image", "--image-health", "ready"], "image.health_path"),
         (["--image", "Some Image"], "image.reference"),
         (["--env", "THREADS"], "--env THREADS: not NAME=VALUE"),
