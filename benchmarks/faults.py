@@ -13,7 +13,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from edgesim.models import repository, samples
-from tests import faults
+from tests.support import model_faults as faults
 
 _TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/edgesim-benchmark-\w+/")
 

@@ -7,7 +7,7 @@ import pytest
 import tritonclient.http as triton
 from onnx import TensorProto
 
-from tests.conformance.serving import (
+from tests.support.serving import (
     Server,
     constant,
     gather,

@@ -13,8 +13,8 @@ from edgesim import paths
 from edgesim.engine.labels import LABEL
 from edgesim.host.cache import new_entry
 from edgesim.images import rootfs
-from tests import images
-from tests.conformance.serving import Server
+from tests.support import built_images as images
+from tests.support.serving import Server
 
 VERSION = "2.60.0"  # on an older libc pip installs an empty 0.1.0 and reports no error
 SUITE = "trixie"  # the Debian release with that libc

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.conformance.serving import Server
+from tests.support.serving import Server
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import tritonclient.http as triton
 from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException
 
-from tests.conformance.serving import Server
+from tests.support.serving import Server
 from tests.conformance.test_infer import infer_input
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance import perf_analyzer
-from tests.conformance.serving import Server, running_server, save, scale, sum_and_difference
+from tests.support.serving import Server, running_server, save, scale, sum_and_difference
 
 pytestmark = pytest.mark.docker
 

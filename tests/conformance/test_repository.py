@@ -12,7 +12,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.conformance.serving import Server, external, identity, running_server, save, scale
+from tests.support.serving import Server, external, identity, running_server, save, scale
 from tests.conformance.test_infer import infer_input
 
 ONE = np.ones(1, np.float32)

@@ -15,7 +15,7 @@ import pytest
 import tritonclient.http as triton
 
 from tests.conformance import raw
-from tests.conformance.serving import Server, identity, running_server, save, scale
+from tests.support.serving import Server, identity, running_server, save, scale
 from tests.conformance.test_infer import infer_input
 
 MIB = 1 << 20

@@ -20,7 +20,7 @@ from edgesim.models.repository import Model
 from edgesim.options import BoardOptions
 from edgesim.progress import Stages
 from tests.conftest import write_model
-from tests.fakes import running_fake
+from tests.support.fake_device import running_fake
 
 Starter = Callable[[Model], AbstractContextManager[Device]]
 

@@ -12,8 +12,8 @@ from edgesim.loadgen.generator import Transport
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.recording import Sample
-from tests.scripted import Script, scripted
-from tests.virtual import VirtualTransport
+from tests.support.scripted_server import Script, scripted
+from tests.support.virtual_transport import VirtualTransport
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 Starter = Callable[[Script, int], AbstractContextManager[Transport]]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgesim.host.emulator import host_architecture
 from edgesim.images import python_packages, rootfs
-from tests import images
+from tests.support import built_images as images
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mlserver"
 

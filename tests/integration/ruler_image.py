@@ -7,7 +7,7 @@ from pathlib import Path
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs
-from tests import images
+from tests.support import built_images as images
 
 DOCKERFILE = Path(__file__).parents[1] / "data" / "ruler" / "Dockerfile"
 # The script waits for SIGUSR1, does its work, prints that it is done, and keeps running.

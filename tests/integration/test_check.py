@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesim.models.repository import Model
-from tests import faults
 from tests.integration.conftest import edgesim
+from tests.support import model_faults as faults
 
 LOCAL = ("--engine", "local")
 

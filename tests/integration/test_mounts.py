@@ -21,10 +21,10 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.images import serving_image
 from edgesim.progress import Stages
-from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.integration.other_engine import OtherEngine
 from tests.integration.test_serve import _soon, ask
+from tests.support.serving import save, scale
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 

@@ -17,8 +17,9 @@ from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import DeviceTimeSection, Distribution, RequestsSection, ValiditySection, section
-from tests import results
+from tests.support import results
 from tests.conftest import browser_path
+from tests.support import results
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]

@@ -16,7 +16,7 @@ from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
-from tests.scripted import Script, scripted
+from tests.support.scripted_server import Script, scripted
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -85,7 +85,7 @@ def test_loadgen_measures_the_same(qps: float | None) -> None:
     words = [str(qps)] if qps else []
     scenario = Scenario(name="server" if qps else "single-stream", qps=qps, stop=StopRule(requests=136))
     with scripted(Script(delays_ms=(20, 20, 20, 60, 20, 20, 40, 20))) as url:
-        command = [sys.executable, "-m", "tests.loadgen", url, "136", *words]
+        command = [sys.executable, "-m", "tests.support.mlperf_loadgen", url, "136", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
         theirs = json.loads(done.stdout)
         samples: list[Sample] = []

@@ -24,8 +24,8 @@ from edgesim.options import BoardOptions, InputOptions
 from edgesim.predictions import predict
 from edgesim.progress import Stages
 from edgesim.results.run_result import RunResult
-from tests.conformance.serving import running_server, save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
+from tests.support.serving import running_server, save, scale
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 

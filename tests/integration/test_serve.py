@@ -14,8 +14,8 @@ import pytest
 
 from edgesim.cli._serving import curl_line
 from edgesim.models.repository import Model
-from tests.conformance.serving import running_server, save, scale
 from tests.integration.conftest import begin, edgesim
+from tests.support.serving import running_server, save, scale
 
 BOARD = [pytest.mark.emulation, pytest.mark.usefixtures("nothing_left_behind")]
 

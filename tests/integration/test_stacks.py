@@ -19,8 +19,8 @@ from edgesim import paths
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.host.emulator import host_architecture
-from tests.conformance.serving import save, scale
 from tests.integration.conftest import begin, edgesim, wait_for
+from tests.support.serving import save, scale
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind", "no_group_left")]
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.conformance import raw
 from tests.conformance.conftest import TYPES
-from tests.conformance.serving import Server
+from tests.support.serving import Server
 
 SECONDS = int(os.environ.get("EDGESIM_FUZZ_S", "600"))
 MODELS = [*(f"identity_{name.lower()}" for name in TYPES), "pair", "batched", "gather", "constant", "labelled", "scale"]

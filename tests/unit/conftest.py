@@ -3,7 +3,7 @@
 import pytest
 
 from edgesim.results.run_result import RunResult
-from tests import results
+from tests.support import results
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from edgesim.host.emulator import Emulator
 from edgesim.models import repository
 from edgesim.recording import Reading
 from tests.conftest import write_model
-from tests.fakes import FakeDevice
+from tests.support.fake_device import FakeDevice
 
 GIB = 2**30
 NO_DISK = "storage rate: not limited: the model is not on a disk of this host"

@@ -15,8 +15,8 @@ from edgesim.reports.formats.text_layout import Entries, Entry, TextTable, wrap
 from edgesim.reports.tables import Table, figure
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, Level, Restart, Spread
-from tests import results
-from tests.unit.test_report import compared
+from tests.support import results
+from tests.unit.reports.test_formats import compared
 
 
 def lines_of(rendered: RenderableType, *, width: int = 80, is_terminal: bool = False) -> list[str]:

@@ -20,7 +20,7 @@ from edgesim.host.host_facts import HostFacts
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions
 from edgesim.progress import Stages
-from tests.fakes import FakeDevice
+from tests.support.fake_device import FakeDevice
 
 HOST = HostFacts(cpu="a test", cores=4, memory_bytes=8 << 30, kernel="Linux 6")
 PREVIOUS = ScalingRecord(share=1.0, quota_us=1000, period_us=1000, threads=4, method="", models=())

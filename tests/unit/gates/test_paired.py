@@ -10,7 +10,7 @@ from edgesim.gates import Rules, judge, paired_statistics
 from edgesim.gates.result_metrics import per_container
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import InterleavedSection, ScaledModelSection, ScalingSection
-from tests.unit.test_gate import run
+from tests.unit.gates.test_judge import run
 
 DEFAULT_LIMIT = 0.05
 

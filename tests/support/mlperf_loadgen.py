@@ -1,4 +1,6 @@
-"""MLPerf LoadGen against a server: ``python -m tests.loadgen URL REQUESTS [QPS]`` prints percentiles in ms, as JSON.
+"""MLPerf LoadGen against a server.
+
+``python -m tests.support.mlperf_loadgen URL REQUESTS [QPS]`` prints percentiles in ms, as JSON.
 
 Without QPS it is LoadGen's SingleStream, with it its Server scenario. LoadGen's own summary has the percentiles.
 """

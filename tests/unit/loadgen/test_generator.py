@@ -12,7 +12,7 @@ from edgesim.loadgen import generator
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule
 from edgesim.options import Precision
 from edgesim.recording import Sample
-from tests.virtual import MS, VirtualTransport
+from tests.support.virtual_transport import MS, VirtualTransport
 
 
 def drive(transport: VirtualTransport, scenario: Scenario, *, alive: bool = True, enough: bool = True) -> list[Sample]:

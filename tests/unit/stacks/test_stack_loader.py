@@ -17,7 +17,7 @@ from edgesim.stacks.monitor import ContinuedCounters
 from edgesim.stacks.resolve import Resolved, resolve
 from tests.conftest import write_model
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "stacks").glob("*/stack.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples" / "stacks").glob("*/stack.yaml"))
 
 STACK = """
 name: shop

@@ -20,7 +20,7 @@ from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution
-from tests.unit.test_predict_graph import save
+from tests.unit.predictions.test_graph import save
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """A server with scripted latencies, which answers every request with ``{}``.
 
-The server is a separate process, so that its waits do not delay the client: ``python -m tests.scripted SCRIPT``, where
-SCRIPT is JSON, see `Script`. The first line of its output is its port.
+The server is a separate process, so that its waits do not delay the client:
+``python -m tests.support.scripted_server SCRIPT``, where SCRIPT is JSON, see `Script`. The first line of its output is
+its port.
 """
 
 import asyncio
@@ -95,7 +96,7 @@ async def _main(script: Script) -> None:
 @contextmanager
 def scripted(script: Script) -> Iterator[str]:
     """Run a scripted server for the length of the block; yield its URL."""
-    command = [sys.executable, "-m", "tests.scripted", json.dumps(asdict(script))]
+    command = [sys.executable, "-m", "tests.support.scripted_server", json.dumps(asdict(script))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

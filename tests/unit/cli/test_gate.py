@@ -15,7 +15,7 @@ from edgesim.recording import Sample
 from edgesim.results.journal import Journal
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, ValiditySection
-from tests.unit.test_gate import run
+from tests.unit.gates.test_judge import run
 
 ABSOLUTE = ["--rule", "latency_ms.p50 <= 30"]
 CHANGE = ["--rule", "latency_ms.p50: +50 %"]

@@ -91,7 +91,7 @@ def test_missing_process_has_no_group(tmp_path: Path) -> None:
 
 # --- recorded trees ---------------------------------------------------------------------------------------------------
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def recorded(name: str, directory: Path) -> Cgroup:

@@ -16,7 +16,7 @@ from edgesim.reports.formats import markdown
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ValiditySection
 from edgesim.results.verdict import Item, Verdict
-from tests import results
+from tests.support import results
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import metric, per_container
 from edgesim.measure.statistics import summarise
 from edgesim.results.run_result import RunResult
-from tests.unit.test_gate import run
+from tests.unit.gates.test_judge import run
 
 RULE = Rules.of(["latency_ms.p50: +5 %"])
 
