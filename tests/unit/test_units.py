@@ -1,0 +1,29 @@
+"""Figures as people read them."""
+
+import pytest
+
+from edgesim import units
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (4187590656, "3.9 GiB"), (2**50, "1024.0 TiB")]
+)
+def test_bytes_are_written_in_the_largest_unit_that_fits(count: int, text: str) -> None:
+    assert units.format_bytes(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.0000123, "12.3 us"), (0.0123, "12.3 ms"), (83, "83.0 s")])
+def test_durations_are_written_with_three_digits(seconds: float, text: str) -> None:
+    assert units.format_seconds(seconds) == text
+
+
+def test_clocks_are_written_as_data_sheets_do() -> None:
+    assert (units.format_hz(1_479_000_000), units.format_hz(918_000_000)) == ("1.479 GHz", "918 MHz")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(45.91, "45.9"), (40.0, "40.0"), (0.04921, "0.0492"), (127.6, "128"), (10_973, "10,970"), (0, "0.00")],
+)
+def test_milliseconds_have_three_digits_and_no_power_of_ten(milliseconds: float, text: str) -> None:
+    assert units.format_ms(milliseconds) == text
