@@ -5,6 +5,8 @@ RESULT ?= result.json
 # Further options of `edgesim run`, such as --ready-timeout 900 on a very slow machine.
 OPTIONS ?=
 PYTEST ?=
+# Two processes, whatever the number of cores: one for the tests that use the engine, see tests/README.md.
+SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
 # If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 
@@ -20,7 +22,7 @@ run:
 test: .venv/.dev
 	@scripts/engine install && scripts/engine start || echo "make: no Docker Engine: tests that need one are skipped"
 	@scripts/browser || echo "make: no browser: tests that need one are skipped"
-	@scripts/engine exec .venv/bin/pytest $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
+	@scripts/engine exec .venv/bin/pytest $(SIDE_BY_SIDE) $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
 
 # Fuzzing, and the tests that need a container registry: about 15 minutes.
 test-long: .venv/.dev

@@ -1,10 +1,11 @@
-"""Which tests can run here, and what they share."""
+"""Which tests can run on this host, which run side by side, and what they share."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +32,60 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, tests that need Docker, emulation or a browser",
     )
+
+
+# The order in which the workers of pytest-xdist take groups of tests; a file is a group of its own, in the middle.
+ENGINE, TIMING = "engine", "timing"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group the tests for ``-n 2 --dist loadgroup``.
+
+    Tests that use the Docker Engine look for what others leave on it, so one worker runs them one after another.
+    They take longest, so they come first. Tests that measure time come last, see `pytest_runtest_protocol`.
+    """
+    if not _is_worker(config):
+        return
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: {ENGINE: 0, TIMING: 2}.get(groups[item], 1))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("timing"):
+        return TIMING
+    return ENGINE if uses_engine(item) else item.nodeid.partition("::")[0]
+
+
+def uses_engine(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("docker", "emulation"))
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test that measures time run alone: it waits until the other workers' tests are over, and they for it.
+
+    The wait counts neither as the test's time nor against its timeout.
+    """
+    if not _is_worker(item.config):
+        return (yield)
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("timing") else fcntl.LOCK_SH)
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take the group off a test's name, where pytest-xdist puts it: ``test_x.py::test_y@engine``."""
+    name, _, group = report.nodeid.rpartition("@")
+    if name and "]" not in group:
+        report.nodeid = name
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,17 +165,22 @@ def edgesim_command() -> list[str]:
 
 
 @pytest.fixture
-def nothing_left_behind() -> Iterator[None]:
-    """Fails when a test leaves containers, networks, volumes or temporary files of edgesim's."""
-    before = leftovers()
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves edgesim's temporary files or, where it uses the engine, containers, networks, volumes."""
+    find = leftovers if uses_engine(request.node) else leftover_files
+    before = find()
     yield
-    assert leftovers() == before
+    assert find() == before
+
+
+def leftover_files() -> set[str]:
+    """Temporary files of edgesim that should not outlive a run of it."""
+    return {str(path) for path in Path(tempfile.gettempdir()).glob("edgesim-*")}
 
 
 def leftovers() -> set[str]:
-    """Whatever of edgesim's is there now and should not outlive a run; another test run's on this engine is not."""
-    found = {str(path) for path in Path(tempfile.gettempdir()).glob("edgesim-*")}
-    found |= set(docker_engine.Engine().abandoned())
+    """All of edgesim that should not outlive a run: files, networks, volumes, and containers without a living owner."""
+    found = leftover_files() | set(docker_engine.Engine().abandoned())
     for listing in ("network", "volume"):
         command = ["docker", listing, "ls", "-q", "--filter", "label=edgesim"]
         found |= {f"{listing} {line}" for line in subprocess.check_output(command, text=True).split()}

@@ -50,6 +50,7 @@ def single_stream(requests: int, clients: int = 1) -> Scenario:
 
 
 @TRANSPORTS
+@pytest.mark.timing
 def test_the_service_time_is_the_server_s_delay(start: Starter) -> None:
     with start(Script(delays_ms=(30,)), 1) as transport:
         samples = drive(transport, single_stream(10))

@@ -10,7 +10,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesim import profiles
-from edgesim.cli.main import _run
 from edgesim.errors import DeviceDied, UsageError
 from edgesim.gates import Rules, judge
 from edgesim.gates.result_metrics import per_container
@@ -23,6 +22,7 @@ from edgesim.models.repository import Model
 from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from tests.conftest import write_model
+from tests.support.command_line import exit_code_of
 
 BOARD = "x86-gateway"
 # Nothing that happens on a busy host is as large.
@@ -83,7 +83,7 @@ def test_a_model_of_many_times_the_work_fails_and_its_saved_results_say_the_same
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base, slow = matmuls(tmp_path / "base.onnx", 2), matmuls(tmp_path / "slow.onnx", 60)
-    code = _run(
+    code = exit_code_of(
         [
             "gate",
             "--base",
@@ -106,7 +106,7 @@ def test_a_model_of_many_times_the_work_fails_and_its_saved_results_say_the_same
     again = judge(results[1], Rules.of(["latency_ms.p50: +5 %"]), results[0])
     assert again.items[-1].figures["rounds"] == 5
     assert again.word == "FAIL"
-    assert _run(["compare", *(str(tmp_path / "out" / name) for name in ("base.json", "candidate.json"))]) == 0
+    assert exit_code_of(["compare", *(str(tmp_path / "out" / name) for name in ("base.json", "candidate.json"))]) == 0
 
 
 def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
@@ -200,7 +200,7 @@ def test_a_gate_that_cannot_be_is_refused_in_a_line(
     words: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _run(["gate", *words]) == 2
+    assert exit_code_of(["gate", *words]) == 2
     assert problem in capsys.readouterr().err
 
 
@@ -208,14 +208,14 @@ def test_a_probe_of_this_host_forbids_rules_of_changes_that_it_cannot_see(
     digits: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path))
-    assert _run(["noise", BOARD, str(digits.path), "--engine", "local", "--rounds", "5", "--json"]) == 0
+    assert exit_code_of(["noise", BOARD, str(digits.path), "--engine", "local", "--rounds", "5", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     visible = found["smallest_visible_change"]["latency_ms.p50"]
     assert Path(found["file"]).parent == tmp_path / "noise"
     assert visible > 0
     gate = ["gate", "--base", str(digits.path), "--cand", str(digits.path), BOARD, "--engine", "local"]
-    assert _run([*gate, "--rule", f"latency_ms.p50: +{100 * visible * 0.9:.9f} %"]) == 2
+    assert exit_code_of([*gate, "--rule", f"latency_ms.p50: +{100 * visible * 0.9:.9f} %"]) == 2
     assert f"detects no change below {100 * visible:.1f} % in 20 rounds" in capsys.readouterr().err
     # Another execution was not probed, and a rule of a size has no noise.
     assert noise.known(profiles.load(BOARD), "docker", "native") == []
-    assert _run([*gate, "--max-rounds", "5", "--rule", "artifact_bytes: +0 %"]) == 0
+    assert exit_code_of([*gate, "--max-rounds", "5", "--rule", "artifact_bytes: +0 %"]) == 0

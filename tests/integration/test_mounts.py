@@ -23,8 +23,9 @@ from edgesim.images import serving_image
 from edgesim.progress import Stages
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.integration.other_engine import OtherEngine
-from tests.integration.test_serve import _soon, ask
+from tests.integration.test_serve import ask
 from tests.support.serving import save, scale
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -123,7 +124,7 @@ def test_files_are_readable_if_the_engine_labels_mounts(desk: Path, tmp_path: Pa
         cpus=1,
     )
     with engine.start(container) as device:
-        _soon(lambda: not device.state().running)
+        eventually(lambda: not device.state().running)
         assert device.log() == "read"
 
 
@@ -144,7 +145,7 @@ def test_volume_is_shared_outlives_its_containers_and_changes_under_them(
         assert (used.returncode, "uses it" in used.stderr) == (2, True)
         save(scale(5.0), repository, "m")
         assert edgesim("volumes", "fill", volume, "--models", repository).stdout.startswith(f"{volume}: filled")
-        _soon(lambda: ask(one.url, "m") == 5.0)
+        eventually(lambda: ask(one.url, "m") == 5.0)
         (repository / "m" / "1" / "model.onnx").rename(tmp_path / "gone")
         save(scale(6.0), repository, "other")
         refused = edgesim("volumes", "fill", volume, "--models", repository)
@@ -206,7 +207,7 @@ def test_packed_image_runs_in_an_empty_engine_without_mounts(packed: dict[str, A
     name = other.docker("run", "--detach", *options, packed["reference"])
     try:
         code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/v2/models/digits/ready').status)"
-        _soon(lambda: "listening" in other.docker("logs", name))
+        eventually(lambda: "listening" in other.docker("logs", name))
         assert other.docker("exec", name, "python3.11", "-c", code) == "200"
         assert other.docker("inspect", name, "--format", "{{json .Mounts}}") == "[]"
         assert other.docker("diff", name) == ""

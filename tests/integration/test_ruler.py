@@ -18,6 +18,8 @@ from edgesim.measure import statistics
 from edgesim.recording import Sample
 from tests.support.scripted_server import Script, scripted
 
+pytestmark = pytest.mark.timing
+
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 
 

@@ -38,6 +38,7 @@ def used(script: str, figure: Callable[[Reading], float | None], **limits: int) 
     return after - before
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("_source")
 def test_two_seconds_of_cpu_time_are_two_seconds() -> None:
     assert used(BURN.format(seconds=2), lambda reading: reading.cpu_seconds) == pytest.approx(2, rel=0.02)
@@ -67,6 +68,7 @@ def test_threads_and_processes_are_told_apart() -> None:
     assert used(script, lambda reading: reading.processes) == 0
 
 
+@pytest.mark.timing
 def test_a_core_and_a_half_of_work_on_one_core_is_held_back() -> None:
     script = (
         "import os\nchild = os.fork()\nt = time.process_time()\nwhile time.process_time() - t < 1: pass\n"

@@ -27,7 +27,7 @@ from edgesim.results.run_result import RunResult
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.support.serving import running_server, save, scale
 
-pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
+pytestmark = [pytest.mark.docker, pytest.mark.timing, pytest.mark.usefixtures("nothing_left_behind")]
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,7 @@ def test_multi_stream_measures_queries_and_offline_throughput(tmp_path: Path) ->
     assert offline["throughput_qps"] > 100
 
 
+@pytest.mark.timing
 def test_a_sweep_gives_a_level_for_each_rate(tmp_path: Path) -> None:
     _, result = run(tmp_path, "--sweep", "50,100,200", "--duration", "1")
     assert [level["qps"] for level in result["levels"]] == [50, 100, 200]
@@ -71,6 +72,7 @@ def test_a_sweep_gives_a_level_for_each_rate(tmp_path: Path) -> None:
     assert len(result["samples"]) in {level["requests"] for level in result["levels"]}
 
 
+@pytest.mark.timing
 def test_the_peak_is_the_highest_rate_that_was_seen_to_hold_the_limit(tmp_path: Path) -> None:
     _, result = run(tmp_path, "--find-peak", "--p99-under", "40ms")
     search, levels = result["search"], result["levels"]
@@ -92,6 +94,7 @@ def test_a_limit_that_nothing_holds_has_no_peak_and_ends_soon(tmp_path: Path) ->
     assert time.monotonic() - begun < 60
 
 
+@pytest.mark.timing
 def test_until_it_is_precise_says_whether_it_was(tmp_path: Path) -> None:
     code, result = run(tmp_path, "--until", "p50:50%")
     assert code == 0

@@ -8,7 +8,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from edgesim.cli._serving import curl_line
 from edgesim.models.repository import Model
 from tests.integration.conftest import begin, edgesim
 from tests.support.serving import running_server, save, scale
+from tests.support.waiting import eventually
 
 BOARD = [pytest.mark.emulation, pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -67,9 +67,9 @@ def test_what_changes_on_the_host_shows_in_the_container_and_an_idle_board_rests
         url = json.loads(running.stdout.readline())["url"]
         save(scale(3.0), repository, "m", 2)
         save(scale(5.0), repository, "new")
-        _soon(lambda: ask(url, "m") == 3.0 and ask(url, "new") == 5.0)
+        eventually(lambda: ask(url, "m") == 3.0 and ask(url, "new") == 5.0)
         shutil.rmtree(repository / "m" / "2")
-        _soon(lambda: ask(url, "m") == 2.0)
+        eventually(lambda: ask(url, "m") == 2.0)
         before = _cpu_seconds(url)
         time.sleep(3)
         assert _cpu_seconds(url) - before < 1.5
@@ -82,18 +82,6 @@ def _cpu_seconds(url: str) -> float:
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith("process_cpu_seconds_total ")))
-
-
-def _soon(holds: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-        except urllib.error.HTTPError:
-            pass  # not there yet
-        assert time.monotonic() < until, "it never came to hold"
-        time.sleep(0.2)
 
 
 @pytest.mark.usefixtures("nothing_left_behind")

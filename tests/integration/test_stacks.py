@@ -121,6 +121,7 @@ def test_one_service_above_its_own_limit_is_killed_there(directory: Path) -> Non
     assert "service one was killed for lack of memory at its own limit of 64.0 MiB" in done.stderr
 
 
+@pytest.mark.timing
 def test_two_services_share_the_board_s_cpu(directory: Path) -> None:
     burning = f"""
   {PYTHON}

@@ -11,8 +11,9 @@ import pytest
 import typer
 from ruamel.yaml import YAML
 
-from edgesim.cli.main import _run, app
+from edgesim.cli.main import app
 from edgesim.results.run_result import RunResult
+from tests.support.command_line import exit_code_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "ci"
 WHERE = {"EDGESIM": "./edgesim"}
@@ -98,6 +99,6 @@ def test_what_follows_the_run_works_on_its_result_and_ends_in_the_verdict(
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     result.write(Path("result.json"))
     Path("edgesim-gate.yaml").write_text("rules: [memory_peak_bytes <= 1MiB]\n")
-    codes = {command[0]: _run(command) for command in commands(name) if command[0] != "run"}
+    codes = {command[0]: exit_code_of(command) for command in commands(name) if command[0] != "run"}
     assert codes == {"report": 0, "gate": 1}
     assert {"report.html", "gate.xml"} <= {path.name for path in Path().iterdir()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesim.cli.main import _run
+from tests.support.command_line import exit_code_of
 from edgesim.gates import baselines
 from edgesim.measure.statistics import summarise
 from edgesim.recording import Sample
@@ -232,19 +232,19 @@ def desk(result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_good_files_pass(desk: Desk) -> None:
     baseline = desk.saved()
-    assert _run(["gate", GOOD, *ABSOLUTE]) == 0
-    assert _run(["gate", GOOD, *CHANGE, "--baseline", GOOD]) == 0
-    assert _run(["gate", GOOD, *CHANGE, "--baseline", str(baseline)]) == 0
-    assert _run(["gate", GOOD, *CHANGE, "--baseline", str(baseline.parent)]) == 0
-    assert _run(["compare", GOOD, GOOD]) == 0
-    assert _run(["baseline", "show", str(baseline)]) == 0
-    assert _run(["baseline", "list", "--dir", str(baseline.parent)]) == 0
+    assert exit_code_of(["gate", GOOD, *ABSOLUTE]) == 0
+    assert exit_code_of(["gate", GOOD, *CHANGE, "--baseline", GOOD]) == 0
+    assert exit_code_of(["gate", GOOD, *CHANGE, "--baseline", str(baseline)]) == 0
+    assert exit_code_of(["gate", GOOD, *CHANGE, "--baseline", str(baseline.parent)]) == 0
+    assert exit_code_of(["compare", GOOD, GOOD]) == 0
+    assert exit_code_of(["baseline", "show", str(baseline)]) == 0
+    assert exit_code_of(["baseline", "list", "--dir", str(baseline.parent)]) == 0
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_empty_broken_or_incomparable_file_passes(name: str, desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     expected, arguments = CASES[name](desk)
-    assert _run(arguments) == expected
+    assert exit_code_of(arguments) == expected
     shown = capsys.readouterr()
     assert "Traceback" not in shown.err
     assert expected != USAGE or len(shown.err.strip().splitlines()) <= 2, "one line, and what mends it"

@@ -10,13 +10,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgesim.cli import _github, main
+from edgesim.cli import _github
 from edgesim.cli._verdict import deliver
 from edgesim.reports.formats import markdown
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ValiditySection
 from edgesim.results.verdict import Item, Verdict
 from tests.support import results
+from tests.support.command_line import exit_code_of
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def file(result: RunResult, tmp_path: Path) -> Path:
 
 
 def edgesim(*arguments: str | Path) -> int:
-    return int(main._run([str(word) for word in arguments]))
+    return exit_code_of(arguments)
 
 
 def test_one_command_writes_every_format(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.cli.main import _run
 from edgesim.errors import ResultError
 from edgesim.gates import Rules, baselines, judge
 from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import metric, per_container
 from edgesim.measure.statistics import summarise
 from edgesim.results.run_result import RunResult
+from tests.support.command_line import exit_code_of
 from tests.unit.gates.test_judge import run
 
 RULE = Rules.of(["latency_ms.p50: +5 %"])
@@ -85,18 +85,18 @@ def test_the_command_line_saves_lists_and_shows_baselines(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     measured(result, 20.0).write(tmp_path / "r.json")
-    assert _run(["baseline", "save", "r.json", "--json"]) == 0
+    assert exit_code_of(["baseline", "save", "r.json", "--json"]) == 0
     saved = json.loads(capsys.readouterr().out)
     assert Path(saved["file"]).parent == Path("baselines")
-    assert _run(["baseline", "list", "--json"]) == 0
+    assert exit_code_of(["baseline", "list", "--json"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
     assert listed["fingerprint"] == saved["fingerprint"]
     assert listed["of"]["kernel"] == "Linux"
-    assert _run(["baseline", "show", saved["file"]]) == 0
+    assert exit_code_of(["baseline", "show", saved["file"]]) == 0
     shown = capsys.readouterr().out
     assert "host CPU" in shown
     assert "latency_ms.p50" in shown
-    assert _run(["gate", "r.json", "--rule", "latency_ms.p50: +5 %", "--baseline", "baselines"]) == 0
+    assert exit_code_of(["gate", "r.json", "--rule", "latency_ms.p50: +5 %", "--baseline", "baselines"]) == 0
 
 
 def test_an_edited_baseline_is_refused(result: RunResult, tmp_path: Path) -> None:

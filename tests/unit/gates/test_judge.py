@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesim.cli.main import _run
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge
 from edgesim.gates.comparable import differences
@@ -24,6 +23,7 @@ from edgesim.results.sections import (
     Restart,
     ValiditySection,
 )
+from tests.support.command_line import exit_code_of
 
 VALID = ValiditySection(valid=True, reasons=())
 
@@ -354,7 +354,7 @@ def test_rules_for_one_board_apply_to_it_and_a_mistyped_name_is_refused(
     good.write(tmp_path / "r.json")
     rules = tmp_path / "rules.yaml"
     rules.write_text(f"rules: [artifact_bytes <= 1KiB]\nprofiles:\n  '{board}': [latency_ms.p50 <= 1]\n")
-    assert _run(["gate", str(tmp_path / "r.json"), "--rules", str(rules)]) == code
+    assert exit_code_of(["gate", str(tmp_path / "r.json"), "--rules", str(rules)]) == code
     shown = capsys.readouterr().err.replace("\n", " ")
     assert words in shown if words else shown == ""
 
@@ -395,10 +395,10 @@ def test_the_command_line_has_an_exit_code_for_each_verdict(
         (["compare", "r.json", "other.json"], 2),
         (["compare", "r.json", "other.json", "--force"], 0),
     ]
-    assert [(arguments, _run(arguments)) for arguments, _ in expected] == expected
+    assert [(arguments, exit_code_of(arguments)) for arguments, _ in expected] == expected
     shown = capsys.readouterr()
     assert "NOT COMPARABLE: host CPU: x and another" in shown.out
     assert "Traceback" not in shown.err
-    assert _run(["gate", "r.json", *rule, "--junit", "j.xml", "--json"]) == 0
+    assert exit_code_of(["gate", "r.json", *rule, "--junit", "j.xml", "--json"]) == 0
     assert 'failures="0"' in (tmp_path / "j.xml").read_text()
-    assert _run(["compare", "r.json", "r.json", "--json"]) == 0
+    assert exit_code_of(["compare", "r.json", "r.json", "--json"]) == 0
