@@ -9,8 +9,8 @@ import tritonclient.http as triton
 from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException
 
-from tests.support.serving import Server
 from tests.conformance.test_infer import infer_input
+from tests.support.serving import Server
 
 
 def test_the_server_is_live_and_ready_and_names_its_extensions(client: triton.InferenceServerClient) -> None:

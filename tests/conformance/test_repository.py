@@ -12,8 +12,8 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from tests.support.serving import Server, external, identity, running_server, save, scale
 from tests.conformance.test_infer import infer_input
+from tests.support.serving import Server, external, identity, running_server, save, scale
 
 ONE = np.ones(1, np.float32)
 

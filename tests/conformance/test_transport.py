@@ -15,8 +15,8 @@ import pytest
 import tritonclient.http as triton
 
 from tests.conformance import raw
-from tests.support.serving import Server, identity, running_server, save, scale
 from tests.conformance.test_infer import infer_input
+from tests.support.serving import Server, identity, running_server, save, scale
 
 MIB = 1 << 20
 

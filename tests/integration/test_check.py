@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgesim.models.repository import Model
 from tests.integration.conftest import edgesim
 from tests.support import model_faults as faults
+from tests.support.command_line import edgesim_here
 
 LOCAL = ("--engine", "local")
 
@@ -173,7 +174,7 @@ def test_a_tolerance_of_nothing_is_not_met_and_is_the_user_s_to_set(copy: Callab
     ],
 )
 def test_a_check_that_cannot_be_made_is_no_verdict(options: list[str], problem: str) -> None:
-    done = edgesim("check", "jetson-nano", *options, *LOCAL)
+    done = edgesim_here("check", "jetson-nano", *options, *LOCAL)
     assert done.returncode == 2
     assert problem in done.stderr
     assert "Traceback" not in done.stderr

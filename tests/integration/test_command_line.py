@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import write_model
 from tests.integration.conftest import edgesim
+from tests.support.command_line import edgesim_here
 
 NO_ENGINE = os.environ | {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 ROOT = Path(__file__).parents[2]
@@ -54,8 +55,11 @@ ROOT = Path(__file__).parents[2]
         (["serve", "jetson-nano", "--models", "nowhere"], 2, "nowhere: no model in it"),
     ],
 )
-def test_an_error_is_one_line_with_a_fix_and_an_exit_code(arguments: list[str], code: int, words: str) -> None:
-    done = edgesim(*arguments, env=NO_ENGINE)
+def test_an_error_is_one_line_with_a_fix_and_an_exit_code(
+    arguments: list[str], code: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE["DOCKER_HOST"])
+    done = edgesim_here(*arguments)
     errors = [line for line in done.stderr.splitlines() if line.startswith("edgesim: ") and words in line]
     assert done.returncode == code, done.stderr
     assert len(errors) == 1, done.stderr
@@ -150,19 +154,19 @@ def test_stages_that_ran_before_edgesim_are_in_the_result(tmp_path: Path) -> Non
     ],
 )
 def test_facts_are_printed_for_people_and_as_json(arguments: list[str]) -> None:
-    assert edgesim(*arguments).returncode == 0
-    assert json.loads(edgesim(*arguments, "--json").stdout)
+    assert edgesim_here(*arguments).returncode == 0
+    assert json.loads(edgesim_here(*arguments, "--json").stdout)
 
 
 def test_every_command_has_help() -> None:
     top = edgesim("--help").stdout
     for command in ("run", "serve", "build", "doctor", "gc", "profiles", "models", "up", "down", "stack"):
         assert command in top
-        assert edgesim(command, "--help").returncode == 0
+        assert edgesim_here(command, "--help").returncode == 0
 
 
 def test_help_shows_defaults_that_stand_in_brackets() -> None:
-    words = edgesim("gate", "--help").stdout.replace("│", " ").split()
+    words = edgesim_here("gate", "--help").stdout.replace("│", " ").split()
     assert "[default: edgesim-gate.yaml]" in " ".join(words)
 
 

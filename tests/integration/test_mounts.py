@@ -24,6 +24,7 @@ from edgesim.progress import Stages
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.integration.other_engine import OtherEngine
 from tests.integration.test_serve import ask
+from tests.support.command_line import edgesim_here
 from tests.support.serving import save, scale
 from tests.support.waiting import eventually
 
@@ -101,9 +102,10 @@ def test_files_written_by_the_container_belong_to_the_user(desk: Path, tmp_path:
     ],
 )
 def test_options_that_exclude_each_other_are_refused_before_any_work(
-    desk: Path, repository: Path, tmp_path: Path, options: list[str], words: str
+    desk: Path, repository: Path, tmp_path: Path, options: list[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = edgesim("serve", desk, "--models", repository, *options, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = edgesim_here("serve", desk, "--models", repository, *options)
     assert done.returncode == 2
     assert words in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"the models"}
@@ -281,5 +283,5 @@ def test_interrupted_pack_leaves_nothing_behind(desk: Path, tmp_path: Path) -> N
 
 def test_impossible_tag_or_file_is_refused_before_any_work(desk: Path, tmp_path: Path) -> None:
     for options in (["-t", "No Name"], ["--save", str(tmp_path)], ["--save", str(tmp_path / "no" / "x.tar")]):
-        done = edgesim("pack", desk, "digits", *options)
+        done = edgesim_here("pack", desk, "digits", *options)
         assert (done.returncode, "building" in done.stderr) == (2, False)

@@ -11,6 +11,7 @@ import pytest
 from edgesim.models.repository import Model
 from edgesim.predictions import graph
 from tests.integration.conftest import edgesim
+from tests.support.command_line import edgesim_here
 
 SCRIPT = """
 import sys, onnxruntime
@@ -59,11 +60,11 @@ def test_the_graph_is_the_one_that_the_emulated_runtime_makes(resnet18: Model, t
 
 
 def test_the_command_says_the_time_its_band_and_what_makes_it() -> None:
-    done = edgesim("predict", "jetson-nano", "resnet18", "--explain")
+    done = edgesim_here("predict", "jetson-nano", "resnet18", "--explain")
     assert done.returncode == 0, done.stderr
     for words in ("80 %)", "no published figure", "by kind of operation", "Conv+Relu", "half the resolution", "int8"):
         assert words in done.stdout
-    facts = json.loads(edgesim("predict", "jetson-nano", "resnet18", "--explain", "--json").stdout)
+    facts = json.loads(edgesim_here("predict", "jetson-nano", "resnet18", "--explain", "--json").stdout)
     assert facts["low_ms"] < facts["p50_ms"] < facts["high_ms"]
     assert sum(node["ms"] for node in facts["nodes"]) == pytest.approx(facts["p50_ms"])
     assert [other["change"] for other in facts["alternatives"]] == ["half the resolution", "int8"]
@@ -78,7 +79,7 @@ def test_the_command_says_the_time_its_band_and_what_makes_it() -> None:
     ],
 )
 def test_what_cannot_be_predicted_is_a_clear_error(arguments: list[str], code: int, problem: str) -> None:
-    done = edgesim("predict", *arguments)
+    done = edgesim_here("predict", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert problem in done.stderr
     assert "Traceback" not in done.stderr

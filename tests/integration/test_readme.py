@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.models.repository import Model
-from tests.integration.conftest import edgesim
+from tests.support.command_line import edgesim_here
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -32,7 +32,7 @@ def commands(program: str) -> list[list[str]]:
 
 @cache
 def usage_of(*command: str) -> str:
-    return edgesim(*command, "--help").stdout
+    return edgesim_here(*command, "--help").stdout
 
 
 @pytest.mark.parametrize("command", commands("edgesim"), ids=" ".join)

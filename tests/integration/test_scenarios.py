@@ -13,6 +13,7 @@ import pytest
 
 from edgesim.results.run_result import RunResult
 from tests.integration.conftest import begin, edgesim, wait_for
+from tests.support.command_line import edgesim_here
 
 pytestmark = pytest.mark.usefixtures("_nothing_of_ours_left")
 
@@ -150,7 +151,7 @@ def test_the_client_can_have_a_core_of_its_own(tmp_path: Path) -> None:
 def test_options_that_make_no_sense_are_refused_before_anything_starts(
     options: list[str], problem: str, tmp_path: Path
 ) -> None:
-    done = edgesim("run", "jetson-nano", "digits", "--engine", "local", "-o", tmp_path / "r.json", *options)
+    done = edgesim_here("run", "jetson-nano", "digits", "--engine", "local", "-o", tmp_path / "r.json", *options)
     assert done.returncode == 2
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
@@ -159,7 +160,7 @@ def test_options_that_make_no_sense_are_refused_before_anything_starts(
 
 def test_all_cores_for_the_client_leave_none_for_the_board() -> None:
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-    done = edgesim("run", "jetson-nano", "digits", "--engine", "local", "--client-cores", cores)
+    done = edgesim_here("run", "jetson-nano", "digits", "--engine", "local", "--client-cores", cores)
     assert done.returncode == 2
     assert "leaves no core for the device" in done.stderr
 

@@ -14,6 +14,7 @@ import pytest
 from edgesim.cli._serving import curl_line
 from edgesim.models.repository import Model
 from tests.integration.conftest import begin, edgesim
+from tests.support.command_line import edgesim_here
 from tests.support.serving import running_server, save, scale
 from tests.support.waiting import eventually
 
@@ -122,7 +123,7 @@ def test_options_that_do_not_go_together_are_refused(
     repository: Path, taken_port: int, options: list[str], words: str
 ) -> None:
     given = [str(taken_port) if option == "TAKEN" else option for option in options]
-    done = edgesim("serve", "jetson-nano", "--models", repository, *given)
+    done = edgesim_here("serve", "jetson-nano", "--models", repository, *given)
     assert done.returncode == 2
     assert words in done.stderr
 

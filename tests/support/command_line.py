@@ -21,6 +21,7 @@ def exit_code_of(arguments: Sequence[str | Path]) -> int:
     """Run ``edgesim ARGUMENTS`` in this process and return its exit code."""
     with pytest.MonkeyPatch.context() as patch, _same_signal_handlers():
         patch.setattr(sys, "argv", ["edgesim", *map(str, arguments)])
+        patch.setenv("COLUMNS", "80")  # as in a pipe, whatever the terminal that the tests run in
         with pytest.raises(SystemExit) as ended:
             main()
     return int(ended.value.code or 0)
