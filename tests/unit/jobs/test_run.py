@@ -1,0 +1,367 @@
+"""The decisions of a run: which executions it takes, when it falls back, and what it keeps when it is cut short."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgesim.boards import time_scaling
+from edgesim.boards.start import Board, Launch
+from edgesim.engine import docker_engine
+from edgesim.errors import (
+    DeviceDied,
+    EmulatorCrashed,
+    HostError,
+    HostTooSlow,
+    Interrupted,
+    ModelError,
+    OutOfMemory,
+    ProfileError,
+    ScaleFailed,
+    UsageError,
+)
+from edgesim.jobs import run as module
+from edgesim.jobs.board_session import Measurement, SessionPlan
+from edgesim.jobs.run import Executions, choose_executions, run, what_is_kept
+from edgesim.models.repository import Model
+from edgesim.options import Execution
+from edgesim.progress import Stages
+from edgesim.recording import Sample
+from edgesim.results import journal
+from edgesim.results.run_result import RunResult, ValiditySection
+from tests.support import results
+from tests.support.fake_device import FakeDevice
+
+HERE = {"own_server": True, "another_machine": False, "same_architecture": False}
+
+
+# --- which executions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("execution", "expected"),
+    [
+        ("scaled", Executions("always", other=False)),
+        ("emulated", Executions("never", other=True)),
+        ("native", Executions("never", other=True)),
+        ("host", Executions("never", other=True)),
+        (None, Executions("if possible", other=True)),
+    ],
+)
+def test_an_execution_that_the_user_names_is_the_only_one(execution: Execution | None, expected: Executions) -> None:
+    assert choose_executions(execution, "docker", **HERE) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "fact"),
+    [
+        ("local", {}),
+        ("docker", {"own_server": False}),
+        ("docker", {"another_machine": True}),
+        ("docker", {"same_architecture": True}),
+    ],
+)
+def test_a_board_is_scaled_by_itself_only_where_scaling_is_possible_and_useful(engine: Any, fact: Any) -> None:
+    assert choose_executions(None, engine, **(HERE | fact)) == Executions("never", other=True)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scaled(result: RunResult) -> RunResult:
+    return result.model_copy(update={"execution": "scaled", "validity": ValiditySection(valid=True), "complete": True})
+
+
+def test_an_error_before_anything_was_measured_leaves_nothing() -> None:
+    assert what_is_kept(HostError("no engine"), None, Stages()) is None
+    assert what_is_kept(KeyboardInterrupt(), None, Stages()) is None
+
+
+def test_the_half_that_failed_is_kept_where_there_is_no_other(result: RunResult) -> None:
+    assert what_is_kept(DeviceDied("gone", result=result), None, Stages()) is result
+
+
+def test_both_halves_are_kept_where_the_second_failed_in_the_middle(scaled: RunResult) -> None:
+    partial = results.emulated_and_invalid()
+    kept = what_is_kept(DeviceDied("gone", result=partial), scaled, Stages())
+    assert kept is not None
+    assert (kept.execution, kept.emulated, kept.validity.valid) == ("scaled", partial, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OutOfMemory("the model does not fit"), "the model does not fit"), (KeyboardInterrupt(), "interrupted")],
+)
+def test_the_scaled_half_is_kept_as_invalid_where_the_second_measured_nothing(
+    scaled: RunResult, error: BaseException, reason: str
+) -> None:
+    kept = what_is_kept(error, scaled, Stages())
+    assert kept is not None
+    assert (kept.emulated, kept.complete, kept.validity.valid) == (None, False, False)
+    assert kept.validity.reasons == (f"emulated: {reason}",)
+
+
+# --- whole runs, on a host whose containers follow a script -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Container:
+    """What becomes of one container.
+
+    Attributes:
+        start_error: raised in place of a board that is up.
+        answers: requests that are answered before the container ends.
+        error: raised while measuring, after these answers.
+        exit_code: the server's, which dies after these answers; None if the server lives.
+    """
+
+    start_error: Exception | None = None
+    answers: int = 5
+    error: BaseException | None = None
+    exit_code: int | None = None
+
+
+@dataclass
+class Host:
+    """A host of another architecture than the board's, and the containers that it starts one after another."""
+
+    script: list[Container] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
+    plans: list[SessionPlan] = field(default_factory=list)
+    ended: int = 0
+
+    @property
+    def executions(self) -> list[Execution | None]:
+        """The execution that each container was started with; None for the one that suits the host."""
+        return [launch.execution for launch in self.launches]
+
+    @contextmanager
+    def start(self, launch: Launch, stages: Stages) -> Iterator[Board]:
+        self.launches.append(launch)
+        container = self.script[len(self.launches) - 1]
+        if container.start_error is not None:
+            raise container.start_error
+        like = results.emulated_and_invalid()
+        try:
+            yield Board(
+                device=FakeDevice(),
+                execution=launch.execution or "emulated",
+                image=like.image,
+                host=like.host,
+                memory_limit_bytes=2**30,
+                cpus=2.0,
+                intra_op_threads=2,
+                shortfalls=(),
+                models=launch.models,
+                image_s=0.1,
+                create_s=0.1,
+            )
+        finally:
+            self.ended += 1
+
+    def measure(self, board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Any) -> None:
+        self.plans.append(plan)
+        container = self.script[len(self.launches) - 1]
+        with keeping(into.samples):
+            into.samples += [Sample(i * 10**9, i * 10**9, i * 10**9 + 10**8, "ok") for i in range(container.answers)]
+        if container.error is not None:
+            raise container.error
+        if container.exit_code is not None:
+            device = board.device
+            assert isinstance(device, FakeDevice)
+            device.die(container.exit_code)
+
+
+class Notes:
+    """Keeps what a run says besides its stages."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def begin(self, stage: str, doing: str) -> None: ...
+
+    def end(self, stage: str, seconds: float) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    simulated = Host()
+    engine = SimpleNamespace(facts=SimpleNamespace(architecture="amd64"))
+    monkeypatch.setattr(module, "start", simulated.start)
+    monkeypatch.setattr(module, "measure", simulated.measure)
+    monkeypatch.setattr(module, "emulator_memory", lambda launch, board, stages: None)
+    monkeypatch.setattr(module, "where", lambda engine, name: None)
+    monkeypatch.setattr(docker_engine, "Engine", lambda context=None: engine)
+    monkeypatch.delenv(module.STAGES_VARIABLE, raising=False)
+    return simulated
+
+
+def test_a_run_is_scaled_with_the_users_traffic_and_emulated_with_few_requests(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=50), Container(answers=3)]
+    result = run("jetson-nano", digits, requests=50, qps=10, seed=4)
+    assert host.executions == ["scaled", None]
+    assert [target.model for target in host.launches[0].targets] == [digits]
+    assert not host.launches[1].targets
+    scaled, emulated = (plan.scenario for plan in host.plans)
+    assert (scaled.name, scaled.qps, scaled.stop.requests) == ("server", 10, 50)
+    assert (emulated.name, emulated.qps, emulated.stop.requests) == ("single-stream", None, 3)
+    assert emulated.seed == scaled.seed == 4
+    assert result.emulated is not None
+    assert (result.execution, result.emulated.execution) == ("scaled", "emulated")
+    assert (result.complete, result.validity.valid, result.not_scaled) == (True, True, None)
+    assert (result.requests.ok, result.emulated.requests.ok) == (50, 3)
+
+
+def test_only_the_scaled_half_is_repeated(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=20), Container(answers=20), Container(answers=3)]
+    result = run("jetson-nano", digits, repeat=2)
+    assert host.executions == ["scaled", "scaled", None]
+    assert result.emulated is not None
+    assert (len(result.restarts), len(result.emulated.restarts)) == (2, 0)
+
+
+@pytest.mark.parametrize("error", [HostTooSlow("this host takes 9 ms"), ScaleFailed("no answer")])
+def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_the_users_traffic(
+    host: Host, digits: Model, error: Exception
+) -> None:
+    host.script, notes = [Container(start_error=error), Container(answers=50)], Notes()
+    result = run("jetson-nano", digits, requests=50, listener=notes)
+    assert host.executions == ["scaled", None]
+    assert (result.execution, result.emulated, result.not_scaled) == ("emulated", None, str(error))
+    assert host.plans[0].scenario.stop.requests == 50
+    assert notes.texts == [f"not scaled: {error}"]
+
+
+@pytest.mark.parametrize("error", [ModelError("an operation without a figure"), ProfileError("no clock")])
+def test_a_model_without_a_prediction_is_emulated_alone_and_the_result_says_why(
+    host: Host, digits: Model, error: UsageError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def declines(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(time_scaling, "predicted", declines)
+    host.script = [Container()]
+    result = run("jetson-nano", digits)
+    assert (host.executions, result.not_scaled) == ([None], str(error))
+    assert result.device_time_ms.p50 is None
+    assert str(error) in result.device_time_ms.method
+
+
+@pytest.mark.parametrize("error", [HostTooSlow("this host takes 9 ms"), ScaleFailed("no answer")])
+def test_a_run_that_must_be_scaled_does_not_fall_back(host: Host, digits: Model, error: Exception) -> None:
+    host.script = [Container(start_error=error)]
+    with pytest.raises(type(error), match=str(error)):
+        run("jetson-nano", digits, execution="scaled")
+    assert host.executions == ["scaled"]
+
+
+def test_another_failure_of_the_scaled_half_is_no_reason_to_fall_back(host: Host, digits: Model) -> None:
+    host.script = [Container(start_error=OutOfMemory("the model does not fit"))]
+    with pytest.raises(OutOfMemory):
+        run("jetson-nano", digits)
+    assert host.executions == ["scaled"]
+
+
+def test_an_emulator_that_crashes_is_started_again_twice_and_only_whole_attempts_count(
+    host: Host, digits: Model
+) -> None:
+    crash = EmulatorCrashed("the emulator crashed")
+    host.script = [Container(answers=2, error=crash), Container(start_error=crash), Container(answers=7)]
+    notes = Notes()
+    result = run("jetson-nano", digits, execution="emulated", listener=notes)
+    assert (result.emulator_failures, result.requests.ok, result.complete) == (2, 7, True)
+    assert notes.texts == ["the emulator crashed; once more"] * 2
+
+
+def test_a_third_crash_of_the_emulator_ends_the_run_with_what_its_last_attempt_measured(
+    host: Host, digits: Model
+) -> None:
+    host.script = [Container(answers=answers, error=EmulatorCrashed("the emulator crashed")) for answers in (1, 2, 3)]
+    with pytest.raises(EmulatorCrashed) as ended:
+        run("jetson-nano", digits, execution="emulated")
+    assert isinstance(ended.value.result, RunResult)
+    assert (ended.value.result.requests.ok, ended.value.result.emulator_failures) == (3, 2)
+    assert host.ended == 3
+
+
+def test_a_crash_keeps_the_containers_that_were_measured_before_it(host: Host, digits: Model) -> None:
+    crash = Container(answers=1, error=EmulatorCrashed("the emulator crashed"))
+    host.script = [Container(answers=5), crash, Container(answers=6)]
+    result = run("jetson-nano", digits, execution="emulated", repeat=2)
+    assert [restart.samples for restart in result.restarts] == [5, 6]
+    assert result.emulator_failures == 1
+
+
+def test_a_server_that_dies_while_measuring_is_an_error_with_an_invalid_result(
+    host: Host, digits: Model, tmp_path: Path
+) -> None:
+    host.script, path = [Container(answers=4, exit_code=137)], tmp_path / "r.json"
+    with pytest.raises(DeviceDied, match="exit code 137 while measuring") as ended:
+        run("jetson-nano", digits, execution="emulated", output=path)
+    kept = RunResult.read(path)
+    assert kept == ended.value.result
+    assert (kept.requests.ok, kept.validity.valid) == (4, False)
+    assert any(reason.startswith("device alive") for reason in kept.validity.reasons)
+
+
+def test_an_interrupt_while_measuring_is_an_invalid_result_of_what_was_measured(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=4, error=KeyboardInterrupt())]
+    with pytest.raises(Interrupted) as ended:
+        run("jetson-nano", digits, execution="emulated")
+    kept = ended.value.result
+    assert isinstance(kept, RunResult)
+    assert (kept.requests.ok, kept.complete, kept.validity.valid) == (4, False, False)
+    assert host.ended == 1
+
+
+def test_an_interrupt_between_two_containers_keeps_the_first(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=5), Container(start_error=Interrupted("interrupted"))]
+    with pytest.raises(Interrupted) as ended:
+        run("jetson-nano", digits, execution="emulated", repeat=2)
+    kept = ended.value.result
+    assert isinstance(kept, RunResult)
+    assert (kept.requests.ok, kept.complete, kept.validity.valid) == (5, False, False)
+
+
+def test_an_interrupt_before_the_first_container_is_up_leaves_no_file(
+    host: Host, digits: Model, tmp_path: Path
+) -> None:
+    host.script = [Container(start_error=Interrupted("interrupted"))]
+    with pytest.raises(Interrupted) as ended:
+        run("jetson-nano", digits, execution="emulated", output=tmp_path / "r.json")
+    assert ended.value.result is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_of_the_emulated_half_keeps_the_scaled_half(host: Host, digits: Model, tmp_path: Path) -> None:
+    host.script = [Container(answers=50), Container(start_error=OutOfMemory("the model does not fit"))]
+    with pytest.raises(OutOfMemory):
+        run("jetson-nano", digits, output=tmp_path / "r.json")
+    kept = RunResult.read(tmp_path / "r.json")
+    assert (kept.execution, kept.emulated, kept.requests.ok) == ("scaled", None, 50)
+    assert kept.validity.reasons == ("emulated: the model does not fit",)
+
+
+def test_the_file_holds_the_scaled_halfs_samples_and_never_the_emulated_ones(
+    host: Host, digits: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    keeping = journal.Journal.keeping
+
+    def counting(self: journal.Journal, samples: Any, so_far: Any) -> Any:
+        kept.append(len(host.launches))
+        return keeping(self, samples, so_far)
+
+    monkeypatch.setattr(journal.Journal, "keeping", counting)
+    host.script = [Container(answers=50), Container(answers=3)]
+    result = run("jetson-nano", digits, output=tmp_path / "r.json")
+    assert kept == [1], "the journal is the first container's"
+    assert RunResult.read(tmp_path / "r.json") == result
