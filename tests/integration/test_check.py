@@ -1,6 +1,7 @@
 """The check before a release: what it says of a good model, and of planted faults."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from edgesim.models.repository import Model
 from tests.integration.conftest import edgesim
 from tests.support import model_faults as faults
 from tests.support.command_line import edgesim_here
+from tests.support.this_host import accuracy_on_this_host
 
 LOCAL = ("--engine", "local")
 
@@ -47,13 +49,17 @@ def copy(digits: Model, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.mark.emulation
 @pytest.mark.usefixtures("nothing_left_behind")
-def test_a_good_model_passes_every_item_on_the_board(tmp_path: Path) -> None:
+def test_a_good_model_passes_every_item_on_the_board(tmp_path: Path, digits: Model) -> None:
     junit = tmp_path / "check.xml"
     code, verdict, items = check("jetson-nano", "digits", "--junit", junit)
     assert (code, verdict) == (0, "PASS"), items
     assert list(items) == ["artifact", "loads", "operations", "answers", "accuracy", "memory", "cold start"]
     assert "on cortex-a57" in items["loads"]["finding"]
-    assert "97.22 % of 360" in items["accuracy"]["finding"]
+    # The digits are trained on this host, and another processor's sums give a model that errs elsewhere.
+    accuracy = re.match(r"([\d.]+) % of 360; this host ([\d.]+) %", items["accuracy"]["finding"])
+    assert accuracy is not None, items["accuracy"]
+    assert float(accuracy[2]) == pytest.approx(100 * accuracy_on_this_host(digits), abs=0.01)
+    assert float(accuracy[1]) == pytest.approx(float(accuracy[2]), abs=1)
     assert "without the emulator" in items["memory"]["finding"]
     suite = ElementTree.fromstring(junit.read_text())
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "0", "0")

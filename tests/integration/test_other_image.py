@@ -46,7 +46,7 @@ def test_other_server_is_measured_like_edgesims_own(tmp_path: Path) -> None:
     assert document["device"]["memory_limit_bytes"] == 4187590656
     assert any("this image does not report it" in shortfall for shortfall in document["device"]["shortfalls"])
     assert document["requests"]["ok"] >= 5
-    assert document["agreement"]["same_class"] == 1.0
+    assert document["agreement"]["same_class"] >= 0.99
     assert document["resources"]["memory_peak_bytes"] > 0
 
 

@@ -19,8 +19,10 @@ from edgesim import paths
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.host.emulator import host_architecture
+from edgesim.models.repository import Model
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.support.serving import save, scale
+from tests.support.this_host import digit_on_this_host
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind", "no_group_left")]
 
@@ -461,17 +463,18 @@ def test_steps_in_sequence_on_an_emulated_board_hand_files_on(tmp_path: Path) ->
 
 
 @pytest.mark.emulation
-def test_what_a_database_on_an_emulated_board_was_told_outlives_down_and_up() -> None:
+def test_what_a_database_on_an_emulated_board_was_told_outlives_down_and_up(digits: Model) -> None:
     path, body = EXAMPLES / "database" / "stack.yaml", (EXAMPLES / "database" / "picture.json").read_bytes()
+    digit = digit_on_this_host(digits, json.loads(body)["image"])
     try:
         url = json.loads(edgesim("up", path, "--json").stdout)["url"]
-        assert ask(url, "/read", body) == {"digit": 4, "count": 1}
-        assert ask(url, "/read", body) == {"digit": 4, "count": 2}
+        assert ask(url, "/read", body) == {"digit": digit, "count": 1}
+        assert ask(url, "/read", body) == {"digit": digit, "count": 2}
         down = edgesim("down", "database")
         assert (down.returncode, containers("database")) == (0, [])
         assert "its data stays in edgesim-database_data" in down.stdout
         url = json.loads(edgesim("up", path, "--json").stdout)["url"]
-        assert ask(url, "/counts") == {"4": 2}
+        assert ask(url, "/counts") == {str(digit): 2}
     finally:
         assert edgesim("down", "database", "--volumes").returncode == 0
 

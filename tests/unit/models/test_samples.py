@@ -20,7 +20,8 @@ def test_digits_states_the_accuracy_that_is_measured(digits: repository.Model) -
     scores = Reference(digits).run({"image": images})["probabilities"]
     accuracy = float((scores.argmax(axis=1) == labels).mean())
     assert accuracy >= 0.95
-    assert float(digits.metadata["test_accuracy"]) == pytest.approx(accuracy, abs=1e-4)
+    # Stated in double precision, served in single: one image may lie on the border.
+    assert float(digits.metadata["test_accuracy"]) == pytest.approx(accuracy, abs=1.1 / 360)
     assert int(digits.metadata["test_images"]) == len(images) == 360
 
 
