@@ -2,7 +2,6 @@
 
 import fcntl
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -20,6 +19,7 @@ from edgesim.errors import EdgesimError
 from edgesim.host import emulator
 from edgesim.models import repository, samples
 from edgesim.models.repository import Model
+from tests.support.leftovers import assert_none_since, leftover_files, leftovers
 
 # How long an example takes says how busy this host is, not whether edgesim is right.
 settings.register_profile("any host", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -170,21 +170,7 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     find = leftovers if uses_engine(request.node) else leftover_files
     before = find()
     yield
-    assert find() == before
-
-
-def leftover_files() -> set[str]:
-    """Temporary files of edgesim that should not outlive a run of it."""
-    return {str(path) for path in Path(tempfile.gettempdir()).glob("edgesim-*")}
-
-
-def leftovers() -> set[str]:
-    """All of edgesim that should not outlive a run: files, networks, volumes, and containers without a living owner."""
-    found = leftover_files() | set(docker_engine.Engine().abandoned())
-    for listing in ("network", "volume"):
-        command = ["docker", listing, "ls", "-q", "--filter", "label=edgesim"]
-        found |= {f"{listing} {line}" for line in subprocess.check_output(command, text=True).split()}
-    return found
+    assert_none_since(before, find)
 
 
 def write_model(

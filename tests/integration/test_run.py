@@ -18,8 +18,8 @@ from edgesim.engine import docker_engine
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.predictions import predict
-from tests.conftest import leftovers
 from tests.integration.conftest import EMULATED, begin, container_of, edgesim, wait_for
+from tests.support.leftovers import assert_none_since, leftovers
 from tests.support.this_host import ROUNDING, accuracy_on_this_host, whole_pages
 
 pytestmark = [pytest.mark.docker, pytest.mark.emulation]
@@ -184,7 +184,7 @@ def test_what_a_killed_run_left_behind_is_collected_and_a_living_one_s_is_not() 
     running.communicate(timeout=60)
     (abandoned,) = leftovers() - before
     assert f"removed {abandoned}\n" in edgesim("gc").stdout
-    assert leftovers() == before
+    assert_none_since(before, leftovers)
 
 
 @pytest.mark.usefixtures("nothing_left_behind")
