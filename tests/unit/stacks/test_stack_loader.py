@@ -6,14 +6,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from edgesim.engine.compose_project import killed_in
-from edgesim.engine.docker_engine import EngineFacts
-from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import ExitCode, StackError
-from edgesim.recording import Reading
 from edgesim.stacks import compose_file, stack_loader
 from edgesim.stacks.compose_file import Naming
-from edgesim.stacks.monitor import ContinuedCounters
 from edgesim.stacks.resolve import Resolved, resolve
 from tests.conftest import write_model
 
@@ -212,33 +207,3 @@ def test_the_examples_are_valid_also_by_the_schema_for_editors(path: Path) -> No
     jsonschema.validate(YAML(typ="safe").load(path.read_text()), stack_loader.json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"services": {"a": {"imagee": "x"}}, "profile": "p"}, stack_loader.json_schema())
-
-
-def test_the_parent_group_is_named_as_the_engine_s_driver_wants_it() -> None:
-    facts = EngineFacts("26.1", 2, 1 << 30, Path("/"), "arm64", "board", "6.1", driver="systemd")
-    assert ParentCgroup.of("two-words", None).name == "/edgesim/two-words"
-    assert ParentCgroup.of("two-words", facts).name == "edgesim-two_words.slice"
-
-
-def test_a_service_that_ends_with_sigkill_after_memory_ran_out_is_the_one_that_was_killed() -> None:
-    def event(at: int, action: str, service: str, **facts: str) -> dict[str, Any]:
-        attributes = {"com.docker.compose.service": service} | facts
-        return {"timeNano": at, "Action": action, "Actor": {"Attributes": attributes}}
-
-    events = [
-        event(4, "die", "two", exitCode="137"),
-        event(1, "oom", "one"),
-        event(2, "oom", "two"),  # all in the group are told
-        event(5, "die", "one", exitCode="0"),
-        event(6, "die", "three", exitCode="137"),  # somebody's docker kill
-        event(7, "oom", "two"),
-        event(8, "die", "two", exitCode="137"),
-    ]
-    assert killed_in(events) == {"two": 2}
-
-
-def test_counters_go_on_when_a_container_is_started_again() -> None:
-    continued = ContinuedCounters()
-    readings = [Reading(i, cpu_seconds=cpu, memory_bytes=5, oom_kills=0) for i, cpu in enumerate([1.0, 2.5, 0.25, 0.5])]
-    assert [continued(reading).cpu_seconds for reading in readings] == [1.0, 2.5, 2.75, 3.0]
-    assert continued(readings[-1]).memory_bytes == 5
