@@ -191,7 +191,11 @@ def test_what_a_killed_run_left_behind_is_collected_and_a_living_one_s_is_not() 
 def test_two_runs_at_once_do_not_meet() -> None:
     codes: list[int] = []
     threads = [
-        threading.Thread(target=lambda: codes.append(edgesim("run", "jetson-nano", "digits", *EMULATED).returncode))
+        threading.Thread(
+            target=lambda: codes.append(
+                edgesim("run", "jetson-nano", "digits", *EMULATED, "--requests", "3").returncode
+            )
+        )
         for _ in range(2)
     ]
     for thread in threads:

@@ -1,3 +1,5 @@
+"""Stack files: which are refused, and what Compose is told of the others."""
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
