@@ -49,11 +49,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: {ENGINE: 0, TIMING: 2}.get(groups[item], 1))
 
 
 def _group(item: pytest.Item) -> str:
+    if own := item.get_closest_marker("xdist_group"):
+        return str(own.args[0])
     if item.get_closest_marker("timing"):
         return TIMING
     return ENGINE if uses_engine(item) else item.nodeid.partition("::")[0]

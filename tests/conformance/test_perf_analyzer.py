@@ -7,7 +7,8 @@ import pytest
 from tests.conformance import perf_analyzer
 from tests.support.serving import Server, running_server, save, scale, sum_and_difference
 
-pytestmark = pytest.mark.docker
+# Its containers are no boards, and nothing looks for what they leave: they may run beside tests of the engine.
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("perf_analyzer")]
 
 JSON = ("--input-tensor-format", "json", "--output-tensor-format", "json")
 BATCHED = "max_batch_size: 8\ndynamic_batching { preferred_batch_size: [4, 8] max_queue_delay_microseconds: 200 }\n"
