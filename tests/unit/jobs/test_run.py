@@ -20,15 +20,14 @@ from edgesim.errors import (
     Interrupted,
     ModelError,
     OutOfMemory,
-    ProfileError,
     ScaleFailed,
-    UsageError,
 )
 from edgesim.jobs import run as module
 from edgesim.jobs.board_session import Measurement, SessionPlan
 from edgesim.jobs.run import Executions, choose_executions, run, what_is_kept
 from edgesim.models.repository import Model
 from edgesim.options import Execution
+from edgesim.predictions import Declined
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from edgesim.results import journal
@@ -240,19 +239,28 @@ def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_the_users_traffic(
     assert notes.texts == [f"not scaled: {error}"]
 
 
-@pytest.mark.parametrize("error", [ModelError("an operation without a figure"), ProfileError("no clock")])
-def test_a_model_without_a_prediction_is_emulated_alone_and_the_result_says_why(
-    host: Host, digits: Model, error: UsageError, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def declines(*_: object) -> None:
-        raise error
+@pytest.fixture
+def declined(monkeypatch: pytest.MonkeyPatch) -> Declined:
+    """Why no device time is predicted, for any model."""
+    reason = Declined("an operation without a figure")
+    monkeypatch.setattr(time_scaling, "predicted", lambda *_: reason)
+    return reason
 
-    monkeypatch.setattr(time_scaling, "predicted", declines)
+
+def test_a_model_without_a_prediction_is_emulated_alone_and_the_result_says_why(
+    host: Host, digits: Model, declined: Declined
+) -> None:
     host.script = [Container()]
     result = run("jetson-nano", digits)
-    assert (host.executions, result.not_scaled) == ([None], str(error))
+    assert (host.executions, result.not_scaled) == ([None], declined.reason)
     assert result.device_time_ms.p50 is None
-    assert str(error) in result.device_time_ms.method
+    assert declined.reason in result.device_time_ms.method
+
+
+def test_a_run_that_must_be_scaled_needs_a_prediction(host: Host, digits: Model, declined: Declined) -> None:
+    with pytest.raises(ModelError, match=declined.reason):
+        run("jetson-nano", digits, execution="scaled")
+    assert host.executions == []
 
 
 @pytest.mark.parametrize("error", [HostTooSlow("this host takes 9 ms"), ScaleFailed("no answer")])
