@@ -242,7 +242,7 @@ def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_the_users_traffic(
 @pytest.fixture
 def declined(monkeypatch: pytest.MonkeyPatch) -> Declined:
     """Why no device time is predicted, for any model."""
-    reason = Declined("an operation without a figure")
+    reason = Declined(reason="an operation without a figure")
     monkeypatch.setattr(time_scaling, "predicted", lambda *_: reason)
     return reason
 
