@@ -110,7 +110,14 @@ def loadgen() -> None:
             name="server" if qps else "single-stream", qps=qps, stop=StopRule(requests=LOADGEN_REQUESTS)
         )
         with scripted(Script(delays_ms=pattern)) as url:
-            command = [sys.executable, "-m", "tests.support.mlperf_loadgen", url, str(LOADGEN_REQUESTS), *([str(qps)] if qps else [])]
+            command = [
+                sys.executable,
+                "-m",
+                "tests.support.mlperf_loadgen",
+                url,
+                str(LOADGEN_REQUESTS),
+                *([str(qps)] if qps else []),
+            ]
             of_loadgen = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             of_edgesim = latency(drive(url, scenario))
         for name, percentile in (("p50", "50"), ("p90", "90"), ("p99", "99")):

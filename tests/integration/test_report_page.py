@@ -17,7 +17,6 @@ from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import DeviceTimeSection, Distribution, RequestsSection, ValiditySection, section
-from tests.support import results
 from tests.conftest import browser_path
 from tests.support import results
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_line import exit_code_of
 from edgesim.gates import baselines
 from edgesim.measure.statistics import summarise
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, ValiditySection
+from tests.support.command_line import exit_code_of
 from tests.unit.gates.test_judge import run
 
 ABSOLUTE = ["--rule", "latency_ms.p50 <= 30"]
