@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from edgesim.boards import launch as launching
 from edgesim.boards import time_scaling
-from edgesim.boards.start import Board, Launch
+from edgesim.boards.board import Board
+from edgesim.boards.launch import Launch
 from edgesim.engine import docker_engine
 from edgesim.errors import (
     DeviceDied,
@@ -22,6 +24,8 @@ from edgesim.errors import (
     OutOfMemory,
     ScaleFailed,
 )
+from edgesim.host.host_facts import HostFacts
+from edgesim.images.image import Image
 from edgesim.jobs import run as module
 from edgesim.jobs.board_session import Measurement, SessionPlan
 from edgesim.jobs.run import Executions, choose_executions, run, what_is_kept
@@ -31,10 +35,14 @@ from edgesim.predictions import Declined
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from edgesim.results import journal
-from edgesim.results.run_result import RunResult, ValiditySection
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import ValiditySection
 from tests.support import results
 from tests.support.fake_device import FakeDevice
 
+IMAGE = Image(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True)
+MACHINE = HostFacts(cpu="a test", cores=4, memory_bytes=8 << 30, kernel="Linux 6")
+# A board on this host that edgesim's own server serves, of another architecture than the host.
 HERE = {"own_server": True, "another_machine": False, "same_architecture": False}
 
 
@@ -137,7 +145,7 @@ class Host:
     @property
     def executions(self) -> list[Execution | None]:
         """The execution that each container was started with; None for the one that suits the host."""
-        return [launch.execution for launch in self.launches]
+        return [launch.options.execution for launch in self.launches]
 
     @contextmanager
     def start(self, launch: Launch, stages: Stages) -> Iterator[Board]:
@@ -145,13 +153,12 @@ class Host:
         container = self.script[len(self.launches) - 1]
         if container.start_error is not None:
             raise container.start_error
-        like = results.emulated_and_invalid()
         try:
             yield Board(
                 device=FakeDevice(),
-                execution=launch.execution or "emulated",
-                image=like.image,
-                host=like.host,
+                execution=launch.options.execution or "emulated",
+                image=IMAGE,
+                host=MACHINE,
                 memory_limit_bytes=2**30,
                 cpus=2.0,
                 intra_op_threads=2,
@@ -197,7 +204,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(module, "start", simulated.start)
     monkeypatch.setattr(module, "measure", simulated.measure)
     monkeypatch.setattr(module, "emulator_memory", lambda launch, board, stages: None)
-    monkeypatch.setattr(module, "where", lambda engine, name: None)
+    monkeypatch.setattr(launching, "resolve_context", lambda engine, name: None)
     monkeypatch.setattr(docker_engine, "Engine", lambda context=None: engine)
     monkeypatch.delenv(module.STAGES_VARIABLE, raising=False)
     return simulated
