@@ -8,7 +8,7 @@ from edgesim.cli import _last_results
 from edgesim.cli.main import _run
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import read
-from tests import results
+from tests.support import results
 
 
 @pytest.fixture(autouse=True)
