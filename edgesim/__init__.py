@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from edgesim.results.run_result import RunResult
     from edgesim.results.stack_result import StackResult
     from edgesim.stacks.up import stack
+    from edgesim.version import __version__ as __version__
 
-    __version__: str
 
 __all__ = [
     "BaseUnavailable",
@@ -122,6 +122,7 @@ __all__ = [
 
 # The modules of the public names; the errors are the rest.
 _HOME = {
+    "__version__": "edgesim.version",
     "BoardOptions": "edgesim.options",
     "CheckOptions": "edgesim.jobs.check",
     "InputOptions": "edgesim.options",
@@ -152,22 +153,10 @@ def notebook_html(result: Any) -> str:
     return str(import_module("edgesim.reports.formats.notebook").render(result))
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("edgesim")
-    except PackageNotFoundError:
-        return "0+unknown"
-
-
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in __all__:
-        value = getattr(import_module(_HOME.get(name, "edgesim.errors")), name)
-    else:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: Any = getattr(import_module(_HOME.get(name, "edgesim.errors")), name)
     globals()[name] = value
     return value
 

@@ -6,11 +6,11 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
-from edgesim import __version__
 from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
 from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError
 from edgesim.host import signals
+from edgesim.version import __version__
 
 _HELP = """Find out on your desk and in CI what a model will do on an edge device.
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from edgesim import __version__
 from edgesim.delivery import oci_archive, sbom
 from edgesim.delivery.contents import Contents, header, padded
 from edgesim.delivery.oci_archive import Archive
@@ -27,6 +26,7 @@ from edgesim.images.image import Image
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
+from edgesim.version import __version__
 
 PROFILE_LABEL = "edgesim.profile"
 MODELS_LABEL = "edgesim.models"  # JSON: the SHA-256 of each model by name

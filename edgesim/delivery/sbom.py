@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from email.parser import BytesHeaderParser
 from typing import Any
 
-from edgesim import __version__
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
+from edgesim.version import __version__
 
 _ELF = b"\x7fELF"
 _PYTHON_PACKAGES = "opt/edgesim/packages/"

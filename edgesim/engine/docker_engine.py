@@ -19,7 +19,6 @@ from typing import Any
 import docker.errors
 import docker.types
 
-from edgesim import __version__
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
@@ -31,6 +30,7 @@ from edgesim.engine.volumes import Volumes
 from edgesim.host import network_shaping
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.host_facts import HostFacts
+from edgesim.version import __version__
 
 # Seconds that a server has to write its files after it is told to end.
 _STOP_TIMEOUT_S = 10

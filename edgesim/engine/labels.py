@@ -5,7 +5,7 @@ import socket
 
 import psutil
 
-from edgesim import __version__
+from edgesim.version import __version__
 
 LABEL = "edgesim"  # the value is edgesim's version
 SESSION_LABEL = "edgesim.session"

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import docker
 import docker.errors
 
-from edgesim import __version__
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.labels import LABEL
 from edgesim.errors import UsageError
+from edgesim.version import __version__
 
 
 class Volumes:

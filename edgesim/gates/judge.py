@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from edgesim import __version__
 from edgesim.errors import UsageError
 from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired, differences, unfit
@@ -24,6 +23,7 @@ from edgesim.gates.rules import Rule, Rules
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Item, Verdict, VerdictWord
+from edgesim.version import __version__
 
 
 def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, why_no_baseline: str = "") -> Verdict:

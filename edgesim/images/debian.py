@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesim import __version__
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
@@ -18,6 +17,7 @@ from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.progress import Stages
+from edgesim.version import __version__
 
 USER = "65532:65532"
 _USERS = "root:x:0:0:root:/root:/bin/sh\nedgesim:x:65532:65532:edgesim:/tmp:/bin/sh\n"

@@ -6,7 +6,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from edgesim import __version__, paths
+from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
@@ -15,6 +15,7 @@ from edgesim.images import python_packages, rootfs
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
+from edgesim.version import __version__
 
 DEFAULT_BASE = "debian:bookworm-slim"
 

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim import __version__, profiles
+from edgesim import profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
@@ -26,6 +26,7 @@ from edgesim.options import RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.verdict import Item, Verdict
+from edgesim.version import __version__
 
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
 # More real inputs tell little more, and an emulated request takes seconds.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from edgesim import __version__
 from edgesim.boards import limit_probes
 from edgesim.boards.board import Board
 from edgesim.engine.container import OutsideFacts
@@ -50,6 +49,7 @@ from edgesim.results.sections import (
     optional_section,
     section,
 )
+from edgesim.version import __version__
 
 # Features in /proc/cpuinfo that are no instructions: an event stream, and readable processor registers.
 _KERNEL_FEATURES = {"evtstrm", "cpuid"}

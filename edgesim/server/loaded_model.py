@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import config
+from . import config_files
 from .codec import RequestDecoder
 from .config import PLATFORM, ModelConfig
 from .model_statistics import Statistics
@@ -66,7 +66,7 @@ class LoadedModel:
         self.inputs = session.inputs
         self.outputs = session.outputs
         model_config.check(self.inputs, self.outputs, board_threads)
-        self.labels = config.labels(model_config, path.parent.parent)
+        self.labels = config_files.labels(model_config, path.parent.parent)
         self.decoder = RequestDecoder(self.inputs, self.outputs)
         self.worker = Worker(
             f"{name}/{version}",

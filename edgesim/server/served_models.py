@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import config
+from . import config_files
 from .config import MODEL_FILE, ConfigError, ModelConfig
 from .loaded_model import LoadedModel
 from .pace import Pace
@@ -183,7 +183,7 @@ class ServedModels:
             before = self._models.get(name, ServedModel())
             try:
                 if model_config is None:
-                    model_config = config.read(self._directory / name)
+                    model_config = config_files.read(self._directory / name)
             except ConfigError as error:
                 reasons = dict.fromkeys(available, str(error))
                 self._replace(name, ServedModel(versions=before.versions, reasons=reasons))

@@ -7,7 +7,6 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from edgesim import __version__
 from edgesim.boards.server_command import server_arguments, server_environment
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cpu_quota import CpuQuota
@@ -15,6 +14,7 @@ from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.stacks.stack import Service
 from edgesim.units import format_bytes
+from edgesim.version import __version__
 
 _STOP_S = 10
 # An emulated health check starts a whole program, so it runs seldom once the service is ready.

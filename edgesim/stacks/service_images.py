@@ -1,6 +1,5 @@
 """Build or find the images of a stack's services, and fill the volumes with their models."""
 
-from edgesim import __version__
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import buildx
@@ -13,6 +12,7 @@ from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs, serving_image
 from edgesim.progress import Stages
 from edgesim.stacks.resolve import Resolved, ResolvedService
+from edgesim.version import __version__
 
 
 def ensure(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | None = None) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from edgesim import __version__
 from edgesim.host import host_facts
 from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.board_session import distribution, lag, throughput_qps
@@ -34,6 +33,7 @@ from edgesim.stacks.resolve import ResolvedService
 from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack_session import LoadPlan, StackMeasurement, board_readings, load_of
 from edgesim.stacks.traffic import Traffic
+from edgesim.version import __version__
 
 
 def result(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from edgesim import __version__, paths
+from edgesim import paths
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
@@ -31,6 +31,7 @@ from edgesim.stacks.resolve import Resolved, resolve
 from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack import Stack
 from edgesim.units import format_seconds
+from edgesim.version import __version__
 
 _POLL_S = 0.1
 # A service without health check and port counts as ready after running this long.

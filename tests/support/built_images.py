@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesim import __version__
 from edgesim.engine import buildx
 from edgesim.engine.labels import LABEL
+from edgesim.version import __version__
 
 
 def ensure(

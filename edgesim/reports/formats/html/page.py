@@ -13,7 +13,6 @@ from markupsafe import Markup
 from plotly.io import to_json
 from plotly.offline import get_plotlyjs
 
-from edgesim import __version__
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.html import plots, thinning
@@ -23,6 +22,7 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.sections import LimitSection
 from edgesim.results.stack_result import Recorded, StackResult
 from edgesim.units import format_bytes
+from edgesim.version import __version__
 
 _BADGES = {"VALID": "good", "VALID, but suspect": "doubt", "INVALID": "bad"}
 

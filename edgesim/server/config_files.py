@@ -1,0 +1,52 @@
+"""The configuration files beside a model: `config.yaml`, or the understood part of Triton's `config.pbtxt`.
+
+Nothing is guessed: a field that this server does not understand is an error that names the field. The two forms are
+imported only when a model has such a file: under emulation each import delays the server's readiness.
+"""
+
+from pathlib import Path
+
+from .config import ConfigError, ModelConfig
+
+YAML_NAME = "config.yaml"
+PBTXT_NAME = "config.pbtxt"
+
+
+def read(directory: Path) -> ModelConfig:
+    """Read the configuration in a model's directory, beside its versions; the default one if there is none.
+
+    Raises:
+        ConfigError: the file cannot be read, or has a field or value that is not understood.
+    """
+    yaml_path, pbtxt_path = directory / YAML_NAME, directory / PBTXT_NAME
+    try:
+        if yaml_path.is_file() and pbtxt_path.is_file():
+            raise ConfigError(f"{directory}: both {YAML_NAME} and {PBTXT_NAME}: keep one")
+        if yaml_path.is_file():
+            from . import config_yaml
+
+            return config_yaml.from_yaml(yaml_path.read_text(encoding="utf-8"), source=YAML_NAME)
+        if pbtxt_path.is_file():
+            from . import triton_config
+
+            return triton_config.from_pbtxt(pbtxt_path.read_text(encoding="utf-8"), directory.name, source=PBTXT_NAME)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{directory}: its configuration cannot be read: {error}") from error
+    return ModelConfig()
+
+
+def labels(config: ModelConfig, directory: Path) -> dict[str, list[str]]:
+    """Read the names of classes, by output: the lines of its `label_filename` in the model's directory.
+
+    Raises:
+        ConfigError: such a file cannot be read.
+    """
+    labels_by_output = {}
+    for output in config.outputs:
+        if output.label_filename:
+            try:
+                text = (directory / output.label_filename).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"{config.source}: label_filename {output.label_filename!r}: {error}") from error
+            labels_by_output[output.name] = text.splitlines()
+    return labels_by_output
