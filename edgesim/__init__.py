@@ -1,4 +1,4 @@
-"""edgesim finds out on your desk and in CI what a model will do on an edge device.
+"""edgesim finds out on your desk and in CI what a model will do on an edge board.
 
 ``edgesim.run("jetson-nano", "detector.onnx")`` benchmarks a model on a simulated board. `dir(edgesim)` lists all public
 names; each is imported when it is first used, since most programs need few of them.
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from edgesim.boards.serving import board
     from edgesim.errors import (
         BaseUnavailable,
-        BudgetDenied,
         BuildFailed,
         BuildxMissing,
         ComposeMissing,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         IllegalInstruction,
         ImageUnavailable,
         Interrupted,
+        LimitsDenied,
         ModelError,
         NoMeasurement,
         NotReady,
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseUnavailable",
     "BoardOptions",
-    "BudgetDenied",
     "BuildFailed",
     "BuildxMissing",
     "CheckOptions",
@@ -90,6 +89,7 @@ __all__ = [
     "ImageUnavailable",
     "InputOptions",
     "Interrupted",
+    "LimitsDenied",
     "ModelError",
     "NoMeasurement",
     "NotReady",

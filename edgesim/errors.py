@@ -19,7 +19,7 @@ with exit code 70.
     │   ├── EngineDenied
     │   ├── BuildxMissing
     │   ├── ComposeMissing
-    │   ├── BudgetDenied
+    │   ├── LimitsDenied
     │   ├── EmulatorMissing
     │   ├── EmulatorTooOld
     │   ├── EmulatorLacksCore
@@ -132,7 +132,7 @@ class ComposeMissing(HostError):
     """The Docker client has no Compose."""
 
 
-class BudgetDenied(HostError):
+class LimitsDenied(HostError):
     """This host does not let edgesim set one limit for several containers."""
 
 

@@ -58,7 +58,7 @@ class RequestDefaults:
 
     Attributes:
         requests, duration_s: the run ends when both are reached.
-        warm_up: requests before the measured ones; None means until the latency level is steady.
+        warm_up: requests before the measured ones; None means until latencies are steady.
         timeout_s: a request without an answer after this many seconds has failed.
         tail: send enough requests in the server scenario to know its 99th percentile.
     """

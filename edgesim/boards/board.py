@@ -65,7 +65,7 @@ class Board:
     volume: str | None = None
 
     def scaled_by(self, scale: Scale, full_speed_s: float | None) -> "Board":
-        """Return this board with its calibrated scale, and the CPU limit that the calibration set."""
+        """Return this board with its tuned scale, and the CPU limit that the tuning set."""
         share = scale.quota.share
         limits = replace(self.limits, cpus=share) if self.limits is not None else None
         return replace(self, scale=scale, full_speed_s=full_speed_s, cpus=share, limits=limits)

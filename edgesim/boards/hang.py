@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from edgesim.errors import EmulatorCrashed
 from edgesim.recording import Reading
 
-# An emulator that makes progress uses more CPU, or reads more, than this within this time. So does not an idle server:
-# the readings count only while a request, or the start, waits for an answer.
+# An emulator that makes progress uses more CPU, or reads more, than this within this time. An idle server uses
+# neither, so readings count only while a request, or the start, waits for an answer.
 HANG_S = 30.0
 _LEAST_CORES = 0.1
 _LEAST_READ_BYTES = 1 << 20

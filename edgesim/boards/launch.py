@@ -30,7 +30,7 @@ class Launch:
         load_all: the server leaves out models that do not load; else it ends if one of `models` does not load.
         cores: cores of the host that the board may use; None means all.
         targets: the models of a scaled board, each with the time that it is to take.
-        previous_scaling: calibration of an earlier board, used as the starting point.
+        previous_scaling: tuning of an earlier board, used as the starting point.
         high_priority: run a plain process at nice -20, if this user may.
     """
 

@@ -13,7 +13,7 @@ from edgesim.units import format_bytes
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits that a board's container is started with.
+    """The limits that a board's container is started with; `edgesim.engine.docker_engine` sets them on the container.
 
     Attributes:
         memory_bytes: hard limit, without any swap in addition.

@@ -275,16 +275,16 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     if cores > 1 and (previous is None or previous.threads == 1):
         with ExitStack() as attempt:
             try:
-                board = _start_calibrated(launch, prepared, 1, stages, attempt)
+                board = _start_tuned(launch, prepared, 1, stages, attempt)
             except HostTooSlow:
                 stages.note("one thread of this host is too slow; trying all of its cores")
             else:
                 stack.enter_context(attempt.pop_all())
                 return board
-    return _start_calibrated(launch, prepared, cores, stages, stack)
+    return _start_tuned(launch, prepared, cores, stages, stack)
 
 
-def _start_calibrated(launch: Launch, prepared: _Prepared, threads: int, stages: Stages, stack: ExitStack) -> Board:
+def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stages, stack: ExitStack) -> Board:
     """Start a container, and find the CPU share and paces that make its server as slow as the board.
 
     Raises:
@@ -294,7 +294,7 @@ def _start_calibrated(launch: Launch, prepared: _Prepared, threads: int, stages:
     board, device = _start_container(launch, prepared, threads, stages, stack)
     try:
         with stages.stage("calibration", "finding the share of this host that makes the board's time"):
-            scale = time_scaling.calibrate(
+            scale = time_scaling.tune(
                 device,
                 launch.targets,
                 threads=threads,
@@ -304,7 +304,9 @@ def _start_calibrated(launch: Launch, prepared: _Prepared, threads: int, stages:
     except OSError as error:
         state = device.state()
         if not state.running:
-            raise board.death(state, "calibrating") from error
-        raise ScaleFailed(f"a request failed during the calibration: {error}", log=device.log()) from error
+            raise board.death(state, "tuning the time scaling") from error
+        raise ScaleFailed(
+            f"a request failed during the tuning of the time scaling: {error}", log=device.log()
+        ) from error
     thermal = launch.profile.thermal
     return board.scaled_by(scale, thermal.full_speed_s if thermal is not None else None)

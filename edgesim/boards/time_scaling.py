@@ -31,7 +31,7 @@ _FILL = 0.7
 _DEBT_MS = 3.0
 # A host that needs more than this part of the board's time cannot be slowed down to the board's time reliably.
 _MOST_OF_TARGET = 0.8
-# The calibration ends once the median is this close to the target.
+# The tuning ends once the median is this close to the target.
 _CLOSE_PERCENT = 1.0
 # The share is raised if the slowest tenth of the requests exceeds the target by more than this.
 _HIGH_PERCENT = 8.0
@@ -47,8 +47,8 @@ _LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrationTry:
-    """One try of the calibration: share and pace that a model had, and the times of `requests` at the client.
+class TuningTry:
+    """One try of the tuning: share and pace that a model had, and the times of `requests` at the client.
 
     Attributes:
         share: of one core.
@@ -70,7 +70,7 @@ class ModelScaling:
         target_ms: the board's time.
         host_ms: a request's time on this host at full speed; `host_cpu_ms` is the CPU time in it.
         pace_ms: the shortest time in which the server answers.
-        calibrated_ms: the median of the try that the calibration chose.
+        calibrated_ms: the median of the try that the tuning chose.
         check_ms: the median of requests after the load; None if they were not sent, or not answered.
         error_percent: difference of `check_ms` from the board's time.
     """
@@ -81,7 +81,7 @@ class ModelScaling:
     host_cpu_ms: float
     pace_ms: float
     calibrated_ms: float
-    tries: tuple[CalibrationTry, ...] = ()
+    tries: tuple[TuningTry, ...] = ()
     check_ms: float | None = None
     error_percent: float | None = None
 
@@ -112,14 +112,14 @@ class _Outcome(NamedTuple):
 
 @dataclass
 class _ModelState:
-    """The calibration of one model so far: its time at full speed, its pace, and its tries."""
+    """The tuning of one model so far: its time at full speed, its pace, and its tries."""
 
     target: Target
     time_ms: float  # the board's time at its present clock
     host_ms: float = 0.0
     cpu_ms: float = 0.0
     pace_ms: float = 0.0
-    tries: list[CalibrationTry] = field(default_factory=list)
+    tries: list[TuningTry] = field(default_factory=list)
     calibrated_ms: float = 0.0
     check_ms: float | None = None
 
@@ -172,7 +172,7 @@ class Scale:
         The share is that of the model which needs the largest; the pace of each other model uses up its surplus.
 
         Args:
-            previous: calibration of the same models in an earlier server, used as the starting point. If the first try
+            previous: tuning of the same models in an earlier server, used as the starting point. If the first try
                 is close enough, its correction is applied all the same, so that the earlier server's error is not
                 copied.
 
@@ -286,7 +286,7 @@ class Scale:
         times = np.asarray(self._dial.ask(model.target, _requests(model.target)))
         low, p50, high = (float(value) for value in np.percentile(times, (10, 50, 90)))
         model.tries.append(
-            CalibrationTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
+            TuningTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
         )
         late = high / model.time_ms
         error, too_late = abs(p50 / model.time_ms - 1), late - 1 - _HIGH_PERCENT / 100
@@ -307,7 +307,7 @@ def _clamp(requests: int) -> int:
     return max(min(requests, _MOST_REQUESTS), _FEWEST_REQUESTS)
 
 
-def calibrate(
+def tune(
     device: ScalableDevice,
     targets: Sequence[Target],
     *,

@@ -35,7 +35,7 @@ OptionalProfileArgument = Annotated[
 ProfileOrStackArgument = Annotated[
     str,
     typer.Argument(
-        metavar="PROFILE",
+        metavar="PROFILE|STACK.yaml",
         help=f"{_PROFILE_HELP} Or a stack file, without MODEL.",
         autocompletion=_profiles,
     ),
@@ -113,4 +113,4 @@ QuietOption = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print one line that sums up, and no progress.", rich_help_panel=OUTPUT),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.", rich_help_panel=OUTPUT)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the output as JSON.", rich_help_panel=OUTPUT)]

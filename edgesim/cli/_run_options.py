@@ -22,10 +22,10 @@ from edgesim.cli._options import (
 )
 from edgesim.options import READY_TIMEOUT_S, REQUEST_DEFAULTS, MountMethod, RunOptions, ScenarioName
 
-_FEW, _MANY = REQUEST_DEFAULTS["scaled"], REQUEST_DEFAULTS["native"]
-_REQUESTS = f"{_FEW.requests} scaled or emulated, else {_MANY.requests}"
-_DURATION = f"{REQUEST_DEFAULTS['emulated'].duration_s:g} emulated, {_FEW.duration_s:g} scaled, {_MANY.duration_s:g}"
-_WARM_UP = f"{_FEW.warm_up} scaled or emulated, else until the latency level is steady"
+_EMULATED, _SCALED, _NATIVE = (REQUEST_DEFAULTS[name] for name in ("emulated", "scaled", "native"))
+_REQUESTS = f"emulated {_EMULATED.requests}, scaled {_SCALED.requests}, native {_NATIVE.requests}"
+_DURATION = f"emulated {_EMULATED.duration_s:g}, scaled {_SCALED.duration_s:g}, native {_NATIVE.duration_s:g}"
+_WARM_UP = f"emulated {_EMULATED.warm_up}, scaled {_SCALED.warm_up}, native until latencies are steady"
 
 
 class TrafficFlags:
@@ -104,7 +104,8 @@ class TrafficFlags:
             "--requests",
             metavar="N",
             min=1,
-            help=f"Measure at least this many requests [default: {_REQUESTS}].",
+            help=f"Measure at least this many requests [default: {_REQUESTS}; in the server scenario as many as its p99"
+            " needs, unless emulated; none if --duration is given].",
             rich_help_panel=TRAFFIC,
         ),
     ] = None
@@ -114,7 +115,7 @@ class TrafficFlags:
             "--duration",
             metavar="S",
             min=0,
-            help=f"Measure for at least this many seconds [default: {_DURATION} else].",
+            help=f"Measure for at least this many seconds [default: {_DURATION}; none if --requests is given].",
             rich_help_panel=TRAFFIC,
         ),
     ] = None

@@ -20,7 +20,7 @@ class ServerImageFlags:
         typer.Option(
             "--image",
             metavar="IMAGE",
-            help="Serve with this image, of any server of the protocol.",
+            help="Serve with this image; its server must speak the Open Inference Protocol (V2).",
             rich_help_panel=IMAGE,
         ),
     ] = None

@@ -59,7 +59,7 @@ def gate_command(
         Path | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Compare with this result or saved baseline, or the one of a directory, in rules of change.",
+            help="Result, saved baseline, or directory of baselines that rules such as '+5 %' compare with.",
             rich_help_panel=_RULES,
         ),
     ] = None,
@@ -177,7 +177,7 @@ def _deliver(
 ) -> int:
     code = _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json)
     if verdict.word != "FAIL" and not all(result.validity.valid for result in results):
-        say("edgesim: the run is INVALID: it shows nothing")
+        say("edgesim: the run is INVALID: its figures cannot be used")
         return ExitCode.INVALID
     return code
 
@@ -185,8 +185,8 @@ def _deliver(
 def _refuse_options_of_a_pair(call: typer.Context) -> None:
     for parameter in call.command.params:
         source = call.get_parameter_source(parameter.name)
-        given = source is not None and source.name == "COMMANDLINE"
-        if given and getattr(parameter, "rich_help_panel", None) in _PANELS_OF_A_PAIR:
+        on_command_line = source is not None and source.name == "COMMANDLINE"
+        if on_command_line and getattr(parameter, "rich_help_panel", None) in _PANELS_OF_A_PAIR:
             raise UsageError(f"{parameter.opts[0]}: is for --base and --cand; a result file has been run already")
 
 

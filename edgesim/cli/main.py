@@ -12,7 +12,7 @@ from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError
 from edgesim.host import signals
 from edgesim.version import __version__
 
-_HELP = """Find out on your desk and in CI what a model will do on an edge device.
+_HELP = """Find out on your desk and in CI what a model will do on an edge board.
 
 Defaults for options are read from `edgesim.toml`, or from `[tool.edgesim]` in `pyproject.toml`, in this directory or
 the nearest one above."""

@@ -89,7 +89,7 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
     if running.resolved.overcommit is not None:
         show(f"overcommitted: {running.resolved.overcommit}")
     for shortfall in running.resolved.shortfalls:
-        show(f"not given: {shortfall}")
+        show(f"shortfall: {shortfall}")
     sys.stdout.flush()
 
 
@@ -100,8 +100,8 @@ def _table(running: RunningStack) -> Table:
         service, state = running.resolved.services[name], running.monitor.states[name]
         peak = _peak(running.monitor.readings.get(name, []))
         table.add_row(name, _state(state, service), peak, *limits(service), running.urls.get(name, "-"))
-    budget = running.resolved.budget
-    of_board = format_bytes(budget.memory_bytes), f"{budget.cpus:g}"
+    board = running.resolved.limits
+    of_board = format_bytes(board.memory_bytes), f"{board.cpus:g}"
     table.add_row("the board", "", _peak(running.monitor.board), *of_board, "", style="bold")
     return table
 

@@ -11,7 +11,7 @@ import docker.types
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.labels import run_labels
-from edgesim.errors import BudgetDenied, EdgesimError
+from edgesim.errors import EdgesimError, LimitsDenied
 from edgesim.host import cgroup_tree
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.signals import deferred
@@ -48,7 +48,7 @@ class ParentCgroup:
             image: an image of the engine's architecture with Python, for the privileged container.
 
         Raises:
-            BudgetDenied: the group cannot be made, or cannot be limited.
+            LimitsDenied: the group cannot be made, or cannot be limited.
         """
         quota = CpuQuota.of_container(cpus)
         limits = {
@@ -60,7 +60,7 @@ class ParentCgroup:
         try:
             self._run(engine, {"do": "make", "limits": limits}, image)
         except (OSError, EdgesimError, subprocess.TimeoutExpired) as error:
-            raise BudgetDenied(
+            raise LimitsDenied(
                 f"the stack's services cannot share one set of limits: {self.name} cannot be made and limited: {error}",
                 fix="run as root, or as a user who may start privileged containers on the engine's host",
             ) from error

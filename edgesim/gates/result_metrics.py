@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from edgesim.gates.histogram import times_ms
+from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, LifecycleSection, Restart
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
-PERCENTILES: Mapping[str, float] = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p99_9": 99.9}
 _STATISTICS = ("min", "mean", *PERCENTILES, "max")
 
 NAMES = (
@@ -156,7 +156,11 @@ def times(result: RunResult, name: str) -> list[np.ndarray] | None:
 
 
 def statistic(times_ms: np.ndarray, name: str) -> float | None:
-    """Return a metric of times for some times; None without any."""
+    """Return a metric of times for some times; None without any.
+
+    A percentile is interpolated between two samples here, so that the bootstrap and the comparison of containers do not
+    jump from sample to sample; the percentiles of a result are nearest-rank values.
+    """
     if not len(times_ms):
         return None
     key = name.partition(".")[2]

@@ -50,7 +50,7 @@ class SessionPlan:
 
     Attributes:
         reference: the model on this host, for comparison.
-        warm_up: requests before the measured ones; None means until the latency level is steady.
+        warm_up: requests before the measured ones; None means until latencies are steady.
         timeout_s: a request without an answer after this many seconds has failed.
         sweep: rates, in requests per second, of the server scenario, in place of `scenario`.
         peak: the limit of a search for the highest rate, in place of `scenario`.

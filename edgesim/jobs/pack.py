@@ -79,9 +79,7 @@ def pack(
         )
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):
-        subject = (
-            model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
-        )
+        model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
     engine = docker_engine.Engine(resolve(context))
     if board.image.reference is None:
         built = serving_image.build(engine, board, stages, base_image=base_image)
@@ -91,9 +89,9 @@ def pack(
     package = packed_image.Package(
         base=built,
         profile=board,
-        models=[subject],
-        contents=contents.of(model_mounts(subject, mount_point), mount_point),
-        command=packed_command(board, [subject.name]),
+        models=[model],
+        contents=contents.of(model_mounts(model, mount_point), mount_point),
+        command=packed_command(board, [model.name]),
     )
     reference = name if name is not None else package.reference
     with (

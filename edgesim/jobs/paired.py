@@ -15,7 +15,7 @@ from edgesim.engine.context import Context
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge, paired_statistics
 from edgesim.gates.judge import refuse
-from edgesim.gates.result_metrics import PERCENTILES, is_time
+from edgesim.gates.result_metrics import is_time
 from edgesim.gates.rules import Rule
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs.board_session import SessionPlan, on_cores
@@ -25,6 +25,7 @@ from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics
 from edgesim.measure.reference import Reference
+from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, RunKeywords, RunOptions
 from edgesim.predictions import Declined

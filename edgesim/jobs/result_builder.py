@@ -158,7 +158,7 @@ class ResultBuilder:
             levels=tuple(measured.levels),
             restarts=self._restarts() if len(self.attempts) > 1 else (),
             spread=self._spread() if len(self.attempts) > 1 else {},
-            validity=section(ValiditySection, self._judge(scenario, samples)),
+            validity=section(ValiditySection, self._validity(scenario, samples)),
             complete=not self._interrupted(),
             phases=tuple(phase.since(origin_ns) for m in self.measurements for phase in m.phases),
             timeline=tuple(reading.since(origin_ns) for m in self.measurements for reading in m.readings),
@@ -211,11 +211,11 @@ class ResultBuilder:
 
     def _limits(self) -> tuple[LimitSection, ...]:
         """Return each limit as requested, as the kernel has it, and whether a probe has proven it on this host."""
-        budget = self.last.board.limits
-        if budget is None:
+        limits = self.last.board.limits
+        if limits is None:
             return ()
         host = self.last.board.host
-        proven = limit_probes.recorded(host.engine, budget) if host.context is None else {}  # probes concern this host
+        proven = limit_probes.recorded(host.engine, limits) if host.context is None else {}  # probes concern this host
         if host.context is None:
             applied = self.outside.limits
         else:  # the kernel of another machine is out of reach: what the server finds inside its container
@@ -224,7 +224,7 @@ class ResultBuilder:
         enforced = applied.by_name()
         return tuple(
             LimitSection(name=name, requested=value, applied=enforced[name], proven=proven.get(name))
-            for name, value in budget.requested.by_name().items()
+            for name, value in limits.requested.by_name().items()
         )
 
     def _lifecycle(self, i: int) -> LifecycleSection:
@@ -276,7 +276,7 @@ class ResultBuilder:
             values = [getattr(lifecycle, name) for lifecycle in lifecycles]
             runs[f"{name}_s"] = [[value] for value in values if value is not None]
         variances = {name: variance.analyse(groups) for name, groups in runs.items()}
-        return {name: section(Spread, found) for name, found in variances.items() if found is not None}
+        return {name: section(Spread, value) for name, value in variances.items() if value is not None}
 
     def _scaling(self) -> ScalingSection | None:
         """Return the scaling of the last container, with the board's busy share and the effect of heat."""
@@ -327,9 +327,9 @@ class ResultBuilder:
         farthest = models[errors.index(max(errors))]
         return ScaleCheck(check_ms=farthest.check_ms, error_percent=farthest.error_percent)
 
-    def _judge(self, scenario: Scenario, samples: Sequence[Sample]) -> Validity:
-        drifts = [found for m in self.measurements if (found := m.drift()) is not None]
-        return validity.judge(
+    def _validity(self, scenario: Scenario, samples: Sequence[Sample]) -> Validity:
+        drifts = [drift for m in self.measurements if (drift := m.drift()) is not None]
+        return validity.assess(
             validity.Evidence(
                 scenario=scenario.name,
                 samples=samples,
@@ -339,7 +339,7 @@ class ResultBuilder:
                 interrupted=self._interrupted(),
                 precision=self.last.plan.scenario.stop.precision,
                 warm_up=self._warm_up(),
-                drift=next((found for found in drifts if found.notable), drifts[0] if drifts else None),
+                drift=next((drift for drift in drifts if drift.notable), drifts[0] if drifts else None),
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
                 scale=self._scale_check(),
             )
@@ -365,15 +365,15 @@ def _image_section(board: Board) -> ImageSection:
     )
 
 
-def _model_section(subject: Model) -> ModelSection:
+def _model_section(model: Model) -> ModelSection:
     return ModelSection(
-        name=subject.name,
-        sha256=subject.sha256,
-        version=subject.version,
-        size_bytes=subject.size_bytes,
-        parameters=subject.parameters,
-        opset=subject.opset,
-        signature=subject.signature,
+        name=model.name,
+        sha256=model.sha256,
+        version=model.version,
+        size_bytes=model.size_bytes,
+        parameters=model.parameters,
+        opset=model.opset,
+        signature=model.signature,
     )
 
 

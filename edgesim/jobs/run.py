@@ -335,8 +335,8 @@ def _device_cores(client_cores: Sequence[int] | None) -> list[int] | None:
         return None
     all_cores = set(psutil.Process().cpu_affinity() or ())
     if not set(client_cores) <= all_cores or not client_cores:
-        given, available = (",".join(map(str, cores)) for cores in (client_cores, sorted(all_cores)))
-        raise UsageError(f"`client_cores={given}`: this host has the cores {available}")
+        requested, available = (",".join(map(str, cores)) for cores in (client_cores, sorted(all_cores)))
+        raise UsageError(f"`client_cores={requested}`: this host has the cores {available}")
     if not (left := sorted(all_cores - set(client_cores))):
         raise UsageError(f"`client_cores={','.join(map(str, client_cores))}`: leaves no core for the device")
     return left

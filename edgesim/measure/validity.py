@@ -107,7 +107,7 @@ class Evidence:
     scale: ScaleCheck | None = None
 
 
-def judge(evidence: Evidence) -> Validity:
+def assess(evidence: Evidence) -> Validity:
     """Apply every rule that has something to look at."""
     outcomes = [rule(evidence) for rule in _RULES]
     return Validity(tuple(outcome for outcome in outcomes if outcome is not None))

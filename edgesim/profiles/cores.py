@@ -1,8 +1,8 @@
 """Processor cores: one table with everything that edgesim knows of a core by its design.
 
 A profile, a published figure or a message may write a core in any case: ``Cortex-A57`` is ``cortex-a57``. To add a
-core, add a line here. A core that is not in the table is no error: `edgesim.predict` takes the mean of all families for
-it, and says so in the prediction's notes.
+core, add a line here and one in `edgesim/server/introspection.py`; a test compares both tables. A core that is not in
+the table is no error: `edgesim.predict` takes the mean of all families for it, and says so in the prediction's notes.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ CORES: tuple[Core, ...] = (
 )
 _BY_NAME = {core.name: core for core in CORES}
 
-# The models of a core that QEMU_CPU may name. ``max`` is no core: QEMU's model with every feature that QEMU has.
+# The models of a core that QEMU_CPU may name. ``max`` is not a core: it is QEMU's CPU with every feature that QEMU has.
 if TYPE_CHECKING:
     QemuCpu = str
 else:

@@ -10,7 +10,7 @@ from edgesim.results.stack_result import Recorded
 from edgesim.units import format_bytes, format_ms, format_seconds
 
 # The percentiles of a `Distribution`, by field name, as a report writes them.
-PERCENTILES = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
+PERCENTILE_LABELS = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
 
 _TIME_IS = {
     "scaled": "this host, slowed down to the predicted device time: queueing, tail and throughput are measured, the"
@@ -86,7 +86,7 @@ def about_times(result: Recorded) -> list[str]:
     """Return what the requests' times describe, the percentiles' confidence intervals, and the warm-up's rule."""
     lines = [_TIME_IS[result.execution]]
     if intervals := result.latency_ms.intervals:
-        bounds = (f"{PERCENTILES[name]} {interval(ends)}" for name, ends in intervals.items())
+        bounds = (f"{PERCENTILE_LABELS[name]} {interval(ends)}" for name, ends in intervals.items())
         lines.append(f"95 % confidence intervals: {', '.join(bounds)}")
     if result.scenario is not None and result.scenario.warm_up is not None:
         lines.append(f"warm-up: {result.scenario.warm_up.rule}")

@@ -8,7 +8,7 @@ from edgesim.results.stack_result import Recorded
 
 
 def report(result: Recorded, path: Path | str) -> None:
-    """Write a report of a run or of a stack; the suffix of `path` is the format: .html, .md, .json, .xml or .csv.
+    """Write a report of a run or of a stack; the suffix of `path` is the format, see `formats.SUFFIXES`.
 
     Raises:
         UsageError: no format has this suffix.

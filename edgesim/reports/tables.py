@@ -10,7 +10,7 @@ from edgesim.results.stack_result import Recorded, ServiceSection, StackResult
 from edgesim.units import format_bytes, format_seconds
 
 # The statistics of a distribution in the table of times: field names and heads.
-STATISTICS = {"min": "min", "mean": "mean", **phrases.PERCENTILES, "max": "max"}
+STATISTICS = {"min": "min", "mean": "mean", **phrases.PERCENTILE_LABELS, "max": "max"}
 _SHORT = ("p50", "p90", "p99")
 
 

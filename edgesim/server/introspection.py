@@ -9,23 +9,29 @@ import re
 from pathlib import Path
 from typing import Any
 
-# Part numbers of Arm's cores in MIDR_EL1, as in Linux' arch/arm64/include/asm/cputype.h. The names are spelled as
+# Cores by implementer and part of MIDR_EL1, as in Linux' arch/arm64/include/asm/cputype.h. The names are spelled as
 # everywhere in edgesim; the table is the server's own, because the server stands alone.
-_ARM_CORES = {
-    0xD03: "cortex-a53",
-    0xD04: "cortex-a35",
-    0xD05: "cortex-a55",
-    0xD07: "cortex-a57",
-    0xD08: "cortex-a72",
-    0xD09: "cortex-a73",
-    0xD0A: "cortex-a75",
-    0xD0B: "cortex-a76",
-    0xD0C: "neoverse-n1",
-    0xD40: "neoverse-v1",
-    0xD41: "cortex-a78",
-    0xD42: "cortex-a78ae",
-    0xD47: "cortex-a710",
-    0xD49: "neoverse-n2",
+_ARM = 0x41
+_CORES = {
+    (_ARM, 0xD03): "cortex-a53",
+    (_ARM, 0xD04): "cortex-a35",
+    (_ARM, 0xD05): "cortex-a55",
+    (_ARM, 0xD07): "cortex-a57",
+    (_ARM, 0xD08): "cortex-a72",
+    (_ARM, 0xD09): "cortex-a73",
+    (_ARM, 0xD0A): "cortex-a75",
+    (_ARM, 0xD0B): "cortex-a76",
+    (_ARM, 0xD0C): "neoverse-n1",
+    (_ARM, 0xD0D): "cortex-a77",
+    (_ARM, 0xD40): "neoverse-v1",
+    (_ARM, 0xD41): "cortex-a78",
+    (_ARM, 0xD42): "cortex-a78ae",
+    (_ARM, 0xD44): "cortex-x1",
+    (_ARM, 0xD47): "cortex-a710",
+    (_ARM, 0xD49): "neoverse-n2",
+    (0x46, 0x001): "a64fx",  # Fujitsu
+    (0x4E, 0x003): "denver2",  # NVIDIA
+    (0x4E, 0x004): "carmel",
 }
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
@@ -57,8 +63,10 @@ def cpu_model(cpuinfo: str) -> str | None:
     """
     part = re.search(r"^CPU part\s*:\s*(0x[0-9a-f]+)", cpuinfo, re.MULTILINE)
     implementer = re.search(r"^CPU implementer\s*:\s*(0x[0-9a-f]+)", cpuinfo, re.MULTILINE)
-    if part and implementer and int(implementer[1], 16) == 0x41:
-        return _ARM_CORES.get(int(part[1], 16), f"arm part {part[1]}")
+    if part and implementer:
+        midr = int(implementer[1], 16), int(part[1], 16)
+        if midr in _CORES or midr[0] == _ARM:
+            return _CORES.get(midr, f"arm part {part[1]}")
     name = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return name[1].strip() if name else None
 

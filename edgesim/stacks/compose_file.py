@@ -66,13 +66,13 @@ def as_mapping(resolved: Resolved, naming: Naming) -> dict[str, Any]:
 
 def text(resolved: Resolved, naming: Naming) -> str:
     """Return the text of the Compose file, with comments on what Compose itself cannot say."""
-    budget = resolved.budget
+    limits = resolved.limits
     source = resolved.source.name if resolved.source is not None else resolved.name
     head = (
         f"# {source} as edgesim {__version__} starts it on a simulated {resolved.profile.title}.\n"
         f"#\n# All services are in one control group, {naming.parent}, which edgesim makes first and limits to\n"
-        f"# what the board has: {format_bytes(budget.memory_bytes)} of memory, {budget.cpus:g} CPUs, "
-        f"{budget.processes} processes. Without edgesim,\n# each service has only its own limits.\n"
+        f"# what the board has: {format_bytes(limits.memory_bytes)} of memory, {limits.cpus:g} CPUs, "
+        f"{limits.processes} processes. Without edgesim,\n# each service has only its own limits.\n"
     )
     out = io.StringIO()
     yaml = YAML(typ="rt", pure=True)
@@ -92,7 +92,7 @@ def _escaped(value: Any) -> Any:
 
 
 def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> dict[str, Any]:
-    spec, budget, quota = service.spec, resolved.budget, CpuQuota.of_container(service.cpus)
+    spec, limits, quota = service.spec, resolved.limits, CpuQuota.of_container(service.cpus)
     waits = resolved.stack.waits(service.name)
     facts: dict[str, Any] = {
         "image": service.image,
@@ -112,8 +112,8 @@ def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> di
         "memswap_limit": service.memory_bytes,  # of both together: no swap on top
         "cpu_period": quota.period_us,
         "cpu_quota": quota.quota_us,
-        "pids_limit": budget.processes,
-        "ulimits": {"nofile": {"soft": budget.open_files, "hard": budget.open_files}},
+        "pids_limit": limits.processes,
+        "ulimits": {"nofile": {"soft": limits.open_files, "hard": limits.open_files}},
         "security_opt": ["no-new-privileges:true"],
         "stop_grace_period": f"{_STOP_S}s",
         "labels": dict(naming.labels),

@@ -78,7 +78,7 @@ def _limit(resolved: Resolved, service: ResolvedService, evidence: Evidence) -> 
     The board's control group still exists and has the peak of all services; the service's group is gone, and the
     service may have taken all its memory after its last reading.
     """
-    own_bytes, board_bytes = service.memory_bytes, resolved.budget.memory_bytes
+    own_bytes, board_bytes = service.memory_bytes, resolved.limits.memory_bytes
     if own_bytes < board_bytes and evidence.board_memory_peak_bytes < _AT_LIMIT * board_bytes:
         return f"its own limit of {format_bytes(own_bytes)}"
     return f"the board's limit of {format_bytes(board_bytes)}, which all services share"

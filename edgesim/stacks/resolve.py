@@ -58,7 +58,7 @@ class Resolved:
     stack: Stack
     source: Path | None
     profile: DeviceProfile
-    budget: Limits
+    limits: Limits
     execution: Execution
     services: Mapping[str, ResolvedService]
     shortfalls: Sequence[str]
@@ -74,11 +74,11 @@ class Resolved:
             service for service in self.services.values() if service.spec.memory is not None and not service.spec.once
         ]
         total_bytes = sum(service.memory_bytes for service in limited)
-        if total_bytes <= self.budget.memory_bytes:
+        if total_bytes <= self.limits.memory_bytes:
             return None
         return (
             f"memory: the services' own limits add up to {format_bytes(total_bytes)}, "
-            f"{format_bytes(total_bytes - self.budget.memory_bytes)} more than the board has"
+            f"{format_bytes(total_bytes - self.limits.memory_bytes)} more than the board has"
         )
 
 
@@ -103,30 +103,30 @@ def resolve(
 
 def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_bytes: int, base: str | None) -> Resolved:
     board = profiles.load(stack.profile)
-    budget = limits_of(board, host_cores=host_cores, host_memory_bytes=host_memory_bytes)
-    shortfalls = [sentence for sentence in budget.shortfalls if not sentence.startswith("storage rate")]
+    limits = limits_of(board, host_cores=host_cores, host_memory_bytes=host_memory_bytes)
+    shortfalls = [sentence for sentence in limits.shortfalls if not sentence.startswith("storage rate")]
     if any(storage.read_bytes_per_s for storage in board.storage):
         shortfalls.append("storage rate: not limited for a stack")
     if board.network is not None:
         shortfalls.append("network: not limited for a stack")
-    budget = replace(budget, read_bytes_per_s=None, storage_device=None, network=None, shortfalls=tuple(shortfalls))
+    limits = replace(limits, read_bytes_per_s=None, storage_device=None, network=None, shortfalls=tuple(shortfalls))
     return Resolved(
         stack=stack,
         source=source,
         profile=board,
-        budget=budget,
+        limits=limits,
         execution="native" if board.architecture == host_architecture() else "emulated",
-        services={name: _resolve_service(stack, name, board, budget, base) for name in stack.services},
+        services={name: _resolve_service(stack, name, board, limits, base) for name in stack.services},
         shortfalls=shortfalls,
     )
 
 
 def _resolve_service(
-    stack: Stack, name: str, board: DeviceProfile, budget: Limits, base: str | None
+    stack: Stack, name: str, board: DeviceProfile, limits: Limits, base: str | None
 ) -> ResolvedService:
     service = stack.services[name]
-    cpus = _cpus(name, service, board, budget)
-    memory_bytes = _memory(name, service, budget)
+    cpus = _cpus(name, service, board, limits)
+    memory_bytes = _memory(name, service, limits)
     _check_mounts(name, service)
     models = [_model(name, service, reference) for reference in service.models or ()]
     packages = _packages(service, board)
@@ -139,28 +139,28 @@ def _resolve_service(
         packages=packages,
         memory_bytes=memory_bytes,
         cpus=cpus,
-        threads=min(budget.intra_op_threads, max(1, math.ceil(cpus))),
+        threads=min(limits.intra_op_threads, max(1, math.ceil(cpus))),
     )
 
 
-def _cpus(name: str, service: Service, board: DeviceProfile, budget: Limits) -> float:
+def _cpus(name: str, service: Service, board: DeviceProfile, limits: Limits) -> float:
     if service.cpus is None:
-        return budget.cpus
+        return limits.cpus
     if service.cpus > board.cpu.cores:
         raise StackError(
             f"services.{name}.cpus: {service.cpus:g} is more than the board has: {board.cpu.cores}",
             fix="give the service less, or no limit",
         )
-    return min(service.cpus, budget.cpus)
+    return min(service.cpus, limits.cpus)
 
 
-def _memory(name: str, service: Service, budget: Limits) -> int:
+def _memory(name: str, service: Service, limits: Limits) -> int:
     if service.memory is None:
-        return budget.memory_bytes
-    if service.memory > budget.memory_bytes:
+        return limits.memory_bytes
+    if service.memory > limits.memory_bytes:
         raise StackError(
             f"services.{name}.memory: {format_bytes(service.memory)} is more than the board has: "
-            f"{format_bytes(budget.memory_bytes)}",
+            f"{format_bytes(limits.memory_bytes)}",
             fix="give the service less, or no limit",
         )
     return int(service.memory)

@@ -69,7 +69,7 @@ def result(
                 emulator=str(running.emulator) if running.emulator is not None else None,
             ),
         ),
-        budget=_budget(running),
+        budget=_limits(running),
         scenario=scenario,
         stages_s=dict(stages.seconds),
         first_request_s=measured.first_request_s,
@@ -112,13 +112,13 @@ def _sha256(running: RunningStack) -> str:
     return hashlib.sha256(json.dumps([facts, models], sort_keys=True).encode()).hexdigest()
 
 
-def _budget(running: RunningStack) -> BudgetSection:
-    budget = running.resolved.budget
+def _limits(running: RunningStack) -> BudgetSection:
+    limits = running.resolved.limits
     return BudgetSection(
         parent=running.naming.parent,
-        memory_bytes=budget.memory_bytes,
-        cpus=budget.cpus,
-        processes=budget.processes,
+        memory_bytes=limits.memory_bytes,
+        cpus=limits.cpus,
+        processes=limits.processes,
         applied=_applied(running.monitor.limits),
         overcommit=running.resolved.overcommit,
         shortfalls=tuple(running.resolved.shortfalls),
@@ -169,7 +169,7 @@ def _service(
     state, readings = running.monitor.states[service.name], running.monitor.readings.get(service.name, [])
     phases = [_all_of(readings)] if service.spec.once and readings else load
     used = resource_usage.summarise(
-        readings, phases, service.memory_bytes, running.resolved.budget.cpus, running.monitor.source
+        readings, phases, service.memory_bytes, running.resolved.limits.cpus, running.monitor.source
     )
     return ServiceSection(
         kind="step" if service.spec.once else "service",
@@ -193,9 +193,9 @@ def _all_of(readings: Sequence[Reading]) -> Phase:
 
 def _board_usage(running: RunningStack, load: Sequence[Phase], kills: int) -> ResourceUsage:
     """Return the resources of the whole board; the services' kills are added, since cgroup v1 counts only those."""
-    budget, readings = running.resolved.budget, board_readings(running)
+    limits, readings = running.resolved.limits, board_readings(running)
     phases = load or ([_all_of(readings)] if readings else [])
-    used = resource_usage.summarise(readings, phases, budget.memory_bytes, budget.cpus, running.monitor.source)
+    used = resource_usage.summarise(readings, phases, limits.memory_bytes, limits.cpus, running.monitor.source)
     return replace(used, oom_kills=kills)
 
 
@@ -207,7 +207,7 @@ def _judge(
         return Validity((RuleOutcome(name="steps", verdict="ok", finding=finding),))
     samples, scenario = measured.samples, plan.scenario
     times_ms = [sample.service_time_ms if scenario.name == "offline" else sample.latency_ms for sample in samples]
-    return validity.judge(
+    return validity.assess(
         validity.Evidence(
             scenario=scenario.name,
             samples=samples,

@@ -121,9 +121,9 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
     try:
         ParentCgroup(naming.parent).make(
             engine,
-            memory_bytes=resolved.budget.memory_bytes,
-            cpus=resolved.budget.cpus,
-            processes=resolved.budget.processes,
+            memory_bytes=resolved.limits.memory_bytes,
+            cpus=resolved.limits.cpus,
+            processes=resolved.limits.processes,
             image=helper,
         )
         running.monitor.start(naming.parent)

@@ -31,7 +31,7 @@ def render_comparison(comparison: Comparison) -> str:
 
 def _rows(result: Recorded) -> Iterator[tuple[Any, ...]]:
     for number, sample in enumerate(result.samples):
-        # A failed request has no latency: how long it took until it failed is none.
+        # A failed request has no latency: the time until a failure is not a latency.
         times = (sample.latency_ms, sample.service_time_ms) if sample.ok else ("", "")
         yield (number, sample.scheduled_ns, sample.sent_ns, sample.done_ns, *times, sample.outcome)
 

@@ -36,7 +36,7 @@ class Host:
         self._too_slow = too_slow
         monkeypatch.setattr(starting, "_prepare", lambda *_: self)
         monkeypatch.setattr(starting, "_start_container", self._start)
-        monkeypatch.setattr(time_scaling, "calibrate", self._calibrate)
+        monkeypatch.setattr(time_scaling, "tune", self._tune)
 
     limits = property(lambda self: self._limits)
 
@@ -65,7 +65,7 @@ class Host:
         finally:
             self.running.remove(threads)
 
-    def _calibrate(self, _: Any, targets: list[Target], *, threads: int, cores: float, previous: Any) -> Scale:
+    def _tune(self, _: Any, targets: list[Target], *, threads: int, cores: float, previous: Any) -> Scale:
         if threads in self._too_slow:
             raise HostTooSlow("too slow")
         return Scale(None, targets, threads=threads, cores=cores / 4)  # type: ignore[arg-type]

@@ -22,11 +22,11 @@ GOOD = Evidence(scenario="server", samples=[OK] * 9, load_s=5, oom_kills=0, aliv
 
 
 def verdicts(evidence: Evidence) -> dict[str, str]:
-    return {rule.name: rule.verdict for rule in validity.judge(evidence).rules}
+    return {rule.name: rule.verdict for rule in validity.assess(evidence).rules}
 
 
 def test_run_without_fault_is_valid_and_not_suspect() -> None:
-    judged = validity.judge(GOOD)
+    judged = validity.assess(GOOD)
     assert judged.valid
     assert not judged.suspect
     assert set(verdicts(GOOD).values()) == {"ok", "unknown"}, (
@@ -54,7 +54,7 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
     ],
 )
 def test_run_that_cannot_be_trusted_is_invalid_and_says_why(change: dict[str, object], reason: str) -> None:
-    judged = validity.judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    judged = validity.assess(replace(GOOD, **change))  # type: ignore[arg-type]
     assert not judged.valid
     assert any(text.startswith(reason) for text in judged.reasons), judged.reasons
 
@@ -75,7 +75,7 @@ def test_run_that_cannot_be_trusted_is_invalid_and_says_why(change: dict[str, ob
     ],
 )
 def test_run_with_a_doubt_is_suspect_and_still_valid(change: dict[str, object], suspicion: str) -> None:
-    judged = validity.judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    judged = validity.assess(replace(GOOD, **change))  # type: ignore[arg-type]
     assert judged.valid
     assert judged.suspect
     assert any(text.startswith(suspicion) for text in judged.suspicions), judged.suspicions

@@ -189,7 +189,7 @@ def test_overcommitted_memory_is_said_and_not_refused(directory: Path) -> None:
 
 def test_what_the_board_has_and_this_host_has_not_is_said(directory: Path) -> None:
     found = resolved(directory, host_cores=2)
-    assert found.budget.cpus == 2
+    assert found.limits.cpus == 2
     assert found.services["app"].cpus == 2
     assert any(shortfall.startswith("cores: the board has 4, this host has 2") for shortfall in found.shortfalls)
 

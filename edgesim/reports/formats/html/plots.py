@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from edgesim.reports import phrases
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.thinning import Floats
-from edgesim.reports.phrases import PERCENTILES
+from edgesim.reports.phrases import PERCENTILE_LABELS
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import Recorded
 from edgesim.units import format_ms, format_seconds
@@ -227,7 +227,7 @@ def percentiles(sides: Sequence[Side[Recorded]]) -> Plot | None:
 
 def _intervals(figure: go.Figure, side: Side[Recorded], i: int, time: str) -> None:
     times = side.result.latency_ms if time == "latency" else side.result.service_time_ms
-    stated = [(name, value) for name in PERCENTILES if (value := getattr(times, name)) is not None]
+    stated = [(name, value) for name in PERCENTILE_LABELS if (value := getattr(times, name)) is not None]
     stated = [(name, value) for name, value in stated if name in times.intervals]
     if not stated:
         return
@@ -249,7 +249,8 @@ def _intervals(figure: go.Figure, side: Side[Recorded], i: int, time: str) -> No
             "arrayminus": [value - low for (_, value), (low, _) in with_bounds],
         },
         text=[
-            f"{PERCENTILES[name]} {value:.4g} ms, {phrases.interval(bounds)}" for (name, value), bounds in with_bounds
+            f"{PERCENTILE_LABELS[name]} {value:.4g} ms, {phrases.interval(bounds)}"
+            for (name, value), bounds in with_bounds
         ],
         hovertemplate="%{text}<extra></extra>",
     )
@@ -258,12 +259,12 @@ def _intervals(figure: go.Figure, side: Side[Recorded], i: int, time: str) -> No
 def _highest_stated(result: Recorded) -> float:
     """Return the highest percentile that the sample is large enough for; 0 without a sample."""
     times = result.latency_ms
-    stated = [name for name in PERCENTILES if name not in times.needs_samples and times.samples]
+    stated = [name for name in PERCENTILE_LABELS if name not in times.needs_samples and times.samples]
     return _percent(stated[-1]) if stated else 0.0
 
 
 def _percent(name: str) -> float:
-    return float(PERCENTILES[name].removeprefix("p"))
+    return float(PERCENTILE_LABELS[name].removeprefix("p"))
 
 
 def _nines(percent: float) -> float:
@@ -273,7 +274,9 @@ def _nines(percent: float) -> float:
 def _percentile_words(result: Recorded) -> str:
     times = result.latency_ms
     stated = [
-        f"{PERCENTILES[name]} {value:.4g} ms" for name in PERCENTILES if (value := getattr(times, name)) is not None
+        f"{PERCENTILE_LABELS[name]} {value:.4g} ms"
+        for name in PERCENTILE_LABELS
+        if (value := getattr(times, name)) is not None
     ]
     return ", ".join(stated) if stated else "not stated: too few requests for a percentile"
 
@@ -289,7 +292,7 @@ def _percentile_table(sides: Sequence[Side[Recorded]]) -> tuple[tuple[str, ...],
 
 
 def _percentile_rows(sides: Sequence[Side[Recorded]]) -> Iterator[tuple[str, ...]]:
-    for name, label in PERCENTILES.items():
+    for name, label in PERCENTILE_LABELS.items():
         all_times = [side.result.latency_ms for side in sides]
         values = [getattr(times, name) for times in all_times]
         bounds = [times.intervals.get(name) for times in all_times]
