@@ -6,7 +6,7 @@ RESULT ?= result.json
 OPTIONS ?=
 PYTEST ?=
 # Two processes, whatever the number of cores: one for the tests that use the engine, see tests/README.md.
-SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE = -n 2
 # If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 

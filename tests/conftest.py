@@ -1,10 +1,9 @@
-"""Which tests can run on this host, which run side by side, and what they share."""
+"""Which tests can run on this host, and what they share."""
 
-import fcntl
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +19,9 @@ from edgesim.host import emulator
 from edgesim.models import repository, samples
 from edgesim.models.repository import Model
 from tests.support.leftovers import assert_none_since, leftover_files, leftovers
+from tests.support.markers import uses_engine
+
+pytest_plugins = ["tests.support.side_by_side"]
 
 # How long an example takes says how busy this host is, not whether edgesim is right.
 settings.register_profile("any host", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,63 +34,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, tests that need Docker, emulation or a browser",
     )
-
-
-# The order in which the workers of pytest-xdist take groups of tests; a file is a group of its own, in the middle.
-ENGINE, TIMING = "engine", "timing"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group the tests for ``-n 2 --dist loadgroup``.
-
-    Tests that use the Docker Engine look for what others leave on it, so one worker runs them one after another.
-    They take longest, so they come first. Tests that measure time come last, see `pytest_runtest_protocol`.
-    """
-    if not _is_worker(config):
-        return
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: {ENGINE: 0, TIMING: 2}.get(groups[item], 1))
-
-
-def _group(item: pytest.Item) -> str:
-    if own := item.get_closest_marker("xdist_group"):
-        return str(own.args[0])
-    if item.get_closest_marker("timing"):
-        return TIMING
-    return ENGINE if uses_engine(item) else item.nodeid.partition("::")[0]
-
-
-def uses_engine(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in ("docker", "emulation"))
-
-
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test that measures time run alone: it waits until the other workers' tests are over, and they for it.
-
-    The wait counts neither as the test's time nor against its timeout.
-    """
-    if not _is_worker(item.config):
-        return (yield)
-    with Path(__file__).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("timing") else fcntl.LOCK_SH)
-        return (yield)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take the group off a test's name, where pytest-xdist puts it: ``test_x.py::test_y@engine``."""
-    name, _, group = report.nodeid.rpartition("@")
-    if name and "]" not in group:
-        report.nodeid = name
 
 
 @pytest.fixture(scope="session", autouse=True)
