@@ -48,7 +48,7 @@ def test_a_rate_is_held_whatever_the_server_does_and_its_seed_repeats_it(tmp_pat
         _, result = run(tmp_path, "--qps", "100", "--duration", "2", "--seed", "7", "--warmup", "5")
         schedules.append([sample["scheduled_ns"] for sample in result["samples"]])
         assert result["scenario"] | {"name": "server", "qps": 100, "seed": 7} == result["scenario"]
-        assert result["scenario"]["warm_up"]["rule"] == "5 requests, as told"
+        assert result["scenario"]["warm_up"]["rule"] == "5 requests, set by the user"
     assert schedules[0] == schedules[1]
     assert 130 < len(schedules[0]) < 270
 
@@ -130,21 +130,21 @@ def test_the_client_can_have_a_core_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--scenario", "burst"], "--scenario burst: not one of single-stream, multi-stream, server, offline"),
+        (["--scenario", "burst"], "'burst' is not one of 'single-stream', 'multi-stream', 'server', 'offline'"),
         (["--scenario", "server"], "--scenario server: at what rate?"),
         (["--qps", "10", "--clients", "2"], "--clients: is for --scenario single-stream or offline"),
         (["--qps", "-1"], "--qps -1: is not a rate"),
-        (["--sweep", "10,x"], "--sweep 10,x: not N,N"),
-        (["--sweep", "10", "--qps", "5"], "--sweep: sets the rate itself"),
-        (["--sweep", "10", "--find-peak", "--p99-under", "1s"], "--sweep and --find-peak: one of them"),
+        (["--sweep", "10,x"], "--sweep 10,x: not RATE,RATE"),
+        (["--sweep", "10", "--qps", "5"], "--sweep sets the rate itself"),
+        (["--sweep", "10", "--find-peak", "--p99-under", "1s"], "--sweep and --find-peak exclude each other"),
         (["--find-peak"], "--find-peak and --p99-under go together"),
         (["--p99-under", "50"], "--find-peak and --p99-under go together"),
         (["--find-peak", "--p99-under", "50"], "--p99-under 50: not a time"),
         (["--until", "99:5"], "--until 99:5: not pN:X%"),
         (["--range", "image=5:1"], "--range image=5:1: 5 is above 1"),
         (["--range", "nobody=0:1"], "--range nobody: model digits takes"),
-        (["--input", "missing.npz"], "missing.npz: not a file of samples"),
-        (["--client-cores", "999"], "--client-cores 999: this host's are"),
+        (["--input", "missing.npz"], "missing.npz: not a file of inputs"),
+        (["--client-cores", "999"], "--client-cores 999: this host has the cores"),
         (["--client-cores", "x"], "--client-cores x: not N,N"),
     ],
 )
