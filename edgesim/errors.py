@@ -68,7 +68,7 @@ class EdgesimError(Exception):
     extend `problem` or `fix`. `result` is an `object` because this module knows no results; readers test its type.
 
     Attributes:
-        problem: what is wrong and where, in one line.
+        problem: what is wrong and where, in one line; each problem of a YAML file has a line of its own.
         fix: what mends it, a command if there is one; empty if nothing sensible can be said.
         log: the end of the log of the program that failed; empty if there is none.
         result: the result of what was measured until the error, a `RunResult` or a `StackResult`; None if nothing was.

@@ -1,9 +1,9 @@
-"""Reading of YAML files that people write; an error names the line that is wrong."""
+"""Reading of YAML files that people write; an error names each line that is wrong."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -11,6 +11,10 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from edgesim.errors import UsageError, did_you_mean
+
+_Value = TypeVar("_Value")
+
+_MOST_PROBLEMS = 10  # that one message lists: more lines push the first ones off the screen
 
 
 def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> CommentedMap:
@@ -38,19 +42,44 @@ def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> Com
 
 
 def problems(
-    document: CommentedMap, model: type[BaseModel], error: ValidationError, *, more_keys: Sequence[str] = ()
+    path: Path,
+    document: CommentedMap,
+    model: type[BaseModel],
+    error: ValidationError,
+    *,
+    more_keys: Sequence[str] = (),
+    inherited: Mapping[str, str] | None = None,
+    not_inherited: Mapping[str, tuple[str, str]] | None = None,
 ) -> str:
-    """Return the text that follows the file's name in a message: the first problem, its line, and how many more.
+    """Return a message with one line for each problem of a file, in the file's order: ``PATH:LINE: KEY: …``.
 
     Args:
         model: the schema that the file does not match.
-        error: what pydantic found wrong.
+        error: what pydantic found wrong. A validator may raise a `ValueError` with several texts, each ``KEY: …``.
         more_keys: keys that the top of the file may have in addition to the model's.
+        inherited: keys that are another file's and not this one's, each with the name of that file.
+        not_inherited: keys that another file has and this one did not inherit, each with the key that is the cause and
+            the reason in words.
     """
-    # A mistyped key is reported as unknown and as missing: the unknown key comes first, since the typo explains both.
-    details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-    texts = [_explain(document, model, detail, more_keys) for detail in details]
-    return texts[0] + (f" (and {len(texts) - 1} more)" if len(texts) > 1 else "")
+    details = error.errors()
+    found: list[tuple[int | None, str]] = []
+    for detail in details:
+        if detail["type"] == "missing" and _is_mistyped(detail, details):
+            continue  # the unknown key explains the missing one
+        for location, text in _explain(model, detail, more_keys, not_inherited or {}):
+            origin = _nearest(location, inherited or {})
+            found.append((_line_of(document, location), f"{text} (stated by {origin})" if origin else text))
+    found.sort(key=lambda problem: (problem[0] is None, problem[0]))
+    lines = [f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in found]
+    more = len(lines) - _MOST_PROBLEMS
+    return "\n".join(lines[:_MOST_PROBLEMS] + ([f"{path}: {more} more problems"] if more > 0 else []))
+
+
+def _is_mistyped(missing: Any, details: Sequence[Any]) -> bool:
+    """Return whether an unknown key of the same section is similar to the missing key."""
+    *section, key = missing["loc"]
+    unknown = [d["loc"][-1] for d in details if d["type"] == "extra_forbidden" and [*d["loc"][:-1]] == section]
+    return any(did_you_mean(str(word), [str(key)]) for word in unknown)
 
 
 def _yaml_problem(error: YAMLError) -> str:
@@ -59,26 +88,38 @@ def _yaml_problem(error: YAMLError) -> str:
     return f"line {mark.line + 1}: {problem}" if mark else str(problem)
 
 
-def _explain(document: CommentedMap, model: type[BaseModel], detail: Any, more_keys: Sequence[str]) -> str:
-    """Return one line for one pydantic error: ``:LINE: KEY: what is wrong; did you mean …``."""
+def _explain(
+    model: type[BaseModel], detail: Any, more_keys: Sequence[str], not_inherited: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[Sequence[str | int], str]]:
+    """Yield the location of the cause in the file, and ``KEY: what is wrong``, for one pydantic error."""
     location: Sequence[str | int] = detail["loc"]
     key = ".".join(str(part) for part in location)
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         text = f"unknown key {key!r}{did_you_mean(str(location[-1]), _keys_at(model, location[:-1], more_keys))}"
     elif kind == "missing":
-        text = f"key {key!r} is missing"
+        cause = _nearest(location, not_inherited)
+        text = f"key {key!r} is missing" + (f": {cause[1]}" if cause else "")
+        location = cause[0].split(".") if cause else location
     elif kind == "literal_error":
         allowed = re.findall(r"'([^']+)'", str(context.get("expected", "")))
         nearest = did_you_mean(str(detail["input"]), allowed)
         text = f"{key}: {detail['input']!r} is not one of {', '.join(allowed)}{nearest}"
     elif kind == "value_error":
-        text = str(context["error"])
-        location = text.partition(":")[0].split(".")
+        yield from ((str(text).partition(":")[0].split("."), str(text)) for text in context["error"].args)
+        return
     else:
         text = f"{key}: {detail['msg']} (given: {detail['input']!r})"
-    line = _line_of(document, location)
-    return f":{line}: {text}" if line else f": {text}"
+    yield location, text
+
+
+def _nearest(location: Sequence[str | int], by_key: Mapping[str, _Value]) -> _Value | None:
+    """Return the value of a key, or else of the nearest section above that has one."""
+    for length in range(len(location), 0, -1):
+        value = by_key.get(".".join(str(part) for part in location[:length]))
+        if value is not None:
+            return value
+    return None
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[str | int], more_keys: Sequence[str]) -> list[str]:
@@ -102,12 +143,22 @@ def _inner(annotation: Any) -> list[Any]:
 
 
 def _line_of(document: CommentedMap, location: Sequence[str | int]) -> int | None:
+    """Return the line of a key, or else of the nearest section above that the file has."""
     node: Any = document
     line: int | None = None
-    for part in location:
-        try:
-            position = node.lc.key(part) if isinstance(node, CommentedMap) else node.lc.item(part)
-            line, node = position[0] + 1, node[part]
-        except (AttributeError, KeyError, IndexError, TypeError):
+    rest = list(location)
+    while rest:
+        # A key may contain dots, as the mode "1.4" does: the longest key that the file has is taken.
+        lengths = range(len(rest), 0, -1) if isinstance(node, CommentedMap) else (1,)
+        keys = ((length, rest[0] if length == 1 else ".".join(map(str, rest[:length]))) for length in lengths)
+        for length, key in keys:
+            try:
+                position = node.lc.key(key) if isinstance(node, CommentedMap) else node.lc.item(key)
+                line, node = position[0] + 1, node[key]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                continue
+            rest = rest[length:]
             break
+        else:
+            return line
     return line

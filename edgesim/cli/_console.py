@@ -44,7 +44,8 @@ def say(message: str, *, style: str | None = None) -> None:
     text = with_flags(message)
     if err.is_terminal:
         # Rich would break a word that is longer than a line, such as a path.
-        text = textwrap.fill(text, err.width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
+        fold = textwrap.TextWrapper(err.width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
+        text = "\n".join(fold.fill(line) for line in text.split("\n"))
     err.print(text, style=style)
 
 

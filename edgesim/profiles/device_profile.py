@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,8 @@ from pydantic import (
 
 from edgesim.errors import ProfileError, did_you_mean
 from edgesim.profiles.cores import QemuCpu
+from edgesim.profiles.extension import Dropped
+from edgesim.units import format_bytes
 
 _PAGE_BYTES = 4096
 
@@ -95,8 +97,8 @@ class Memory(_Part):
 
     Attributes:
         marketed_bytes: as the vendor sells it.
-        visible_bytes: total memory that Linux on the board reports.
-        usable_bytes: memory that the operating system leaves to programs.
+        visible_bytes: total memory that Linux on the board reports; at most what is marketed.
+        usable_bytes: memory that the operating system leaves to programs; at most what is visible.
         bandwidth_bytes_per_s: by specification.
     """
 
@@ -105,6 +107,31 @@ class Memory(_Part):
     usable_bytes: Size | None = None
     kind: str | None = None
     bandwidth_bytes_per_s: Size | None = None
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what is wrong, in the form ``KEY: …``."""
+        most = _most_visible(self.marketed_bytes)
+        if self.visible_bytes > most:
+            yield (
+                f"memory.visible_bytes: {_exact(self.visible_bytes)} is more than memory.marketed_bytes, {_exact(most)}"
+            )
+        if self.usable_bytes is not None and _whole_pages(self.usable_bytes) > self.visible_bytes:
+            yield (
+                f"memory.usable_bytes: {_exact(self.usable_bytes)} is more than memory.visible_bytes, "
+                f"{_exact(self.visible_bytes)}"
+            )
+
+
+def _most_visible(marketed: int) -> int:
+    """Return the bytes of a marketed memory. Vendors write GB and MB of memory where they mean GiB and MiB."""
+    for decimal, binary in ((10**9, 2**30), (10**6, 2**20)):
+        if marketed % decimal == 0:
+            return marketed // decimal * binary
+    return marketed
+
+
+def _exact(size: int) -> str:
+    return f"{format_bytes(size)} ({size:,} bytes)"
 
 
 class Storage(_Part):
@@ -241,12 +268,29 @@ class DeviceProfile(_Part):
     sources: tuple[Source, ...] = ()
     mode: str | None = None
 
-    _file: Path | None = PrivateAttr(default=None)  # where the profile was read from: not a fact of the board
+    # Where the profile and its facts come from: no facts of the board, so no part of `sha256`.
+    _file: Path | None = PrivateAttr(default=None)
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _dropped: tuple[Dropped, ...] = PrivateAttr(default=())
 
     @property
     def file(self) -> Path | None:
         """The file of a user's own profile; None for a profile that comes with edgesim."""
         return self._file
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """The profile that states each fact, by dotted key; empty for a profile that extends none.
+
+        A fact of the profile's own file has ``yours``, any other the name or file that ``extends`` has for its profile.
+        In a power mode, `cpu.cores` and `cpu.clock_hz` have the origin of that mode.
+        """
+        return self._origins
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        """The facts that this profile does not inherit, because they held only with another that it overrides."""
+        return self._dropped
 
     def source_of(self, fact: str) -> Source | None:
         """Return the source that names a fact, or else the nearest key above that fact; None without one."""
@@ -269,23 +313,53 @@ class DeviceProfile(_Part):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @model_validator(mode="after")
-    def _modes_fit_the_board(self) -> "DeviceProfile":
+    def _facts_agree(self) -> "DeviceProfile":
+        contradictions = [
+            *self.memory.contradictions(),
+            *self._contradictions_beside_modes(),
+            *self._contradictions_of_modes(),
+            *self._sources_without_facts(),
+        ]
+        if contradictions:
+            raise ValueError(*contradictions)
+        return self
+
+    def _contradictions_beside_modes(self) -> Iterator[str]:
+        cores = [self.cpu.core]
+        for index, cluster in enumerate(self.cpu.others):
+            if cluster.core in cores:
+                yield f"cpu.others.{index}.core: {cluster.core!r} is another cluster's; one name is for one cluster"
+            cores.append(cluster.core)
+        if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
+            yield f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}"
+        if self.architecture == "arm64" and self.emulation is None:
+            yield "emulation: missing; an arm64 board needs emulation.qemu_cpu"
+        power = self.power
+        if power is not None and power.idle_w and power.load_w and power.idle_w > power.load_w:
+            yield f"power.idle_w: {power.idle_w:g} is more than power.load_w, {power.load_w:g}"
+
+    def _contradictions_of_modes(self) -> Iterator[str]:
         if self.default_mode is not None and self.default_mode not in self.modes:
-            raise ValueError(
-                f"default_mode: {self.default_mode!r} is not among modes{did_you_mean(self.default_mode, self.modes)}"
-            )
-        clusters = {cluster.core: cluster for cluster in (self.cpu, *self.cpu.others)}
+            nearest = did_you_mean(self.default_mode, self.modes)
+            yield f"default_mode: {self.default_mode!r} is not among modes{nearest}"
+        clusters = {cluster.core: cluster for cluster in (*self.cpu.others, self.cpu)}
+        by_lower: dict[str, str] = {}
         for name, mode in self.modes.items():
             core = mode.core if mode.core is not None else self.cpu.core
             if core not in clusters:
-                raise ValueError(f"modes.{name}.core: the board has no {core!r}{did_you_mean(core, clusters)}")
-            if mode.cores > clusters[core].cores:
-                raise ValueError(f"modes.{name}.cores: {mode.cores} is more than the board's {clusters[core].cores}")
-        if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
-            raise ValueError(f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}")
-        if self.architecture == "arm64" and self.emulation is None:
-            raise ValueError("emulation: missing; an arm64 board needs emulation.qemu_cpu")
-        return self
+                yield f"modes.{name}.core: the board has no {core!r}{did_you_mean(core, clusters)}"
+            elif mode.cores > clusters[core].cores:
+                yield f"modes.{name}.cores: {mode.cores} is more than the board's {clusters[core].cores}"
+            other = by_lower.setdefault(name.lower(), name)
+            if other != name:
+                yield f"modes.{name}: differs from mode {other!r} in case alone"
+
+    def _sources_without_facts(self) -> Iterator[str]:
+        known = set(_dotted(self.model_dump(mode="json", exclude={"sources", "mode"})))
+        for source in self.sources:
+            for fact in source.facts:
+                if fact not in known:
+                    yield f"sources: {fact!r} is not a fact of this profile{did_you_mean(fact, known)}"
 
     def heated(self) -> "DeviceProfile":
         """Return the board after `thermal.full_speed_s` seconds under load; the same board without that section."""
@@ -293,15 +367,6 @@ class DeviceProfile(_Part):
             return self
         clock_hz = min(self.thermal.clock_hz, self.cpu.clock_hz)
         return self.model_copy(update={"cpu": self.cpu.model_copy(update={"clock_hz": clock_hz})})
-
-    @model_validator(mode="after")
-    def _sources_name_facts(self) -> "DeviceProfile":
-        known = set(_dotted(self.model_dump(mode="json", exclude={"sources", "mode"})))
-        for source in self.sources:
-            for fact in source.facts:
-                if fact not in known:
-                    raise ValueError(f"sources: {fact!r} is not a fact of this profile{did_you_mean(fact, known)}")
-        return self
 
     def served_by(self, **image: Any) -> "DeviceProfile":
         """Return the board with another serving image.
@@ -349,7 +414,24 @@ class DeviceProfile(_Part):
         emulation = self.emulation
         if emulation is not None and cpu.core in emulation.others:
             emulation = emulation.model_copy(update={"qemu_cpu": emulation.others[cpu.core]})
-        return self.model_copy(update={"cpu": cpu, "emulation": emulation, "mode": name})
+        profile = self.model_copy(update={"cpu": cpu, "emulation": emulation, "mode": name})
+        profile._origins = self._origins_in_mode(name, chosen_mode)
+        return profile
+
+    def _origins_in_mode(self, name: str, mode: Mode) -> dict[str, str]:
+        if not self._origins:
+            return {}
+        origins = dict(self._origins)
+        if mode.core not in (None, self.cpu.core):
+            # `Cpu.on` exchanges the main cluster and another one, and `cpu.others` is one fact.
+            main = {fact: origin for fact, origin in origins.items() if fact.startswith("cpu.")}
+            chosen = main.pop("cpu.others")
+            for fact in main:
+                origins[fact] = chosen
+            origins["cpu.others"] = ", ".join(dict.fromkeys(main.values()))
+        for key in ("cores", "clock_hz"):
+            origins[f"cpu.{key}"] = self._origins[f"modes.{name}.{key}"]
+        return origins
 
 
 def _dotted(facts: dict[str, Any], prefix: str = "") -> Iterator[str]:

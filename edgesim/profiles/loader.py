@@ -1,4 +1,4 @@
-"""Profile files: finds them by name, reads, extends and validates them. An error names the wrong line."""
+"""Profile files: finds them by name, reads, extends and validates them. An error names each wrong line."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 from edgesim import paths, yaml_files
 from edgesim.errors import ProfileError, did_you_mean
 from edgesim.profiles.device_profile import DeviceProfile
+from edgesim.profiles.extension import OWN, Extended, dotted
 
 # The key of a file that is not a fact of the board: the profile to start from.
 _EXTENDS = "extends"
@@ -60,39 +61,59 @@ def read(path: str | Path) -> DeviceProfile:
     """
     path = Path(path)
     written = _document(path)
-    facts = _extended(written, path, [path.resolve()])
+    extended = _extended(written, path, [path.resolve()], OWN)
     try:
-        profile = DeviceProfile.model_validate(facts)
+        profile = DeviceProfile.model_validate(extended.document())
     except ValidationError as error:
         raise ProfileError(
-            f"{path}{yaml_files.problems(written, DeviceProfile, error, more_keys=[_EXTENDS])}",
+            yaml_files.problems(
+                path,
+                written,
+                DeviceProfile,
+                error,
+                more_keys=[_EXTENDS],
+                inherited={dotted(fact): origin for fact, origin in extended.origins.items() if origin != OWN},
+                not_inherited=_not_inherited(extended),
+            ),
             fix=f"edit {path}, then: edgesim profiles validate {path}",
         ) from error
     if path.resolve().parent != paths.profiles_directory().resolve():
         profile._file = path.resolve()
+    if _EXTENDS in written:
+        profile._origins = {dotted(fact): origin for fact, origin in extended.origins.items()}
+        profile._dropped = extended.dropped
     return profile
 
 
+def _not_inherited(extended: Extended) -> dict[str, tuple[str, str]]:
+    """Return for each fact that was not inherited the fact that took it along, and the reason in words."""
+    return {
+        entry.fact: (
+            entry.because,
+            f"{entry.origin}'s goes with {entry.because}, which this profile overrides; state both",
+        )
+        for entry in extended.dropped
+    }
+
+
 def _document(path: Path) -> CommentedMap:
-    document = yaml_files.read(path, "profile", ProfileError, example="edgesim profiles show jetson-nano --yaml")
+    document = yaml_files.read(path, "profile", ProfileError, example="edgesim profiles show jetson-nano --json")
     if "mode" in document:
         raise ProfileError(f"{path}: unknown key 'mode'{did_you_mean('mode', ['modes', 'default_mode'])}")
     return document
 
 
-def _extended(written: CommentedMap, path: Path, chain: list[Path]) -> dict[str, Any]:
+def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str) -> Extended:
     """Return the facts of a document, on top of the facts of the profile that it extends.
-
-    Mappings are merged key by key, everything else is replaced. Sources are added to the extended profile's, because
-    that profile's facts are still used.
 
     Args:
         chain: the files that extend each other up to this document.
+        origin: what the document is called in `Extended.origins`.
     """
-    facts = dict(written)
-    reference = facts.pop(_EXTENDS, None)
+    own = Extended.stated({key: value for key, value in written.items() if key != _EXTENDS}, origin)
+    reference = written.get(_EXTENDS)
     if reference is None:
-        return facts
+        return own
     if not isinstance(reference, str):
         raise ProfileError(f"{path}: extends: must be a profile's name or file, not {reference!r}")
     is_file = reference.endswith((".yaml", ".yml")) or "/" in reference
@@ -100,17 +121,7 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path]) -> dict[str,
     if base.resolve() in chain:
         names = " extends ".join(file.name for file in [*chain, base])
         raise ProfileError(f"{path}: extends: goes round in a circle: {names}")
-    below = _extended(_document(base), base, [*chain, base.resolve()])
-    merged = _merged(below, {key: value for key, value in facts.items() if key != "sources"})
-    return merged | {"sources": [*facts.get("sources", []), *below.get("sources", [])]}
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+    return _extended(_document(base), base, [*chain, base.resolve()], reference).extended_by(own, origin)
 
 
 def json_schema() -> dict[str, Any]:

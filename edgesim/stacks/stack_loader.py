@@ -40,7 +40,7 @@ def read(path: Path) -> Stack:
         stack = Stack.model_validate(facts)
     except ValidationError as error:
         raise StackError(
-            f"{path}{yaml_files.problems(written, Stack, error)}",
+            yaml_files.problems(path, written, Stack, error),
             fix=f"edit {path}, then: edgesim stack validate {path}",
         ) from error
     return _absolute(stack, path.resolve().parent)

@@ -57,3 +57,14 @@ def test_progress_names_flags_too(capsys: pytest.CaptureFixture[str]) -> None:
     _console.listener().note("`execution=scaled`: not possible")
     _console.listener(quiet=True).note("`execution=scaled`: not possible")
     assert capsys.readouterr().err == "edgesim: --execution scaled: not possible\n"
+
+
+def test_each_line_of_a_message_of_several_is_folded_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=20, soft_wrap=True, color_system=None)
+    monkeypatch.setattr(_console, "err", terminal)
+    _console.say("board.yaml:3: first\nboard.yaml:4: second")
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == [
+        "board.yaml:3: first",
+        "board.yaml:4: second",
+    ]

@@ -242,6 +242,39 @@ def test_a_wrong_value_names_its_key(tmp_path: Path, old: str, new: str, what: s
     assert what in refused(tmp_path, old, new)
 
 
+def test_all_problems_of_a_file_are_named_each_with_its_line(tmp_path: Path) -> None:
+    text = NANO.replace("  cores: 4\n", "  coers: 4\n").replace("visible_bytes: 3.9 GiB", "visible_bytes: lots")
+    with pytest.raises(ProfileError) as caught:
+        profiles.read(write(tmp_path, text.replace("soc: Tegra X1 (T210)\n", "")))
+    path = tmp_path / "board.yaml"
+    lines = caught.value.problem.splitlines()
+    assert lines[0] == f"{path}:8: unknown key 'cpu.coers'; did you mean 'cores'?"
+    assert lines[1].startswith(f"{path}:17: memory.visible_bytes: ")
+    assert lines[2:] == [f"{path}: key 'soc' is missing"], "and cpu.cores is not: the typo explains it"
+
+
+def test_all_contradictions_of_a_file_are_named_each_with_its_line(tmp_path: Path) -> None:
+    text = NANO.replace("5w: {cores: 2", "5w: {cores: 8").replace("default_mode: MAXN", "default_mode: MAXM")
+    with pytest.raises(ProfileError) as caught:
+        profiles.read(write(tmp_path, text))
+    keys = [line.split(": ")[1] for line in caught.value.problem.splitlines()]
+    assert keys == ["default_mode", "modes.5w.cores"]
+
+
+def test_more_problems_than_fit_are_counted(tmp_path: Path) -> None:
+    unknown = "".join(f"key{number}: 1\n" for number in range(15))
+    with pytest.raises(ProfileError) as caught:
+        profiles.read(write(tmp_path, NANO + unknown))
+    assert len(caught.value.problem.splitlines()) == 11
+    assert caught.value.problem.endswith("5 more problems")
+
+
+def test_a_line_is_found_for_a_mode_whose_name_has_a_dot(tmp_path: Path) -> None:
+    text = NANO.replace("5w: {cores: 2", '"1.4": {cores: 8')
+    with pytest.raises(ProfileError, match=r"board\.yaml:34: modes\.1\.4\.cores: 8 is more than"):
+        profiles.read(write(tmp_path, text))
+
+
 def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     assert "duplicate key" in refused(tmp_path, "name: jetson-nano", "name: jetson-nano\nname: other")
 
