@@ -39,7 +39,8 @@ class Machine:
         copy_bytes_per_s: bytes per second that one core copies, as measured.
         memory_bytes_per_s: bandwidth of the memory by specification.
         dot_products: whether the core multiplies int8 numbers four at a time (asimddp).
-        guessed: facts that the profile lacks, in words.
+        guessed: facts that the profile lacks and that widen the band, by their keys in the profile.
+        derived: facts that the profile lacks and that do not: the memory's bandwidth is taken from the copy speed.
     """
 
     soc: str
@@ -51,18 +52,23 @@ class Machine:
     memory_bytes_per_s: float
     dot_products: bool = False
     guessed: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, profile: DeviceProfile, threads: int | None = None) -> Self:
         """Return the facts of a board in its power mode; `threads` is at most, and by default, the number of cores."""
-        cpu, guessed = profile.cpu, []
+        cpu, guessed, derived = profile.cpu, [], []
         flops = cpu.fp32_flops_per_cycle
         if flops is None:
             flops = _LEAST_FLOPS_PER_CYCLE * (2 if "asimdhp" in cpu.features else 1)
-            guessed.append("the core's peak")
+            guessed.append("cpu.fp32_flops_per_cycle")
         copy, memory = cpu.bandwidth.copy_bytes_per_s, profile.memory.bandwidth_bytes_per_s
         if copy is None:
-            guessed.append("its memory's measured bandwidth")
+            guessed.append("cpu.bandwidth.copy_bytes_per_s")
+        if memory is None:
+            derived.append("memory.bandwidth_bytes_per_s")
+        if not cpu.features:
+            derived.append("cpu.features")
         slowest = memory if memory is not None else _SLOWEST_MEMORY
         copied = float(copy) if copy is not None else _COPY_SHARE * slowest
         return cls(
@@ -75,6 +81,7 @@ class Machine:
             memory_bytes_per_s=float(memory) if memory is not None else copied / _COPY_SHARE,
             dot_products="asimddp" in cpu.features,
             guessed=tuple(guessed),
+            derived=tuple(derived),
         )
 
 

@@ -21,6 +21,26 @@ if TYPE_CHECKING:
 _Z80 = 1.2816
 # Standard deviations of the logarithm of a time, for doubts that no published figure quantifies. Assumed, and wide.
 _DOUBT = {"operation": 1.0, "int8": 0.3, "fp16": 0.4, "fact": 0.3}
+# For each fact that a prediction uses: what the prediction takes where the profile lacks the fact, and where to find
+# the fact. tinymembench prints MB/s of 10^6 bytes.
+_LACKING: dict[str, tuple[str, str]] = {
+    "cpu.fp32_flops_per_cycle": (
+        "taken from similar boards",
+        "the core's manual has it: 8 for each 128-bit multiply-add that the core starts in a cycle",
+    ),
+    "cpu.bandwidth.copy_bytes_per_s": (
+        "taken from similar boards",
+        'measure it on the board: run tinymembench there; its line "standard memcpy" is in MB/s',
+    ),
+    "memory.bandwidth_bytes_per_s": (
+        "derived from the copy speed",
+        "the data sheet has it: transfers per second times the width of the bus in bytes",
+    ),
+    "cpu.features": (
+        "taken as a core without asimddp and asimdhp",
+        "read it on the board: grep -m1 Features /proc/cpuinfo",
+    ),
+}
 _ARITHMETIC: frozenset[Term] = frozenset(("products", "depthwise", "functions"))
 
 
@@ -126,7 +146,9 @@ def _doubts(
         notes += _doubts_about_core(title, machine, fitted)
         for fact in machine.guessed:
             variance += _DOUBT["fact"] ** 2
-            notes.append(f"the profile lacks {fact}: taken from similar boards")
+            notes.append(_lacking(fact))
+        uses_features = "cpu.fp32_flops_per_cycle" in machine.guessed or any(node.precision == "int8" for node in nodes)
+        notes += [_lacking(fact) for fact in machine.derived if fact != "cpu.features" or uses_features]
     unknown = [not node.known for node in nodes]
     if any(unknown):
         names = ", ".join(sorted({node.operation for node in nodes if not node.known}))
@@ -139,6 +161,11 @@ def _doubts(
             how = "by a handful of published pairs" if precision == "int8" else "as fp32, which the runtime mostly uses"
             notes.append(f"{precision} is counted {how}")
     return variance, tuple(notes)
+
+
+def _lacking(fact: str) -> str:
+    instead, source = _LACKING[fact]
+    return f"the profile lacks {fact}: {instead}; {source}"
 
 
 def _doubts_about_core(title: str, machine: Machine, fitted: FittedCoefficients) -> list[str]:

@@ -69,7 +69,54 @@ def test_unpublished_boards_cores_and_facts_widen_the_band_and_are_named(resnet1
     assert "no published figure, only on other boards with a Cortex-A72" in other_board.notes[0]
     (note,) = other_core.notes
     assert "Jetson Nano 4GB (B01): no published figure, nor on another Cortex-A57; an extrapolation" in note
-    assert "the profile lacks its memory's measured bandwidth" in no_fact.notes[1]
+    assert "the profile lacks cpu.bandwidth.copy_bytes_per_s" in no_fact.notes[1]
+
+
+FROM_SCRATCH = """
+name: gateway-box
+title: A box with a Cortex-A72
+soc: TDA4VM
+architecture: arm64
+cpu: {core: Cortex-A72, cores: 2, clock_hz: 2_000_000_000}
+memory: {marketed_bytes: 4 GB, visible_bytes: 3.6 GiB}
+emulation: {qemu_cpu: cortex-a72}
+image: {dockerfile: Dockerfile.jetson}
+"""
+EXTENDING = """
+extends: raspberry-pi-4
+name: gateway-box
+title: A box with a Cortex-A72
+soc: TDA4VM
+cpu: {cores: 2, clock_hz: 2_000_000_000, fp32_flops_per_cycle: null}
+memory: {marketed_bytes: 4 GB, visible_bytes: 3.6 GiB}
+"""
+
+
+def test_a_board_of_equal_facts_has_one_prediction_however_its_profile_is_written(
+    resnet18: Model, tmp_path: Path
+) -> None:
+    boards = []
+    for name, text in (("scratch", FROM_SCRATCH), ("extending", EXTENDING)):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        boards.append(predict(profiles.load(path), resnet18))
+    assert boards[0] == boards[1]
+
+
+def test_a_fact_that_a_prediction_lacks_is_named_by_its_key_with_where_to_find_it(
+    resnet18: Model, tmp_path: Path
+) -> None:
+    path = tmp_path / "board.yaml"
+    path.write_text(FROM_SCRATCH)
+    lacking = {note.split(":")[0]: note for note in predict(profiles.load(path), resnet18).notes if "lacks" in note}
+    assert list(lacking) == [
+        "the profile lacks cpu.fp32_flops_per_cycle",
+        "the profile lacks cpu.bandwidth.copy_bytes_per_s",
+        "the profile lacks memory.bandwidth_bytes_per_s",
+        "the profile lacks cpu.features",
+    ]
+    assert "tinymembench" in lacking["the profile lacks cpu.bandwidth.copy_bytes_per_s"]
+    assert "/proc/cpuinfo" in lacking["the profile lacks cpu.features"]
 
 
 @pytest.mark.parametrize("core", ["Denver2", "Mystery-1"])
