@@ -1,6 +1,7 @@
 """``edgesim profiles``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from edgesim.cli._options import JsonOption, ProfileArgument
 from edgesim.errors import ExitCode
 from edgesim.profiles import DeviceProfile
 from edgesim.profiles.device_profile import Cluster, Memory, Mode, Power, Storage
+from edgesim.profiles.extension import OWN, Dropped
 from edgesim.units import format_bytes, format_hz
 
 app = new_app("List the boards that can be simulated, and work on profile files.")
@@ -35,10 +37,20 @@ def list_command(as_json: JsonOption = False) -> int:
 
 @app.examples("edgesim profiles show jetson-nano", "edgesim profiles show jetson-nano:5w --json", name="show")
 def show_command(profile: ProfileArgument, as_json: JsonOption = False) -> int:
-    """Describe one profile, in the power mode that is named."""
+    """Describe one profile, in the power mode that is named.
+
+    Where the profile extends another one, each fact is marked: "yours", or "from" the profile that states the fact.
+    """
     loaded = profiles.load(profile)
     if as_json:
-        print_json({**loaded.model_dump(mode="json"), "sha256": loaded.sha256})
+        print_json(
+            {
+                **loaded.model_dump(mode="json"),
+                "sha256": loaded.sha256,
+                "origins": dict(loaded.origins),
+                "dropped": [asdict(entry) for entry in loaded.dropped],
+            }
+        )
         return ExitCode.OK
     show(_data_sheet(loaded))
     return ExitCode.OK
@@ -49,39 +61,74 @@ def _data_sheet(profile: DeviceProfile) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    table.add_row(profile.reference, profile.title)
-    table.add_row("SoC", f"{profile.soc}, {profile.architecture}")
-    for name, cluster in (("CPU", profile.cpu), *(("beside it", other) for other in profile.cpu.others)):
-        for title, text in _cluster(cluster):
-            table.add_row(title or name, text)
-    table.add_row("memory", _memory(memory))
+
+    def add(label: str, text: str, *facts: str) -> None:
+        origin = _origin(profile, facts)
+        table.add_row(label, f"{text} ({origin})" if origin else text)
+
+    add(profile.reference, profile.title, "title")
+    add("SoC", f"{profile.soc}, {profile.architecture}", "soc", "architecture")
+    for label, text, facts in _cluster(profile.cpu):
+        add(label or "CPU", text, *facts)
+    for other in profile.cpu.others:
+        for label, text, _ in _cluster(other):
+            add(label or "beside it", text, "cpu.others")
+    add("memory", _memory(memory), "memory")
     for storage in profile.storage:
-        table.add_row("storage", _storage(storage))
+        add("storage", _storage(storage), "storage")
     if profile.system is not None:
         system = profile.system
         details = [f"glibc {system.glibc}"] if system.glibc else []
         details += [f"kernel {system.kernel}"] if system.kernel else []
-        table.add_row("system", ", ".join([system.name, *details]))
+        add("system", ", ".join([system.name, *details]), "system")
     if profile.accelerator is not None:
-        table.add_row("accelerator", f"{profile.accelerator} (not simulated)")
+        add("accelerator", f"{profile.accelerator} (not simulated)", "accelerator")
     if profile.power is not None:
-        table.add_row("power", _power(profile.power))
+        add("power", _power(profile.power), "power")
     for name, mode in profile.modes.items():
-        table.add_row(f"mode {name}", _mode(profile, name, mode))
+        add(f"mode {name}", _mode(profile, name, mode), f"modes.{name}")
     if profile.emulation is not None:
-        table.add_row("emulated as", f"QEMU's {profile.emulation.qemu_cpu}")
+        add("emulated as", f"QEMU's {profile.emulation.qemu_cpu}", "emulation.qemu_cpu")
         for wrong in profile.emulation.wrong:
-            table.add_row("  differs in", wrong)
-    table.add_row("image", profile.image.reference or profile.image.dockerfile)
+            add("  differs in", wrong, "emulation.wrong")
+    add("image", profile.image.reference or profile.image.dockerfile or "", "image")
     for source in profile.sources:
         sure = f" [{source.confidence}]" if source.confidence else ""
-        table.add_row("source", f"{', '.join(source.facts)}: {source.source}{sure}")
+        add("source", f"{', '.join(source.facts)}: {source.source}{sure}")
+    for entry in profile.dropped:
+        add("without", _not_inherited(entry))
     return table
 
 
-def _cluster(cluster: Cluster) -> Iterator[tuple[str, str]]:
+def _not_inherited(entry: Dropped) -> str:
+    return f"{entry.fact} of {entry.origin} is not inherited: goes with {entry.because}, which this profile overrides"
+
+
+def _origin(profile: DeviceProfile, sections: Sequence[str]) -> str:
+    """Return who states the facts of a row: ``yours``, ``from jetson-nano``, or both with the keys of your own."""
+    origins = {
+        fact: origin
+        for fact, origin in profile.origins.items()
+        for section in sections
+        if f"{fact}.".startswith(f"{section}.")
+    }
+    names = dict.fromkeys(origins.values())
+    words = []
+    for name in names:
+        facts = [fact.rpartition(".")[2] for fact, origin in origins.items() if origin == name]
+        keys = f": {', '.join(facts)}" if len(names) > 1 else ""
+        words.append(f"{name if name == OWN else f'from {name}'}{keys}")
+    return "; ".join(words)
+
+
+def _cluster(cluster: Cluster) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield the label, the text and the facts of each row about a cluster."""
     caches, bandwidth = cluster.caches, cluster.bandwidth
-    yield "", f"{cluster.cores} x {cluster.core} at {format_hz(cluster.clock_hz)}"
+    yield (
+        "",
+        f"{cluster.cores} x {cluster.core} at {format_hz(cluster.clock_hz)}",
+        ("cpu.core", "cpu.cores", "cpu.clock_hz"),
+    )
     words = [
         f"{name} {format_bytes(size)}"
         for name, size in (("L1 instructions", caches.l1i_bytes), ("L1 data", caches.l1d_bytes))
@@ -92,10 +139,14 @@ def _cluster(cluster: Cluster) -> Iterator[tuple[str, str]]:
         words.append(f"L2 {format_bytes(caches.l2_bytes)}{shared}")
     words += [f"L3 {format_bytes(caches.l3_bytes)}"] if caches.l3_bytes else []
     if words:
-        yield "  caches", ", ".join(words)
+        yield "  caches", ", ".join(words), ("cpu.caches",)
     if cluster.fp32_flops_per_cycle:
         peak = cluster.cores * cluster.clock_hz * cluster.fp32_flops_per_cycle
-        yield "  peak", f"{peak / 1e9:.1f} GFLOP/s in fp32 ({cluster.fp32_flops_per_cycle} per cycle and core)"
+        yield (
+            "  peak",
+            f"{peak / 1e9:.1f} GFLOP/s in fp32 ({cluster.fp32_flops_per_cycle} per cycle and core)",
+            ("cpu.fp32_flops_per_cycle",),
+        )
     rates = [
         f"{verb} {rate / 1e9:.1f} GB/s"
         for verb, rate in (
@@ -106,9 +157,9 @@ def _cluster(cluster: Cluster) -> Iterator[tuple[str, str]]:
         if rate
     ]
     if rates:
-        yield "  one core", ", ".join(rates)
+        yield "  one core", ", ".join(rates), ("cpu.bandwidth",)
     if cluster.features:
-        yield "  features", " ".join(cluster.features)
+        yield "  features", " ".join(cluster.features), ("cpu.features",)
 
 
 def _memory(memory: Memory) -> str:
@@ -166,4 +217,6 @@ def validate_command(
     """
     profile = profiles.read(file)
     print(f"{file}: a valid profile of {profile.title}")
+    for entry in profile.dropped:
+        print(f"  {_not_inherited(entry)}")
     return ExitCode.OK

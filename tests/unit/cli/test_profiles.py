@@ -1,0 +1,64 @@
+"""`edgesim profiles`: who states each fact of a profile that extends another."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesim.cli import profiles as commands
+
+BOARD = """
+extends: jetson-nano
+name: two-gigabytes
+title: Jetson Nano 2GB
+memory: {marketed_bytes: 2 GB, visible_bytes: 1.93 GiB}
+cpu: {clock_hz: 2_000_000_000}
+"""
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    path = tmp_path / "board.yaml"
+    path.write_text(BOARD)
+    return path
+
+
+def shown(capsys: pytest.CaptureFixture[str], profile: str | Path, *, as_json: bool = False) -> str:
+    assert commands.show_command(str(profile), as_json=as_json) == 0
+    return capsys.readouterr().out
+
+
+def test_the_data_sheet_says_beside_each_fact_who_states_it(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {line[:13].strip(): line[13:].strip() for line in shown(capsys, board).splitlines()}
+    assert rows["two-gigabytes"] == "Jetson Nano 2GB (yours)"
+    assert rows["CPU"] == "4 x Cortex-A57 at 2 GHz (from jetson-nano: core, cores; yours: clock_hz)"
+    assert rows["memory"].endswith(
+        "(yours: marketed_bytes, visible_bytes; from jetson-nano: kind, bandwidth_bytes_per_s)"
+    )
+    assert rows["mode 5w"] == "2 cores at 2 GHz (from jetson-nano: cores; yours: clock_hz)"
+    assert rows["without"] == (
+        "memory.usable_bytes of jetson-nano is not inherited: goes with memory.marketed_bytes, which this profile "
+        "overrides"
+    )
+
+
+def test_the_data_sheet_of_a_board_that_extends_none_has_no_origins(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "jetson-nano")
+    assert "yours" not in text
+    assert "(from" not in text
+
+
+def test_json_has_the_origins_and_what_was_dropped(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = json.loads(shown(capsys, board, as_json=True))
+    assert (facts["origins"]["cpu.clock_hz"], facts["origins"]["cpu.core"]) == ("yours", "jetson-nano")
+    assert facts["dropped"] == [
+        {"fact": "memory.usable_bytes", "origin": "jetson-nano", "because": "memory.marketed_bytes"}
+    ]
+    assert json.loads(shown(capsys, "jetson-nano", as_json=True))["origins"] == {}
+
+
+def test_validate_says_what_is_not_inherited(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands.validate_command(board)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"{board}: a valid profile of Jetson Nano 2GB"
+    assert second.startswith("  memory.usable_bytes of jetson-nano is not inherited: ")
