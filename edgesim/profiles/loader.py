@@ -125,12 +125,40 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str)
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a profile file, for editors."""
+    """Return the JSON Schema (2020-12) of a profile file, for editors.
+
+    A file that extends a profile may state any part of a section, and null to remove what it would inherit. All keys
+    are required of another file alone.
+    """
     schema = DeviceProfile.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "edgesim device profile"
     schema["properties"].pop("mode")
-    schema["properties"][_EXTENDS] = {"type": "string", "description": "The profile to start from: a name or a file."}
-    required = schema.pop("required")
-    schema["anyOf"] = [{"required": required}, {"required": [_EXTENDS]}]
+    required = {}
+    for name, section in schema["$defs"].items():
+        if name not in _IN_LISTS:
+            keys = required[f"#/$defs/{name}"] = section.pop("required", [])
+            section["properties"] |= {k: _or_null(v) for k, v in section["properties"].items() if k not in keys}
+    properties: dict[str, Any] = schema["properties"]
+    sections = {key: {"required": required[part]} for key, value in properties.items() if (part := _part(value))}
+    modes = {"additionalProperties": {"required": required["#/$defs/Mode"]}}
+    schema["if"] = {"not": {"required": [_EXTENDS]}}
+    schema["then"] = {"required": schema.pop("required"), "properties": {**sections, "modes": modes}}
+    properties["modes"]["additionalProperties"] = _or_null(properties["modes"]["additionalProperties"])
+    properties |= {k: _or_null(v) for k, v in properties.items() if k not in schema["then"]["required"]}
+    properties[_EXTENDS] = {"type": "string", "description": "The profile to start from: a name or a file."}
     return schema
+
+
+# The parts of a profile that are entries of lists, which an extending file replaces as a whole.
+_IN_LISTS = ("Cluster", "Storage", "Source")
+
+
+def _part(value: dict[str, Any]) -> str | None:
+    """Return the reference to the section that a key has, optional or not; None for another value."""
+    return next((choice["$ref"] for choice in [value, *value.get("anyOf", [])] if "$ref" in choice), None)
+
+
+def _or_null(value: dict[str, Any]) -> dict[str, Any]:
+    null = {"type": "null"}
+    return value if null in value.get("anyOf", []) else {"anyOf": [value, null]}

@@ -359,3 +359,9 @@ def test_any_overridden_facts_give_a_named_error_or_a_profile_that_does_not_cont
                 assert profile.source_of(f"modes.{mode}.{key}") is None
         if facts.core is None:
             assert cpu.core == profile.cpu.core
+
+
+def test_the_reference_lists_what_each_overridden_fact_takes_along() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "profile-file.md").read_text()
+    for fact, sections in TAKES_ALONG.items():
+        assert f"| `{fact}` | {', '.join(f'`{section}`' for section in sections)} |" in text

@@ -149,6 +149,18 @@ def test_the_schema_accepts_every_profile_and_refuses_a_typo() -> None:
     assert list(validator.iter_errors(YAML(typ="safe", pure=True).load(MINE.replace("title", "titel")))) != []
 
 
+def test_the_schema_requires_whole_sections_only_of_a_profile_that_extends_none() -> None:
+    validator = jsonschema.Draft202012Validator(profiles.json_schema())
+    part = {"extends": "raspberry-pi-4", "memory": {"visible_bytes": "3.6 GiB"}, "power": None}
+    assert validator.is_valid(part | {"modes": {"1.4": None, "1.1": {"cores": 2}}})
+    assert not validator.is_valid(part | {"storage": [{"read_bytes_per_s": "50 MB"}]}), "a list is replaced"
+    whole = YAML(typ="safe", pure=True).load(NANO)
+    for section, key in (("memory", "visible_bytes"), ("cpu", "cores"), ("emulation", "qemu_cpu")):
+        lacking = whole | {section: {name: value for name, value in whole[section].items() if name != key}}
+        assert not validator.is_valid(lacking), key
+    assert not validator.is_valid(whole | {"modes": {"5w": {"cores": 2}}})
+
+
 def test_the_jetson_nano_is_four_a57_cores_with_4_gb() -> None:
     nano = profiles.load("jetson-nano")
     assert (nano.architecture, nano.cpu.core, nano.cpu.cores, nano.cpu.clock_hz) == (
