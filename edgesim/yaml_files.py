@@ -108,6 +108,8 @@ def _explain(
     elif kind == "value_error":
         yield from ((str(text).partition(":")[0].split("."), str(text)) for text in context["error"].args)
         return
+    elif detail["input"] is None:
+        text = f"{key}: has no value"
     else:
         text = f"{key}: {detail['msg']} (given: {detail['input']!r})"
     yield location, text

@@ -219,4 +219,7 @@ def validate_command(
     print(f"{file}: a valid profile of {profile.title}")
     for entry in profile.dropped:
         print(f"  {_not_inherited(entry)}")
+    for key in ("name", "title"):
+        if (origin := profile.origins.get(key, OWN)) != OWN:
+            print(f"  {key} is {origin}'s: give this board one of its own, so that results and reports tell them apart")
     return ExitCode.OK

@@ -406,7 +406,7 @@ class DeviceProfile(_Part):
             have = f"it has {', '.join(self.modes)}" if self.modes else "it has none"
             raise ProfileError(
                 f"profile {self.name}: no power mode {chosen!r}; {have}{did_you_mean(chosen, self.modes)}",
-                fix=f"edgesim profiles show {self.name}",
+                fix=f"edgesim profiles show {self.file or self.name}",
             )
         chosen_mode = self.modes[name]
         clocks = {"cores": chosen_mode.cores, "clock_hz": chosen_mode.clock_hz}

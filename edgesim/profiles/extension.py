@@ -8,7 +8,7 @@ Facts are kept flat here: the value of each key that is no mapping, by its path.
 mapping.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,8 +153,9 @@ class _Extension:
 
     def __init__(self, below: Extended, own: Facts, origin: str) -> None:
         self.below, self.own, self.origin = below, own, origin
-        self.overridden = [path for path, value in own.items() if self._is_overridden(path, value)]
-        self.facts = {path: value for path, value in below.facts.items() if not _is_any_related(path, own)}
+        self.inheritable, stated = _Paths(below.facts), _Paths(own)
+        self.overridden = _Paths(path for path, value in own.items() if self._is_overridden(path, value))
+        self.facts = {path: value for path, value in below.facts.items() if not stated.touch(path)}
         self.dropped: list[Dropped] = []
         # Inherited modes' own keys that have the file's value: no longer the extended profile's.
         self.in_modes: Facts = {}
@@ -164,23 +165,21 @@ class _Extension:
         self._follow_in_modes()
         inherited = set(self.facts)
         order = [*self.below.facts, *self.own]
-        own = {path: value for path, value in self.own.items() if value is not None or not self._removes(path)}
+        removed = {path for path, value in self.own.items() if value is None and self.inheritable.touch(path)}
+        own = {path: value for path, value in self.own.items() if path not in removed}
         values = {**self.facts, **own, **self.in_modes}
         facts = {path: values[path] for path in dict.fromkeys(order) if path in values}
         origins = {path: self.below.origins[path] if path in inherited else self.origin for path in facts}
         touched = [*self.own, *self.in_modes, *(path for path in self.below.facts if path not in facts)]
         sources = own_sources
         if isinstance(own_sources, list) and isinstance(self.below.sources, list):
-            sources = [*own_sources, *_narrowed(self.below.sources, _prefixes(order), touched)]
+            sources = [*own_sources, *_narrowed(self.below.sources, order, _Paths(touched))]
         return Extended(facts, origins, sources, (*self._still_dropped(), *self.dropped))
 
     def _is_overridden(self, path: FactPath, value: Any) -> bool:
         if path in self.below.facts:
             return not _same(path, self.below.facts[path], value)
-        return self._removes(path)
-
-    def _removes(self, path: FactPath) -> bool:
-        return any(_is_related(path, inherited) for inherited in self.below.facts)
+        return self.inheritable.touch(path)
 
     def _still_dropped(self) -> Iterator[Dropped]:
         """Yield what the extended profile did not inherit, and this file does not state."""
@@ -196,15 +195,13 @@ class _Extension:
             del self.facts[path]
 
     def _drop_what_overridden_facts_take_along(self) -> None:
-        for table, because in ((TAKES_ALONG, self.overridden), (_ALTERNATIVES, self._stated())):
+        stated = _Paths(path for path, value in self.own.items() if value is not None)
+        for table, paths in ((TAKES_ALONG, self.overridden), (_ALTERNATIVES, stated)):
             for key, sections in table.items():
                 fact = tuple(key.split("."))
-                if any(_is_related(fact, path) for path in because):
+                if paths.touch(fact):
                     for section in sections:
                         self._drop(tuple(section.split(".")), fact)
-
-    def _stated(self) -> list[FactPath]:
-        return [path for path, value in self.own.items() if value is not None]
 
     def _follow_in_modes(self) -> None:
         """Apply overridden cores and clocks in the inherited modes; drop a mode whose core is no longer there."""
@@ -213,8 +210,8 @@ class _Extension:
             core = self.own.get((*mode, "core"), self.facts.get((*mode, "core")))
             if core is None or core == self._value(("cpu", "core")):
                 after: Mapping[str, Any] = {key: self._value(("cpu", key)) for key in ("cores", "clock_hz")}
-                changed = [key for key in after if ("cpu", key) in self.overridden]
-            elif others not in self.overridden:
+                changed = [key for key in after if self.overridden.touch(("cpu", key))]
+            elif not self.overridden.touch(others):
                 continue
             else:
                 former = _cluster(self.below.facts.get(others), core)
@@ -249,19 +246,25 @@ def _flat(values: Mapping[Any, Any], prefix: FactPath = ()) -> Iterator[tuple[Fa
             yield (*prefix, key), value
 
 
-def _is_related(one: FactPath, other: FactPath) -> bool:
-    """Return whether two paths are the same, or one is of a section that contains the other."""
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]
-
-
-def _is_any_related(path: FactPath, others: Mapping[FactPath, Any] | Sequence[FactPath]) -> bool:
-    return any(_is_related(path, other) for other in others)
-
-
-def _prefixes(paths: Mapping[FactPath, Any] | Sequence[FactPath]) -> dict[FactPath, None]:
+def _prefixes(paths: Iterable[FactPath]) -> dict[FactPath, None]:
     """Return the paths and those of all sections that contain them, without duplicates, in order."""
     return dict.fromkeys(path[:length] for path in paths for length in range(1, len(path) + 1))
+
+
+class _Paths:
+    """A set of paths that is asked for the sections above and below them."""
+
+    def __init__(self, paths: Iterable[FactPath]) -> None:
+        self.paths = set(paths)
+        self.sections = _prefixes(self.paths)
+
+    def contain(self, path: FactPath) -> bool:
+        """Return whether the path, or a section that contains it, is in the set."""
+        return any(path[:length] in self.paths for length in range(1, len(path) + 1))
+
+    def touch(self, path: FactPath) -> bool:
+        """Return whether the set contains the path or has a path within the section at that path."""
+        return path in self.sections or self.contain(path)
 
 
 _SIZE = TypeAdapter(ByteSize)
@@ -285,35 +288,34 @@ def _cluster(others: Any, core: Any) -> Mapping[str, Any]:
     return next((one for one in clusters if isinstance(one, Mapping) and one.get("core") == core), {})
 
 
-def _narrowed(sources: Sequence[Any], known: Mapping[FactPath, None], touched: Sequence[FactPath]) -> Iterator[Any]:
+def _narrowed(sources: Sequence[Any], known: Iterable[FactPath], touched: _Paths) -> Iterator[Any]:
     """Yield the sources of the extended profile, each for the facts alone that are still that profile's.
 
     A source of ``memory`` becomes one of ``memory.kind`` and so on where a file overrides ``memory.visible_bytes``.
 
     Args:
-        known: the paths of all facts and sections.
+        known: the paths of all facts.
         touched: the facts that are no longer the extended profile's.
     """
-    paths = {dotted(path): path for path in known}
+    below: dict[FactPath, list[FactPath]] = {}
+    for path in _prefixes(known):
+        below.setdefault(path[:-1], []).append(path)
+    paths = {dotted(path): path for path in _prefixes(known)}
+
+    def remaining(path: FactPath) -> list[str]:
+        """Return the keys of the largest sections at and below the path in which no fact is touched."""
+        if not touched.touch(path):
+            return [dotted(path)]
+        if touched.contain(path):
+            return []
+        return [fact for section in below.get(path, []) for fact in remaining(section)]
+
     for source in sources:
         if not isinstance(source, Mapping) or not isinstance(source.get("facts"), list):
             yield source
             continue
         facts = [
-            rest
-            for fact in source["facts"]
-            for rest in (_remaining(paths[str(fact)], known, touched) if str(fact) in paths else [fact])
+            rest for fact in source["facts"] for rest in (remaining(paths[str(fact)]) if str(fact) in paths else [fact])
         ]
         if facts:
             yield {**source, "facts": facts}
-
-
-def _remaining(path: FactPath, known: Mapping[FactPath, None], touched: Sequence[FactPath]) -> list[str]:
-    """Return the keys of the largest sections at and below `path` in which no fact is touched."""
-    related = [other for other in touched if _is_related(path, other)]
-    if not related:
-        return [dotted(path)]
-    if any(len(other) <= len(path) for other in related):
-        return []
-    below = [section for section in known if len(section) == len(path) + 1 and section[: len(path)] == path]
-    return [fact for section in below for fact in _remaining(section, known, touched)]
