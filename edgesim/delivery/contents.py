@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgesim.delivery.repository_links import require_allowed
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError
 
@@ -68,25 +69,31 @@ def of(mounts: Sequence[Mount], mount_point: str) -> Contents:
     """Return the files that a container would find at `mount_point` with these mounts, symbolic links followed.
 
     Raises:
-        ModelError: a link leads nowhere, or back to itself.
+        ModelError: a link leads nowhere, back to itself, or out of its directory to what is not a model's (see
+            `edgesim.delivery.repository_links`).
     """
     files: dict[str, Path] = {}
     for mount in mounts:
         below = PurePosixPath(mount.target).relative_to(mount_point)
         if mount.source.is_dir():
-            files |= {str(below / name): path for name, path in _walk(mount.source, PurePosixPath(), ())}
+            files |= {str(below / name): path for name, path in _walk(mount.source, mount.source, PurePosixPath(), ())}
         else:
             files[str(below)] = mount.source
     return Contents(files)
 
 
-def _walk(directory: Path, below: PurePosixPath, above: tuple[Path, ...]) -> Iterator[tuple[PurePosixPath, Path]]:
+def _walk(
+    directory: Path, root: Path, below: PurePosixPath, above: tuple[Path, ...]
+) -> Iterator[tuple[PurePosixPath, Path]]:
     real = directory.resolve()
     if real in above:
         raise ModelError(f"{directory}: a symbolic link that leads back to itself", fix="remove the link")
     for entry in sorted(directory.iterdir()):
+        if entry.is_symlink():
+            require_allowed(entry, root)
         if entry.is_dir():
-            yield from _walk(entry, below / entry.name, (*above, real))
+            outside = not entry.resolve().is_relative_to(root.resolve())
+            yield from _walk(entry, entry if outside else root, below / entry.name, (*above, real))
         elif entry.is_file():
             # An exported directory contains the manifest of its volume; the manifest is written anew.
             if entry.name != MANIFEST:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesim.delivery import contents, packed_image, symlinks, volumes
+from edgesim.delivery import contents, packed_image, readable, symlinks, volumes
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import RESULTS, Mount, VolumeMount
 from edgesim.errors import UsageError
 from edgesim.host import disks
+from edgesim.images import debian
 from edgesim.images.image import Image
 from edgesim.models.repository import FILE_NAME, Model
 from edgesim.options import MountMethod
@@ -89,15 +90,20 @@ def deliver(engine: Engine, delivery: Delivery, image: Image, stages: Stages) ->
 
     Raises:
         UsageError: the files are wrong, or the volume has other contents.
-        HostError: no space is left; DeviceError: the engine failed.
+        HostError: no space is left, or the container's user may not read the files; DeviceError: the engine failed.
     """
     mount_point = delivery.profile.image.mount_point
     if delivery.method == "bind":
         mounts = symlinks.with_targets(delivery.mounts)
         if delivery.results is None:
+            if delivery.profile.image.reference is None:  # the user of another image is not known
+                readable.require(mounts, debian.USER, repository=mount_point)
             return Delivered(image=image, mounts=mounts)
+        user = _file_owner(engine)
+        on_host = f"{os.getuid()}:{os.getgid()}" if engine.facts.rootless else user
+        readable.require(mounts, on_host, repository=mount_point)
         writable = Mount(delivery.results.resolve(), RESULTS, writable=True)
-        return Delivered(image=image, mounts=[*mounts, writable], user=_file_owner(engine))
+        return Delivered(image=image, mounts=[*mounts, writable], user=user)
     files = contents.of(delivery.mounts, mount_point)
     if delivery.method == "volume":
         name = volumes.provide(engine, delivery.volume, files, stages)
@@ -123,10 +129,11 @@ def model_mounts(model: Model, repository: str) -> list[Mount]:
     """Return the mounts that make one model a repository at `repository` in the container, without any copy.
 
     The files are mounted one by one, so that a file of any name anywhere becomes ``NAME/VERSION/model.onnx``, with its
-    files of weights beside it under the names by which it refers to them.
+    files of weights beside it under the names by which it refers to them. Where a file is a symbolic link, its target
+    is mounted.
     """
     directory = f"{repository}/{model.name}/{model.version}"
-    mounts = [Mount(model.path, f"{directory}/{FILE_NAME}")]
+    mounts = [Mount(model.path.resolve(), f"{directory}/{FILE_NAME}")]
     for data in model.data_paths:
-        mounts.append(Mount(data, f"{directory}/{data.relative_to(model.path.parent).as_posix()}"))
+        mounts.append(Mount(data.resolve(), f"{directory}/{data.relative_to(model.path.parent).as_posix()}"))
     return mounts

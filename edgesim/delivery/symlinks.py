@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
+from edgesim.delivery.repository_links import require_allowed
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError
 
@@ -36,7 +37,8 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
     relative one at the link's place in the container. A link that leads nowhere on this host is left alone.
 
     Raises:
-        ModelError: a link leads to where the container has files of its own.
+        ModelError: a link leads to where the container has files of its own, or out of its directory to what is not a
+            model's (see `edgesim.delivery.repository_links`).
     """
     by_target = {mount.target: mount for mount in mounts}
     to_search = [mount for mount in mounts if mount.source.is_dir()]
@@ -45,13 +47,17 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
         for link in _links(mount.source):
             in_container = PurePosixPath(mount.target) / link.relative_to(mount.source).as_posix()
             leads_to = os.path.normpath(in_container.parent / link.readlink())
-            if not link.exists() or _is_mounted(leads_to, by_target):
+            if not link.exists():
                 continue
-            if not _is_free(leads_to):
+            mounted = _is_mounted(leads_to, by_target)
+            if not mounted and not _is_free(leads_to):
                 raise ModelError(
                     f"{link}: a symbolic link to {leads_to}, where the container has files of its own",
                     fix="put the file itself there, or use `mount=volume`, which copies it",
                 )
+            require_allowed(link, mount.source)
+            if mounted:
+                continue
             further = Mount(link.resolve(), leads_to)
             by_target[leads_to] = further
             if further.source.is_dir():

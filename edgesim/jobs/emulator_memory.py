@@ -68,4 +68,5 @@ def _noop(directory: Path) -> Path:
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "noop", [x], [y])
     path = directory / "noop.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    path.chmod(0o644)  # for the container's user, whatever the umask
     return path

@@ -2,19 +2,22 @@
 
 import hashlib
 import math
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError
-from edgesim.models import samples, tensor_types
+from edgesim.models import external_weights, placeholders, samples, tensor_types
 
 if TYPE_CHECKING:
     import onnx
 
 FILE_NAME = "model.onnx"
 _CHUNK_BYTES = 1 << 20
+_HUGGING_FACE = re.compile(r"models--(?P<name>.+)")  # the cache's directory of the model acme/tiny: models--acme--tiny
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,14 @@ class Model:
     """One version of an ONNX model on disk.
 
     Attributes:
-        path: the ONNX file.
-        data_paths: the files of weights that the ONNX file refers to, in the same directory.
+        path: the ONNX file, in its real directory; the file itself may be a symbolic link.
+        data_paths: the files of weights that the ONNX file refers to, in the same directory or below; they may be
+            symbolic links (see `edgesim.models.external_weights`).
         sha256: digest of the ONNX file and then of each data file, hex.
         size_bytes: size of all these files together.
         operations: how often each ONNX operation occurs.
-        parameters: number of elements of all initializers.
+        parameters: number of elements of all initializers, also of branches, loops and functions, and of the constants
+            that are stored outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
     """
 
@@ -74,18 +79,21 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
 
     Args:
         repository: None means ``models/`` in the working directory; a sample model that is not there is built into the
-            user's cache.
+            user's cache. Symbolic links of the model may lead anywhere in the repository.
 
     Raises:
-        ModelError: no such model, or its file is not an ONNX model.
-        HostError: a sample model cannot be written into the cache.
+        ModelError: no such model, its file is not an ONNX model, or its weights are missing or lead out of its
+            directory.
+        HostError: a sample model cannot be written into the cache, or this user may not read the files.
     """
     reference = str(reference)
     if reference.endswith(".onnx"):
         path = Path(reference)
-        if not path.is_file():
-            raise ModelError(f"{reference}: no such model file", fix="edgesim models list")
-        return read(path, name=path.stem if path.name != FILE_NAME else _name_of(path))
+        if not _is_file(path):
+            nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
+            raise ModelError(f"{reference}: {nothing}", fix="edgesim models list")
+        name = path.stem if path.name != FILE_NAME else _name_of(path)
+        return read(path, name=name, repositories=[Path(repository)] if repository is not None else [])
     if repository is not None:
         repository = Path(repository)
         _require_directory(repository)
@@ -131,48 +139,55 @@ def _in_repository(name: str, repository: Path) -> Model:
             f"{directory}: contains no version", fix=f"a model is at {name}/VERSION/{FILE_NAME}, e.g. {name}/1/"
         )
     path = directory / str(versions[-1]) / FILE_NAME
-    if not path.is_file():
+    if not _is_file(path):
         raise ModelError(f"{path}: no such file", fix=f"a model is at {name}/VERSION/{FILE_NAME}")
-    return read(path, name=name)
+    return read(path, name=name, repositories=[repository])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise external_weights.unreadable(path, error) from error
 
 
 def _name_of(path: Path) -> str:
-    """Return the name of the directory that stands for the model of a ``model.onnx``."""
-    version = path.resolve().parent
+    """Return the name of the directory that stands for the model of a ``model.onnx``.
+
+    In the cache of Hugging Face (``models--acme--tiny/snapshots/COMMIT/onnx/model.onnx``) that is ``acme--tiny``.
+    """
+    version = path.parent.resolve()
+    for directory in version.parents:
+        if (match := _HUGGING_FACE.fullmatch(directory.name)) is not None:
+            return match["name"]
     return version.parent.name if version.name.isdigit() else version.name
 
 
-def read(path: str | Path, *, name: str) -> Model:
+def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> Model:
     """Read an ONNX file without the values of its weights.
 
-    Raises:
-        ModelError: the file is not an ONNX model, or a file of weights that it refers to is missing.
-    """
-    # Imported here: onnx takes 50 ms, which a program that only names models does without.
-    import onnx
-    from google.protobuf.message import DecodeError
+    Args:
+        repositories: directories that the user named, into which symbolic links of the model may lead.
 
+    Raises:
+        ModelError: the file is not an ONNX model, or a file of weights that it refers to is missing, too short or out
+            of bounds (see `edgesim.models.external_weights`).
+        HostError: this user may not read the files.
+    """
     path = Path(path)
-    try:
-        proto = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}") from error
-    except DecodeError as error:
-        raise ModelError(
-            f"{path}: not an ONNX model", fix="export the model to ONNX; edgesim runs nothing else"
-        ) from error
-    # Protocol buffers parse many files that are not models, as an empty model.
-    if not proto.graph.node or not proto.opset_import:
-        raise ModelError(
-            f"{path}: not an ONNX model (no graph in it)", fix="export the model to ONNX; edgesim runs nothing else"
-        )
-    data_paths = _external_data(path, proto)
+    proto = parse(path)
+    # The file itself is not followed: weights are beside the link, in the cache of Hugging Face and with DVC.
+    directory = path.parent.resolve()
+    data_paths = tuple(
+        directory / file.relative_to(path.parent) for file in external_weights.files(path, proto, repositories)
+    )
+    path = directory / path.name
     samples_path = path.parent.parent / "samples.npz"
     weights = {initializer.name for initializer in proto.graph.initializer}
     return Model(
         name=name,
-        version=path.resolve().parent.name if path.resolve().parent.name.isdigit() else "1",
-        path=path.resolve(),
+        version=path.parent.name if path.parent.name.isdigit() else "1",
+        path=path,
         data_paths=data_paths,
         sha256=_digest((path, *data_paths)),
         size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
@@ -180,31 +195,38 @@ def read(path: str | Path, *, name: str) -> Model:
         inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
         outputs=tuple(_tensor(path, value) for value in proto.graph.output),
         operations=Counter(node.op_type for node in proto.graph.node),
-        parameters=sum(math.prod(initializer.dims) for initializer in proto.graph.initializer),
+        parameters=sum(math.prod(tensor.dims) for tensor in external_weights.tensors(proto)),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
         samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
     )
 
 
-def _external_data(path: Path, proto: "onnx.ModelProto") -> tuple[Path, ...]:
-    """Return the files of weights that an ONNX file refers to, sorted by name."""
-    from onnx import TensorProto
+def parse(path: Path) -> "onnx.ModelProto":
+    """Parse an ONNX file; files of weights are not opened.
 
-    locations = {
-        entry.value
-        for tensor in proto.graph.initializer
-        if tensor.data_location == TensorProto.EXTERNAL
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    paths = tuple(path.resolve().parent / location for location in sorted(locations))
-    for data in paths:
-        if not data.is_file():
-            raise ModelError(
-                f"{path}: its file of weights {data.name} is missing",
-                fix=f"put {data.name} into the directory of {path.name}",
-            )
-    return paths
+    Raises:
+        ModelError: the file is not an ONNX model.
+        HostError: this user may not read the file.
+    """
+    # Imported here: onnx takes 50 ms, which a program that only names models does without.
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    export = "export the model to ONNX; edgesim runs nothing else"
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        # Protocol buffers parse many files that are not models, as an empty model.
+        problem = "no graph in it" if not proto.graph.node or not proto.opset_import else None
+    except OSError as error:
+        raise external_weights.unreadable(path, error) from error
+    except DecodeError:
+        problem = "protocol buffers cannot parse it"
+    if problem is None:
+        return proto
+    placeholder = placeholders.identify(path)
+    if placeholder is not None:
+        raise ModelError(f"{path}: not an ONNX model: {placeholder.kind}", fix=placeholder.fix)
+    raise ModelError(f"{path}: not an ONNX model ({problem})", fix=export)
 
 
 def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:

@@ -10,10 +10,9 @@ from io import BytesIO
 from pathlib import Path
 
 from edgesim.errors import HostError, ModelError, UsageError
-from edgesim.models import repository
+from edgesim.models import placeholders, repository
 from edgesim.models.repository import FILE_NAME, Model
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
 _FORMS = "a model's name, an .onnx file, a directory, REVISION or REVISION:NAME of the model repository"
 
 
@@ -51,8 +50,8 @@ def _model_name(reference: str, models: Path | None) -> str | None:
     if path.is_dir():
         return path.resolve().name if _versions(path) else None
     if reference.endswith(".onnx"):
-        in_repository = path.name == FILE_NAME and path.resolve().parent.name.isdigit()
-        return path.resolve().parents[1].name if in_repository else None
+        directory = path.parent.resolve()  # the file itself may be a link into a store
+        return directory.parent.name if path.name == FILE_NAME and directory.name.isdigit() else None
     if not _is_model(reference, models):
         return reference.partition(":")[2] or None
     return reference
@@ -75,7 +74,7 @@ def _directory_of(models: Path | None) -> Path:
 def _resolve(reference: str, name: str | None, models: Path | None, scratch: Path) -> Model:
     path = Path(reference)
     if reference.endswith(".onnx"):
-        return repository.find(reference)
+        return repository.find(reference, models)
     if path.is_dir():
         return _in_directory(path, name)
     if _is_model(reference, models):
@@ -165,7 +164,7 @@ def _tree_of(revision: str, directory: Path, reference: str) -> tuple[str, Path]
 
 def _is_pointer(file: Path) -> bool:
     with file.open("rb") as opened:
-        return opened.read(len(_POINTER)) == _POINTER
+        return placeholders.is_lfs_pointer(opened.read(64))
 
 
 def _git(directory: Path, *arguments: str) -> tuple[bool, bytes]:

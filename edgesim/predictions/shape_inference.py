@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from edgesim.models import tensor_types
+from edgesim.models import external_weights, tensor_types
 
 # Larger constants are weights: no node reads a shape from them, so their values stay unread.
 _SMALL_ELEMENTS = 1024
@@ -103,6 +103,8 @@ class ShapeInference:
 
     def _compute(self, node: onnx.NodeProto, feeds: dict[str, np.ndarray]) -> bool:
         """Compute the outputs of a node from the values of its inputs; return whether that worked."""
+        if external_weights.are_named_in(node):  # ONNX would open the file, wherever a stranger's model says that it is
+            return False
         # Imported here: 50 ms that only a graph with a computed shape needs.
         from onnx.reference import ReferenceEvaluator
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from edgesim import profiles
 from edgesim.boards.limits import Limits, limits_of
-from edgesim.delivery import contents, symlinks
+from edgesim.delivery import contents, readable, symlinks
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.errors import ModelError, StackError
 from edgesim.host.emulator import host_architecture
-from edgesim.images import serving_image
+from edgesim.images import debian, serving_image
 from edgesim.images.debian import Packages
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -204,5 +204,7 @@ def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfil
     mount_point = board.image.mount_point
     mounts = [mount for each in models for mount in model_mounts(each, mount_point)]
     if service.mount == "bind":
-        return symlinks.with_targets(mounts)
+        with_targets = symlinks.with_targets(mounts)
+        readable.require(with_targets, service.user or debian.USER, repository=mount_point)
+        return with_targets
     return [VolumeMount(f"edgesim-{contents.of(mounts, mount_point).digest[:12]}", mount_point)]

@@ -14,6 +14,7 @@ from edgesim.delivery.contents import MANIFEST, Contents
 from edgesim.delivery.oci_archive import Archive
 from edgesim.engine.mounts import Mount, VolumeMount, engine_mounts
 from edgesim.errors import ModelError, UsageError
+from tests.conftest import write_model
 
 
 def write(path: Path, text: str) -> Path:
@@ -68,7 +69,7 @@ def test_link_that_cannot_be_copied_is_refused(tmp_path: Path, target: str, word
 
 def test_targets_of_links_are_mounted_where_the_links_lead_in_the_container(tmp_path: Path) -> None:
     models, store = tmp_path / "models", tmp_path / "store"
-    blob = write(store / "blobs" / "x", "weights")
+    blob = write_model(store / "blobs" / "x")
     (store / "a" / "1").mkdir(parents=True)
     (store / "a" / "1" / "model.onnx").symlink_to("../../blobs/x")
     models.mkdir()

@@ -1,0 +1,57 @@
+"""Files that are no ONNX model or weights, and that users have in their place: pointers, web pages, archives."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_HEAD_BYTES = 512
+_WEB_PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+
+
+class Placeholder(NamedTuple):
+    """What a file is instead of a model or weights, and the command that gets the file itself.
+
+    Attributes:
+        pointer: the file is certainly no weights; others could be weights that begin with the same bytes.
+    """
+
+    kind: str
+    fix: str
+    pointer: bool = False
+
+
+def identify(path: Path) -> Placeholder | None:
+    """Return what a file is if it is a well-known placeholder; None for any other file.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if is_lfs_pointer(head):
+        return Placeholder(
+            "a Git LFS pointer, not the file",
+            f"git -C {path.parent} lfs pull (in GitHub Actions: actions/checkout with lfs: true)",
+            pointer=True,
+        )
+    if head.startswith(b"/annex/objects/"):
+        return Placeholder(
+            "a git-annex pointer, not the file", f"git -C {path.parent} annex get {path.name}", pointer=True
+        )
+    if _WEB_PAGE.match(head):
+        return Placeholder(
+            "a web page: the download failed, or needs a login",
+            "download the file again: curl --fail --location --remote-name URL",
+        )
+    if head.startswith(b"PK\x03\x04"):
+        return Placeholder("a zip archive", f"unzip {path}")
+    if head.startswith(b"\x1f\x8b"):
+        return Placeholder("a gzip archive", f"unpack {path}")
+    if not head:
+        return Placeholder("an empty file", "export or download the file again")
+    return None
+
+
+def is_lfs_pointer(head: bytes) -> bool:
+    """Return whether a file that begins with these bytes is a pointer of Git LFS (its specification, version 1)."""
+    return head.startswith(b"version https://git-lfs.github.com/spec/")
