@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -21,6 +21,8 @@ from edgesim.engine.container import OutsideFacts, State
 from edgesim.engine.mounts import Mount
 from edgesim.host.cgroup import READING_INTERVAL_S
 from edgesim.host.signals import deferred
+from edgesim.models import gathered
+from edgesim.models.repository import FILE_NAME
 from edgesim.recording import Reading
 
 _PR_SET_PDEATHSIG = 1
@@ -131,17 +133,22 @@ def start(
     """Start a server; its process has ended when the block ends.
 
     Args:
-        mounts: become symbolic links in a temporary directory, which is the model repository.
+        mounts: become symbolic links in a temporary directory, which is the model repository; model files that
+            ONNX Runtime takes through no link are copied, see `edgesim.models.gathered`.
         cores: cores of this host that the server may use; None means all.
         high_priority: run the server at nice -20, if this user may.
     """
     directory = Path(tempfile.mkdtemp(prefix="edgesim-"))
     process: subprocess.Popen[bytes] | None = None
     try:
+        copied = list(_refused_as_links(mounts))
         for mount in mounts:
             link = directory / mount.target.lstrip("/")
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(mount.source)
+            if mount in copied:
+                gathered.copy(mount.source, link)
+            else:
+                link.symlink_to(mount.source)
         log = directory / "log"
         arguments = server_arguments(
             model_names,
@@ -171,3 +178,14 @@ def start(
                 process.kill()
                 process.wait()
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _refused_as_links(mounts: Sequence[Mount]) -> Iterator[Mount]:
+    """Yield the mounted files of the models of which ONNX Runtime refuses symbolic links."""
+    for model in mounts:
+        version = PurePosixPath(model.target).parent
+        if model.target != f"{version}/{FILE_NAME}":
+            continue
+        weights = [other for other in mounts if other != model and PurePosixPath(other.target).is_relative_to(version)]
+        if gathered.needs_copies(model.source, [file.source for file in weights]):
+            yield from (model, *weights)

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -28,8 +30,18 @@ class Reference:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # the exception says everything that the log would
+
+        def session(path: Path) -> Any:
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
         try:
-            self._session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+            try:
+                self._session = session(model.path)
+            except Exception:
+                if not has_links(model):
+                    raise
+                with gathered(model) as path:
+                    self._session = session(path)
         except Exception as error:  # the runtime's errors share no base class but this one
             text = " ".join(str(error).split())
             raise ModelError(

@@ -48,10 +48,14 @@ def tensors(proto: "onnx.ModelProto") -> Iterator["onnx.TensorProto"]:
     such as an axis, is no weight.
     """
     yield from _initializers(proto.graph)
-    yield from _of_nodes(proto.graph.node)
-    for function in proto.functions:
-        yield from _of_attributes(function.attribute_proto)
-        yield from _of_nodes(function.node)
+    yield from _nested(proto)
+
+
+def are_nested(proto: "onnx.ModelProto") -> bool:
+    """Return whether a branch, a loop, a function or a constant has values in another file."""
+    from onnx import TensorProto
+
+    return any(tensor.data_location == TensorProto.EXTERNAL for tensor in _nested(proto))
 
 
 def are_named_in(node: "onnx.NodeProto") -> bool:
@@ -63,6 +67,13 @@ def are_named_in(node: "onnx.NodeProto") -> bool:
     from onnx import TensorProto
 
     return any(tensor.data_location == TensorProto.EXTERNAL for tensor in _of_nodes([node]))
+
+
+def _nested(proto: "onnx.ModelProto") -> Iterator["onnx.TensorProto"]:
+    yield from _of_nodes(proto.graph.node)
+    for function in proto.functions:
+        yield from _of_attributes(function.attribute_proto)
+        yield from _of_nodes(function.node)
 
 
 def _of_nodes(nodes: Iterable["onnx.NodeProto"]) -> Iterator["onnx.TensorProto"]:

@@ -73,7 +73,8 @@ class Runtime(Protocol):
             files_change: the files may be overwritten while the model runs, so they must not be mapped into memory.
 
         Raises:
-            ValueError: an input or output is of a type that the protocol does not have.
+            ValueError: an input or output is of a type that the protocol does not have, or the model names a file of
+                weights outside its directory.
             Exception: whatever the runtime raises for a bad file.
         """
         ...

@@ -5,8 +5,10 @@ a shortened file no longer has cannot be read from its mapping (SIGBUS).
 """
 
 import math
+import os
+from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -29,15 +31,82 @@ def read_external_weights(path: Path) -> dict[str, Any]:
         The weights by name, as `onnxruntime.OrtValue`; empty if the model has none in other files.
 
     Raises:
-        ValueError: a file is shorter than the model says.
+        ValueError: a file is shorter than the model says, or outside the model's directory (see `require_inside`).
         OSError: a file cannot be read.
     """
     if all(entry == path for entry in path.parent.rglob("*") if entry.is_file()):
         return {}
     model = _model_type()()
     model.ParseFromString(path.read_bytes())
+    _require_inside(model, path)
     tensors = [t for t in model.graph.initializer if t.data_location == _EXTERNAL and t.data_type in _READABLE]
     return {tensor.name: _read_tensor(tensor, path.parent) for tensor in tensors}
+
+
+def require_inside(path: Path, content: bytes | None = None) -> None:
+    """Check that a model names no file of weights outside its directory, before a runtime reads such a file.
+
+    A path is relative and without ``..`` and ``.git``. Symbolic links lead into the repository, or into the directory
+    that the model file itself lies in, with its links followed.
+
+    Args:
+        content: a model that a client sent in place of the file at `path`; it may name no file at all.
+
+    Raises:
+        ValueError: the model names another file.
+        OSError: the model cannot be read.
+    """
+    model = _model_type()()
+    model.ParseFromString(path.read_bytes() if content is None else content)
+    if content is None:
+        _require_inside(model, path)
+    elif (tensor := next(_external_tensors(model), None)) is not None:
+        raise ValueError(f"the weights {tensor.name!r} are in another file, which a model that is sent cannot have")
+
+
+def _require_inside(model: Any, path: Path) -> None:
+    real = Path(os.path.realpath(path))
+    # The repository is NAME/VERSION/model.onnx.
+    directories = [real.parent, *(Path(os.path.realpath(parent)) for parent in path.parents[:3:2])]
+    for tensor in _external_tensors(model):
+        location = _location(tensor)
+        parts = PurePosixPath(location).parts
+        by_name = bool(parts) and "\0" not in location and not location.startswith("/")
+        if not by_name or {"..", ".git"} & set(parts):
+            raise ValueError(f"the weights {tensor.name!r} name a file outside the model's directory: {location!r}")
+        target = Path(os.path.realpath(path.parent / location))
+        if not any(target.is_relative_to(directory) for directory in directories):
+            raise ValueError(f"{location} is a symbolic link out of the model's directory, to {target}")
+
+
+def _external_tensors(model: Any) -> Iterator[Any]:
+    """Yield the tensors with values in other files, also of branches, loops, functions and constants."""
+    functions = list(model.functions)
+    graphs, nodes = [model.graph], [node for function in functions for node in function.node]
+    attributes = [attribute for function in functions for attribute in function.attribute_proto]
+    while graphs or nodes or attributes:
+        for graph in graphs:
+            yield from _external([*graph.initializer, *_parts(graph.sparse_initializer)])
+            nodes += graph.node
+        attributes += [attribute for node in nodes for attribute in node.attribute]
+        graphs, nodes = [], []
+        for attribute in attributes:
+            sparse = [attribute.sparse_tensor, *attribute.sparse_tensors]
+            yield from _external([attribute.t, *attribute.tensors, *_parts(sparse)])
+            graphs += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+        attributes = []
+
+
+def _external(tensors: list[Any]) -> Iterator[Any]:
+    return (tensor for tensor in tensors if tensor.data_location == _EXTERNAL)
+
+
+def _parts(sparse: Any) -> list[Any]:
+    return [part for tensor in sparse for part in (tensor.values, tensor.indices)]
+
+
+def _location(tensor: Any) -> str:
+    return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
 
 
 def _read_tensor(tensor: Any, directory: Path) -> Any:
@@ -60,8 +129,23 @@ def _model_type() -> Any:
     from ..protobuf import message_type
 
     messages = {
-        "ModelProto": {"graph": (7, "GraphProto")},
-        "GraphProto": {"initializer": (5, "*TensorProto")},
+        "ModelProto": {"graph": (7, "GraphProto"), "functions": (25, "*FunctionProto")},
+        "FunctionProto": {"node": (7, "*NodeProto"), "attribute_proto": (11, "*AttributeProto")},
+        "GraphProto": {
+            "node": (1, "*NodeProto"),
+            "initializer": (5, "*TensorProto"),
+            "sparse_initializer": (15, "*SparseTensorProto"),
+        },
+        "NodeProto": {"attribute": (5, "*AttributeProto")},
+        "AttributeProto": {
+            "t": (5, "TensorProto"),
+            "g": (6, "GraphProto"),
+            "tensors": (10, "*TensorProto"),
+            "graphs": (11, "*GraphProto"),
+            "sparse_tensor": (22, "SparseTensorProto"),
+            "sparse_tensors": (23, "*SparseTensorProto"),
+        },
+        "SparseTensorProto": {"values": (1, "TensorProto"), "indices": (2, "TensorProto")},
         "TensorProto": {
             "dims": (1, "*int64"),
             "data_type": (2, "int32"),

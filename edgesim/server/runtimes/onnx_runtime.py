@@ -22,6 +22,8 @@ _OPTIMIZATION_LEVELS = {
 # out of bounds, a size that no memory holds.
 _STATE = onnxruntime.capi.onnxruntime_pybind11_state
 _INFERENCE_ERRORS = (_STATE.InvalidArgument, _STATE.Fail, _STATE.RuntimeException, _STATE.NotImplemented, ValueError)
+# From 1.31 on at the latest (1.23 does not), ONNX Runtime itself refuses weights outside the directory of their model.
+_RUNTIME_READS_ANY_FILE = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 31)
 
 
 class OnnxRuntime:
@@ -38,6 +40,8 @@ class OnnxRuntime:
     ) -> "OnnxSession":
         """Make a session of a model file; see `Runtime.load`."""
         options = _session_options(config, board_threads)
+        if content is not None or _RUNTIME_READS_ANY_FILE:
+            _require_weights_inside(path, content)
         weights = _read_weights(path) if files_change and content is None else {}
         if weights:
             options.add_external_initializers(list(weights), list(weights.values()))
@@ -114,6 +118,12 @@ def _read_weights(path: Path) -> dict[str, Any]:
     from .external_weights import read_external_weights
 
     return read_external_weights(path)
+
+
+def _require_weights_inside(path: Path, content: bytes | None) -> None:
+    from .external_weights import require_inside  # as above
+
+    require_inside(path, content)
 
 
 def _signatures(arguments: Sequence[Any]) -> Mapping[str, Signature]:
