@@ -15,7 +15,7 @@ from edgesim.boards.launch import Launch
 from edgesim.boards.limits import Limits, limits_of
 from edgesim.boards.placement import Placement, check_execution, place
 from edgesim.boards.server_command import server_environment
-from edgesim.delivery.deliver import Delivered, deliver
+from edgesim.delivery.deliver import Delivered, check_files, deliver
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import HostTooSlow, ScaleFailed
@@ -104,6 +104,7 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = Engine(launch.context)
         placement = _place(launch, engine)
+    check_files(engine, launch.delivery)
     limits = _limits(launch, engine, placement)
     begin_s = time.monotonic()
     server_image = _server_image(launch, engine, placement, stages)

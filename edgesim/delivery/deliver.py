@@ -85,25 +85,40 @@ class Delivered:
     user: str | None = None
 
 
+def check_files(engine: Engine, delivery: Delivery) -> None:
+    """Check that the files can be delivered, before an image is built for them.
+
+    Raises:
+        ModelError: a symbolic link leads to where the delivery does not follow it.
+        HostError: the container's user may not read the files.
+    """
+    mount_point = delivery.profile.image.mount_point
+    if delivery.method != "bind":
+        contents.of(delivery.mounts, mount_point)
+        return
+    if delivery.results is not None:
+        user = f"{os.getuid()}:{os.getgid()}" if engine.facts.rootless else _file_owner(engine)
+    elif delivery.profile.image.reference is None:
+        user = debian.USER
+    else:
+        return  # the user of another image is not known
+    readable.require(symlinks.with_targets(delivery.mounts), user, repository=mount_point)
+
+
 def deliver(engine: Engine, delivery: Delivery, image: Image, stages: Stages) -> Delivered:
     """Deliver models to where a container of `image` looks for them.
 
     Raises:
         UsageError: the files are wrong, or the volume has other contents.
-        HostError: no space is left, or the container's user may not read the files; DeviceError: the engine failed.
+        HostError: no space is left; DeviceError: the engine failed.
     """
     mount_point = delivery.profile.image.mount_point
     if delivery.method == "bind":
         mounts = symlinks.with_targets(delivery.mounts)
         if delivery.results is None:
-            if delivery.profile.image.reference is None:  # the user of another image is not known
-                readable.require(mounts, debian.USER, repository=mount_point)
             return Delivered(image=image, mounts=mounts)
-        user = _file_owner(engine)
-        on_host = f"{os.getuid()}:{os.getgid()}" if engine.facts.rootless else user
-        readable.require(mounts, on_host, repository=mount_point)
         writable = Mount(delivery.results.resolve(), RESULTS, writable=True)
-        return Delivered(image=image, mounts=[*mounts, writable], user=user)
+        return Delivered(image=image, mounts=[*mounts, writable], user=_file_owner(engine))
     files = contents.of(delivery.mounts, mount_point)
     if delivery.method == "volume":
         name = volumes.provide(engine, delivery.volume, files, stages)

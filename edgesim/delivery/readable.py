@@ -37,7 +37,7 @@ def require(mounts: Iterable[Mount | VolumeMount], user: str, *, repository: str
         if isinstance(mount, VolumeMount) or mount.writable:
             continue
         for path in _read_by_server(mount, repository):
-            _require_readable(path, uid, gid)
+            _require_readable(path, mount.source, uid, gid)
 
 
 def _read_by_server(mount: Mount, repository: str) -> Iterator[Path]:
@@ -71,13 +71,15 @@ def _entries(directory: Path) -> Sequence[Path]:
         raise HostError(f"{directory}: this user may not read it", fix=f"chmod u+rx {directory}") from error
 
 
-def _require_readable(path: Path, uid: int, gid: int) -> None:
+def _require_readable(path: Path, mounted: Path, uid: int, gid: int) -> None:
     status = path.stat()
     shift, letter = (6, "u") if status.st_uid == uid else (3, "g") if status.st_gid == gid else (0, "o")
-    needed, words = (0o5, "rx") if stat.S_ISDIR(status.st_mode) else (0o4, "r")
+    needed = 0o5 if stat.S_ISDIR(status.st_mode) else 0o4
     if (status.st_mode >> shift) & needed == needed or _ACL in os.listxattr(path):
         return
+    # A directory seldom has one such file only: the command gives the permission to all.
+    command = f"chmod -R {letter}+rX {mounted}" if mounted.is_dir() else f"chmod {letter}+r {path}"
     raise HostError(
         f"{path}: the container's user {uid} may not read it (mode {stat.S_IMODE(status.st_mode):04o})",
-        fix=f"chmod {letter}+{words} {path}, or use `mount=volume`, which copies it",
+        fix=f"{command}, or use `mount=volume`, which copies the files",
     )

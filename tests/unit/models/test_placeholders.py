@@ -1,0 +1,39 @@
+"""Files in place of a model: what they are, and how to get the model."""
+
+from pathlib import Path
+
+import pytest
+
+from edgesim.errors import ModelError
+from edgesim.models import repository
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "fix"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 139\n", "a Git LFS pointer", "lfs pull"),
+        (b"/annex/objects/MD5E-s64--ab\n", "a git-annex pointer", "annex get"),
+        (b"<!DOCTYPE html><html><title>Sign in</title></html>", "a web page", "download the file again"),
+        (b"\n<HTML>", "a web page", "download the file again"),
+        (b"PK\x03\x04" + bytes(200), "a zip archive", "unzip"),
+        (b"\x1f\x8b" + bytes(200), "a gzip archive", "unpack"),
+        (b"", "an empty file", "export or download"),
+        (b"hello", "protocol buffers cannot parse it", "export the model to ONNX"),
+    ],
+)
+def test_file_in_place_of_a_model_is_named_with_what_gets_the_model(
+    tmp_path: Path, content: bytes, kind: str, fix: str
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        repository.find(path)
+    assert "net.onnx: not an ONNX model" in caught.value.problem
+    assert kind in caught.value.problem
+    assert fix in caught.value.fix
+
+
+def test_link_to_no_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").symlink_to("nowhere")
+    with pytest.raises(ModelError, match="a symbolic link to nothing"):
+        repository.find(tmp_path / "net.onnx")

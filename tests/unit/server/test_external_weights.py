@@ -1,0 +1,83 @@
+"""The server reads no weights outside the directory of their model, whatever a model says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesim.server.config import ModelConfig
+from edgesim.server.runtimes import onnx_runtime
+from edgesim.server.runtimes.external_weights import read_external_weights, require_inside
+from tests.support import weights
+from tests.support.weights import ROW, VALUES
+
+
+def model(tmp_path: Path, location: str) -> Path:
+    (tmp_path / "secret.bin").write_bytes(VALUES.tobytes())
+    path = weights.write(tmp_path / "models" / "net" / "1" / "model.onnx", location)
+    (path.parent / "other").touch()
+    return path
+
+
+@pytest.mark.parametrize(
+    "location", ["../../../secret.bin", "{}/secret.bin", "sub/../w.bin", ".git/config", "", "a\0b"]
+)
+def test_weights_outside_the_directory_are_not_read(tmp_path: Path, location: str) -> None:
+    path = model(tmp_path, location.format(tmp_path))
+    for read in (read_external_weights, require_inside):
+        with pytest.raises(ValueError, match="name a file outside the model's directory"):
+            read(path)
+
+
+@pytest.mark.parametrize("place", ["branch", "loop", "constant", "function", "sparse"])
+def test_weights_anywhere_in_the_graph_are_looked_at(tmp_path: Path, place: str) -> None:
+    path = model(tmp_path, "w.bin")
+    weights.write_nested(path, "../secret.bin", place)
+    with pytest.raises(ValueError, match="name a file outside the model's directory"):
+        require_inside(path)
+    weights.write_nested(path, "inner.bin", place)
+    require_inside(path)
+
+
+def test_link_of_weights_out_of_the_repository_is_not_followed(tmp_path: Path) -> None:
+    path = model(tmp_path, "w.bin")
+    (path.parent / "w.bin").symlink_to(tmp_path / "secret.bin")
+    with pytest.raises(ValueError, match=r"w\.bin is a symbolic link out of the model's directory"):
+        read_external_weights(path)
+    (path.parent / "w.bin").unlink()
+    (tmp_path / "models" / "shared.bin").write_bytes(VALUES.tobytes())
+    (path.parent / "w.bin").symlink_to("../../shared.bin")
+    assert np.array_equal(read_external_weights(path)["w"].numpy(), VALUES)
+
+
+def test_weights_beside_the_target_of_a_linked_model_are_read(tmp_path: Path) -> None:
+    path = model(tmp_path, "w.bin")
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    path.rename(blobs / "a")
+    path.symlink_to(blobs / "a")
+    (blobs / "b").write_bytes(VALUES.tobytes())
+    (path.parent / "w.bin").symlink_to(blobs / "b")
+    assert np.array_equal(read_external_weights(path)["w"].numpy(), VALUES)
+
+
+def test_model_that_a_client_sends_may_name_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = weights.write_with_weights(tmp_path / "models" / "net" / "1" / "model.onnx")
+    monkeypatch.chdir(path.parent)  # where ONNX Runtime would look for the file
+    runtime = onnx_runtime.OnnxRuntime()
+    with pytest.raises(ValueError, match="'w' are in another file, which a model that is sent cannot have"):
+        runtime.load(path, ModelConfig(), content=path.read_bytes(), board_threads=1, files_change=False)
+
+
+@pytest.mark.parametrize(("old", "files_change"), [(True, False), (False, True), (False, False)])
+def test_no_runtime_and_no_way_of_loading_reads_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool, files_change: bool
+) -> None:
+    monkeypatch.setattr(onnx_runtime, "_RUNTIME_READS_ANY_FILE", old)
+    path = model(tmp_path, "../../../secret.bin")
+    runtime = onnx_runtime.OnnxRuntime()
+    with pytest.raises(Exception, match=r"outside|escapes"):
+        runtime.load(path, ModelConfig(), content=None, board_threads=1, files_change=files_change)
+    good = weights.write_with_weights(tmp_path / "models" / "good" / "1" / "model.onnx")
+    session = runtime.load(good, ModelConfig(), content=None, board_threads=1, files_change=files_change)
+    assert np.allclose(session.infer({"x": ROW}, ["y"])[0], ROW @ VALUES)
