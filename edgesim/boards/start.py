@@ -15,6 +15,7 @@ from edgesim.boards.launch import Launch
 from edgesim.boards.limits import Limits, limits_of
 from edgesim.boards.placement import Placement, check_execution, place
 from edgesim.boards.server_command import server_environment
+from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
@@ -51,6 +52,9 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
 
 def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     check_execution(launch.options.execution, "host", "`engine=local`")
+    for mount in launch.mounts:
+        if mount.source.is_dir():
+            symlinks.check(mount.source)
     cores = len(launch.cores or ()) or psutil.cpu_count() or 1
     threads = min(launch.profile.cpu.cores, cores)
     begin_s = time.monotonic()

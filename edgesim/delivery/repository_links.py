@@ -1,5 +1,7 @@
 """Symbolic links in a model repository that leads somewhere else: which of them a delivery follows."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgesim.errors import ModelError
@@ -12,8 +14,9 @@ def require_allowed(link: Path, root: Path) -> None:
     """Check that a link in a directory may be followed; the directory and all links in it may be a stranger's.
 
     A link may lead to any place in the directory `root`, which the user named. Out of `root` it may lead to a model's
-    directory (``model.onnx`` or ``VERSION/model.onnx``), to an ONNX model, or, beside an ONNX model, to where a link of
-    that model may lead (see `edgesim.models.links`). A link that leads nowhere is allowed.
+    directory (``model.onnx`` or ``VERSION/model.onnx``), and to an ONNX model. A link in the directory of a model, or
+    of its version, may lead to where a link of that model may lead (see `edgesim.models.links`), and to the same place
+    beside the target of the model's link: Bazel makes whole trees of links. A link that leads nowhere is allowed.
 
     Raises:
         ModelError: the link leads anywhere else.
@@ -27,9 +30,9 @@ def require_allowed(link: Path, root: Path) -> None:
     elif link.name == FILE_NAME:
         allowed = _is_onnx(link)
     else:
-        model = _model_beside(link, root)
         # Parsed first: a link named model.onnx to any file would else make that file's directory an allowed one.
-        allowed = model is not None and _is_onnx(model) and Bounds.of(model, [root]).contain(link)
+        models = [model for model in _models_near(link, root) if _is_onnx(model)]
+        allowed = any(Bounds.of(model, [root]).contain(link) or _is_beside_target(link, model) for model in models)
     if not allowed:
         raise ModelError(
             f"{link}: a symbolic link out of {root}, to {follow(link)}, which is not a model's",
@@ -37,14 +40,20 @@ def require_allowed(link: Path, root: Path) -> None:
         )
 
 
-def _model_beside(path: Path, root: Path) -> Path | None:
-    """Return the model file of the closest directory above `path`, up to `root`."""
+def _models_near(path: Path, root: Path) -> Iterator[Path]:
+    """Yield the model files of the directories above `path`, up to `root`, and of the versions in them."""
     for directory in path.parents:
-        if (directory / FILE_NAME).is_file():
-            return directory / FILE_NAME
+        versions = (entry for entry in directory.glob(f"*/{FILE_NAME}") if entry.parent.name.isdigit())
+        yield from (model for model in (directory / FILE_NAME, *sorted(versions)) if model.is_file())
         if directory == root:
             break
-    return None
+
+
+def _is_beside_target(link: Path, model: Path) -> bool:
+    """Return whether a link leads from its place beside a linked model to the same place beside the model's target."""
+    target = follow(model)
+    same = os.path.normpath(target.parent / os.path.relpath(link, model.parent))
+    return target.parts[-2:] == model.parts[-2:] and follow(link) == Path(same)
 
 
 def _is_onnx(path: Path) -> bool:

@@ -65,6 +65,16 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
     return list(by_target.values())
 
 
+def check(directory: Path) -> None:
+    """Check that all symbolic links in a directory may be followed, for a server that runs on this host.
+
+    Raises:
+        ModelError: a link leads out of the directory to what is not a model's.
+    """
+    for link in _links(directory):
+        require_allowed(link, directory)
+
+
 def _links(directory: Path) -> list[Path]:
     links = []
     for parent, directories, files in os.walk(directory):  # does not follow links

@@ -133,6 +133,8 @@ def _read(path: Path, tensor: "onnx.TensorProto") -> ExternalTensor:
     parts = PurePosixPath(location).parts
     if not parts or "\0" in location:
         raise ModelError(f"{path}: the weights {tensor.name!r} name no file: {location!r}", fix=_SAVE)
+    if len(entries) < len(tensor.external_data):  # another reader could take another of them
+        raise ModelError(f"{path}: the weights {tensor.name!r} name their file or place twice", fix=_SAVE)
     if location.startswith("/") or ".." in parts or ".git" in parts:
         raise ModelError(
             f"{path}: the weights {tensor.name!r} name a file outside the model's directory: {location!r}; edgesim does"
@@ -210,5 +212,5 @@ def _missing(path: Path, file: Path, tensor: ExternalTensor) -> ModelError:
 def unreadable(file: Path, error: OSError) -> HostError | ModelError:
     """Return edgesim's error for a model file that cannot be read: without permission, it is the host's fault."""
     if isinstance(error, PermissionError):
-        return HostError(f"{file}: this user may not read it", fix=f"chmod u+r {file}, or run edgesim as its owner")
+        return HostError(f"{file}: this user may not read it", fix=f"chmod u+rX {file}, or run edgesim as its owner")
     return ModelError(f"{file}: {error.strerror}")

@@ -4,7 +4,8 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,16 @@ class Model:
         return f"{inputs} → {outputs}"
 
 
+@contextmanager
+def _permission_is_the_hosts() -> Iterator[None]:
+    """Turn a directory or file that this user may not read into an error of the host."""
+    try:
+        yield
+    except PermissionError as error:
+        raise external_weights.unreadable(Path(error.filename), error) from error
+
+
+@_permission_is_the_hosts()
 def find(reference: str | Path, repository: str | Path | None = None) -> Model:
     """Find the model that `reference` names: a path to an ``.onnx`` file, or a name in the repository.
 
@@ -89,7 +100,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
     reference = str(reference)
     if reference.endswith(".onnx"):
         path = Path(reference)
-        if not _is_file(path):
+        if not path.is_file():
             nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
             raise ModelError(f"{reference}: {nothing}", fix="edgesim models list")
         name = path.stem if path.name != FILE_NAME else _name_of(path)
@@ -107,8 +118,13 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
     raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}", fix="edgesim models list")
 
 
+@_permission_is_the_hosts()
 def names(repository: str | Path) -> list[str]:
-    """Return the names of a repository's models: its directories that contain a numbered version."""
+    """Return the names of a repository's models: its directories that contain a numbered version.
+
+    Raises:
+        HostError: this user may not read the directories.
+    """
     repository = Path(repository)
     if not repository.is_dir():
         return []
@@ -139,16 +155,9 @@ def _in_repository(name: str, repository: Path) -> Model:
             f"{directory}: contains no version", fix=f"a model is at {name}/VERSION/{FILE_NAME}, e.g. {name}/1/"
         )
     path = directory / str(versions[-1]) / FILE_NAME
-    if not _is_file(path):
+    if not path.is_file():
         raise ModelError(f"{path}: no such file", fix=f"a model is at {name}/VERSION/{FILE_NAME}")
     return read(path, name=name, repositories=[repository])
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise external_weights.unreadable(path, error) from error
 
 
 def _name_of(path: Path) -> str:

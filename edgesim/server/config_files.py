@@ -38,15 +38,21 @@ def read(directory: Path) -> ModelConfig:
 def labels(config: ModelConfig, directory: Path) -> dict[str, list[str]]:
     """Read the names of classes, by output: the lines of its `label_filename` in the model's directory.
 
+    Clients see the labels, and may send the configuration: no other file may be read.
+
     Raises:
-        ConfigError: such a file cannot be read.
+        ConfigError: such a file cannot be read, or is not in the directory.
     """
     labels_by_output = {}
     for output in config.outputs:
         if output.label_filename:
+            if output.label_filename.startswith("/") or ".." in Path(output.label_filename).parts:
+                raise ConfigError(
+                    f"{config.source}: label_filename {output.label_filename!r}: not in the model's directory"
+                )
             try:
                 text = (directory / output.label_filename).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a name with a zero byte
                 raise ConfigError(f"{config.source}: label_filename {output.label_filename!r}: {error}") from error
             labels_by_output[output.name] = text.splitlines()
     return labels_by_output

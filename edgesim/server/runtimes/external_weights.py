@@ -69,7 +69,10 @@ def _require_inside(model: Any, path: Path) -> None:
     # The repository is NAME/VERSION/model.onnx.
     directories = [real.parent, *(Path(os.path.realpath(parent)) for parent in path.parents[:3:2])]
     for tensor in _external_tensors(model):
-        location = _location(tensor)
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        if len(entries) < len(tensor.external_data):  # ONNX Runtime could take another of them
+            raise ValueError(f"the weights {tensor.name!r} name their file or place twice")
         parts = PurePosixPath(location).parts
         by_name = bool(parts) and "\0" not in location and not location.startswith("/")
         if not by_name or {"..", ".git"} & set(parts):
@@ -103,10 +106,6 @@ def _external(tensors: list[Any]) -> Iterator[Any]:
 
 def _parts(sparse: Any) -> list[Any]:
     return [part for tensor in sparse for part in (tensor.values, tensor.indices)]
-
-
-def _location(tensor: Any) -> str:
-    return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
 
 
 def _read_tensor(tensor: Any, directory: Path) -> Any:

@@ -86,3 +86,26 @@ def test_checkout_with_a_model_at_its_top_is_no_models_directory(tmp_path: Path)
     (tmp_path / "models" / "net").mkdir(parents=True)
     (tmp_path / "models" / "net" / "1").symlink_to(tmp_path)
     refused(tmp_path / "models", "symbolic link out of|leads back to itself")
+
+
+@pytest.mark.parametrize("layout", ["dvc", "bazel"])
+def test_files_beside_a_linked_model_are_delivered(tmp_path: Path, layout: str) -> None:
+    source = tmp_path / "source" / "net"
+    weights.write_with_weights(source / "1" / "model.onnx")
+    (source / "config.yaml").write_text("{}")
+    models = tmp_path / "models" / "net"
+    for number, name in enumerate(("1/model.onnx", "1/w.bin", "config.yaml")):
+        target = source / name
+        if layout == "dvc":
+            target = tmp_path / "cache" / f"a{number}" / ("b" * 30)
+            target.parent.mkdir(parents=True)
+            (source / name).rename(target)
+        (models / name).parent.mkdir(parents=True, exist_ok=True)
+        (models / name).symlink_to(target)
+    copied, mounted = deliveries(tmp_path / "models")
+    assert len(copied) == 3
+    assert mounted == {tmp_path / "models", *copied}
+    (source / "secret").write_text("text")
+    (models / "secret").symlink_to(source / "1")
+    (models / "1" / "secret").symlink_to(source / "secret")
+    refused(tmp_path / "models", "symbolic link out of" if layout == "dvc" else "1/secret: a symbolic link out of")

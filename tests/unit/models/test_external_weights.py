@@ -251,6 +251,28 @@ def test_pointer_in_place_of_weights_is_told_even_where_it_is_long_enough(tmp_pa
     assert f"git -C {tmp_path} lfs pull" in caught.value.fix
 
 
+def test_weights_that_name_their_file_twice_are_refused(tmp_path: Path) -> None:
+    proto = weights.parse(weights.write_with_weights(tmp_path / "net.onnx"))
+    proto.graph.initializer[0].external_data.add(key="location", value="other.bin")
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelError, match="name their file or place twice"):
+        repository.find(tmp_path / "net.onnx")
+
+
+def test_directory_that_this_user_may_not_read_is_the_hosts_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights.write_with_weights(tmp_path / "net" / "1" / "model.onnx")
+
+    def denied(self: Path) -> object:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    for read in (lambda: repository.find("net", tmp_path), lambda: repository.names(tmp_path)):
+        with pytest.raises(HostError, match="this user may not read it"):
+            read()
+
+
 def test_weights_that_this_user_may_not_read_are_the_hosts_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,4 +286,4 @@ def test_weights_that_this_user_may_not_read_are_the_hosts_fault(
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(HostError, match=r"w\.bin: this user may not read it") as caught:
         repository.find(path)
-    assert "chmod u+r" in caught.value.fix
+    assert "chmod u+rX" in caught.value.fix

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesim.server.config import ModelConfig
+from edgesim.server.config import ConfigError, Declared, ModelConfig
+from edgesim.server.config_files import labels
 from edgesim.server.runtimes import onnx_runtime
 from edgesim.server.runtimes.external_weights import read_external_weights, require_inside
 from tests.support import weights
@@ -27,6 +28,15 @@ def test_weights_outside_the_directory_are_not_read(tmp_path: Path, location: st
     for read in (read_external_weights, require_inside):
         with pytest.raises(ValueError, match="name a file outside the model's directory"):
             read(path)
+
+
+def test_weights_that_name_their_file_twice_are_not_read(tmp_path: Path) -> None:
+    path = model(tmp_path, "w.bin")
+    proto = weights.parse(path)
+    proto.graph.initializer[0].external_data.add(key="location", value="../secret.bin")
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(ValueError, match="name their file or place twice"):
+        read_external_weights(path)
 
 
 @pytest.mark.parametrize("place", ["branch", "loop", "constant", "function", "sparse"])
@@ -81,3 +91,13 @@ def test_no_runtime_and_no_way_of_loading_reads_outside(
     good = weights.write_with_weights(tmp_path / "models" / "good" / "1" / "model.onnx")
     session = runtime.load(good, ModelConfig(), content=None, board_threads=1, files_change=files_change)
     assert np.allclose(session.infer({"x": ROW}, ["y"])[0], ROW @ VALUES)
+
+
+@pytest.mark.parametrize("name", ["{}/secret.txt", "../secret.txt", "sub/../../secret.txt", "a\0b"])
+def test_labels_are_read_in_the_directory_of_the_model_only(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    directory = tmp_path / "net"
+    directory.mkdir()
+    declared = Declared(name="y", label_filename=name.format(tmp_path))
+    with pytest.raises(ConfigError, match="label_filename"):
+        labels(ModelConfig(outputs=(declared,)), directory)
