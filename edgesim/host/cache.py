@@ -1,6 +1,7 @@
 """Entries of the user's cache: directories that appear complete or not at all."""
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -43,6 +44,20 @@ def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
                     raise
     except OSError as error:
         raise explain(error, target) from error
+
+
+def make_public(directory: Path) -> None:
+    """Let all users read a directory, whatever the umask: a container's user is another than the one who made it.
+
+    Raises:
+        OSError: this user does not own the files.
+    """
+    for parent, _, names in os.walk(directory):
+        for path in (Path(parent), *(Path(parent) / name for name in names)):
+            mode = path.lstat().st_mode
+            public = mode | (0o555 if mode & 0o100 else 0o444)
+            if public != mode and not path.is_symlink():
+                path.chmod(public & 0o7777)
 
 
 def explain(error: OSError, path: Path) -> HostError:

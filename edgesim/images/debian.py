@@ -13,6 +13,7 @@ from pathlib import Path
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
+from edgesim.host.cache import make_public
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs
 from edgesim.images.image import BASE_LABEL, Image
@@ -106,6 +107,7 @@ class Packages:
             ("group", _GROUPS),
         ):
             (context / name).write_text(text)
+        make_public(context)
         buildx.build(
             context=context,
             dockerfile=context / "Dockerfile",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import DiskFull, PackagesUnavailable
-from edgesim.host.cache import new_entry
+from edgesim.host.cache import make_public, new_entry
 
 PYTHON = "3.11"
 _NEEDED_BYTES = 300 << 20  # for the wheels, and the packages unpacked from them
@@ -77,6 +77,7 @@ def fetch(architecture: str, requirements: Path | None = None) -> Path:
                 fix=f"check the package index: pip download --no-deps -r {requirements}",
                 log="\n".join(done.stderr.splitlines()[-8:]),
             )
+        make_public(entry)
     return directory
 
 

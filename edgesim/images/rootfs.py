@@ -49,6 +49,7 @@ def make(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = PAC
         _make(architecture, suite, packages, archive)
         _unpack(archive, entry)
         archive.unlink()
+        entry.chmod(0o755)  # the root directory, whatever the umask
     return directory
 
 

@@ -11,6 +11,7 @@ from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
 from edgesim.errors import ProfileError, UsageError
+from edgesim.host.cache import make_public
 from edgesim.images import python_packages, rootfs
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.profiles import DeviceProfile
@@ -165,3 +166,4 @@ def _fill_context(context: Path) -> None:
     for name in _server_files():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(paths.server_directory() / name, target / name)
+    make_public(context)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgesim import paths
 from edgesim.errors import ModelError
-from edgesim.host.cache import new_entry
+from edgesim.host.cache import make_public, new_entry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,4 @@ def _write(directory: Path, model: "onnx.ModelProto", inputs: Mapping[str, "np.n
     onnx.save(model, version / "model.onnx")
     if inputs:
         np.savez_compressed(directory / "samples.npz", allow_pickle=False, **inputs)
-    # Whatever the umask: the container's user is another one, and the samples are nobody's secret.
-    for path in (directory, *directory.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    make_public(directory)

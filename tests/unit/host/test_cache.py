@@ -45,3 +45,18 @@ def test_a_full_disk_and_a_forbidden_place_are_told_apart(tmp_path: Path) -> Non
     assert isinstance(full, errors.DiskFull)
     assert "df -h" in full.fix
     assert "EDGESIM_CACHE_DIR" in forbidden.fix
+
+
+def test_files_for_images_are_readable_by_all_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        (tmp_path / "x" / "bin").mkdir(parents=True)
+        (tmp_path / "x" / "text").touch()
+        (tmp_path / "x" / "bin" / "program").touch(0o700)
+        (tmp_path / "x" / "link").symlink_to("nowhere")
+        cache.make_public(tmp_path / "x")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.lstat().st_mode & 0o777 for path in (tmp_path / "x").rglob("*") if not path.is_symlink()}
+    assert modes == {"bin": 0o755, "text": 0o644, "program": 0o755}
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o755
