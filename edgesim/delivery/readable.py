@@ -75,7 +75,7 @@ def _require_readable(path: Path, mounted: Path, uid: int, gid: int) -> None:
     status = path.stat()
     shift, letter = (6, "u") if status.st_uid == uid else (3, "g") if status.st_gid == gid else (0, "o")
     needed = 0o5 if stat.S_ISDIR(status.st_mode) else 0o4
-    if (status.st_mode >> shift) & needed == needed or _ACL in os.listxattr(path):
+    if (status.st_mode >> shift) & needed == needed or _has_acl(path):
         return
     # A directory seldom has one such file only: the command gives the permission to all.
     command = f"chmod -R {letter}+rX {mounted}" if mounted.is_dir() else f"chmod {letter}+r {path}"
@@ -83,3 +83,10 @@ def _require_readable(path: Path, mounted: Path, uid: int, gid: int) -> None:
         f"{path}: the container's user {uid} may not read it (mode {stat.S_IMODE(status.st_mode):04o})",
         fix=f"{command}, or use `mount=volume`, which copies the files",
     )
+
+
+def _has_acl(path: Path) -> bool:
+    try:
+        return _ACL in os.listxattr(path)
+    except OSError:  # the file system has no extended attributes
+        return False

@@ -92,6 +92,7 @@ def resolve(
 
     Raises:
         UsageError: a profile, a model or a mounted file does not exist, or a service's limit exceeds the board's.
+        HostError: the container's user may not read a model.
     """
     try:
         return _resolved(stack, source, host_cores, host_memory_bytes, base)
@@ -205,6 +206,8 @@ def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfil
     mounts = [mount for each in models for mount in model_mounts(each, mount_point)]
     if service.mount == "bind":
         with_targets = symlinks.with_targets(mounts)
-        readable.require(with_targets, service.user or debian.USER, repository=mount_point)
+        user = service.user or debian.USER
+        if user.partition(":")[0] != "0":  # in a rootless engine, user 0 is the one who runs edgesim
+            readable.require(with_targets, user, repository=mount_point)
         return with_targets
     return [VolumeMount(f"edgesim-{contents.of(mounts, mount_point).digest[:12]}", mount_point)]

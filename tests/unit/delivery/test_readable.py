@@ -65,3 +65,17 @@ def test_user_without_a_group_has_group_0(tmp_path: Path) -> None:
     path.chmod(0o600)
     with pytest.raises(HostError, match="user 1234"):
         readable.require([Mount(path, "/models/net/1/model.onnx")], "1234", repository="/models")
+
+
+def test_file_system_without_extended_attributes_is_judged_by_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = weights.write_with_weights(tmp_path / "net.onnx")
+    path.chmod(0o600)
+
+    def unsupported(path: Path) -> list[str]:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "listxattr", unsupported)
+    with pytest.raises(HostError, match="mode 0600"):
+        readable.require([Mount(path, "/models/net/1/model.onnx")], USER, repository="/models")
