@@ -1,13 +1,13 @@
 """The README's sample: the report of its one command, shortened to what a reader needs first."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-EDGESIM = str(Path(sys.executable).parent / "edgesim")
+from rich.console import Console
+
+import edgesim
+from edgesim.reports.formats import terminal
+
 COLUMNS = 108
 # The facts of the report, the rows of its table of times, and its last word that are shown.
 SHOWN = re.compile(r"(device time|answers|memory peak|ms|latency) {2,}|(IN)?VALID")
@@ -26,10 +26,11 @@ def shortened(report: str) -> Iterator[str]:
 
 
 def main() -> None:
-    command = [EDGESIM, "run", "jetson-nano", "mobilenet_v2"]
-    environment = os.environ | {"COLUMNS": str(COLUMNS)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    print("\n".join(shortened(done.stdout)))
+    result = edgesim.run("jetson-nano", "mobilenet_v2")
+    console = Console(width=COLUMNS, no_color=True, markup=False, highlight=False)
+    with console.capture() as report:  # as on a terminal of this width
+        console.print(terminal.render_result(result))
+    print("\n".join(shortened(report.get())))
 
 
 if __name__ == "__main__":

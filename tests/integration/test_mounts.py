@@ -95,7 +95,7 @@ def test_files_written_by_the_container_belong_to_the_user(desk: Path, tmp_path:
         (["--results", "missing"], "--results missing: no such directory"),
         (["--mount", "volume", "--results", "."], "no directory of this host is mounted"),
         (["--mount", "image", "--volume", "v"], "--volume v: needs --mount volume"),
-        (["--mount", "floppy"], "--mount floppy: not one of bind, volume, image"),
+        (["--mount", "floppy"], "'floppy' is not one of 'bind', 'volume', 'image'"),
         (["--mount", "image", "--watch"], "nothing changes inside an image"),
         (["--mount", "bind", "--engine", "local"], "--engine local: has no container"),
         (["--mount", "volume", "--volume", "no name"], "not a valid name of a volume"),
