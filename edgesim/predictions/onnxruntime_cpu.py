@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgesim.errors import ModelError, ProfileError
+from edgesim.errors import ModelError, ProfileError, did_you_mean
 from edgesim.models.repository import Model
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
@@ -82,7 +82,8 @@ def predict_nodes(
     """Predict the device time of the nodes of a graph.
 
     Raises:
-        ProfileError: the board's cores are not arm64, or the stored calibration cannot be read.
+        ProfileError: the board's cores are not arm64, its core is not in the table of cores and no calibration corrects
+            the prediction, or the stored calibration cannot be read.
     """
     if profile.architecture != "arm64":
         raise ProfileError(
@@ -94,6 +95,8 @@ def predict_nodes(
     units = unit_seconds(machine, fitted.coefficients(machine.core))
     times = [seconds(node, units, machine) for node in nodes]
     stored = calibration.find(profile) if use_calibration else None
+    if use_calibration and stored is None:
+        _require_known(machine.core)
     doubt, notes = _doubts(profile.title, machine, nodes, times, fitted, stored)
     if stored is not None:
         factor, variance, source = stored.factor, stored.variance, f"calibrated by {stored.source}"
@@ -161,6 +164,17 @@ def _doubts(
             how = "by a handful of published pairs" if precision == "int8" else "as fp32, which the runtime mostly uses"
             notes.append(f"{precision} is counted {how}")
     return variance, tuple(notes)
+
+
+def _require_known(core: str) -> None:
+    """Refuse a core that is not in the table: the mean of other cores would pass for a prediction."""
+    if cores.find(core) is None:
+        names = [known.title for known in cores.CORES]
+        raise ProfileError(
+            f"core {core}: not in the table of cores, so nothing says how fast its arithmetic is"
+            f"{did_you_mean(core, names)}",
+            fix=f"name one of {', '.join(names)}; or measure on the board: edgesim run there, then edgesim calibrate",
+        )
 
 
 def _lacking(fact: str) -> str:

@@ -2,7 +2,8 @@
 
 A profile, a published figure or a message may write a core in any case: ``Cortex-A57`` is ``cortex-a57``. To add a
 core, add a line here and one in `edgesim/server/introspection.py`; a test compares both tables. A core that is not in
-the table is no error: `edgesim.predict` takes the mean of all families for it, and says so in the prediction's notes.
+the table is no error in a profile, but `edgesim.predict` declines it unless a calibration corrects the prediction. A
+core of the table without a family gets the mean of all families, with a wider band and a note.
 """
 
 from dataclasses import dataclass
