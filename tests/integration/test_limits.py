@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")
 def test_every_limit_is_probed_and_later_results_show_the_findings(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
     board.write_text(
-        TINY_BOARD.replace("100 MiB", "300 MiB")
+        TINY_BOARD.replace("128 MB, visible_bytes: 100 MiB", "512 MB, visible_bytes: 300 MiB")
         + "storage: [{kind: slow card, read_bytes_per_s: 20 MB, write_bytes_per_s: 15 MB}]\n"
         "limits: {processes: 500, open_files: 300}\nnetwork: {rate_bytes_per_s: 2 MB, delay_ms: 20}\n"
     )
@@ -53,7 +53,7 @@ def test_every_limit_is_probed_and_later_results_show_the_findings(tmp_path: Pat
 
 def test_probe_of_one_limit_proves_nothing_about_another_size(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
-    board.write_text(TINY_BOARD.replace("100 MiB", "311 MiB"))
+    board.write_text(TINY_BOARD.replace("128 MB, visible_bytes: 100 MiB", "512 MB, visible_bytes: 311 MiB"))
     edgesim("run", board, "digits", *EMULATED, "--requests", "3", "-o", tmp_path / "r.json")
     limits = json.loads((tmp_path / "r.json").read_text())["device"]["limits"]
     assert all(limit["proven"] is None for limit in limits)
