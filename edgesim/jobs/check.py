@@ -203,5 +203,5 @@ def _items_of_the_board(
         yield from check_items.low_precision(model, chosen.requests[0], profile, description)
         reading = board.device.read()
     emulator = emulator_memory(launch, board, stages) if reading.memory_peak_bytes is not None else None
-    yield check_items.memory(reading.memory_peak_bytes, emulator, profile)
+    yield check_items.memory(reading.memory_peak_bytes, emulator, profile, emulated=board.execution == "emulated")
     yield check_items.cold_start(board, description, model, profile)

@@ -159,11 +159,12 @@ def _half_precision(model: Model, request: Mapping[str, np.ndarray]) -> int:
     return sum(node.precision == "fp16" for node in nodes)
 
 
-def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: DeviceProfile) -> Item:
+def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: DeviceProfile, *, emulated: bool) -> Item:
     """Judge the peak of the device's memory by what the board leaves to programs.
 
     Args:
         emulator: the emulator's own share, a lower bound; None if the device was not emulated or it is not known.
+        emulated: whether the emulator's memory is in the peak.
     """
     if peak_bytes is None:
         return Item(name="memory", verdict="INCONCLUSIVE", finding="this host does not report the peak")
@@ -175,7 +176,7 @@ def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: De
     words += f"; {format_bytes(room)} {'usable' if profile.memory.usable_bytes else 'seen by Linux'} on the board"
     # The board needs less than the peak, and at most `without_emulator`, since the emulator's share is a lower bound.
     fits = without_emulator <= (1 - _HEADROOM) * room
-    verdict: VerdictWord = "PASS" if fits else "INCONCLUSIVE" if emulator is not None else "FAIL"
+    verdict: VerdictWord = "PASS" if fits else "INCONCLUSIVE" if emulated else "FAIL"
     return Item(name="memory", verdict=verdict, finding=f"{words}, {100 * (1 - without_emulator / room):.0f} % left")
 
 

@@ -19,7 +19,7 @@ def against_target(scaling: ScalingSection) -> str:
 
 def _model(model: ScaledModelSection, *, alone: bool) -> str:
     name = "" if alone else f"{model.name}: "
-    words = f"{name}{model.calibrated_ms:.4g} ms when calibrated"
+    words = f"{name}{model.calibrated_ms:.4g} ms after tuning"
     if model.check_ms is not None and model.error_percent is not None:
         words += f", {model.check_ms:.4g} ms at the end ({model.error_percent:+.1f} %)"
     return f"{words}; {model.host_ms:.3g} ms without time scaling"

@@ -207,7 +207,7 @@ def test_report_of_both_has_the_scaled_time_and_the_emulated_board(result: RunRe
     assert "about 0.2 J per inference, of which 0.15 J above idle (estimated: 5 W)" in text
     assert "aarch64, cortex-a57" in text
     assert "CPU share 25 % of a core of this host, in periods of 4 ms, 1 thread" in text
-    assert "40.2 ms when calibrated, 40.4 ms at the end (+1.0 %); 6 ms without time scaling" in text
+    assert "40.2 ms after tuning, 40.4 ms at the end (+1.0 %); 6 ms without time scaling" in text
     assert "scaled time per request" in text
     assert "never to be compared" not in text
 
