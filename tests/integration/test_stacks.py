@@ -208,7 +208,7 @@ def test_a_failing_step_stops_the_sequence_names_itself_and_keeps_its_log_and_ou
             "service a was not ready within 3.0 s",
         ),
         ("image: no.such.registry.invalid/nothing:1", 4, "the engine has no image"),
-        (f"{PYTHON}\n  mounts: [{{volume: none-of-that-name, at: /x, external: true}}]", 2, "there is none"),
+        (f"{PYTHON}\n  mounts: [{{volume: none-of-that-name, at: /x, external: true}}]", 2, "does not exist"),
     ],
 )
 @pytest.mark.long
