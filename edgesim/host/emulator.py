@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
+from edgesim.host.signals import deferred
 
 # QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 10.0 works; 8 and 9 have not been tried.
 OLDEST_MAJOR = 8
@@ -134,7 +135,8 @@ def probe() -> Emulator | None:
     still holds the old file open. /proc/PID/exe of the running process is the program that the kernel chose; it reports
     its version.
     """
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
+    # Ctrl-C between the making of the directory and the block would leave the directory behind.
+    with deferred(), tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
         program = Path(directory) / "arm64-program"
         program.write_bytes(arm64_program())
         program.chmod(0o700)
