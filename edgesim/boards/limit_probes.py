@@ -23,6 +23,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError
 from edgesim.host import disks
+from edgesim.host.scratch import scratch_directory
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
@@ -245,7 +246,7 @@ class Prober:
             return Finding("write_bytes_per_s", None, _NO_RATE)
         directory = paths.cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="edgesim-probe-", dir=directory) as scratch:
+        with scratch_directory("edgesim-probe-", directory) as scratch:
             Path(scratch).chmod(0o777)  # the image's own user writes to it
             output = self._output(
                 _WRITE.format(size=min(int(rate * _RATE_S), _MOST_RATE_BYTES)),

@@ -4,11 +4,9 @@ import contextlib
 import ctypes
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from edgesim.boards.server_command import server_arguments
 from edgesim.engine.container import OutsideFacts, State
 from edgesim.engine.mounts import Mount
 from edgesim.host.cgroup import READING_INTERVAL_S
+from edgesim.host.scratch import scratch_directory
 from edgesim.host.signals import deferred
 from edgesim.models import gathered
 from edgesim.models.repository import FILE_NAME
@@ -138,7 +137,8 @@ def start(
         cores: cores of this host that the server may use; None means all.
         high_priority: run the server at nice -20, if this user may.
     """
-    directory = Path(tempfile.mkdtemp(prefix="edgesim-"))
+    scratch = scratch_directory(ignore_cleanup_errors=True)
+    directory = Path(scratch.name)
     process: subprocess.Popen[bytes] | None = None
     try:
         copied = list(_refused_as_links(mounts))
@@ -177,7 +177,7 @@ def start(
             if process is not None:
                 process.kill()
                 process.wait()
-            shutil.rmtree(directory, ignore_errors=True)
+            scratch.cleanup()
 
 
 def _refused_as_links(mounts: Sequence[Mount]) -> Iterator[Mount]:

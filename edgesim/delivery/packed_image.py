@@ -9,7 +9,6 @@ import errno
 import hashlib
 import json
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from edgesim.delivery.oci_archive import Archive
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
 from edgesim.errors import DiskFull, HostError
+from edgesim.host.scratch import scratch_directory
 from edgesim.images.image import Image
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
@@ -99,7 +99,7 @@ def written(engine: Engine, package: Package, reference: str) -> Iterator[tuple[
     Raises:
         DiskFull: no space is left for the archive.
     """
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
+    with scratch_directory() as scratch:
         try:
             packed = _pack(engine, package, reference, Path(scratch))
             path = Path(scratch) / "image.tar"

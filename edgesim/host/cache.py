@@ -3,12 +3,12 @@
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgesim.errors import DiskFull, HostError
+from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
 
 
@@ -31,9 +31,7 @@ def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
         free_bytes = shutil.disk_usage(target.parent).free
         if free_bytes < needed_bytes:
             raise _disk_full(target, f": {format_bytes(free_bytes)} free, {format_bytes(needed_bytes)} needed")
-        with tempfile.TemporaryDirectory(
-            prefix=f".{target.name}-", dir=target.parent, ignore_cleanup_errors=True
-        ) as scratch:
+        with scratch_directory(f".{target.name}-", target.parent, ignore_cleanup_errors=True) as scratch:
             entry = Path(scratch) / target.name
             entry.mkdir()
             yield entry

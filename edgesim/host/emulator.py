@@ -4,14 +4,13 @@ import platform
 import re
 import struct
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
-from edgesim.host.signals import deferred
+from edgesim.host.scratch import scratch_directory
 
 # QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 10.0 works; 8 and 9 have not been tried.
 OLDEST_MAJOR = 8
@@ -135,8 +134,7 @@ def probe() -> Emulator | None:
     still holds the old file open. /proc/PID/exe of the running process is the program that the kernel chose; it reports
     its version.
     """
-    # Ctrl-C between the making of the directory and the block would leave the directory behind.
-    with deferred(), tempfile.TemporaryDirectory(prefix="edgesim-") as directory:
+    with scratch_directory() as directory:
         program = Path(directory) / "arm64-program"
         program.write_bytes(arm64_program())
         program.chmod(0o700)

@@ -4,7 +4,6 @@ For services of a stack other than models, such as a database or a script, if no
 """
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
 from edgesim.host.cache import make_public
 from edgesim.host.emulator import host_architecture
+from edgesim.host.scratch import scratch_directory
 from edgesim.images import rootfs
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.progress import Stages
@@ -88,7 +88,7 @@ class Packages:
             return Image(reference=self.reference, id=image_id, base=base, cached=True)
         with (
             stages.stage("packages", f"making an image of {', '.join(self.packages)} for linux/{self.architecture}"),
-            tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
+            scratch_directory() as scratch,
         ):
             self._build(Path(scratch), base)
         image_id = engine.images.id(self.reference)

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
 from edgesim.errors import ProfileError, UsageError
 from edgesim.host.cache import make_public
+from edgesim.host.scratch import scratch_directory
 from edgesim.images import python_packages, rootfs
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.profiles import DeviceProfile
@@ -55,7 +55,7 @@ def build(
         contexts, base = _build_contexts(architecture, base_image, builds_on=engine.facts.architecture)
     with (
         stages.stage("build", f"building {reference} for linux/{architecture}"),
-        tempfile.TemporaryDirectory(prefix="edgesim-") as scratch,
+        scratch_directory() as scratch,
     ):
         context = Path(scratch)
         _fill_context(context)

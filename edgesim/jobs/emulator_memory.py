@@ -1,7 +1,6 @@
 """Estimate the emulator's own share of a device's memory from a server whose model does nothing."""
 
 import hashlib
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from edgesim.boards.start import start
 from edgesim.delivery.deliver import model_mounts
 from edgesim.errors import EdgesimError
 from edgesim.host.cache import new_entry
+from edgesim.host.scratch import scratch_directory
 from edgesim.models import repository
 from edgesim.options import EngineName
 from edgesim.progress import Stages
@@ -50,7 +50,7 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
 
 
 def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
+    with scratch_directory() as scratch:
         noop = repository.find(str(_noop(Path(scratch))))
         changes = {"engine": engine, "execution": None, "mount": None, "volume": None, "results": None}
         changed = replace(

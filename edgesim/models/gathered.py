@@ -6,11 +6,11 @@ hard links. Copies are left.
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgesim.host.scratch import scratch_directory
 from edgesim.models import external_weights, repository
 from edgesim.models.repository import FILE_NAME, Model
 
@@ -36,7 +36,7 @@ def needs_copies(model: Path, weights: Sequence[Path]) -> bool:
 @contextmanager
 def gathered(model: Model) -> Iterator[Path]:
     """Yield the model file in a temporary directory with its weights; the directory is gone when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as scratch:
+    with scratch_directory() as scratch:
         path = Path(scratch) / FILE_NAME
         copy(model.path, path)
         for data in model.data_paths:

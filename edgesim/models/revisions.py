@@ -3,13 +3,13 @@
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 from edgesim.errors import HostError, ModelError, UsageError
+from edgesim.host.scratch import scratch_directory
 from edgesim.models import placeholders, repository
 from edgesim.models.repository import FILE_NAME, Model
 
@@ -37,7 +37,7 @@ def sides(
     """
     directory = Path(models) if models is not None else None
     name = name or _model_name(candidate, directory) or _model_name(base, directory)
-    with tempfile.TemporaryDirectory(prefix="edgesim-revision-") as scratch:
+    with scratch_directory("edgesim-revision-") as scratch:
         yield (
             _resolve(base, name, directory, Path(scratch) / "base"),
             _resolve(candidate, name, directory, Path(scratch) / "candidate"),

@@ -74,9 +74,8 @@ def test_a_core_and_a_half_of_work_on_one_core_is_held_back() -> None:
         "import os\nchild = os.fork()\nt = time.process_time()\nwhile time.process_time() - t < 1: pass\n"
         "if not child: os._exit(0)\nos.wait()"
     )
-    # On a busy host other programs take the CPU time that the limit would have taken: one quiet try of three is enough.
-    assert any(used(script, lambda reading: reading.throttled_s) > 0.3 for _ in range(3))
-    assert any(used(script, lambda reading: reading.throttled_periods) > 30 for _ in range(3))
+    assert used(script, lambda reading: reading.throttled_s) > 0.3
+    assert used(script, lambda reading: reading.throttled_periods) > 30
 
 
 def test_more_memory_than_the_limit_is_a_kill_and_told_as_one() -> None:

@@ -1,0 +1,31 @@
+"""Temporary directories: gone after their block, after Ctrl-C while they are made, and never made half."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgesim.host.scratch import scratch_directory
+
+
+def test_a_directory_is_gone_after_its_block(tmp_path: Path) -> None:
+    with scratch_directory("edgesim-test-", tmp_path) as directory:
+        assert Path(directory).parent == tmp_path
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_a_directory_is_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., str] = tempfile.mkdtemp
+
+    def make_and_interrupt(*arguments: object, **options: object) -> str:
+        path = make(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGINT)  # the directory is there, and nobody owns it yet
+        return path
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_interrupt)
+    with pytest.raises(KeyboardInterrupt), scratch_directory("edgesim-test-", tmp_path):
+        pytest.fail("Ctrl-C was not heard")
+    assert not list(tmp_path.iterdir())
