@@ -4,7 +4,7 @@ The command line, Python, stacks, paired runs and the pytest plugin all take the
 `model_dump(mode="json")` with `model_validate` carries them to another process or machine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict
@@ -184,13 +184,28 @@ class RunOptions(_Options):
     def changed(self) -> frozenset[str]:
         """Return the names of the fields, those of the sections included, that differ from their defaults."""
         default = RunOptions()
-        own = {name for name in _OWN if getattr(self, name) != getattr(default, name)}
-        inside = {
-            field
-            for field, section in _SECTION_OF.items()
-            if getattr(getattr(self, section), field) != getattr(getattr(default, section), field)
-        }
-        return frozenset(own | inside)
+        return frozenset(name for name in (*_OWN, *_SECTION_OF) if _value(self, name) != _value(default, name))
+
+    def require_only(
+        self, names: Collection[str], reason: str, *, fix: str | None = None, error: type[UsageError] = UsageError
+    ) -> None:
+        """Refuse options that differ from their defaults and have no meaning for what takes these options.
+
+        Args:
+            names: the fields that have a meaning.
+            reason: why no other field has one, for the message.
+            fix: None means to leave the option out.
+
+        Raises:
+            UsageError, or `error`: another field differs from its default; the error names the field.
+        """
+        if refused := sorted(self.changed() - set(names)):
+            raise error(f"`{refused[0]}`: {reason}", fix=fix if fix is not None else f"leave `{refused[0]}` out")
+
+    def without(self, names: Collection[str]) -> Self:
+        """Return the options with these fields at their defaults."""
+        default = RunOptions()
+        return self.of(self, **{name: _value(default, name) for name in names})
 
     @classmethod
     def of(cls, options: "RunOptions | None" = None, **keywords: Any) -> Self:
@@ -219,6 +234,11 @@ class RunOptions(_Options):
 _SECTIONS: Mapping[str, type[_Options]] = {"traffic": TrafficOptions, "inputs": InputOptions, "board": BoardOptions}
 _OWN = ("models", "repeat", "output")
 _SECTION_OF = {field: name for name, section in _SECTIONS.items() for field in section.model_fields}
+
+
+def _value(options: RunOptions, name: str) -> Any:
+    """Return the value of a field, whichever section has it."""
+    return getattr(getattr(options, _SECTION_OF[name]) if name in _SECTION_OF else options, name)
 
 
 class RunKeywords(TypedDict, total=False):

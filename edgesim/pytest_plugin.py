@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from edgesim.results.run_result import RunResult
 
 _MARKER = "edgesim(profile=..., model=..., **options of edgesim.run): the board, model and options of edge_device"
-# The options of a run that apply to a board that is only started.
-_BOARD_OPTIONS = (
-    "models",
-    "engine",
-    "context",
-    "execution",
-    "base_image",
-    "mount",
-    "volume",
-    "results",
-    "ready_timeout_s",
-)
 
 
 class Figure(float):
@@ -125,9 +113,9 @@ class EdgeDevice:
 
         A board serves a model repository: the test fails if the marker has no `models`.
         """
-        from edgesim.boards.serving import board
+        from edgesim.boards.serving import BOARD_OPTIONS, board
 
-        options = {name: value for name, value in self.options.items() if name in _BOARD_OPTIONS}
+        options = {name: value for name, value in self.options.items() if name in BOARD_OPTIONS}
         if "models" not in options:
             pytest.fail("edge_device.board() serves a model repository: add models=... to the marker", pytrace=False)
         return board(self.options["profile"], **options)

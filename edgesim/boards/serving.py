@@ -16,10 +16,13 @@ from edgesim.errors import ModelError, ProfileError, UsageError
 from edgesim.loadgen import inputs
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions, RunKeywords, RunOptions
+from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import Declined
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
+
+# The options of a run that a board has a use for: it gets its requests from its users.
+BOARD_OPTIONS = frozenset({*BoardOptions.model_fields, "models"})
 
 
 @contextmanager
@@ -44,6 +47,7 @@ def board(
         HostError: this host cannot run the board; DeviceError: the image, the container or the server failed.
     """
     options, stages = RunOptions.of(options, **keywords), Stages(listener)
+    options.require_only(BOARD_OPTIONS, "a board that serves gets its requests from its users")
     profile = profiles.load(profile)
     directory = options.models if options.models is not None else Path("models")
     models = _models(directory, stages)

@@ -87,14 +87,13 @@ def run_command(
 
 def _without_defaults_of_file(call: typer.Context, options: RunOptions) -> RunOptions:
     """Return options for a stack: a default from the user's file that no stack takes is not refused, but left out."""
-    default = RunOptions()
-    defaults = {**dict(default.traffic), **dict(default.inputs), **dict(default.board), **dict(default)}
-    unused = [
-        name
-        for name in options.changed() - benchmark.STACK_OPTIONS
-        if (source := call.get_parameter_source(name)) is not None and source.name == "DEFAULT_MAP"
-    ]
-    return RunOptions.of(options, **{name: defaults[name] for name in unused})
+    return options.without(
+        [
+            name
+            for name in options.changed() - benchmark.STACK_OPTIONS
+            if (source := call.get_parameter_source(name)) is not None and source.name == "DEFAULT_MAP"
+        ]
+    )
 
 
 def _deliver(result: Recorded, output: Path | None, *, quiet: bool, as_json: bool) -> None:

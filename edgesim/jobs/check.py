@@ -22,7 +22,7 @@ from edgesim.measure.output_difference import Tolerance
 from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import RunKeywords, RunOptions
+from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.verdict import Item, Verdict
@@ -32,6 +32,11 @@ GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the s
 # More real inputs tell little more, and an emulated request takes seconds.
 _MOST_REQUESTS = 8
 _TIMEOUT_S = 600.0
+# The options of a run that a check has a use for. The board is emulated or native, since a check is of the board's own
+# instructions.
+_OPTIONS = frozenset(
+    {*InputOptions.model_fields, "models", "engine", "context", "base_image", "mount", "volume", "ready_timeout_s"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,7 @@ def check(
     """
     checks, stages = checks if checks is not None else CheckOptions(), Stages(listener)
     options = RunOptions.of(options, **keywords)
+    options.require_only(_OPTIONS, "a check has its own requests, and its own container")
     profile = profiles.load(profile)
 
     def verdict(items: Sequence[Item], name: str, board: Board | None = None) -> Verdict:
@@ -101,8 +107,7 @@ def check(
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-    # A check is of the board's own instructions: the board is emulated or native, whatever `execution` says.
-    launch = Launch.of(profile, [loaded], options.board.model_copy(update={"execution": None}))
+    launch = Launch.of(profile, [loaded], options.board)
     try:
         with start(launch, stages) as board:
             items += _items_of_the_board(board, launch, loaded, chosen, reference, checks.tolerance, stages)

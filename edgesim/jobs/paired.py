@@ -80,7 +80,7 @@ def run_pair(
         HostError: this host cannot run the board; DeviceError: a device failed.
     """
     options = RunOptions.of(options, **keywords)
-    _refuse_unused(options)
+    options.require_only(PAIR_OPTIONS, "a paired run has its own traffic and containers")
     if max_rounds < paired_statistics.FEWEST_ROUNDS:
         raise UsageError(
             f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired_statistics.FEWEST_ROUNDS} or more"
@@ -136,12 +136,6 @@ def run_pair(
 PAIR_OPTIONS = frozenset(
     {"engine", "context", "execution", "base_image", "mount", "ready_timeout_s", "seed", "input", "shapes", "ranges"}
 )
-
-
-def _refuse_unused(options: RunOptions) -> None:
-    """Refuse options that differ from their defaults and have no meaning for a paired run."""
-    if refused := sorted(options.changed() - PAIR_OPTIONS):
-        raise UsageError(f"`{refused[0]}`: a paired run has its own traffic", fix=f"leave `{refused[0]}` out")
 
 
 def _execution(profile: DeviceProfile, options: RunOptions, context: Context | None) -> Execution:

@@ -135,10 +135,10 @@ class ResultBuilder:
             image=_image_section(board),
             host=section(HostSection, board.host),
             device=self._device_section(),
-            scenario=_scenario_section(scenario, plan, self._warm_up()),
+            scenario=scenario_section(scenario, plan.inputs.origin, self._warm_up()),
             lifecycle_s=self._lifecycle(0),
             stages_s=dict(self.stages.seconds),
-            requests=_requests_section(samples),
+            requests=requests_section(samples),
             latency_ms=distribution(samples, lambda sample: sample.latency_ms),
             service_time_ms=distribution(samples, lambda sample: sample.service_time_ms),
             lag_ms=lag(samples),
@@ -377,7 +377,8 @@ def _model_section(model: Model) -> ModelSection:
     )
 
 
-def _scenario_section(scenario: Scenario, plan: SessionPlan, warm_up: WarmUp | None) -> ScenarioSection:
+def scenario_section(scenario: Scenario, inputs: str, warm_up: WarmUp | None) -> ScenarioSection:
+    """Return the section on the traffic of a run or a stack; `inputs` says in words what was sent."""
     stop = scenario.stop
     return ScenarioSection(
         name=scenario.name,
@@ -385,7 +386,7 @@ def _scenario_section(scenario: Scenario, plan: SessionPlan, warm_up: WarmUp | N
         duration_s=stop.duration_s,
         warmup=warm_up.requests if warm_up is not None else 0,
         seed=scenario.seed,
-        inputs=plan.inputs.origin,
+        inputs=inputs,
         qps=scenario.qps,
         samples=scenario.samples_per_query,
         clients=scenario.clients,
@@ -394,7 +395,8 @@ def _scenario_section(scenario: Scenario, plan: SessionPlan, warm_up: WarmUp | N
     )
 
 
-def _requests_section(samples: Sequence[Sample]) -> RequestsSection:
+def requests_section(samples: Sequence[Sample]) -> RequestsSection:
+    """Return the section that counts the requests of a run or a stack."""
     ok = sum(sample.ok for sample in samples)
     failed = len(samples) - ok
     return RequestsSection(

@@ -1,11 +1,11 @@
 """The main job: profile + model → board → load → measurement → result."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Unpack
+from typing import Literal, Unpack
 
 import psutil
 
@@ -157,16 +157,9 @@ def _prepare(
     )
 
 
-class Executions(NamedTuple):
-    """The executions of a run, in this order.
-
-    Attributes:
-        scaled: ``always``; ``if possible``, else the run is emulated alone; or ``never``.
-        other: whether the board also runs as it is: emulated, native or as a process of this host.
-    """
-
-    scaled: Literal["always", "if possible", "never"]
-    other: bool
+# What a run takes: a scaled board alone; the board as it is alone (emulated, native or a process of this host); or both
+# in this order, of which the scaled board may be impossible.
+Executions = Literal["scaled", "unscaled", "both"]
 
 
 def choose_executions(
@@ -175,7 +168,7 @@ def choose_executions(
     *,
     own_server: bool,
     another_machine: bool,
-    same_architecture: bool,
+    same_architecture: Callable[[], bool],
 ) -> Executions:
     """Decide which executions a run takes.
 
@@ -183,13 +176,13 @@ def choose_executions(
         execution: the one that was asked for; None leaves the choice to edgesim.
         own_server: whether edgesim's own server serves, which time scaling needs.
         another_machine: whether the engine runs on another machine, whose network would be in each request's time.
-        same_architecture: whether the engine's host has the board's architecture.
+        same_architecture: whether the engine's host has the board's architecture; called only if that decides, since
+            the engine may not even be there.
     """
     if execution is not None:
-        return Executions("always" if execution == "scaled" else "never", other=execution != "scaled")
-    if engine == "docker" and own_server and not another_machine and not same_architecture:
-        return Executions("if possible", other=True)
-    return Executions("never", other=True)
+        return "scaled" if execution == "scaled" else "unscaled"
+    can_be_scaled = engine == "docker" and own_server and not another_machine
+    return "both" if can_be_scaled and not same_architecture() else "unscaled"
 
 
 def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
@@ -198,21 +191,27 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     Raises:
         EdgesimError: with what was measured until then as its `result`.
     """
-    executions = _executions(job, options)
+    executions = choose_executions(
+        options.board.execution,
+        options.board.engine,
+        own_server=job.launch.own_server,
+        another_machine=job.launch.machine is not None,
+        same_architecture=lambda: _engine_architecture(job.launch) == job.profile.architecture,
+    )
     scaled: RunResult | None = None
     not_scaled: str | None = None
     try:
-        if executions.scaled != "never":
+        if executions != "unscaled":
             try:
                 scaled = _run_scaled(job, options, journal)
             except (HostTooSlow, ScaleFailed, ModelError, ProfileError) as error:
-                if executions.scaled == "always":
+                if executions == "scaled":
                     raise
                 not_scaled = error.problem
                 job.stages.note(f"not scaled: {not_scaled}")
         if scaled is None:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)
-        if not executions.other:
+        if executions == "scaled":
             return scaled
         # The journal stays the scaled run's, and gets no other samples.
         emulated = _attempt_all(job, job.launch, options, None, few=True)
@@ -239,17 +238,8 @@ def what_is_kept(error: BaseException, scaled: RunResult | None, stages: Stages)
     return combined(scaled, partial, stages) if partial is not None else without_emulated(scaled, str(error))
 
 
-def _executions(job: Job, options: RunOptions) -> Executions:
-    launch, board = job.launch, options.board
-    local = board.engine == "local" or board.execution is not None or launch.machine is not None
-    return choose_executions(
-        board.execution,
-        board.engine,
-        own_server=launch.own_server,
-        another_machine=launch.machine is not None,
-        # The engine is asked only if its answer matters: it may not even be there.
-        same_architecture=local or docker_engine.Engine(launch.context).facts.architecture == job.profile.architecture,
-    )
+def _engine_architecture(launch: Launch) -> str:
+    return docker_engine.Engine(launch.context).facts.architecture
 
 
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:

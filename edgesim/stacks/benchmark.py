@@ -47,7 +47,12 @@ def run(
         ResultError: the result cannot be written.
     """
     options = RunOptions.of(options, **keywords)
-    _refuse_unused(options)
+    options.require_only(
+        STACK_OPTIONS,
+        "is for one model, not for a stack",
+        fix="the stack file says what runs, and with what",
+        error=StackError,
+    )
     load, stages = options.traffic, Stages(listener)
     stack = source if isinstance(source, Stack) else stack_loader.read(Path(source))
     only_steps = all(service.once for service in stack.services.values())
@@ -100,14 +105,6 @@ STACK_OPTIONS = frozenset(
         "output",
     }
 )
-
-
-def _refuse_unused(options: RunOptions) -> None:
-    """Refuse options that differ from their defaults and have no meaning for a stack."""
-    if refused := sorted(options.changed() - STACK_OPTIONS):
-        raise StackError(
-            f"`{refused[0]}`: is for one model, not for a stack", fix="the stack file says what runs, and with what"
-        )
 
 
 def _measured(

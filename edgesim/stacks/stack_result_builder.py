@@ -9,22 +9,19 @@ from datetime import UTC, datetime
 from edgesim.host import host_facts
 from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.board_session import distribution, lag, throughput_qps
-from edgesim.loadgen.scenario import Scenario
+from edgesim.jobs.result_builder import requests_section, scenario_section
 from edgesim.measure import resource_usage, steady_state, validity
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.validity import RuleOutcome, Validity
 from edgesim.progress import Stages
-from edgesim.recording import Phase, Reading, Sample
+from edgesim.recording import Phase, Reading
 from edgesim.results.sections import (
     HostLoadSection,
     HostSection,
     ImageSection,
     ProfileSection,
-    RequestsSection,
     ResourcesSection,
-    ScenarioSection,
     ValiditySection,
-    WarmUpSection,
     optional_section,
     section,
 )
@@ -44,7 +41,7 @@ def result(
     running.states()
     killed = running.killed()
     load, origin_ns = load_of(running), samples[0].scheduled_ns if samples else 0
-    scenario = _scenario(plan.scenario, measured, traffic.origin) if plan and traffic else None
+    scenario = scenario_section(plan.scenario, traffic.origin, measured.warm_up) if plan and traffic else None
     board_usage = _board_usage(running, load, sum(killed.values()))
     return StackResult(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,7 +70,7 @@ def result(
         scenario=scenario,
         stages_s=dict(stages.seconds),
         first_request_s=measured.first_request_s,
-        requests=_requests(samples),
+        requests=requests_section(samples),
         latency_ms=distribution(samples, lambda sample: sample.latency_ms),
         service_time_ms=distribution(samples, lambda sample: sample.service_time_ms),
         lag_ms=lag(samples),
@@ -82,7 +79,7 @@ def result(
         resources=section(ResourcesSection, board_usage),
         services={name: _service(running, service, load, killed) for name, service in resolved.services.items()},
         host_load=optional_section(HostLoadSection, measured.host_load),
-        validity=section(ValiditySection, _judge(running, measured, board_usage, plan)),
+        validity=section(ValiditySection, _validity(running, measured, board_usage, plan)),
         complete=not measured.interrupted,
         phases=tuple(phase.since(origin_ns) for phase in running.monitor.phases),
         timeline=tuple(reading.since(origin_ns) for reading in board_readings(running)),
@@ -138,31 +135,6 @@ def _applied(limits: LimitValues) -> dict[str, int | float | None]:
     }
 
 
-def _scenario(scenario: Scenario, measured: StackMeasurement, origin: str) -> ScenarioSection:
-    stop, warm_up = scenario.stop, measured.warm_up
-    return ScenarioSection(
-        name=scenario.name,
-        requests=stop.requests,
-        duration_s=stop.duration_s,
-        warmup=warm_up.requests if warm_up is not None else 0,
-        seed=scenario.seed,
-        inputs=origin,
-        qps=scenario.qps,
-        samples=scenario.samples_per_query,
-        clients=scenario.clients,
-        precision=str(stop.precision) if stop.precision is not None else None,
-        warm_up=optional_section(WarmUpSection, warm_up),
-    )
-
-
-def _requests(samples: Sequence[Sample]) -> RequestsSection:
-    ok = sum(sample.ok for sample in samples)
-    failed = len(samples) - ok
-    return RequestsSection(
-        sent=len(samples), ok=ok, failed=failed, error_rate=failed / len(samples) if samples else None
-    )
-
-
 def _service(
     running: RunningStack, service: ResolvedService, load: Sequence[Phase], killed: Mapping[str, int]
 ) -> ServiceSection:
@@ -199,7 +171,7 @@ def _board_usage(running: RunningStack, load: Sequence[Phase], kills: int) -> Re
     return replace(used, oom_kills=kills)
 
 
-def _judge(
+def _validity(
     running: RunningStack, measured: StackMeasurement, board_usage: ResourceUsage, plan: LoadPlan | None
 ) -> Validity:
     if plan is None:

@@ -1,14 +1,20 @@
 """Options of a run: one list of fields for Python, the command line and other machines."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+import edgesim
 from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags
 from edgesim.errors import UsageError
+from edgesim.gates import Rules
+from edgesim.jobs.paired import run_pair
+from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions, TrafficOptions
+from edgesim.stacks import benchmark
 
 SECTIONS: dict[str, type[BaseModel]] = {"traffic": TrafficOptions, "inputs": InputOptions, "board": BoardOptions}
 FIELDS = {field for section in SECTIONS.values() for field in section.model_fields} | (
@@ -58,3 +64,20 @@ def test_a_wrong_option_is_a_usage_error_that_names_its_field(keywords: dict[str
     with pytest.raises(UsageError) as refused:
         RunOptions.of(**keywords)
     assert words in refused.value.problem
+
+
+def test_options_that_mean_nothing_to_a_check_a_board_a_pair_or_a_stack_are_refused(digits: Model) -> None:
+    refused: list[Callable[[], object]] = [
+        lambda: edgesim.check("jetson-nano", "digits", qps=20),
+        lambda: edgesim.board("jetson-nano", requests=5).__enter__(),
+        lambda: run_pair("jetson-nano", digits, digits, Rules.of(["latency_ms.p50: +5 %"]), qps=20),
+        lambda: benchmark.run("stack.yaml", repeat=2),
+    ]
+    for call, name in zip(refused, ("qps", "requests", "qps", "repeat"), strict=True):
+        with pytest.raises(UsageError, match=f"^`{name}`: "):
+            call()
+
+
+def test_fields_return_to_their_defaults() -> None:
+    options = RunOptions.of(qps=20, seed=3, repeat=2)
+    assert options.without(["qps", "repeat"]) == RunOptions.of(seed=3)

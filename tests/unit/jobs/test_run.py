@@ -43,7 +43,7 @@ from tests.support.fake_device import FakeDevice
 IMAGE = Image(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True)
 MACHINE = HostFacts(cpu="a test", cores=4, memory_bytes=8 << 30, kernel="Linux 6")
 # A board on this host that edgesim's own server serves, of another architecture than the host.
-HERE = {"own_server": True, "another_machine": False, "same_architecture": False}
+HERE: dict[str, Any] = {"own_server": True, "another_machine": False, "same_architecture": lambda: False}
 
 
 # --- which executions -------------------------------------------------------------------------------------------------
@@ -52,11 +52,11 @@ HERE = {"own_server": True, "another_machine": False, "same_architecture": False
 @pytest.mark.parametrize(
     ("execution", "expected"),
     [
-        ("scaled", Executions("always", other=False)),
-        ("emulated", Executions("never", other=True)),
-        ("native", Executions("never", other=True)),
-        ("host", Executions("never", other=True)),
-        (None, Executions("if possible", other=True)),
+        ("scaled", "scaled"),
+        ("emulated", "unscaled"),
+        ("native", "unscaled"),
+        ("host", "unscaled"),
+        (None, "both"),
     ],
 )
 def test_an_execution_that_the_user_names_is_the_only_one(execution: Execution | None, expected: Executions) -> None:
@@ -69,11 +69,19 @@ def test_an_execution_that_the_user_names_is_the_only_one(execution: Execution |
         ("local", {}),
         ("docker", {"own_server": False}),
         ("docker", {"another_machine": True}),
-        ("docker", {"same_architecture": True}),
+        ("docker", {"same_architecture": lambda: True}),
     ],
 )
 def test_a_board_is_scaled_by_itself_only_where_scaling_is_possible_and_useful(engine: Any, fact: Any) -> None:
-    assert choose_executions(None, engine, **(HERE | fact)) == Executions("never", other=True)
+    assert choose_executions(None, engine, **(HERE | fact)) == "unscaled"
+
+
+def test_an_engine_that_may_not_be_there_is_not_asked_where_its_answer_decides_nothing() -> None:
+    def asked() -> bool:
+        raise AssertionError("the engine was asked")
+
+    assert choose_executions("emulated", "docker", **(HERE | {"same_architecture": asked})) == "unscaled"
+    assert choose_executions(None, "local", **(HERE | {"same_architecture": asked})) == "unscaled"
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
