@@ -81,6 +81,11 @@ def title(name: str) -> str:
     return core.title if core is not None else name
 
 
+def same(one: str, other: str) -> bool:
+    """Return whether two names, each in any case, are of one core."""
+    return one.lower() == other.lower()
+
+
 def family(name: str) -> CoreFamily | None:
     """Return the family of a core; None for a core that is not in the table, or without a published figure."""
     core = find(name)

@@ -15,10 +15,12 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
 from edgesim.errors import ProfileError, did_you_mean
+from edgesim.profiles import cores
 from edgesim.profiles.cores import QemuCpu
 from edgesim.profiles.extension import Dropped
 from edgesim.units import format_bytes
@@ -37,6 +39,10 @@ class _Part(BaseModel):
 
 # "3.9 GiB", "104 MB" or a number of bytes.
 Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["string", "integer"], "examples": ["3.9 GiB"]})]
+
+
+# A core in any case, read as the vendor spells it; a name that is not in the table of cores stays as it is.
+CoreName = Annotated[str, AfterValidator(cores.title)]
 
 
 class Caches(_Part):
@@ -61,13 +67,13 @@ class Cluster(_Part):
     """Cores of one design at one clock.
 
     Attributes:
-        core: name of the core, see `edgesim.profiles.cores`: ``Cortex-A57``.
+        core: name of the core, see `edgesim.profiles.cores`: ``Cortex-A57``; a file may write it in any case.
         cores: how many there are.
         features: instruction-set features, as /proc/cpuinfo names them.
         fp32_flops_per_cycle: the peak of one core, a multiply-add counting as two.
     """
 
-    core: str
+    core: CoreName
     cores: Annotated[int, Field(ge=1, le=1024)]
     clock_hz: Annotated[int, Field(ge=1_000_000, le=10_000_000_000)]
     features: tuple[str, ...] = ()
@@ -83,9 +89,9 @@ class Cpu(Cluster):
 
     def on(self, core: str | None) -> "Cpu":
         """Return the processor with models on the cluster of another core; None changes nothing."""
-        if core is None or core == self.core:
+        if core is None or cores.same(core, self.core):
             return self
-        (chosen,) = (cluster for cluster in self.others if cluster.core == core)
+        (chosen,) = (cluster for cluster in self.others if cores.same(cluster.core, core))
         main = Cluster.model_validate(self.model_dump(exclude={"others"}))
         rest = tuple(cluster for cluster in self.others if cluster is not chosen)
         facts = chosen.model_dump() | {"features": chosen.features or self.features}
@@ -184,7 +190,7 @@ class Mode(_Part):
 
     cores: Annotated[int, Field(ge=1)]
     clock_hz: Annotated[int, Field(ge=1_000_000)]
-    core: str | None = None
+    core: CoreName | None = None
 
 
 class Emulation(_Part):
@@ -197,8 +203,23 @@ class Emulation(_Part):
     """
 
     qemu_cpu: QemuCpu
-    others: dict[str, QemuCpu] = {}
+    others: dict[CoreName, QemuCpu] = {}
     wrong: tuple[str, ...] = ()
+
+    @field_validator("others", mode="before")
+    @classmethod
+    def _each_core_once(cls, others: Any) -> Any:
+        """Refuse two names of one core, of which a mapping would keep the last alone."""
+        by_lower: dict[str, str] = {}
+        for name in others if isinstance(others, Mapping) else ():
+            other = by_lower.setdefault(str(name).lower(), name)
+            if other != name:
+                raise ValueError(f"emulation.others.{name}: differs from core {other!r} in case alone")
+        return others
+
+    def of(self, core: str) -> QemuCpu:
+        """Return the core that QEMU emulates for a cluster."""
+        return next((emulated for name, emulated in self.others.items() if cores.same(name, core)), self.qemu_cpu)
 
 
 SERVER_PORT = 8000  # edgesim's own server listens on this port inside its container
@@ -234,10 +255,16 @@ class Image(_Part):
         return self
 
 
+def _in_vendors_spelling(fact: str) -> str:
+    """Return a dotted key with the core in it, which is a key of `emulation.others`, as `CoreName` reads the core."""
+    section, separator, core = fact.partition("emulation.others.")
+    return fact if section or not separator else separator + cores.title(core)
+
+
 class Source(_Part):
     """The source of facts (dotted keys of the profile, with all keys below them), and the confidence in them."""
 
-    facts: Annotated[tuple[str, ...], Field(min_length=1)]
+    facts: Annotated[tuple[Annotated[str, AfterValidator(_in_vendors_spelling)], ...], Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
     confidence: Literal["strong", "medium", "weak"] | None = None
 
@@ -325,11 +352,11 @@ class DeviceProfile(_Part):
         return self
 
     def _contradictions_beside_modes(self) -> Iterator[str]:
-        cores = [self.cpu.core]
+        before = [self.cpu.core]
         for index, cluster in enumerate(self.cpu.others):
-            if cluster.core in cores:
+            if any(cores.same(cluster.core, core) for core in before):
                 yield f"cpu.others.{index}.core: {cluster.core!r} is another cluster's; one name is for one cluster"
-            cores.append(cluster.core)
+            before.append(cluster.core)
         if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
             yield f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}"
         if self.architecture == "arm64" and self.emulation is None:
@@ -342,14 +369,16 @@ class DeviceProfile(_Part):
         if self.default_mode is not None and self.default_mode not in self.modes:
             nearest = did_you_mean(self.default_mode, self.modes)
             yield f"default_mode: {self.default_mode!r} is not among modes{nearest}"
-        clusters = {cluster.core: cluster for cluster in (*self.cpu.others, self.cpu)}
+        clusters = (self.cpu, *self.cpu.others)
         by_lower: dict[str, str] = {}
         for name, mode in self.modes.items():
             core = mode.core if mode.core is not None else self.cpu.core
-            if core not in clusters:
-                yield f"modes.{name}.core: the board has no {core!r}{did_you_mean(core, clusters)}"
-            elif mode.cores > clusters[core].cores:
-                yield f"modes.{name}.cores: {mode.cores} is more than the board's {clusters[core].cores}"
+            cluster = next((cluster for cluster in clusters if cores.same(cluster.core, core)), None)
+            if cluster is None:
+                nearest = did_you_mean(core, [cluster.core for cluster in clusters])
+                yield f"modes.{name}.core: the board has no {core!r}{nearest}"
+            elif mode.cores > cluster.cores:
+                yield f"modes.{name}.cores: {mode.cores} is more than the board's {cluster.cores}"
             other = by_lower.setdefault(name.lower(), name)
             if other != name:
                 yield f"modes.{name}: differs from mode {other!r} in case alone"
@@ -412,8 +441,8 @@ class DeviceProfile(_Part):
         clocks = {"cores": chosen_mode.cores, "clock_hz": chosen_mode.clock_hz}
         cpu = self.cpu.on(chosen_mode.core).model_copy(update=clocks)
         emulation = self.emulation
-        if emulation is not None and cpu.core in emulation.others:
-            emulation = emulation.model_copy(update={"qemu_cpu": emulation.others[cpu.core]})
+        if emulation is not None:
+            emulation = emulation.model_copy(update={"qemu_cpu": emulation.of(cpu.core)})
         profile = self.model_copy(update={"cpu": cpu, "emulation": emulation, "mode": name})
         profile._origins = self._origins_in_mode(name, chosen_mode)
         return profile
@@ -422,7 +451,7 @@ class DeviceProfile(_Part):
         if not self._origins:
             return {}
         origins = dict(self._origins)
-        if mode.core not in (None, self.cpu.core):
+        if mode.core is not None and not cores.same(mode.core, self.cpu.core):
             # `Cpu.on` exchanges the main cluster and another one, and `cpu.others` is one fact.
             main = {fact: origin for fact, origin in origins.items() if fact.startswith("cpu.")}
             chosen = main.pop("cpu.others")

@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from edgesim.profiles import cores
+
 FactPath = tuple[Any, ...]  # the keys that lead to a fact: ("memory", "visible_bytes")
 Facts = dict[FactPath, Any]
 
@@ -183,11 +185,12 @@ class _Extension:
 
     def _still_dropped(self) -> Iterator[Dropped]:
         """Yield what the extended profile did not inherit, and this file does not state."""
-        stated = {dotted(prefix) for prefix in _prefixes(self.own)}
-        yield from (entry for entry in self.below.dropped if entry.fact not in stated)
+        # In lower case, since a core among the keys may be in any.
+        stated = {dotted(prefix).lower() for prefix in _prefixes(self.own)}
+        yield from (entry for entry in self.below.dropped if entry.fact.lower() not in stated)
 
     def _drop(self, section: FactPath, because: FactPath) -> None:
-        paths = [path for path in self.facts if path[: len(section)] == section]
+        paths = [path for path in self.facts if _case_blind(path)[: len(section)] == _case_blind(section)]
         if paths:
             origins = ", ".join(dict.fromkeys(self.below.origins[path] for path in paths))
             self.dropped.append(Dropped(dotted(section), origins, dotted(because)))
@@ -208,7 +211,7 @@ class _Extension:
         others = ("cpu", "others")
         for mode in dict.fromkeys(path[:2] for path in self.facts if path[0] == "modes" and len(path) > 2):
             core = self.own.get((*mode, "core"), self.facts.get((*mode, "core")))
-            if core is None or core == self._value(("cpu", "core")):
+            if core is None or _same_core(core, self._value(("cpu", "core"))):
                 after: Mapping[str, Any] = {key: self._value(("cpu", key)) for key in ("cores", "clock_hz")}
                 changed = [key for key in after if self.overridden.touch(("cpu", key))]
             elif not self.overridden.touch(others):
@@ -252,28 +255,43 @@ def _prefixes(paths: Iterable[FactPath]) -> dict[FactPath, None]:
 
 
 class _Paths:
-    """A set of paths that is asked for the sections above and below them."""
+    """A set of paths that is asked for the sections above and below them, whatever the case of cores in the paths."""
 
     def __init__(self, paths: Iterable[FactPath]) -> None:
-        self.paths = set(paths)
+        self.paths = set(map(_case_blind, paths))
         self.sections = _prefixes(self.paths)
 
     def contain(self, path: FactPath) -> bool:
         """Return whether the path, or a section that contains it, is in the set."""
+        path = _case_blind(path)
         return any(path[:length] in self.paths for length in range(1, len(path) + 1))
 
     def touch(self, path: FactPath) -> bool:
         """Return whether the set contains the path or has a path within the section at that path."""
-        return path in self.sections or self.contain(path)
+        return _case_blind(path) in self.sections or self.contain(path)
+
+
+def _case_blind(path: FactPath) -> FactPath:
+    """Return a path with the core in it, which is a key of `emulation.others`, in lower case."""
+    if path[:2] != ("emulation", "others") or len(path) < 3:
+        return path
+    return (*path[:2], str(path[2]).lower(), *path[3:])
+
+
+def _same_core(one: Any, other: Any) -> bool:
+    """Return whether two values, which may be anything before they are validated, name one core."""
+    return isinstance(one, str) and isinstance(other, str) and cores.same(one, other)
 
 
 _SIZE = TypeAdapter(ByteSize)
 
 
 def _same(path: FactPath, one: Any, other: Any) -> bool:
-    """Return whether two values of a fact are the same; ``4 GB`` is 4000000000."""
+    """Return whether two values of a fact are the same; ``4 GB`` is 4000000000, ``cortex-a57`` is ``Cortex-A57``."""
     if one == other:
         return True
+    if path[-1] == "core":
+        return _same_core(one, other)
     if not str(path[-1]).endswith(("_bytes", "_per_s")):
         return False
     try:
@@ -285,7 +303,7 @@ def _same(path: FactPath, one: Any, other: Any) -> bool:
 def _cluster(others: Any, core: Any) -> Mapping[str, Any]:
     """Return the cluster of a core among `cpu.others`, which may be anything before it is validated."""
     clusters = others if isinstance(others, list) else []
-    return next((one for one in clusters if isinstance(one, Mapping) and one.get("core") == core), {})
+    return next((one for one in clusters if isinstance(one, Mapping) and _same_core(one.get("core"), core)), {})
 
 
 def _narrowed(sources: Sequence[Any], known: Iterable[FactPath], touched: _Paths) -> Iterator[Any]:

@@ -154,6 +154,70 @@ def test_another_core_takes_along_all_that_was_that_cores(tmp_path: Path) -> Non
     assert "board.yaml:2: key 'emulation.qemu_cpu' is missing: raspberry-pi-4's goes with cpu.core" in missing
 
 
+def test_the_inherited_core_in_another_case_is_no_other_core(tmp_path: Path) -> None:
+    nano = profiles.load("jetson-nano")
+    profile = profiles.load(board(tmp_path, "extends: jetson-nano\ncpu: {core: cortex-a57}\n"))
+    assert (profile.cpu, profile.emulation, profile.modes) == (nano.cpu, nano.emulation, nano.modes)
+    assert profile.dropped == ()
+
+
+@pytest.mark.parametrize("core", ["Cortex-A55", "cortex-a55", "CORTEX-A55"])
+def test_a_mode_may_name_the_core_of_its_cluster_in_any_case(tmp_path: Path, core: str) -> None:
+    text = f"extends: rk3588\nmodes: {{two: {{cores: 2, clock_hz: 1_800_000_000, core: {core}}}}}\n"
+    two = profiles.load(f"{board(tmp_path, text)}:two")
+    assert (two.cpu.core, two.cpu.cores) == ("Cortex-A55", 2)
+    assert two.emulation is not None
+    assert two.emulation.qemu_cpu == "cortex-a55"
+    assert two.origins["cpu.others"] == "rk3588"
+
+
+def test_the_emulated_core_of_a_cluster_can_be_overridden_in_any_case(tmp_path: Path) -> None:
+    text = (
+        "extends: rk3588\nemulation: {others: {cortex-a55: cortex-a53}}\n"
+        "sources: [{facts: [emulation.others.cortex-a55], source: our board}]\n"
+    )
+    profile = read(tmp_path, text)
+    assert profile.emulation is not None
+    assert profile.emulation.others == {"Cortex-A55": "cortex-a53"}
+    little = profile.in_mode("little").emulation
+    assert little is not None
+    assert little.qemu_cpu == "cortex-a53"
+
+
+def test_a_cluster_in_another_case_keeps_its_modes(tmp_path: Path) -> None:
+    others = "[{core: cortex-a55, cores: 2, clock_hz: 2_000_000_000}]"
+    path = board(tmp_path, f"extends: rk3588\ncpu: {{others: {others}}}\n")
+    little = profiles.load(f"{path}:little")
+    assert (little.cpu.core, little.cpu.cores, little.cpu.clock_hz) == ("Cortex-A55", 2, 2_000_000_000)
+    assert little.emulation is not None
+    assert little.emulation.qemu_cpu == "cortex-a55"
+
+
+@pytest.mark.parametrize("core", ["cortex-a76", "CORTEX-A76"])
+def test_two_clusters_of_one_core_are_refused_in_any_case(tmp_path: Path, core: str) -> None:
+    text = f"extends: rk3588\ncpu: {{others: [{{core: {core}, cores: 2, clock_hz: 2_000_000_000}}]}}\n"
+    assert "'Cortex-A76' is another cluster's; one name is for one cluster" in problem(tmp_path, text)
+
+
+def test_a_core_that_no_table_knows_is_compared_in_any_case_too(tmp_path: Path) -> None:
+    text = (
+        "extends: rk3588\ncpu: {others: [{core: Mystery-1, cores: 2, clock_hz: 2_000_000_000}]}\n"
+        "emulation: {others: {MYSTERY-1: cortex-a53}}\n"
+        "modes: {slow: {cores: 1, clock_hz: 1_000_000_000, core: mystery-1}}\n"
+    )
+    slow = profiles.load(f"{board(tmp_path, text)}:slow")
+    assert (slow.cpu.core, slow.cpu.cores) == ("Mystery-1", 1)
+    assert slow.emulation is not None
+    assert slow.emulation.qemu_cpu == "cortex-a53"
+
+
+def test_two_emulated_cores_of_one_cluster_are_refused(tmp_path: Path) -> None:
+    text = "extends: rk3588\nemulation:\n  others: {cortex-a55: cortex-a53, Cortex-A55: cortex-a55}\n"
+    assert problem(tmp_path, text) == (
+        "board.yaml:3: emulation.others.cortex-a55: differs from core 'Cortex-A55' in case alone"
+    )
+
+
 def test_another_system_has_not_the_inherited_version_of_its_library(tmp_path: Path) -> None:
     profile = read(tmp_path, "extends: jetson-nano\nsystem: {name: Ubuntu 24.04}\n")
     assert profile.system is not None

@@ -173,6 +173,12 @@ def test_the_jetson_nano_is_four_a57_cores_with_4_gb() -> None:
     assert 3.89 * 2**30 < nano.memory.visible_bytes <= 3.9 * 2**30
 
 
+def test_a_core_in_any_case_is_the_same_board(tmp_path: Path) -> None:
+    assert "core: Cortex-A57" in NANO
+    path = write(tmp_path, NANO.replace("core: Cortex-A57", "core: cortex-a57", 1))
+    assert profiles.load(path).sha256 == profiles.load("jetson-nano").sha256
+
+
 def test_a_power_mode_changes_cores_clock_and_digest() -> None:
     slow = profiles.load("jetson-nano:5w")
     assert (slow.cpu.cores, slow.cpu.clock_hz, slow.reference) == (2, 918_000_000, "jetson-nano:5w")
