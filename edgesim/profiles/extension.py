@@ -87,8 +87,9 @@ _ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "image.reference": ("image.dockerfile",),
 }
 
-# The one key that is required in an optional section: the section stays, even if empty, so that the key is missed.
-_REQUIRED_IN_OPTIONAL = "emulation.qemu_cpu"
+# Of the single keys that `TAKES_ALONG` drops, the one that is required in an optional section. Without the key, the
+# section stays, even if empty: the profile is then refused for the missing key, and does not lose the section silently.
+_REQUIRED_IN_OPTIONAL: FactPath = ("emulation", "qemu_cpu")
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,8 @@ class Extended:
             for key in path[:-1]:
                 section = section.setdefault(key, {})
             section[path[-1]] = value
-        if any(entry.fact == _REQUIRED_IN_OPTIONAL for entry in self.dropped):
-            document.setdefault("emulation", {})
+        if any(entry.fact == dotted(_REQUIRED_IN_OPTIONAL) for entry in self.dropped):
+            document.setdefault(_REQUIRED_IN_OPTIONAL[0], {})
         return document | {_SOURCES: self.sources}
 
     def extended_by(self, own: "Extended", origin: str) -> "Extended":

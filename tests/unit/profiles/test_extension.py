@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from edgesim import paths, profiles
 from edgesim.errors import ProfileError
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.extension import OWN, TAKES_ALONG, Extended, FactPath, dotted
+from edgesim.profiles.extension import _REQUIRED_IN_OPTIONAL, OWN, TAKES_ALONG, Extended, FactPath, dotted
 
 
 def board(directory: Path, text: str, name: str = "board.yaml") -> Path:
@@ -429,3 +429,22 @@ def test_the_reference_lists_what_each_overridden_fact_takes_along() -> None:
     text = (Path(__file__).parents[3] / "docs" / "reference" / "profile-file.md").read_text()
     for fact, sections in TAKES_ALONG.items():
         assert f"| `{fact}` | {', '.join(f'`{section}`' for section in sections)} |" in text
+
+
+def test_one_required_key_of_an_optional_section_is_taken_along_without_its_section() -> None:
+    schema = DeviceProfile.model_json_schema()
+    optional = {name: facts for name, facts in schema["properties"].items() if name not in schema["required"]}
+    sections = {
+        name: choice["$ref"]
+        for name, facts in optional.items()
+        for choice in facts.get("anyOf", [])
+        if "$ref" in choice
+    }
+    keys = {
+        f"{name}.{key}"
+        for name, part in sections.items()
+        for key in schema["$defs"][part.rpartition("/")[2]].get("required", [])
+    }
+    assert {"emulation.qemu_cpu", "system.name", "thermal.clock_hz"} <= keys
+    taken = {key for keys in TAKES_ALONG.values() for key in keys}
+    assert taken & keys == {dotted(_REQUIRED_IN_OPTIONAL)}
