@@ -1,7 +1,6 @@
 """One loaded version of a model: its session in a runtime, its queue, its configuration and its statistics."""
 
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ class LoadedModel:
         inputs, outputs: signatures by name.
         labels: names of classes, by output.
         decoder: decodes the requests for this model.
-        load_s: how long the runtime took to load it, in seconds of this machine (or its emulator).
+        load_s: how long the runtime took to make the session, in seconds of this machine (or its emulator).
     """
 
     def __init__(
@@ -58,11 +57,10 @@ class LoadedModel:
         self.config = model_config
         self.fingerprint = fingerprint
         self.statistics = Statistics()
-        started_s = time.perf_counter()
         session = runtime.load(
             path, model_config, content=content, board_threads=board_threads, files_change=files_change
         )
-        self.load_s = time.perf_counter() - started_s
+        self.load_s = session.load_s
         self.inputs = session.inputs
         self.outputs = session.outputs
         model_config.check(self.inputs, self.outputs, board_threads)

@@ -22,6 +22,11 @@ class Session(Protocol):
     """A model that a runtime has loaded."""
 
     @property
+    def load_s(self) -> float:
+        """Seconds in which the runtime made the session, without the checks of the model's files before."""
+        ...
+
+    @property
     def inputs(self) -> Mapping[str, Signature]:
         """The signatures of the inputs by name, in the order of the model."""
         ...

@@ -22,10 +22,13 @@ _EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
 _READABLE = {number: kind for number, kind in BY_ONNX_NUMBER.items() if not kind.dtype.hasobject}
 
 
-def read_external_weights(path: Path) -> dict[str, Any]:
+def read_external_weights(path: Path, checked: Any = None) -> dict[str, Any]:
     """Read the external weights of the model at `path`.
 
     Weights of subgraphs, and of types smaller than a byte, are left out.
+
+    Args:
+        checked: the model as `require_inside` returned it; None reads and checks the model here.
 
     Returns:
         The weights by name, as `onnxruntime.OrtValue`; empty if the model has none in other files.
@@ -36,21 +39,23 @@ def read_external_weights(path: Path) -> dict[str, Any]:
     """
     if all(entry == path for entry in path.parent.rglob("*") if entry.is_file()):
         return {}
-    model = _model_type()()
-    model.ParseFromString(path.read_bytes())
-    _require_inside(model, path)
+    model = checked if checked is not None else require_inside(path)
     tensors = [t for t in model.graph.initializer if t.data_location == _EXTERNAL and t.data_type in _READABLE]
     return {tensor.name: _read_tensor(tensor, path.parent) for tensor in tensors}
 
 
-def require_inside(path: Path, content: bytes | None = None) -> None:
+def require_inside(path: Path, content: bytes | None = None) -> Any:
     """Check that a model names no file of weights outside its directory, before a runtime reads such a file.
 
     A path is relative and without ``..`` and ``.git``. Symbolic links lead into the repository, or into the directory
-    that the model file itself lies in, with its links followed.
+    that the model file itself lies in, with its links followed; and not to files in a ``.git`` directory
+    (``.git/config`` may contain a token), except those of git-annex beside the model file in its store.
 
     Args:
         content: a model that a client sent in place of the file at `path`; it may name no file at all.
+
+    Returns:
+        The parsed model, for `read_external_weights`.
 
     Raises:
         ValueError: the model names another file.
@@ -62,6 +67,7 @@ def require_inside(path: Path, content: bytes | None = None) -> None:
         _require_inside(model, path)
     elif (tensor := next(_external_tensors(model), None)) is not None:
         raise ValueError(f"the weights {tensor.name!r} are in another file, which a model that is sent cannot have")
+    return model
 
 
 def _require_inside(model: Any, path: Path) -> None:
@@ -78,8 +84,19 @@ def _require_inside(model: Any, path: Path) -> None:
         if not by_name or {"..", ".git"} & set(parts):
             raise ValueError(f"the weights {tensor.name!r} name a file outside the model's directory: {location!r}")
         target = Path(os.path.realpath(path.parent / location))
-        if not any(target.is_relative_to(directory) for directory in directories):
+        inside = [target.relative_to(directory) for directory in directories if target.is_relative_to(directory)]
+        if not inside:
             raise ValueError(f"{location} is a symbolic link out of the model's directory, to {target}")
+        store = _annex_store(target)
+        beside_the_model = store is not None and store == _annex_store(real)
+        if all(".git" in place.parts for place in inside) and not beside_the_model:
+            raise ValueError(f"{location} is a symbolic link to a file of git, {target}")
+
+
+def _annex_store(path: Path) -> Path | None:
+    """Return the store of git-annex that a file lies in (``annex/objects/XX/YY/KEY/KEY``); None for other files."""
+    in_store = path.name == path.parent.name and path.parts[-6:-4] == ("annex", "objects")
+    return path.parents[3] if in_store else None
 
 
 def _external_tensors(model: Any) -> Iterator[Any]:

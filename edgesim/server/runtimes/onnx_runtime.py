@@ -1,5 +1,6 @@
 """ONNX Runtime on the processor."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,31 +40,35 @@ class OnnxRuntime:
         self, path: Path, config: ModelConfig, *, content: bytes | None, board_threads: int, files_change: bool
     ) -> "OnnxSession":
         """Make a session of a model file; see `Runtime.load`."""
-        options = _session_options(config, board_threads)
+        checked = None
         if content is not None or _RUNTIME_READS_ANY_FILE:
-            _require_weights_inside(path, content)
-        weights = _read_weights(path) if files_change and content is None else {}
+            checked = _require_weights_inside(path, content)
+        started_s = time.perf_counter()
+        options = _session_options(config, board_threads)
+        weights = _read_weights(path, checked) if files_change and content is None else {}
         if weights:
             options.add_external_initializers(list(weights), list(weights.values()))
         session = onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
-        return OnnxSession(session, weights)
+        return OnnxSession(session, weights, load_s=time.perf_counter() - started_s)
 
 
 class OnnxSession:
     """A session of ONNX Runtime (see `Session`)."""
 
-    def __init__(self, session: Any, weights: Mapping[str, Any]) -> None:
+    def __init__(self, session: Any, weights: Mapping[str, Any], *, load_s: float) -> None:
         """Describe a session.
 
         Args:
             session: an `onnxruntime.InferenceSession`.
             weights: the external weights by name. ONNX Runtime does not copy them, so they live as long as the session.
+            load_s: see `Session.load_s`.
 
         Raises:
             ValueError: an input or output is of a type that the protocol does not have.
         """
         self._session = session
         self._weights = weights
+        self.load_s = load_s
         self.inputs = _signatures(session.get_inputs())
         self.outputs = _signatures(session.get_outputs())
         # numpy has no BF16, so such a model takes the longer way through ONNX Runtime's own values.
@@ -113,17 +118,17 @@ def _session_options(config: ModelConfig, board_threads: int) -> Any:
     return options
 
 
-def _read_weights(path: Path) -> dict[str, Any]:
+def _read_weights(path: Path, checked: Any) -> dict[str, Any]:
     # Imported here because few models need it: under emulation each import delays the server's readiness.
     from .external_weights import read_external_weights
 
-    return read_external_weights(path)
+    return read_external_weights(path, checked)
 
 
-def _require_weights_inside(path: Path, content: bytes | None) -> None:
+def _require_weights_inside(path: Path, content: bytes | None) -> Any:
     from .external_weights import require_inside  # as above
 
-    require_inside(path, content)
+    return require_inside(path, content)
 
 
 def _signatures(arguments: Sequence[Any]) -> Mapping[str, Signature]:

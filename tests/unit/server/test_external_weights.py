@@ -1,13 +1,15 @@
 """The server reads no weights outside the directory of their model, whatever a model says."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgesim.server.config import ConfigError, Declared, ModelConfig
 from edgesim.server.config_files import labels
-from edgesim.server.runtimes import onnx_runtime
+from edgesim.server.runtimes import external_weights, onnx_runtime
 from edgesim.server.runtimes.external_weights import read_external_weights, require_inside
 from tests.support import weights
 from tests.support.weights import ROW, VALUES
@@ -60,6 +62,35 @@ def test_link_of_weights_out_of_the_repository_is_not_followed(tmp_path: Path) -
     assert np.array_equal(read_external_weights(path)["w"].numpy(), VALUES)
 
 
+def test_link_of_weights_to_a_file_of_git_is_not_followed(tmp_path: Path) -> None:
+    path = model(tmp_path, "w.bin")
+    git = tmp_path / "models" / ".git"
+    git.mkdir()
+    (git / "config").write_bytes(VALUES.tobytes())
+    (path.parent / "w.bin").symlink_to("../../.git/config")
+    for read in (read_external_weights, require_inside):
+        with pytest.raises(ValueError, match=r"w\.bin is a symbolic link to a file of git"):
+            read(path)
+
+
+def test_weights_that_git_annex_keeps_with_the_model_are_read(tmp_path: Path) -> None:
+    path = model(tmp_path, "w.bin")
+    objects = tmp_path / "models" / ".git" / "annex" / "objects"
+    for key, content in (("MODEL", path.read_bytes()), ("WEIGHTS", VALUES.tobytes())):
+        (objects / "0a" / "1b" / key).mkdir(parents=True)
+        (objects / "0a" / "1b" / key / key).write_bytes(content)
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/0a/1b/MODEL/MODEL")
+    weights_link = path.parent / "w.bin"
+    weights_link.symlink_to("../../.git/annex/objects/0a/1b/WEIGHTS/WEIGHTS")
+    assert np.array_equal(read_external_weights(path)["w"].numpy(), VALUES)
+    weights_link.unlink()
+    (objects / "0a" / "1b" / "WEIGHTS" / "token").write_bytes(VALUES.tobytes())
+    weights_link.symlink_to("../../.git/annex/objects/0a/1b/WEIGHTS/token")
+    with pytest.raises(ValueError, match="to a file of git"):
+        read_external_weights(path)
+
+
 def test_weights_beside_the_target_of_a_linked_model_are_read(tmp_path: Path) -> None:
     path = model(tmp_path, "w.bin")
     blobs = tmp_path / "blobs"
@@ -91,6 +122,38 @@ def test_no_runtime_and_no_way_of_loading_reads_outside(
     good = weights.write_with_weights(tmp_path / "models" / "good" / "1" / "model.onnx")
     session = runtime.load(good, ModelConfig(), content=None, board_threads=1, files_change=files_change)
     assert np.allclose(session.infer({"x": ROW}, ["y"])[0], ROW @ VALUES)
+
+
+def test_the_time_of_loading_is_that_of_the_session_without_the_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s = [0.0]
+    check = onnx_runtime._require_weights_inside
+
+    def slow_check(path: Path, content: bytes | None) -> Any:
+        clock_s[0] += 100.0
+        return check(path, content)
+
+    monkeypatch.setattr(onnx_runtime, "_RUNTIME_READS_ANY_FILE", True)
+    monkeypatch.setattr(onnx_runtime, "_require_weights_inside", slow_check)
+    monkeypatch.setattr(onnx_runtime, "time", SimpleNamespace(perf_counter=lambda: clock_s[0]))
+    path = weights.write_with_weights(tmp_path / "models" / "net" / "1" / "model.onnx")
+    session = onnx_runtime.OnnxRuntime().load(path, ModelConfig(), content=None, board_threads=1, files_change=False)
+    assert (session.load_s, clock_s) == (0.0, [100.0])
+
+
+def test_a_model_with_weights_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = weights.write_with_weights(tmp_path / "models" / "net" / "1" / "model.onnx")
+    model_type, parsed = external_weights._model_type, []
+
+    def counted_model_type() -> Any:
+        parsed.append(1)
+        return model_type()
+
+    monkeypatch.setattr(external_weights, "_model_type", counted_model_type)
+    monkeypatch.setattr(onnx_runtime, "_RUNTIME_READS_ANY_FILE", True)
+    onnx_runtime.OnnxRuntime().load(path, ModelConfig(), content=None, board_threads=1, files_change=True)
+    assert parsed == [1]
 
 
 @pytest.mark.parametrize("name", ["{}/secret.txt", "../secret.txt", "sub/../../secret.txt", "a\0b"])
