@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from . import illegal_instruction, introspection
-from .http_connection import Connection, Limits
+from .http_connection import ClientLimits, Connection
 from .routes import Routes
 from .runtimes.onnx_runtime import OnnxRuntime
 from .served_models import NotLoaded, NotServed, ServedModels
@@ -34,25 +34,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def limits(max_body_bytes: int | None) -> Limits:
+def client_limits(max_body_bytes: int | None) -> ClientLimits:
     """Return the bounds on what clients may take.
 
     Requests and responses: `max_body_bytes`, by default a quarter of the memory limit, 1 GiB at most. Connections: as
     many as the limit of open files leaves, 4096 at most.
     """
-    memory = introspection.describe()["memory_limit_bytes"]
+    memory = introspection.memory_limit_bytes(introspection.CGROUP)
     bodies = max_body_bytes or min(1 << 30, memory // 4 if memory else 1 << 30)
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Limits(body_bytes=bodies, connections=max(16, min(4096, files - _SPARE_FILES)))
+    return ClientLimits(body_bytes=bodies, connections=max(16, min(4096, files - _SPARE_FILES)))
 
 
-async def serve(routes: Routes, listener: socket.socket, bounds: Limits) -> None:
+async def serve(routes: Routes, listener: socket.socket, limits: ClientLimits) -> None:
     """Answer until SIGTERM or SIGINT, then finish the requests in flight."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server = routes.serve(bounds)
+    server = routes.serve(limits)
     accepting = await loop.create_server(lambda: Connection(server), sock=listener, backlog=_BACKLOG)
     print(f"edgesim-server: listening on port {listener.getsockname()[1]}", flush=True)
     sweeping = loop.create_task(server.sweep())
@@ -110,7 +110,7 @@ def main() -> int:
                 return CANNOT_LOAD
 
     listener = listen(arguments.host, arguments.port)
-    asyncio.run(serve(Routes(models), listener, limits(arguments.max_body_bytes)))
+    asyncio.run(serve(Routes(models), listener, client_limits(arguments.max_body_bytes)))
     if arguments.results:
         write_statistics(models, arguments.results)
     return 0

@@ -12,8 +12,7 @@ import sys
 import traceback
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 import numpy as np
@@ -38,8 +37,7 @@ _ALIGNMENT = 64  # of the first tensor in a body: a cache line, and what ONNX Ru
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class ClientLimits(NamedTuple):
     """Bounds on what clients may take.
 
     Attributes:
@@ -62,14 +60,13 @@ class Limits:
 class Server:
     """The connections of one listening socket, and the bytes that they have in flight together."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
+    def __init__(self, handler: Handler, limits: ClientLimits) -> None:
         self.handler = handler
         self.limits = limits
         self.connections: set[Connection] = set()
         self.bytes_in_flight = 0
-        self.scratch = memoryview(
-            bytearray(_SCRATCH_BYTES)
-        )  # shared by all connections: its content is used before the next read
+        # Shared by all connections: its content is used before the next read.
+        self.scratch = memoryview(bytearray(_SCRATCH_BYTES))
 
     async def sweep(self) -> None:
         """Once a second, end the connections that have stalled; runs until cancelled."""
@@ -170,9 +167,8 @@ class Connection(asyncio.BufferedProtocol):
     # --- a request comes in -------------------------------------------------------------------------------------------
 
     def _read_head(self) -> None:
-        while self._pending.startswith(
-            b"\r\n"
-        ):  # some clients send an empty line after a body; RFC 9112, 2.2 has servers ignore it
+        # Some clients send an empty line after a body; RFC 9112, 2.2 has servers ignore it.
+        while self._pending.startswith(b"\r\n"):
             del self._pending[:2]
         end = self._pending.find(b"\r\n\r\n")
         if end < 0:

@@ -12,6 +12,9 @@ import orjson
 
 HEAD_LIMIT_BYTES = 64 << 10
 _CACHED_HEAD_BYTES = 1024
+# How many bytes of a body are JSON, which tensors in binary form follow; and its key in `Request.headers`.
+JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
+JSON_LENGTH_KEY = JSON_LENGTH_HEADER.lower().encode()
 
 Part = bytes | memoryview
 
@@ -113,7 +116,7 @@ class RequestHead:
     @property
     def json_length(self) -> int:
         """The length of the JSON before the tensors in bytes; 0 without the header, or if it is not a number."""
-        value = self.headers.get(b"inference-header-content-length", b"")
+        value = self.headers.get(JSON_LENGTH_KEY, b"")
         return int(value) if value.isdigit() and len(value) < 16 else 0
 
     def on_url(self, url: bytes) -> None:

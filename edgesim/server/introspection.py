@@ -33,7 +33,7 @@ _CORES = {
     (0x4E, 0x003): "denver2",  # NVIDIA
     (0x4E, 0x004): "carmel",
 }
-_CGROUP = Path("/sys/fs/cgroup")
+CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2^63
 
 
@@ -46,9 +46,9 @@ def describe() -> dict[str, Any]:
         "cpu_model": cpu_model(cpuinfo),
         "cpu_features": cpu_features(cpuinfo),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_limit_bytes": memory_limit_bytes(_CGROUP),
-        "swap_limit_bytes": swap_limit_bytes(_CGROUP),
-        "cpu_limit": cpu_limit(_CGROUP),
+        "memory_limit_bytes": memory_limit_bytes(CGROUP),
+        "swap_limit_bytes": swap_limit_bytes(CGROUP),
+        "cpu_limit": cpu_limit(CGROUP),
         "user_id": os.getuid(),
         "capabilities": _status_field(status, "CapEff"),
         "no_new_privileges": _status_field(status, "NoNewPrivs") == "1",

@@ -15,12 +15,15 @@ from .pace import Pace
 from .runtimes import Runtime
 from .worker import Run, Worker
 
+# Path, size, time and inode number of each file.
+FilesState = tuple[tuple[str, int, int, int], ...]
+
 
 class LoadedModel:
     """A loaded version of a model.
 
     Attributes:
-        fingerprint: the state of the files that it was made from, see `ServedModels.fingerprint`.
+        files_state: the files that it was made from, see `ServedModels.files_state`; None for content that was sent.
         inputs, outputs: signatures by name.
         labels: names of classes, by output.
         decoder: decodes the requests for this model.
@@ -37,7 +40,7 @@ class LoadedModel:
         runtime: Runtime,
         content: bytes | None,
         board_threads: int,
-        fingerprint: Any,
+        files_state: FilesState | None,
         files_change: bool,
         pace: Pace | None = None,
     ) -> None:
@@ -55,7 +58,7 @@ class LoadedModel:
         self.name = name
         self.version = version
         self.config = model_config
-        self.fingerprint = fingerprint
+        self.files_state = files_state
         self.statistics = Statistics()
         session = runtime.load(
             path, model_config, content=content, board_threads=board_threads, files_change=files_change
@@ -78,9 +81,9 @@ class LoadedModel:
         self._retired = False
         self._lock = threading.Lock()
 
-    def is_made_of(self, fingerprint: Any, model_config: ModelConfig) -> bool:
+    def is_made_of(self, files_state: FilesState | None, model_config: ModelConfig) -> bool:
         """Return whether the files and the configuration are those that this model was loaded from."""
-        return (self.fingerprint, self.config) == (fingerprint, model_config)
+        return (self.files_state, self.config) == (files_state, model_config)
 
     def acquire(self) -> bool:
         """Keep the model running until `release`; False if it is retired, and another one may be in its place."""

@@ -15,8 +15,16 @@ from typing import Any
 from . import introspection
 from .codec import parse_json
 from .config import ConfigError
-from .http_connection import Limits, Server
-from .http_messages import HttpError, Request, Response, error_response, json_response
+from .http_connection import ClientLimits, Server
+from .http_messages import (
+    JSON_LENGTH_HEADER,
+    JSON_LENGTH_KEY,
+    HttpError,
+    Request,
+    Response,
+    error_response,
+    json_response,
+)
 from .inference import LARGE_BYTES, Inference, decode, encode
 from .inference_request import BadRequest
 from .loaded_model import LoadedModel
@@ -34,7 +42,6 @@ EXTENSIONS = (
     "logging",
 )
 _FILE_PARAMETER = re.compile(r"file:([0-9]+)/model\.onnx")
-_JSON_LENGTH_HEADER = b"inference-header-content-length"
 
 
 class Routes:
@@ -53,7 +60,7 @@ class Routes:
         self._metrics: Any = None
         self.server: Server | None = None
 
-    def serve(self, limits: Limits) -> Server:
+    def serve(self, limits: ClientLimits) -> Server:
         """Return the HTTP server that answers with these routes; its connections are part of the metrics."""
         self.server = Server(self, limits)
         return self.server
@@ -150,7 +157,7 @@ class Routes:
             if json_length is None:
                 response = Response(parts)
             else:
-                headers = {"Inference-Header-Content-Length": str(json_length)}
+                headers = {JSON_LENGTH_HEADER: str(json_length)}
                 response = Response(parts, 200, "application/octet-stream", headers)
             return await _compress(response, accepted_encodings)
 
@@ -273,13 +280,13 @@ class Routes:
 
 def _json_length(headers: Mapping[bytes, bytes], body_length: int) -> int:
     """Return how many bytes of a body are JSON: all, unless a header says otherwise."""
-    value = headers.get(_JSON_LENGTH_HEADER)
+    value = headers.get(JSON_LENGTH_KEY)
     if value is None:
         return body_length
     if not value.isdigit() or len(value) > 15:
-        raise BadRequest(f"Inference-Header-Content-Length is {value.decode('latin-1')!r}; expected a number of bytes")
+        raise BadRequest(f"{JSON_LENGTH_HEADER} is {value.decode('latin-1')!r}; expected a number of bytes")
     if int(value) > body_length:
-        raise BadRequest(f"Inference-Header-Content-Length is {int(value)}, but the body has {body_length} bytes")
+        raise BadRequest(f"{JSON_LENGTH_HEADER} is {int(value)}, but the body has {body_length} bytes")
     return int(value)
 
 

@@ -16,13 +16,11 @@ from typing import Any
 
 from . import config_files
 from .config import MODEL_FILE, ConfigError, ModelConfig
-from .loaded_model import LoadedModel
+from .loaded_model import FilesState, LoadedModel
 from .pace import Pace
 from .runtimes import Runtime
 
 WATCH_INTERVAL_S = 0.5
-
-Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 class NotServed(LookupError):
@@ -149,7 +147,7 @@ class ServedModels:
             key=int,
         )
 
-    def fingerprint(self, name: str, version: str | None = None) -> Fingerprint:
+    def files_state(self, name: str, version: str | None = None) -> FilesState:
         """Return a value that changes with any change of a version's files or the configuration's.
 
         Without `version` it changes with those of any version.
@@ -193,12 +191,12 @@ class ServedModels:
             for version in model_config.versions.choose(available):
                 loaded = before.versions.get(version)
                 content = files[version] if files else None
-                fingerprint = self.fingerprint(name, version) if content is None else None
-                if loaded is not None and content is None and loaded.is_made_of(fingerprint, model_config):
+                files_state = self.files_state(name, version) if content is None else None
+                if loaded is not None and content is None and loaded.is_made_of(files_state, model_config):
                     versions[version] = loaded
                     continue
                 try:
-                    versions[version] = self._load_version(name, version, model_config, fingerprint, content)
+                    versions[version] = self._load_version(name, version, model_config, files_state, content)
                 except Exception as error:  # whatever the runtime raises for a bad file
                     reasons[version] = _first_line(error)
                     if loaded is not None:
@@ -214,7 +212,7 @@ class ServedModels:
         name: str,
         version: str,
         model_config: ModelConfig,
-        fingerprint: Fingerprint | None,
+        files_state: FilesState | None,
         content: bytes | None,
     ) -> LoadedModel:
         path = self._directory / name / version / MODEL_FILE
@@ -226,7 +224,7 @@ class ServedModels:
             runtime=self.runtime,
             content=content,
             board_threads=self._board_threads,
-            fingerprint=fingerprint,
+            files_state=files_state,
             files_change=self._watching,
             pace=self.pace,
         )
@@ -275,7 +273,7 @@ class ServedModels:
         applied = self._snapshot()
         threading.Thread(target=self._poll, args=(applied,), name="watch", daemon=True).start()
 
-    def _poll(self, applied: dict[str, Fingerprint]) -> None:
+    def _poll(self, applied: dict[str, FilesState]) -> None:
         pause, previous = threading.Event(), applied
         while not pause.wait(WATCH_INTERVAL_S):
             try:
@@ -294,8 +292,8 @@ class ServedModels:
                 self._load_or_log(name)
             previous = current
 
-    def _snapshot(self) -> dict[str, Fingerprint]:
-        return {name: self.fingerprint(name) for name in self.names()}
+    def _snapshot(self) -> dict[str, FilesState]:
+        return {name: self.files_state(name) for name in self.names()}
 
     def _load_or_log(self, name: str) -> None:
         try:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from edgesim.server.http_connection import Connection, Limits, Server
+from edgesim.server.http_connection import ClientLimits, Connection, Server
 from edgesim.server.http_messages import Request, Response
 
 LARGE = 64 << 20
-QUICK = Limits(body_bytes=1 << 20, connections=2, idle_s=0.5, head_s=0.5, body_s=0.5, answer_s=0.5)
+QUICK = ClientLimits(body_bytes=1 << 20, connections=2, idle_s=0.5, head_s=0.5, body_s=0.5, answer_s=0.5)
 
 
 async def answer(request: Request) -> Response:
@@ -34,7 +34,7 @@ async def answer(request: Request) -> Response:
 
 
 @contextmanager
-def serving(limits: Limits) -> Iterator[int]:
+def serving(limits: ClientLimits) -> Iterator[int]:
     ready, ports = threading.Event(), []
     loop = asyncio.new_event_loop()
 
