@@ -70,3 +70,9 @@ def new_app(help_text: str | None = None) -> _Application:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )
+
+
+def is_on_command_line(call: typer.Context, parameter: str) -> bool:
+    """Return whether a parameter's value is from the command line: not from the user's file, and no default."""
+    source = call.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"

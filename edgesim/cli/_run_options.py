@@ -233,6 +233,14 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "ranges": _values.ranges,
 }
 
+# Fields that several flags make.
+_PARAMETERS: Mapping[str, tuple[str, ...]] = {"peak": ("find_peak", "p99_under")}
+
+
+def parameters_of(field: str) -> tuple[str, ...]:
+    """Return the parameters of a command that make a field of the options."""
+    return _PARAMETERS.get(field, (field,))
+
 
 def run_options(*, find_peak: bool = False, p99_under: str | None = None, **flags: Any) -> RunOptions:
     """Return the options that flags make; each flag is named by its attribute above.

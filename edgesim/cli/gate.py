@@ -9,7 +9,7 @@ import typer
 
 from edgesim import profiles
 from edgesim.cli import _console, _rules, _verdict
-from edgesim.cli._app import BOARD, INPUTS, new_app
+from edgesim.cli._app import BOARD, INPUTS, is_on_command_line, new_app
 from edgesim.cli._console import say
 from edgesim.cli._options import JsonOption, JunitOption, MarkdownOption, ModelsOption, QuietOption
 from edgesim.cli._outputs import make_directory, require_outputs
@@ -184,9 +184,8 @@ def _deliver(
 
 def _refuse_options_of_a_pair(call: typer.Context) -> None:
     for parameter in call.command.params:
-        source = call.get_parameter_source(parameter.name)
-        on_command_line = source is not None and source.name == "COMMANDLINE"
-        if on_command_line and getattr(parameter, "rich_help_panel", None) in _PANELS_OF_A_PAIR:
+        of_a_pair = getattr(parameter, "rich_help_panel", None) in _PANELS_OF_A_PAIR
+        if of_a_pair and is_on_command_line(call, parameter.name):
             raise UsageError(f"{parameter.opts[0]}: is for --base and --cand; a result file has been run already")
 
 

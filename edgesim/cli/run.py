@@ -1,12 +1,13 @@
 """``edgesim run``."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgesim.cli import _console, _last_results, _summaries
-from edgesim.cli._app import BOARD, OUTPUT, new_app
+from edgesim.cli._app import BOARD, IMAGE, OUTPUT, is_on_command_line, new_app
 from edgesim.cli._options import (
     JsonOption,
     OptionalModelArgument,
@@ -15,9 +16,9 @@ from edgesim.cli._options import (
     ResultsDirectoryOption,
 )
 from edgesim.cli._outputs import require_writable
-from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, takes_run_options
+from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, parameters_of, takes_run_options
 from edgesim.cli._server_image import ServerImage, takes_server_image
-from edgesim.errors import EdgesimError, ExitCode, UsageError
+from edgesim.errors import EdgesimError, ExitCode, StackError, UsageError
 from edgesim.jobs.run import run
 from edgesim.options import Execution, RunOptions
 from edgesim.reports.formats import terminal
@@ -73,7 +74,8 @@ def run_command(
     listener = _console.listener(quiet=quiet)
     try:
         if model is None:
-            options = _without_defaults_of_file(call, options)
+            _refuse_image_options(call)
+            options = _without_defaults_of_file(call, options, benchmark.options_of(stack_loader.read(Path(profile))))
             result: Recorded = benchmark.run(Path(profile), options, listener=listener)
         else:
             result = run(server_image.profile(profile), model, options, listener=listener)
@@ -85,13 +87,30 @@ def run_command(
     return ExitCode.OK if result.validity.valid else ExitCode.INVALID
 
 
-def _without_defaults_of_file(call: typer.Context, options: RunOptions) -> RunOptions:
-    """Return options for a stack: a default from the user's file that no stack takes is not refused, but left out."""
+def _refuse_image_options(call: typer.Context) -> None:
+    """Refuse options of the serving image for a stack, whose services name their own; a file's default is ignored.
+
+    Raises:
+        StackError: such an option is on the command line.
+    """
+    for parameter in call.command.params:
+        if getattr(parameter, "rich_help_panel", None) == IMAGE and is_on_command_line(call, parameter.name):
+            raise StackError(f"{parameter.opts[0]}: {benchmark.REFUSED_BECAUSE}", fix=benchmark.REFUSED_FIX)
+
+
+def _without_defaults_of_file(call: typer.Context, options: RunOptions, taken: Collection[str]) -> RunOptions:
+    """Return options for a stack: a default of the user's file is left out if the stack does not take it.
+
+    Such an option on the command line stays, and is refused with the others.
+
+    Args:
+        taken: the fields that the stack takes.
+    """
     return options.without(
         [
-            name
-            for name in options.changed() - benchmark.STACK_OPTIONS
-            if (source := call.get_parameter_source(name)) is not None and source.name == "DEFAULT_MAP"
+            field
+            for field in options.changed() - set(taken)
+            if not any(is_on_command_line(call, parameter) for parameter in parameters_of(field))
         ]
     )
 

@@ -22,6 +22,29 @@ from edgesim.stacks.up import Plan
 # Requests before the measured ones: a run of one model finds the end of its warm-up by rule, a stack does not.
 _WARM_UP = 20
 
+# The options of a run that a stack has a use for; the others are about one model, or the stack file has them.
+STACK_OPTIONS = frozenset(
+    {
+        "scenario",
+        "qps",
+        "clients",
+        "samples_per_query",
+        "requests",
+        "duration_s",
+        "until",
+        "warmup",
+        "seed",
+        "input",
+        "shapes",
+        "ranges",
+        "base_image",
+        "ready_timeout_s",
+        "output",
+    }
+)
+# Why an option is refused, and what to do instead.
+REFUSED_BECAUSE, REFUSED_FIX = "is for one model, not for a stack", "the stack file says what runs, and with what"
+
 
 def run(
     source: str | Path | Stack,
@@ -49,13 +72,13 @@ def run(
     options = RunOptions.of(options, **keywords)
     options.require_only(
         STACK_OPTIONS,
-        "is for one model, not for a stack",
-        fix="the stack file says what runs, and with what",
+        REFUSED_BECAUSE,
+        fix=REFUSED_FIX,
         error=StackError,
     )
     load, stages = options.traffic, Stages(listener)
     stack = source if isinstance(source, Stack) else stack_loader.read(Path(source))
-    only_steps = all(service.once for service in stack.services.values())
+    only_steps = _has_only_steps(stack)
     resolved = up.of_engine(stack, None, base=options.board.base_image)
     plan = None
     if only_steps and load != TrafficOptions():
@@ -85,26 +108,13 @@ def run(
     return result
 
 
-# The options of a run that a stack has a use for; the others are about one model, or the stack file has them.
-STACK_OPTIONS = frozenset(
-    {
-        "scenario",
-        "qps",
-        "clients",
-        "samples_per_query",
-        "requests",
-        "duration_s",
-        "until",
-        "warmup",
-        "seed",
-        "input",
-        "shapes",
-        "ranges",
-        "base_image",
-        "ready_timeout_s",
-        "output",
-    }
-)
+def options_of(stack: Stack) -> frozenset[str]:
+    """Return the fields of a run's options that this stack takes; a stack of steps alone takes none of traffic."""
+    return STACK_OPTIONS - TrafficOptions.model_fields.keys() if _has_only_steps(stack) else STACK_OPTIONS
+
+
+def _has_only_steps(stack: Stack) -> bool:
+    return all(service.once for service in stack.services.values())
 
 
 def _measured(

@@ -8,10 +8,26 @@ import pytest
 
 from edgesim.cli import _commands, _default_options
 from edgesim.cli.main import _run
-from edgesim.errors import UsageError
+from edgesim.errors import HostError, UsageError
+from edgesim.options import RunOptions
+from edgesim.stacks import benchmark
 
-STACK = Path(__file__).parents[3] / "examples" / "stacks" / "parallel" / "stack.yaml"
+STACKS = Path(__file__).parents[3] / "examples" / "stacks"
+STACK, STEPS = STACKS / "parallel" / "stack.yaml", STACKS / "sequence" / "stack.yaml"
 NAMES = [entry.name for entry in _commands.COMMANDS]
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
+    """Return the options that a stack's benchmark is given; the benchmark itself ends with exit code 3."""
+    options_of_runs: list[RunOptions] = []
+
+    def run(source: Path, options: RunOptions, *, listener: object) -> None:
+        options_of_runs.append(options)
+        raise HostError("no run")
+
+    monkeypatch.setattr(benchmark, "run", run)
+    return options_of_runs
 
 
 def defaults(command: str, directory: Path) -> dict[str, Any]:
@@ -87,3 +103,51 @@ def test_a_default_that_no_stack_takes_is_left_out_and_a_flag_is_refused(
     assert "no Docker Engine answers" in capsys.readouterr().err
     assert _run(["run", str(STACK), "--quiet", "--repeat", "2"]) == 2
     assert "--repeat: is for one model, not for a stack" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "stack"),
+    [
+        ("find-peak = true\np99-under = '50ms'", STACK),
+        ("requests = 20", STEPS),
+        ("image = 'other:1'\nenv = ['A=1']", STACK),
+    ],
+)
+def test_a_stack_leaves_out_each_default_that_it_does_not_take(
+    table: str, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[RunOptions]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("edgesim.toml").write_text(f"[run]\n{table}\n")
+    assert _run(["run", str(stack), "--quiet"]) == 3
+    assert given == [RunOptions()]
+
+
+def test_a_default_that_a_stack_takes_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[RunOptions]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("edgesim.toml").write_text("[run]\nrequests = 20\n")
+    assert _run(["run", str(STACK), "--quiet"]) == 3
+    assert given[0].traffic.requests == 20
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--image", "other:1"),
+        ("--image-port", "80"),
+        ("--image-health", "/up"),
+        ("--image-models", "/m"),
+        ("--env", "A=1"),
+        ("--p99-under", "50ms"),
+    ],
+)
+def test_an_option_of_one_model_on_the_command_line_is_refused_for_a_stack(
+    option: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.chdir(tmp_path)
+    Path("edgesim.toml").write_text("[run]\nfind-peak = true\n" if option == "--p99-under" else "")
+    assert _run(["run", str(STACK), "--quiet", option, value]) == 2
+    flag = "--find-peak" if option == "--p99-under" else option
+    assert f"{flag}: is for one model, not for a stack" in capsys.readouterr().err
