@@ -12,7 +12,7 @@ options by their flags without the hyphens in front; options of several commands
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from edgesim.errors import UsageError, did_you_mean
 
@@ -110,7 +110,7 @@ def _checked(value: Any, option: Any, label: str, directory: Path) -> Any:
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(each, str) for each in values):
             raise UsageError(f"{label}: {value!r} is not a list of texts")
-        return values
+        return [_from(directory, each) for each in values] if _takes_paths(option) else values
     descriptor = option.type_descriptor
     if descriptor.choices is not None:
         if value not in descriptor.choices:
@@ -121,7 +121,19 @@ def _checked(value: Any, option: Any, label: str, directory: Path) -> Any:
     accepted = (int, float) if kind is float else (kind,)
     if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
         raise UsageError(f"{label}: {value!r} is not {_TYPES[kind]}")
-    return str(directory / str(value)) if descriptor.is_path and directory != Path.cwd() else value
+    return _from(directory, value) if _takes_paths(option) else value
+
+
+def _takes_paths(option: Any) -> bool:
+    """Return whether an option takes a path, or may be repeated with one each time."""
+    annotation = option.type_descriptor.annotation
+    # Typer's own `is_path` is False for a list of paths.
+    return Path in (annotation, *get_args(annotation))
+
+
+def _from(directory: Path, path: Any) -> Any:
+    """Return a path of the file as it is from the working directory."""
+    return str(directory / str(path)) if directory != Path.cwd() else path
 
 
 def _find(directory: Path) -> _Source | None:

@@ -58,6 +58,12 @@ def test_the_nearest_file_is_taken_and_relative_paths_begin_there(tmp_path: Path
     assert defaults("run", inner) == {}
 
 
+def test_every_path_of_an_option_that_may_be_repeated_begins_at_the_file(tmp_path: Path) -> None:
+    (tmp_path / "edgesim.toml").write_text('[report]\noutput = ["r.html", "/reports/r.md"]\n[run]\nenv = ["A=1"]\n')
+    assert defaults("report", tmp_path) == {"output": [str(tmp_path / "r.html"), "/reports/r.md"]}
+    assert defaults("run", tmp_path) == {"env": ["A=1"]}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
