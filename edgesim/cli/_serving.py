@@ -8,11 +8,13 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import orjson
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from edgesim.boards.board import Board
 from edgesim.cli._console import err, say
+from edgesim.cli._tables import text_table
 from edgesim.loadgen.client import Client
 from edgesim.models import tensor_types
 from edgesim.models.repository import Model
@@ -78,21 +80,16 @@ class Counters:
         statistics = self._client.get_json("/v2/models/stats").get("model_stats", [])
         return statistics if isinstance(statistics, list) else []
 
-    def table(self) -> Table:
+    def table(self) -> Group:
         """Return the counters, with rates since the last call."""
         now_ns = time.monotonic_ns()
         elapsed_s, self._last_ns = max((now_ns - self._last_ns) / 1e9, 1e-3), now_ns
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("model")
-        for heading in ("version", "ok", "failed", "requests/s", "queue ms", "infer ms"):
-            table.add_column(heading, justify="right")
-        for entry in self.statistics():
-            self._add(table, entry, elapsed_s)
-        table.caption = self._resources(elapsed_s)
-        table.caption_justify = "left"
-        return table
+        figures = ("version", "ok", "failed", "requests/s", "queue ms", "infer ms")
+        rows = [self._row(entry, elapsed_s) for entry in self.statistics()]
+        resources = Text(self._resources(elapsed_s), style="dim italic")
+        return Group(text_table(("model", *figures), rows, figures=figures), resources)
 
-    def _add(self, table: Table, entry: dict[str, Any], elapsed_s: float) -> None:
+    def _row(self, entry: dict[str, Any], elapsed_s: float) -> tuple[str, ...]:
         stats = entry["inference_stats"]
         ok, key = stats["success"]["count"], (entry["name"], entry["version"])
         rate = (ok - self._last.get(key, ok)) / elapsed_s
@@ -102,7 +99,7 @@ class Counters:
             return f"{stats[stage]['ns'] / stats[stage]['count'] / 1e6:.2f}" if stats[stage]["count"] else "-"
 
         failed = str(stats["fail"]["count"])
-        table.add_row(*key, str(ok), failed, f"{rate:.1f}", mean_ms("queue"), mean_ms("compute_infer"))
+        return (*key, str(ok), failed, f"{rate:.1f}", mean_ms("queue"), mean_ms("compute_infer"))
 
     def _resources(self, elapsed_s: float) -> str:
         reading = self._board.device.read()

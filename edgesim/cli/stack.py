@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.table import Table
-
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import BaseImageOption, JsonOption, StackArgument
-from edgesim.cli._stack_tables import limits, new_table
+from edgesim.cli._service_limits import own_limits
+from edgesim.cli._tables import text_table
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.errors import EngineDenied, EngineMissing, ExitCode
+from edgesim.reports.formats.text_layout import TextTable
 from edgesim.stacks import compose_file, stack_loader, up
 from edgesim.stacks.resolve import Resolved, ResolvedService
 
@@ -33,14 +33,14 @@ def list_command(as_json: JsonOption = False) -> int:
             {name: {each.service: _facts(each) for each in states.values()} for name, states in states_of.items()}
         )
         return ExitCode.OK
-    table = new_table("stack", "service", "state", "restarts", "ports")
+    rows = []
     for name, states in states_of.items():
         for state in states.values():
             ports = ", ".join(f"127.0.0.1:{outer}" for outer in state.ports.values()) or "-"
             status = state.health or (f"exited ({state.exit_code})" if state.ended else state.status)
-            table.add_row(name.removeprefix("edgesim-"), state.service, status, str(state.restarts), ports)
+            rows.append((name.removeprefix("edgesim-"), state.service, status, str(state.restarts), ports))
     if states_of:
-        show(table)
+        show(text_table(("stack", "service", "state", "restarts", "ports"), rows))
     return ExitCode.OK
 
 
@@ -71,20 +71,21 @@ def validate_command(stack: StackArgument, as_json: JsonOption = False) -> int:
     if as_json:
         print_json(resolved.stack.model_dump(mode="json", exclude_defaults=True))
         return ExitCode.OK
-    show(f"{stack}: stack {resolved.name} on {resolved.profile.title}, {resolved.execution}")
+    # Not folded: the path is to be copied.
+    print(f"{stack}: stack {resolved.name} on {resolved.profile.title}, {resolved.execution}")
     show(_plan_table(resolved))
     if resolved.overcommit is not None:
         show(f"overcommitted: {resolved.overcommit}")
     return ExitCode.OK
 
 
-def _plan_table(resolved: Resolved) -> Table:
-    table = new_table("service", "made from", "after", numbers=("memory", "CPUs"))
+def _plan_table(resolved: Resolved) -> TextTable:
+    rows = []
     for name in resolved.stack.order:
         service = resolved.services[name]
         waits = ", ".join(f"{other} {condition}" for other, condition in resolved.stack.waits(name).items())
-        table.add_row(name, _made_from(service), waits or "-", *limits(service))
-    return table
+        rows.append((name, _made_from(service), waits or "-", *own_limits(service)))
+    return text_table(("service", "made from", "after", "memory", "CPUs"), rows, figures=("memory", "CPUs"))
 
 
 def _made_from(service: ResolvedService) -> str:

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from edgesim.cli import _console
 from edgesim.cli._app import new_app
 from edgesim.cli._console import say, show
 from edgesim.cli._options import BaseImageOption, JsonOption, QuietOption, ReadyTimeoutOption, StackArgument
-from edgesim.cli._stack_tables import limits, new_table
+from edgesim.cli._service_limits import own_limits
+from edgesim.cli._tables import text_table
 from edgesim.engine.compose_project import ServiceState
 from edgesim.errors import ExitCode
 from edgesim.measure import resource_usage
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Stages
 from edgesim.recording import Reading
+from edgesim.reports.formats.text_layout import TextTable
 from edgesim.stacks import up
 from edgesim.stacks.resolve import ResolvedService
 from edgesim.stacks.running import RunningStack
@@ -93,17 +94,17 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _table(running: RunningStack) -> Table:
-    table = new_table("service", "state", numbers=("memory peak", "limit", "CPUs"))
-    table.add_column("address", no_wrap=True)
+def _table(running: RunningStack) -> TextTable:
+    rows = []
     for name in running.resolved.stack.order:
         service, state = running.resolved.services[name], running.monitor.states[name]
         peak = _peak(running.monitor.readings.get(name, []))
-        table.add_row(name, _state(state, service), peak, *limits(service), running.urls.get(name, "-"))
+        rows.append((name, _state(state, service), peak, *own_limits(service), running.urls.get(name, "-")))
     board = running.resolved.limits
     of_board = format_bytes(board.memory_bytes), f"{board.cpus:g}"
-    table.add_row("the board", "", _peak(running.monitor.board), *of_board, "", style="bold")
-    return table
+    rows.append(("the board", "", _peak(running.monitor.board), *of_board, ""))
+    figures = ("memory peak", "limit", "CPUs")
+    return text_table(("service", "state", *figures, "address"), rows, figures=figures, last_row_style="bold")
 
 
 def _peak(readings: Sequence[Reading]) -> str:

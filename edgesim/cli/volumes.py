@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import ContextOption, JsonOption
+from edgesim.cli._tables import text_table
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.volumes import Volume
 from edgesim.engine import docker_engine
@@ -31,16 +31,14 @@ def list_command(context: ContextOption = None, as_json: JsonOption = False) -> 
     if as_json:
         print_json([_facts(volume) for volume in listed])
         return ExitCode.OK
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("volume", "holds", "size", "used by"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "size")
+    rows = []
     for volume in listed:
         unknown = "incomplete" if volume.stack is None else "-"
         size = format_bytes(volume.manifest["size_bytes"]) if volume.manifest else unknown
         holds = ", ".join(volume.models) or (f"stack {volume.stack}'s data" if volume.stack is not None else "-")
-        table.add_row(volume.name, holds, size, ", ".join(volume.users) or "-")
+        rows.append((volume.name, holds, size, ", ".join(volume.users) or "-"))
     if listed:
-        show(table)
+        show(text_table(("volume", "holds", "size", "used by"), rows))
     return ExitCode.OK
 
 

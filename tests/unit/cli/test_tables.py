@@ -1,0 +1,43 @@
+"""The plain tables of commands: every cell is shown in full, however narrow the terminal."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from edgesim.cli import _console
+from edgesim.cli._tables import text_table
+from edgesim.cli.main import _run
+
+IMAGE = "registry.example.com/an/organisation/with-a-long-name/detector:2026.11.26-arm64"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Replace standard output by a terminal of 80 columns; return what it shows."""
+    stream = io.StringIO()
+    monkeypatch.setattr(_console, "out", Console(file=stream, force_terminal=True, width=80, color_system=None))
+    return stream
+
+
+def test_cells_are_neither_cut_nor_padded_on_a_terminal(terminal: io.StringIO) -> None:
+    rows = [["service", *(f"{letter * 25}" for letter in "abc"), "12"], ["x", "-", "-", "-", "3"]]
+    _console.show(text_table(("name", "one", "two", "three", "count"), rows, figures=("count",)))
+    lines = terminal.getvalue().splitlines()
+    assert set(terminal.getvalue().split()) == {"name", "one", "two", "three", "count", *rows[0], *rows[1]}
+    assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
+
+
+def test_a_long_image_is_in_the_table_of_a_stack_in_full(
+    terminal: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    file = tmp_path / ("long-" * 20 + "name.yaml")
+    services = f"services:\n  detector: {{image: '{IMAGE}'}}\n  second: {{image: '{IMAGE}', after: [detector]}}\n"
+    file.write_text(f"name: shop\nprofile: jetson-nano\n{services}")
+    assert _run(["stack", "validate", str(file)]) == 0, capsys.readouterr().err
+    shown = capsys.readouterr().out + terminal.getvalue()
+    assert shown.replace("\n", "").count(IMAGE) == 2
+    assert "detector started" in shown
+    assert any(line.startswith(f"{file}: stack shop on ") for line in shown.splitlines()), "a path is not folded"
