@@ -147,7 +147,7 @@ def check_levels(traffic: TrafficOptions) -> None:
     """Check the options of a sweep or a peak search before any work.
 
     Raises:
-        UsageError: they contradict each other.
+        UsageError: they contradict each other, or a rate or a limit is none.
     """
     if not traffic.sweep and traffic.peak is None:
         return
@@ -155,11 +155,24 @@ def check_levels(traffic: TrafficOptions) -> None:
         raise UsageError("`sweep` and `peak` exclude each other", fix="give one of them")
     if any(not 0 < rate < math.inf for rate in traffic.sweep):
         raise UsageError("`sweep`: a rate is above 0, in requests per second", fix="for example `sweep=10,20,40`")
+    if traffic.peak is not None:
+        _check_peak(traffic.peak)
     option = "sweep" if traffic.sweep else "peak"
     others = traffic.qps is not None or traffic.clients is not None or traffic.samples_per_query is not None
     if traffic.scenario not in (None, "server") or others:
         raise UsageError(
             f"`{option}` sets the rate itself, in the server scenario", fix=f"only `{option}`, without the other"
+        )
+
+
+def _check_peak(limit: PeakLimit) -> None:
+    if limit.percentile not in statistics.PERCENTILES:
+        raise UsageError(
+            f"`peak`: no percentile {limit.percentile!r}", fix=f"one of {', '.join(statistics.PERCENTILES)}"
+        )
+    if not 0 < limit.latency_ms < math.inf:
+        raise UsageError(
+            f"`peak`: a latency of {limit.latency_ms:g} ms is no limit", fix="a time above 0, in milliseconds"
         )
 
 

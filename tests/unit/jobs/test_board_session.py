@@ -59,13 +59,17 @@ def test_the_scenario_follows_from_the_options(traffic: dict[str, Any], name: st
         {"sweep": (10.0,), "peak": PEAK},
         {"sweep": (10.0, 0.0)},
         {"sweep": (float("inf"),)},
+        {"peak": PeakLimit(percentile="p42", latency_ms=40.0)},
+        {"peak": PeakLimit(percentile="p99", latency_ms=0.0)},
+        {"peak": PeakLimit(percentile="p99", latency_ms=-1.0)},
+        {"peak": PeakLimit(percentile="p99", latency_ms=float("nan"))},
         {"sweep": (10.0,), "qps": 5.0},
         {"peak": PEAK, "clients": 2},
         {"peak": PEAK, "scenario": "offline"},
         {"sweep": (10.0,), "samples_per_query": 2},
     ],
 )
-def test_a_sweep_and_a_peak_search_refuse_what_would_contradict_them(traffic: dict[str, Any]) -> None:
+def test_a_sweep_and_a_peak_search_refuse_wrong_options(traffic: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         check_levels(TrafficOptions(**traffic))
 
