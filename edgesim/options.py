@@ -234,6 +234,8 @@ class RunOptions(_Options):
 _SECTIONS: Mapping[str, type[_Options]] = {"traffic": TrafficOptions, "inputs": InputOptions, "board": BoardOptions}
 _OWN = ("models", "repeat", "output")
 _SECTION_OF = {field: name for name, section in _SECTIONS.items() for field in section.model_fields}
+# The names of all fields, those of the sections included.
+ALL_OPTIONS = frozenset({*_OWN, *_SECTION_OF})
 
 
 def _value(options: RunOptions, name: str) -> Any:

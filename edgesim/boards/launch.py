@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from edgesim.boards.dial import Target
+from edgesim.boards.placement import check_execution
 from edgesim.boards.server_command import packed_command, server_arguments
 from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.delivery.deliver import Delivery, model_mounts
@@ -56,11 +57,13 @@ class Launch:
         load_all: bool = False,
         cores: Sequence[int] | None = None,
         high_priority: bool = False,
+        context: Context | None = None,
     ) -> Self:
         """Return the launch of a board that serves `models`.
 
         Args:
             mounts: None means the files of `models`.
+            context: the engine's, if the caller has resolved it already.
 
         Raises:
             UsageError: there is no such context.
@@ -71,7 +74,7 @@ class Launch:
             models=models,
             mounts=mounts if mounts is not None else [mount for m in models for mount in model_mounts(m, mount_point)],
             options=options,
-            context=resolve_context(options.engine, options.context),
+            context=context if context is not None else resolve_context(options.engine, options.context),
             load_all=load_all,
             cores=cores,
             high_priority=high_priority,
@@ -132,7 +135,8 @@ class Launch:
         """Check the options before any work.
 
         Raises:
-            UsageError: the options exclude each other, or the port is taken.
+            UsageError: the options exclude each other, a plain process cannot run in the requested execution, or
+                the port is taken.
         """
         options, image = self.options, self.profile.image.reference
         if options.watch and not self.own_server:
@@ -146,8 +150,10 @@ class Launch:
         self.delivery.check()
         if options.execution == "scaled":
             self._check_scaled()
-        elif options.engine == "local" and not self.own_server:
-            raise UsageError(f"`engine=local`: runs edgesim's own server only; image {image} needs `engine=docker`")
+        elif options.engine == "local":
+            if not self.own_server:
+                raise UsageError(f"`engine=local`: runs edgesim's own server only; image {image} needs `engine=docker`")
+            check_execution(options.execution, "host", "`engine=local`")
 
     def _check_scaled(self) -> None:
         if self.options.engine == "local":

@@ -13,7 +13,7 @@ from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
 from edgesim.boards.limits import Limits, limits_of
-from edgesim.boards.placement import Placement, check_execution, place
+from edgesim.boards.placement import Placement, place
 from edgesim.boards.server_command import server_environment
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
@@ -51,7 +51,6 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
 
 
 def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
-    check_execution(launch.options.execution, "host", "`engine=local`")
     for mount in launch.mounts:
         if mount.source.is_dir():
             symlinks.check(mount.source)

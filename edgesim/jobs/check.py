@@ -103,11 +103,12 @@ def check(
         if not _exists(str(model), options.models):
             raise
         return verdict([Item(name="artifact", verdict="FAIL", finding=error.problem)], str(model))
+    launch = Launch.of(profile, [loaded], options.board)
+    launch.check()
     items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-    launch = Launch.of(profile, [loaded], options.board)
     try:
         with start(launch, stages) as board:
             items += _items_of_the_board(board, launch, loaded, chosen, reference, checks.tolerance, stages)

@@ -72,7 +72,8 @@ def run_pair(
             go before those that came with the base.
         max_rounds: the job ends after this many rounds, even if a rule is undecided.
         all_rounds: run `max_rounds` rounds even if all rules are decided sooner.
-        unfinished: gets both results, marked incomplete, if an interrupt or a failing board ends the job.
+        unfinished: gets both results of the complete rounds, marked incomplete, if an interrupt or a failing board ends
+            the job; not called before a round is complete.
         keywords: single options by name.
 
     Raises:
@@ -94,23 +95,24 @@ def run_pair(
     execution = _execution(profile, options, context)
     for rule in board_rules:
         refuse(rule, execution)
-    if options.board.engine == "local" and options.board.mount is not None:
-        raise UsageError(
-            f"`mount={options.board.mount}`: `engine=local` has no container",
-            fix="leave `mount` out, or `engine=docker`",
-        )
     client_cores, device_cores = _cores(context)
+    board_options = options.board.model_copy(update={"execution": execution})
+
+    def launch_of(model: Model) -> Launch:
+        return Launch.of(profile, [model], board_options, cores=device_cores, high_priority=True, context=context)
+
+    launches = launch_of(base), launch_of(candidate)
+    for launch in launches:
+        launch.check()
     with stages.stage("model", "reading both models, and running them on this host for comparison"):
         _check_signatures(base, candidate)
         origin = candidate if candidate.samples_path is not None or base.samples_path is None else base
         chosen = inputs.choose(origin, options.inputs)
 
-        def side(name: SideName, model: Model) -> Side:
-            board_options = options.board.model_copy(update={"execution": execution})
-            launch = Launch.of(profile, [model], board_options, cores=device_cores, high_priority=True)
-            return _side(name, model, chosen, stages, launch, execution, client_cores, options.inputs.seed)
+        def side(name: SideName, model: Model, launch: Launch) -> Side:
+            return _side(name, model, chosen, stages, launch, client_cores, options.inputs.seed)
 
-        sides = side("base", base), side("candidate", candidate)
+        sides = side("base", base, launches[0]), side("candidate", candidate, launches[1])
     looks = paired_statistics.looks(max_rounds)
     section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0)
     job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
@@ -211,10 +213,12 @@ def _side(
     chosen: inputs.Inputs,
     stages: Stages,
     launch: Launch,
-    execution: Execution,
     client_cores: Sequence[int] | None,
     seed: int,
 ) -> Side:
+    """Return one side; `launch` has the execution that both sides run in."""
+    execution = launch.options.execution
+    assert execution is not None, "a paired run chooses one"
     prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
     if execution == "scaled":
         if isinstance(prediction, Declined):

@@ -33,7 +33,7 @@ from edgesim.measure import steady_state
 from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import REQUEST_DEFAULTS, EngineName, Execution, RunKeywords, RunOptions
+from edgesim.options import ALL_OPTIONS, REQUEST_DEFAULTS, EngineName, Execution, RunKeywords, RunOptions
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -42,6 +42,9 @@ from edgesim.results.run_result import RunResult
 
 # An emulator's own failure says nothing about the model: the container is started again, this often at most.
 _MOST_EMULATOR_FAILURES = 2
+
+# The options that a run has a use for.
+RUN_OPTIONS = ALL_OPTIONS - {"watch"}
 
 # Seconds that a caller's own preparations took, for the result: "engine=31.2 environment=24.0".
 STAGES_VARIABLE = "EDGESIM_STAGES"
@@ -133,7 +136,12 @@ class Job:
 def _prepare(
     profile: str | Path | DeviceProfile, model: str | Path | Model, options: RunOptions, stages: Stages
 ) -> Job:
-    """Resolve profile, model, inputs and prediction; every wrong option is refused before anything starts."""
+    """Resolve profile, model, inputs and prediction.
+
+    Every wrong option is refused before the model runs on this host for comparison, which takes a while. Only what the
+    engine has to say about `execution` comes later.
+    """
+    options.require_only(RUN_OPTIONS, "a run keeps the models that it starts with")
     stages.seconds.update(_stages_before())
     profile = profiles.load(profile)
     check_levels(options.traffic)
@@ -141,11 +149,12 @@ def _prepare(
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
     with stages.stage("model", "reading the model"):
         model = model if isinstance(model, Model) else repository.find(str(model), options.models)
+        launch = Launch.of(profile, [model], options.board, cores=device_cores)
+        launch.check()
         chosen = inputs.choose(model, options.inputs)
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
         steady_state.prepare()
-    launch = Launch.of(profile, [model], options.board, cores=device_cores)
     return Job(
         profile=profile,
         model=model,

@@ -50,6 +50,7 @@ def test_scaled_launch_has_its_targets_and_a_paced_server(digits: Model) -> None
     ("options", "words"),
     [
         ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "local", "execution": "native"}, "`execution=native`: `engine=local` runs as host"),
         ({"engine": "local", "execution": "scaled"}, "`execution=scaled`: the CPU share of a plain process"),
         ({"mount": "image", "watch": True}, "`watch`: nothing changes inside an image"),
         ({"mount": "image", "volume": "v"}, "`volume=v`: needs `mount=volume`"),

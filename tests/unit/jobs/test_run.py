@@ -23,6 +23,7 @@ from edgesim.errors import (
     ModelError,
     OutOfMemory,
     ScaleFailed,
+    UsageError,
 )
 from edgesim.host.host_facts import HostFacts
 from edgesim.images.image import Image
@@ -30,7 +31,7 @@ from edgesim.jobs import run as module
 from edgesim.jobs.board_session import Measurement, SessionPlan
 from edgesim.jobs.run import Executions, choose_executions, run, what_is_kept
 from edgesim.models.repository import Model
-from edgesim.options import Execution
+from edgesim.options import Execution, PeakLimit, RunKeywords
 from edgesim.predictions import Declined
 from edgesim.progress import Stages
 from edgesim.recording import Sample
@@ -82,6 +83,31 @@ def test_an_engine_that_may_not_be_there_is_not_asked_where_its_answer_decides_n
 
     assert choose_executions("emulated", "docker", **(HERE | {"same_architecture": asked})) == "unscaled"
     assert choose_executions(None, "local", **(HERE | {"same_architecture": asked})) == "unscaled"
+
+
+# --- wrong options ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"watch": True}, "`watch`: a run keeps the models"),
+        ({"mount": "volume", "results": "/tmp"}, "no directory of this host is mounted"),
+        ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "local", "execution": "native"}, "`engine=local` runs as host"),
+        ({"peak": PeakLimit(percentile="p42", latency_ms=5)}, "`peak`: no percentile"),
+    ],
+)
+def test_wrong_options_are_refused_before_the_model_runs_on_this_host(
+    host: "Host", digits: Model, monkeypatch: pytest.MonkeyPatch, options: RunKeywords, words: str
+) -> None:
+    def reference(model: Model) -> None:
+        raise AssertionError("the model ran on this host")
+
+    monkeypatch.setattr(module, "Reference", reference)
+    with pytest.raises(UsageError, match=words):
+        run("jetson-nano", digits, **options)
+    assert host.launches == []
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,36 @@
+"""A check and a paired run refuse wrong options before a model runs on this host."""
+
+import pytest
+
+from edgesim.errors import UsageError
+from edgesim.gates import Rules
+from edgesim.jobs import check as checking
+from edgesim.jobs import paired
+from edgesim.models.repository import Model
+from edgesim.options import RunKeywords
+
+
+def _no_reference(*_: object) -> None:
+    raise AssertionError("the model ran on this host")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "docker", "mount": "bind", "volume": "v"}, "`volume=v`: needs `mount=volume`"),
+    ],
+)
+def test_check_refuses_wrong_options_before_the_model_runs(
+    digits: Model, monkeypatch: pytest.MonkeyPatch, options: RunKeywords, words: str
+) -> None:
+    monkeypatch.setattr(checking, "_reference_outputs", _no_reference)
+    with pytest.raises(UsageError, match=words):
+        checking.check("jetson-nano", digits.path, **options)
+
+
+def test_paired_run_refuses_wrong_options_before_the_models_run(digits: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired, "Reference", _no_reference)
+    rules = Rules.of(["latency_ms.p50: +5 %"])
+    with pytest.raises(UsageError, match="`engine=local`: has no container"):
+        paired.run_pair("jetson-nano", digits, digits, rules, engine="local", mount="bind")
