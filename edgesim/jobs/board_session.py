@@ -355,6 +355,7 @@ class _BoardLoad:
         meter, sent = LoadMeter(), Sent()
         try:
             with self._stages.stage("load", doing), self._keeping(samples), self._recorder.phase("load"):
+                meter.restart_seconds()
                 sent = self._session.send(scenario, samples)
                 meter.stop()
         except BaseException:

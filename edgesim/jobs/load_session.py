@@ -130,6 +130,13 @@ class LoadMeter:
         self._host, self._cpu_s, self._begin_s = HostCounters(), time.process_time(), time.monotonic()
         self._seconds = self._used_s = 0.0
 
+    def restart_seconds(self) -> None:
+        """Begin the seconds of the load anew: the work before it, such as a reading at its border, is no part of them.
+
+        The CPU time and the host's load keep their beginning.
+        """
+        self._begin_s = time.monotonic()
+
     def stop(self) -> None:
         """End the load generator's share; the host's load counts until `host_load` is called."""
         self._seconds, self._used_s = time.monotonic() - self._begin_s, time.process_time() - self._cpu_s

@@ -1,13 +1,21 @@
-"""The traffic of a session: its scenario, when it ends, and which options exclude each other."""
+"""The traffic of a session: its scenario, when it ends, which options exclude each other, and how long it took."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edgesim.errors import UsageError
-from edgesim.jobs.board_session import check_levels, scenario_of, stop_rule
-from edgesim.loadgen.scenario import StopRule
+from edgesim.jobs.board_session import Measurement, _BoardLoad, check_levels, scenario_of, stop_rule
+from edgesim.jobs.load_session import LoadSession, Sent
+from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.options import REQUEST_DEFAULTS, Execution, PeakLimit, Precision, TrafficOptions
+from edgesim.progress import Stages
+from edgesim.recording import Sample
+from tests.support.fake_device import FakeDevice
 
 PEAK = PeakLimit(percentile="p99", latency_ms=40.0)
 UNTIL = Precision(percentile=99, percent=5)
@@ -77,3 +85,27 @@ def test_a_sweep_and_a_peak_search_refuse_wrong_options(traffic: dict[str, Any])
 @pytest.mark.parametrize("traffic", [{}, {"qps": 5.0}, {"sweep": (1.0, 2.0)}, {"peak": PEAK, "scenario": "server"}])
 def test_other_options_are_no_contradiction(traffic: dict[str, Any]) -> None:
     check_levels(TrafficOptions(**traffic))
+
+
+def test_the_seconds_of_a_load_leave_out_the_readings_at_its_borders(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def slow_phase(name: str) -> Iterator[None]:
+        time.sleep(0.2)
+        yield
+
+    def send(session: LoadSession, scenario: Scenario, into: list[Sample]) -> Sent:
+        into.append(Sample(0, 0, 1, "ok"))
+        return Sent(connections=1)
+
+    monkeypatch.setattr(LoadSession, "send", send)
+    board: Any = SimpleNamespace(device=FakeDevice(), host=SimpleNamespace(context=None))
+    recorder: Any = SimpleNamespace(phase=slow_phase, readings=[])
+    plan: Any = SimpleNamespace(timeout_s=1.0)
+    scenario = Scenario.of(None, stop=StopRule())
+    measurement = Measurement(scenario=scenario)
+    load = _BoardLoad(
+        board, plan, "http://127.0.0.1:1", [b""], recorder, Stages(), measurement, lambda _: nullcontext()
+    )
+    load.run(scenario, "a load")
+    assert measurement.generator.seconds < 0.1
+    assert measurement.host_loads[0].seconds > 0.2
