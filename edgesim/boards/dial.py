@@ -10,7 +10,7 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.inputs import Arrays
-from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.scenario import closed_loop
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.models.repository import Model
 from edgesim.recording import Sample
@@ -76,9 +76,8 @@ class DeviceDial:
         with closing(client.Client(self._url, target.model, timeout_s=_TIMEOUT_S)) as peer:
             request = peer.on_the_wire(peer.encode(target.arrays))
         samples: list[Sample] = []
-        scenario = Scenario(name="single-stream", stop=StopRule(requests=requests))
         with HttpTransport(self._url, connections=1, timeout_s=_TIMEOUT_S) as transport, real_time_priority():
-            generator.drive(scenario, transport, [request], into=samples, still_alive=lambda: False)
+            generator.drive(closed_loop(requests), transport, [request], into=samples, still_alive=lambda: False)
         if failed := next((sample for sample in samples if not sample.ok), None):
             raise ConnectionError(failed.outcome)
         return [sample.service_time_ms for sample in samples]

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,11 +13,11 @@ from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.errors import EdgesimError, UsageError
 from edgesim.host.host_load import HostLoad
-from edgesim.jobs.load_session import GeneratorUse, LoadMeter, LoadSession, Sent, closed_loop
+from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession, Sent
 from edgesim.loadgen import client
 from edgesim.loadgen.inputs import Inputs
 from edgesim.loadgen.peak_search import PeakSearch
-from edgesim.loadgen.scenario import Misses, Scenario, StopRule
+from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
 from edgesim.measure.reference import Comparison, Reference, compare
 from edgesim.measure.steady_state import WarmUp
@@ -181,16 +181,17 @@ class Measurement:
     """What was measured on one board so far; complete, or cut short by an error or an interrupt.
 
     Attributes:
+        scenario: the plan's; after several levels, the one of the level that the result stands for.
         description: what the server reports from inside its container.
         samples: of the load; after several levels, of the level that the result stands for.
         heated_ns: when a scaled board was throttled to its hot clock, on `time.monotonic_ns`; None if it was not.
     """
 
+    scenario: Scenario
     description: dict[str, Any] = field(default_factory=dict)
     first_inference_s: float | None = None
     warm_up: WarmUp | None = None
     steady_at_s: float | None = None
-    scenario: Scenario | None = None
     samples: list[Sample] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     search: SearchSection | None = None
@@ -213,12 +214,9 @@ class Measurement:
         """Return whether latency changed during the load (offline: service time, since latency grows by definition)."""
         if self.heated_ns is not None:
             return None  # a throttled board slows down by definition
-        offline = self.scenario is not None and self.scenario.name == "offline"
+        offline = self.scenario.name == "offline"
         ordered = sorted(self.samples, key=lambda sample: sample.sent_ns if offline else sample.scheduled_ns)
         return steady_state.drift([s.service_time_ms if offline else s.latency_ms for s in ordered if s.ok])
-
-
-Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
 
 
 def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Keeping) -> None:

@@ -5,6 +5,7 @@ Runs, stacks and paired runs all send their requests through `LoadSession` and a
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,11 +14,14 @@ import numpy as np
 from edgesim.host.host_load import HostCounters, HostLoad
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
-from edgesim.loadgen.scenario import Scenario, StopRule
+from edgesim.loadgen.scenario import Scenario, closed_loop
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
 from edgesim.results.sections import GeneratorSection
+
+# Keeps the samples of a load on disk while the load runs.
+Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
 
 
 class Sent(NamedTuple):
@@ -74,11 +78,6 @@ class LoadSession:
             return statistics.is_precise(np.asarray(latencies_ns), precision.percentile, precision.percent)
 
         generator.drive(scenario, transport, requests, into=into, still_alive=self._is_alive, enough=enough)
-
-
-def closed_loop(requests: int) -> Scenario:
-    """Return the scenario of `requests` requests, one at a time."""
-    return Scenario(name="single-stream", stop=StopRule(requests=requests))
 
 
 @dataclass(kw_only=True)

@@ -120,7 +120,7 @@ class ResultBuilder:
         board, plan, measured = self.last.board, self.last.plan, self.last.measurement
         samples = self._samples()
         origin_ns = samples[0].scheduled_ns if samples else 0
-        scenario = measured.scenario or plan.scenario
+        scenario = measured.scenario
         agreement = next((m.agreement for m in self.measurements if m.agreement is not None), None)
         loads = host_load.combined([load for m in self.measurements for load in m.host_loads])
         device_time = self._device_time(samples)

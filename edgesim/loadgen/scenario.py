@@ -126,3 +126,8 @@ class Scenario:
             "single-stream": f", {self.clients} clients" if self.clients > 1 else "",
         }
         return self.name + details[self.name]
+
+
+def closed_loop(requests: int) -> Scenario:
+    """Return the scenario of `requests` requests, one at a time."""
+    return Scenario(name="single-stream", stop=StopRule(requests=requests))

@@ -1,12 +1,11 @@
 """A load session on the entry of a stack that is up: first request, warm-up, load, and readings meanwhile."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgesim.host.host_load import HostLoad
-from edgesim.jobs.load_session import GeneratorUse, LoadMeter, LoadSession, closed_loop
-from edgesim.loadgen.scenario import Scenario
+from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession
+from edgesim.loadgen.scenario import Scenario, closed_loop
 from edgesim.measure import resource_usage
 from edgesim.measure.steady_state import WarmUp
 from edgesim.progress import Stages
@@ -40,9 +39,6 @@ class StackMeasurement:
     host_load: HostLoad | None = None
     interrupted: bool = False
     alive: bool = True
-
-
-Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
 
 
 def measure(
