@@ -4,7 +4,24 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import docker
+import docker.errors
+
+from edgesim.engine.api_errors import engine_call
 from edgesim.recording import Reading
+
+# Seconds between two readings: each is a request to the engine.
+READING_INTERVAL_S = 1.0
+
+
+def read(api: docker.APIClient, container_id: str) -> Reading:
+    """Return a reading of a container; all figures are None if the container has ended."""
+    with engine_call():
+        try:
+            stats = api.stats(container_id, stream=False, one_shot=True)
+        except docker.errors.APIError:  # the container has ended
+            stats = {}
+    return reading(stats)
 
 
 def reading(stats: Mapping[str, Any]) -> Reading:

@@ -192,20 +192,11 @@ class Project:
 
     def cgroup(self, state: ServiceState) -> Cgroup | None:
         """Return a running service's control group; None if the engine does not run on this host."""
-        try:
-            is_this_service = state.id in Path(f"/proc/{state.pid}/cgroup").read_text()
-        except OSError:
-            return None
-        return Cgroup.of_process(state.pid) if is_this_service else None
+        return Cgroup.of_container(state.id, state.pid)
 
     def read(self, state: ServiceState) -> Reading:
         """Return a reading of a service through the engine, for an engine that does not run on this host."""
-        with engine_call():
-            try:
-                stats = self._engine.client.api.stats(state.id, stream=False, one_shot=True)
-            except docker.errors.APIError:  # the container has ended
-                stats = {}
-        return api_stats.reading(stats)
+        return api_stats.read(self._engine.client.api, state.id)
 
 
 def killed_in(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:

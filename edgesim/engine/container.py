@@ -3,29 +3,22 @@
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import docker.errors
-
-from edgesim.engine import api_stats
+from edgesim.engine import addresses, api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.mounts import Mount, VolumeMount
+from edgesim.host.architecture import machine_of
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.limit_values import LimitValues
 from edgesim.host.network_shaping import Shaped
 from edgesim.profiles.device_profile import SERVER_PORT, Network
 from edgesim.recording import Reading
-
-# Each reading is a request to the engine.
-_ENGINE_READING_INTERVAL_S = 1.0
-_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,20 +114,15 @@ class DockerDevice:
     def container_url(self) -> str:
         """The server's URL at the container's own address if the engine runs on this host, else `url`."""
         networks = self._container.attrs["NetworkSettings"]["Networks"].values()
-        addresses = [network["IPAddress"] for network in networks if network.get("IPAddress")]
+        address = next((network["IPAddress"] for network in networks if network.get("IPAddress")), None)
         # On another host, the same address would be another container, or none.
-        if self._cgroup is None or not addresses:
+        if self._cgroup is None or address is None:
             return self._url
-        return f"http://{addresses[0]}:{self._port}"
+        return f"http://{address}:{self._port}"
 
     @property
     def direct_url(self) -> str:
-        address = urlsplit(self.container_url)
-        try:
-            socket.create_connection((address.hostname, address.port), timeout=1).close()
-        except OSError:
-            return self._url
-        return self.container_url
+        return addresses.answering(self.container_url, instead=self._url)
 
     @property
     def source(self) -> str:
@@ -142,7 +130,7 @@ class DockerDevice:
 
     @property
     def reading_interval_s(self) -> float:
-        return READING_INTERVAL_S if self._cgroup is not None else _ENGINE_READING_INTERVAL_S
+        return READING_INTERVAL_S if self._cgroup is not None else api_stats.READING_INTERVAL_S
 
     def state(self) -> State:
         with engine_call():
@@ -155,8 +143,7 @@ class DockerDevice:
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
     def from_outside(self) -> OutsideFacts:
-        architecture = self._container.image.attrs["Architecture"]
-        facts = OutsideFacts(architecture=_MACHINES.get(architecture, architecture))
+        facts = OutsideFacts(architecture=machine_of(self._container.image.attrs["Architecture"]))
         if self._cgroup is None:
             return facts
         pid = self._container.attrs["State"]["Pid"]
@@ -180,22 +167,11 @@ class DockerDevice:
     def read(self) -> Reading:
         if self._cgroup is not None:
             return self._cgroup.read()
-        with engine_call():
-            try:
-                stats = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)
-            except docker.errors.APIError:  # the container has ended
-                stats = {}
-        return api_stats.reading(stats)
+        return api_stats.read(self._container.client.api, self._container.id)
 
     def _find_cgroup(self) -> Cgroup | None:
-        """Return the container's control group; None if the engine runs in a virtual machine beside this host."""
         self._container.reload()
-        pid = self._container.attrs["State"]["Pid"]
-        try:
-            is_this_container = self._container.id in Path(f"/proc/{pid}/cgroup").read_text()
-        except OSError:
-            return None
-        return Cgroup.of_process(pid) if is_this_container else None
+        return Cgroup.of_container(self._container.id, self._container.attrs["State"]["Pid"])
 
     def _ran_out_of_memory(self) -> bool:
         created = self._container.attrs["Created"]

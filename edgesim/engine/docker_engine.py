@@ -28,14 +28,12 @@ from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, owner_is_go
 from edgesim.engine.mounts import Mount, engine_mounts
 from edgesim.engine.volumes import Volumes
 from edgesim.host import network_shaping
+from edgesim.host.architecture import architecture_of
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.host_facts import HostFacts
-from edgesim.version import __version__
 
 # Seconds that a server has to write its files after it is told to end.
 _STOP_TIMEOUT_S = 10
-_EMPTY_IMAGE = "edgesim/empty:1"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Engine:
             info["NCPU"],
             info["MemTotal"],
             Path(info["DockerRootDir"]),
-            architecture=_ARCHITECTURES.get(info["Architecture"], info["Architecture"]),
+            architecture=architecture_of(info["Architecture"]),
             name=info["Name"],
             kernel=info["KernelVersion"],
             relabels="name=selinux" in security,
@@ -202,7 +200,7 @@ class Engine:
             image: the image whose files the container has; None means no files.
         """
         session = secrets.token_hex(4)
-        image = image if image is not None else self.images.make_empty(_EMPTY_IMAGE, version=__version__)
+        image = image if image is not None else self.images.make_empty()
         try:
             with engine_call():
                 created = self._client.containers.create(

@@ -10,6 +10,9 @@ import docker.errors
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.labels import LABEL
 from edgesim.errors import EdgesimError, ImageUnavailable
+from edgesim.version import __version__
+
+_EMPTY = "edgesim/empty:1"
 
 
 class Images:
@@ -66,12 +69,12 @@ class Images:
             self._client.images.load(file)
             return str(self._client.images.get(reference).id)
 
-    def make_empty(self, reference: str, *, version: str) -> str:
-        """Make an image without files under `reference` unless the engine has one; return `reference`."""
-        if self.id(reference) is None:
-            name, _, tag = reference.partition(":")
+    def make_empty(self) -> str:
+        """Make an image without files unless the engine has it; return its reference."""
+        if self.id(_EMPTY) is None:
+            name, _, tag = _EMPTY.partition(":")
             with engine_call():
                 self._client.api.import_image_from_data(
-                    bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={version}"]
+                    bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={__version__}"]
                 )
-        return reference
+        return _EMPTY

@@ -30,6 +30,19 @@ class Cgroup:
     network: Path | None = None
 
     @classmethod
+    def of_container(cls, container_id: str, pid: int) -> "Cgroup | None":
+        """Return the control group of a container by its first process; None if its engine is not on this host.
+
+        An engine in a virtual machine beside this host reports the machine's process id: a process of the same id may
+        run on this host, too.
+        """
+        try:
+            is_this_container = container_id in Path(f"/proc/{pid}/cgroup").read_text()
+        except OSError:
+            return None
+        return cls.of_process(pid) if is_this_container else None
+
+    @classmethod
     def of_process(cls, pid: int, proc: Path = Path("/proc")) -> "Cgroup | None":
         """Return the control group of a process of this host; None if it cannot be found.
 

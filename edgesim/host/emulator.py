@@ -10,11 +10,11 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
+from edgesim.host.architecture import architecture_of
 from edgesim.host.scratch import scratch_directory
 
 # QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 10.0 works; 8 and 9 have not been tried.
 OLDEST_MAJOR = 8
-_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _INSTALLED = (Path("/usr/bin/qemu-aarch64-static"), Path("/usr/bin/qemu-aarch64"))
 _REGISTRATION = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 _LOAD_ADDRESS = 0x400000
@@ -52,7 +52,7 @@ class Emulator:
 
 def host_architecture() -> str:
     """Return this host's architecture as profiles name it: ``amd64`` or ``arm64``."""
-    return _MACHINES.get(platform.machine().lower(), platform.machine().lower())
+    return architecture_of(platform.machine().lower())
 
 
 def require(architecture: str, core: str | None = None, *, native: str | None = None) -> Emulator | None:

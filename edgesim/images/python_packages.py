@@ -8,12 +8,12 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import DiskFull, PackagesUnavailable
+from edgesim.host.architecture import machine_of
 from edgesim.host.cache import make_public, new_entry
 
 PYTHON = "3.11"
 _NEEDED_BYTES = 300 << 20  # for the wheels, and the packages unpacked from them
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
-_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 # Debian 12 has glibc 2.36, which runs wheels built for any of these.
 _GLIBC = (
     "manylinux_2_36",
@@ -49,7 +49,7 @@ def fetch(architecture: str, requirements: Path | None = None) -> Path:
         return directory
     with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
         # pip knows this host's index, mirror and certificates.
-        platforms = [word for glibc in _GLIBC for word in ("--platform", f"{glibc}_{_MACHINES[architecture]}")]
+        platforms = [word for glibc in _GLIBC for word in ("--platform", f"{glibc}_{machine_of(architecture)}")]
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
         python = ["--implementation", "cp", "--python-version", PYTHON]
         command = [

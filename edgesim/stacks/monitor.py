@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from edgesim.engine import api_stats
 from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.limit_values import LimitValues
 from edgesim.recording import Phase, Reading
 
-# Each reading is a request to the engine.
-_ENGINE_READING_INTERVAL_S = 1.0
 _COUNTERS = (
     "cpu_seconds",
     "throttled_s",
@@ -116,7 +115,7 @@ class Monitor:
         return self._project.read(state) if self._above is None and state is not None else None
 
     def _keep_reading(self) -> None:
-        while not self._stop.wait(READING_INTERVAL_S if self._above is not None else _ENGINE_READING_INTERVAL_S):
+        while not self._stop.wait(READING_INTERVAL_S if self._above is not None else api_stats.READING_INTERVAL_S):
             self.take()
 
 

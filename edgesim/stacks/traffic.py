@@ -1,11 +1,11 @@
 """The requests to a stack's entry: a model's inputs by the inference protocol, or the request of the stack file."""
 
-import socket
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from edgesim.engine import addresses
 from edgesim.errors import StackError
 from edgesim.loadgen import client, inputs
 from edgesim.models import repository
@@ -101,9 +101,5 @@ def _direct_url(running: RunningStack) -> str:
     name = entry_of(running.resolved).service
     state, port = running.monitor.states[name], running.resolved.services[name].spec.inner_port
     if running.engine.facts.on_this_host and state.address is not None and port is not None:
-        try:
-            socket.create_connection((state.address, port), timeout=1).close()
-        except OSError:
-            return running.url
-        return f"http://{state.address}:{port}"
+        return addresses.answering(f"http://{state.address}:{port}", instead=running.url)
     return running.url
