@@ -44,7 +44,7 @@ def up_command(
     """
     plan = Plan(temporary=False, base=base_image, ready_timeout_s=ready_timeout)
     running = up.start(stack, plan, Stages(_console.listener(quiet=quiet)))
-    over = running.finished
+    over = running.resolved.stack.only_steps
     try:
         _show(running, quiet=quiet, as_json=as_json)
         if attach and not over:

@@ -105,7 +105,7 @@ def resolve(
 def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_bytes: int, base: str | None) -> Resolved:
     board = profiles.load(stack.profile)
     limits = limits_of(board, host_cores=host_cores, host_memory_bytes=host_memory_bytes)
-    shortfalls = [sentence for sentence in limits.shortfalls if not sentence.startswith("storage rate")]
+    shortfalls = list(limits.without_shortfall("storage rate").shortfalls)
     if any(storage.read_bytes_per_s for storage in board.storage):
         shortfalls.append("storage rate: not limited for a stack")
     if board.network is not None:

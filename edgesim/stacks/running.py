@@ -62,11 +62,6 @@ class RunningStack:
                 urls[name] = f"http://127.0.0.1:{state.ports[port]}"
         return urls
 
-    @property
-    def finished(self) -> bool:
-        """Whether the stack has only steps, so that nothing still runs."""
-        return all(service.spec.once for service in self.resolved.services.values())
-
     def states(self) -> Mapping[str, ServiceState]:
         """Read the states of all services."""
         return self.monitor.look()

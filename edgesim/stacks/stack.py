@@ -228,6 +228,11 @@ class Stack(_Element):
         return ordered
 
     @property
+    def only_steps(self) -> bool:
+        """Whether all services are steps, so that the stack ends by itself and answers no requests."""
+        return all(service.once for service in self.services.values())
+
+    @property
     def volumes(self) -> Mapping[str, bool]:
         """The names of all mounted volumes, and whether each is external."""
         mounts = [mount for service in self.services.values() for mount in service.mounts]

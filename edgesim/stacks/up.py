@@ -17,7 +17,7 @@ from edgesim import paths
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
-from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, STACK_LABEL, owner
+from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
 from edgesim.host import emulator, ports
@@ -151,11 +151,11 @@ def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, 
     session = secrets.token_hex(4)
     unique = f"{name}-{session}" if temporary else name
     # A stack that stays has no owner, so that garbage collection does not take it for a leftover of an ended process.
-    ownership = {OWNER_LABEL: owner(), SESSION_LABEL: session} if temporary else {}
+    labels = run_labels(session) if temporary else {LABEL: __version__}
     return Naming(
         project=f"edgesim-{unique}",
         parent=ParentCgroup.of(unique, facts).name,
-        labels={LABEL: __version__, STACK_LABEL: name} | ownership | ({HELPER_LABEL: helper} if helper else {}),
+        labels=labels | {STACK_LABEL: name} | ({HELPER_LABEL: helper} if helper else {}),
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,
