@@ -10,7 +10,8 @@ from pathlib import Path
 
 from edgesim.engine import docker_engine
 
-# Another run of the tests on the same engine takes down what it has put up; a leak stays.
+# For objects of the engine only: another run of the tests on it takes down what it has put up; a leak stays. Temporary
+# files are this test run's own, since its directory for them is (`_temporary_directory` in tests/conftest.py).
 _PATIENCE_S = 30.0
 
 
@@ -36,8 +37,10 @@ def is_of_another_run(name: str) -> bool:
 
 
 def assert_none_since(before: set[str], find: Callable[[], set[str]]) -> None:
-    """Fail when `find` still returns what was not there before."""
+    """Fail when `find` still returns what was not there before: at once for temporary files."""
     until = time.monotonic() + _PATIENCE_S
     while left := find() - before:
+        files = [name for name in left if Path(name).is_relative_to(tempfile.gettempdir())]
+        assert not files, f"left behind: {', '.join(sorted(left))}"
         assert time.monotonic() < until, f"left behind: {', '.join(sorted(left))}"
         time.sleep(1)
