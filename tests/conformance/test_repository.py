@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.conformance.test_infer import infer_input
 from tests.support.serving import Server, external, identity, running_server, save, scale
+from tests.support.waiting import eventually
 
 ONE = np.ones(1, np.float32)
 
@@ -28,14 +29,6 @@ def served(repository: Path, *options: str) -> Iterator[tuple[Server, triton.Inf
 
 def factor(client: triton.InferenceServerClient, model: str = "m", version: str = "") -> float:
     return float(client.infer(model, [infer_input("x", ONE)], model_version=version).as_numpy("y")[0])
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 30) -> None:
-    """Wait until the condition holds. The timeout is long, because a busy machine may be slow."""
-    until = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < until, f"the condition did not hold within {timeout_s} s"
-        time.sleep(0.02)
 
 
 def state(client: triton.InferenceServerClient, model: str = "m") -> list[tuple[str, str]]:

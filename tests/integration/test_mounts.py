@@ -126,7 +126,7 @@ def test_files_are_readable_if_the_engine_labels_mounts(desk: Path, tmp_path: Pa
         cpus=1,
     )
     with engine.start(container) as device:
-        eventually(lambda: not device.state().running)
+        eventually(lambda: not device.state().running, timeout_s=60)
         assert device.log() == "read"
 
 
@@ -147,7 +147,7 @@ def test_volume_is_shared_outlives_its_containers_and_changes_under_them(
         assert (used.returncode, "uses it" in used.stderr) == (2, True)
         save(scale(5.0), repository, "m")
         assert edgesim("volumes", "fill", volume, "--models", repository).stdout.startswith(f"{volume}: filled")
-        eventually(lambda: ask(one.url, "m") == 5.0)
+        eventually(lambda: ask(one.url, "m") == 5.0, timeout_s=60)
         (repository / "m" / "1" / "model.onnx").rename(tmp_path / "gone")
         save(scale(6.0), repository, "other")
         refused = edgesim("volumes", "fill", volume, "--models", repository)
@@ -209,7 +209,7 @@ def test_packed_image_runs_in_an_empty_engine_without_mounts(packed: dict[str, A
     name = other.docker("run", "--detach", *options, packed["reference"])
     try:
         code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/v2/models/digits/ready').status)"
-        eventually(lambda: "listening" in other.docker("logs", name))
+        eventually(lambda: "listening" in other.docker("logs", name), timeout_s=60)
         assert other.docker("exec", name, "python3.11", "-c", code) == "200"
         assert other.docker("inspect", name, "--format", "{{json .Mounts}}") == "[]"
         assert other.docker("diff", name) == ""

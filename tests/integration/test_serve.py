@@ -68,9 +68,9 @@ def test_what_changes_on_the_host_shows_in_the_container_and_an_idle_board_rests
         url = json.loads(running.stdout.readline())["url"]
         save(scale(3.0), repository, "m", 2)
         save(scale(5.0), repository, "new")
-        eventually(lambda: ask(url, "m") == 3.0 and ask(url, "new") == 5.0)
+        eventually(lambda: ask(url, "m") == 3.0 and ask(url, "new") == 5.0, timeout_s=60)
         shutil.rmtree(repository / "m" / "2")
-        eventually(lambda: ask(url, "m") == 2.0)
+        eventually(lambda: ask(url, "m") == 2.0, timeout_s=60)
         before = _cpu_seconds(url)
         time.sleep(3)
         assert _cpu_seconds(url) - before < 1.5
