@@ -12,7 +12,6 @@ import pytest
 from tests.conftest import write_model
 from tests.integration.conftest import edgesim
 from tests.support.command_line import edgesim_here
-from tests.support.this_host import ROUNDING
 
 NO_ENGINE = os.environ | {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 ROOT = Path(__file__).parents[2]
@@ -126,7 +125,8 @@ def test_a_run_without_an_engine_works_as_a_process_of_this_host(tmp_path: Path)
     assert document["execution"] == "host"
     assert document["device_time_ms"]["method"].startswith("predicted"), "whatever this host takes"
     assert document["latency_ms"]["p90"] is not None
-    assert document["agreement"]["max_abs_difference"] < ROUNDING
+    # The same ONNX Runtime on the same processor: its threads share the rows among them, never a sum.
+    assert document["agreement"]["max_abs_difference"] == 0
     assert "this host's time, not a board's" in done.stdout
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import edgesim
 from tests.integration.other_engine import OtherEngine
-from tests.support.this_host import ROUNDING, whole_pages
+from tests.support.this_host import ROUNDING_OF_A_VERSION, whole_pages
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -28,7 +28,7 @@ def test_board_runs_natively_on_another_machine_and_the_result_names_it(
     assert (device["mount"], device["memory_limit_bytes"]) == ("volume", whole_pages(2_000_000_000))
     assert any("latency: includes the network to" in words for words in device["shortfalls"])
     assert not any(limit["proven"] for limit in device["limits"]), "probes concern this host"
-    assert document["agreement"]["max_abs_difference"] < ROUNDING
+    assert document["agreement"]["max_abs_difference"] < ROUNDING_OF_A_VERSION
     assert document["resources"]["cpu_seconds"] > 0
     assert document["device_time_ms"]["method"].startswith(f"measured on {other_engine.address}")
     applied = {limit["name"]: limit["applied"] for limit in device["limits"]}

@@ -26,6 +26,7 @@ from edgesim.progress import Stages
 from edgesim.results.run_result import RunResult
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.support.serving import running_server, save, scale
+from tests.support.this_host import board_memory
 
 pytestmark = [pytest.mark.docker, pytest.mark.timing, pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -62,7 +63,7 @@ def test_scaled_run_takes_about_the_predicted_time_and_says_how(scaled_run: dict
 
 def test_scaled_board_has_the_hosts_architecture_and_the_boards_memory(scaled_run: dict[str, Any]) -> None:
     device = scaled_run["device"]
-    assert device["memory_limit_bytes"] == profiles.load("jetson-nano").memory.visible_bytes
+    assert device["memory_limit_bytes"] == board_memory(profiles.load("jetson-nano"))
     assert device["cpu_limit"] == pytest.approx(scaled_run["scaling"]["share"])
     assert not device["features_missing"], "features of another architecture are not missing on the board"
     for limit in device["limits"]:
