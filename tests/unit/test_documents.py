@@ -94,7 +94,10 @@ def test_architecture_shows_every_package_and_the_layers_of_import_linter() -> N
             name = path.name if path.suffix else f"{path.name}/"
             assert re.search(rf"(^|  ){re.escape(name)}(\s|$)", tree, re.MULTILINE), name
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    assert layers.splitlines() == next(each["layers"] for each in contracts if each["type"] == "layers")
+    one_way, saved_results_only = contracts
+    assert layers.splitlines() == one_way["layers"]
+    (sentence,) = re.findall(r"Beside `results`, .*?:", page.read_text(), re.DOTALL)
+    assert re.findall(r"`(\w+)`", sentence)[1:] == saved_results_only["exhaustive_ignores"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
