@@ -8,8 +8,8 @@ from pathlib import Path
 from edgesim import paths
 from edgesim.cli._console import say
 from edgesim.errors import ResultError
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded
 
 _MOST_FILES = 20
 _MOST_BYTES = 100 * 2**20

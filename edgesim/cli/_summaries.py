@@ -4,8 +4,8 @@ from collections import Counter
 
 from edgesim.reports import phrases, stack_phrases
 from edgesim.reports.comparison import Comparison
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded
 from edgesim.results.verdict import Verdict
 from edgesim.units import format_ms
 

@@ -22,8 +22,9 @@ from edgesim.errors import EdgesimError, ExitCode, StackError, UsageError
 from edgesim.jobs.run import run
 from edgesim.options import Execution, RunOptions
 from edgesim.reports.formats import terminal
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 from edgesim.stacks import benchmark, stack_loader
 
 app = new_app()

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from edgesim.reports import scaling_phrases
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import AgreementSection, DeviceSection, EnergySection, ProfileSection, ScenarioSection
-from edgesim.results.stack_result import Recorded
 from edgesim.units import format_bytes, format_ms, format_seconds
 
 # The percentiles of a `Distribution`, by field name, as a report writes them.

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from edgesim.reports import formats
+from edgesim.results.load import Recorded
 from edgesim.results.result_file import write_text
-from edgesim.results.stack_result import Recorded
 
 
 def report(result: Recorded, path: Path | str) -> None:

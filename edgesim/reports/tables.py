@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edgesim.reports import phrases
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, ResourcesSection, ScenarioSection, Spread
-from edgesim.results.stack_result import Recorded, ServiceSection, StackResult
+from edgesim.results.stack_result import ServiceSection, StackResult
 from edgesim.units import format_bytes, format_seconds
 
 # The statistics of a distribution in the table of times: field names and heads.

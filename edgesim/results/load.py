@@ -1,14 +1,22 @@
-"""Result files for Python: a path → a result."""
+"""The reader of result files of both kinds: of a run, and of a stack."""
 
 from pathlib import Path
 
-from edgesim.results.stack_result import Recorded, read
+from edgesim.results import result_file
+from edgesim.results.result_file import OtherKindOfResult
+from edgesim.results.run_result import RunResult
+from edgesim.results.stack_result import StackResult
+
+Recorded = RunResult | StackResult
 
 
 def load(path: Path | str) -> Recorded:
     """Read a result file: a `RunResult`, or the `StackResult` of a stack.
 
     Raises:
-        ResultError: there is no such file, or it is not a result.
+        ResultError: the file cannot be read, or is not a result file.
     """
-    return read(Path(path))
+    try:
+        return RunResult.read(path)
+    except OtherKindOfResult:
+        return result_file.read(StackResult, path)

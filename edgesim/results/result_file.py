@@ -26,7 +26,7 @@ def other_kind() -> PydanticCustomError:
     return PydanticCustomError(_OTHER_KIND, "is the result of a stack")
 
 
-def read(kind: type[Kind], path: Path) -> Kind:
+def read(kind: type[Kind], path: Path | str) -> Kind:
     """Read a result file of one kind.
 
     Raises:
@@ -34,7 +34,7 @@ def read(kind: type[Kind], path: Path) -> Kind:
         ResultError: the file cannot be read, or is not a result file.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(Path(path).read_bytes())
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
@@ -51,12 +51,13 @@ def read(kind: type[Kind], path: Path) -> Kind:
         ) from error
 
 
-def write_text(path: Path, text: str, *, what: str = "the result", fix: str = _FIX) -> None:
+def write_text(path: Path | str, text: str, *, what: str = "the result", fix: str = _FIX) -> None:
     """Write a text file: whole, or not at all.
 
     Raises:
         ResultError: the file cannot be written; `what` and `fix` are for its message.
     """
+    path = Path(path)
     # A symbolic link stays a link, and a path that is no regular file, such as /dev/stdout, is written directly.
     replaceable = path.is_file() or not path.exists()
     target = path.resolve() if replaceable else path

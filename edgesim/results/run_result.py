@@ -99,7 +99,7 @@ class RunResult(Section):
             raise result_file.other_kind()
         return facts
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write the result file: whole, or not at all.
 
         Raises:
@@ -136,7 +136,7 @@ class RunResult(Section):
         return document
 
     @classmethod
-    def read(cls, path: Path) -> "RunResult":
+    def read(cls, path: Path | str) -> "RunResult":
         """Read a result file.
 
         Raises:

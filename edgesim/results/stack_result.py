@@ -13,8 +13,6 @@ import edgesim
 from edgesim.options import Execution
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results import result_file
-from edgesim.results.result_file import OtherKindOfResult
-from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     Distribution,
     GeneratorSection,
@@ -148,7 +146,7 @@ class StackResult(Section):
         """Return what a notebook shows: the services and the times as tables."""
         return edgesim.notebook_html(self)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write the result file: whole, or not at all.
 
         Raises:
@@ -164,18 +162,3 @@ class StackResult(Section):
         document["timelines"] = {name: [row._asdict() for row in rows] for name, rows in self.timelines.items()}
         option = orjson.OPT_INDENT_2 if indented else 0
         return orjson.dumps(document, option=option).decode() + "\n"
-
-
-Recorded = RunResult | StackResult
-
-
-def read(path: Path) -> Recorded:
-    """Read a result file of a run or of a stack.
-
-    Raises:
-        ResultError: the file cannot be read, or is not a result file.
-    """
-    try:
-        return RunResult.read(path)
-    except OtherKindOfResult:
-        return result_file.read(StackResult, path)

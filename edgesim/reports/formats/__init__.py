@@ -10,8 +10,9 @@ from typing import Protocol
 from edgesim.errors import UsageError
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 
 
 class Format(Protocol):

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgesim.reports.comparison import Comparison
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 
 DESCRIPTION = "a row for each request"
 _COLUMNS = ("request", "scheduled_ns", "sent_ns", "done_ns", "latency_ms", "service_time_ms", "outcome")

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 from edgesim.errors import UsageError
 from edgesim.reports import phrases
 from edgesim.reports.comparison import Comparison
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 
 DESCRIPTION = "JUnit, a case for each rule of validity"

@@ -7,9 +7,10 @@ from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.phrases import Fact
 from edgesim.reports.tables import Table
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ScenarioSection
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 
 DESCRIPTION = "Markdown"

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.tables import Table
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 
 _HEIGHT_PX = 520
 

@@ -10,9 +10,10 @@ from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.text_layout import Entries, Entry, Paragraph, TextTable
 from edgesim.reports.phrases import Fact
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ScenarioSection
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 from edgesim.results.verdict import Verdict, VerdictWord
 
 _VERDICT_STYLES: dict[VerdictWord, str] = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}

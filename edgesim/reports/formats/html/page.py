@@ -18,9 +18,10 @@ from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.html import plots, thinning
 from edgesim.reports.formats.html.plots import Plot, Side
 from edgesim.reports.formats.html.timeline import timeline
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import LimitSection
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.stack_result import StackResult
 from edgesim.units import format_bytes
 from edgesim.version import __version__
 

@@ -15,8 +15,8 @@ from edgesim.reports import phrases
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.thinning import Floats
 from edgesim.reports.phrases import PERCENTILE_LABELS
+from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import Recorded
 from edgesim.units import format_ms, format_seconds
 
 # Two of Okabe and Ito's colours, which are distinct for people with any colour vision; both stand out on white and on

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from edgesim.recording import Reading, Sample
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, time_prefix
-from edgesim.results.stack_result import Recorded, StackResult
+from edgesim.results.load import Recorded
+from edgesim.results.stack_result import StackResult
 from edgesim.units import format_bytes, format_seconds
 
 _MOST_FAILED = 500
