@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgesim.cli._flags import with_flags
 from edgesim.errors import UsageError
 from edgesim.gates.comparable import differences
 from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import NAMES, figure
-from edgesim.reports.comparison import Change, Comparison
+from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.results.run_result import RunResult
 
 
@@ -16,6 +17,9 @@ def side_by_side(base_file: Path, candidate_file: Path, *, force: bool) -> Compa
 
     Args:
         force: compare results of different boards or models; the comparison says so.
+
+    Returns:
+        The comparison, with options named by their flags.
 
     Raises:
         ResultError: a file is not a result.
@@ -28,13 +32,15 @@ def side_by_side(base_file: Path, candidate_file: Path, *, force: bool) -> Compa
             f"{base_file} and {candidate_file} are of different things: {'; '.join(different)}",
             fix="--force compares them, and the report says so",
         )
+    changes = tuple(_changes(base, candidate))
     return Comparison(
         base=base,
         candidate=candidate,
         base_file=str(base_file),
         candidate_file=str(candidate_file),
         different=tuple(different),
-        changes=tuple(_changes(base, candidate)),
+        changes=changes,
+        notes=tuple(map(with_flags, interval_notes(changes))),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgesim.cli import _github
 from edgesim.cli._console import show
+from edgesim.cli._flags import with_flags
 from edgesim.cli._outputs import write
 from edgesim.cli._summaries import of_verdict
 from edgesim.errors import ExitCode
@@ -27,7 +28,7 @@ def deliver(
     as_json: bool,
     markdown: Path | None = None,
     quiet: bool = False,
-    command: str = "gate",
+    command: str,
 ) -> ExitCode:
     """Show a verdict, write its files, tell GitHub Actions, and return the exit code that stands for it.
 
@@ -38,15 +39,22 @@ def deliver(
         ResultError: a file cannot be written.
     """
     # Shown before it is written: if the disk is full, people still see the verdict.
+    worded = _with_flags(verdict)
     if as_json:
-        print(verdict.as_json(), end="")
+        print(verdict.as_json(), end="")  # for programs: with the fields of the Python API
     elif quiet:
-        print(of_verdict(verdict))
+        print(of_verdict(worded))
     else:
-        show(terminal.render_verdict(verdict))
-    _github.tell(verdict)
+        show(terminal.render_verdict(worded))
+    _github.tell(worded)
     if junit is not None:
-        write(junit, junit_report.render_verdict(verdict, command))
+        write(junit, junit_report.render_verdict(worded, command))
     if markdown is not None:
-        write(markdown, markdown_report.render_verdict(verdict))
+        write(markdown, markdown_report.render_verdict(worded))
     return _CODES[verdict.word]
+
+
+def _with_flags(verdict: Verdict) -> Verdict:
+    """Return the verdict with the options in its findings named by their flags, for people."""
+    items = (item.model_copy(update={"finding": with_flags(item.finding)}) for item in verdict.items)
+    return verdict.model_copy(update={"items": tuple(items)})

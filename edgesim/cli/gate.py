@@ -175,7 +175,7 @@ def _deliver(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    code = _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json)
+    code = _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="gate")
     if verdict.word != "FAIL" and not all(result.validity.valid for result in results):
         say("edgesim: the run is INVALID: its figures cannot be used")
         return ExitCode.INVALID

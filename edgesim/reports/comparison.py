@@ -1,6 +1,6 @@
 """A comparison of two results, as reports of every format show it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,11 +31,18 @@ class Change(NamedTuple):
     figures: Mapping[str, float | str | None]
 
 
+def interval_notes(changes: Iterable[Change]) -> list[str]:
+    """Return what the intervals of these changes cover, in sentences; an option is named by its field."""
+    by = {change.figures["by"] for change in changes}
+    return [words for name, words in _INTERVALS_COVER.items() if name in by]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two results side by side.
 
-    `different` names the fields that make the two incomparable: every report shows them first.
+    `different` names the fields that make the two incomparable: every report shows them first. `notes` say what the
+    intervals of `changes` cover, see `interval_notes`.
     """
 
     base: RunResult
@@ -44,6 +51,7 @@ class Comparison:
     candidate_file: str
     different: tuple[str, ...]
     changes: tuple[Change, ...]
+    notes: tuple[str, ...]
 
     @property
     def heading(self) -> str:
@@ -56,12 +64,6 @@ class Comparison:
         """A row for each metric."""
         rows = tuple((row.metric, row.change, row.base, row.candidate, row.interval) for row in self.changes)
         return Table("Every metric", ("metric", "change", "base", "candidate", "99 % interval"), rows)
-
-    @property
-    def notes(self) -> list[str]:
-        """What the intervals in the table cover."""
-        by = {row.figures["by"] for row in self.changes}
-        return [words for name, words in _INTERVALS_COVER.items() if name in by]
 
     def metrics(self) -> dict[str, Mapping[str, float | str | None]]:
         """Return the changes for programs, by metric; a change is a fraction of the base's figure."""

@@ -211,6 +211,7 @@ def test_two_results_are_drawn_over_each_other_and_each_can_be_hidden(result: Ru
         candidate_file="b.json",
         different=(),
         changes=(Change("latency_ms.p50", "0.8", "1.04", "+30.0 %", "+29 to +31 %", {"by": "rounds"}),),
+        notes=(),
     )
     page = open_page(html.render_comparison(comparison))
     for name in ("distribution", "percentiles", "timeline"):

@@ -47,7 +47,7 @@ def render_comparison(comparison: Comparison) -> str:
     raise UsageError("a comparison has no JUnit form: it gives no verdict", fix="edgesim gate --junit FILE")
 
 
-def render_verdict(verdict: Verdict, command: str = "check") -> str:
+def render_verdict(verdict: Verdict, command: str) -> str:
     """Return a case for each item; one that is INCONCLUSIVE is skipped, with the reason.
 
     `command` is the one that gave the verdict.

@@ -184,9 +184,35 @@ def test_the_markdown_of_a_verdict_has_a_row_for_each_item() -> None:
 
 def test_bytes_that_are_not_text_break_neither_junit_nor_markdown(tmp_path: Path) -> None:
     verdict = checked("died: \udcff\ufffe\x00 end")
-    deliver(verdict, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False)
+    deliver(verdict, junit=tmp_path / "c.xml", markdown=tmp_path / "c.md", as_json=False, command="check")
     assert ElementTree.parse(tmp_path / "c.xml").getroot().get("failures") == "1"
     assert "died: ?" in (tmp_path / "c.md").read_text()
+
+
+def test_the_findings_of_a_verdict_name_flags_for_people_and_fields_for_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    junit, report, summary = (tmp_path / name for name in ("c.xml", "c.md", "summary.md"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    verdict = checked("needs `repeat=3` or more")
+    deliver(verdict, junit=junit, markdown=report, as_json=False, command="gate")
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err, *(path.read_text() for path in (junit, report, summary))):
+        assert "needs --repeat 3 or more" in text
+        assert "repeat=3" not in text
+    deliver(verdict, junit=None, as_json=True, command="gate")
+    assert "needs `repeat=3` or more" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_the_notes_of_a_comparison_name_flags(file: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    report = file.parent / "c.md"
+    assert edgesim(command, file, file, "--markdown" if command == "compare" else "-o", report) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    # One container a side: the interval covers its requests only.
+    assert "--repeat 3 or more on both sides" in report.read_text()
+    assert command == "report" or "--repeat 3 or more on both sides" in shown
 
 
 @pytest.mark.parametrize(

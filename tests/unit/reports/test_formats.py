@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from edgesim.errors import UsageError
 from edgesim.recording import Reading, Sample
 from edgesim.reports import formats
-from edgesim.reports.comparison import Change, Comparison
+from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
 from edgesim.reports.formats.html import thinning
 from edgesim.results.run_result import RunResult
@@ -46,15 +46,17 @@ def doubtful(result: RunResult) -> RunResult:
 
 
 def compared(result: RunResult, *, different: tuple[str, ...] = ()) -> Comparison:
+    changes = (
+        Change("latency_ms.p50", "20", "30", "+50.0 %", "+48.0 to +52.0 %", {"change": 0.5, "by": "containers"}),
+    )
     return Comparison(
         base=result,
         candidate=result,
         base_file="a.json",
         candidate_file="b.json",
         different=different,
-        changes=(
-            Change("latency_ms.p50", "20", "30", "+50.0 %", "+48.0 to +52.0 %", {"change": 0.5, "by": "containers"}),
-        ),
+        changes=changes,
+        notes=tuple(interval_notes(changes)),
     )
 
 

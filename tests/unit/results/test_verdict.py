@@ -36,7 +36,7 @@ def test_a_verdict_is_that_of_its_worst_item_and_no_items_are_inconclusive(
 
 
 def test_junit_has_a_case_for_each_item_and_stays_readable_with_control_characters() -> None:
-    suite = ElementTree.fromstring(junit.render_verdict(made("PASS", "FAIL", "INCONCLUSIVE")))
+    suite = ElementTree.fromstring(junit.render_verdict(made("PASS", "FAIL", "INCONCLUSIVE"), "check"))
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
     passed, failed, skipped = suite.findall("testcase")
     assert [child.tag for child in passed] == ["system-out"]
