@@ -53,7 +53,7 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
 def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     for mount in launch.mounts:
         if mount.source.is_dir():
-            symlinks.check(mount.source)
+            symlinks.require_allowed(mount.source)
     cores = len(launch.cores or ()) or psutil.cpu_count() or 1
     threads = min(launch.profile.cpu.cores, cores)
     begin_s = time.monotonic()
@@ -107,12 +107,12 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = Engine(launch.context)
         placement = _place(launch, engine)
-    check_files(engine, launch.delivery)
+    checked = check_files(engine, launch.delivery)
     limits = _limits(launch, engine, placement)
     begin_s = time.monotonic()
     server_image = _server_image(launch, engine, placement, stages)
     image_s = time.monotonic() - begin_s
-    delivered = deliver(engine, launch.delivery, server_image, stages)
+    delivered = deliver(engine, checked, server_image, stages)
     if delivered.image != server_image:
         image_s = time.monotonic() - begin_s
     if delivered.image.cached and launch.own_server:

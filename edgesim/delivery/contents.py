@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgesim.delivery.repository_links import require_allowed
+from edgesim.delivery.repository_links import LinkCheck
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError
 
@@ -73,27 +73,29 @@ def of(mounts: Sequence[Mount], mount_point: str) -> Contents:
             `edgesim.delivery.repository_links`).
     """
     files: dict[str, Path] = {}
+    check = LinkCheck()
     for mount in mounts:
         below = PurePosixPath(mount.target).relative_to(mount_point)
         if mount.source.is_dir():
-            files |= {str(below / name): path for name, path in _walk(mount.source, mount.source, PurePosixPath(), ())}
+            walk = _walk(mount.source, mount.source, PurePosixPath(), (), check)
+            files |= {str(below / name): path for name, path in walk}
         else:
             files[str(below)] = mount.source
     return Contents(files)
 
 
 def _walk(
-    directory: Path, root: Path, below: PurePosixPath, above: tuple[Path, ...]
+    directory: Path, root: Path, below: PurePosixPath, above: tuple[Path, ...], check: LinkCheck
 ) -> Iterator[tuple[PurePosixPath, Path]]:
     real = directory.resolve()
     if real in above:
         raise ModelError(f"{directory}: a symbolic link that leads back to itself", fix="remove the link")
     for entry in sorted(directory.iterdir()):
         if entry.is_symlink():
-            require_allowed(entry, root)
+            check.require_allowed(entry, root)
         if entry.is_dir():
             outside = not entry.resolve().is_relative_to(root.resolve())
-            yield from _walk(entry, entry if outside else root, below / entry.name, (*above, real))
+            yield from _walk(entry, entry if outside else root, below / entry.name, (*above, real), check)
         elif entry.is_file():
             # An exported directory contains the manifest of its volume; the manifest is written anew.
             if entry.name != MANIFEST:

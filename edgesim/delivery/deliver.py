@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim.delivery import contents, packed_image, readable, symlinks, volumes
+from edgesim.delivery.contents import Contents
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import RESULTS, Mount, VolumeMount
 from edgesim.errors import UsageError
@@ -70,6 +71,20 @@ class Delivery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A delivery whose files are known, and may all be delivered.
+
+    Attributes:
+        mounts: what the method ``bind`` mounts, the targets of symbolic links included; empty for another method.
+        contents: what the other methods deliver; None for ``bind``.
+    """
+
+    delivery: Delivery
+    mounts: Sequence[Mount] = ()
+    contents: Contents | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delivered:
     """Delivered models, as a container is started with them.
 
@@ -85,8 +100,8 @@ class Delivered:
     user: str | None = None
 
 
-def check_files(engine: Engine, delivery: Delivery) -> None:
-    """Check that the files can be delivered, before an image is built for them.
+def check_files(engine: Engine, delivery: Delivery) -> Checked:
+    """Find the files, and check that they can be delivered, before an image is built for them.
 
     Raises:
         ModelError: a symbolic link leads to where the delivery does not follow it.
@@ -94,37 +109,36 @@ def check_files(engine: Engine, delivery: Delivery) -> None:
     """
     mount_point = delivery.profile.image.mount_point
     if delivery.method != "bind":
-        contents.of(delivery.mounts, mount_point)
-        return
+        return Checked(delivery=delivery, contents=contents.of(delivery.mounts, mount_point))
+    mounts = symlinks.with_targets(delivery.mounts)
     if delivery.results is not None:
         user = f"{os.getuid()}:{os.getgid()}" if engine.facts.rootless else _file_owner(engine)
     elif delivery.profile.image.reference is None:
         user = debian.USER
-    else:
-        return  # the user of another image is not known
-    readable.require(symlinks.with_targets(delivery.mounts), user, repository=mount_point)
+    else:  # the user of another image is not known
+        return Checked(delivery=delivery, mounts=mounts)
+    readable.require(mounts, user, repository=mount_point)
+    return Checked(delivery=delivery, mounts=mounts)
 
 
-def deliver(engine: Engine, delivery: Delivery, image: Image, stages: Stages) -> Delivered:
+def deliver(engine: Engine, checked: Checked, image: Image, stages: Stages) -> Delivered:
     """Deliver models to where a container of `image` looks for them.
 
     Raises:
-        UsageError: the files are wrong, or the volume has other contents.
+        UsageError: a file has changed while it was read, or the volume has other contents.
         HostError: no space is left; DeviceError: the engine failed.
     """
-    mount_point = delivery.profile.image.mount_point
-    if delivery.method == "bind":
-        mounts = symlinks.with_targets(delivery.mounts)
+    delivery, files = checked.delivery, checked.contents
+    if files is None:
         if delivery.results is None:
-            return Delivered(image=image, mounts=mounts)
+            return Delivered(image=image, mounts=checked.mounts)
         writable = Mount(delivery.results.resolve(), RESULTS, writable=True)
-        return Delivered(image=image, mounts=[*mounts, writable], user=_file_owner(engine))
-    files = contents.of(delivery.mounts, mount_point)
+        return Delivered(image=image, mounts=[*checked.mounts, writable], user=_file_owner(engine))
     if delivery.method == "volume":
         name = volumes.provide(engine, delivery.volume, files, stages)
         for path in files.files:  # best effort: only root may read the engine's directory
             disks.forget(engine.facts.storage / "volumes" / name / "_data" / path)
-        return Delivered(image=image, mounts=[VolumeMount(name, mount_point)], volume=name)
+        return Delivered(image=image, mounts=[VolumeMount(name, delivery.profile.image.mount_point)], volume=name)
     package = packed_image.Package(
         base=image, profile=delivery.profile, models=delivery.models, contents=files, command=delivery.command
     )

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
-from edgesim.delivery.repository_links import require_allowed
+from edgesim.delivery.repository_links import LinkCheck
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError
 
@@ -41,6 +41,7 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
             model's (see `edgesim.delivery.repository_links`).
     """
     by_target = {mount.target: mount for mount in mounts}
+    check = LinkCheck()
     to_search = [mount for mount in mounts if mount.source.is_dir()]
     while to_search:
         mount = to_search.pop()
@@ -55,7 +56,7 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
                     f"{link}: a symbolic link to {leads_to}, where the container has files of its own",
                     fix="put the file itself there, or use `mount=volume`, which copies it",
                 )
-            require_allowed(link, mount.source)
+            check.require_allowed(link, mount.source)
             if mounted:
                 continue
             further = Mount(link.resolve(), leads_to)
@@ -65,14 +66,15 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
     return list(by_target.values())
 
 
-def check(directory: Path) -> None:
+def require_allowed(directory: Path) -> None:
     """Check that all symbolic links in a directory may be followed, for a server that runs on this host.
 
     Raises:
         ModelError: a link leads out of the directory to what is not a model's.
     """
+    check = LinkCheck()
     for link in _links(directory):
-        require_allowed(link, directory)
+        check.require_allowed(link, directory)
 
 
 def _links(directory: Path) -> list[Path]:
