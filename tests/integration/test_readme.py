@@ -1,6 +1,5 @@
 """The commands of the README and of the documents exist, and their Python runs."""
 
-import re
 import shlex
 import subprocess
 import tomllib
@@ -8,26 +7,28 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 
+from edgesim.cli import _commands
 from edgesim.models.repository import Model
 from tests.support.command_line import edgesim_here
+from tests.support.pages import DOCS, PAGES, ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PYTHON = ROOT / "docs" / "tasks" / "python.md"
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GROUPS = ("baseline", "models", "profiles", "stack", "volumes")
-
-
-def blocks(document: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+PYTHON = DOCS / "tasks" / "python.md"
 
 
 def commands(program: str) -> list[list[str]]:
     """Return the command lines of a program in all documents, each once."""
-    lines = [line for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines()]
+    lines = [line for document in PAGES for block in blocks(document, "sh") for line in block.splitlines()]
     commands = (shlex.split(line, comments=True) for line in dict.fromkeys(lines))
     return [words for words in commands if words and words[0] == program]
+
+
+@cache
+def is_group(name: str) -> bool:
+    """Return whether a command has commands of its own."""
+    return isinstance(_commands.load(name), TyperGroup)
 
 
 @cache
@@ -37,7 +38,7 @@ def usage_of(*command: str) -> str:
 
 @pytest.mark.parametrize("command", commands("edgesim"), ids=" ".join)
 def test_every_option_of_every_edgesim_command_in_the_documents_exists(command: list[str]) -> None:
-    depth = 1 if command[1].startswith("-") else 3 if command[1] in GROUPS else 2
+    depth = 1 if command[1].startswith("-") else 3 if is_group(command[1]) else 2
     usage = usage_of(*command[1:depth])
     assert "Usage" in usage
     for word in command:
@@ -46,7 +47,7 @@ def test_every_option_of_every_edgesim_command_in_the_documents_exists(command: 
 
 
 def test_every_key_of_the_configuration_in_the_document_is_an_option() -> None:
-    (text,) = blocks(ROOT / "docs" / "reference" / "configuration.md", "toml")
+    (text,) = blocks(DOCS / "reference" / "configuration.md", "toml")
     tables = tomllib.loads(text)
     common = {key for key, value in tables.items() if not isinstance(value, dict)}
     assert all(f"--{key}" in usage_of("run") for key in common)

@@ -14,10 +14,8 @@ from edgesim import profiles
 from edgesim.gates.rules import Rules
 from edgesim.profiles.device_profile import Image
 from edgesim.server import config_yaml
+from tests.support.pages import DOCS, PAGES, ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 COLUMNS = 120
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -28,10 +26,6 @@ _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 def text_of(page: Path) -> str:
     """Return a page without code blocks and without what benchmarks have written."""
     return _FENCE.sub("", _GENERATED.sub("", page.read_text()))
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def parsed(text: str) -> Any:
