@@ -15,7 +15,8 @@ from edgesim.cli._summaries import of_result
 from edgesim.errors import ExitCode, UsageError
 from edgesim.reports import formats
 from edgesim.reports.formats import terminal
-from edgesim.results.stack_result import StackResult, read
+from edgesim.results.load import load
+from edgesim.results.stack_result import StackResult
 
 app = new_app()
 
@@ -57,7 +58,7 @@ def report_command(
         (result,) = _last_results.latest(1)
     require_outputs((("-o", path) for path in outputs), (result, other))
     if other is None:
-        recorded = read(result)
+        recorded = load(result)
         texts = [formats.render(recorded, format_, result.name) for format_ in chosen]
         if quiet:
             print(of_result(recorded))

@@ -6,8 +6,8 @@ import pytest
 
 from edgesim.cli import _last_results
 from edgesim.cli.main import _run
+from edgesim.results.load import load
 from edgesim.results.run_result import RunResult
-from edgesim.results.stack_result import read
 from tests.support import results
 
 
@@ -37,7 +37,7 @@ def test_a_stack_is_kept_too(cache: Path) -> None:
     stack = results.of_a_stack(requests=20)
     _last_results.keep(stack)
     (path,) = cache.iterdir()
-    assert read(path) == stack
+    assert load(path) == stack
 
 
 def test_without_a_result_the_command_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
