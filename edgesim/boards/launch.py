@@ -124,6 +124,7 @@ class Launch:
             self.model_names,
             repository=self.profile.image.mount_point,
             intra_op_threads=intra_op_threads,
+            board_cores=self.profile.cpu.cores,
             host="0.0.0.0",  # noqa: S104 (in the container; the engine publishes the port on 127.0.0.1)
             port=self.profile.image.port,
             watch=self.options.watch,
@@ -137,6 +138,7 @@ class Launch:
         Raises:
             UsageError: the options exclude each other, a plain process cannot run in the requested execution, or
                 the port is taken.
+            ModelError: edgesim's own server refuses a model's configuration.
         """
         options, image = self.options, self.profile.image.reference
         if options.watch and not self.own_server:
@@ -148,12 +150,23 @@ class Launch:
         if options.watch and self.delivery.method == "image":
             raise UsageError("`watch`: nothing changes inside an image", fix="use `mount=bind` or `mount=volume`")
         self.delivery.check()
+        if self.own_server:
+            self._check_configurations()
         if options.execution == "scaled":
             self._check_scaled()
         elif options.engine == "local":
             if not self.own_server:
                 raise UsageError(f"`engine=local`: runs edgesim's own server only; image {image} needs `engine=docker`")
             check_execution(options.execution, "host", "`engine=local`")
+
+    def _check_configurations(self) -> None:
+        """Check what the server would refuse once it runs. A server that loads all models leaves such a model out."""
+        if self.load_all:
+            return
+        for model in self.models:
+            if model.configuration is not None:
+                cores = self.profile.cpu.cores
+                model.configuration.check(model.inputs, model.outputs, version=model.version, board_cores=cores)
 
     def _check_scaled(self) -> None:
         if self.options.engine == "local":

@@ -123,6 +123,7 @@ def start(
     model_names: Sequence[str],
     *,
     intra_op_threads: int,
+    board_cores: int | None = None,
     watch: bool = False,
     port: int = 0,
     environment: Mapping[str, str] | None = None,
@@ -134,6 +135,7 @@ def start(
     Args:
         mounts: become symbolic links in a temporary directory, which is the model repository; model files that
             ONNX Runtime takes through no link are copied, see `edgesim.models.gathered`.
+        board_cores: the most threads that a model's configuration may ask for; None means `intra_op_threads`.
         cores: cores of this host that the server may use; None means all.
         high_priority: run the server at nice -20, if this user may.
     """
@@ -154,6 +156,7 @@ def start(
             model_names,
             repository=str(directory / "models"),
             intra_op_threads=intra_op_threads,
+            board_cores=board_cores or intra_op_threads,
             host="127.0.0.1",
             port=port,
             watch=watch,

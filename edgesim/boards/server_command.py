@@ -12,6 +12,7 @@ def server_arguments(
     *,
     repository: str,
     intra_op_threads: int,
+    board_cores: int,
     host: str,
     port: int,
     watch: bool = False,
@@ -22,6 +23,8 @@ def server_arguments(
 
     Args:
         model_names: the models to load, all of which must load; none means all models of the repository that load.
+        intra_op_threads: threads of one inference on this host.
+        board_cores: the most threads that a model's configuration may ask for.
         watch: reload models when the repository changes.
         paced: accept a pace, as time scaling sets it.
         results: write statistics into the directory for results.
@@ -35,6 +38,8 @@ def server_arguments(
         str(port),
         "--intra-op-threads",
         str(intra_op_threads),
+        "--board-cores",
+        str(board_cores),
     ]
     if watch:
         arguments.append("--watch")
@@ -58,6 +63,7 @@ def packed_command(profile: DeviceProfile, model_names: Sequence[str]) -> list[s
         model_names,
         repository=profile.image.mount_point,
         intra_op_threads=profile.cpu.cores,
+        board_cores=profile.cpu.cores,
         host="0.0.0.0",  # noqa: S104 (in the container)
         port=profile.image.port,
     )

@@ -63,6 +63,7 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 launch.mounts,
                 launch.model_names,
                 intra_op_threads=threads,
+                board_cores=launch.profile.cpu.cores,
                 watch=launch.options.watch,
                 port=launch.options.port,
                 environment=launch.profile.image.environment,

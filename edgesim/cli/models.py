@@ -12,7 +12,9 @@ from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption
 from edgesim.errors import ExitCode
 from edgesim.models import repository, samples
+from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
+from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
 
 app = new_app("List, describe and build models.")
@@ -53,6 +55,8 @@ def show_command(model: ModelArgument, models: ModelsOption = None, as_json: Jso
     table.add_row("operations", ", ".join(f"{count} {name}" for name, count in described.operations.most_common()))
     table.add_row("parameters", f"{described.parameters:,}")
     table.add_row("size", format_bytes(described.size_bytes))
+    if (configuration := described.configuration) is not None:
+        table.add_row("configuration", _settings(configuration))
     table.add_row("weights fit on", ", ".join(fits) or "no board")
     for key, value in described.metadata.items():
         table.add_row(key.replace("_", " "), value)
@@ -76,8 +80,24 @@ def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
         "operations": dict(model.operations.most_common()),
         "parameters": model.parameters,
         "metadata": model.metadata,
+        "configuration": _configuration(model.configuration) if model.configuration is not None else None,
         "weights_fit_on": fits,
     }
+
+
+def _configuration(configuration: Configuration) -> dict[str, Any]:
+    files = [str(path.relative_to(configuration.directory)) for path in configuration.paths]
+    if isinstance(configuration.config, ConfigError):
+        return {"files": files, "error": str(configuration.config)}
+    return {"files": files, "settings": configuration.settings()}
+
+
+def _settings(configuration: Configuration) -> str:
+    """Return in words what the files beside the model say, or why the server refuses them."""
+    if isinstance(configuration.config, ConfigError):
+        return f"refused by the server: {configuration.config}"
+    settings = ", ".join(f"{name} {value}" for name, value in configuration.settings().items())
+    return f"{configuration.config.source}: {settings or 'the defaults'}"
 
 
 @app.examples("edgesim models build", "edgesim models build digits --models models", name="build")

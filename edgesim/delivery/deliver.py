@@ -158,11 +158,15 @@ def model_mounts(model: Model, repository: str) -> list[Mount]:
     """Return the mounts that make one model a repository at `repository` in the container, without any copy.
 
     The files are mounted one by one, so that a file of any name anywhere becomes ``NAME/VERSION/model.onnx``, with its
-    files of weights beside it under the names by which it refers to them. Where a file is a symbolic link, its target
-    is mounted.
+    files of weights beside it under the names by which it refers to them, and its configuration in ``NAME``. Where a
+    file is a symbolic link, its target is mounted.
     """
     directory = f"{repository}/{model.name}/{model.version}"
     mounts = [Mount(model.path.resolve(), f"{directory}/{FILE_NAME}")]
     for data in model.data_paths:
         mounts.append(Mount(data.resolve(), f"{directory}/{data.relative_to(model.path.parent).as_posix()}"))
+    if (configuration := model.configuration) is not None:
+        for path in configuration.paths:
+            name = path.relative_to(configuration.directory).as_posix()
+            mounts.append(Mount(path.resolve(), f"{repository}/{model.name}/{name}"))
     return mounts

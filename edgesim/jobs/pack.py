@@ -70,6 +70,7 @@ def pack(
 
     Raises:
         UsageError: profile, model, name or context are wrong.
+        ModelError: the server would refuse the model's configuration.
         ResultError: the archive cannot be written.
         HostError: this host cannot do it; DeviceError: the image could not be built or loaded.
     """
@@ -80,6 +81,9 @@ def pack(
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
+    if board.image.reference is None and model.configuration is not None:
+        cores = board.cpu.cores
+        model.configuration.check(model.inputs, model.outputs, version=model.version, board_cores=cores)
     engine = docker_engine.Engine(resolve(context))
     if board.image.reference is None:
         built = serving_image.build(engine, board, stages, base_image=base_image)

@@ -17,6 +17,7 @@ from edgesim.measure import resource_usage, statistics, validity, variance
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.steady_state import WarmUp
 from edgesim.measure.validity import ScaleCheck, Validity
+from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
@@ -25,6 +26,7 @@ from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     AgreementSection,
+    ConfigurationSection,
     DeviceSection,
     DeviceTimeSection,
     Distribution,
@@ -131,7 +133,7 @@ class ResultBuilder:
             profile=ProfileSection(
                 name=self.profile.name, sha256=self.profile.sha256, title=self.profile.title, mode=self.profile.mode
             ),
-            model=_model_section(self.model),
+            model=_model_section(self.model, own_server=self.profile.image.reference is None),
             image=_image_section(board),
             host=section(HostSection, board.host),
             device=self._device_section(),
@@ -202,12 +204,23 @@ class ResultBuilder:
             # A host of the board's architecture has many more features, and no emulator adds them.
             features_extra=tuple(sorted(seen - expected - _KERNEL_FEATURES)) if comparable and emulation else (),
             qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
-            intra_op_threads=board.intra_op_threads,
+            intra_op_threads=self._intra_op_threads(),
             limits=self._limits(),
             shortfalls=board.shortfalls,
             mount=board.mount,
             volume=board.volume,
         )
+
+    def _intra_op_threads(self) -> int:
+        """Return the threads of one inference: fewer than the board's if the model's configuration asks for fewer.
+
+        A scaled server does not follow the configuration: how many threads of this host give the board's time is found
+        by the tuning.
+        """
+        board, configuration = self.last.board, self.model.configuration
+        if board.execution == "scaled" or configuration is None or self.profile.image.reference is not None:
+            return board.intra_op_threads
+        return min(configuration.served().intra_op_threads or board.intra_op_threads, board.intra_op_threads)
 
     def _limits(self) -> tuple[LimitSection, ...]:
         """Return each limit as requested, as the kernel has it, and whether a probe has proven it on this host."""
@@ -365,7 +378,8 @@ def _image_section(board: Board) -> ImageSection:
     )
 
 
-def _model_section(model: Model) -> ModelSection:
+def _model_section(model: Model, *, own_server: bool) -> ModelSection:
+    configuration = model.configuration if own_server else None
     return ModelSection(
         name=model.name,
         sha256=model.sha256,
@@ -374,6 +388,15 @@ def _model_section(model: Model) -> ModelSection:
         parameters=model.parameters,
         opset=model.opset,
         signature=model.signature,
+        configuration=_configuration_section(configuration) if configuration is not None else None,
+    )
+
+
+def _configuration_section(configuration: Configuration) -> ConfigurationSection:
+    return ConfigurationSection(
+        files=tuple(path.relative_to(configuration.directory).as_posix() for path in configuration.paths),
+        sha256=configuration.sha256,
+        settings=configuration.settings(),
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError
 from edgesim.models import external_weights, placeholders, samples, tensor_types
+from edgesim.models.configuration import Configuration
+from edgesim.server.config import ConfigError
 
 if TYPE_CHECKING:
     import onnx
@@ -52,6 +54,7 @@ class Model:
         parameters: number of elements of all initializers, also of branches, loops and functions, and of the constants
             that are stored outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
+        configuration: the configuration beside the model, by which the server loads and runs it; None without.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Model:
     parameters: int
     metadata: dict[str, str] = field(default_factory=dict)
     samples_path: Path | None = None
+    configuration: Configuration | None = None
 
     @property
     def signature(self) -> str:
@@ -154,10 +158,19 @@ def _in_repository(name: str, repository: Path) -> Model:
         raise ModelError(
             f"{directory}: contains no version", fix=f"a model is at {name}/VERSION/{FILE_NAME}, e.g. {name}/1/"
         )
-    path = directory / str(versions[-1]) / FILE_NAME
+    path = directory / str(_served_version(directory, versions)) / FILE_NAME
     if not path.is_file():
         raise ModelError(f"{path}: no such file", fix=f"a model is at {name}/VERSION/{FILE_NAME}")
     return read(path, name=name, repositories=[repository])
+
+
+def _served_version(directory: Path, versions: Sequence[int]) -> int:
+    """Return the newest version that the model's configuration lets the server serve, of those on disk."""
+    configuration = Configuration.beside(directory / str(versions[-1]) / FILE_NAME)
+    if configuration is None or isinstance(configuration.config, ConfigError):
+        return versions[-1]
+    served = configuration.config.versions.choose([*map(str, versions)])
+    return int(served[-1]) if served else versions[-1]
 
 
 def _name_of(path: Path) -> str:
@@ -192,6 +205,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
     )
     path = directory / path.name
     samples_path = path.parent.parent / "samples.npz"
+    in_repository = path.name == FILE_NAME and path.parent.name.isdigit()
     weights = {initializer.name for initializer in proto.graph.initializer}
     return Model(
         name=name,
@@ -207,6 +221,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         parameters=sum(math.prod(tensor.dims) for tensor in external_weights.tensors(proto)),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
         samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
+        configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
 
 

@@ -60,7 +60,8 @@ def predict(
         target: what runs the model on the board; one of those of `PREDICTORS`.
         models: the model repository; None means ``models/``, then the sample models.
         batch: first size of each input, where the model leaves that size open or has 1.
-        threads: threads of one inference; None means one for each core of the board.
+        threads: threads of one inference; None means those of the model's configuration, else one for each core of the
+            board.
         shapes: sizes by input name. Needed where the model leaves more than the first size open; allowed elsewhere, to
             predict another resolution.
         use_calibration: multiply by the factor that `edgesim calibrate` has stored for the board, if there is one.
@@ -68,7 +69,8 @@ def predict(
     Raises:
         ProfileError: no such profile, the board's cores are not arm64 (all figures are of arm64 cores), or the stored
             calibration cannot be read.
-        ModelError: no such model, its sizes are only known at run time, or its sizes contradict each other.
+        ModelError: no such model, its sizes are only known at run time or contradict each other, or the server would
+            refuse its configuration.
         UsageError: no predictor for `target`.
     """
     answer = predict_or_decline(
@@ -99,7 +101,10 @@ def predict_or_decline(
 
     Raises:
         UsageError: no predictor for `target`.
+        ModelError: the server would refuse the model's configuration.
     """
+    if threads is None and model.configuration is not None and profile.image.reference is None:
+        threads = model.configuration.served().intra_op_threads
     for predictor in PREDICTORS:
         if predictor.target == target:
             return predictor.predict(

@@ -6,7 +6,14 @@ from typing import NamedTuple
 from edgesim.reports import scaling_phrases
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import AgreementSection, DeviceSection, EnergySection, ProfileSection, ScenarioSection
+from edgesim.results.sections import (
+    AgreementSection,
+    ConfigurationSection,
+    DeviceSection,
+    EnergySection,
+    ProfileSection,
+    ScenarioSection,
+)
 from edgesim.units import format_bytes, format_ms, format_seconds
 
 # The percentiles of a `Distribution`, by field name, as a report writes them.
@@ -116,6 +123,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
         yield Fact("core differs", _features(inside))
     if device.limits:
         yield Fact("limits", _limits(inside))
+    if result.model.configuration is not None:
+        yield Fact("configuration", _configuration(result.model.configuration))
     for shortfall in device.shortfalls:
         yield Fact("shortfall", shortfall)
     if agreement is not None:
@@ -172,6 +181,11 @@ def times(count: int) -> str:
 def _requests(result: RunResult) -> str:
     rate = f", {result.throughput_qps:.4g} per second" if result.throughput_qps is not None else ""
     return f"{result.requests.ok} answered, {result.requests.failed} failed{rate}; inputs: {result.scenario.inputs}"
+
+
+def _configuration(configuration: ConfigurationSection) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in configuration.settings.items())
+    return f"{configuration.files[0]} beside the model: {settings or 'the defaults'}"
 
 
 def _mount(device: DeviceSection) -> str:

@@ -4,6 +4,7 @@ Field names are a contract with scripts and CI: fields are added freely and neve
 in its unit, or its section's name does. A figure that this host does not report is None.
 """
 
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -46,8 +47,27 @@ class ProfileSection(Section):
     mode: str | None = None
 
 
+class ConfigurationSection(Section):
+    """The configuration beside the model, by which the server loaded and ran it.
+
+    Attributes:
+        files: names in the model's directory.
+        sha256: digest of these files, hex.
+        settings: the fields that differ from the defaults.
+    """
+
+    files: tuple[str, ...]
+    sha256: str
+    settings: Mapping[str, bool | int | str]
+
+
 class ModelSection(Section):
-    """The model; `signature` has the names, types and shapes of its inputs and outputs."""
+    """The model.
+
+    Attributes:
+        signature: names, types and shapes of inputs and outputs.
+        configuration: None if there is none, or if another image's server ran the model.
+    """
 
     name: str
     sha256: str
@@ -56,6 +76,7 @@ class ModelSection(Section):
     parameters: int
     opset: int
     signature: str | None = None
+    configuration: ConfigurationSection | None = None
 
 
 class ImageSection(Section):

@@ -81,6 +81,12 @@ def main() -> int:
     parser.add_argument("--watch", action="store_true", help="load what changes in the repository")
     parser.add_argument("--intra-op-threads", type=int, default=1, metavar="N", help="threads of one inference")
     parser.add_argument(
+        "--board-cores",
+        type=int,
+        metavar="N",
+        help="the most threads that a model's configuration may ask for (default: --intra-op-threads)",
+    )
+    parser.add_argument(
         "--paced", action="store_true", help="let inferences take at least the times that POST /edgesim/pace sets"
     )
     parser.add_argument(
@@ -98,7 +104,14 @@ def main() -> int:
 
     illegal_instruction.install_handler()
     runtime = OnnxRuntime()
-    models = ServedModels(arguments.models, runtime, arguments.intra_op_threads, arguments.model, paced=arguments.paced)
+    models = ServedModels(
+        arguments.models,
+        runtime,
+        arguments.intra_op_threads,
+        arguments.model,
+        board_cores=arguments.board_cores,
+        paced=arguments.paced,
+    )
     if arguments.watch:
         models.watch()  # before the first load, so that no change is missed
     for name in arguments.model or models.names():

@@ -100,19 +100,19 @@ class ModelConfig:
                 f"max_batch_size, {self.max_batch_size}"
             )
 
-    def check(self, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature], board_threads: int) -> None:
+    def check(self, inputs: Mapping[str, Signature], outputs: Mapping[str, Signature], board_cores: int) -> None:
         """Compare the configuration with the model and the board.
 
         Args:
             inputs, outputs: the model's own, by name.
-            board_threads: the board's cores.
+            board_cores: the most threads that the configuration may ask for.
 
         Raises:
             ConfigError: the configuration does not fit.
         """
         for name, threads in (("intra_op_threads", self.intra_op_threads), ("inter_op_threads", self.inter_op_threads)):
-            if threads is not None and threads > board_threads:
-                raise ConfigError(f"{self.source}: {name}: {threads} is more than the board's {board_threads}")
+            if threads is not None and threads > board_cores:
+                raise ConfigError(f"{self.source}: {name}: {threads} is more than the board's {board_cores}")
         for kind, declared, signatures in (("input", self.inputs, inputs), ("output", self.outputs, outputs)):
             for tensor in declared:
                 self._check_declared(kind, tensor, signatures)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class LoadedModel:
         *,
         runtime: Runtime,
         content: bytes | None,
-        board_threads: int,
+        threads: int,
+        board_cores: int,
         files_state: FilesState | None,
         files_change: bool,
         pace: Pace | None = None,
@@ -47,7 +49,8 @@ class LoadedModel:
         """Load a model file.
 
         Args:
-            path, content, board_threads, files_change: see `Runtime.load`.
+            path, content, threads, files_change: see `Runtime.load`.
+            board_cores: the most threads that the configuration may ask for.
             pace: makes each inference take at least the board's time; None without time scaling.
 
         Raises:
@@ -60,13 +63,15 @@ class LoadedModel:
         self.config = model_config
         self.files_state = files_state
         self.statistics = Statistics()
-        session = runtime.load(
-            path, model_config, content=content, board_threads=board_threads, files_change=files_change
-        )
+        if pace is not None:
+            # The configured threads are the board's, and the prediction counts them. How many threads of this host give
+            # the board's time is the choice of whoever paces the server.
+            model_config = replace(model_config, intra_op_threads=None, inter_op_threads=None)
+        session = runtime.load(path, model_config, content=content, threads=threads, files_change=files_change)
         self.load_s = session.load_s
         self.inputs = session.inputs
         self.outputs = session.outputs
-        model_config.check(self.inputs, self.outputs, board_threads)
+        model_config.check(self.inputs, self.outputs, board_cores)
         self.labels = config_files.labels(model_config, path.parent.parent)
         self.decoder = RequestDecoder(self.inputs, self.outputs)
         self.worker = Worker(

@@ -51,9 +51,10 @@ class ServedModels:
         self,
         directory: Path,
         runtime: Runtime,
-        board_threads: int,
+        threads: int,
         only: Sequence[str] = (),
         *,
+        board_cores: int | None = None,
         paced: bool = False,
     ) -> None:
         """Describe what to serve; `load` loads it.
@@ -61,13 +62,16 @@ class ServedModels:
         Args:
             directory: the model repository.
             runtime: loads and runs the models.
-            board_threads: the board's cores; no model gets more threads for an inference.
+            threads: of one inference; no model gets more.
             only: the names of the models to serve; empty for all.
+            board_cores: the most threads that a configuration may ask for; `threads` without. It is more than `threads`
+                where this machine has fewer cores than the board.
             paced: inferences take at least the board's time, see `pace`.
         """
         self._directory = directory
         self.runtime = runtime
-        self._board_threads = board_threads
+        self._threads = threads
+        self._board_cores = board_cores or threads
         self._only = tuple(only)
         self.pace = Pace() if paced else None
         self._models: dict[str, ServedModel] = {}
@@ -223,7 +227,8 @@ class ServedModels:
             model_config,
             runtime=self.runtime,
             content=content,
-            board_threads=self._board_threads,
+            threads=self._threads,
+            board_cores=self._board_cores,
             files_state=files_state,
             files_change=self._watching,
             pace=self.pace,

@@ -143,6 +143,7 @@ def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
         [model.name for model in service.models],
         repository=resolved.profile.image.mount_point,
         intra_op_threads=service.threads,
+        board_cores=service.board_cores,
         host="0.0.0.0",  # noqa: S104 (of the container)
         port=SERVER_PORT,
     )

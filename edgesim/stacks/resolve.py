@@ -33,6 +33,7 @@ class ResolvedService:
         packages: the Debian packages that the image consists of; None for another image.
         memory_bytes, cpus: the service's own limits, or the board's.
         threads: threads of one inference.
+        board_cores: the most threads that a model's configuration may ask for.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ResolvedService:
     memory_bytes: int
     cpus: float
     threads: int
+    board_cores: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,7 @@ def _resolve_service(
         memory_bytes=memory_bytes,
         cpus=cpus,
         threads=min(limits.intra_op_threads, max(1, math.ceil(cpus))),
+        board_cores=math.ceil(service.cpus) if service.cpus is not None else board.cpu.cores,
     )
 
 

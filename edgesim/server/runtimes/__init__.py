@@ -66,7 +66,7 @@ class Runtime(Protocol):
     def version(self) -> str: ...
 
     def load(
-        self, path: Path, config: ModelConfig, *, content: bytes | None, board_threads: int, files_change: bool
+        self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
     ) -> Session:
         """Load one model file.
 
@@ -74,7 +74,7 @@ class Runtime(Protocol):
             path: where the model file is in the repository; weights in other files are beside it.
             config: how to load it: threads, graph optimizations, memory.
             content: the model file's content in place of what is at `path`.
-            board_threads: threads of one inference where `config` does not say: the board's cores.
+            threads: of one inference; `config` may ask for fewer.
             files_change: the files may be overwritten while the model runs, so they must not be mapped into memory.
 
         Raises:

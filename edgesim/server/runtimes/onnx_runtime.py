@@ -37,14 +37,14 @@ class OnnxRuntime:
         onnxruntime.disable_telemetry_events()
 
     def load(
-        self, path: Path, config: ModelConfig, *, content: bytes | None, board_threads: int, files_change: bool
+        self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
     ) -> "OnnxSession":
         """Make a session of a model file; see `Runtime.load`."""
         checked = None
         if content is not None or _RUNTIME_READS_ANY_FILE:
             checked = _require_weights_inside(path, content)
         started_s = time.perf_counter()
-        options = _session_options(config, board_threads)
+        options = _session_options(config, threads)
         weights = _read_weights(path, checked) if files_change and content is None else {}
         if weights:
             options.add_external_initializers(list(weights), list(weights.values()))
@@ -101,10 +101,10 @@ class OnnxSession:
         ]
 
 
-def _session_options(config: ModelConfig, board_threads: int) -> Any:
+def _session_options(config: ModelConfig, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = config.intra_op_threads or board_threads
-    options.inter_op_num_threads = config.inter_op_threads or 1
+    options.intra_op_num_threads = min(config.intra_op_threads or threads, threads)
+    options.inter_op_num_threads = min(config.inter_op_threads or 1, threads)
     options.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel, _OPTIMIZATION_LEVELS[config.graph_optimization_level]
     )

@@ -107,7 +107,7 @@ def test_model_that_a_client_sends_may_name_no_file(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(path.parent)  # where ONNX Runtime would look for the file
     runtime = onnx_runtime.OnnxRuntime()
     with pytest.raises(ValueError, match="'w' are in another file, which a model that is sent cannot have"):
-        runtime.load(path, ModelConfig(), content=path.read_bytes(), board_threads=1, files_change=False)
+        runtime.load(path, ModelConfig(), content=path.read_bytes(), threads=1, files_change=False)
 
 
 @pytest.mark.parametrize(("old", "files_change"), [(True, False), (False, True), (False, False)])
@@ -118,9 +118,9 @@ def test_no_runtime_and_no_way_of_loading_reads_outside(
     path = model(tmp_path, "../../../secret.bin")
     runtime = onnx_runtime.OnnxRuntime()
     with pytest.raises(Exception, match=r"outside|escapes"):
-        runtime.load(path, ModelConfig(), content=None, board_threads=1, files_change=files_change)
+        runtime.load(path, ModelConfig(), content=None, threads=1, files_change=files_change)
     good = weights.write_with_weights(tmp_path / "models" / "good" / "1" / "model.onnx")
-    session = runtime.load(good, ModelConfig(), content=None, board_threads=1, files_change=files_change)
+    session = runtime.load(good, ModelConfig(), content=None, threads=1, files_change=files_change)
     assert np.allclose(session.infer({"x": ROW}, ["y"])[0], ROW @ VALUES)
 
 
@@ -138,7 +138,7 @@ def test_the_time_of_loading_is_that_of_the_session_without_the_checks(
     monkeypatch.setattr(onnx_runtime, "_require_weights_inside", slow_check)
     monkeypatch.setattr(onnx_runtime, "time", SimpleNamespace(perf_counter=lambda: clock_s[0]))
     path = weights.write_with_weights(tmp_path / "models" / "net" / "1" / "model.onnx")
-    session = onnx_runtime.OnnxRuntime().load(path, ModelConfig(), content=None, board_threads=1, files_change=False)
+    session = onnx_runtime.OnnxRuntime().load(path, ModelConfig(), content=None, threads=1, files_change=False)
     assert (session.load_s, clock_s) == (0.0, [100.0])
 
 
@@ -152,7 +152,7 @@ def test_a_model_with_weights_is_parsed_once(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(external_weights, "_model_type", counted_model_type)
     monkeypatch.setattr(onnx_runtime, "_RUNTIME_READS_ANY_FILE", True)
-    onnx_runtime.OnnxRuntime().load(path, ModelConfig(), content=None, board_threads=1, files_change=True)
+    onnx_runtime.OnnxRuntime().load(path, ModelConfig(), content=None, threads=1, files_change=True)
     assert parsed == [1]
 
 

@@ -37,7 +37,7 @@ class DoublingRuntime:
     version = "1"
 
     def load(
-        self, path: Path, config: ModelConfig, *, content: bytes | None, board_threads: int, files_change: bool
+        self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
     ) -> Session:
         if not (content or path.read_bytes()):
             raise RuntimeError("the file is empty\nand more")
@@ -50,7 +50,7 @@ def models(tmp_path: Path) -> ServedModels:
         (tmp_path / name / "1").mkdir(parents=True)
         (tmp_path / name / "1" / "model.onnx").write_text(text)
     runtime: Runtime = DoublingRuntime()
-    models = ServedModels(tmp_path, runtime, board_threads=1)
+    models = ServedModels(tmp_path, runtime, threads=1)
     models.load("m")
     return models
 

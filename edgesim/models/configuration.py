@@ -1,0 +1,147 @@
+"""The configuration beside a model: ``config.yaml`` or ``config.pbtxt``, by which the server loads and runs the model.
+
+The server reads these files in the container. edgesim reads the same files here, with the server's own reader, so that
+an error in them is told before anything is started.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol, Self
+
+from edgesim.errors import ModelError
+from edgesim.models.links import Bounds, follow
+from edgesim.server import config_files
+from edgesim.server.config import ConfigError, ModelConfig
+from edgesim.server.tensor_types import Signature
+
+
+class Tensor(Protocol):
+    """An input or output of a model, see `edgesim.models.repository.Tensor`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def datatype(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+FILE_NAMES = (config_files.YAML_NAME, config_files.PBTXT_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """How a model is to be served, as its files said when they were read.
+
+    Attributes:
+        directory: the model's directory, which contains its versions.
+        paths: the configuration file, and the files of labels that it names; both kinds of configuration file where
+            the directory has both, which the server refuses.
+        sha256: digest of the names and contents of all these files, hex.
+        config: what the files say; the server's error if it refuses them.
+    """
+
+    directory: Path
+    paths: tuple[Path, ...]
+    sha256: str
+    config: ModelConfig | ConfigError
+
+    @classmethod
+    def beside(cls, model: Path, repositories: Sequence[Path] = ()) -> Self | None:
+        """Read the configuration of a file ``NAME/VERSION/model.onnx``; None if there is none.
+
+        Args:
+            repositories: directories that the user named, into which symbolic links may lead.
+
+        Raises:
+            ModelError: a file is a symbolic link to what is not the model's (see `edgesim.models.links`).
+            PermissionError: this user may not read a file.
+        """
+        directory = model.parent.parent
+        paths = [path for name in FILE_NAMES if (path := directory / name).is_file()]
+        if not paths:
+            return None
+        bounds = Bounds((follow(directory), *Bounds.of(model, repositories).directories), follow(model))
+        _require_inside(paths, bounds)
+        config: ModelConfig | ConfigError
+        try:
+            config = config_files.read(directory)
+            paths += _label_files(config, directory)
+            _require_inside(paths, bounds)
+            config_files.labels(config, directory)
+        except ConfigError as error:
+            config = error
+        return cls(directory=directory, paths=tuple(paths), sha256=_digest(directory, paths), config=config)
+
+    def served(self) -> ModelConfig:
+        """Return how the server is to serve the model.
+
+        Raises:
+            ModelError: the files have an error, or a field that the server does not understand.
+        """
+        if isinstance(self.config, ConfigError):
+            raise self._refused(self.config) from self.config
+        return self.config
+
+    def check(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, version: str, board_cores: int) -> None:
+        """Check that the configuration fits the model and the board, as the server does.
+
+        Args:
+            version: of the model, which the configuration must let the server serve.
+            board_cores: the most threads that the configuration may ask for.
+
+        Raises:
+            ModelError: the configuration does not fit, or has an error.
+        """
+        config = self.served()
+        try:
+            config.check(_signatures(inputs), _signatures(outputs), board_cores)
+            if not config.versions.choose([version]):
+                raise ConfigError(f"{config.source}: {config.versions}, not version {version}")
+        except ConfigError as error:
+            raise self._refused(error) from error
+
+    def settings(self) -> dict[str, bool | int | str]:
+        """Return the fields that differ from the defaults, without the declared tensors."""
+        config, default = self.served(), ModelConfig()
+        names = [entry.name for entry in fields(ModelConfig) if entry.name not in ("source", "inputs", "outputs")]
+        changed = {name: value for name in names if (value := getattr(config, name)) != getattr(default, name)}
+        return {name: str(value) if isinstance(value, tuple) else value for name, value in changed.items()}
+
+    def _refused(self, error: ConfigError) -> ModelError:
+        return ModelError(
+            f"{self.directory}: the server refuses its configuration: {error}",
+            fix="correct the file; docs/reference/server.md has the fields that the server understands",
+        )
+
+
+def _label_files(config: ModelConfig, directory: Path) -> list[Path]:
+    """Return the files of labels that a configuration names; a path out of the directory is not even looked for."""
+    names = sorted({output.label_filename for output in config.outputs if output.label_filename})
+    below = [name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return [path for name in below if (path := directory / name).is_file()]
+
+
+def _digest(directory: Path, paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(directory)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _require_inside(paths: Sequence[Path], bounds: Bounds) -> None:
+    for path in paths:
+        if not bounds.contain(path):
+            raise ModelError(
+                f"{path}: a symbolic link to {follow(path)}, which is not the model's",
+                fix="put the file itself there",
+            )
+
+
+def _signatures(tensors: Sequence[Tensor]) -> dict[str, Signature]:
+    return {tensor.name: Signature(tensor.name, tensor.datatype, tensor.shape) for tensor in tensors}
