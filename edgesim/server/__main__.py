@@ -1,5 +1,7 @@
 """The model server: load the models of a repository, then answer requests."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import contextlib

@@ -4,6 +4,8 @@ Binary tensors are not copied on their way in or out: an input array is a view o
 response is a view of the runtime's output.
 """
 
+from __future__ import annotations
+
 import math
 import struct
 from collections.abc import Mapping, Sequence
@@ -182,7 +184,7 @@ def _checked_shape(entry: dict[str, Any], expected: Signature) -> list[int]:
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 1 << 62 for size in shape):
         raise BadRequest(f"{where} has shape {_shorten(shape)}; expected a list of sizes like {list(expected.shape)}")
     if len(shape) != len(expected.shape) or any(
-        expected_size not in (-1, size) for size, expected_size in zip(shape, expected.shape, strict=True)
+        expected_size not in (-1, size) for size, expected_size in zip(shape, expected.shape)
     ):
         any_size = ", where -1 is any size" if -1 in expected.shape else ""
         raise BadRequest(f"{where} has shape {_shorten(shape)}; expected {list(expected.shape)}{any_size}")
@@ -345,7 +347,7 @@ def encode_response(response: InferResponse) -> tuple[list[bytes | memoryview], 
         document["id"] = response.id
     document["outputs"] = entries = []
     tensors: list[bytes | memoryview] = []
-    for output, values in zip(response.outputs, response.results, strict=True):
+    for output, values in zip(response.outputs, response.results):
         datatype = response.signatures[output.name].datatype
         if output.classes:
             values = _classes(values, datatype, output.classes, response.labels.get(output.name, ()))

@@ -1,5 +1,7 @@
 """How one model is to be served, whatever file says so: see `config_files`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -53,7 +55,7 @@ class Declared(NamedTuple):
     label_filename: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ModelConfig:
     """How to load and run a model.
 
@@ -135,7 +137,7 @@ class ModelConfig:
         if tensor.dims is not None:
             dims = self.without_batch(signature)
             fits = len(dims) == len(tensor.dims) and all(
-                -1 in (size, declared) or size == declared for size, declared in zip(dims, tensor.dims, strict=True)
+                -1 in (size, declared) or size == declared for size, declared in zip(dims, tensor.dims)
             )
             if not fits:
                 raise ConfigError(f"{where}: dims {list(tensor.dims)}; the model's are {list(dims)}")

@@ -4,6 +4,8 @@ Nothing is guessed: a field that this server does not understand is an error tha
 imported only when a model has such a file: under emulation each import delays the server's readiness.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from .config import ConfigError, ModelConfig

@@ -1,5 +1,7 @@
 """Read a model's `config.yaml`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -6,6 +6,8 @@ that ONNX Runtime reads. What a connection may hold and how long it may stall is
 docs/decisions/own-http-connection.md has the reasons and the alternatives.
 """
 
+from __future__ import annotations
+
 import asyncio
 import functools
 import sys

@@ -1,10 +1,12 @@
 """HTTP requests and responses, and their heads as bytes."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Union
 from urllib.parse import unquote
 
 import httptools
@@ -16,10 +18,10 @@ _CACHED_HEAD_BYTES = 1024
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 JSON_LENGTH_KEY = JSON_LENGTH_HEADER.lower().encode()
 
-Part = bytes | memoryview
+Part = Union[bytes, memoryview]
 
 
-@dataclass(slots=True)
+@dataclass
 class Request:
     """One request.
 
@@ -39,7 +41,7 @@ class Request:
     reserve: Callable[[int], bool]
 
 
-@dataclass(slots=True)
+@dataclass
 class Response:
     """One response. Its `parts` are written one after the other and not copied."""
 
@@ -79,7 +81,7 @@ def response_head(response: Response, length: int, *, keep_alive: bool) -> bytes
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
-def read_request_head(raw: bytes) -> "RequestHead":
+def read_request_head(raw: bytes) -> RequestHead:
     """Parse the lines before a request's body, with the empty line at their end.
 
     Raises:

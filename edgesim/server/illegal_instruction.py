@@ -4,6 +4,8 @@ The kernel's SIGILL ends a process without saying which instruction it was. The 
 standard error, and then lets the process end as it would have.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import platform

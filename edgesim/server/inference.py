@@ -9,6 +9,8 @@ uses `Inference` between the two:
         parts, json_length = await encode(response)
 """
 
+from __future__ import annotations
+
 import asyncio
 import time
 from types import TracebackType
@@ -42,7 +44,7 @@ class Inference:
         self._job: Job | None = None
         self._rows = 1
 
-    def __enter__(self) -> "Inference":
+    def __enter__(self) -> Inference:
         return self
 
     def __exit__(
@@ -128,7 +130,7 @@ def _is_large(response: InferResponse) -> bool:
     """Return whether encoding takes long: JSON, classes or text of many values."""
     return any(
         result.nbytes > LARGE_BYTES and (not output.binary or output.classes or result.dtype.hasobject)
-        for output, result in zip(response.outputs, response.results, strict=True)
+        for output, result in zip(response.outputs, response.results)
     )
 
 

@@ -1,5 +1,7 @@
 """Inference requests and responses as values, the same for every transport and every form on the wire."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

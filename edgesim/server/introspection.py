@@ -3,6 +3,8 @@
 `edgesim.host` uses `cpu_model`, too, for the machine that edgesim runs on.
 """
 
+from __future__ import annotations
+
 import os
 import platform
 import re

@@ -1,5 +1,7 @@
 """One loaded version of a model: its session in a runtime, its queue, its configuration and its statistics."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """The protocol's statistics of a model, counted once for each request."""
 
+from __future__ import annotations
+
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
@@ -44,7 +46,7 @@ class Timing(NamedTuple):
     batch_rows: int
 
 
-@dataclass(slots=True)
+@dataclass
 class Statistics:
     """Counts and sums over one version of a model. Only the event loop's thread writes them."""
 

@@ -5,6 +5,8 @@ milliseconds, and what a request gets depends on where within them it begins. So
 and the server waits for the rest of each inference's time here.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Iterator, Mapping

@@ -1,5 +1,7 @@
 """Metrics in Prometheus' form. Nothing is counted twice: a scrape reads the protocol's own statistics."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -66,7 +68,7 @@ class Metrics:
             for stage, ns in stages.items():
                 seconds.add_metric((*labels, stage), ns / 1e9)
             below, cumulative = 0, []
-            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), statistics.buckets, strict=True):
+            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), statistics.buckets):
                 below += count
                 cumulative.append((bound, below))
             duration.add_metric(labels, cumulative, statistics.success_ns / 1e9)

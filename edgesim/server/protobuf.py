@@ -3,6 +3,8 @@
 protobuf itself is installed with ONNX Runtime.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -3,13 +3,15 @@
 What a request asks for is done elsewhere: inference in `inference`, loading in `served_models`.
 """
 
+from __future__ import annotations
+
 import asyncio
 import base64
 import re
 import sys
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from . import introspection
@@ -27,8 +29,7 @@ from .http_messages import (
 )
 from .inference import LARGE_BYTES, Inference, decode, encode
 from .inference_request import BadRequest
-from .loaded_model import LoadedModel
-from .pace import Pace
+from .routing import Router
 from .served_models import NotLoaded, NotServed, ServedModels
 
 NAME = "edgesim"
@@ -86,66 +87,19 @@ class Routes:
         return response
 
     async def _route(self, request: Request) -> Response:
-        parts = request.parts
         method = "GET" if request.method == "HEAD" else request.method
-        match method, *parts:
-            case "POST", "v2", "models", name, "infer":
-                return await self._infer(request, name, None)
-            case "POST", "v2", "models", name, "versions", version, "infer":
-                return await self._infer(request, name, version)
-            case "GET", "v2":
-                return json_response({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
-            case "GET", "v2", "health", "live":
-                return Response()
-            case "GET", "v2", "health", "ready":
-                return Response(status=200 if self.models.loaded() else 503)
-            case "GET", "v2", "models", "stats":
-                return self._statistics(self.models.loaded())
-            case "GET", "v2", "models", name, "stats":
-                self.models.get(name)
-                versions = self.models.versions(name)
-                return self._statistics([self.models.get(name, version) for version in versions])
-            case "GET", "v2", "models", name, "versions", version, "stats":
-                return self._statistics([self.models.get(name, version)])
-            case ("GET", "v2", "models", name) | ("GET", "v2", "models", name, "ready" | "config"):
-                return self._describe(name, None, parts[-1] if len(parts) > 3 else "")
-            case "GET", "v2", "models", name, "versions", version:
-                return self._describe(name, version, "")
-            case "GET", "v2", "models", name, "versions", version, "ready" | "config":
-                return self._describe(name, version, parts[-1])
-            case "POST", "v2", "repository", "index":
-                ready_only = self._document(request).get("ready") is True
-                index = self.models.index()
-                return json_response([entry for entry in index if not ready_only or entry["state"] == "READY"])
-            case "POST", "v2", "repository", "models", name, "load":
-                return await self._load(name, self._document(request))
-            case "POST", "v2", "repository", "models", name, "unload":
-                await asyncio.to_thread(self.models.unload, name)
-                return json_response({})
-            case (("GET" | "POST"), "v2", "logging"):
-                return self._logging(request if method == "POST" else None)
-            case (("GET" | "POST"), "v2", "trace", "setting"):
-                return self._trace(request if method == "POST" else None)
-            case (("GET" | "POST"), "v2", "models", name, "trace", "setting"):
-                self.models.get(name)
-                return self._trace(request if method == "POST" else None)
-            case _, "v2", "systemsharedmemory" | "cudasharedmemory", *rest:
-                if rest[-1:] in (["status"], ["unregister"]):
-                    return json_response([] if rest[-1] == "status" else {})
-                raise HttpError(400, "this server offers no shared memory: send tensors as binary data")
-            case "GET", "metrics":
-                return self._prometheus(request)
-            case "POST", "edgesim", "pace" if self.models.pace is not None:
-                return self._set_pace(self.models.pace, self._document(request))
-            case "GET", "edgesim", "board":
-                return json_response(await asyncio.to_thread(self._board))
+        if (found := _ROUTER.find(method, request.parts)) is not None:
+            handler, names = found
+            return await handler(self, request, *names)
+        if tuple(request.parts[:2]) in (("v2", "systemsharedmemory"), ("v2", "cudasharedmemory")):
+            return self._shared_memory(request.parts[-1])
         if method not in ("GET", "POST"):
             raise HttpError(405, f"{request.method} is not served; the protocol has GET and POST")
         raise HttpError(404, f"nothing is served at {request.method} {request.path}")
 
     # --- inference ----------------------------------------------------------------------------------------------------
 
-    async def _infer(self, request: Request, name: str, version: str | None) -> Response:
+    async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
         with Inference(self.models.acquire(name, version)) as inference:
             accepted_encodings = request.headers.get(b"accept-encoding", b"")
             body = await self._plain_body(request)
@@ -180,21 +134,53 @@ class Routes:
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
-    def _describe(self, name: str, version: str | None, aspect: str) -> Response:
+    async def _server(self, request: Request) -> Response:
+        return json_response({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
+
+    async def _live(self, request: Request) -> Response:
+        return Response()
+
+    async def _ready(self, request: Request) -> Response:
+        return Response(status=200 if self.models.loaded() else 503)
+
+    async def _metadata(self, request: Request, name: str, version: str | None = None) -> Response:
+        return json_response(self.models.get(name, version).metadata(self.models.versions(name)))
+
+    async def _model_ready(self, request: Request, name: str, version: str | None = None) -> Response:
+        self.models.get(name, version)
+        return Response()
+
+    async def _config(self, request: Request, name: str, version: str | None = None) -> Response:
+        from . import triton_config  # imported when a client first asks
+
         model = self.models.get(name, version)
-        if aspect == "ready":
-            return Response()
-        if aspect == "config":
-            from . import triton_config  # imported when a client first asks
+        return json_response(triton_config.as_json(model.config, name, model.inputs, model.outputs))
 
-            return json_response(triton_config.as_json(model.config, name, model.inputs, model.outputs))
-        return json_response(model.metadata(self.models.versions(name)))
-
-    def _statistics(self, models: list[LoadedModel]) -> Response:
+    async def _statistics(self, request: Request, name: str | None = None, version: str | None = None) -> Response:
+        if name is None:
+            models = self.models.loaded()
+        else:
+            newest = self.models.get(name, version)
+            models = [newest] if version else [self.models.get(name, v) for v in self.models.versions(name)]
         return json_response({"model_stats": [m.statistics.as_json(m.name, m.version) for m in models]})
 
-    async def _load(self, name: str, document: dict[str, Any]) -> Response:
-        parameters = document.get("parameters") or {}
+    async def _index(self, request: Request) -> Response:
+        ready_only = self._document(request).get("ready") is True
+        index = self.models.index()
+        return json_response([entry for entry in index if not ready_only or entry["state"] == "READY"])
+
+    async def _unload(self, request: Request, name: str) -> Response:
+        await asyncio.to_thread(self.models.unload, name)
+        return json_response({})
+
+    def _shared_memory(self, action: str) -> Response:
+        """Answer the extension's status and unregister, which clients call in any case."""
+        if action in ("status", "unregister"):
+            return json_response([] if action == "status" else {})
+        raise HttpError(400, "this server offers no shared memory: send tensors as binary data")
+
+    async def _load(self, request: Request, name: str) -> Response:
+        parameters = self._document(request).get("parameters") or {}
         if not isinstance(parameters, dict):
             raise BadRequest("'parameters' must be an object")
         files = {}
@@ -223,8 +209,8 @@ class Routes:
     def _document(self, request: Request) -> dict[str, Any]:
         return parse_json(request.body) if len(request.body) else {}
 
-    def _logging(self, update: Request | None) -> Response:
-        for key, value in (self._document(update) if update else {}).items():
+    async def _logging(self, request: Request) -> Response:
+        for key, value in self._update(request).items():
             current = self.log_settings.get(key)
             if current is None:
                 raise BadRequest(f"unknown logging setting {key!r}; there are {', '.join(self.log_settings)}")
@@ -236,7 +222,9 @@ class Routes:
         self.models.verbose = bool(self.log_settings["log_info"])
         return json_response(self.log_settings)
 
-    def _trace(self, update: Request | None) -> Response:
+    async def _trace(self, request: Request, name: str | None = None) -> Response:
+        if name is not None:
+            self.models.get(name)
         settings = {
             "trace_level": ["OFF"],
             "trace_rate": "1000",
@@ -245,14 +233,18 @@ class Routes:
             "trace_file": "",
             "trace_mode": "triton",
         }
-        for key, value in (self._document(update) if update else {}).items():
+        for key, value in self._update(request).items():
             if value is not None and value != settings.get(key):
                 raise BadRequest(
                     f"trace setting {key!r}: this server records no traces; see /v2/models/stats and /metrics"
                 )
         return json_response(settings)
 
-    def _prometheus(self, request: Request) -> Response:
+    def _update(self, request: Request) -> dict[str, Any]:
+        """Return the settings that a request changes: those in its document if it is a POST."""
+        return self._document(request) if request.method == "POST" else {}
+
+    async def _prometheus(self, request: Request) -> Response:
         if self._metrics is None:
             from .prometheus import Metrics  # imports prometheus_client, when a scrape first asks
 
@@ -262,20 +254,58 @@ class Routes:
         text, media_type = self._metrics.render(accept)
         return Response((text,), 200, media_type)
 
-    def _set_pace(self, pace: Pace, document: dict[str, Any]) -> Response:
+    async def _set_pace(self, request: Request) -> Response:
         """Set the shortest time of an inference by model, in milliseconds; see `pace`."""
-        least_ms = document.get("least_ms")
-        if not isinstance(least_ms, dict) or not all(isinstance(ms, int | float) for ms in least_ms.values()):
+        if self.models.pace is None:
+            raise HttpError(404, f"nothing is served at {request.method} {request.path}: this server is not paced")
+        least_ms = self._document(request).get("least_ms")
+        if not isinstance(least_ms, dict) or not all(isinstance(ms, (int, float)) for ms in least_ms.values()):
             raise BadRequest("'least_ms' must be an object of milliseconds by model")
-        pace.set({name: ms / 1e3 for name, ms in least_ms.items()})
+        self.models.pace.set({name: ms / 1e3 for name, ms in least_ms.items()})
         return json_response({})
 
-    def _board(self) -> dict[str, Any]:
+    async def _board(self, request: Request) -> Response:
+        return json_response(await asyncio.to_thread(self._description))
+
+    def _description(self) -> dict[str, Any]:
         description = introspection.describe()
         runtime = self.models.runtime
         description["runtime"] = f"{runtime.name} {runtime.version}"
         description["model_load_s"] = {model.name: model.load_s for model in self.models.loaded()}
         return description
+
+
+_Handler = Callable[..., Awaitable[Response]]
+_ROUTER: Router[_Handler] = Router(
+    [
+        ("POST", "v2/models/{}/infer", Routes._infer),
+        ("POST", "v2/models/{}/versions/{}/infer", Routes._infer),
+        ("GET", "v2", Routes._server),
+        ("GET", "v2/health/live", Routes._live),
+        ("GET", "v2/health/ready", Routes._ready),
+        ("GET", "v2/models/stats", Routes._statistics),
+        ("GET", "v2/models/{}/stats", Routes._statistics),
+        ("GET", "v2/models/{}/versions/{}/stats", Routes._statistics),
+        ("GET", "v2/models/{}", Routes._metadata),
+        ("GET", "v2/models/{}/versions/{}", Routes._metadata),
+        ("GET", "v2/models/{}/ready", Routes._model_ready),
+        ("GET", "v2/models/{}/versions/{}/ready", Routes._model_ready),
+        ("GET", "v2/models/{}/config", Routes._config),
+        ("GET", "v2/models/{}/versions/{}/config", Routes._config),
+        ("POST", "v2/repository/index", Routes._index),
+        ("POST", "v2/repository/models/{}/load", Routes._load),
+        ("POST", "v2/repository/models/{}/unload", Routes._unload),
+        ("GET", "v2/logging", Routes._logging),
+        ("POST", "v2/logging", Routes._logging),
+        ("GET", "v2/trace/setting", Routes._trace),
+        ("POST", "v2/trace/setting", Routes._trace),
+        ("GET", "v2/models/{}/trace/setting", Routes._trace),
+        ("POST", "v2/models/{}/trace/setting", Routes._trace),
+        ("GET", "metrics", Routes._prometheus),
+        ("POST", "edgesim/pace", Routes._set_pace),
+        ("GET", "edgesim/board", Routes._board),
+    ]
+)
 
 
 def _json_length(headers: Mapping[bytes, bytes], body_length: int) -> int:

@@ -5,6 +5,8 @@ beside the one that it replaces, which finishes the requests that it has. A mode
 other.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import sys
@@ -31,7 +33,7 @@ class NotLoaded(ValueError):
     """A model does not load; the message is the reason."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ServedModel:
     """The loaded versions of one model.
 

@@ -3,6 +3,8 @@
 This is the server's only table of types. The server stands alone, so the rest of edgesim has a table of its own.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

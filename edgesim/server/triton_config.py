@@ -4,6 +4,8 @@ This is the part of Triton's message `ModelConfig` that has a meaning for this s
 message type that is made from the tables below.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any

@@ -3,6 +3,8 @@
 With dynamic batching, one inference answers several requests.
 """
 
+from __future__ import annotations
+
 import asyncio
 import queue
 import threading
@@ -134,7 +136,7 @@ class Worker:
                 self._execute([job for job in batch if not job.done.cancelled()])
             del first, batch  # else the arrays of the last job stay in memory while the thread waits for the next one
 
-    def _collect(self, first: Job) -> "tuple[list[Job], Job | _End | None]":
+    def _collect(self, first: Job) -> tuple[list[Job], Job | _End | None]:
         """Return a batch that begins with `first`, and the job that was taken from the queue but not into the batch."""
         batch, rows = [first], first.rows
         if first.kind is None:
@@ -172,12 +174,12 @@ class Worker:
         else:
             inputs = {name: np.concatenate([job.inputs[name] for job in batch]) for name in first.inputs}
             outputs = self._run(inputs, first.outputs)
-            for name, output in zip(first.outputs, outputs, strict=True):
+            for name, output in zip(first.outputs, outputs):
                 if output.ndim == 0 or len(output) != rows:
                     raise ValueError(f"output {name!r} has shape {list(output.shape)} for a batch of {rows}")
             ends = np.cumsum([job.rows for job in batch])[:-1]
             split = [np.split(output, ends) for output in outputs]
-            results = [list(outputs_of_job) for outputs_of_job in zip(*split, strict=True)]
+            results = [list(outputs_of_job) for outputs_of_job in zip(*split)]
         finished = time.perf_counter_ns()
         for job in batch:
             job.started_ns, job.finished_ns = started, finished

@@ -4,6 +4,8 @@
 it with a class that fulfils `Runtime`; `edgesim.server.__main__` chooses.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol

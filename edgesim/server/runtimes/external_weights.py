@@ -4,6 +4,8 @@ ONNX Runtime maps such files. Where they may be overwritten while a model runs, 
 a shortened file no longer has cannot be read from its mapping (SIGBUS).
 """
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Iterator
@@ -73,7 +75,7 @@ def require_inside(path: Path, content: bytes | None = None) -> Any:
 def _require_inside(model: Any, path: Path) -> None:
     real = Path(os.path.realpath(path))
     # The repository is NAME/VERSION/model.onnx.
-    directories = [real.parent, *(Path(os.path.realpath(parent)) for parent in path.parents[:3:2])]
+    directories = [real.parent, *(Path(os.path.realpath(parent)) for parent in list(path.parents)[:3:2])]
     for tensor in _external_tensors(model):
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")

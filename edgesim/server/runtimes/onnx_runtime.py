@@ -1,5 +1,7 @@
 """ONNX Runtime on the processor."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +40,7 @@ class OnnxRuntime:
 
     def load(
         self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
-    ) -> "OnnxSession":
+    ) -> OnnxSession:
         """Make a session of a model file; see `Runtime.load`."""
         checked = None
         if content is not None or _RUNTIME_READS_ANY_FILE:
@@ -97,7 +99,7 @@ class OnnxSession:
         results = self._session.run_with_ort_values(list(outputs), values)
         return [
             _bf16_bits(result) if self.outputs[name].datatype == "BF16" else result.numpy()
-            for name, result in zip(outputs, results, strict=True)
+            for name, result in zip(outputs, results)
         ]
 
 
