@@ -144,7 +144,9 @@ class BoardOptions(_Options):
         execution: None means the executions that suit the board and the host.
         engine: ``docker``, or ``local`` for a plain process of this host.
         context: docker context or URL of the engine; None means the current context.
-        base_image: the image that the serving image is built on; None means Debian 12.
+        base_image: the image that the serving image is built on; None means Debian's.
+        runtime: the release of ONNX Runtime in the serving image, such as ``1.16.3``, or the newest of a range such as
+            ``1.14..1.18``; None means the board's own, else edgesim's default.
         mount: how models get into the container; None means ``bind``, or ``volume`` where files cannot be mounted.
         volume: name of the volume; None means a name derived from its contents.
         results: a directory of this host that the container may write to, at ``/results``.
@@ -157,6 +159,7 @@ class BoardOptions(_Options):
     engine: EngineName = "docker"
     context: str | None = None
     base_image: str | None = None
+    runtime: str | None = None
     mount: MountMethod | None = None
     volume: str | None = None
     results: Path | None = None
@@ -265,6 +268,7 @@ class RunKeywords(TypedDict, total=False):
     engine: EngineName
     context: str | None
     base_image: str | None
+    runtime: str | None
     mount: MountMethod | None
     volume: str | None
     results: Path | str | None

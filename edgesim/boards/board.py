@@ -43,6 +43,8 @@ class Board:
         full_speed_s: seconds of load after which a scaled board is throttled; None if it never is.
         mount: how the models got into the container; None for a plain process.
         volume: name of the volume with the models; None without one.
+        runtime_reason: why the image has the release of ONNX Runtime that it has; None for another image's server and
+            for a plain process.
     """
 
     device: Device
@@ -63,6 +65,7 @@ class Board:
     full_speed_s: float | None = None
     mount: MountMethod | None = None
     volume: str | None = None
+    runtime_reason: str | None = None
 
     def scaled_by(self, scale: Scale, full_speed_s: float | None) -> "Board":
         """Return this board with its tuned scale, and the CPU limit that the tuning set."""

@@ -14,6 +14,7 @@ from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
 from edgesim.errors import UsageError
 from edgesim.host import ports
+from edgesim.images import runtime_releases
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, EngineName
 from edgesim.profiles import DeviceProfile
@@ -132,6 +133,17 @@ class Launch:
             results=self.options.results is not None,
         )
 
+    @property
+    def runtime(self) -> runtime_releases.Choice | None:
+        """The release of ONNX Runtime that serves, and why; None for another image and for a plain process.
+
+        Raises:
+            UsageError: no image can be made for the requested release.
+        """
+        if not self.own_server or self.options.engine == "local":
+            return None
+        return runtime_releases.of_board(self.profile, self.options.runtime)
+
     def check(self) -> None:
         """Check the options before any work.
 
@@ -150,6 +162,9 @@ class Launch:
         if options.watch and self.delivery.method == "image":
             raise UsageError("`watch`: nothing changes inside an image", fix="use `mount=bind` or `mount=volume`")
         self.delivery.check()
+        if options.runtime is not None and self.runtime is None:
+            server = f"image {image} has its own" if image is not None else "`engine=local` has this host's"
+            raise UsageError(f"`runtime={options.runtime}`: for edgesim's serving image; {server}")
         if self.own_server:
             self._check_configurations()
         if options.execution == "scaled":

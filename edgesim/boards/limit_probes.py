@@ -135,7 +135,7 @@ class Prober:
             image=image,
             platform=platform,
             arguments=[],
-            entrypoint=["python3.11", "-uc"],
+            entrypoint=["python3", "-uc"],
             mounts=[],
             memory_bytes=limits.memory_bytes,
             cpus=limits.cpus,

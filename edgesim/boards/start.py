@@ -167,6 +167,7 @@ def _server_image(launch: Launch, engine: Engine, placement: Placement, stages: 
         launch.profile,
         stages,
         base_image=launch.options.base_image,
+        runtime=launch.runtime.release if launch.runtime is not None else None,
         architecture=placement.architecture,
     )
 
@@ -236,6 +237,7 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
         create_s=create_s,
         mount=launch.delivery.method,
         volume=delivered.volume,
+        runtime_reason=launch.runtime.reason if launch.runtime is not None else None,
     )
 
 

@@ -80,6 +80,16 @@ BaseImageOption = Annotated[
         rich_help_panel=BOARD,
     ),
 ]
+RuntimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        metavar="VERSION",
+        help="Serve with this release of ONNX Runtime, such as 1.16.3, or the newest of a range such as 1.14..1.18"
+        " [default: the board's own].",
+        rich_help_panel=BOARD,
+    ),
+]
 ReadyTimeoutOption = Annotated[
     float,
     typer.Option(

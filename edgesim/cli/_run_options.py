@@ -19,6 +19,7 @@ from edgesim.cli._options import (
     EngineOption,
     ModelsOption,
     ReadyTimeoutOption,
+    RuntimeOption,
 )
 from edgesim.options import READY_TIMEOUT_S, REQUEST_DEFAULTS, MountMethod, RunOptions, ScenarioName
 
@@ -202,6 +203,7 @@ class BoardFlags:
     engine: EngineOption = "docker"
     context: ContextOption = None
     base_image: BaseImageOption = None
+    runtime: RuntimeOption = None
     mount: Annotated[
         MountMethod | None,
         typer.Option(

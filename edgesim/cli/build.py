@@ -7,11 +7,11 @@ import typer
 from edgesim import profiles
 from edgesim.cli import _console
 from edgesim.cli._app import new_app
-from edgesim.cli._options import BaseImageOption, ContextOption, JsonOption, ProfileArgument
+from edgesim.cli._options import BaseImageOption, ContextOption, JsonOption, ProfileArgument, RuntimeOption
 from edgesim.engine import docker_engine
 from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode
-from edgesim.images import serving_image
+from edgesim.images import runtime_releases, serving_image
 from edgesim.progress import Stages
 
 app = new_app()
@@ -21,6 +21,7 @@ app = new_app()
 def build_command(
     profile: ProfileArgument,
     base_image: BaseImageOption = None,
+    runtime: RuntimeOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build even if the image exists.")] = False,
     context: ContextOption = None,
     as_json: JsonOption = False,
@@ -29,8 +30,10 @@ def build_command(
 
     An image of the same content that exists is kept.
     """
+    board = profiles.load(profile)
+    chosen = runtime_releases.of_board(board, runtime)
     engine, stages = docker_engine.Engine(resolve(context)), Stages(_console.listener())
-    image = serving_image.build(engine, profiles.load(profile), stages, base_image=base_image, rebuild=rebuild)
+    image = serving_image.build(engine, board, stages, base_image=base_image, rebuild=rebuild, runtime=chosen.release)
     if as_json:
         _console.print_json({"reference": image.reference, "id": image.id, "base": image.base, "cached": image.cached})
     else:

@@ -15,6 +15,7 @@ from edgesim.cli._options import (
     ModelArgument,
     ModelsOption,
     ProfileArgument,
+    RuntimeOption,
 )
 from edgesim.errors import ExitCode, ResultError
 from edgesim.jobs.pack import pack
@@ -32,6 +33,7 @@ def pack_command(
     model: ModelArgument,
     models: ModelsOption = None,
     base_image: BaseImageOption = None,
+    runtime: RuntimeOption = None,
     context: ContextOption = None,
     tag: Annotated[
         str | None,
@@ -67,6 +69,7 @@ def pack_command(
         name=tag,
         save=save,
         base_image=base_image,
+        runtime=runtime,
         context=context,
         listener=_console.listener(),
     )

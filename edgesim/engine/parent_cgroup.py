@@ -93,7 +93,7 @@ def _run_in_container(engine: Engine, order: dict[str, object], image: str) -> N
         container = engine.client.containers.create(
             image,
             ["-S", "-I", "-c", program, json.dumps(order)],
-            entrypoint=["python3.11"],
+            entrypoint=["python3"],
             user="0:0",
             privileged=True,
             mounts=[docker.types.Mount("/host", "/", type="bind")],

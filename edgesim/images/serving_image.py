@@ -12,13 +12,14 @@ from edgesim.engine.labels import LABEL
 from edgesim.errors import ProfileError, UsageError
 from edgesim.host.cache import make_public
 from edgesim.host.scratch import scratch_directory
-from edgesim.images import python_packages, rootfs
+from edgesim.images import python_packages, rootfs, runtime_releases
 from edgesim.images.image import BASE_LABEL, Image
+from edgesim.images.runtime_releases import BOOKWORM, RuntimeRelease
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.version import __version__
 
-DEFAULT_BASE = "debian:bookworm-slim"
+DEFAULT_BASE = BOOKWORM.image
 
 
 def build(
@@ -29,6 +30,7 @@ def build(
     base_image: str | None = None,
     rebuild: bool = False,
     architecture: str | None = None,
+    runtime: RuntimeRelease | None = None,
 ) -> Image:
     """Return the serving image for a profile, built unless the engine has an image of the same contents.
 
@@ -37,6 +39,7 @@ def build(
         base_image: the image to build on; None means Debian's public image or, if no registry answers, an image made
             from Debian packages.
         rebuild: build even if the engine has the image, and without the engine's build cache.
+        runtime: the release of ONNX Runtime in the image; None means edgesim's default.
 
     Raises:
         ProfileError: the profile's Dockerfile does not exist.
@@ -45,14 +48,15 @@ def build(
     dockerfile = _dockerfile(profile)
     architecture = architecture if architecture is not None else profile.architecture
     qemu_cpu = _qemu_cpu(profile, architecture)
-    reference = reference_of(profile, architecture=architecture, base_image=base_image)
+    runtime = runtime if runtime is not None else runtime_releases.default()
+    reference = reference_of(profile, architecture=architecture, base_image=base_image, runtime=runtime)
     image_id = engine.images.id(reference)
     if image_id is not None and not rebuild:
         base = engine.images.label(reference, BASE_LABEL) or ""
         return Image(reference=reference, id=image_id, base=base, cached=True)
 
     with stages.stage("base and packages", "fetching the base image and the Python packages"):
-        contexts, base = _build_contexts(architecture, base_image, builds_on=engine.facts.architecture)
+        contexts, base = _build_contexts(architecture, base_image, runtime, builds_on=engine.facts.architecture)
     with (
         stages.stage("build", f"building {reference} for linux/{architecture}"),
         scratch_directory() as scratch,
@@ -65,7 +69,9 @@ def build(
             tag=reference,
             platform=f"linux/{architecture}",
             build_contexts=contexts,
-            build_args=_without_none(BASE=base_image, QEMU_CPU=qemu_cpu),
+            build_args=_without_none(
+                BASE=base_image or runtime.debian.image, QEMU_CPU=qemu_cpu, PYTHON=runtime.debian.python
+            ),
             labels={LABEL: __version__, BASE_LABEL: base},
             use_cache=not rebuild,
             engine=engine.context,
@@ -99,7 +105,13 @@ def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
     return Image(reference=reference, id=image_id, base=None, cached=True)
 
 
-def reference_of(profile: DeviceProfile, *, architecture: str | None = None, base_image: str | None = None) -> str:
+def reference_of(
+    profile: DeviceProfile,
+    *,
+    architecture: str | None = None,
+    base_image: str | None = None,
+    runtime: RuntimeRelease | None = None,
+) -> str:
     """Return the name of the image that `build` returns; the name changes with everything of edgesim's in the image.
 
     Raises:
@@ -112,9 +124,13 @@ def reference_of(profile: DeviceProfile, *, architecture: str | None = None, bas
     digest.update(dockerfile.name.encode() + b"\0" + dockerfile.read_bytes() + b"\0")
     for name in _server_files():
         digest.update(str(name).encode() + b"\0" + (paths.server_directory() / name).read_bytes() + b"\0")
-    digest.update(repr((architecture, qemu_cpu, base_image, rootfs.SUITE, rootfs.PACKAGES, rootfs.LAYOUT)).encode())
+    runtime = runtime if runtime is not None else runtime_releases.default()
+    base = (base_image, runtime.debian, rootfs.PACKAGES, rootfs.LAYOUT)
+    digest.update(repr((architecture, qemu_cpu, base, runtime.requirements)).encode())
     family = dockerfile.name.partition(".")[2] or "board"
-    target = "-".join(_without_none(a=architecture, b=qemu_cpu).values())
+    # The default release is not in the name: images from before it could be chosen keep theirs.
+    version = None if runtime.is_default else f"ort{runtime.version}"
+    target = "-".join(_without_none(a=architecture, b=qemu_cpu, c=version).values())
     return f"edgesim/{family}:{target}-{digest.hexdigest()[:12]}"
 
 
@@ -134,30 +150,34 @@ def _dockerfile(profile: DeviceProfile) -> Path:
 def _server_files() -> list[Path]:
     """Return the server's files in the image, subpackages included, relative to its directory."""
     directory = paths.server_directory()
-    files = [*directory.rglob("*.py"), python_packages.requirements_file()]
-    return sorted(path.relative_to(directory) for path in files)
+    return sorted(
+        path.relative_to(directory) for path in (*directory.rglob("*.py"), *directory.glob("requirements*.txt"))
+    )
 
 
 def _without_none(**arguments: str | None) -> dict[str, str]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _build_contexts(architecture: str, base_image: str | None, *, builds_on: str) -> tuple[dict[str, Path], str]:
+def _build_contexts(
+    architecture: str, base_image: str | None, runtime: RuntimeRelease, *, builds_on: str
+) -> tuple[dict[str, Path], str]:
     """Return the stages of the Dockerfile that are made beforehand, and the base for the image's label.
 
     Args:
         builds_on: architecture of the machine that builds.
     """
     with ThreadPoolExecutor() as pool:
-        packages = pool.submit(python_packages.fetch, architecture)
+        debian = runtime.debian
+        packages = pool.submit(python_packages.fetch, architecture, runtime.requirements, debian)
         if base_image is not None:
             return {"packages": packages.result()}, base_image
-        if buildx.registry_has(DEFAULT_BASE):
-            return {"packages": packages.result()}, DEFAULT_BASE
-        tools = pool.submit(rootfs.make, builds_on)
-        base_directory = rootfs.make(architecture)
+        if buildx.registry_has(debian.image):
+            return {"packages": packages.result()}, debian.image
+        tools = pool.submit(rootfs.make, builds_on, suite=debian.suite)
+        base_directory = rootfs.make(architecture, suite=debian.suite)
         contexts = {"packages": packages.result(), "base": base_directory, "tools": tools.result()}
-        return contexts, f"Debian {rootfs.SUITE} packages"
+        return contexts, f"Debian {debian.suite} packages"
 
 
 def _fill_context(context: Path) -> None:

@@ -15,6 +15,7 @@ from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, UsageError
+from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client, inputs
@@ -35,7 +36,17 @@ _TIMEOUT_S = 600.0
 # The options of a run that a check has a use for. The board is emulated or native, since a check is of the board's own
 # instructions.
 _OPTIONS = frozenset(
-    {*InputOptions.model_fields, "models", "engine", "context", "base_image", "mount", "volume", "ready_timeout_s"}
+    {
+        *InputOptions.model_fields,
+        "models",
+        "engine",
+        "context",
+        "base_image",
+        "runtime",
+        "mount",
+        "volume",
+        "ready_timeout_s",
+    }
 )
 
 
@@ -115,7 +126,8 @@ def check(
     except DeviceError as error:
         return verdict([*items, check_items.failure(error)], loaded.name)
     if checks.outside_container:
-        items.append(check_items.libraries(profile))
+        release = runtime_releases.of_board(profile, options.board.runtime).release
+        items.append(check_items.libraries(profile, release))
     return verdict(items, loaded.name, board)
 
 

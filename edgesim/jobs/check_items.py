@@ -17,7 +17,8 @@ from edgesim.errors import (
     NotReady,
     OutOfMemory,
 )
-from edgesim.images import python_packages
+from edgesim.images import runtime_releases
+from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.loadgen.inputs import Arrays
 from edgesim.measure import output_difference
 from edgesim.measure.output_difference import Tolerance
@@ -197,15 +198,22 @@ def cold_start(board: Board, description: Mapping[str, Any], model: Model, profi
     return _passed("cold start", "; ".join(words))
 
 
-def libraries(profile: DeviceProfile) -> Item:
-    """Judge the vendor's C library by the one that the runtime's packages were built for."""
-    needed = python_packages.glibc_needed(python_packages.fetch(profile.architecture))
-    words = f"the runtime's packages need glibc {'.'.join(map(str, needed))}"
-    if profile.system is None or profile.system.glibc is None:
-        return Item(name="libraries", verdict="INCONCLUSIVE", finding=f"{words}; the board's is not known")
-    available = tuple(map(int, profile.system.glibc.split(".")))
-    verdict: VerdictWord = "PASS" if available >= needed else "FAIL"
-    return Item(name="libraries", verdict=verdict, finding=f"{words}; {profile.system.name} has {profile.system.glibc}")
+def libraries(profile: DeviceProfile, release: RuntimeRelease) -> Item:
+    """Judge whether a wheel of the release runs on the vendor's system: with its C library and its Python."""
+    wheels, system = release.wheels, profile.system
+    glibc = ".".join(map(str, wheels.glibc))
+    words = f"the wheels of {release} need glibc {glibc} and Python 3.{wheels.oldest} to 3.{wheels.newest}"
+    if system is None or system.glibc is None:
+        return Item(name="libraries", verdict="INCONCLUSIVE", finding=f"{words}; the board's system is not known")
+    has = [f"glibc {system.glibc}"] + ([f"Python {system.python}"] if system.python is not None else [])
+    words += f"; {system.name} has {' and '.join(has)}"
+    runs = tuple(map(int, system.glibc.split("."))) >= wheels.glibc
+    if system.python is not None:
+        runs = runs and wheels.oldest <= int(system.python.partition(".")[2]) <= wheels.newest
+        newest = runtime_releases.newest_for(system.python, system.glibc)
+        if not runs and newest is not None:
+            words += f": {newest.version} is the newest release for it"
+    return Item(name="libraries", verdict="PASS" if runs else "FAIL", finding=words)
 
 
 def failure(error: DeviceError) -> Item:

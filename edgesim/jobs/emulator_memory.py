@@ -53,6 +53,8 @@ def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
     with scratch_directory() as scratch:
         noop = repository.find(str(_noop(Path(scratch))))
         changes = {"engine": engine, "execution": None, "mount": None, "volume": None, "results": None}
+        if engine == "local":
+            changes["runtime"] = None  # a plain process has the runtime of this host
         changed = replace(
             launch,
             models=[noop],

@@ -14,7 +14,7 @@ from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import resolve
 from edgesim.errors import DiskFull, ResultError, UsageError
-from edgesim.images import serving_image
+from edgesim.images import runtime_releases, serving_image
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
@@ -54,6 +54,7 @@ def pack(
     name: str | None = None,
     save: Path | None = None,
     base_image: str | None = None,
+    runtime: str | None = None,
     context: str | None = None,
     listener: Listener | None = None,
 ) -> Packed:
@@ -66,6 +67,8 @@ def pack(
         name: name of the image; None means a name derived from its contents.
         save: also write the image to this file as an OCI archive, which ``docker load`` takes.
         base_image: the image that the serving image is built on.
+        runtime: the release of ONNX Runtime in the image, such as ``1.16.3``; None means the board's own, else
+            edgesim's default.
         context: docker context or URL of the engine that gets the image; None means the current context.
 
     Raises:
@@ -84,9 +87,12 @@ def pack(
     if board.image.reference is None and model.configuration is not None:
         cores = board.cpu.cores
         model.configuration.check(model.inputs, model.outputs, version=model.version, board_cores=cores)
+    if runtime is not None and board.image.reference is not None:
+        raise UsageError(f"`runtime={runtime}`: image {board.image.reference} has its own")
+    chosen = runtime_releases.of_board(board, runtime)
     engine = docker_engine.Engine(resolve(context))
     if board.image.reference is None:
-        built = serving_image.build(engine, board, stages, base_image=base_image)
+        built = serving_image.build(engine, board, stages, base_image=base_image, runtime=chosen.release)
     else:
         built = serving_image.pull(engine, board, stages)
     mount_point = board.image.mount_point

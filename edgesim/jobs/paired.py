@@ -136,7 +136,19 @@ def run_pair(
 
 # The options that a paired run has a use for: it has its own traffic and its own containers.
 PAIR_OPTIONS = frozenset(
-    {"engine", "context", "execution", "base_image", "mount", "ready_timeout_s", "seed", "input", "shapes", "ranges"}
+    {
+        "engine",
+        "context",
+        "execution",
+        "base_image",
+        "runtime",
+        "mount",
+        "ready_timeout_s",
+        "seed",
+        "input",
+        "shapes",
+        "ranges",
+    }
 )
 
 

@@ -209,6 +209,7 @@ class ResultBuilder:
             shortfalls=board.shortfalls,
             mount=board.mount,
             volume=board.volume,
+            runtime_reason=board.runtime_reason,
         )
 
     def _intra_op_threads(self) -> int:

@@ -149,11 +149,19 @@ class Storage(_Part):
 
 
 class System(_Part):
-    """The vendor's operating system: its name, and the versions of its C library and kernel."""
+    """The vendor's operating system.
+
+    Attributes:
+        glibc, kernel: the versions of its C library and of its kernel.
+        python: the version of its Python, such as ``3.6``, which wheels outside of a container have to be built for.
+        runtime: the release of ONNX Runtime that the system comes with, such as ``1.21.0``.
+    """
 
     name: str
     glibc: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
     kernel: str | None = None
+    python: Annotated[str, Field(pattern=r"^3\.\d+$")] | None = None
+    runtime: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
 
 
 class Power(_Part):

@@ -107,6 +107,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
     device, agreement = inside.device, inside.agreement
     lead, band = device_time(result)
     yield Fact("device time", band, about_device_time(result), lead)
+    if device.runtime is not None:
+        yield Fact("runtime", _runtime(device))
     if result.energy_j is not None and result.energy_j.per_inference is not None:
         yield Fact("energy", _energy(result.energy_j))
     if result.not_scaled is not None:
@@ -188,6 +190,10 @@ def _configuration(configuration: ConfigurationSection) -> str:
     return f"{configuration.files[0]} beside the model: {settings or 'the defaults'}"
 
 
+def _runtime(device: DeviceSection) -> str:
+    return f"{device.runtime}: {device.runtime_reason}" if device.runtime_reason is not None else f"{device.runtime}"
+
+
 def _mount(device: DeviceSection) -> str:
     where = f"in volume {device.volume}" if device.mount == "volume" else "inside the image"
     return f"{where}; no file of this host is mounted"
@@ -258,8 +264,6 @@ def _inside(result: RunResult) -> str:
         words.append(f"{format_bytes(device.memory_limit_bytes)} memory")
     if device.cpu_limit is not None:
         words.append(f"CPU limit {device.cpu_limit:g}")
-    if device.runtime:
-        words.append(device.runtime)
     return ", ".join(words)
 
 

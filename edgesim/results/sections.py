@@ -135,6 +135,8 @@ class DeviceSection(Section):
         features_missing: CPU features that the board's core has and this one does not; without the features that the
             kernel adds by itself.
         features_extra: CPU features that this core has and the board's does not; without the kernel's own.
+        runtime: name and version of the library that ran the model, as the server reports it.
+        runtime_reason: why it is this release; None where edgesim did not choose it.
         shortfalls: what the board has and this host cannot give, in sentences.
         mount: how the model came into the container; None without a container.
         volume: name of the volume with the model.
@@ -155,6 +157,7 @@ class DeviceSection(Section):
     no_new_privileges: bool | None = None
     read_only_root: bool | None = None
     runtime: str | None = None
+    runtime_reason: str | None = None
     intra_op_threads: int | None = None
     limits: tuple[LimitSection, ...] = ()
     shortfalls: tuple[str, ...] = ()

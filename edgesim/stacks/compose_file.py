@@ -198,7 +198,7 @@ def _ports(resolved: Resolved, service: ResolvedService, naming: Naming) -> list
 def _check(service: Service, naming: Naming) -> dict[str, Any] | None:
     if service.healthy is None and not service.serves:
         return None
-    command = service.healthy or ("python3.11", "-S", "-I", "-c", _OWN_CHECK)
+    command = service.healthy or ("python3", "-S", "-I", "-c", _OWN_CHECK)
     check = {"test": ["CMD", *command], "timeout": _CHECK_PATIENCE, "retries": 3, "start_period": _STARTING}
     if naming.quick_checks:
         return check | {"interval": _CHECK_EVERY, "start_interval": _CHECK_WHILE_STARTING}

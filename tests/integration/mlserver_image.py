@@ -19,7 +19,7 @@ def image(architecture: str) -> str:
         lambda: {
             "base": rootfs.make(architecture),
             "tools": rootfs.make(host_architecture()),
-            "packages": python_packages.fetch(architecture, EXAMPLE / "requirements.txt"),
+            "packages": python_packages.fetch(architecture, (EXAMPLE / "requirements.txt").read_text()),
         },
         identity=contents,
     )

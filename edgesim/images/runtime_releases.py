@@ -1,0 +1,239 @@
+"""The releases of ONNX Runtime that a serving image can have, and the Python and Debian that each of them needs."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from edgesim import paths
+from edgesim.errors import UsageError, did_you_mean
+from edgesim.profiles import DeviceProfile
+
+# Releases with manylinux wheels on aarch64 and x86_64, for Python 3.9 (up to 1.14) or 3.11 (from 1.15). Source: the
+# files of the package onnxruntime on PyPI, November 2026. 1.10 is the newest one that also has a wheel for Python 3.6.
+VERSIONS = (
+    *("1.10.0", "1.11.0", "1.11.1", "1.12.0", "1.12.1", "1.13.1", "1.14.0", "1.14.1"),
+    *("1.15.0", "1.15.1", "1.16.0", "1.16.1", "1.16.2", "1.16.3", "1.17.0", "1.17.1", "1.17.3", "1.18.0", "1.18.1"),
+    *("1.19.0", "1.19.2", "1.20.0", "1.20.1", "1.21.0", "1.21.1", "1.22.0", "1.22.1", "1.23.0", "1.23.1", "1.23.2"),
+    *("1.24.1", "1.24.2", "1.24.3", "1.24.4", "1.25.0", "1.25.1", "1.26.0", "1.27.0", "1.28.0", "1.29.0", "1.30.0"),
+    *("1.31.0", "1.31.1", "1.32.0"),
+)
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """What the aarch64 wheels of the releases from `first` on need: Python 3.`oldest` to 3.`newest`, and a glibc.
+
+    Source: the names of the files on PyPI.
+    """
+
+    first: tuple[int, int]
+    oldest: int
+    newest: int
+    glibc: tuple[int, int]
+
+
+_WHEELS = (
+    Wheels((1, 10), 6, 9, (2, 17)),
+    Wheels((1, 11), 7, 9, (2, 17)),
+    Wheels((1, 12), 7, 10, (2, 17)),
+    Wheels((1, 15), 8, 11, (2, 17)),
+    Wheels((1, 17), 8, 12, (2, 27)),
+    Wheels((1, 20), 10, 13, (2, 27)),
+    Wheels((1, 24), 11, 14, (2, 27)),
+    Wheels((1, 29), 11, 14, (2, 28)),
+)
+# From this release on there are wheels for Python 3.11.
+_FIRST_ON_PYTHON_3_11 = (1, 15)
+# From this release on, ONNX Runtime is built against numpy 2; an older one fails to import beside it.
+_FIRST_WITH_NUMPY_2 = (1, 19)
+_LAST_NUMPY_1 = "1.26.4"
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class Debian:
+    """A Debian release as the base of serving images.
+
+    Attributes:
+        python: the version of its package python3.
+        glibc: the version of its C library.
+    """
+
+    suite: str
+    python: str
+    glibc: tuple[int, int]
+
+    @property
+    def image(self) -> str:
+        """Debian's public image."""
+        return f"debian:{self.suite}-slim"
+
+
+BULLSEYE = Debian("bullseye", "3.9", (2, 31))
+BOOKWORM = Debian("bookworm", "3.11", (2, 36))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeRelease:
+    """A release of ONNX Runtime, with all that a serving image has to be for it."""
+
+    version: str
+    debian: Debian
+    numpy: str
+
+    def __str__(self) -> str:
+        return f"ONNX Runtime {self.version}"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the release that images have unless another one is asked for."""
+        return self.version == default().version
+
+    @property
+    def wheels(self) -> Wheels:
+        """What the release's wheels need."""
+        return next(wheels for wheels in reversed(_WHEELS) if wheels.first <= _key(self.version)[:2])
+
+    @property
+    def requirements(self) -> str:
+        """The packages of the image, as lines of a requirements file that pins all of them."""
+        own = {"onnxruntime": self.version, "numpy": self.numpy}
+        pins = {name: version for name, version in _pins(self.debian.python).items() if name not in own} | own
+        return "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
+
+
+@cache
+def default() -> RuntimeRelease:
+    """Return the release that the server's own requirements pin."""
+    return _runtime(_pins(BOOKWORM.python)["onnxruntime"])
+
+
+def choose(text: str) -> RuntimeRelease:
+    """Return the release that a word names: ``1.16.3``, ``1.16`` for its newest patch, or the newest of ``1.14..1.18``.
+
+    A release newer than those of `VERSIONS` is taken as it is: the package index knows whether there is one.
+
+    Raises:
+        UsageError: there is no such release, or no image can be made for it; the message has the reason.
+    """
+    return _runtime(versions(text)[-1])
+
+
+def versions(text: str) -> Sequence[str]:
+    """Return the releases that a text names, oldest first: ``all``, versions with commas, ranges: ``1.14..1.18``.
+
+    A version without a patch (``1.16``) stands for its newest patch; within a range each minor version does so.
+
+    Raises:
+        UsageError: a word is no version, or names no release.
+    """
+    if text == "all":
+        return _newest_patches(VERSIONS)
+    chosen: list[str] = []
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        first, dots, last = word.partition("..")
+        chosen += _range(first, last, word) if dots else [_version(word)]
+    if not chosen:
+        raise UsageError(f"`runtime={text}`: names no version", fix="a version such as 1.16.3, or 1.14..1.18")
+    return sorted(dict.fromkeys(chosen), key=_key)
+
+
+def _range(first: str, last: str, word: str) -> Sequence[str]:
+    low, high = _parse(first, word)[:2], _parse(last, word)[:2]
+    if chosen := _newest_patches([version for version in VERSIONS if low <= _key(version)[:2] <= high]):
+        return chosen
+    raise UsageError(
+        f"`runtime={word}`: no release in this range", fix=f"{_minor(VERSIONS[0])}..{_minor(VERSIONS[-1])}"
+    )
+
+
+def _version(word: str) -> str:
+    parsed = _parse(word, word)
+    patches = [version for version in VERSIONS if _key(version)[: len(parsed)] == parsed]
+    if patches:
+        return patches[-1]
+    if parsed > _key(VERSIONS[-1]) and len(parsed) == 3:
+        return word
+    if parsed < _key(VERSIONS[0]):
+        raise UsageError(
+            f"`runtime={word}`: no image is made for ONNX Runtime before {_minor(VERSIONS[0])}",
+            fix=f"`runtime={VERSIONS[0]}` is the oldest",
+        )
+    raise UsageError(f"`runtime={word}`: no release of ONNX Runtime has a wheel{did_you_mean(word, VERSIONS)}")
+
+
+def _parse(word: str, text: str) -> tuple[int, ...]:
+    match = _VERSION.fullmatch(word)
+    if match is None:
+        raise UsageError(f"`runtime={text}`: {word!r} is no version", fix="a version such as 1.16.3, or 1.14..1.18")
+    return tuple(int(part) for part in match.groups() if part is not None)
+
+
+def _runtime(version: str) -> RuntimeRelease:
+    key = _key(version)
+    debian = BOOKWORM if key >= _FIRST_ON_PYTHON_3_11 else BULLSEYE
+    numpy = _pins(BOOKWORM.python)["numpy"] if key >= _FIRST_WITH_NUMPY_2 else _LAST_NUMPY_1
+    return RuntimeRelease(version=version, debian=debian, numpy=numpy)
+
+
+def _newest_patches(chosen: Sequence[str]) -> Sequence[str]:
+    return list({_minor(version): version for version in chosen}.values())
+
+
+def _minor(version: str) -> str:
+    return version.rpartition(".")[0]
+
+
+def _key(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+@cache
+def _pins(python: str) -> dict[str, str]:
+    """Return the versions in the server's requirements for one Python, by package."""
+    name = "requirements.txt" if python == BOOKWORM.python else f"requirements-python{python}.txt"
+    lines = (paths.server_directory() / name).read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def newest_for(python: str, glibc: str | None) -> RuntimeRelease | None:
+    """Return the newest release with a wheel for a system's Python and glibc; None if there is none.
+
+    Args:
+        python: such as ``3.6``.
+        glibc: such as ``2.27``; None counts as new enough.
+    """
+    minor = _key(python)[1]
+    for version in reversed(VERSIONS):
+        wheels = _runtime(version).wheels
+        if wheels.oldest <= minor <= wheels.newest and (glibc is None or wheels.glibc <= _key(glibc)):
+            return _runtime(version)
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The release that a board is served with, and why: a few words for the report."""
+
+    release: RuntimeRelease
+    reason: str
+
+
+def of_board(profile: DeviceProfile, requested: str | None) -> Choice:
+    """Return the release for a board: the requested one, else that of the board's system, else the default.
+
+    Raises:
+        UsageError: no image can be made for the requested release.
+    """
+    if requested is not None:
+        return Choice(release=choose(requested), reason="as requested")
+    system = profile.system
+    if system is not None and system.runtime is not None:
+        return Choice(release=choose(system.runtime), reason=f"that of {system.name}")
+    reason = "edgesim's default, in a container"
+    if system is not None and system.python is not None:
+        newest = newest_for(system.python, system.glibc)
+        has = f"up to {newest.version}" if newest is not None else "no release"
+        reason += f"; Python {system.python} of {system.name} runs {has}"
+    return Choice(release=default(), reason=reason)
