@@ -24,6 +24,7 @@ _FIELDS = {
     "outside_container",
     "reference",
     "rule",
+    "runtimes",
     "save",
     "tag",
     "tolerance",

@@ -10,7 +10,9 @@ from edgesim.cli._app import new_app
 from edgesim.cli._options import JsonOption, JunitOption, MarkdownOption, ModelArgument, ProfileArgument, QuietOption
 from edgesim.cli._outputs import require_writable
 from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
+from edgesim.errors import UsageError
 from edgesim.jobs.check import CheckOptions, check
+from edgesim.jobs.check_runtimes import check_runtimes
 from edgesim.options import RunOptions
 
 app = new_app()
@@ -18,6 +20,7 @@ app = new_app()
 
 @app.examples(
     "edgesim check jetson-nano models/detector.onnx",
+    "edgesim check jetson-nano detector --runtimes all --markdown runtimes.md",
     "edgesim check jetson-nano detector --input real.npz --max-artifact 50MiB --junit check.xml",
 )
 @takes_run_options(InputFlags, BoardFlags)
@@ -46,6 +49,14 @@ def check_command(
         bool,
         typer.Option("--outside-container", help="Also check the runtime's wheels against the vendor's glibc."),
     ] = False,
+    runtimes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|VERSION,…",
+            help="Check only which of these releases of ONNX Runtime load the model, such as 1.11,1.14..1.18; of `all`,"
+            " the board's own is judged.",
+        ),
+    ] = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
@@ -59,11 +70,19 @@ def check_command(
     for path, option in ((junit, "--junit"), (markdown, "--markdown")):
         if path is not None:
             require_writable(path, option)
+    listener = _console.listener(quiet=quiet)
+    if runtimes is not None:
+        if (reference, tolerance, max_artifact, outside_container) != (None, None, None, False):
+            raise UsageError(
+                "--runtimes: goes without --reference, --tolerance, --max-artifact and --outside-container"
+            )
+        verdict = check_runtimes(profile, model, runtimes, options, listener=listener)
+        return _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="check")
     checks = CheckOptions(
         reference=reference,
         tolerance=_values.tolerance(tolerance),
         outside_container=outside_container,
         max_artifact_bytes=_values.size(max_artifact, "--max-artifact"),
     )
-    verdict = check(profile, model, checks, options, listener=_console.listener(quiet=quiet))
+    verdict = check(profile, model, checks, options, listener=listener)
     return _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="check")

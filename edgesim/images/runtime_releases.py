@@ -93,7 +93,7 @@ class RuntimeRelease:
     @property
     def wheels(self) -> Wheels:
         """What the release's wheels need."""
-        return next(wheels for wheels in reversed(_WHEELS) if wheels.first <= _key(self.version)[:2])
+        return next(wheels for wheels in reversed(_WHEELS) if wheels.first <= key(self.version)[:2])
 
     @property
     def requirements(self) -> str:
@@ -136,12 +136,12 @@ def versions(text: str) -> Sequence[str]:
         chosen += _range(first, last, word) if dots else [_version(word)]
     if not chosen:
         raise UsageError(f"`runtime={text}`: names no version", fix="a version such as 1.16.3, or 1.14..1.18")
-    return sorted(dict.fromkeys(chosen), key=_key)
+    return sorted(dict.fromkeys(chosen), key=key)
 
 
 def _range(first: str, last: str, word: str) -> Sequence[str]:
     low, high = _parse(first, word)[:2], _parse(last, word)[:2]
-    if chosen := _newest_patches([version for version in VERSIONS if low <= _key(version)[:2] <= high]):
+    if chosen := _newest_patches([version for version in VERSIONS if low <= key(version)[:2] <= high]):
         return chosen
     raise UsageError(
         f"`runtime={word}`: no release in this range", fix=f"{_minor(VERSIONS[0])}..{_minor(VERSIONS[-1])}"
@@ -150,12 +150,12 @@ def _range(first: str, last: str, word: str) -> Sequence[str]:
 
 def _version(word: str) -> str:
     parsed = _parse(word, word)
-    patches = [version for version in VERSIONS if _key(version)[: len(parsed)] == parsed]
+    patches = [version for version in VERSIONS if key(version)[: len(parsed)] == parsed]
     if patches:
         return patches[-1]
-    if parsed > _key(VERSIONS[-1]) and len(parsed) == 3:
+    if parsed > key(VERSIONS[-1]) and len(parsed) == 3:
         return word
-    if parsed < _key(VERSIONS[0]):
+    if parsed < key(VERSIONS[0]):
         raise UsageError(
             f"`runtime={word}`: no image is made for ONNX Runtime before {_minor(VERSIONS[0])}",
             fix=f"`runtime={VERSIONS[0]}` is the oldest",
@@ -171,9 +171,9 @@ def _parse(word: str, text: str) -> tuple[int, ...]:
 
 
 def _runtime(version: str) -> RuntimeRelease:
-    key = _key(version)
-    debian = BOOKWORM if key >= _FIRST_ON_PYTHON_3_11 else BULLSEYE
-    numpy = _pins(BOOKWORM.python)["numpy"] if key >= _FIRST_WITH_NUMPY_2 else _LAST_NUMPY_1
+    parsed = key(version)
+    debian = BOOKWORM if parsed >= _FIRST_ON_PYTHON_3_11 else BULLSEYE
+    numpy = _pins(BOOKWORM.python)["numpy"] if parsed >= _FIRST_WITH_NUMPY_2 else _LAST_NUMPY_1
     return RuntimeRelease(version=version, debian=debian, numpy=numpy)
 
 
@@ -185,7 +185,8 @@ def _minor(version: str) -> str:
     return version.rpartition(".")[0]
 
 
-def _key(version: str) -> tuple[int, ...]:
+def key(version: str) -> tuple[int, ...]:
+    """Return what releases are ordered by."""
     return tuple(map(int, version.split(".")))
 
 
@@ -204,10 +205,10 @@ def newest_for(python: str, glibc: str | None) -> RuntimeRelease | None:
         python: such as ``3.6``.
         glibc: such as ``2.27``; None counts as new enough.
     """
-    minor = _key(python)[1]
+    minor = key(python)[1]
     for version in reversed(VERSIONS):
         wheels = _runtime(version).wheels
-        if wheels.oldest <= minor <= wheels.newest and (glibc is None or wheels.glibc <= _key(glibc)):
+        if wheels.oldest <= minor <= wheels.newest and (glibc is None or wheels.glibc <= key(glibc)):
             return _runtime(version)
     return None
 

@@ -32,10 +32,10 @@ from edgesim.version import __version__
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
 # More real inputs tell little more, and an emulated request takes seconds.
 _MOST_REQUESTS = 8
-_TIMEOUT_S = 600.0
+TIMEOUT_S = 600.0
 # The options of a run that a check has a use for. The board is emulated or native, since a check is of the board's own
 # instructions.
-_OPTIONS = frozenset(
+OPTIONS = frozenset(
     {
         *InputOptions.model_fields,
         "models",
@@ -93,7 +93,7 @@ def check(
     """
     checks, stages = checks if checks is not None else CheckOptions(), Stages(listener)
     options = RunOptions.of(options, **keywords)
-    options.require_only(_OPTIONS, "a check has its own requests, and its own container")
+    options.require_only(OPTIONS, "a check has its own requests, and its own container")
     profile = profiles.load(profile)
 
     def verdict(items: Sequence[Item], name: str, board: Board | None = None) -> Verdict:
@@ -202,7 +202,7 @@ def _items_of_the_board(
         DeviceError: the board died.
     """
     profile = launch.profile
-    with closing(client.Client(board.device.direct_url, model, timeout_s=_TIMEOUT_S)) as peer:
+    with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
         description = peer.get_json(DESCRIPTION)
         yield from check_items.loaded(model, description, board.execution)
         with stages.stage("answers", "comparing the board's answers with the right ones"):

@@ -30,7 +30,8 @@ class Verdict(BaseModel):
     """A verdict on a model on a board: the answer of the pre-release check, or of a gate.
 
     `profile` is the profile's name and `board` its title. `execution` is None where the board did not run, `mount` how
-    the model came into the container (None from a gate, which mounts nothing).
+    the model came into the container (None from a gate, which mounts nothing). The items in `not_judged` are shown
+    beside the others, and have no part in the verdict.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +45,7 @@ class Verdict(BaseModel):
     execution: str | None
     items: tuple[Item, ...]
     mount: Literal["bind", "volume", "image"] | None = None
+    not_judged: tuple[Item, ...] = ()
 
     @property
     def word(self) -> VerdictWord:

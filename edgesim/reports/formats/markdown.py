@@ -11,7 +11,7 @@ from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ScenarioSection
 from edgesim.results.stack_result import StackResult
-from edgesim.results.verdict import Verdict, VerdictWord
+from edgesim.results.verdict import Item, Verdict, VerdictWord
 
 DESCRIPTION = "Markdown"
 _MARKS: dict[VerdictWord, str] = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "⚠️"}
@@ -76,9 +76,15 @@ def render_comparison(comparison: Comparison) -> str:
 def render_verdict(verdict: Verdict) -> str:
     """Return the verdict on the whole, and a row for each item."""
     heading = f"### {_MARKS[verdict.word]} {verdict.word}: {_plain(verdict.model)} on {_plain(verdict.board)}"
-    rows = tuple((f"{_MARKS[item.verdict]} {item.verdict}", item.name, item.finding) for item in verdict.items)
-    table = Table("items", ("verdict", "item", "finding"), rows)
-    return "\n".join([heading, "", _plain(verdict.execution or "did not run"), "", *_table(table)]) + "\n"
+    lines = [heading, "", _plain(verdict.execution or "did not run"), "", *_table(_items("items", verdict.items))]
+    if verdict.not_judged:
+        lines += ["", "Not judged:", "", *_table(_items("not judged", verdict.not_judged))]
+    return "\n".join(lines) + "\n"
+
+
+def _items(title: str, items: Iterable[Item]) -> Table:
+    rows = tuple((f"{_MARKS[item.verdict]} {item.verdict}", item.name, item.finding) for item in items)
+    return Table(title, ("verdict", "item", "finding"), rows)
 
 
 def _headline(result: RunResult, *, execution: bool = True) -> Iterator[str]:

@@ -14,7 +14,7 @@ from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ScenarioSection
 from edgesim.results.stack_result import StackResult
-from edgesim.results.verdict import Verdict, VerdictWord
+from edgesim.results.verdict import Item, Verdict, VerdictWord
 
 _VERDICT_STYLES: dict[VerdictWord, str] = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
@@ -59,14 +59,20 @@ def render_comparison(comparison: Comparison) -> RenderableType:
 
 def render_verdict(verdict: Verdict) -> RenderableType:
     """Return the items, and the verdict on the whole."""
-    items = Entries(
+    heading = _heading(f"{verdict.model} on {verdict.board}", verdict.execution or "did not run")
+    parts: list[RenderableType] = [heading, _items(verdict.items)]
+    if verdict.not_judged:
+        parts += [Text("not judged", style="bold"), _items(verdict.not_judged)]
+    return _spaced([*parts, Text(verdict.word, style=_VERDICT_STYLES[verdict.word])])
+
+
+def _items(items: Iterable[Item]) -> Entries:
+    return Entries(
         [
             Entry(labels=((item.verdict, _VERDICT_STYLES[item.verdict]), (item.name, "bold")), words=item.finding)
-            for item in verdict.items
+            for item in items
         ]
     )
-    heading = _heading(f"{verdict.model} on {verdict.board}", verdict.execution or "did not run")
-    return _spaced([heading, items, Text(verdict.word, style=_VERDICT_STYLES[verdict.word])])
 
 
 def _spaced(parts: list[RenderableType]) -> Group:

@@ -1,0 +1,156 @@
+"""``edgesim check --runtimes``: the releases of ONNX Runtime that a model loads in, and whether their answers agree.
+
+What a model needs follows from its file; each release then proves it, on the board, by loading the model.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Unpack
+
+from edgesim import profiles
+from edgesim.boards.launch import Launch
+from edgesim.boards.start import start
+from edgesim.errors import DeviceError
+from edgesim.images import runtime_releases
+from edgesim.jobs import check_items
+from edgesim.jobs.check import OPTIONS, TIMEOUT_S
+from edgesim.loadgen import client, inputs
+from edgesim.loadgen.inputs import Arrays
+from edgesim.measure import output_difference
+from edgesim.models import repository, runtime_support
+from edgesim.models.repository import Model
+from edgesim.options import RunKeywords, RunOptions
+from edgesim.profiles import DeviceProfile
+from edgesim.progress import Listener, Stages
+from edgesim.results.verdict import Item, Verdict
+from edgesim.version import __version__
+
+_REQUESTS = 2  # an emulated request takes seconds, and there is a board for each release
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """A release that was tried.
+
+    Attributes:
+        refusal: why the file says that the release does not load the model; None if it does not say so.
+        failure: why the board did not answer; None if it did.
+        answers: the outputs of each request; empty if it did not answer.
+    """
+
+    version: str
+    refusal: str | None
+    failure: str | None = None
+    answers: Sequence[Arrays] = ()
+
+
+def check_runtimes(
+    profile: str | Path | DeviceProfile,
+    model: str | Path,
+    releases: str = "all",
+    options: RunOptions | None = None,
+    *,
+    listener: Listener | None = None,
+    **keywords: Unpack[RunKeywords],
+) -> Verdict:
+    """Check which releases of ONNX Runtime load a model on a board, and compare their answers.
+
+    Args:
+        profile, model, options, keywords: see `edgesim.check`.
+        releases: versions and ranges with commas, all of which are judged; or ``all``, of which only the board's own
+            release is judged.
+
+    Returns:
+        A verdict with an item for each release. The answers are compared with those of the newest release that loads.
+
+    Raises:
+        UsageError: the profile, the options, a release or the files beside the model are wrong.
+        HostError: this host cannot run the board.
+    """
+    stages, options = Stages(listener), RunOptions.of(options, **keywords)
+    options.require_only(OPTIONS - {"runtime"}, "a check of releases chooses them itself: `runtimes`")
+    profile = profiles.load(profile)
+    own = runtime_releases.of_board(profile, None)
+    versions = runtime_releases.versions(releases)
+    if releases == "all" and own.release.version not in versions:
+        versions = sorted({*versions, own.release.version}, key=runtime_releases.key)
+    found = repository.find(str(model), options.models)
+    requests = inputs.choose(found, options.inputs).requests[:_REQUESTS]
+    needs = runtime_support.Needs.of(found)
+    tried = []
+    for number, version in enumerate(versions, 1):
+        stages.note(f"release {number} of {len(versions)}: ONNX Runtime {version}")
+        board_options = options.board.model_copy(update={"runtime": version})
+        launch = Launch.of(profile, [found], board_options)
+        launch.check()
+        refusal = needs.refusal(version)
+        try:
+            tried.append(_Tried(version=version, refusal=refusal, answers=_answers(launch, found, requests, stages)))
+        except DeviceError as error:
+            failure = check_items.failure(error).finding
+            tried.append(_Tried(version=version, refusal=refusal, failure=failure))
+    items = [_item(one, tried) for one in tried]
+    judged = [item for item in items if releases != "all" or item.name == own.release.version]
+    return Verdict(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        edgesim_version=__version__,
+        profile=profile.reference,
+        board=profile.title,
+        model=found.name,
+        execution="emulated",
+        items=(_summary(tried, own), *judged),
+        not_judged=tuple(item for item in items if item not in judged),
+    )
+
+
+def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: Stages) -> list[Arrays]:
+    """Return what a board answers to each request.
+
+    Raises:
+        DeviceError: it does not load the model, dies, or does not answer.
+    """
+    with (
+        start(launch, stages) as board,
+        closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer,
+    ):
+        answers = [peer.infer(peer.encode(arrays)) for arrays in requests]
+        if failed := [answer.outcome for answer in answers if answer.outcome != "ok"]:
+            state = board.device.state()
+            if not state.running:
+                raise board.death(state, "answering")
+            raise DeviceError(f"a request failed: {failed[0]}", log=board.device.log())
+        return [client.decode(answer.payload) for answer in answers]
+
+
+def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:
+    """Return the item that says which release a model needs, and which one the board has."""
+    loads = [one.version for one in tried if one.failure is None]
+    has = f"the board has {own.release.version} ({own.reason})"
+    if not loads:
+        return Item(name="needs", verdict="FAIL", finding=f"none of {len(tried)} releases answers; {has}")
+    older = [one for one in tried if runtime_releases.key(one.version) < runtime_releases.key(loads[0])]
+    needed = f"ONNX Runtime {loads[0]}{' or newer' if older else ', the oldest that was tried, or newer'}"
+    enough = runtime_releases.key(own.release.version) >= runtime_releases.key(loads[0])
+    return Item(name="needs", verdict="PASS" if enough else "FAIL", finding=f"{needed}; {has}")
+
+
+def _item(one: _Tried, tried: Sequence[_Tried]) -> Item:
+    """Return the item of one release."""
+    if one.failure is not None:
+        by_file = one.refusal if one.refusal is not None else f"the file speaks for it, but: {one.failure}"
+        return Item(name=one.version, verdict="FAIL", finding=by_file)
+    words = "loads" if one.refusal is None else f"loads, although the file speaks against it: {one.refusal}"
+    newest = next(other for other in reversed(tried) if other.failure is None)
+    if one is newest:
+        return Item(name=one.version, verdict="PASS", finding=f"{words}; the others' answers are compared with its own")
+    try:
+        differences = output_difference.compare(one.answers, newest.answers)
+    except ValueError as error:  # another shape
+        return Item(name=one.version, verdict="FAIL", finding=f"{words}; beside {newest.version}, {error}")
+    largest = max(difference.max_absolute for difference in differences)
+    within = all(difference.within for difference in differences)
+    words += f"; answers differ from {newest.version} by {largest:.2g} at most"
+    return Item(name=one.version, verdict="PASS" if within else "FAIL", finding=words)
