@@ -80,6 +80,8 @@ def _data_sheet(profile: DeviceProfile) -> Table:
         system = profile.system
         details = [f"glibc {system.glibc}"] if system.glibc else []
         details += [f"kernel {system.kernel}"] if system.kernel else []
+        details += [f"Python {system.python}"] if system.python else []
+        details += [f"ONNX Runtime {system.runtime}"] if system.runtime else []
         add("system", ", ".join([system.name, *details]), "system")
     if profile.accelerator is not None:
         add("accelerator", f"{profile.accelerator} (not simulated)", "accelerator")

@@ -39,12 +39,14 @@ class _Tried:
         refusal: why the file says that the release does not load the model; None if it does not say so.
         failure: why the board did not answer; None if it did.
         answers: the outputs of each request; empty if it did not answer.
+        execution: how the board ran; None if it did not answer.
     """
 
     version: str
     refusal: str | None
     failure: str | None = None
     answers: Sequence[Arrays] = ()
+    execution: str | None = None
 
 
 def check_runtimes(
@@ -88,10 +90,12 @@ def check_runtimes(
         launch.check()
         refusal = needs.refusal(version)
         try:
-            tried.append(_Tried(version=version, refusal=refusal, answers=_answers(launch, found, requests, stages)))
+            execution, answers = _answers(launch, found, requests, stages)
         except DeviceError as error:
             failure = check_items.failure(error).finding
             tried.append(_Tried(version=version, refusal=refusal, failure=failure))
+        else:
+            tried.append(_Tried(version=version, refusal=refusal, answers=answers, execution=execution))
     items = [_item(one, tried) for one in tried]
     judged = [item for item in items if releases != "all" or item.name == own.release.version]
     return Verdict(
@@ -100,14 +104,14 @@ def check_runtimes(
         profile=profile.reference,
         board=profile.title,
         model=found.name,
-        execution="emulated",
+        execution=next((one.execution for one in tried if one.execution is not None), None),
         items=(_summary(tried, own), *judged),
         not_judged=tuple(item for item in items if item not in judged),
     )
 
 
-def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: Stages) -> list[Arrays]:
-    """Return what a board answers to each request.
+def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: Stages) -> tuple[str, Sequence[Arrays]]:
+    """Return how a board ran, and what it answered to each request.
 
     Raises:
         DeviceError: it does not load the model, dies, or does not answer.
@@ -122,7 +126,7 @@ def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: S
             if not state.running:
                 raise board.death(state, "answering")
             raise DeviceError(f"a request failed: {failed[0]}", log=board.device.log())
-        return [client.decode(answer.payload) for answer in answers]
+        return board.execution, [client.decode(answer.payload) for answer in answers]
 
 
 def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:

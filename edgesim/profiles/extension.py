@@ -78,7 +78,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     "memory.visible_bytes": ("memory.usable_bytes",),
     "memory.kind": ("memory.bandwidth_bytes_per_s", "cpu.bandwidth"),
     "memory.bandwidth_bytes_per_s": ("memory.kind", "cpu.bandwidth"),
-    "system.name": ("system.glibc", "system.kernel", "memory.usable_bytes"),
+    "system.name": ("system.glibc", "system.kernel", "system.python", "system.runtime", "memory.usable_bytes"),
     "emulation.qemu_cpu": ("emulation.wrong",),
 }
 # Facts of which a profile has one: each excludes the other, even where the extended profile does not state the former.

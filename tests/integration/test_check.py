@@ -151,7 +151,7 @@ def test_size_and_libraries_are_held_against_what_is_asked_for() -> None:
     code, _, items = check("jetson-nano", "digits", *LOCAL, "--max-artifact", "10kB", "--outside-container")
     assert code == 1
     assert items["artifact"]["verdict"] == "FAIL"
-    assert "Ubuntu 18.04 has 2.27" in items["libraries"]["finding"]
+    assert "Ubuntu 18.04 has glibc 2.27 and Python 3.6: 1.10.0 is the newest release" in items["libraries"]["finding"]
     assert items["libraries"]["verdict"] == "FAIL"
     _, _, newer = check("raspberry-pi-5", "digits", *LOCAL, "--outside-container")
     assert newer["libraries"]["verdict"] == "PASS"
