@@ -68,6 +68,8 @@ def _data_sheet(profile: DeviceProfile) -> Table:
 
     add(profile.reference, profile.title, "title")
     add("SoC", f"{profile.soc}, {profile.architecture}", "soc", "architecture")
+    if profile.device_tree:
+        add("calls itself", ", or ".join(profile.device_tree), "device_tree")
     for label, text, facts in _cluster(profile.cpu):
         add(label or "CPU", text, *facts)
     for other in profile.cpu.others:

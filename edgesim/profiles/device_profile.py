@@ -263,6 +263,11 @@ class Image(_Part):
         return self
 
 
+# What a board calls itself, in full or its beginning; one or two letters would be the beginning of many names.
+# Devicetree Specification v0.4, 2.2.4: a string is of printable characters.
+BoardName = Annotated[str, Field(pattern=r"^[!-~][ -~]+[!-~]$")]
+
+
 def _in_vendors_spelling(fact: str) -> str:
     """Return a dotted key with the core in it, which is a key of `emulation.others`, as `CoreName` reads the core."""
     section, separator, core = fact.partition("emulation.others.")
@@ -277,16 +282,25 @@ class Source(_Part):
     confidence: Literal["strong", "medium", "weak"] | None = None
 
 
+# Facts by which a machine is recognised as the board.
+IDENTITY = ("device_tree",)
+
+
 class DeviceProfile(_Part):
     """The description of a board.
 
     After `edgesim.profiles.load`, `mode` is the chosen power mode, and `cpu` has the cores and the clock of that mode.
+
+    Attributes:
+        device_tree: what the board calls itself in /proc/device-tree/model: the full text or its beginning, one entry
+            for each name. A machine that calls itself otherwise is not the board, whatever its core is.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     title: str
     soc: str
     architecture: Literal["arm64", "amd64"]
+    device_tree: tuple[BoardName, ...] = ()
     cpu: Cpu
     memory: Memory
     storage: tuple[Storage, ...] = ()
@@ -343,8 +357,14 @@ class DeviceProfile(_Part):
 
     @property
     def sha256(self) -> str:
-        """Digest of every fact, power mode included, in hex."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Digest of every fact that a run depends on, power mode included, in hex.
+
+        Facts by which the board is recognised (`IDENTITY`) and their sources change no run, and are left out: baselines
+        and calibrations stay comparable when a profile gains such a fact.
+        """
+        facts = self.model_dump(mode="json", exclude=set(IDENTITY))
+        facts["sources"] = [source for source in facts["sources"] if not set(source["facts"]) <= set(IDENTITY)]
+        canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @model_validator(mode="after")
@@ -369,6 +389,8 @@ class DeviceProfile(_Part):
             yield f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}"
         if self.architecture == "arm64" and self.emulation is None:
             yield "emulation: missing; an arm64 board needs emulation.qemu_cpu"
+        if self.architecture != "arm64" and self.device_tree:
+            yield f"device_tree: is for arm64 boards; a board with {self.architecture} has no device tree"
         power = self.power
         if power is not None and power.idle_w and power.load_w and power.idle_w > power.load_w:
             yield f"power.idle_w: {power.idle_w:g} is more than power.load_w, {power.load_w:g}"

@@ -29,9 +29,14 @@ _DEEPEST = 4
 # Facts that hold only together with the fact before them. Where a file overrides that fact, the extended profile's
 # facts are not inherited; a file that has them states them itself.
 TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
+    # A board with another name or other hardware does not call itself what the extended board does: else a Jetson Nano
+    # would pass for each board whose profile extends jetson-nano.
+    "name": ("device_tree",),
+    "title": ("device_tree",),
     # Another architecture is another processor on another chip.
     "architecture": (
         "soc",
+        "device_tree",
         "cpu",
         "memory.kind",
         "memory.bandwidth_bytes_per_s",
@@ -45,6 +50,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     # The core, its number and its clock are often those of another chip as well; what was measured on a chip, or is the
     # choice of its vendor, is not.
     "soc": (
+        "device_tree",
         "cpu.features",
         "cpu.caches",
         "cpu.bandwidth",
@@ -60,6 +66,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
         "emulation.wrong",
     ),
     "cpu.core": (
+        "device_tree",
         "cpu.clock_hz",
         "cpu.features",
         "cpu.caches",
@@ -72,9 +79,9 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
         "emulation.qemu_cpu",
         "emulation.wrong",
     ),
-    "cpu.cores": ("power.load_w",),
+    "cpu.cores": ("device_tree", "power.load_w"),
     "cpu.clock_hz": ("power.load_w", "thermal"),
-    "memory.marketed_bytes": ("memory.visible_bytes", "memory.usable_bytes"),
+    "memory.marketed_bytes": ("device_tree", "memory.visible_bytes", "memory.usable_bytes"),
     "memory.visible_bytes": ("memory.usable_bytes",),
     "memory.kind": ("memory.bandwidth_bytes_per_s", "cpu.bandwidth"),
     "memory.bandwidth_bytes_per_s": ("memory.kind", "cpu.bandwidth"),

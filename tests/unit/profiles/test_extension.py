@@ -294,6 +294,36 @@ def test_nonsense_on_top_of_a_profile_is_refused_with_its_name(tmp_path: Path, t
     assert problem(tmp_path, "extends: ./team.yaml\ncpu: {cores: 2, clock_hz: 5}\n").startswith("board.yaml")
 
 
+# --- what the board calls itself --------------------------------------------------------------------------------------
+
+NAMED = "extends: jetson-nano\nname: named\ndevice_tree: [Our Board]\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: other\n",
+        "title: Another board\n",
+        "memory: {marketed_bytes: 2 GB, visible_bytes: 1.9 GiB}\n",
+        "cpu: {cores: 2}\n",
+        "soc: Another chip\n",
+    ],
+)
+def test_another_board_does_not_call_itself_what_the_extended_one_does(text: str, tmp_path: Path) -> None:
+    board(tmp_path, NAMED, "named.yaml")
+    profile = read(tmp_path, f"extends: ./named.yaml\n{text}")
+    assert profile.device_tree == ()
+    assert "device_tree" in {entry.fact for entry in profile.dropped}
+
+
+def test_the_same_board_with_limits_of_its_own_still_calls_itself_so(tmp_path: Path) -> None:
+    board(tmp_path, NAMED, "named.yaml")
+    profile = read(tmp_path, "extends: ./named.yaml\nlimits: {processes: 64}\nstorage: []\n")
+    assert profile.device_tree == ("Our Board",)
+    stated = read(tmp_path, "extends: ./named.yaml\nname: other\ndevice_tree: [Our Other Board]\n")
+    assert stated.device_tree == ("Our Other Board",)
+
+
 # --- any overridden facts ---------------------------------------------------------------------------------------------
 
 

@@ -185,6 +185,31 @@ def test_a_power_mode_changes_cores_clock_and_digest() -> None:
     assert slow.sha256 != profiles.load("jetson-nano").sha256
 
 
+def test_what_the_board_calls_itself_and_its_source_are_no_part_of_the_digest(tmp_path: Path) -> None:
+    before = profiles.read(write(tmp_path, NANO)).model_copy(update={"device_tree": ()})
+    source = "sources:\n  - {facts: [device_tree], source: the board itself}\n"
+    named = NANO.replace("cpu:\n", "device_tree: [Some Name]\ncpu:\n", 1).replace("sources:\n", source, 1)
+    after = profiles.read(write(tmp_path, named))
+    assert after.device_tree == ("Some Name",)
+    assert after.source_of("device_tree") is not None
+    assert after.sha256 == before.sha256, "no run depends on it: baselines and calibrations stay comparable"
+    with_another_source = NANO.replace("sources:\n", source.replace("device_tree", "cpu"), 1)
+    assert profiles.read(write(tmp_path, with_another_source)).sha256 != before.sha256
+
+
+@pytest.mark.parametrize("name", ["", "N", " Jetson Nano", "Jetson Nano ", '"Jetson Nano\\0"'])
+def test_a_name_that_no_board_or_every_board_has_is_refused(name: str, tmp_path: Path) -> None:
+    quoted = name if name.startswith('"') else f"'{name}'"
+    problem = refused(tmp_path, "cpu:\n", f"device_tree: [{quoted}]\ncpu:\n")
+    assert "device_tree" in problem
+
+
+def test_a_board_without_a_device_tree_cannot_state_its_text(tmp_path: Path) -> None:
+    text = (paths.profiles_directory() / "x86-gateway.yaml").read_text()
+    with pytest.raises(ProfileError, match=r"device_tree: is for arm64 boards"):
+        profiles.read(write(tmp_path, text.replace("cpu:\n", "device_tree: [Some Name]\ncpu:\n", 1)))
+
+
 def test_the_default_mode_is_the_board_without_a_mode() -> None:
     assert profiles.load("jetson-nano:maxn") == profiles.load("jetson-nano")
     assert profiles.load("jetson-nano").reference == "jetson-nano"
