@@ -62,6 +62,10 @@ CORES: tuple[Core, ...] = (
     Core(title="A64FX", implementer=_FUJITSU, part=0x001, emulated=True),
 )
 _BY_NAME = {core.name: core for core in CORES}
+_BY_MIDR = {(core.implementer, core.part): core for core in CORES}
+
+# The core of a profile that is as fast as whatever host runs it: the profile has limits, and no processor of its own.
+HOST = "host"
 
 # The models of a core that QEMU_CPU may name. ``max`` is not a core: it is QEMU's CPU with every feature that QEMU has.
 if TYPE_CHECKING:
@@ -73,6 +77,11 @@ else:
 def find(name: str) -> Core | None:
     """Return the core of that name in any case; None for a core that is not in the table."""
     return _BY_NAME.get(name.lower())
+
+
+def of_midr(implementer: int, part: int) -> Core | None:
+    """Return the core with these fields of MIDR_EL1; None for a core that is not in the table."""
+    return _BY_MIDR.get((implementer, part))
 
 
 def title(name: str) -> str:

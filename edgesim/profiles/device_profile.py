@@ -83,8 +83,14 @@ class Cluster(_Part):
 
 
 class Cpu(Cluster):
-    """The board's processor: the cluster that models run on, and its `others`."""
+    """The board's processor: the cluster that models run on, and its `others`.
 
+    Attributes:
+        brand: on x86, the processor's name in its brand string (CPUID): ``N100`` in ``Intel(R) N100``. A machine is
+            taken for the board only if its processor has this name.
+    """
+
+    brand: Annotated[str, Field(pattern=r"^\S[^\x00-\x1f]+\S$", max_length=200)] | None = None
     others: tuple[Cluster, ...] = ()
 
     def on(self, core: str | None) -> "Cpu":
@@ -92,10 +98,10 @@ class Cpu(Cluster):
         if core is None or cores.same(core, self.core):
             return self
         (chosen,) = (cluster for cluster in self.others if cores.same(cluster.core, core))
-        main = Cluster.model_validate(self.model_dump(exclude={"others"}))
+        main = Cluster.model_validate(self.model_dump(exclude={"others", "brand"}))
         rest = tuple(cluster for cluster in self.others if cluster is not chosen)
         facts = chosen.model_dump() | {"features": chosen.features or self.features}
-        return Cpu.model_validate({**facts, "others": (main, *rest)})
+        return Cpu.model_validate({**facts, "brand": self.brand, "others": (main, *rest)})
 
 
 class Memory(_Part):
@@ -283,7 +289,7 @@ class Source(_Part):
 
 
 # Facts by which a machine is recognised as the board.
-IDENTITY = ("device_tree",)
+IDENTITY = ("device_tree", "cpu.brand")
 
 
 class DeviceProfile(_Part):
@@ -356,13 +362,18 @@ class DeviceProfile(_Part):
         return self.name if self.mode == self.default_mode else f"{self.name}:{self.mode}"
 
     @property
+    def has_core_of_host(self) -> bool:
+        """Whether the profile states limits alone: its core is that of whatever host runs it (`cores.HOST`)."""
+        return cores.same(self.cpu.core, cores.HOST)
+
+    @property
     def sha256(self) -> str:
         """Digest of every fact that a run depends on, power mode included, in hex.
 
         Facts by which the board is recognised (`IDENTITY`) and their sources change no run, and are left out: baselines
         and calibrations stay comparable when a profile gains such a fact.
         """
-        facts = self.model_dump(mode="json", exclude=set(IDENTITY))
+        facts = self.model_dump(mode="json", exclude={"device_tree": True, "cpu": {"brand"}})
         facts["sources"] = [source for source in facts["sources"] if not set(source["facts"]) <= set(IDENTITY)]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

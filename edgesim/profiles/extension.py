@@ -51,6 +51,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     # choice of its vendor, is not.
     "soc": (
         "device_tree",
+        "cpu.brand",
         "cpu.features",
         "cpu.caches",
         "cpu.bandwidth",
@@ -67,6 +68,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     ),
     "cpu.core": (
         "device_tree",
+        "cpu.brand",
         "cpu.clock_hz",
         "cpu.features",
         "cpu.caches",
