@@ -26,11 +26,22 @@ def list_command(as_json: JsonOption = False) -> int:
     """List the profiles that come with edgesim."""
     known = [profiles.load(name) for name in profiles.names()]
     if as_json:
-        print_json([{"name": profile.name, "title": profile.title, "modes": list(profile.modes)} for profile in known])
+        print_json(
+            [
+                {
+                    "name": profile.name,
+                    "title": profile.title,
+                    "architecture": profile.architecture,
+                    "modes": list(profile.modes),
+                }
+                for profile in known
+            ]
+        )
         return ExitCode.OK
     table = Table.grid(padding=(0, 2))
     for profile in known:
-        table.add_row(profile.name, profile.title, f"modes: {', '.join(profile.modes) or 'none'}")
+        modes = f"modes: {', '.join(profile.modes) or 'none'}"
+        table.add_row(profile.name, profile.title, profile.architecture, modes)
     show(table)
     return ExitCode.OK
 
@@ -70,6 +81,8 @@ def _data_sheet(profile: DeviceProfile) -> Table:
     add("SoC", f"{profile.soc}, {profile.architecture}", "soc", "architecture")
     if profile.device_tree:
         add("calls itself", ", or ".join(profile.device_tree), "device_tree")
+    if profile.cpu.brand is not None:
+        add("calls itself", f"{profile.cpu.brand}, in the processor's name", "cpu.brand")
     for label, text, facts in _cluster(profile.cpu):
         add(label or "CPU", text, *facts)
     for other in profile.cpu.others:

@@ -89,7 +89,7 @@ def predict_nodes(
         raise ProfileError(
             f"{profile.reference}: no prediction for {profile.architecture}: every published figure used is of an "
             "arm64 core, and other cores run other kernels",
-            fix="edgesim run measures such a board natively",
+            fix="measure the time on the board itself: edgesim run there, or with `context`",
         )
     machine, fitted = Machine.of(profile, threads), load_fitted()
     units = unit_seconds(machine, fitted.coefficients(machine.core))

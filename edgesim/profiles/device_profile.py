@@ -305,7 +305,7 @@ class DeviceProfile(_Part):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     title: str
     soc: str
-    architecture: Literal["arm64", "amd64"]
+    architecture: cores.Architecture
     device_tree: tuple[BoardName, ...] = ()
     cpu: Cpu
     memory: Memory
@@ -391,6 +391,10 @@ class DeviceProfile(_Part):
         return self
 
     def _contradictions_beside_modes(self) -> Iterator[str]:
+        for key, cluster in (("cpu", self.cpu), *((f"cpu.others.{i}", each) for i, each in enumerate(self.cpu.others))):
+            core = cores.find(cluster.core)
+            if core is not None and core.architecture != self.architecture:
+                yield f"{key}.core: {core.title} is a core of {core.architecture}, and the board is {self.architecture}"
         before = [self.cpu.core]
         for index, cluster in enumerate(self.cpu.others):
             if any(cores.same(cluster.core, core) for core in before):

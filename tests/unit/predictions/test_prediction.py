@@ -168,7 +168,7 @@ def test_a_declined_prediction_is_a_value_with_the_error_that_predict_raises(res
     declined = predict_or_decline(profiles.load("x86-gateway"), resnet18)
     assert isinstance(declined, Declined)
     assert declined.error_class is ProfileError
-    assert declined.fix == "edgesim run measures such a board natively"
+    assert declined.fix == "measure the time on the board itself: edgesim run there, or with `context`"
     with pytest.raises(ProfileError) as caught:
         predict("x86-gateway", resnet18)
     assert (caught.value.problem, caught.value.fix) == (declined.reason, declined.fix)

@@ -126,7 +126,7 @@ def test_modes_of_another_cluster_follow_that_cluster(tmp_path: Path) -> None:
 
 def test_modes_of_a_cluster_that_is_removed_go_with_it(tmp_path: Path) -> None:
     profile = profiles.load(board(tmp_path, "extends: rk3588\ncpu: {others: []}\n"))
-    assert list(profile.modes) == ["big"]
+    assert list(profile.modes) == ["big", "big-2400"]
     assert profile.emulation is not None
     assert profile.emulation.others == {}
 

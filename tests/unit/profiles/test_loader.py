@@ -61,9 +61,13 @@ def test_every_mode_of_every_profile_can_be_chosen(name: str) -> None:
         assert profile.cpu.cores >= 1
 
 
-def test_the_shipped_profiles_are_these_fifteen() -> None:
+def test_the_shipped_profiles_are_these_nineteen() -> None:
     assert set(profiles.names()) == {
         "coral-dev-board",
+        "intel-i3-n305",
+        "intel-j4125",
+        "intel-n100",
+        "intel-x6425e",
         "jetson-agx-orin",
         "jetson-nano",
         "jetson-orin-nano",
