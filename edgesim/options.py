@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edgesim.errors import UsageError, did_you_mean
 
 # What a run is the truth about follows from its execution: see docs/architecture.md.
-Execution = Literal["emulated", "scaled", "native", "host"]
+Execution = Literal["emulated", "scaled", "native", "same-architecture", "host"]
 # What runs the server: a container of the Docker Engine, or a plain process of this host.
 EngineName = Literal["docker", "local"]
 # How models get into the container.
@@ -76,6 +76,8 @@ REQUEST_DEFAULTS: Mapping[Execution, RequestDefaults] = {
     "emulated": RequestDefaults(requests=5, duration_s=3.0, warm_up=0, timeout_s=300.0, tail=False),
     "scaled": RequestDefaults(requests=5, duration_s=6.0, warm_up=0, timeout_s=300.0),
     "native": RequestDefaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
+    # Where this host is slowed down to the board's time, the defaults of a scaled board hold.
+    "same-architecture": RequestDefaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
     "host": RequestDefaults(requests=100, duration_s=5.0, warm_up=None, timeout_s=30.0),
 }
 

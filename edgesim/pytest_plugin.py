@@ -76,7 +76,8 @@ class EdgeDevice:
         if not result.validity.valid:
             reasons = "; ".join(result.validity.reasons)
             pytest.fail(f"the run is INVALID, so its figures are no measurement: {reasons}", pytrace=False)
-        if is_time(name) and result.execution in ("emulated", "host"):
+        hosts = result.execution in ("host", "same-architecture") and result.time_origin == "host"
+        if is_time(name) and (result.execution == "emulated" or hosts):
             pytest.fail(
                 f"{name}: `execution={result.execution}` does not measure the board's times; use device_time_ms.p50",
                 pytrace=False,

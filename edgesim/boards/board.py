@@ -14,7 +14,7 @@ from edgesim.errors import DeviceError
 from edgesim.host.host_facts import HostFacts
 from edgesim.images.image import Image
 from edgesim.models.repository import Model
-from edgesim.options import Execution, MountMethod
+from edgesim.options import REQUEST_DEFAULTS, Execution, MountMethod, RequestDefaults
 from edgesim.recording import Reading
 
 # The path under which edgesim's own server describes what it finds inside its container.
@@ -39,8 +39,8 @@ class Board:
         image_s: seconds to build or find the image; None for a plain process.
         create_s: seconds to create the device.
         ready_s: seconds from the device's start until the server was ready.
-        scale: holds a scaled board to the board's time; None for any other execution.
-        full_speed_s: seconds of load after which a scaled board is throttled; None if it never is.
+        scale: slows the server down to the board's time; None for a server at its own speed.
+        full_speed_s: seconds of load after which a board that is slowed down is throttled; None if it never is.
         mount: how the models got into the container; None for a plain process.
         volume: name of the volume with the models; None without one.
         runtime_reason: why the image has the release of ONNX Runtime that it has; None for another image's server and
@@ -72,6 +72,11 @@ class Board:
         share = scale.quota.share
         limits = replace(self.limits, cpus=share) if self.limits is not None else None
         return replace(self, scale=scale, full_speed_s=full_speed_s, cpus=share, limits=limits)
+
+    @property
+    def request_defaults(self) -> RequestDefaults:
+        """What a run on this board does when the traffic options do not say."""
+        return REQUEST_DEFAULTS["scaled" if self.scale is not None else self.execution]
 
     @property
     def url(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from edgesim.boards.dial import Target
-from edgesim.boards.placement import check_execution
+from edgesim.boards.placement import check_execution, local_execution
 from edgesim.boards.server_command import packed_command, server_arguments
 from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.delivery.deliver import Delivery, model_mounts
@@ -16,7 +16,7 @@ from edgesim.errors import UsageError
 from edgesim.host import ports
 from edgesim.images import runtime_releases
 from edgesim.models.repository import Model
-from edgesim.options import BoardOptions, EngineName
+from edgesim.options import BoardOptions, EngineName, Execution
 from edgesim.profiles import DeviceProfile
 
 
@@ -31,7 +31,8 @@ class Launch:
         context: the engine's, see `resolve_context`; None for a plain process.
         load_all: the server leaves out models that do not load; else it ends if one of `models` does not load.
         cores: cores of the host that the board may use; None means all.
-        targets: the models of a scaled board, each with the time that it is to take.
+        is_slowed_down: whether the server is slowed down to the times of `targets`.
+        targets: the models of a board that is slowed down, each with the time that it is to take.
         previous_scaling: tuning of an earlier board, used as the starting point.
         high_priority: run a plain process at nice -20, if this user may.
     """
@@ -43,6 +44,7 @@ class Launch:
     context: Context | None = None
     load_all: bool = False
     cores: Sequence[int] | None = None
+    is_slowed_down: bool = False
     targets: Sequence[Target] = ()
     previous_scaling: ScalingRecord | None = None
     high_priority: bool = False
@@ -81,10 +83,14 @@ class Launch:
             high_priority=high_priority,
         )
 
-    def scaled_to(self, targets: Sequence[Target]) -> Self:
-        """Return the launch of the same board, scaled to the times of `targets`."""
-        options = self.options.model_copy(update={"execution": "scaled"})
-        return replace(self, options=options, targets=targets)
+    def scaled_to(self, targets: Sequence[Target], execution: Execution = "scaled") -> Self:
+        """Return the launch of the same board, slowed down to the times of `targets`.
+
+        Args:
+            execution: ``scaled`` in an image for the host's architecture, or ``same-architecture`` in the board's own.
+        """
+        options = self.options.model_copy(update={"execution": execution})
+        return replace(self, options=options, targets=targets, is_slowed_down=True)
 
     @property
     def machine(self) -> str | None:
@@ -129,7 +135,7 @@ class Launch:
             host="0.0.0.0",  # noqa: S104 (in the container; the engine publishes the port on 127.0.0.1)
             port=self.profile.image.port,
             watch=self.options.watch,
-            paced=self.options.execution == "scaled",
+            paced=self.is_slowed_down,
             results=self.options.results is not None,
         )
 
@@ -168,11 +174,14 @@ class Launch:
         if self.own_server:
             self._check_configurations()
         if options.execution == "scaled":
-            self._check_scaled()
+            if (problem := self.why_not_slowed_down) is not None:
+                raise UsageError(f"`execution=scaled`: {problem[0]}", fix=problem[1])
         elif options.engine == "local":
             if not self.own_server:
                 raise UsageError(f"`engine=local`: runs edgesim's own server only; image {image} needs `engine=docker`")
-            check_execution(options.execution, "host", "`engine=local`")
+            if options.execution != "host":
+                execution, comparison = local_execution(self.profile)
+                check_execution(options.execution, execution, "`engine=local`", comparison)
 
     def _check_configurations(self) -> None:
         """Check what the server would refuse once it runs. A server that loads all models leaves such a model out."""
@@ -183,21 +192,19 @@ class Launch:
                 cores = self.profile.cpu.cores
                 model.configuration.check(model.inputs, model.outputs, version=model.version, board_cores=cores)
 
-    def _check_scaled(self) -> None:
+    @property
+    def why_not_slowed_down(self) -> tuple[str, str] | None:
+        """Why this board cannot be slowed down to a time, and the fix; None if it can, as far as the options say."""
         if self.options.engine == "local":
-            raise UsageError(
-                "`execution=scaled`: the CPU share of a plain process cannot be limited", fix="`engine=docker`"
-            )
+            return "the CPU share of a plain process cannot be limited", "`engine=docker`"
         if self.machine is not None:
-            raise UsageError(
-                f"`execution=scaled`: each request's time would include the network to {self.machine}",
-                fix="use an engine on this machine",
-            )
+            return f"each request's time would include the network to {self.machine}", "use an engine on this machine"
         if not self.own_server:
-            raise UsageError(
-                f"`execution=scaled`: image {self.profile.image.reference} is for the board's architecture only",
-                fix="use `execution=emulated`, or edgesim's own server",
+            return (
+                f"image {self.profile.image.reference} has a server of its own, for the board's architecture only",
+                "leave `execution` out, or use edgesim's own server",
             )
+        return None
 
 
 def resolve_context(engine: EngineName, name: str | None) -> Context | None:

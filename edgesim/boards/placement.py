@@ -1,10 +1,13 @@
 """Where a board runs: execution, architecture of the container, and emulator, decided before anything is started."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from edgesim.engine.context import Context
 from edgesim.errors import HostError, UsageError
-from edgesim.host.emulator import Emulator
+from edgesim.host import identity
+from edgesim.host.emulator import Emulator, host_architecture
+from edgesim.host.identity import Comparison, MachineIdentity
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
 
@@ -15,51 +18,132 @@ class Placement:
 
     Attributes:
         architecture: of the container, ``amd64`` or ``arm64``.
+        comparison: the machine beside the board.
         emulator: what runs the container's programs; None if the machine runs them itself.
+        emulator_in_command: the emulator stands before the server's command, since the machine's kernel runs the
+            board's programs without one.
     """
 
     execution: Execution
     architecture: str
+    comparison: Comparison
     emulator: Emulator | None = None
+    emulator_in_command: bool = False
+
+
+def compare(profile: DeviceProfile, machine: Callable[[], MachineIdentity], *, engine_architecture: str) -> Comparison:
+    """Compare an engine's machine with a board.
+
+    Args:
+        machine: reads the machine, which may take a container; called only if its answer decides.
+    """
+    same_architecture = profile.architecture == engine_architecture
+    if not same_architecture or profile.has_core_of_host:
+        return Comparison(same_architecture=same_architecture, is_the_board=False)
+    return identity.compare(machine(), profile)
 
 
 def place(
-    profile: DeviceProfile, execution: Execution | None, *, engine_architecture: str, context: Context
+    profile: DeviceProfile,
+    execution: Execution | None,
+    *,
+    engine_architecture: str,
+    context: Context,
+    machine: Callable[[], MachineIdentity],
 ) -> Placement:
     """Return how a board runs on an engine; the emulator of an emulated board is not chosen yet.
 
     Args:
-        execution: the execution that the user requests; None means emulated or native.
+        execution: the execution that the user requests; None means what `by_itself` returns.
         engine_architecture: of the engine's machine.
         context: the engine's.
+        machine: reads the engine's machine.
 
     Raises:
         UsageError: the board runs in another execution than the requested one.
         HostError: the board needs an emulator on another machine.
     """
+    comparison = compare(profile, machine, engine_architecture=engine_architecture)
     if execution == "scaled":
-        return Placement(execution="scaled", architecture=engine_architecture)
-    actual: Execution = "native" if profile.architecture == engine_architecture else "emulated"
-    on_this_host = context.machine is None
-    machine = f"this {engine_architecture} host" if on_this_host else f"{context}, which is {engine_architecture},"
-    check_execution(execution, actual, f"an {profile.architecture} board on {machine}")
-    if actual == "emulated" and not on_this_host:
+        return Placement(execution="scaled", architecture=engine_architecture, comparison=comparison)
+    placed = Placement(
+        execution=by_itself(profile, comparison), architecture=profile.architecture, comparison=comparison
+    )
+    where = (
+        f"this {engine_architecture} host" if context.machine is None else f"{context}, which is {engine_architecture},"
+    )
+    if comparison.same_architecture and execution == "emulated":
+        _check_emulated_anyway(profile, context)
+        return replace(placed, execution="emulated", emulator_in_command=True)
+    check_execution(execution, placed.execution, f"an {profile.architecture} board on {where}", comparison)
+    if placed.execution == "emulated" and context.machine is not None:
         raise HostError(
             f"`context={context}`: the machine is {engine_architecture}, the board is {profile.architecture}; "
             "edgesim uses an emulator on this machine only",
             fix=f"give a context of an {profile.architecture} machine, or none",
         )
-    return Placement(execution=actual, architecture=profile.architecture)
+    return placed
 
 
-def check_execution(requested: Execution | None, actual: Execution, what: str) -> None:
+def by_itself(profile: DeviceProfile, comparison: Comparison) -> Execution:
+    """Return the execution of a board on a machine, if the user requests none and no time scaling is wanted.
+
+    A profile whose core is its host's own is ``native`` on any such host: whatever the host's time is, the profile
+    claims no other.
+    """
+    if not comparison.same_architecture:
+        return "emulated"
+    return "native" if comparison.is_the_board or profile.has_core_of_host else "same-architecture"
+
+
+def local_execution(profile: DeviceProfile) -> tuple[Execution, Comparison]:
+    """Return the execution of a plain process of this host, and this host beside the board.
+
+    A plain process has none of the board's limits, so that only the board itself runs it as the board does.
+    """
+    comparison = compare(profile, identity.of_this_host, engine_architecture=host_architecture())
+    return "native" if comparison.is_the_board else "host", comparison
+
+
+def check_execution(
+    requested: Execution | None, actual: Execution, what: str, comparison: Comparison | None = None
+) -> None:
     """Check that `what` runs in the requested execution, if one is requested.
+
+    Args:
+        comparison: the machine beside the board, whose differences the error names if ``native`` is refused.
 
     Raises:
         UsageError: it runs in another execution.
     """
-    if requested is not None and requested != actual:
+    if requested is None or requested == actual:
+        return
+    fix = f"leave `execution` out, or use `execution={actual}`"
+    if requested == "native" and comparison is not None and comparison.same_architecture:
         raise UsageError(
-            f"`execution={requested}`: {what} runs as {actual}",
-            fix=f"leave `execution` out, or use `execution={actual}`",
+            f"`execution=native`: {what} runs as {actual}, since the machine has not proven to be the board: "
+            f"{comparison.differences}",
+            fix=f"{comparison.remedy}, or {fix}" if comparison.remedy else fix,
+        )
+    raise UsageError(f"`execution={requested}`: {what} runs as {actual}", fix=fix)
+
+
+def _check_emulated_anyway(profile: DeviceProfile, context: Context) -> None:
+    """Check that a board can be emulated on a machine that runs the board's programs itself.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    problem = None
+    if profile.emulation is None:
+        problem = f"edgesim emulates arm64 boards, and {profile.reference} is {profile.architecture}"
+    elif profile.image.reference is not None:
+        # The emulator stands before the command, which is inside the image; a shell there would start the next program
+        # without it.
+        problem = f"image {profile.image.reference} starts its own server, without an emulator on this machine"
+    elif context.machine is not None:
+        problem = f"{context} is another machine; edgesim uses an emulator on this machine only"
+    if problem is not None:
+        raise UsageError(
+            f"`execution=emulated`: {problem}", fix="leave `execution` out, or use `execution=same-architecture`"
         )

@@ -1,8 +1,10 @@
 """The command line and the environment of the server in a container."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from edgesim.engine.mounts import RESULTS
+from edgesim.engine.mounts import RESULTS, Mount
+from edgesim.host.emulator import Emulator
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
 
@@ -67,6 +69,26 @@ def packed_command(profile: DeviceProfile, model_names: Sequence[str]) -> list[s
         host="0.0.0.0",  # noqa: S104 (in the container)
         port=profile.image.port,
     )
+
+
+# Where a container has the emulator that is started explicitly.
+_EMULATOR = "/run/edgesim-qemu-aarch64"
+# The entrypoint of the serving image (Dockerfile.jetson). An emulator looks for no program on the PATH.
+_SERVER = ("/usr/bin/python3", "-m", "edgesim_server")
+
+
+def emulated_entrypoint() -> tuple[str, ...]:
+    """Return the entrypoint of edgesim's own server behind an emulator, which `emulator_mount` brings along.
+
+    A kernel of the board's architecture runs the server's program itself, and no registration stands before it. The
+    server starts no other program, which would run without the emulator.
+    """
+    return (_EMULATOR, *_SERVER)
+
+
+def emulator_mount(emulator: Emulator) -> Mount:
+    """Return the mount of a statically linked emulator of this host."""
+    return Mount(Path(emulator.interpreter), _EMULATOR)
 
 
 def server_environment(

@@ -1,7 +1,7 @@
 """The start of a board: placement -> limits -> image -> delivered models -> container -> a board that is ready."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +13,17 @@ from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
 from edgesim.boards.limits import Limits, limits_of
-from edgesim.boards.placement import Placement, place
-from edgesim.boards.server_command import server_environment
+from edgesim.boards.placement import Placement, compare, local_execution, place
+from edgesim.boards.server_command import emulated_entrypoint, emulator_mount, server_environment
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
+from edgesim.engine import machine
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import HostTooSlow, ScaleFailed
 from edgesim.host import disks, emulator, host_facts
 from edgesim.host.host_facts import HostFacts
+from edgesim.host.identity import Comparison
 from edgesim.images import serving_image
 from edgesim.images.image import Image
 from edgesim.progress import Stages
@@ -39,12 +41,39 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     with ExitStack() as stack:
         if launch.options.engine == "local":
             yield _start_process(launch, stages, stack)
-        elif launch.options.execution == "scaled":
+        elif launch.is_slowed_down:
             yield _start_scaled(launch, stages, stack)
         else:
             prepared = _prepare(launch, stages)
             board, _ = _start_container(launch, prepared, prepared.limits.intra_op_threads, stages, stack)
             yield board
+
+
+def compare_machine(launch: Launch, stages: Stages, *, build: bool = True) -> Comparison:
+    """Compare the machine that would run a board with the board, without starting the board.
+
+    Args:
+        build: build the serving image if the engine is not on this host itself and has no image to read its machine
+            with; otherwise such a machine stays unknown, and is taken for another one than the board.
+
+    Raises:
+        HostError: no engine answers; DeviceError: the image cannot be built.
+    """
+    if launch.context is None:
+        return local_execution(launch.profile)[1]
+    engine = Engine(launch.context)
+
+    def image() -> str | None:
+        if build:
+            return _server_image(launch, engine, launch.profile.architecture, stages).reference
+        reference = serving_image.reference_of(launch.profile) if launch.own_server else launch.profile.image.reference
+        return reference if reference is not None and engine.images.id(reference) is not None else None
+
+    return compare(
+        launch.profile,
+        lambda: machine.identity_of(engine, image),
+        engine_architecture=engine.facts.architecture,
+    )
 
 
 # --- a plain process --------------------------------------------------------------------------------------------------
@@ -71,10 +100,11 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 high_priority=launch.high_priority,
             )
         )
+    execution, comparison = local_execution(launch.profile)
     board = Board(
         device=device,
-        execution="host",
-        host=host_facts.describe(engine=None, emulator=None),
+        execution="host" if launch.options.execution == "host" else execution,
+        host=host_facts.describe(engine=None, emulator=None).beside(comparison),
         cpus=cores,
         intra_op_threads=threads,
         shortfalls=("limits: a plain process has none of the board's limits, only its number of threads",),
@@ -107,15 +137,26 @@ class _Prepared:
 def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = Engine(launch.context)
-        placement = _place(launch, engine)
     checked = check_files(engine, launch.delivery)
+    images: list[Image] = []
+    image_s = 0.0
+
+    def server_image_for(architecture: str) -> Image:
+        """Build the server's image once: a machine that only a container can read needs the image before it is time."""
+        nonlocal image_s
+        if not images:
+            begin_s = time.monotonic()
+            images.append(_server_image(launch, engine, architecture, stages))
+            image_s = time.monotonic() - begin_s
+        return images[0]
+
+    placement = _place(launch, engine, lambda: server_image_for(launch.profile.architecture).reference)
     limits = _limits(launch, engine, placement)
+    server_image = server_image_for(placement.architecture)
     begin_s = time.monotonic()
-    server_image = _server_image(launch, engine, placement, stages)
-    image_s = time.monotonic() - begin_s
     delivered = deliver(engine, checked, server_image, stages)
     if delivered.image != server_image:
-        image_s = time.monotonic() - begin_s
+        image_s += time.monotonic() - begin_s
     if delivered.image.cached and launch.own_server:
         stages.note(f"image {delivered.image.reference}: unchanged, nothing to build")
     return _Prepared(
@@ -128,12 +169,20 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     )
 
 
-def _place(launch: Launch, engine: Engine) -> Placement:
+def _place(launch: Launch, engine: Engine, image: Callable[[], str]) -> Placement:
     profile, architecture = launch.profile, engine.facts.architecture
-    placement = place(profile, launch.options.execution, engine_architecture=architecture, context=engine.context)
+    placement = place(
+        profile,
+        launch.options.execution,
+        engine_architecture=architecture,
+        context=engine.context,
+        machine=lambda: machine.identity_of(engine, image),
+    )
     if placement.execution != "emulated":
         return placement
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
+    if placement.emulator_in_command:
+        return replace(placement, emulator=emulator.require_static(core))
     return replace(placement, emulator=emulator.require(placement.architecture, core, native=architecture))
 
 
@@ -144,8 +193,8 @@ def _limits(launch: Launch, engine: Engine, placement: Placement) -> Limits:
         host_memory_bytes=engine.facts.memory_bytes,
         files=_files_read(launch, engine),
     )
-    # The time of a scaled board includes all of the board's cores, however many this host has.
-    return limits.without_shortfall("cores") if placement.execution == "scaled" else limits
+    # The time of a board that is slowed down includes all of the board's cores, however many this host has.
+    return limits.without_shortfall("cores") if launch.is_slowed_down else limits
 
 
 def _files_read(launch: Launch, engine: Engine) -> list[Path]:
@@ -159,7 +208,7 @@ def _model_files(launch: Launch) -> list[Path]:
     return [path for model in launch.models for path in (model.path, *model.data_paths)]
 
 
-def _server_image(launch: Launch, engine: Engine, placement: Placement, stages: Stages) -> Image:
+def _server_image(launch: Launch, engine: Engine, architecture: str, stages: Stages) -> Image:
     if not launch.own_server:
         return serving_image.pull(engine, launch.profile, stages)
     return serving_image.build(
@@ -168,7 +217,7 @@ def _server_image(launch: Launch, engine: Engine, placement: Placement, stages: 
         stages,
         base_image=launch.options.base_image,
         runtime=launch.runtime.release if launch.runtime is not None else None,
-        architecture=placement.architecture,
+        architecture=architecture,
     )
 
 
@@ -190,11 +239,13 @@ def _start_container(
 
 def _container(launch: Launch, prepared: _Prepared, threads: int) -> Container:
     profile, placement, limits, delivered = launch.profile, prepared.placement, prepared.limits, prepared.delivered
+    in_front = placement.emulator if placement.emulator_in_command else None
     return Container(
         image=delivered.image.id,
         platform=f"linux/{placement.architecture}",
         arguments=launch.server_arguments(intra_op_threads=threads),
-        mounts=delivered.mounts,
+        entrypoint=emulated_entrypoint() if in_front is not None else None,
+        mounts=[*delivered.mounts, *([emulator_mount(in_front)] if in_front is not None else [])],
         user=delivered.user,
         memory_bytes=limits.memory_bytes,
         cpus=limits.cpus,
@@ -231,7 +282,7 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
         cpus=limits.cpus,
         limits=limits,
         intra_op_threads=threads,
-        shortfalls=tuple(_shortfalls(launch, limits, device)),
+        shortfalls=tuple(_shortfalls(launch, limits, device, threads)),
         models=launch.models,
         image_s=prepared.image_s,
         create_s=create_s,
@@ -243,16 +294,21 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
 
 def _host(launch: Launch, prepared: _Prepared) -> HostFacts:
     if launch.machine is not None:
-        return prepared.engine.host_facts()
+        return prepared.engine.host_facts().beside(prepared.placement.comparison)
     runs_through = prepared.placement.emulator
     return host_facts.describe(
         engine=f"Docker {prepared.engine.facts.version}",
         emulator=str(runs_through) if runs_through is not None else None,
-    )
+    ).beside(prepared.placement.comparison)
 
 
-def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice) -> Iterator[str]:
+def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice, threads: int) -> Iterator[str]:
     yield from limits.shortfalls
+    if launch.options.execution == "same-architecture" and threads < limits.intra_op_threads:
+        yield (
+            f"threads: the board runs {limits.intra_op_threads}, this server {threads}, which suits its CPU share; the "
+            "memory of the others' stacks and buffers is not in the peak"
+        )
     yield from device.network.shortfalls
     if not launch.own_server:
         yield "inside the container: this image does not report it; architecture and limits are the host kernel's"

@@ -146,7 +146,7 @@ class Engine:
             with engine_call():
                 if any(isinstance(mount, Mount) and mount.writable for mount in container.mounts):
                     created.stop(timeout=_STOP_TIMEOUT_S)
-                _remove(created)
+                remove_container(created)
 
     def _create(self, container: Container) -> Any:
         quota = CpuQuota.of_container(container.cpus)
@@ -187,7 +187,7 @@ class Engine:
             for container in self._client.containers.list(
                 all=True, filters={"label": f"{SESSION_LABEL}={session}"}, ignore_removed=True
             ):
-                _remove(container)
+                remove_container(container)
 
     @contextmanager
     def file_transfer(
@@ -220,7 +220,7 @@ class Engine:
             yield FileTransfer(created)
         finally:
             with engine_call():
-                _remove(created)
+                remove_container(created)
 
     def abandoned(self) -> list[str]:
         """Return the names of the containers that edgesim runs left behind.
@@ -236,7 +236,7 @@ class Engine:
         names = self.abandoned()
         for name in names:
             with engine_call(), contextlib.suppress(docker.errors.NotFound):
-                _remove(self._client.containers.get(name))
+                remove_container(self._client.containers.get(name))
         return names
 
 
@@ -248,7 +248,8 @@ def _rate(device: str | None, bytes_per_s: int | None) -> list[Mapping[str, str 
     return [{"Path": device, "Rate": bytes_per_s}] if device is not None and bytes_per_s is not None else None
 
 
-def _remove(container: Any) -> None:
+def remove_container(container: Any) -> None:
+    """Remove a container, running or not, with its anonymous volumes; one that is gone is no error."""
     try:
         container.remove(force=True, v=True)
     except docker.errors.NotFound:

@@ -33,10 +33,14 @@ _OF_THE_HOST: Mapping[str, _Field] = {
 def identity(result: RunResult) -> dict[str, object]:
     """Return the fields that must be equal in two results, by name."""
     fields = {**_OF_THE_RUN, **_OF_THE_HOST}
-    if result.execution == "scaled":
+    slowed_down = result.time_origin == "slowed down host"
+    if slowed_down:
         # Time scaling gives each run its own CPU share, so the limits in force differ between runs of the same board.
         del fields["limits"]
-    return {name: value(result) for name, value in fields.items()}
+    values = {name: value(result) for name, value in fields.items()}
+    if result.execution == "same-architecture":  # the one execution with and without time scaling
+        values["slowed down"] = slowed_down
+    return values
 
 
 def unfit(result: RunResult) -> str:

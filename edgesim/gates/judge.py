@@ -43,7 +43,8 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
             f"no rule applies to {result.profile.name}", fix="add one under rules: or under the profile's name"
         )
     for rule in chosen:
-        refuse(rule, result.execution)
+        if result.execution != "same-architecture":  # whether its times are the host's is the run's outcome
+            refuse(rule, result.execution)
     tail = _tail(result, baseline, chosen)
     runs = [_run(result, "the run"), *([_run(baseline, "the baseline")] if baseline is not None else [])]
     items = [*runs]
@@ -51,7 +52,9 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
         if rule.kind == "change":
             item = _change(rule, result, baseline, tail, why_no_baseline or "no baseline to compare with")
         else:
-            verdict, finding = _absolute(rule, metric(result, rule.metric))
+            verdict, finding = _not_the_boards(rule, result) or _absolute(rule, metric(result, rule.metric))
+            if result.profile.has_core_of_host and is_time(measured_as(result.execution, rule.metric)):
+                finding += " (this host's time)"
             item = Item(name=rule.text, verdict=verdict, finding=finding)
         items.append(item if all(run.verdict == "PASS" for run in runs) else _without_measurement(item, rule, result))
     return Verdict(
@@ -69,8 +72,9 @@ def refuse(rule: Rule, execution: Execution) -> None:
     """Raise a UsageError if a rule bounds a time that says nothing about the board.
 
     An emulator's time never does. The time of a plain process on this host does not either, but it changes with the
-    model's work, so rules of change are allowed. The same holds for the CPU time and the cold start of a scaled run:
-    time scaling slows down requests, not the start.
+    model's work, so rules of change are allowed. The same holds for a host of the board's architecture that is not
+    slowed down, and for the CPU time and the cold start of a scaled run: time scaling slows down requests, not the
+    start.
     """
     if not is_time(rule.metric):
         return
@@ -79,7 +83,7 @@ def refuse(rule: Rule, execution: Execution) -> None:
             f"{rule.text}: in a scaled run {rule.metric} is this host's, not the board's",
             fix="use a rule of change, or a native run; edgesim check reports what is known about the board's start",
         )
-    if execution == "emulated" or (execution == "host" and rule.kind != "change"):
+    if execution == "emulated" or (execution in ("host", "same-architecture") and rule.kind != "change"):
         raise UsageError(
             f"{rule.text}: `execution={execution}` does not measure the board's time",
             fix="bound device_time_ms.p50, or use a scaled or native run",
@@ -146,6 +150,24 @@ def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
     if all_within:
         return "PASS", words
     return ("FAIL", words) if all_beyond else ("INCONCLUSIVE", f"{words}: the limit is within this interval")
+
+
+def _not_the_boards(rule: Rule, result: RunResult) -> tuple[VerdictWord, str] | None:
+    """Return the verdict on an absolute rule for a figure that is the host's or not known; None if it can be judged.
+
+    Only a host of the board's architecture that is not the board gets here: whether such a run has the board's time is
+    the run's outcome.
+    """
+    if result.execution != "same-architecture":
+        return None
+    if rule.metric.startswith(("device_time_ms.", "energy_j")) and metric(result, rule.metric).value is None:
+        return "INCONCLUSIVE", f"not known: {result.device_time_ms.method.removeprefix('none: ')}"
+    if not is_time(rule.metric):
+        return None
+    if result.time_origin == "host":
+        why = f": {result.not_scaled}" if result.not_scaled is not None else ""
+        return "INCONCLUSIVE", f"this host's time, not the board's{why}"
+    return ("INCONCLUSIVE", "this host's, not the board's") if rule.metric in UNSCALED else None
 
 
 def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: float, why_no_baseline: str) -> Item:

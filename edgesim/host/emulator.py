@@ -18,6 +18,7 @@ OLDEST_MAJOR = 8
 _INSTALLED = (Path("/usr/bin/qemu-aarch64-static"), Path("/usr/bin/qemu-aarch64"))
 _REGISTRATION = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 _LOAD_ADDRESS = 0x400000
+_PT_INTERP = 3  # elf(5)
 # sub sp, sp, #16; read(0, sp, 1); exit(0)
 _READ_ONE_BYTE_AND_EXIT = (
     0xD10043FF,
@@ -69,12 +70,56 @@ def require(architecture: str, core: str | None = None, *, native: str | None = 
     if architecture == (native if native is not None else host_architecture()):
         return None
     emulator = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
+    _check_core(emulator, core)
+    return emulator
+
+
+def _check_core(emulator: Emulator, core: str | None) -> None:
     if core is not None and core not in emulator.cores:
         raise EmulatorLacksCore(
             f"{emulator} has no core {core!r}; it has {', '.join(emulator.cores)}",
             fix="set emulation.qemu_cpu in the profile to the nearest of these, or install a newer QEMU",
         )
+
+
+def require_static(core: str | None = None) -> Emulator:
+    """Return a statically linked emulator on this host, for a container in which it stands before the command.
+
+    Args:
+        core: the core that the emulator must be able to emulate.
+
+    Raises:
+        EmulatorMissing: there is none; EmulatorTooOld: it is a QEMU that is known to crash.
+        EmulatorLacksCore: it does not have the `core`.
+    """
+    path = next((path for path in _INSTALLED if path.is_file() and is_static(path)), None)
+    version = _version(path) if path is not None else None
+    if path is None or version is None:
+        raise EmulatorMissing(
+            "no statically linked qemu-aarch64 on this host, which runs arm64 programs itself",
+            fix="sudo apt-get install qemu-user-static, or leave `execution` out",
+        )
+    if not new_enough(version):
+        raise EmulatorTooOld(
+            f"QEMU {version} crashes in onnxruntime; {OLDEST_MAJOR} or newer is needed",
+            fix="on Debian 12: sudo apt-get install -t bookworm-backports qemu-user-static",
+        )
+    emulator = Emulator(version, str(path.resolve()), _cores(_output(str(path), "-cpu", "help")))
+    _check_core(emulator, core)
     return emulator
+
+
+def is_static(program: Path) -> bool:
+    """Return whether a 64-bit ELF program needs no dynamic linker, which a container may not have (no PT_INTERP)."""
+    with program.open("rb") as file:
+        header = file.read(64)
+        if len(header) < 64 or header[:5] != b"\x7fELF\x02":
+            return False
+        (offset,), (size, count) = struct.unpack_from("<Q", header, 32), struct.unpack_from("<HH", header, 54)
+        file.seek(offset)
+        segments = file.read(size * count)
+    kinds = [struct.unpack_from("<I", segments, at)[0] for at in range(0, len(segments) - 3, max(size, 4))]
+    return _PT_INTERP not in kinds
 
 
 def judge(architecture: str, *, running: Emulator | None, installed: str | None, registered: bool) -> Emulator:
@@ -161,10 +206,14 @@ def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
         except (OSError, subprocess.TimeoutExpired):
             return None
         if match := re.search(r"version (\d+(?:\.\d+)*)", version):
-            names = tuple(line.split()[0] for line in cores.splitlines() if line.startswith(" "))
-            return Emulator(match[1], interpreter.removesuffix(" (deleted)"), names)
+            return Emulator(match[1], interpreter.removesuffix(" (deleted)"), _cores(cores))
         time.sleep(0.01)
     return None
+
+
+def _cores(help_text: str) -> tuple[str, ...]:
+    """Return the cores that ``qemu-aarch64 -cpu help`` lists."""
+    return tuple(line.split()[0] for line in help_text.splitlines() if line.startswith(" "))
 
 
 def _output(program: str, *arguments: str) -> str:
@@ -174,14 +223,16 @@ def _output(program: str, *arguments: str) -> str:
 
 def installed_version() -> str | None:
     """Return the version of the QEMU on disk; None without one. After an upgrade, another version may still run."""
-    for path in _INSTALLED:
-        try:
-            output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if match := re.search(r"version (\d+(?:\.\d+)*)", output):
-            return match[1]
-    return None
+    return next((version for path in _INSTALLED if (version := _version(path)) is not None), None)
+
+
+def _version(path: Path) -> str | None:
+    try:
+        output = _output(str(path), "--version")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"version (\d+(?:\.\d+)*)", output)
+    return match[1] if match else None
 
 
 def arm64_program() -> bytes:

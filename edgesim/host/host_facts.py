@@ -2,11 +2,12 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from edgesim.host.identity import Compared, Comparison
 from edgesim.server import introspection
 
 
@@ -21,6 +22,9 @@ class HostFacts:
         engine: name and version of the engine; None without one.
         emulator: name and version of the emulator that ran the board; None without one.
         context: docker context and machine name, if the machine is another one than the one that measured.
+        same_architecture: whether the machine runs the board's programs itself; None if nothing was compared.
+        is_the_board: whether the machine has proven to be the board.
+        compared: each property of the machine that was compared with the board's.
     """
 
     cpu: str
@@ -30,6 +34,18 @@ class HostFacts:
     engine: str | None = None
     emulator: str | None = None
     context: str | None = None
+    same_architecture: bool | None = None
+    is_the_board: bool | None = None
+    compared: tuple[Compared, ...] = ()
+
+    def beside(self, board: Comparison) -> "HostFacts":
+        """Return these facts with the machine's comparison with a board."""
+        return replace(
+            self,
+            same_architecture=board.same_architecture,
+            is_the_board=board.is_the_board,
+            compared=board.compared,
+        )
 
 
 def describe(*, engine: str | None, emulator: str | None) -> HostFacts:

@@ -43,6 +43,17 @@ _IMPLEMENTERS = {
     0xC0: "Ampere",
 }
 
+# Features by which ONNX Runtime chooses its kernels, as /proc/cpuinfo names them: dot product, half precision, matrix
+# products of bytes and of BF16, vectors of variable length; AVX and what came after it. A core with more of them than
+# the board's answers from other kernels. Source: onnxruntime/core/mlas/lib/platform.cpp, and KleidiAI's in 1.22.
+KERNEL_FEATURES = frozenset(
+    (
+        *("asimddp", "fphp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "svei8mm", "svebf16", "sme", "sme2"),
+        *("avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"),
+        *("avx512_bf16", "amx_tile", "amx_int8"),
+    )
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CoreGroup:
@@ -208,13 +219,13 @@ class Comparison:
         same_architecture: whether the machine runs the board's programs itself.
         is_the_board: whether the machine has proven to be the board, in the profile's power mode.
         compared: what was compared; empty if the architectures differ.
-        agreeing_mode: the power mode in which the machine would be the board, if the profile's own is another one.
+        remedy: what to do if the machine is the board after all; empty if nothing suggests that.
     """
 
     same_architecture: bool
     is_the_board: bool
     compared: tuple[Compared, ...] = ()
-    agreeing_mode: str | None = None
+    remedy: str = ""
 
     @property
     def differences(self) -> str:
@@ -251,15 +262,19 @@ def compare(machine: MachineIdentity, profile: DeviceProfile) -> Comparison:
         return Comparison(same_architecture=False, is_the_board=False)
     compared = _compared(machine, profile)
     is_the_board = not any(map(_stands_against, compared))
-    mode = None if is_the_board else _agreeing_mode(machine, profile)
-    return Comparison(same_architecture=True, is_the_board=is_the_board, compared=compared, agreeing_mode=mode)
+    remedy = "" if is_the_board else _remedy(machine, profile)
+    return Comparison(same_architecture=True, is_the_board=is_the_board, compared=compared, remedy=remedy)
 
 
-def _agreeing_mode(machine: MachineIdentity, profile: DeviceProfile) -> str | None:
+def _remedy(machine: MachineIdentity, profile: DeviceProfile) -> str:
+    """Return what makes a board that is not recognised agree: another power mode, or its name in the profile."""
     for mode in profile.modes:
         if mode != profile.mode and not any(map(_stands_against, _compared(machine, profile.in_mode(mode)))):
-            return mode
-    return None
+            return f"this is the board in mode {mode}: use {profile.name}:{mode}, or switch the board's power mode"
+    named = profile.model_copy(update={"device_tree": (machine.board,) if machine.board else ()})
+    if not profile.device_tree and not any(map(_stands_against, _compared(machine, named))):
+        return f"if this is the board, add device_tree: [{machine.board}] to its profile"
+    return ""
 
 
 def _compared(machine: MachineIdentity, profile: DeviceProfile) -> tuple[Compared, ...]:

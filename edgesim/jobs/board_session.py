@@ -22,7 +22,7 @@ from edgesim.measure import resource_usage, statistics, steady_state, validity
 from edgesim.measure.reference import Comparison, Reference, compare
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
-from edgesim.options import REQUEST_DEFAULTS, Execution, PeakLimit, RequestDefaults, TrafficOptions
+from edgesim.options import PeakLimit, RequestDefaults, TrafficOptions
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.sections import Distribution, Level, SearchSection, section
@@ -71,19 +71,18 @@ class SessionPlan:
     def of(
         cls,
         traffic: TrafficOptions,
-        execution: Execution,
+        defaults: RequestDefaults,
         *,
         model: Model,
         inputs: Inputs,
         reference: Reference,
         seed: int,
     ) -> "SessionPlan":
-        """Resolve traffic options with the defaults of an execution.
+        """Resolve traffic options with the defaults of a board.
 
         Raises:
             UsageError: the options contradict each other, or one is missing.
         """
-        defaults = REQUEST_DEFAULTS[execution]
         return cls(
             model=model,
             inputs=inputs,
@@ -96,7 +95,7 @@ class SessionPlan:
             client_cores=traffic.client_cores,
         )
 
-    def with_few_requests(self, execution: Execution) -> "SessionPlan":
+    def with_few_requests(self, defaults: RequestDefaults) -> "SessionPlan":
         """Return the plan of the emulated half of a combined run: a few requests, whatever traffic the user wants."""
         stop = StopRule(requests=_FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
         return replace(
@@ -104,7 +103,7 @@ class SessionPlan:
             scenario=Scenario.of(None, stop=stop, seed=self.scenario.seed),
             sweep=(),
             peak=None,
-            warm_up=REQUEST_DEFAULTS[execution].warm_up,
+            warm_up=defaults.warm_up,
         )
 
 

@@ -32,8 +32,8 @@ def calibrate(
         models: the repository with the models that were measured; None means ``models/``, then the sample models.
 
     Raises:
-        UsageError: a result is not of a native run on this board, is INVALID, or its model differs from the one in the
-            repository.
+        UsageError: a result is not of a run on a machine that has proven to be this board, is INVALID, or its model
+            differs from the one in the repository.
         ResultError: a file is not a result.
         ModelError, ProfileError: see `edgesim.predict`.
     """
@@ -68,8 +68,8 @@ def _measured_ms(path: Path, result: RunResult, profile: DeviceProfile) -> float
     problem = None
     if result.profile.name != profile.name or result.profile.mode != profile.mode:
         problem = f"is of {result.profile.name}, not of {profile.reference}"
-    elif result.execution != "native":
-        problem = f"is a run of execution {result.execution}; only a run on the board itself shows the board's time"
+    elif result.time_origin != "board":
+        problem = f"is {_whose(result)}; only a run on the board itself shows the board's time"
     elif not result.validity.valid or not result.complete:
         problem = "is INVALID, or was cut short"
     elif result.scenario.name != "single-stream" or result.scenario.clients != 1:
@@ -80,3 +80,16 @@ def _measured_ms(path: Path, result: RunResult, profile: DeviceProfile) -> float
         run = f"edgesim run {profile.reference} MODEL -o {path.name}"
         raise UsageError(f"{path}: {problem}", fix=f"on the board, or with its `context`: {run}")
     return result.service_time_ms.p50
+
+
+def _whose(result: RunResult) -> str:
+    """Return what a run on another machine than the board is, and why the machine was not taken for the board."""
+    if result.profile.has_core_of_host:
+        return f"of {result.profile.name}, which has the core of its host: its time is that host's"
+    if result.execution != "same-architecture":
+        return f"a run of execution {result.execution}"
+    against = [each for each in result.host.compared if not each.agrees and each.name != "other cores"]
+    differences = "; ".join(
+        f"{each.name} {each.host or 'not known'}, the board's {each.profile or 'not stated'}" for each in against
+    )
+    return "a run on a machine that has not proven to be the board" + (f" ({differences})" if differences else "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edgesim.boards.launch import resolve_context
+from edgesim.boards.launch import Launch
 from edgesim.errors import NoMeasurement, UsageError
 from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.comparable import unfit
@@ -19,10 +19,10 @@ from edgesim.host import host_facts
 from edgesim.host.cache import explain
 from edgesim.jobs.paired import default_execution, run_pair
 from edgesim.models.repository import Model
-from edgesim.options import EngineName, Execution
+from edgesim.options import BoardOptions, EngineName, Execution
 from edgesim.paths import cache_directory
 from edgesim.profiles import DeviceProfile
-from edgesim.progress import Listener
+from edgesim.progress import Listener, Stages
 
 ROUNDS = 12
 
@@ -141,7 +141,8 @@ def known(
     Empty if there is no readable probe.
     """
     if execution is None:
-        execution = default_execution(profile, resolve_context(engine, context))
+        launch = Launch.of(profile, [], BoardOptions(engine=engine, context=context))
+        execution = default_execution(launch, Stages(), build=False)
     if model is not None and (noise := _read(kept_in(engine, execution, context, model=model))) is not None:
         return [noise]
     pattern = kept_in(engine, execution, context, model="*")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Unpack
 
 from edgesim import profiles
-from edgesim.boards import time_scaling
+from edgesim.boards import placement, time_scaling
 from edgesim.boards.launch import Launch, resolve_context
-from edgesim.engine import docker_engine
+from edgesim.boards.start import compare_machine
 from edgesim.engine.context import Context
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge, paired_statistics
@@ -67,9 +67,9 @@ def run_pair(
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
-        options: the sections `inputs` and `board` apply. Without `execution`, a board of this host's own architecture
-            runs ``native``, another one ``scaled``, and a plain process ``host``. Inputs that came with the candidate
-            go before those that came with the base.
+        options: the sections `inputs` and `board` apply. Without `execution`, a board runs ``native`` on itself,
+            ``same-architecture`` on another host of its architecture, ``scaled`` on any other host, and a plain
+            process ``host``. Inputs that came with the candidate go before those that came with the base.
         max_rounds: the job ends after this many rounds, even if a rule is undecided.
         all_rounds: run `max_rounds` rounds even if all rules are decided sooner.
         unfinished: gets both results of the complete rounds, marked incomplete, if an interrupt or a failing board ends
@@ -92,7 +92,8 @@ def run_pair(
     if not board_rules:
         raise UsageError(f"no rule applies to {profile.name}", fix="put a rule under rules: or under the board's name")
     context = resolve_context(options.board.engine, options.board.context)
-    execution = _execution(profile, options, context)
+    with stages.stage("preflight", "looking at the engine and its machine"):
+        execution = _execution(Launch.of(profile, [base], options.board, context=context), stages)
     for rule in board_rules:
         refuse(rule, execution)
     client_cores, device_cores = _cores(context)
@@ -152,14 +153,15 @@ PAIR_OPTIONS = frozenset(
 )
 
 
-def _execution(profile: DeviceProfile, options: RunOptions, context: Context | None) -> Execution:
-    default = default_execution(profile, context)
-    if options.board.execution == "native" and default == "scaled":
+def _execution(launch: Launch, stages: Stages) -> Execution:
+    requested, default = launch.options.execution, default_execution(launch, stages)
+    if requested == "native" and default == "scaled":
+        profile = launch.profile
         raise UsageError(
             f"`execution=native`: {profile.name} is {profile.architecture}, and the host that runs it is not",
             fix="`execution=scaled` or emulated",
         )
-    return options.board.execution if options.board.execution is not None else default
+    return requested if requested is not None else default
 
 
 def _invalid_for_good(results: Sequence[RunResult]) -> bool:
@@ -174,14 +176,24 @@ def _undecided(verdict: Verdict) -> bool:
     )
 
 
-def default_execution(profile: DeviceProfile, context: Context | None) -> Execution:
-    """Return the execution whose times mean something where the engine runs; `context` is None for a plain process."""
-    if context is None:
-        return "host"
-    architecture = (
-        docker_engine.Engine(context).facts.architecture if context.machine is not None else host_architecture()
-    )
-    return "native" if profile.architecture == architecture else "scaled"
+def default_execution(launch: Launch, stages: Stages, *, build: bool = True) -> Execution:
+    """Return the execution whose times mean something where the engine runs.
+
+    A host of the board's architecture that is not the board runs both sides at its own speed: two sides that were
+    slowed down to their predicted times would show the predictions' difference, and not the models'.
+
+    Args:
+        build: see `edgesim.boards.start.compare_machine`.
+    """
+    if launch.context is None:
+        return placement.local_execution(launch.profile)[0]
+    if launch.machine is None:  # without asking the engine, if the architecture decides
+        if launch.profile.architecture != host_architecture():
+            return "scaled"
+        if launch.profile.has_core_of_host:
+            return "native"
+    runs_as = placement.by_itself(launch.profile, compare_machine(launch, stages, build=build))
+    return "scaled" if runs_as == "emulated" else runs_as
 
 
 def _cores(context: Context | None) -> tuple[Sequence[int] | None, Sequence[int] | None]:

@@ -9,6 +9,7 @@ from edgesim.boards import limit_probes
 from edgesim.boards.board import Board
 from edgesim.engine.container import OutsideFacts
 from edgesim.host import host_load
+from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.board_session import Measurement, SessionPlan, distribution, lag, throughput_qps
 from edgesim.jobs.load_session import GeneratorUse
@@ -54,7 +55,7 @@ from edgesim.results.sections import (
 from edgesim.version import __version__
 
 # Features in /proc/cpuinfo that are no instructions: an event stream, and readable processor registers.
-_KERNEL_FEATURES = {"evtstrm", "cpuid"}
+_NO_INSTRUCTIONS = {"evtstrm", "cpuid"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +131,7 @@ class ResultBuilder:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             edgesim_version=__version__,
             execution=board.execution,
-            profile=ProfileSection(
-                name=self.profile.name, sha256=self.profile.sha256, title=self.profile.title, mode=self.profile.mode
-            ),
+            profile=profile_section(self.profile),
             model=_model_section(self.model, own_server=self.profile.image.reference is None),
             image=_image_section(board),
             host=section(HostSection, board.host),
@@ -152,9 +151,9 @@ class ResultBuilder:
             emulator_failures=self.emulator_failures,
             host_load=optional_section(HostLoadSection, loads),
             device_time_ms=device_time,
-            energy_j=_energy(self.profile, device_time) if device_time.p50 is not None else None,
+            energy_j=self._energy(device_time),
             scaling=self._scaling(),
-            not_scaled=self.not_scaled,
+            not_scaled=self.not_scaled if board.execution in ("emulated", "same-architecture") else None,
             agreement=optional_section(AgreementSection, agreement),
             search=measured.search,
             levels=tuple(measured.levels),
@@ -198,11 +197,13 @@ class ResultBuilder:
         seen, expected = set(reported.get("cpu_features", ())), set(self.profile.cpu.features)
         comparable = bool(seen and expected) and board.execution not in ("host", "scaled")
         emulation = self.profile.emulation if board.execution == "emulated" else None
+        extra = seen - expected - _NO_INSTRUCTIONS
         return DeviceSection(
             **{**known, **reported},
-            features_missing=tuple(sorted(expected - seen - _KERNEL_FEATURES)) if comparable else (),
-            # A host of the board's architecture has many more features, and no emulator adds them.
-            features_extra=tuple(sorted(seen - expected - _KERNEL_FEATURES)) if comparable and emulation else (),
+            features_missing=tuple(sorted(expected - seen - _NO_INSTRUCTIONS)) if comparable else (),
+            features_extra=tuple(sorted(extra if emulation is not None else extra & KERNEL_FEATURES))
+            if comparable and board.execution != "native"
+            else (),
             qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
             intra_op_threads=self._intra_op_threads(),
             limits=self._limits(),
@@ -315,12 +316,16 @@ class ResultBuilder:
         return scaling.model_copy(update={"throttle": throttle})
 
     def _device_time(self, samples: Sequence[Sample]) -> DeviceTimeSection:
-        """Return the device time: measured on a native board, else predicted; no other execution's time counts."""
+        """Return the device time: measured on the board itself, else predicted; no other machine's time counts.
+
+        Of a profile that has the core of its host, the host's time is all that there is, and is called so.
+        """
         execution, predicted = self.last.board.execution, self.prediction
         if execution == "native":
-            return _measured_time(samples, self.last.board.host.context or "this host")
+            return _measured_time(samples, self._measured_on())
         if isinstance(predicted, Declined):
-            method = f"none: {predicted.reason}, and {execution} time is not the board's"
+            others = "this host's" if execution == "same-architecture" else f"{execution}"
+            method = f"none: {predicted.reason}, and {others} time is not the board's"
             return DeviceTimeSection(p50=None, low=None, high=None, method=method)
         return DeviceTimeSection(
             p50=predicted.p50_ms,
@@ -329,6 +334,20 @@ class ResultBuilder:
             method=predicted.method,
             notes=predicted.notes,
         )
+
+    def _measured_on(self) -> str:
+        """Return whose time a native run measures, in words."""
+        host = self.last.board.host
+        if self.profile.has_core_of_host:
+            whose = f"the time of {host.context}" if host.context is not None else "this host's time"
+            return f"{whose}, not a board's: {self.profile.name} has the core of its host"
+        return f"measured on the board ({host.context or 'this host'})"
+
+    def _energy(self, time: DeviceTimeSection) -> EnergySection | None:
+        """Return the energy of one inference; None without a device time, or with the time of any host."""
+        if time.p50 is None or self.profile.has_core_of_host:
+            return None
+        return _energy(self.profile, time)
 
     def _scale_check(self) -> ScaleCheck | None:
         """Return the last check of the scaled model whose time was farthest from its target at the end."""
@@ -401,6 +420,13 @@ def _configuration_section(configuration: Configuration) -> ConfigurationSection
     )
 
 
+def profile_section(profile: DeviceProfile) -> ProfileSection:
+    """Return the section on the profile of a run or a stack."""
+    return ProfileSection(
+        name=profile.name, sha256=profile.sha256, title=profile.title, mode=profile.mode, core=profile.cpu.core
+    )
+
+
 def scenario_section(scenario: Scenario, inputs: str, warm_up: WarmUp | None) -> ScenarioSection:
     """Return the section on the traffic of a run or a stack; `inputs` says in words what was sent."""
     stop = scenario.stop
@@ -437,14 +463,12 @@ def _query_latency(samples: Sequence[Sample]) -> Distribution:
     return section(Distribution, statistics.summarise([(end - due) / 1e6 for due, end in done.items()]))
 
 
-def _measured_time(samples: Sequence[Sample], machine: str) -> DeviceTimeSection:
+def _measured_time(samples: Sequence[Sample], source: str) -> DeviceTimeSection:
     times = sorted(sample.service_time_ms for sample in samples if sample.ok)
     median = statistics.summarise(times).p50
     if median is None:
         return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
-    return DeviceTimeSection(
-        p50=median, low=times[0], high=times[-1], method=f"measured on {machine}, minimum to maximum"
-    )
+    return DeviceTimeSection(p50=median, low=times[0], high=times[-1], method=f"{source}, minimum to maximum")
 
 
 def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:

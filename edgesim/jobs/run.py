@@ -10,10 +10,9 @@ from typing import Literal, Unpack
 import psutil
 
 from edgesim import profiles
-from edgesim.boards import hang, time_scaling
+from edgesim.boards import hang, placement, time_scaling
 from edgesim.boards.launch import Launch
-from edgesim.boards.start import start
-from edgesim.engine import docker_engine
+from edgesim.boards.start import compare_machine, start
 from edgesim.errors import (
     EdgesimError,
     EmulatorCrashed,
@@ -33,7 +32,7 @@ from edgesim.measure import steady_state
 from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import ALL_OPTIONS, REQUEST_DEFAULTS, EngineName, Execution, RunKeywords, RunOptions
+from edgesim.options import ALL_OPTIONS, REQUEST_DEFAULTS, Execution, RequestDefaults, RunKeywords, RunOptions
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -61,7 +60,9 @@ def run(
     """Benchmark a model on a simulated board.
 
     Without the option `execution`, a board of another architecture than this host's runs twice: scaled, with the
-    traffic of the options, and emulated, with a few requests. A board of this host's own architecture runs ``native``.
+    traffic of the options, and emulated, with a few requests. Where this host is the board, the board runs ``native``.
+    Any other host of the board's architecture runs the board's own image once, slowed down to the predicted time where
+    that can be done (``same-architecture``).
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
@@ -121,11 +122,11 @@ class Job:
             not_scaled=not_scaled,
         )
 
-    def plan(self, options: RunOptions, execution: Execution) -> SessionPlan:
-        """Return what is measured on a board of this execution."""
+    def plan(self, options: RunOptions, defaults: RequestDefaults) -> SessionPlan:
+        """Return what is measured on a board with these defaults."""
         return SessionPlan.of(
             options.traffic,
-            execution,
+            defaults,
             model=self.model,
             inputs=self.inputs,
             reference=self.reference,
@@ -166,32 +167,32 @@ def _prepare(
     )
 
 
-# What a run takes: a scaled board alone; the board as it is alone (emulated, native or a process of this host); or both
-# in this order, of which the scaled board may be impossible.
-Executions = Literal["scaled", "unscaled", "both"]
+# What a run takes: a scaled board alone; the board as it is alone (emulated, native, of the same architecture, or a
+# process of this host); both in this order, of which the scaled board may be impossible; or the board's own image on a
+# host of its architecture, slowed down if possible.
+Executions = Literal["scaled", "unscaled", "both", "slowed down"]
 
 
 def choose_executions(
     execution: Execution | None,
-    engine: EngineName,
     *,
-    own_server: bool,
-    another_machine: bool,
-    same_architecture: Callable[[], bool],
+    can_be_slowed_down: bool,
+    host: Callable[[], Execution],
 ) -> Executions:
     """Decide which executions a run takes.
 
     Args:
         execution: the one that was asked for; None leaves the choice to edgesim.
-        own_server: whether edgesim's own server serves, which time scaling needs.
-        another_machine: whether the engine runs on another machine, whose network would be in each request's time.
-        same_architecture: whether the engine's host has the board's architecture; called only if that decides, since
-            the engine may not even be there.
+        can_be_slowed_down: whether the server can be slowed down to a time, as far as the options say.
+        host: returns how the engine's host runs the board by itself: ``emulated``, ``native`` or ``same-architecture``;
+            called only if that decides, since the engine may not even be there.
     """
-    if execution is not None:
-        return "scaled" if execution == "scaled" else "unscaled"
-    can_be_scaled = engine == "docker" and own_server and not another_machine
-    return "both" if can_be_scaled and not same_architecture() else "unscaled"
+    if execution == "scaled":
+        return "scaled"
+    if not can_be_slowed_down or execution not in (None, "same-architecture"):
+        return "unscaled"
+    runs_as = execution if execution is not None else host()
+    return "both" if runs_as == "emulated" else "slowed down" if runs_as == "same-architecture" else "unscaled"
 
 
 def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
@@ -200,19 +201,20 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     Raises:
         EdgesimError: with what was measured until then as its `result`.
     """
+    why_not = job.launch.why_not_slowed_down
     executions = choose_executions(
         options.board.execution,
-        options.board.engine,
-        own_server=job.launch.own_server,
-        another_machine=job.launch.machine is not None,
-        same_architecture=lambda: _engine_architecture(job.launch) == job.profile.architecture,
+        can_be_slowed_down=why_not is None,
+        host=lambda: placement.by_itself(job.profile, compare_machine(job.launch, job.stages)),
     )
     scaled: RunResult | None = None
-    not_scaled: str | None = None
+    not_scaled = why_not[0] if why_not is not None else None
     try:
         if executions != "unscaled":
             try:
-                scaled = _run_scaled(job, options, journal)
+                scaled = _run_scaled(
+                    job, options, journal, "same-architecture" if executions == "slowed down" else "scaled"
+                )
             except (HostTooSlow, ScaleFailed, ModelError, ProfileError) as error:
                 if executions == "scaled":
                     raise
@@ -220,7 +222,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
                 job.stages.note(f"not scaled: {not_scaled}")
         if scaled is None:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)
-        if executions == "scaled":
+        if executions != "both":
             return scaled
         # The journal stays the scaled run's, and gets no other samples.
         emulated = _attempt_all(job, job.launch, options, None, few=True)
@@ -247,15 +249,11 @@ def what_is_kept(error: BaseException, scaled: RunResult | None, stages: Stages)
     return combined(scaled, partial, stages) if partial is not None else without_emulated(scaled, str(error))
 
 
-def _engine_architecture(launch: Launch) -> str:
-    return docker_engine.Engine(launch.context).facts.architecture
-
-
-def _run_scaled(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
+def _run_scaled(job: Job, options: RunOptions, journal: Journal | None, execution: Execution) -> RunResult:
     if isinstance(job.prediction, Declined):
         raise job.prediction.as_error()
     target = time_scaling.target(job.profile, job.model, job.inputs.requests[0], job.prediction)
-    return _attempt_all(job, job.launch.scaled_to([target]), options, journal)
+    return _attempt_all(job, job.launch.scaled_to([target], execution), options, journal)
 
 
 def _attempt_all(
@@ -306,8 +304,8 @@ def _attempt(
 ) -> None:
     """Measure one container, from its start to its end; the builder has the attempt, complete or cut short."""
     with start(launch, job.stages) as board:
-        plan = job.plan(options, board.execution)
-        measurement = builder.add(board, plan.with_few_requests(board.execution) if few else plan)
+        plan = job.plan(options, board.request_defaults)
+        measurement = builder.add(board, plan.with_few_requests(board.request_defaults) if few else plan)
         try:
             measure(
                 board,

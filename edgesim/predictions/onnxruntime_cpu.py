@@ -85,6 +85,11 @@ def predict_nodes(
         ProfileError: the board's cores are not arm64, its core is not in the table of cores and no calibration corrects
             the prediction, or the stored calibration cannot be read.
     """
+    if profile.has_core_of_host:
+        raise ProfileError(
+            f"{profile.reference}: no prediction: it has the core of its host (cpu.core), and is as fast as that",
+            fix="edgesim run measures this host's time within the profile's limits, which is no board's",
+        )
     if profile.architecture != "arm64":
         raise ProfileError(
             f"{profile.reference}: no prediction for {profile.architecture}: every published figure used is of an "

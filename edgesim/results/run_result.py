@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 import edgesim
 from edgesim.options import Execution
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results import result_file
+from edgesim.results.proof import TimeOrigin, time_origin, without_false_proof
 from edgesim.results.sections import (
     AgreementSection,
     DeviceSection,
@@ -98,6 +99,21 @@ class RunResult(Section):
         if isinstance(facts, dict) and facts.get("kind") == "stack":
             raise result_file.other_kind()
         return facts
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_a_false_proof(cls, facts: Any, info: ValidationInfo) -> Any:
+        as_written = info.context is not None and info.context.get("as_written")
+        return without_false_proof(facts) if isinstance(facts, dict) and not as_written else facts
+
+    @property
+    def time_origin(self) -> TimeOrigin:
+        """What the times of the requests are: the board's, a host's, or an emulator's."""
+        return time_origin(
+            self.execution,
+            slowed_down=self.scaling is not None,
+            has_core_of_host=self.profile.has_core_of_host,
+        )
 
     def write(self, path: Path | str) -> None:
         """Write the result file: whole, or not at all.

@@ -35,16 +35,30 @@ def optional_section(kind: type[Kind], value: object | None) -> Kind | None:
     return section(kind, value) if value is not None else None
 
 
+# `edgesim.profiles.cores.HOST`, which results do not import.
+HOST_CORE = "host"
+
+
 # --- what ran ---------------------------------------------------------------------------------------------------------
 
 
 class ProfileSection(Section):
-    """The profile of the board, with the power mode that the run used."""
+    """The profile of the board, with the power mode that the run used.
+
+    Attributes:
+        core: the core that models run on; ``host`` for a profile that is as fast as whatever host runs it.
+    """
 
     name: str
     sha256: str
     title: str
     mode: str | None = None
+    core: str | None = None
+
+    @property
+    def has_core_of_host(self) -> bool:
+        """Whether the profile claims no speed of its own, so that the host's time is its time."""
+        return self.core == HOST_CORE
 
 
 class ConfigurationSection(Section):
@@ -95,11 +109,30 @@ class ImageSection(Section):
     cached: bool | None = None
 
 
+class ComparedSection(Section):
+    """One property of the host beside that of the board, each in words; None where one is not known.
+
+    Attributes:
+        name: ``core``, ``cores``, ``clock``, ``board`` (its name in the device tree), ``processor`` (x86: its name in
+            CPUID) or ``other cores``.
+        agrees: None if one of both is not known.
+    """
+
+    name: str
+    host: str | None
+    profile: str | None
+    agrees: bool | None
+
+
 class HostSection(Section):
     """The machine that ran the board.
 
     Attributes:
         context: docker context and machine name, if the machine is another one than the one that measured.
+        same_architecture: whether the machine runs the board's programs itself; None in files of an edgesim that did
+            not compare.
+        is_the_board: whether the machine has proven to be the board: only then its times are the board's.
+        compared: what the proof rests on, or what it lacks; empty if the architectures differ.
     """
 
     cpu: str
@@ -109,6 +142,9 @@ class HostSection(Section):
     engine: str | None = None
     emulator: str | None = None
     context: str | None = None
+    same_architecture: bool | None = None
+    is_the_board: bool | None = None
+    compared: tuple[ComparedSection, ...] = ()
 
 
 class LimitSection(Section):
@@ -134,7 +170,8 @@ class DeviceSection(Section):
         cpu_limit: in cores.
         features_missing: CPU features that the board's core has and this one does not; without the features that the
             kernel adds by itself.
-        features_extra: CPU features that this core has and the board's does not; without the kernel's own.
+        features_extra: CPU features that this core has and the board's does not; without the kernel's own. Without an
+            emulator, only those by which ONNX Runtime chooses its kernels.
         runtime: name and version of the library that ran the model, as the server reports it.
         runtime_reason: why it is this release; None where edgesim did not choose it.
         shortfalls: what the board has and this host cannot give, in sentences.

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 import edgesim
 from edgesim.options import Execution
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results import result_file
+from edgesim.results.proof import TimeOrigin, time_origin, without_false_proof
 from edgesim.results.sections import (
     Distribution,
     GeneratorSection,
@@ -127,6 +128,16 @@ class StackResult(Section):
     timeline: tuple[Reading, ...] = ()
     timelines: dict[str, tuple[Reading, ...]] = Field(default={})
     samples: tuple[Sample, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_a_false_proof(cls, facts: Any) -> Any:
+        return without_false_proof(facts) if isinstance(facts, dict) else facts
+
+    @property
+    def time_origin(self) -> TimeOrigin:
+        """What the times of the requests are: the board's, a host's, or an emulator's."""
+        return time_origin(self.execution, slowed_down=False, has_core_of_host=self.profile.has_core_of_host)
 
     @property
     def restarts(self) -> tuple[Restart, ...]:

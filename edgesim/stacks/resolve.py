@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesim import profiles
+from edgesim.boards import placement
 from edgesim.boards.limits import Limits, limits_of
 from edgesim.delivery import contents, readable, symlinks
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.errors import ModelError, StackError
+from edgesim.host import identity
 from edgesim.host.emulator import host_architecture
+from edgesim.host.identity import Comparison
 from edgesim.images import debian, serving_image
 from edgesim.images.debian import Packages
 from edgesim.models import repository
@@ -54,6 +57,7 @@ class Resolved:
 
     Attributes:
         source: the stack file; None for a stack that was made in Python.
+        comparison: this host, on which stacks run, beside the board.
         shortfalls: sentences that say what the board has and a stack on this host has not.
     """
 
@@ -62,6 +66,7 @@ class Resolved:
     profile: DeviceProfile
     limits: Limits
     execution: Execution
+    comparison: Comparison
     services: Mapping[str, ResolvedService]
     shortfalls: Sequence[str]
 
@@ -112,13 +117,15 @@ def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_by
         shortfalls.append("storage rate: not limited for a stack")
     if board.network is not None:
         shortfalls.append("network: not limited for a stack")
+    comparison = placement.compare(board, identity.of_this_host, engine_architecture=host_architecture())
     limits = replace(limits, read_bytes_per_s=None, storage_device=None, network=None, shortfalls=tuple(shortfalls))
     return Resolved(
         stack=stack,
         source=source,
         profile=board,
         limits=limits,
-        execution="native" if board.architecture == host_architecture() else "emulated",
+        execution=placement.by_itself(board, comparison),
+        comparison=comparison,
         services={name: _resolve_service(stack, name, board, limits, base) for name in stack.services},
         shortfalls=shortfalls,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from edgesim.host import host_facts
 from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.board_session import distribution, lag, throughput_qps
-from edgesim.jobs.result_builder import requests_section, scenario_section
+from edgesim.jobs.result_builder import profile_section, requests_section, scenario_section
 from edgesim.measure import resource_usage, steady_state, validity
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.validity import RuleOutcome, Validity
@@ -19,7 +19,6 @@ from edgesim.results.sections import (
     HostLoadSection,
     HostSection,
     ImageSection,
-    ProfileSection,
     ResourcesSection,
     ValiditySection,
     optional_section,
@@ -53,18 +52,13 @@ def result(
             entry=resolved.stack.entry.service if resolved.stack.entry is not None else None,
             request=traffic.origin if traffic is not None else None,
         ),
-        profile=ProfileSection(
-            name=resolved.profile.name,
-            sha256=resolved.profile.sha256,
-            title=resolved.profile.title,
-            mode=resolved.profile.mode,
-        ),
+        profile=profile_section(resolved.profile),
         host=section(
             HostSection,
             host_facts.describe(
                 engine=f"Docker {running.engine.facts.version}",
                 emulator=str(running.emulator) if running.emulator is not None else None,
-            ),
+            ).beside(resolved.comparison),
         ),
         budget=_limits(running),
         scenario=scenario,

@@ -4,6 +4,7 @@ from edgesim.measure import statistics
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
+    ComparedSection,
     DeviceSection,
     DeviceTimeSection,
     Distribution,
@@ -133,3 +134,18 @@ def of_a_stack(*, requests: int = 200) -> StackResult:
         timelines={"detector": readings(0, 0.75), "app": readings(1, 0.25)},
         samples=samples,
     )
+
+
+def on_the_board(result: RunResult) -> RunResult:
+    """Return the result as of a run on a host that has proven to be the board, whose times are the board's."""
+    compared = (ComparedSection(name="core", host="Cortex-A57", profile="Cortex-A57", agrees=True),)
+    proof = {"same_architecture": True, "is_the_board": True, "compared": compared}
+    return result.model_copy(update={"execution": "native", "host": result.host.model_copy(update=proof)})
+
+
+def beside_the_board(result: RunResult, not_scaled: str | None = "this host is too slow") -> RunResult:
+    """Return the result as of a run on another host of the board's architecture, at that host's own speed."""
+    compared = (ComparedSection(name="core", host="Neoverse-N1", profile="Cortex-A57", agrees=False),)
+    facts = {"same_architecture": True, "is_the_board": False, "compared": compared}
+    host = result.host.model_copy(update=facts)
+    return result.model_copy(update={"execution": "same-architecture", "host": host, "not_scaled": not_scaled})

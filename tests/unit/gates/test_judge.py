@@ -23,6 +23,7 @@ from edgesim.results.sections import (
     Restart,
     ValiditySection,
 )
+from tests.support import results
 from tests.support.command_line import exit_code_of
 
 VALID = ValiditySection(valid=True, reasons=())
@@ -47,9 +48,8 @@ def run(result: RunResult, median_ms: float, *, containers: int = 6, seed: int =
         )
         samples += [Sample(0, 0, round(time * 1e6), "ok") for time in times]
     latencies = [sample.latency_ms for sample in samples]
-    return result.model_copy(
+    return results.on_the_board(result).model_copy(
         update={
-            "execution": "native",
             "samples": tuple(samples),
             "restarts": tuple(restarts) if containers > 1 else (),
             "requests": result.requests.model_copy(update={"ok": len(samples), "sent": len(samples)}),

@@ -137,14 +137,16 @@ def test_power_mode_is_part_of_the_board() -> None:
 
 def test_power_mode_in_which_the_machine_would_be_the_board_is_named() -> None:
     in_5w = machine(*2 * [A57], board=NANO, khz=918_000)
-    assert identity.compare(in_5w, nano()).agreeing_mode == "5w"
-    assert identity.compare(machine(*2 * [NEOVERSE_N1]), nano()).agreeing_mode is None
+    assert "use jetson-nano:5w" in identity.compare(in_5w, nano()).remedy
+    assert identity.compare(machine(*2 * [NEOVERSE_N1]), nano()).remedy == ""
 
 
 def test_profile_that_does_not_say_what_its_board_calls_itself_is_never_proven() -> None:
     comparison = identity.compare(machine(*4 * [A57], board=NANO, khz=1_479_000), nano(device_tree=()))
     assert not comparison.is_the_board
     assert comparison.differences == "board: the profile does not state it"
+    assert comparison.remedy == f"if this is the board, add device_tree: [{NANO}] to its profile"
+    assert identity.compare(machine(*4 * [A57]), nano(device_tree=())).remedy == ""
 
 
 @pytest.mark.parametrize(

@@ -43,46 +43,38 @@ from tests.support.fake_device import FakeDevice
 
 IMAGE = Image(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True)
 MACHINE = HostFacts(cpu="a test", cores=4, memory_bytes=8 << 30, kernel="Linux 6")
-# A board on this host that edgesim's own server serves, of another architecture than the host.
-HERE: dict[str, Any] = {"own_server": True, "another_machine": False, "same_architecture": lambda: False}
+
+
+def never() -> Execution:
+    raise AssertionError("the engine was asked, which may not be there")
 
 
 # --- which executions -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("execution", "expected"),
+    ("execution", "can_be_slowed_down", "expected"),
     [
-        ("scaled", "scaled"),
-        ("emulated", "unscaled"),
-        ("native", "unscaled"),
-        ("host", "unscaled"),
-        (None, "both"),
+        ("scaled", True, "scaled"),
+        ("emulated", True, "unscaled"),
+        ("native", True, "unscaled"),
+        ("host", False, "unscaled"),
+        ("same-architecture", True, "slowed down"),
+        ("same-architecture", False, "unscaled"),
+        (None, False, "unscaled"),
     ],
 )
-def test_an_execution_that_the_user_names_is_the_only_one(execution: Execution | None, expected: Executions) -> None:
-    assert choose_executions(execution, "docker", **HERE) == expected
+def test_engine_that_may_not_be_there_is_not_asked_where_its_answer_decides_nothing(
+    execution: Execution | None, can_be_slowed_down: bool, expected: Executions
+) -> None:
+    assert choose_executions(execution, can_be_slowed_down=can_be_slowed_down, host=never) == expected
 
 
 @pytest.mark.parametrize(
-    ("engine", "fact"),
-    [
-        ("local", {}),
-        ("docker", {"own_server": False}),
-        ("docker", {"another_machine": True}),
-        ("docker", {"same_architecture": lambda: True}),
-    ],
+    ("host", "expected"), [("emulated", "both"), ("native", "unscaled"), ("same-architecture", "slowed down")]
 )
-def test_a_board_is_scaled_by_itself_only_where_scaling_is_possible_and_useful(engine: Any, fact: Any) -> None:
-    assert choose_executions(None, engine, **(HERE | fact)) == "unscaled"
-
-
-def test_an_engine_that_may_not_be_there_is_not_asked_where_its_answer_decides_nothing() -> None:
-    def asked() -> bool:
-        raise AssertionError("the engine was asked")
-
-    assert choose_executions("emulated", "docker", **(HERE | {"same_architecture": asked})) == "unscaled"
-    assert choose_executions(None, "local", **(HERE | {"same_architecture": asked})) == "unscaled"
+def test_executions_follow_from_how_the_host_runs_the_board(host: Execution, expected: Executions) -> None:
+    assert choose_executions(None, can_be_slowed_down=True, host=lambda: host) == expected
 
 
 # --- wrong options ----------------------------------------------------------------------------------------------------

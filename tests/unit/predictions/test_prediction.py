@@ -20,6 +20,7 @@ from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution
+from tests.support import results
 from tests.unit.predictions.test_graph import save
 
 
@@ -154,8 +155,10 @@ def test_an_operation_of_unknown_cost_widens_the_band_and_is_named(tmp_path: Pat
 
 
 def test_a_prediction_without_a_basis_is_declined(tmp_path: Path, resnet18: Model) -> None:
-    with pytest.raises(ProfileError, match="no prediction for amd64"):
+    with pytest.raises(ProfileError, match="no prediction: it has the core of its host"):
         predict("x86-gateway", resnet18)
+    with pytest.raises(ProfileError, match="no prediction for amd64"):
+        predict("intel-n100", resnet18)
     open_sizes = save(tmp_path / "o.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [1, "words"]})
     with pytest.raises(ModelError, match="only known at run time"):
         predict("raspberry-pi-5", open_sizes)
@@ -165,12 +168,12 @@ def test_a_prediction_without_a_basis_is_declined(tmp_path: Path, resnet18: Mode
 
 
 def test_a_declined_prediction_is_a_value_with_the_error_that_predict_raises(resnet18: Model) -> None:
-    declined = predict_or_decline(profiles.load("x86-gateway"), resnet18)
+    declined = predict_or_decline(profiles.load("intel-n100"), resnet18)
     assert isinstance(declined, Declined)
     assert declined.error_class is ProfileError
     assert declined.fix == "measure the time on the board itself: edgesim run there, or with `context`"
     with pytest.raises(ProfileError) as caught:
-        predict("x86-gateway", resnet18)
+        predict("intel-n100", resnet18)
     assert (caught.value.problem, caught.value.fix) == (declined.reason, declined.fix)
     assert isinstance(predict_or_decline(profiles.load("jetson-nano"), resnet18), Prediction)
 
@@ -275,9 +278,8 @@ def test_a_calibration_that_cannot_be_written_is_an_error(tmp_path: Path) -> Non
 
 
 def native(result: RunResult, model: Model, profile: DeviceProfile, p50_ms: float) -> RunResult:
-    return result.model_copy(
+    return results.on_the_board(result).model_copy(
         update={
-            "execution": "native",
             "profile": result.profile.model_copy(update={"name": profile.name, "mode": profile.mode}),
             "model": result.model.model_copy(update={"name": model.name, "sha256": model.sha256}),
             "service_time_ms": Distribution(p50=p50_ms),

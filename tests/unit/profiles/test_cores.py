@@ -14,7 +14,7 @@ from edgesim.profiles.cores import CORES, X86_CORES
 from edgesim.server import introspection
 
 # No arm64 core: the gateway's processor is whatever the host has.
-UNKNOWN = {"x86-64"}
+UNKNOWN = {cores.HOST}
 
 
 @pytest.mark.parametrize("name", profiles.names())
