@@ -261,7 +261,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for result in results:
             lead, band = phrases.device_time(result)
             title = f"{phrases.title(result)}, {phrases.execution(result)}"
-            line = f"{title}: device time {lead} {band}, {result.validity.words}"
+            line = f"{title}: {result.time_label} {lead} {band}, {result.validity.words}"
             terminalreporter.line(line)
 
 

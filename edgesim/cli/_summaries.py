@@ -15,11 +15,12 @@ def of_result(result: Recorded) -> str:
     valid = "VALID" if result.validity.valid else "INVALID"
     if isinstance(result, RunResult):
         time, band = phrases.device_time(result)
-        summary = f"{phrases.title(result)}, {phrases.execution(result)}: device time {time} {band}"
+        summary = f"{phrases.title(result)}, {phrases.execution(result)}: {result.time_label} {time} {band}"
     else:
         summary = stack_phrases.title(result)
     p50 = result.latency_ms.p50
-    latency = f", {result.execution} latency p50 {format_ms(p50)} ms" if p50 is not None else ""
+    whose = "this host's" if result.time_origin == "host" else result.execution
+    latency = f", {whose} latency p50 {format_ms(p50)} ms" if p50 is not None else ""
     return f"{valid}  {summary}{latency}, {result.requests.ok} requests"
 
 

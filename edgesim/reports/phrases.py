@@ -1,10 +1,11 @@
 """The wording of a report on one run: the same on a terminal, in Markdown and on a page."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from edgesim.reports import scaling_phrases
 from edgesim.results.load import Recorded
+from edgesim.results.proof import TimeOrigin
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     AgreementSection,
@@ -19,11 +20,11 @@ from edgesim.units import format_bytes, format_ms, format_seconds
 # The percentiles of a `Distribution`, by field name, as a report writes them.
 PERCENTILE_LABELS = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
 
-_TIME_IS = {
-    "scaled": "this host, slowed down to the predicted device time: queueing, tail and throughput are measured, the"
-    " device time itself is predicted",
-    "emulated": "emulated time: hundreds of times slower than the board, and never to be compared with it",
-    "native": "measured on a host of the board's own architecture",
+_TIME_IS: Mapping[TimeOrigin, str] = {
+    "board": "measured on the board",
+    "slowed down host": "this host, slowed down to the predicted device time: queueing, tail and throughput are"
+    " measured, the device time itself is predicted",
+    "emulator": "emulated time: hundreds of times slower than the board, and never to be compared with it",
     "host": "this host's time, not a board's",
 }
 
@@ -63,15 +64,25 @@ def board(profile: ProfileSection) -> str:
 
 def execution(result: RunResult) -> str:
     """Return the execution; of a run that was scaled and emulated, both, with what each is the source of."""
-    return result.execution if result.emulated is None else "scaled (time) and emulated (answers, memory)"
+    if result.emulated is not None:
+        return "scaled (time) and emulated (answers, memory)"
+    if result.execution == "same-architecture":
+        slowed_down = result.time_origin == "slowed down host"
+        how = "slowed down to the predicted time" if slowed_down else "this host, not slowed down"
+        return f"same-architecture ({how})"
+    return result.execution
 
 
 def time_prefix(result: Recorded) -> str:
-    """Return the execution to write before a time that is not simply the board's, such as ``emulated ``.
+    """Return what to write before a time that is not simply the board's, such as ``emulated ``.
 
-    Empty for a native run and for a run on this host.
+    Empty for a run on the board, and for a plain process of this host.
     """
-    return f"{result.execution} " if result.execution in ("emulated", "scaled") else ""
+    if result.execution == "host":
+        return ""
+    return {"emulator": "emulated ", "slowed down host": "scaled ", "host": "this host's ", "board": ""}[
+        result.time_origin
+    ]
 
 
 def device_time(result: RunResult) -> tuple[str, str]:
@@ -91,7 +102,7 @@ def about_device_time(result: RunResult) -> tuple[str, ...]:
 
 def about_times(result: Recorded) -> list[str]:
     """Return what the requests' times describe, the percentiles' confidence intervals, and the warm-up's rule."""
-    lines = [_TIME_IS[result.execution]]
+    lines = [_TIME_IS[result.time_origin]]
     if intervals := result.latency_ms.intervals:
         bounds = (f"{PERCENTILE_LABELS[name]} {interval(ends)}" for name, ends in intervals.items())
         lines.append(f"95 % confidence intervals: {', '.join(bounds)}")
@@ -106,7 +117,7 @@ def facts(result: RunResult) -> Iterator[Fact]:
     inside = result.emulated if result.emulated is not None else result
     device, agreement = inside.device, inside.agreement
     lead, band = device_time(result)
-    yield Fact("device time", band, about_device_time(result), lead)
+    yield Fact(result.time_label, band, about_device_time(result), lead)
     if device.runtime is not None:
         yield Fact("runtime", _runtime(device))
     if result.energy_j is not None and result.energy_j.per_inference is not None:
@@ -117,6 +128,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
     yield Fact(where, _inside(inside))
+    if (of_the_board := compared(result)) is not None:
+        yield of_the_board
     if inside.host.context is not None:
         yield Fact("machine", f"{inside.host.context} (not this machine)")
     if device.mount in ("volume", "image"):
@@ -226,7 +239,8 @@ def _cpu(result: RunResult) -> str:
     machine = "this host" if result.host.context is None else "that machine"
     words = [f"{used.cpu_percent_mean:.0f} % of a core of {machine}"]
     if used.cpu_percent_of_board is not None:
-        available = "its CPU share" if result.execution == "scaled" else "what the board may use"
+        scaled = result.time_origin == "slowed down host"
+        available = "its CPU share" if scaled else "what the board may use"
         words.append(f"{used.cpu_percent_of_board:.0f} % of {available}")
     words.append(f"{used.cpu_seconds:.1f} s of CPU time")
     if used.throttled_s:
@@ -293,7 +307,28 @@ def _features(result: RunResult) -> str:
     device = result.device
     words = [f"lacks {' '.join(device.features_missing)}"] if device.features_missing else []
     words += [f"has {' '.join(device.features_extra)}, which the board's lacks"] if device.features_extra else []
-    return f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
+    differs = f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
+    if result.execution != "same-architecture":
+        return differs
+    return f"{differs}: answers may come from other kernels than the board's; an emulated run takes the board's"
+
+
+def compared(result: Recorded) -> Fact | None:
+    """Return what a host of the board's architecture has and lacks of the board; None if nothing was compared."""
+    host = result.host
+    if result.execution == "native" and host.compared:
+        agreed = (f"{each.name} {each.host}" for each in host.compared if each.agrees)
+        return Fact("is the board", f"proven by {', '.join(agreed)}")
+    if result.execution != "same-architecture":
+        return None
+    if not host.compared:
+        return Fact("not the board", "the file does not show that the host was the board")
+    differences = (
+        f"{each.name} {each.host or 'not reported'}, the board's {each.profile or 'is not in the profile'}"
+        for each in host.compared
+        if not each.agrees
+    )
+    return Fact("not the board", "; ".join(differences))
 
 
 def _agreement(agreement: AgreementSection) -> str:

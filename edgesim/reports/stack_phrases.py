@@ -17,12 +17,15 @@ def execution(result: StackResult) -> str:
     """Return the execution, the number of services, and the service that the requests went to."""
     entry = f", requests to {result.stack.entry}" if result.scenario is not None else ""
     count = len(result.services)
-    return f"{result.execution}: {count} service{'s' if count != 1 else ''}{entry}"
+    whose = ", this host's time" if result.time_origin == "host" else ""
+    return f"{result.execution}{whose}: {count} service{'s' if count != 1 else ''}{entry}"
 
 
 def facts(result: StackResult) -> Iterator[Fact]:
     """Yield the limits that all services share, and what came of them."""
     budget = result.budget
+    if (of_the_board := phrases.compared(result)) is not None:
+        yield of_the_board
     yield Fact("shared limits", _shared_limits(result))
     killed = {name: service for name, service in result.services.items() if service.killed}
     if killed:

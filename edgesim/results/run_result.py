@@ -115,6 +115,11 @@ class RunResult(Section):
             has_core_of_host=self.profile.has_core_of_host,
         )
 
+    @property
+    def time_label(self) -> str:
+        """What `device_time_ms` is called: the device time, or this host's for a profile with its host's core."""
+        return "this host's time" if self.profile.has_core_of_host else "device time"
+
     def write(self, path: Path | str) -> None:
         """Write the result file: whole, or not at all.
 
@@ -135,7 +140,7 @@ class RunResult(Section):
         if time.p50 is not None and time.low is not None and time.high is not None:
             device_time = f"{format_ms(time.p50)} ms ({format_ms(time.low)} to {format_ms(time.high)} ms)"
         ran = f"{self.model.name} on {self.profile.title}{mode}, {self.execution}"
-        return f"<RunResult: {ran}; device time {device_time}; {self.validity.words}>"
+        return f"<RunResult: {ran}; {self.time_label} {device_time}; {self.validity.words}>"
 
     __str__ = __repr__
 

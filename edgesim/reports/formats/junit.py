@@ -29,7 +29,7 @@ def render_result(result: RunResult, file: str = "") -> str:
 
     The headline and the latency's figures are properties.
     """
-    properties = {"device time": " ".join(phrases.device_time(result))}
+    properties = {result.time_label: " ".join(phrases.device_time(result))}
     return _run(result, result.model.name, properties)
 
 

@@ -90,7 +90,8 @@ def _items(title: str, items: Iterable[Item]) -> Table:
 def _headline(result: RunResult, *, execution: bool = True) -> Iterator[str]:
     lead, band = phrases.device_time(result)
     how = f", {phrases.execution(result)}" if execution else ""
-    yield f"**Device time {_plain(lead)}** {_plain(band)}{how}"
+    label = result.time_label[0].upper() + result.time_label[1:]
+    yield f"**{label} {_plain(lead)}** {_plain(band)}{how}"
     if about := phrases.about_device_time(result):
         yield ""
         yield from _quoted(about)

@@ -21,9 +21,10 @@ def render(result: Recorded) -> str:
 
 def _run(result: RunResult) -> list[str]:
     lead, band = phrases.device_time(result)
+    about = _lines(phrases.about_device_time(result))
     return [
         f"<p><b>{escape(phrases.title(result))}</b>, {escape(phrases.execution(result))}</p>",
-        f"<p><b>device time {escape(lead)}</b> {escape(band)}<br>{_lines(phrases.about_device_time(result))}</p>",
+        f"<p><b>{escape(result.time_label)} {escape(lead)}</b> {escape(band)}<br>{about}</p>",
         _validity(result),
         _table(tables.times(result, result.scenario)),
         f"<p>{_lines(phrases.about_times(result))}</p>",

@@ -103,7 +103,7 @@ def test_a_command_imports_nothing_that_only_others_need(arguments: list[str], a
         ("edgesim gate --ba", {"--base", "--base-image", "--baseline"}),
         ("edgesim run raspberry-pi-5", {"raspberry-pi-5"}),
         ("edgesim run jetson-nano dig", {"digits"}),
-        ("edgesim run jetson-nano digits --execution s", {"scaled"}),
+        ("edgesim run jetson-nano digits --execution s", {"scaled", "same-architecture"}),
     ],
 )
 def test_bash_completes_commands_options_profiles_models_and_choices(words: str, completed: set[str]) -> None:

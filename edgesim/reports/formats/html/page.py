@@ -51,6 +51,7 @@ def _page(
     return _filled(
         "report.html.j2",
         [plot for plot in [*drawn.values(), *emulated] if plot is not None],
+        headline=plots.time_heading(sides),
         heading=heading,
         kicker="comparison" if comparison is not None else "report",
         raw=[(file, _raw(side.result)) for side, file in zip(sides, files, strict=True)],

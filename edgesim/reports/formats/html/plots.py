@@ -76,6 +76,13 @@ def times_ms(result: Recorded, time: str) -> Floats:
 _SCALED = ", the line the median service time of the scaled run"
 
 
+def time_heading(sides: Sequence[Side[RunResult]]) -> str:
+    """Return what the headline's time is called: ``Device time``, or ``This host's time`` if all sides have that."""
+    labels = {side.result.time_label for side in sides}
+    label = labels.pop() if len(labels) == 1 else "device time"
+    return label[0].upper() + label[1:]
+
+
 def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
     """Draw the headline: the device time, its band, and the measured median if the run was scaled to the board."""
     figure, rows, ends = go.Figure(), [], [0.0]
@@ -84,7 +91,8 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
         time, measured = side.result.device_time_ms, side.result.service_time_ms.p50
         if time.p50 is None or time.low is None or time.high is None:
             continue
-        name = side.name or "device time"
+        label = side.result.time_label
+        name = side.name or label
         figure.add_scatter(
             x=[time.low, time.high],
             y=[name, name],
@@ -99,12 +107,12 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
             y=[name],
             mode="markers",
             marker={"size": 16, "color": COLOURS[i], "symbol": "diamond"},
-            name=side.labelled("device time"),
-            hovertemplate="%{x:.3~g} ms<extra>device time</extra>",
+            name=side.labelled(label),
+            hovertemplate=f"%{{x:.3~g}} ms<extra>{label}</extra>",
         )
         rows.append((side.name or "this run", *map(format_ms, (time.low, time.p50, time.high))))
         ends.append(time.high)
-        if side.result.execution == "scaled" and measured is not None:
+        if side.result.time_origin == "slowed down host" and measured is not None:
             ends.append(measured)
             note = f"{note.removesuffix(_SCALED)}{_SCALED}"
             figure.add_scatter(
@@ -121,14 +129,15 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
         height=80 + 44 * len(rows), xaxis={"title": "ms", "range": [0, 1.05 * max(ends)]}, showlegend=False
     )
     _name_rows(figure, len(rows))
+    heading = time_heading(sides)
     summary = "; ".join(f"{name}: {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
     return Plot(
         "device",
-        "Device time and its band",
+        f"{heading} and its band",
         summary,
         figure,
         (note,),
-        heads=("device time", "low, ms", "p50, ms", "high, ms"),
+        heads=(heading.lower(), "low, ms", "p50, ms", "high, ms"),
         rows=tuple(rows),
     )
 
