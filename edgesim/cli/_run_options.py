@@ -24,9 +24,9 @@ from edgesim.cli._options import (
 from edgesim.options import READY_TIMEOUT_S, REQUEST_DEFAULTS, MountMethod, RunOptions, ScenarioName
 
 _EMULATED, _SCALED, _NATIVE = (REQUEST_DEFAULTS[name] for name in ("emulated", "scaled", "native"))
-_REQUESTS = f"emulated {_EMULATED.requests}, scaled {_SCALED.requests}, native {_NATIVE.requests}"
-_DURATION = f"emulated {_EMULATED.duration_s:g}, scaled {_SCALED.duration_s:g}, native {_NATIVE.duration_s:g}"
-_WARM_UP = f"emulated {_EMULATED.warm_up}, scaled {_SCALED.warm_up}, native until latencies are steady"
+_REQUESTS = f"emulated {_EMULATED.requests}, scaled {_SCALED.requests}, else {_NATIVE.requests}"
+_DURATION = f"emulated {_EMULATED.duration_s:g}, scaled {_SCALED.duration_s:g}, else {_NATIVE.duration_s:g}"
+_WARM_UP = f"emulated {_EMULATED.warm_up}, scaled {_SCALED.warm_up}, else until latencies are steady"
 
 
 class TrafficFlags:

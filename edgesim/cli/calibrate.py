@@ -19,9 +19,7 @@ app = new_app()
 @app.examples("edgesim calibrate raspberry-pi-5 result.json", "edgesim calibrate my-board.yaml results/*.json")
 def calibrate_command(
     profile: ProfileArgument,
-    results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT.json", help="Results of native runs on the board itself.")
-    ],
+    results: Annotated[list[Path], typer.Argument(metavar="RESULT.json", help="Results of runs on the board itself.")],
     models: ModelsOption = None,
 ) -> int:
     """Correct predictions by results that were measured on your own board.

@@ -102,7 +102,8 @@ def gate_command(
         Execution | None,
         typer.Option(
             metavar="EXECUTION",
-            help="Run both boards in this execution [default: native or scaled; host with --engine local].",
+            help="Run both boards in this execution [default: native on the board itself, same-architecture on"
+            " another host of its architecture, else scaled; host with --engine local].",
             rich_help_panel=BOARD,
         ),
     ] = None,

@@ -36,7 +36,8 @@ def noise_command(
         Execution | None,
         typer.Option(
             metavar="EXECUTION",
-            help="Run the boards in this execution [default: native or scaled; host with --engine local].",
+            help="Run the boards in this execution [default: native on the board itself, same-architecture on"
+            " another host of its architecture, else scaled; host with --engine local].",
             rich_help_panel=BOARD,
         ),
     ] = None,

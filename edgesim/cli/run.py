@@ -48,8 +48,9 @@ def run_command(
         typer.Option(
             "--execution",
             metavar="EXECUTION",
-            help="Run the board in this execution alone: scaled, emulated, native or host [default: scaled and"
-            " emulated; native on a host of the board's architecture; host with --engine local].",
+            help="Run the board in this execution alone: scaled, emulated, native, same-architecture or host [default:"
+            " scaled and emulated; native on the board itself, same-architecture on another host of its architecture;"
+            " host with --engine local].",
             rich_help_panel=BOARD,
         ),
     ] = None,

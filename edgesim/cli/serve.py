@@ -39,7 +39,7 @@ def serve_command(
         typer.Option(
             "--execution",
             metavar="EXECUTION",
-            help="Answer in the board's predicted time with `scaled` [default: emulated or native].",
+            help="Answer in the board's predicted time with `scaled` [default: emulated, native or same-architecture].",
             rich_help_panel=BOARD,
         ),
     ] = None,

@@ -2,18 +2,18 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgesim import paths
+from edgesim import paths, profiles
 from edgesim.boards import limit_probes
 from edgesim.boards.limits import limits_of
-from edgesim.engine import buildx, compose_project, docker_engine
+from edgesim.engine import buildx, compose_project, docker_engine, machine
 from edgesim.engine.context import Context
 from edgesim.errors import EdgesimError, UsageError
-from edgesim.host import emulator
+from edgesim.host import emulator, identity
 from edgesim.images import rootfs, serving_image
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
@@ -39,6 +39,7 @@ def diagnose(context: Context) -> list[Diagnosis]:
     """Return all diagnoses, in the order in which a run needs the things."""
     return [
         _try("engine", lambda: _engine(context)),
+        _try("machine", lambda: _machine(context)),
         _try("buildx", lambda: buildx.version()),
         _try("compose", lambda: f"{compose_project.version()}, for stacks"),
         _try("emulation", _emulation if context.machine is None else lambda: _not_emulated(context)),
@@ -82,6 +83,39 @@ def _engine(context: Context) -> str:
     facts = docker_engine.Engine(context).facts
     machine = f" on {facts.name}, {facts.architecture}" if context.machine is not None else ""
     return f"Docker {facts.version}{machine}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
+
+
+def _machine(context: Context) -> str:
+    """Return which machine runs boards, and the board that it is, if it is one."""
+    if context.machine is None:
+        host = identity.of_this_host()
+    else:
+        host = machine.identity_of(engine := docker_engine.Engine(context), lambda: _any_image(engine))
+    boards = [
+        profile.reference
+        for name in profiles.names()
+        for profile in _in_all_modes(profiles.load(name))
+        if identity.compare(host, profile).is_the_board
+    ]
+    if boards:
+        return f"{host}; it is the board of {', '.join(boards)}, whose times are measured here"
+    return f"{host}; no board of edgesim's: times of {host.architecture} boards are predicted, not measured, here"
+
+
+def _in_all_modes(profile: DeviceProfile) -> Iterator[DeviceProfile]:
+    yield profile
+    yield from (profile.in_mode(mode) for mode in profile.modes if mode != profile.mode)
+
+
+def _any_image(engine: docker_engine.Engine) -> str | None:
+    """Return a serving image for the engine's machine, if the engine has one."""
+    for name in profiles.names():
+        profile = profiles.load(name)
+        if profile.architecture == engine.facts.architecture:
+            reference = serving_image.reference_of(profile)
+            if engine.images.id(reference) is not None:
+                return reference
+    return None
 
 
 def _not_emulated(context: Context) -> str:
