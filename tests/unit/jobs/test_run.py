@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ from edgesim.boards import launch as launching
 from edgesim.boards import time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.launch import Launch
-from edgesim.engine import docker_engine
+from edgesim.boards.placement import by_itself
+from edgesim.engine.context import Context
 from edgesim.errors import (
     DeviceDied,
     EmulatorCrashed,
@@ -26,6 +26,7 @@ from edgesim.errors import (
     UsageError,
 )
 from edgesim.host.host_facts import HostFacts
+from edgesim.host.identity import Comparison
 from edgesim.images.image import Image
 from edgesim.jobs import run as module
 from edgesim.jobs.board_session import Measurement, SessionPlan
@@ -42,6 +43,9 @@ from tests.support import results
 from tests.support.fake_device import FakeDevice
 
 IMAGE = Image(reference="edgesim/jetson:arm64", id="sha256:ef", base="debian", cached=True)
+ANOTHER_ARCHITECTURE = Comparison(same_architecture=False, is_the_board=False)
+ANOTHER_CORE = Comparison(same_architecture=True, is_the_board=False)
+THE_BOARD = Comparison(same_architecture=True, is_the_board=True)
 MACHINE = HostFacts(cpu="a test", cores=4, memory_bytes=8 << 30, kernel="Linux 6")
 
 
@@ -161,11 +165,12 @@ class Container:
 
 @dataclass
 class Host:
-    """A host of another architecture than the board's, and the containers that it starts one after another."""
+    """A host beside the board, and the containers that it starts one after another."""
 
     script: list[Container] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
     plans: list[SessionPlan] = field(default_factory=list)
+    comparison: Comparison = ANOTHER_ARCHITECTURE
     ended: int = 0
 
     @property
@@ -182,9 +187,9 @@ class Host:
         try:
             yield Board(
                 device=FakeDevice(),
-                execution=launch.options.execution or "emulated",
+                execution=launch.options.execution or by_itself(launch.profile, self.comparison),
                 image=IMAGE,
-                host=MACHINE,
+                host=MACHINE.beside(self.comparison),
                 memory_limit_bytes=2**30,
                 cpus=2.0,
                 intra_op_threads=2,
@@ -226,12 +231,11 @@ class Notes:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     simulated = Host()
-    engine = SimpleNamespace(facts=SimpleNamespace(architecture="amd64"))
+    monkeypatch.setattr(module, "compare_machine", lambda launch, stages: simulated.comparison)
     monkeypatch.setattr(module, "start", simulated.start)
     monkeypatch.setattr(module, "measure", simulated.measure)
     monkeypatch.setattr(module, "emulator_memory", lambda launch, board, stages: None)
     monkeypatch.setattr(launching, "resolve_context", lambda engine, name: None)
-    monkeypatch.setattr(docker_engine, "Engine", lambda context=None: engine)
     monkeypatch.delenv(module.STAGES_VARIABLE, raising=False)
     return simulated
 
@@ -250,6 +254,56 @@ def test_a_run_is_scaled_with_the_users_traffic_and_emulated_with_few_requests(h
     assert (result.execution, result.emulated.execution) == ("scaled", "emulated")
     assert (result.complete, result.validity.valid, result.not_scaled) == (True, True, None)
     assert (result.requests.ok, result.emulated.requests.ok) == (50, 3)
+
+
+def test_another_host_of_the_architecture_is_slowed_down_in_one_container(host: Host, digits: Model) -> None:
+    host.comparison, host.script = ANOTHER_CORE, [Container(answers=50)]
+    result = run("jetson-nano", digits, requests=50)
+    assert host.executions == ["same-architecture"]
+    assert [target.model for target in host.launches[0].targets] == [digits]
+    assert host.launches[0].is_slowed_down
+    assert (result.execution, result.emulated, result.not_scaled) == ("same-architecture", None, None)
+    assert (result.host.same_architecture, result.host.is_the_board) == (True, False)
+    assert result.device_time_ms.method.startswith("predicted from the graph")
+
+
+@pytest.mark.parametrize("error", [HostTooSlow("this host takes 9 ms"), ScaleFailed("no answer")])
+def test_another_host_of_the_architecture_that_cannot_be_slowed_down_says_why(
+    host: Host, digits: Model, error: Exception
+) -> None:
+    host.comparison, host.script = ANOTHER_CORE, [Container(start_error=error), Container(answers=50)]
+    result = run("jetson-nano", digits, requests=50)
+    assert [launch.is_slowed_down for launch in host.launches] == [True, False]
+    assert (result.execution, result.not_scaled, result.time_origin) == ("same-architecture", str(error), "host")
+    assert result.device_time_ms.method.startswith("predicted from the graph")
+
+
+def test_machine_behind_a_context_is_not_slowed_down_and_says_why(
+    host: Host, digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.comparison, host.script = ANOTHER_CORE, [Container(answers=50)]
+    far = Context(name="board1", url="tcp://10.0.0.7:2375")
+    monkeypatch.setattr(launching, "resolve_context", lambda engine, name: far)
+    result = run("jetson-nano", digits, requests=50)
+    assert (host.executions, result.execution) == ([None], "same-architecture")
+    assert result.not_scaled == "each request's time would include the network to 10.0.0.7"
+
+
+def test_board_itself_runs_once_and_its_time_is_measured(host: Host, digits: Model) -> None:
+    host.comparison, host.script = THE_BOARD, [Container(answers=50)]
+    result = run("jetson-nano", digits, requests=50)
+    assert (host.executions, result.execution, result.not_scaled) == ([None], "native", None)
+    assert (result.time_origin, result.host.is_the_board) == ("board", True)
+    assert result.device_time_ms.method == "measured on the board (this host), minimum to maximum"
+
+
+def test_profile_with_the_core_of_its_host_has_this_hosts_time(host: Host, digits: Model) -> None:
+    host.comparison, host.script = ANOTHER_CORE, [Container(answers=50)]
+    result = run("x86-gateway", digits, requests=50)
+    assert (result.execution, result.time_origin, result.host.is_the_board) == ("native", "host", False)
+    assert result.device_time_ms.method.startswith("this host's time, not a board's")
+    assert (result.device_time_ms.p50, result.energy_j) == (100.0, None)
+    assert repr(result).startswith("<RunResult: digits on Generic x86 gateway, 4 GB, native; this host's time 100")
 
 
 def test_only_the_scaled_half_is_repeated(host: Host, digits: Model) -> None:
