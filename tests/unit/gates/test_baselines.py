@@ -41,6 +41,15 @@ def test_a_baseline_gives_the_same_verdict_as_the_whole_result(
     assert per_container(baseline, "latency_ms.p90") == pytest.approx(per_container(base, "latency_ms.p90"), rel=0.001)
 
 
+def test_old_native_baseline_without_the_proof_is_no_baseline_of_the_board(result: RunResult, tmp_path: Path) -> None:
+    base = measured(result, 20.0)
+    old = base.model_copy(update={"host": result.host})
+    path = baselines.save(old, tmp_path)
+    assert baselines.read(path).result.execution == "same-architecture"
+    found, why = baselines.find(tmp_path, base)
+    assert (found, "execution: same-architecture and native" in why) == (None, True)
+
+
 def test_a_baseline_is_small_however_long_the_run_was(result: RunResult, tmp_path: Path) -> None:
     long = measured(result, 20.0, each=5000)
     path = baselines.save(long, tmp_path)

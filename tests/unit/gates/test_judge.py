@@ -12,15 +12,18 @@ import pytest
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge
 from edgesim.gates.comparable import differences
+from edgesim.gates.judge import refuse
 from edgesim.gates.metric_change import metric_change
 from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
+    HOST_CORE,
     AgreementSection,
     DeviceTimeSection,
     Distribution,
     LimitSection,
     Restart,
+    ScalingSection,
     ValiditySection,
 )
 from tests.support import results
@@ -402,3 +405,65 @@ def test_the_command_line_has_an_exit_code_for_each_verdict(
     assert exit_code_of(["gate", "r.json", *rule, "--junit", "j.xml", "--json"]) == 0
     assert 'failures="0"' in (tmp_path / "j.xml").read_text()
     assert exit_code_of(["compare", "r.json", "r.json", "--json"]) == 0
+
+
+# --- a host of the board's architecture that is not the board ---------------------------------------------------------
+
+
+def beside_the_board(good: RunResult, *, slowed_down: bool = False, **update: Any) -> RunResult:
+    """Return the run as one on another host of the board's architecture, at that host's speed or slowed down."""
+    scaling = (
+        ScalingSection(share=0.5, quota_us=1, period_us=2, threads=1, method="", models=()) if slowed_down else None
+    )
+    beside = results.beside_the_board(good, None if slowed_down else "this host is too slow")
+    time = DeviceTimeSection(p50=45.9, low=29.9, high=70.4, method="predicted from the graph")
+    return beside.model_copy(update={"scaling": scaling, "device_time_ms": time} | update)
+
+
+@pytest.mark.parametrize(
+    ("rule", "at_its_own_speed", "slowed_down"),
+    [
+        ("latency_ms.p50 <= 25", "INCONCLUSIVE", "PASS"),
+        ("latency_ms.p50 <= 15", "INCONCLUSIVE", "FAIL"),
+        ("throughput_qps >= 0.1", "INCONCLUSIVE", "PASS"),
+        ("cold_start_s <= 100", "INCONCLUSIVE", "INCONCLUSIVE"),
+        ("device_time_ms.p50 <= 100", "PASS", "PASS"),
+        ("artifact_bytes <= 1KiB", "PASS", "PASS"),
+    ],
+)
+def test_time_of_another_host_than_the_board_passes_no_absolute_rule(
+    good: RunResult, rule: str, at_its_own_speed: str, slowed_down: str
+) -> None:
+    judged = judge(beside_the_board(good), Rules.of([rule]))
+    assert judged.word == at_its_own_speed
+    if at_its_own_speed == "INCONCLUSIVE":
+        assert judged.items[-1].finding == "this host's time, not the board's: this host is too slow"
+    assert verdict(beside_the_board(good, slowed_down=True), rule) == slowed_down
+
+
+def test_device_time_that_is_not_known_is_inconclusive_on_another_host_than_the_board(good: RunResult) -> None:
+    unknown = DeviceTimeSection(p50=None, low=None, high=None, method="none: no figure of such a core")
+    judged = judge(beside_the_board(good, device_time_ms=unknown), Rules.of(["device_time_ms.p50 <= 100"]))
+    assert (judged.word, judged.items[-1].finding) == ("INCONCLUSIVE", "not known: no figure of such a core")
+
+
+def test_rules_of_change_hold_on_any_host_but_not_between_a_host_and_one_that_is_slowed_down(good: RunResult) -> None:
+    beside, slowed_down = beside_the_board(good), beside_the_board(good, slowed_down=True)
+    assert verdict(beside, "latency_ms.p50: +5 %", baseline=beside) == "PASS"
+    assert differences(beside, slowed_down) == ["slowed down: False and True"]
+    assert differences(good, beside)[0] == "execution: native and same-architecture"
+
+
+def test_paired_run_on_another_host_than_the_board_refuses_absolute_rules_for_times() -> None:
+    (absolute,), (change,) = (Rules.of([rule]).everywhere for rule in ("latency_ms.p50 <= 5", "latency_ms.p50: +5 %"))
+    refuse(change, "same-architecture")
+    with pytest.raises(UsageError, match="`execution=same-architecture` does not measure the board's time"):
+        refuse(absolute, "same-architecture")
+
+
+def test_finding_on_a_profile_with_the_core_of_its_host_says_whose_time_it_is(good: RunResult) -> None:
+    gateway = good.model_copy(update={"profile": good.profile.model_copy(update={"core": HOST_CORE})})
+    judged = judge(gateway, Rules.of(["latency_ms.p50 <= 25", "artifact_bytes <= 1KiB"]))
+    assert [item.verdict for item in judged.items] == ["PASS"] * 3
+    assert judged.items[1].finding.endswith(" (this host's time)")
+    assert not judged.items[2].finding.endswith(" (this host's time)")

@@ -1,6 +1,8 @@
 """The emulator that is registered, and whether edgesim can rely on it."""
 
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,53 @@ def test_the_arm64_program_is_a_whole_elf_file() -> None:
     assert program[:4] == b"\x7fELF"
     assert machine == 183, "EM_AARCH64"
     assert 0 < entry - 0x400000 < len(program)
+
+
+# --- an emulator that stands before the command -----------------------------------------------------------------------
+
+
+def elf(path: Path, *segments: int) -> Path:
+    """Write the headers of a 64-bit ELF program with segments of these kinds."""
+    header = b"\x7fELF\x02" + bytes(27) + struct.pack("<Q", 64) + bytes(14) + struct.pack("<HH", 56, len(segments))
+    path.write_bytes(header.ljust(64, b"\0") + b"".join(struct.pack("<I", kind).ljust(56, b"\0") for kind in segments))
+    return path
+
+
+def test_program_that_needs_a_dynamic_linker_is_not_static(tmp_path: Path) -> None:
+    assert emulator.is_static(elf(tmp_path / "static", 1, 6))
+    assert not emulator.is_static(elf(tmp_path / "dynamic", 6, 3, 1))
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    assert not emulator.is_static(tmp_path / "script")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Return a function that installs a static QEMU of a version."""
+
+    def install(version: str) -> Path:
+        path = elf(tmp_path / "qemu-aarch64-static", 1)
+        answers = {"--version": f"qemu-aarch64 version {version}", "-cpu": "Available CPUs:\n  cortex-a57\n"}
+        monkeypatch.setattr(emulator, "_INSTALLED", (tmp_path / "missing", path))
+        monkeypatch.setattr(emulator, "_output", lambda program, first, *rest: answers[first])
+        return path
+
+    return install
+
+
+def test_static_emulator_is_found_with_its_version_and_cores(installed: Callable[[str], Path]) -> None:
+    path = installed("10.0.2")
+    assert emulator.require_static("cortex-a57") == Emulator("10.0.2", str(path), ("cortex-a57",))
+    with pytest.raises(EmulatorLacksCore):
+        emulator.require_static("cortex-a76")
+
+
+def test_static_emulator_that_is_missing_or_too_old_is_refused(
+    installed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("7.2.13")
+    with pytest.raises(EmulatorTooOld, match=r"QEMU 7\.2\.13 crashes"):
+        emulator.require_static()
+    monkeypatch.setattr(emulator, "_INSTALLED", ())
+    with pytest.raises(EmulatorMissing, match="no statically linked qemu-aarch64") as caught:
+        emulator.require_static()
+    assert "qemu-user-static" in caught.value.fix

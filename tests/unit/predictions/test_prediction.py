@@ -1,5 +1,6 @@
 """Predicted device time: its dependence on the board's facts, its band, calibrations, and declined predictions."""
 
+import json
 import math
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from edgesim.models.repository import Model, read
 from edgesim.predictions import Declined, Prediction, calibration, predict, predict_or_decline
 from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.calibration import Calibration
-from edgesim.profiles import DeviceProfile
+from edgesim.profiles import DeviceProfile, cores
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution
 from tests.support import results
@@ -305,6 +306,10 @@ def test_a_native_result_calibrates_the_board(result: RunResult, digits: Model, 
     ("change", "problem"),
     [
         ({"execution": "emulated"}, "is a run of execution emulated"),
+        (
+            {"execution": "same-architecture", "host": results.beside_the_board(results.emulated_and_invalid()).host},
+            r"has not proven to be the board \(core Neoverse-N1, the board's Cortex-A57\)",
+        ),
         ({"complete": False}, "is INVALID, or was cut short"),
         ({"service_time_ms": Distribution()}, "has no median"),
     ],
@@ -317,6 +322,28 @@ def test_a_result_that_does_not_show_the_board_s_time_calibrates_nothing(
     with pytest.raises(UsageError, match=problem):
         calibrate(profile, [tmp_path / "r.json"])
     assert calibration.find(profile) is None
+
+
+def test_a_native_file_without_the_proof_calibrates_nothing(result: RunResult, digits: Model, tmp_path: Path) -> None:
+    profile = profiles.load("jetson-nano")
+    document = json.loads(native(result, digits, profile, 1.0).as_json())
+    del document["host"]["is_the_board"]
+    (tmp_path / "r.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="a machine that has not proven to be the board"):
+        calibrate(profile, [tmp_path / "r.json"])
+
+
+def test_a_profile_with_the_core_of_its_host_is_not_calibrated(
+    result: RunResult, digits: Model, tmp_path: Path
+) -> None:
+    profile = profiles.load("x86-gateway")
+    run = native(result, digits, profile, 1.0)
+    host = run.host.model_copy(update={"is_the_board": False})
+    run.model_copy(update={"host": host, "profile": run.profile.model_copy(update={"core": cores.HOST})}).write(
+        tmp_path / "r.json"
+    )
+    with pytest.raises(UsageError, match="which has the core of its host: its time is that host's"):
+        calibrate(profile, [tmp_path / "r.json"])
 
 
 def test_a_result_of_another_board_or_model_calibrates_nothing(

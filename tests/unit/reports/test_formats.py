@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
+from edgesim.cli import _summaries
 from edgesim.errors import UsageError
 from edgesim.recording import Reading, Sample
 from edgesim.reports import formats
@@ -17,7 +18,8 @@ from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
 from edgesim.reports.formats.html import thinning
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import DeviceTimeSection, RuleSection, ValiditySection
+from edgesim.results.sections import HOST_CORE, DeviceTimeSection, RuleSection, ValiditySection
+from tests.support import results
 
 CAVEAT = "no published figure for <this> core | an extrapolation"
 
@@ -62,7 +64,15 @@ def compared(result: RunResult, *, different: tuple[str, ...] = ()) -> Compariso
 
 def plain(document: str) -> str:
     """Return Markdown, or a page's text, without its escapes."""
-    for mark, letter in (("\\", ""), ("\u200b", ""), ("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", '"')):
+    for mark, letter in (
+        ("\\", ""),
+        ("\u200b", ""),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#34;", '"'),
+    ):
         document = document.replace(mark, letter)
     return document
 
@@ -102,6 +112,43 @@ def test_every_format_says_that_the_device_time_is_not_known(result: RunResult) 
     for report in (on_a_terminal(result), markdown.render_result(result), html.render_result(result, "r.json")):
         assert "not known" in report
         assert "nothing is predicted" in report
+
+
+def everywhere(result: RunResult) -> dict[str, str]:
+    return {
+        "terminal": on_a_terminal(result),
+        "markdown": plain(markdown.render_result(result)),
+        "page": plain(html.render_result(result, "r.json")),
+        "notebook": plain(notebook.render(result)),
+        "junit": plain(junit.render_result(result)),
+    }
+
+
+def test_every_format_calls_the_time_of_a_profile_with_the_core_of_its_host_this_hosts(doubtful: RunResult) -> None:
+    profile = doubtful.profile.model_copy(update={"core": HOST_CORE})
+    gateway = doubtful.model_copy(update={"execution": "native", "profile": profile})
+    for name, report in everywhere(gateway).items():
+        assert "this host's time" in report.lower(), name
+        assert "device time" not in report.lower(), name
+    assert _summaries.of_result(gateway).count("this host's") == 2 - (gateway.latency_ms.p50 is None)
+
+
+def test_every_format_says_what_makes_a_host_the_board_or_not(doubtful: RunResult) -> None:
+    beside, on_board = everywhere(results.beside_the_board(doubtful)), everywhere(results.on_the_board(doubtful))
+    for name in ("terminal", "markdown", "page"):
+        assert "core Neoverse-N1, the board's Cortex-A57" in beside[name], name
+        assert "this host's time, not a board's" in beside[name].lower(), name
+        assert "proven by core Cortex-A57" in on_board[name], name
+        assert "measured on the board" in on_board[name].lower(), name
+
+
+def test_features_beyond_the_boards_core_are_a_caveat_on_the_answers(doubtful: RunResult) -> None:
+    device = doubtful.device.model_copy(update={"features_extra": ("asimddp", "sve")})
+    beside = results.beside_the_board(doubtful.model_copy(update={"device": device}))
+    for name in ("terminal", "markdown", "page"):
+        report = everywhere(beside)[name]
+        assert "this host has asimddp sve, which the board's lacks" in report, name
+        assert "answers may come from other kernels than the board's" in report, name
 
 
 def test_a_models_name_neither_breaks_markdown_nor_mentions_a_user(doubtful: RunResult) -> None:

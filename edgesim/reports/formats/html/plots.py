@@ -76,17 +76,21 @@ def times_ms(result: Recorded, time: str) -> Floats:
 _SCALED = ", the line the median service time of the scaled run"
 
 
+_DEVICE_TIME = "Device time"
+
+
 def time_heading(sides: Sequence[Side[RunResult]]) -> str:
     """Return what the headline's time is called: ``Device time``, or ``This host's time`` if all sides have that."""
     labels = {side.result.time_label for side in sides}
-    label = labels.pop() if len(labels) == 1 else "device time"
+    label = labels.pop() if len(labels) == 1 else _DEVICE_TIME
     return label[0].upper() + label[1:]
 
 
 def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
     """Draw the headline: the device time, its band, and the measured median if the run was scaled to the board."""
     figure, rows, ends = go.Figure(), [], [0.0]
-    note = "the bar is the band, the diamond the device time"
+    heading = time_heading(sides)
+    note = f"the bar is the band, the diamond {'the device time' if heading == _DEVICE_TIME else heading.lower()}"
     for i, side in enumerate(sides):
         time, measured = side.result.device_time_ms, side.result.service_time_ms.p50
         if time.p50 is None or time.low is None or time.high is None:
@@ -129,7 +133,6 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
         height=80 + 44 * len(rows), xaxis={"title": "ms", "range": [0, 1.05 * max(ends)]}, showlegend=False
     )
     _name_rows(figure, len(rows))
-    heading = time_heading(sides)
     summary = "; ".join(f"{name}: {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
     return Plot(
         "device",
