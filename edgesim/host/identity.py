@@ -106,7 +106,7 @@ class MachineIdentity:
 
     def __str__(self) -> str:
         """Return the machine in words: ``NVIDIA Jetson Nano Developer Kit: 4 cores Cortex-A57``."""
-        groups = ", ".join(f"{group.count} cores {group.core}" for group in self.cores)
+        groups = ", ".join(f"{g.count} core{'s' if g.count != 1 else ''} {g.core}" for g in self.cores)
         return ": ".join(part for part in (self.board, groups or f"an {self.architecture} machine") if part)
 
 

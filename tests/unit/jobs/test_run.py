@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgesim import profiles
 from edgesim.boards import launch as launching
 from edgesim.boards import time_scaling
 from edgesim.boards.board import Board
@@ -171,6 +172,7 @@ class Host:
     launches: list[Launch] = field(default_factory=list)
     plans: list[SessionPlan] = field(default_factory=list)
     comparison: Comparison = ANOTHER_ARCHITECTURE
+    features: list[str] = field(default_factory=list)
     ended: int = 0
 
     @property
@@ -203,6 +205,7 @@ class Host:
 
     def measure(self, board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Any) -> None:
         self.plans.append(plan)
+        into.description = {"cpu_features": self.features}
         container = self.script[len(self.launches) - 1]
         with keeping(into.samples):
             into.samples += [Sample(i * 10**9, i * 10**9, i * 10**9 + 10**8, "ok") for i in range(container.answers)]
@@ -276,6 +279,17 @@ def test_another_host_of_the_architecture_that_cannot_be_slowed_down_says_why(
     assert [launch.is_slowed_down for launch in host.launches] == [True, False]
     assert (result.execution, result.not_scaled, result.time_origin) == ("same-architecture", str(error), "host")
     assert result.device_time_ms.method.startswith("predicted from the graph")
+
+
+@pytest.mark.parametrize(("comparison", "extra"), [(ANOTHER_CORE, ("asimddp", "sve")), (THE_BOARD, ())])
+def test_features_beyond_the_board_that_decide_kernels_are_named_on_another_host(
+    host: Host, digits: Model, comparison: Comparison, extra: tuple[str, ...]
+) -> None:
+    host.comparison, host.script = comparison, [Container(answers=50)]
+    board = profiles.load("jetson-nano").cpu.features
+    host.features = [*(feature for feature in board if feature != "aes"), "asimddp", "sve", "dcpop", "cpuid"]
+    result = run("jetson-nano", digits, requests=50)
+    assert (result.device.features_missing, result.device.features_extra) == (("aes",), extra)
 
 
 def test_machine_behind_a_context_is_not_slowed_down_and_says_why(

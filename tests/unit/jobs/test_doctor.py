@@ -1,0 +1,30 @@
+"""What the doctor says of the machine that runs boards."""
+
+import pytest
+
+from edgesim import profiles
+from edgesim.engine.context import Context
+from edgesim.host import identity
+from edgesim.host.identity import CoreGroup, MachineIdentity
+from edgesim.jobs import doctor
+
+HERE = Context(name=None, url="unix:///nowhere")
+
+
+def said_of(machine: MachineIdentity, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(identity, "of_this_host", lambda: machine)
+    (finding,) = (each.finding for each in doctor.diagnose(HERE) if each.name == "machine")
+    return finding
+
+
+def test_machine_that_is_a_board_is_named_with_its_power_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = profiles.load("jetson-nano").device_tree[0]
+    cores = (CoreGroup(core="Cortex-A57", count=2, clock_hz=918_000_000),)
+    words = said_of(MachineIdentity(architecture="arm64", cores=cores, board=name), monkeypatch)
+    assert words == f"{name}: 2 cores Cortex-A57; it is the board of jetson-nano:5w, whose times are measured here"
+
+
+def test_machine_that_is_no_board_measures_no_boards_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = (CoreGroup(core="Neoverse-N1", count=4),)
+    words = said_of(MachineIdentity(architecture="arm64", cores=cores), monkeypatch)
+    assert words.startswith("4 cores Neoverse-N1; no board of edgesim's: times of arm64 boards are predicted")
