@@ -79,7 +79,7 @@ name: desk
 title: A board of this host's architecture
 soc: none
 architecture: {host_architecture()}
-cpu: {{core: any, cores: 2, clock_hz: 2000000000}}
+cpu: {{core: host, cores: 2, clock_hz: 2000000000}}
 memory: {{marketed_bytes: 2 GB, visible_bytes: 2 GB}}
 image: {{dockerfile: Dockerfile.jetson}}
 emulation: {{qemu_cpu: cortex-a57}}

@@ -21,7 +21,7 @@ name: desk
 title: A board of this host's architecture
 soc: none
 architecture: {architecture}
-cpu: {{core: any, cores: 2, clock_hz: 2000000000}}
+cpu: {{core: host, cores: 2, clock_hz: 2000000000}}
 memory: {{marketed_bytes: 2 GB, visible_bytes: 2 GB}}
 image: {{reference: "{image}", port: 8080, environment: {{OMP_NUM_THREADS: "1"}}}}
 """

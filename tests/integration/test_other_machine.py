@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgesim.host import identity
 from tests.integration.conftest import edgesim
 from tests.integration.other_engine import OtherEngine
 from tests.support.this_host import ROUNDING_OF_A_VERSION, whole_pages
@@ -30,11 +31,32 @@ def test_board_runs_natively_on_another_machine_and_the_result_names_it(
     assert not any(limit["proven"] for limit in device["limits"]), "probes concern this host"
     assert document["agreement"]["max_abs_difference"] < ROUNDING_OF_A_VERSION
     assert document["resources"]["cpu_seconds"] > 0
-    assert document["device_time_ms"]["method"].startswith(f"measured on {other_engine.address}")
+    assert document["device_time_ms"]["method"].startswith(f"the time of {other_engine.address}")
     applied = {limit["name"]: limit["applied"] for limit in device["limits"]}
     assert (applied["cpus"], applied["processes"]) == (device["cpu_limit"], None), (
         "only what the server finds inside its container"
     )
+    assert other_engine.docker("ps", "--all", "--quiet") == ""
+
+
+def test_machine_behind_a_context_is_read_by_a_container_and_is_not_the_board(
+    other_engine: OtherEngine, desk: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "board.yaml"
+    board.write_text(desk.read_text().replace("core: host", "core: some-core").replace("name: desk", "name: product"))
+    options = ("--context", other_engine.address, "--requests", "70")
+    done = edgesim("run", board, "digits", *options, "-o", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert document["execution"] == "same-architecture"
+    host, here = document["host"], identity.of_this_host()
+    assert (host["same_architecture"], host["is_the_board"]) == (True, False)
+    assert here.cores[0].core in {compared["host"] for compared in host["compared"]}, "the second engine runs here"
+    assert document["device_time_ms"]["p50"] is None
+    assert "include the network" in document["not_scaled"]
+    refused = edgesim("run", board, "digits", "--context", other_engine.address, "--execution", "native")
+    assert refused.returncode == 2
+    assert "has not proven to be the board" in refused.stderr
     assert other_engine.docker("ps", "--all", "--quiet") == ""
 
 

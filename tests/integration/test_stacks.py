@@ -35,7 +35,7 @@ name: small
 title: A small board of this host's architecture
 soc: none
 architecture: {host_architecture()}
-cpu: {{core: any, cores: 1, clock_hz: 2000000000}}
+cpu: {{core: host, cores: 1, clock_hz: 2000000000}}
 memory: {{marketed_bytes: 256 MB, visible_bytes: 160 MiB}}
 emulation: {{qemu_cpu: cortex-a57}}
 image: {{dockerfile: Dockerfile.jetson}}

@@ -77,14 +77,20 @@ def test_machine_is_read_once() -> None:
 
 
 def test_engine_that_cannot_mount_the_firmware_gives_what_else_there_is() -> None:
-    containers = Containers(OUTPUT.split(b"edgesim-file /run")[0], refuses=1)
+    containers = Containers(OUTPUT.split(b"edgesim-file /run")[0], refuses=2)
     read = machine.identity_of(engine(containers), lambda: "image")
     assert (read.cores[0].core, read.board) == ("Cortex-A57", None)
-    assert [len(created["mounts"]) for created in containers.created] == [1, 0]
+    assert [len(created["mounts"]) for created in containers.created] == [1, 1, 0]
 
 
-def test_image_without_a_shell_leaves_the_machine_unknown() -> None:
-    read = machine.identity_of(engine(Containers(refuses=2)), lambda: "image")
+def test_image_without_python_is_asked_through_its_shell() -> None:
+    containers = Containers(refuses=1)
+    assert machine.identity_of(engine(containers), lambda: "image").board == "NVIDIA Jetson Nano Developer Kit"
+    assert [created["entrypoint"] for created in containers.created] == [["python3.11"], ["/bin/sh"]]
+
+
+def test_image_that_can_read_nothing_leaves_the_machine_unknown() -> None:
+    read = machine.identity_of(engine(Containers(refuses=4)), lambda: "image")
     assert read == MachineIdentity(architecture="arm64")
 
 
