@@ -25,7 +25,7 @@ def identity_of(engine: Engine, image: Callable[[], str | None]) -> MachineIdent
     """Return the identity of an engine's machine; what cannot be read is left out.
 
     Args:
-        image: returns an image for the machine's architecture that has Python 3.11 or a shell; called only if the
+        image: returns an image for the machine's architecture that has Python or a shell; called only if the
             engine is not on this host itself. None leaves everything out but the architecture.
 
     Raises:
@@ -63,7 +63,7 @@ def _by_python(patterns: Sequence[str]) -> list[str]:
         f"for path in [path for pattern in {list(patterns)} for path in glob.glob(pattern)]:\n"
         f"    print({_MARK!r} + path, open(path, errors='replace').read(), sep='\\n')\n"
     )
-    return ["python3.11", "-c", code]
+    return ["/usr/bin/python3", "-c", code]
 
 
 def _by_shell(patterns: Sequence[str]) -> list[str]:

@@ -52,7 +52,9 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
 def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
     with scratch_directory() as scratch:
         noop = repository.find(str(_noop(Path(scratch))))
-        changes = {"engine": engine, "execution": None, "mount": None, "volume": None, "results": None}
+        # Emulated as the board is, even where this host runs the board's programs itself.
+        execution = "emulated" if engine == "docker" else None
+        changes = {"engine": engine, "execution": execution, "mount": None, "volume": None, "results": None}
         if engine == "local":
             changes["runtime"] = None  # a plain process has the runtime of this host
         changed = replace(

@@ -86,7 +86,7 @@ def test_engine_that_cannot_mount_the_firmware_gives_what_else_there_is() -> Non
 def test_image_without_python_is_asked_through_its_shell() -> None:
     containers = Containers(refuses=1)
     assert machine.identity_of(engine(containers), lambda: "image").board == "NVIDIA Jetson Nano Developer Kit"
-    assert [created["entrypoint"] for created in containers.created] == [["python3.11"], ["/bin/sh"]]
+    assert [created["entrypoint"] for created in containers.created] == [["/usr/bin/python3"], ["/bin/sh"]]
 
 
 def test_image_that_can_read_nothing_leaves_the_machine_unknown() -> None:
