@@ -33,7 +33,7 @@ GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the s
 # More real inputs tell little more, and an emulated request takes seconds.
 _MOST_REQUESTS = 8
 TIMEOUT_S = 600.0
-# The options of a run that a check has a use for. The board is emulated or native, since a check is of the board's own
+# The options of a run that a check has a use for. The board is not scaled, since a check is of the board's own
 # instructions.
 OPTIONS = frozenset(
     {
@@ -218,7 +218,7 @@ def _items_of_the_board(
                 yield check_items.answers(outputs, reference, tolerance)
         if chosen.labelled is not None and not failed:
             yield check_items.accuracy(outputs[0], chosen.labelled[1], reference)
-        yield from check_items.low_precision(model, chosen.requests[0], profile, description)
+        yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)
         reading = board.device.read()
     emulator = emulator_memory(launch, board, stages) if reading.memory_peak_bytes is not None else None
     yield check_items.memory(reading.memory_peak_bytes, emulator, profile, emulated=board.execution == "emulated")

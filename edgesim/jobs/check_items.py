@@ -17,12 +17,14 @@ from edgesim.errors import (
     NotReady,
     OutOfMemory,
 )
+from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.loadgen.inputs import Arrays
 from edgesim.measure import output_difference
 from edgesim.measure.output_difference import Tolerance
 from edgesim.models.repository import Model
+from edgesim.options import Execution
 from edgesim.predictions import graph
 from edgesim.profiles import DeviceProfile
 from edgesim.results.sections import EmulatorSection
@@ -131,9 +133,17 @@ def _classes(outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int64] | None:
 
 
 def low_precision(
-    model: Model, request: Mapping[str, np.ndarray], profile: DeviceProfile, description: Mapping[str, Any]
+    model: Model,
+    request: Mapping[str, np.ndarray],
+    profile: DeviceProfile,
+    description: Mapping[str, Any],
+    execution: Execution,
 ) -> Iterator[Item]:
-    """Say which kernels quantized and half-precision operations take; their cost shows in answers and accuracy."""
+    """Say which kernels quantized and half-precision operations take; their cost shows in answers and accuracy.
+
+    On a host of the board's architecture that is not the board, these kernels can be others than the board's: their
+    answers then decide nothing.
+    """
     features = set(description.get("cpu_features", ())) or set(profile.cpu.features)
     findings = []
     if quantized := sum(count for kind, count in model.operations.items() if kind in _LOW_PRECISION):
@@ -143,8 +153,15 @@ def low_precision(
         # ONNX Runtime's optimized graphs under the emulator show this: casts around all of them, or half kernels.
         kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"
         findings.append(f"{halves} operations in FP16, {kernels} (the core {_has('asimdhp', features)})")
-    if findings:
-        yield _passed("low precision", f"{'; '.join(findings)}; answers and accuracy include the loss")
+    if not findings:
+        return
+    words = f"{'; '.join(findings)}; answers and accuracy include the loss"
+    different = sorted((features ^ set(profile.cpu.features)) & KERNEL_FEATURES)
+    if execution == "same-architecture" and different:
+        words += f"; this host and the board's core differ in {', '.join(different)}, so the board takes other kernels"
+        yield Item(name="low precision", verdict="INCONCLUSIVE", finding=words)
+    else:
+        yield _passed("low precision", words)
 
 
 def _has(feature: str, features: Collection[str]) -> str:
@@ -186,7 +203,9 @@ def cold_start(board: Board, description: Mapping[str, Any], model: Model, profi
     load_s = description.get("model_load_s", {}).get(model.name)
     words = [f"ready {format_seconds(board.ready_s)} after the start"]
     words += [f"model loaded in {format_seconds(load_s)}"] if load_s is not None else []
-    if board.execution != "native":
+    if board.execution == "same-architecture" or profile.has_core_of_host:
+        words[-1] += " (this host's time, not the board's)"
+    elif board.execution != "native":
         words[-1] += f" ({board.execution} time, not the board's)"
     if profile.storage and profile.storage[0].read_bytes_per_s:
         rate = profile.storage[0].read_bytes_per_s
