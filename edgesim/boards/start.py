@@ -135,7 +135,7 @@ class _Prepared:
 
 
 def _prepare(launch: Launch, stages: Stages) -> _Prepared:
-    with stages.stage("preflight", "looking at the engine and the emulator"):
+    with stages.stage("preflight", "looking at the engine"):
         engine = Engine(launch.context)
     checked = check_files(engine, launch.delivery)
     images: list[Image] = []
@@ -151,6 +151,8 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
         return images[0]
 
     placement = _place(launch, engine, lambda: server_image_for(launch.profile.architecture).reference)
+    if placement.comparison.remedy:
+        stages.note(f"not taken for the board: {placement.comparison.remedy}")
     limits = _limits(launch, engine, placement)
     server_image = server_image_for(placement.architecture)
     begin_s = time.monotonic()
