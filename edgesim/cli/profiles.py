@@ -13,7 +13,7 @@ from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ProfileArgument
 from edgesim.errors import ExitCode
-from edgesim.profiles import DeviceProfile
+from edgesim.profiles import DeviceProfile, cores
 from edgesim.profiles.device_profile import Cluster, Memory, Mode, Power, Storage
 from edgesim.profiles.extension import OWN, Dropped
 from edgesim.units import format_bytes, format_hz
@@ -141,11 +141,10 @@ def _origin(profile: DeviceProfile, sections: Sequence[str]) -> str:
 def _cluster(cluster: Cluster) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield the label, the text and the facts of each row about a cluster."""
     caches, bandwidth = cluster.caches, cluster.bandwidth
-    yield (
-        "",
-        f"{cluster.cores} x {cluster.core} at {format_hz(cluster.clock_hz)}",
-        ("cpu.core", "cpu.cores", "cpu.clock_hz"),
-    )
+    core = f"{cluster.core} at {format_hz(cluster.clock_hz)}"
+    if cores.same(cluster.core, cores.HOST):
+        core = "the host's own core, at its clock"
+    yield "", f"{cluster.cores} x {core}", ("cpu.core", "cpu.cores", "cpu.clock_hz")
     words = [
         f"{name} {format_bytes(size)}"
         for name, size in (("L1 instructions", caches.l1i_bytes), ("L1 data", caches.l1d_bytes))

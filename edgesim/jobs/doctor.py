@@ -99,7 +99,7 @@ def _machine(context: Context) -> str:
     ]
     if boards:
         return f"{host}; it is the board of {', '.join(boards)}, whose times are measured here"
-    return f"{host}; no board of edgesim's: times of {host.architecture} boards are predicted, not measured, here"
+    return f"{host}; no board of edgesim's profiles, so no board's time is measured here"
 
 
 def _in_all_modes(profile: DeviceProfile) -> Iterator[DeviceProfile]:
