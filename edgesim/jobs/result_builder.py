@@ -341,7 +341,9 @@ class ResultBuilder:
         if self.profile.has_core_of_host:
             whose = f"the time of {host.context}" if host.context is not None else "this host's time"
             return f"{whose}, not a board's: {self.profile.name} has the core of its host"
-        return f"measured on the board ({host.context or 'this host'})"
+        if host.context is not None:
+            return f"measured on the board ({host.context}), the network to it included"
+        return "measured on the board (this host)"
 
     def _energy(self, time: DeviceTimeSection) -> EnergySection | None:
         """Return the energy of one inference; None without a device time, or with the time of any host."""

@@ -59,6 +59,15 @@ def test_native_file_without_the_proof_is_of_another_machine_than_the_board(resu
     assert RunResult.read(tmp_path / "again.json") == read
 
 
+@pytest.mark.parametrize("p50", ["9.5", None, "NaN", "1" + 400 * "0", "-1", '"x"'])
+def test_broken_time_in_an_old_file_is_no_fault_of_the_reader(
+    result: RunResult, tmp_path: Path, p50: str | None
+) -> None:
+    path = old_file(result, tmp_path / "r.json", profile="jetson-nano")
+    path.write_text(path.read_text().replace('"p50": 9.5', f'"p50": {p50 or "null"}'))
+    assert RunResult.read(path).device_time_ms.p50 is None
+
+
 def test_old_file_of_the_gateway_keeps_its_time_as_this_hosts(result: RunResult, tmp_path: Path) -> None:
     read = RunResult.read(old_file(result, tmp_path / "r.json", profile="x86-gateway"))
     assert (read.execution, read.time_origin, read.host.is_the_board) == ("native", "host", False)
