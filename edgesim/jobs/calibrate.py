@@ -88,8 +88,9 @@ def _whose(result: RunResult) -> str:
         return f"of {result.profile.name}, which has the core of its host: its time is that host's"
     if result.execution != "same-architecture":
         return f"a run of execution {result.execution}"
-    against = [each for each in result.host.compared if not each.agrees and each.name != "other cores"]
     differences = "; ".join(
-        f"{each.name} {each.host or 'not known'}, the board's {each.profile or 'not stated'}" for each in against
+        f"{each.name} {each.host or 'not reported'}, the board's {each.profile or 'is not in the profile'}"
+        for each in result.host.compared
+        if each.stands_against
     )
     return "a run on a machine that has not proven to be the board" + (f" ({differences})" if differences else "")

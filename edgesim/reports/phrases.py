@@ -326,7 +326,7 @@ def compared(result: Recorded) -> Fact | None:
     differences = (
         f"{each.name} {each.host or 'not reported'}, the board's {each.profile or 'is not in the profile'}"
         for each in host.compared
-        if not each.agrees
+        if each.stands_against
     )
     return Fact("not the board", "; ".join(differences))
 

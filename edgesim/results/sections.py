@@ -123,6 +123,11 @@ class ComparedSection(Section):
     profile: str | None
     agrees: bool | None
 
+    @property
+    def stands_against(self) -> bool:
+        """Whether this keeps the host from being the board, as `edgesim.host.identity` decides."""
+        return self.agrees is False or (self.agrees is None and self.name in ("core", "cores", "board", "processor"))
+
 
 class HostSection(Section):
     """The machine that ran the board.

@@ -5,6 +5,7 @@ from edgesim.host import identity
 from edgesim.host.identity import BOARD_NAME, CPUINFO, Comparison, MachineIdentity
 from edgesim.profiles import DeviceProfile
 from edgesim.profiles.cores import HOST
+from edgesim.results.sections import ComparedSection, section
 
 # One processor of /proc/cpuinfo, as Linux 4.9 to 6.8 print it on arm64.
 PROCESSOR = """processor\t: {number}
@@ -127,6 +128,13 @@ def test_machine_that_differs_from_the_board_is_not_the_board(host: MachineIdent
     assert comparison.same_architecture
     assert not comparison.is_the_board
     assert [each.name for each in comparison.against] == against
+
+
+@pytest.mark.parametrize("host", [machine(NEOVERSE_N1), machine(*4 * [A57]), machine(*4 * [A57], board=NANO)])
+def test_result_keeps_what_stands_against_the_board(host: MachineIdentity) -> None:
+    comparison = identity.compare(host, nano())
+    kept = [section(ComparedSection, each) for each in comparison.compared]
+    assert [each.name for each in kept if each.stands_against] == [each.name for each in comparison.against]
 
 
 def test_power_mode_is_part_of_the_board() -> None:
