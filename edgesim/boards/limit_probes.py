@@ -22,7 +22,7 @@ from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError
-from edgesim.host import disks
+from edgesim.host import cores, disks
 from edgesim.host.scratch import scratch_directory
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
@@ -257,11 +257,11 @@ class Prober:
         return _storage_finding("write_bytes_per_s", output, rate)
 
     def _cpu_set(self) -> Finding:
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < 2:
-            return Finding("cpu_set", None, "this host has one core")
-        output = self._output(_AFFINITY, cores=cores[-1:], cpus=1)
-        return Finding("cpu_set", output == str(cores[-1]), f"core {output} where core {cores[-1]} is allowed")
+        available = cores.of_engine(self._engine.facts.cores)
+        if len(available) < 2:
+            return Finding("cpu_set", None, "the engine has one core")
+        output = self._output(_AFFINITY, cores=available[-1:], cpus=1)
+        return Finding("cpu_set", output == str(available[-1]), f"core {output} where core {available[-1]} is allowed")
 
     def _network_rate(self) -> Finding:
         name, network = "network_rate_bytes_per_s", self._limits.network

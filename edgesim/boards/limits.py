@@ -65,10 +65,7 @@ def limits_of(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int
     shortfalls = []
     cores = min(profile.cpu.cores, host_cores)
     if cores < profile.cpu.cores:
-        shortfalls.append(
-            f"cores: the board has {profile.cpu.cores}, this host has {host_cores}: "
-            f"running {cores} thread{'s' if cores > 1 else ''}"
-        )
+        shortfalls.append(cores_shortfall(profile.cpu.cores, cores, f"this host has {host_cores}"))
     if host_memory_bytes < profile.memory.visible_bytes:
         shortfalls.append(
             f"memory: the board has {format_bytes(profile.memory.visible_bytes)}, "
@@ -91,6 +88,11 @@ def limits_of(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int
         network=profile.network,
         shortfalls=tuple(shortfalls),
     )
+
+
+def cores_shortfall(board_cores: int, threads: int, host: str) -> str:
+    """Return the shortfall of a host with fewer cores than the board; `host` says how many the host has."""
+    return f"cores: the board has {board_cores}, {host}: running {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _only_disk(files: Sequence[Path]) -> str | None:

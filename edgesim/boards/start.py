@@ -6,13 +6,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from edgesim.boards import local_device, readiness, time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
-from edgesim.boards.limits import Limits, limits_of
+from edgesim.boards.limits import Limits, cores_shortfall, limits_of
 from edgesim.boards.placement import Placement, place
 from edgesim.boards.server_command import server_environment
 from edgesim.delivery import symlinks
@@ -20,7 +18,7 @@ from edgesim.delivery.deliver import Delivered, check_files, deliver
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import HostTooSlow, ScaleFailed
-from edgesim.host import disks, emulator, host_facts
+from edgesim.host import cores, disks, emulator, host_facts
 from edgesim.host.host_facts import HostFacts
 from edgesim.images import serving_image
 from edgesim.images.image import Image
@@ -54,8 +52,12 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     for mount in launch.mounts:
         if mount.source.is_dir():
             symlinks.require_allowed(mount.source)
-    cores = len(launch.cores or ()) or psutil.cpu_count() or 1
-    threads = min(launch.profile.cpu.cores, cores)
+    usable = cores.usable()
+    count = min(len(launch.cores), usable.count) if launch.cores else usable.count
+    threads = min(launch.profile.cpu.cores, count)
+    shortfalls = ["limits: a plain process has none of the board's limits, only its number of threads"]
+    if threads < launch.profile.cpu.cores:
+        shortfalls.append(cores_shortfall(launch.profile.cpu.cores, threads, f"the process has {usable.among(count)}"))
     begin_s = time.monotonic()
     with stages.stage("create", "starting the server as a process of this host"):
         device = stack.enter_context(
@@ -75,9 +77,9 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         device=device,
         execution="host",
         host=host_facts.describe(engine=None, emulator=None),
-        cpus=cores,
+        cpus=count,
         intra_op_threads=threads,
-        shortfalls=("limits: a plain process has none of the board's limits, only its number of threads",),
+        shortfalls=tuple(shortfalls),
         models=launch.models,
         create_s=time.monotonic() - begin_s,
     )
@@ -248,6 +250,7 @@ def _host(launch: Launch, prepared: _Prepared) -> HostFacts:
     return host_facts.describe(
         engine=f"Docker {prepared.engine.facts.version}",
         emulator=str(runs_through) if runs_through is not None else None,
+        cores=prepared.engine.facts.cores,
     )
 
 
@@ -278,8 +281,8 @@ def _until_ready(board: Board, launch: Launch, stages: Stages) -> Board:
 def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     """Start a board with one thread, which suits CPU shares best; with all cores if one thread is too slow."""
     prepared = _prepare(launch, stages)
-    cores, previous = prepared.limits.intra_op_threads, launch.previous_scaling
-    if cores > 1 and (previous is None or previous.threads == 1):
+    all_threads, previous = prepared.limits.intra_op_threads, launch.previous_scaling
+    if all_threads > 1 and (previous is None or previous.threads == 1):
         with ExitStack() as attempt:
             try:
                 board = _start_tuned(launch, prepared, 1, stages, attempt)
@@ -288,7 +291,7 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             else:
                 stack.enter_context(attempt.pop_all())
                 return board
-    return _start_tuned(launch, prepared, cores, stages, stack)
+    return _start_tuned(launch, prepared, all_threads, stages, stack)
 
 
 def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stages, stack: ExitStack) -> Board:

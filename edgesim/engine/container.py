@@ -1,6 +1,5 @@
 """Containers: what to start, and a server in one that runs."""
 
-import os
 import re
 import secrets
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from edgesim.engine import addresses, api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.mounts import Mount, VolumeMount
+from edgesim.host import cores
 from edgesim.host.architecture import machine_of
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
@@ -153,7 +153,7 @@ class DockerDevice:
             network_rate_bytes_per_s=self.network.rate_bytes_per_s,
             network_delay_ms=self.network.delay_ms,
         )
-        return replace(facts, cores=len(os.sched_getaffinity(pid)), limits=limits)
+        return replace(facts, cores=len(cores.affinity(pid)), limits=limits)
 
     def limit_cpu(self, quota: CpuQuota) -> None:
         """Change the CPU limit of the running container."""

@@ -333,6 +333,7 @@ class HostLoadSection(Section):
     Attributes:
         others_percent: CPU time of programs other than the device and edgesim, in percent of the whole host.
         frequency_percent: the clock at the end of the load, in percent of the clock at its beginning.
+        throttled_s: how long edgesim's own CPU quota stopped edgesim; None without a quota.
     """
 
     seconds: float
@@ -341,6 +342,7 @@ class HostLoadSection(Section):
     steal_percent: float | None
     thermal_throttles: int | None
     frequency_percent: float | None
+    throttled_s: float | None = None
 
 
 class Level(Section):

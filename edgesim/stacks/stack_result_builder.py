@@ -64,6 +64,7 @@ def result(
             host_facts.describe(
                 engine=f"Docker {running.engine.facts.version}",
                 emulator=str(running.emulator) if running.emulator is not None else None,
+                cores=running.engine.facts.cores,
             ),
         ),
         budget=_limits(running),

@@ -21,6 +21,7 @@ from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
 from edgesim.host import emulator, ports
+from edgesim.host.cores import count as count_cores
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
@@ -141,7 +142,7 @@ def of_engine(
     stack: Stack, facts: EngineFacts | None, *, source: Path | None = None, base: str | None = None
 ) -> Resolved:
     """Resolve a stack for an engine's host; for this host if there is no engine."""
-    cores = facts.cores if facts is not None else psutil.cpu_count() or 1
+    cores = facts.cores if facts is not None else count_cores()
     memory_bytes = facts.memory_bytes if facts is not None else psutil.virtual_memory().total
     return resolve(stack, source=source, host_cores=cores, host_memory_bytes=memory_bytes, base=base)
 
