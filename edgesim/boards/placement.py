@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edgesim.engine.context import Context
-from edgesim.errors import HostError, UsageError
+from edgesim.errors import UsageError
 from edgesim.host.emulator import Emulator
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
@@ -35,7 +35,6 @@ def place(
 
     Raises:
         UsageError: the board runs in another execution than the requested one.
-        HostError: the board needs an emulator on another machine.
     """
     if execution == "scaled":
         return Placement(execution="scaled", architecture=engine_architecture)
@@ -43,12 +42,6 @@ def place(
     on_this_host = context.machine is None
     machine = f"this {engine_architecture} host" if on_this_host else f"{context}, which is {engine_architecture},"
     check_execution(execution, actual, f"an {profile.architecture} board on {machine}")
-    if actual == "emulated" and not on_this_host:
-        raise HostError(
-            f"`context={context}`: the machine is {engine_architecture}, the board is {profile.architecture}; "
-            "edgesim uses an emulator on this machine only",
-            fix=f"give a context of an {profile.architecture} machine, or none",
-        )
     return Placement(execution=actual, architecture=profile.architecture)
 
 

@@ -15,10 +15,11 @@ from edgesim.boards.placement import Placement, place
 from edgesim.boards.server_command import server_environment
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
+from edgesim.engine import emulation
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import HostTooSlow, ScaleFailed
-from edgesim.host import cores, disks, emulator, host_facts
+from edgesim.host import cores, disks, host_facts
 from edgesim.host.host_facts import HostFacts
 from edgesim.images import serving_image
 from edgesim.images.image import Image
@@ -136,7 +137,7 @@ def _place(launch: Launch, engine: Engine) -> Placement:
     if placement.execution != "emulated":
         return placement
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
-    return replace(placement, emulator=emulator.require(placement.architecture, core, native=architecture))
+    return replace(placement, emulator=emulation.require(engine, placement.architecture, core))
 
 
 def _limits(launch: Launch, engine: Engine, placement: Placement) -> Limits:

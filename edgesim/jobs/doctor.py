@@ -10,10 +10,10 @@ from typing import Literal
 from edgesim import paths
 from edgesim.boards import limit_probes
 from edgesim.boards.limits import limits_of
-from edgesim.engine import buildx, compose_project, docker_engine
+from edgesim.engine import buildx, compose_project, docker_engine, emulation
 from edgesim.engine.context import Context
 from edgesim.errors import EdgesimError, UsageError
-from edgesim.host import emulator
+from edgesim.host import binfmt, emulator
 from edgesim.images import rootfs, serving_image
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
@@ -58,7 +58,7 @@ def probe(profile: DeviceProfile, context: Context, stages: Stages) -> list[limi
         raise UsageError(f"probing tries the limits of this host; {context} is another machine", fix="run it there")
     engine = docker_engine.Engine(context)
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
-    emulator.require(profile.architecture, core, native=engine.facts.architecture)
+    emulation.require(engine, profile.architecture, core)
     cache = paths.cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     limits = limits_of(
@@ -94,7 +94,11 @@ def _emulation() -> str:
         return "not needed: this host is arm64"
     installed = emulator.installed_version()
     stale = f" (QEMU {installed} is installed but not registered)" if installed not in (None, running.version) else ""
-    return f"arm64 through {running}{stale}"
+    registration = binfmt.registration("arm64")
+    # The kernel shows the path that the program had when it was registered: that of a file inside an image, too.
+    by = " by a container image" if running.origin == "image" else ""
+    registered = f", registered{by} as {registration}" if registration is not None else ""
+    return f"arm64 through {running}{registered}{stale}"
 
 
 def _base() -> Diagnosis:

@@ -14,13 +14,13 @@ from pathlib import Path
 import psutil
 
 from edgesim import paths
-from edgesim.engine import compose_project
+from edgesim.engine import compose_project, emulation
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
-from edgesim.host import emulator, ports
+from edgesim.host import ports
 from edgesim.host.cores import count as count_cores
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
@@ -110,7 +110,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
         compose_project.version()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
-        running_emulator = emulator.require(resolved.profile.architecture, core)
+        running_emulator = emulation.require(engine, resolved.profile.architecture, core)
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
     naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper)
     running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
