@@ -21,8 +21,8 @@ from edgesim.boards.limits import Limits
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
-from edgesim.errors import EdgesimError
-from edgesim.host import cores, disks
+from edgesim.errors import EdgesimError, HostError
+from edgesim.host import cache, cores, disks
 from edgesim.host.scratch import scratch_directory
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
@@ -222,8 +222,7 @@ class Prober:
         if rate is None:
             return Finding("read_bytes_per_s", None, _NO_RATE)
         size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
-        directory = paths.cache_directory()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = cache.made(paths.cache_directory())
         with tempfile.NamedTemporaryFile(prefix="edgesim-probe-", dir=directory) as file:
             block = os.urandom(1 << 20)
             for _ in range(size >> 20):
@@ -244,8 +243,7 @@ class Prober:
         rate = self._limits.write_bytes_per_s
         if rate is None:
             return Finding("write_bytes_per_s", None, _NO_RATE)
-        directory = paths.cache_directory()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = cache.made(paths.cache_directory())
         with scratch_directory("edgesim-probe-", directory) as scratch:
             Path(scratch).chmod(0o777)  # the image's own user writes to it
             output = self._output(
@@ -349,17 +347,19 @@ def record(engine: str | None, limits: Limits, findings: Sequence[Finding]) -> N
     """Write the findings to the cache, for the results of later runs with the same limits on this host."""
     holds = {finding.name: finding.holds for finding in findings if finding.holds is not None}
     path = _record_path(engine, limits)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_bytes(orjson.dumps(holds))
-    scratch.replace(path)
+    scratch = cache.made(path.parent) / f"{path.stem}.{os.getpid()}"
+    try:
+        scratch.write_bytes(orjson.dumps(holds))
+        scratch.replace(path)
+    except OSError as error:
+        raise cache.explain(error, path) from error
 
 
 def recorded(engine: str | None, limits: Limits) -> Mapping[str, bool]:
     """Return whether each limit held in the last probe on this host, by name; empty if there was no probe."""
     try:
         holds: Mapping[str, bool] = orjson.loads(_record_path(engine, limits).read_bytes())
-    except OSError:
+    except (OSError, HostError):  # no probe, or no cache that could have one
         return {}
     return holds
 

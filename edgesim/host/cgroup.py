@@ -37,7 +37,7 @@ class Cgroup:
         run on this host, too.
         """
         try:
-            is_this_container = container_id in Path(f"/proc/{pid}/cgroup").read_text()
+            is_this_container = any(container_id in line for line in _lines(Path(f"/proc/{pid}/cgroup")))
         except OSError:
             return None
         return cls.of_process(pid) if is_this_container else None
@@ -50,8 +50,7 @@ class Cgroup:
         controllers.
         """
         try:
-            lines = (proc / str(pid) / "cgroup").read_text().splitlines()
-            mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+            lines, mounts = _lines(proc / str(pid) / "cgroup"), _lines(proc / "self" / "mountinfo")
         except OSError:
             return None
         network = proc / str(pid) / "net" / "dev"
@@ -79,7 +78,7 @@ class Cgroup:
         The slice ``a-b.slice`` is in the slice ``a.slice`` (systemd.slice(5)).
         """
         try:
-            mounts_v1, mount_v2 = _mounts((proc / "self" / "mountinfo").read_text().splitlines())
+            mounts_v1, mount_v2 = _mounts(_lines(proc / "self" / "mountinfo"))
         except OSError:
             return None
         v1, v2 = {name: mount.point for name, mount in mounts_v1.items()}, mount_v2.point if mount_v2 else None
@@ -209,8 +208,7 @@ def throttled_s(pid: int | str = "self", proc: Path = Path("/proc")) -> float | 
 def _cpu_groups(pid: int | str, proc: Path) -> list[Path]:
     """Return the groups that can limit a process's CPU time: its own and those above it, of both versions."""
     try:
-        lines = (proc / str(pid) / "cgroup").read_text().splitlines()
-        mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+        lines, mounts = _lines(proc / str(pid) / "cgroup"), _lines(proc / "self" / "mountinfo")
     except OSError:
         return []
     v1, unified = _groups(lines, mounts)
@@ -232,6 +230,11 @@ def _quota(group: Path | None) -> float | None:
         quota, period = (_text(group, f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
     limited = quota.isdigit() and period.isdigit() and int(period) > 0  # "max" and -1 are no limit
     return int(quota) / int(period) if limited else None
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file of /proc; a path in it may have any bytes, whatever the locale."""
+    return [line for line in file.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if line]
 
 
 class _Mount(NamedTuple):

@@ -31,22 +31,28 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
     if board.execution != "emulated" or not launch.own_server:
         return None
     key = repr((board.server_image, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
-    entry = paths.cache_directory() / "floors" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    try:
+        memory = _memory(hashlib.sha256(key.encode()).hexdigest()[:16], launch, stages)
+    except EdgesimError as error:
+        stages.note(f"the emulator's own memory cannot be measured: {error.problem}")
+        return None
+    if memory is None:
+        return None
+    return EmulatorSection(**memory, share_bytes=max(memory["floor_bytes"] - memory["native_bytes"], 0))
+
+
+def _memory(key: str, launch: Launch, stages: Stages) -> dict[str, int] | None:
+    """Return ``floor_bytes`` and ``native_bytes``, from the cache or measured; None if a reading lacks the memory."""
+    entry = paths.cache_directory() / "floors" / key
     if not entry.is_dir():
-        try:
-            with stages.stage(
-                "emulator's memory", "starting a server that does nothing, for the emulator's own memory"
-            ):
-                floor, native = _resident_bytes(launch, "docker"), _resident_bytes(launch, "local")
-        except EdgesimError as error:
-            stages.note(f"the emulator's own memory cannot be measured: {error.problem}")
-            return None
+        with stages.stage("emulator's memory", "starting a server that does nothing, for the emulator's own memory"):
+            floor, native = _resident_bytes(launch, "docker"), _resident_bytes(launch, "local")
         if floor is None or native is None:
             return None
         with new_entry(entry, needed_bytes=1 << 20) as scratch:
             (scratch / "floor.json").write_bytes(orjson.dumps({"floor_bytes": floor, "native_bytes": native}))
-    memory = orjson.loads((entry / "floor.json").read_bytes())
-    return EmulatorSection(**memory, share_bytes=max(memory["floor_bytes"] - memory["native_bytes"], 0))
+    memory: dict[str, int] = orjson.loads((entry / "floor.json").read_bytes())
+    return memory
 
 
 def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
