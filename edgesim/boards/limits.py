@@ -10,6 +10,19 @@ from edgesim.profiles import DeviceProfile
 from edgesim.profiles.device_profile import Network
 from edgesim.units import format_bytes
 
+# How the user's own systemd gets all controllers of control groups (systemd.resource-control(5), user@.service(5)).
+DELEGATE = (
+    "for an engine without root: sudo mkdir -p /etc/systemd/system/user@.service.d; printf "
+    "'[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf; "
+    "sudo systemctl daemon-reload; then log in again"
+)
+_UNLIMITED = {
+    "memory": "memory: not limited: the engine cannot limit it on its host",
+    "swap": "swap: not limited: the engine's kernel does not count it, so the board has its host's swap",
+    "CPU": "CPU time: not limited: the engine cannot limit it on its host",
+    "processes": "processes: not limited: the engine cannot limit them on its host",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -49,6 +62,11 @@ class Limits:
             network_rate_bytes_per_s=self.network.rate_bytes_per_s if self.network is not None else None,
             network_delay_ms=self.network.delay_ms if self.network is not None else None,
         )
+
+    def without(self, unlimited: Sequence[str]) -> "Limits":
+        """Return these limits with a shortfall for each that the engine cannot set, by the engine's names."""
+        lacking = tuple(_UNLIMITED[name] for name in unlimited if name in _UNLIMITED)
+        return replace(self, shortfalls=(*self.shortfalls, *lacking))
 
     def without_shortfall(self, name: str) -> "Limits":
         """Return these limits without the shortfall of that name, such as ``cores``."""

@@ -10,15 +10,15 @@ from edgesim.boards import local_device, readiness, time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
-from edgesim.boards.limits import Limits, cores_shortfall, limits_of
+from edgesim.boards.limits import DELEGATE, Limits, cores_shortfall, limits_of
 from edgesim.boards.placement import Placement, place
 from edgesim.boards.server_command import server_environment
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
-from edgesim.engine import emulation
+from edgesim.engine import emulation, own_container
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
-from edgesim.errors import HostTooSlow, ScaleFailed
+from edgesim.errors import HostTooSlow, LimitsDenied, ScaleFailed
 from edgesim.host import cores, disks, host_facts
 from edgesim.host.host_facts import HostFacts
 from edgesim.images import serving_image
@@ -38,7 +38,9 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     with ExitStack() as stack:
         if launch.options.engine == "local":
             yield _start_process(launch, stages, stack)
-        elif launch.options.execution == "scaled":
+            return
+        launch = _seen_by_engine(launch)
+        if launch.options.execution == "scaled":
             yield _start_scaled(launch, stages, stack)
         else:
             prepared = _prepare(launch, stages)
@@ -87,6 +89,13 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     return _until_ready(board, launch, stages)
 
 
+def _seen_by_engine(launch: Launch) -> Launch:
+    """Return the launch as the engine can carry it out, which may not see the files of edgesim's own container."""
+    if own_container.is_in_container() and Engine(launch.context).facts.own is not None:
+        return launch.beside_the_board()
+    return launch
+
+
 # --- a container ------------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +119,8 @@ class _Prepared:
 def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine and the emulator"):
         engine = Engine(launch.context)
+        if launch.options.execution == "scaled" and "CPU" in engine.facts.unlimited:
+            raise LimitsDenied(f"`execution=scaled`: {engine.facts.title} cannot limit CPU time", fix=DELEGATE)
         placement = _place(launch, engine)
     checked = check_files(engine, launch.delivery)
     limits = _limits(launch, engine, placement)
@@ -146,7 +157,7 @@ def _limits(launch: Launch, engine: Engine, placement: Placement) -> Limits:
         host_cores=len(launch.cores) if launch.cores is not None else engine.facts.cores,
         host_memory_bytes=engine.facts.memory_bytes,
         files=_files_read(launch, engine),
-    )
+    ).without(engine.facts.unlimited)
     # The time of a scaled board includes all of the board's cores, however many this host has.
     return limits.without_shortfall("cores") if placement.execution == "scaled" else limits
 
@@ -249,7 +260,7 @@ def _host(launch: Launch, prepared: _Prepared) -> HostFacts:
         return prepared.engine.host_facts()
     runs_through = prepared.placement.emulator
     return host_facts.describe(
-        engine=f"Docker {prepared.engine.facts.version}",
+        engine=prepared.engine.facts.title,
         emulator=str(runs_through) if runs_through is not None else None,
         cores=prepared.engine.facts.cores,
     )
@@ -260,6 +271,9 @@ def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice) -> Iterato
     yield from device.network.shortfalls
     if not launch.own_server:
         yield "inside the container: this image does not report it; architecture and limits are the host kernel's"
+    if device.proxies:
+        variables = ", ".join(f"{name}={url}" for name, url in device.proxies.items())
+        yield f"proxies: the container's image or environment sets {variables}, and the board has none"
     if launch.machine is not None:
         yield f"latency: includes the network to {launch.machine} and back"
 
@@ -282,8 +296,8 @@ def _until_ready(board: Board, launch: Launch, stages: Stages) -> Board:
 def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     """Start a board with one thread, which suits CPU shares best; with all cores if one thread is too slow."""
     prepared = _prepare(launch, stages)
-    all_threads, previous = prepared.limits.intra_op_threads, launch.previous_scaling
-    if all_threads > 1 and (previous is None or previous.threads == 1):
+    threads, previous = prepared.limits.intra_op_threads, launch.previous_scaling
+    if threads > 1 and (previous is None or previous.threads == 1):
         with ExitStack() as attempt:
             try:
                 board = _start_tuned(launch, prepared, 1, stages, attempt)
@@ -292,7 +306,7 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             else:
                 stack.enter_context(attempt.pop_all())
                 return board
-    return _start_tuned(launch, prepared, all_threads, stages, stack)
+    return _start_tuned(launch, prepared, threads, stages, stack)
 
 
 def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stages, stack: ExitStack) -> Board:

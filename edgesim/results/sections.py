@@ -140,6 +140,7 @@ class DeviceSection(Section):
         shortfalls: what the board has and this host cannot give, in sentences.
         mount: how the model came into the container; None without a container.
         volume: name of the volume with the model.
+        proxies: the proxies in the container's environment by variable, from its image or the user, without passwords.
     """
 
     architecture: str
@@ -163,6 +164,7 @@ class DeviceSection(Section):
     shortfalls: tuple[str, ...] = ()
     mount: MountMethod | None = None
     volume: str | None = None
+    proxies: dict[str, str] = {}
 
 
 class WarmUpSection(Section):

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from edgesim import paths
-from edgesim.engine import compose_project, emulation
+from edgesim.engine import compose_project, docker_command, emulation
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
@@ -107,6 +107,11 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
                 f"context {engine.context}: a stack mounts files of this machine, so its engine runs on this machine",
                 fix="docker context use default; or run edgesim on that machine",
             )
+        if engine.facts.own is not None:
+            raise HostError(
+                "edgesim runs in a container of this engine, and a stack mounts files that the engine's host has",
+                fix="run edgesim on the engine's host, or an engine inside edgesim's container",
+            )
         compose_project.version()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
@@ -159,6 +164,7 @@ def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, 
         labels=labels | {STACK_LABEL: name} | ({HELPER_LABEL: helper} if helper else {}),
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
+        proxies=tuple(sorted(docker_command.proxies())),
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,
     )
 

@@ -1,0 +1,128 @@
+"""Hosts that are not a developer's machine: no home, closed streams, another encoding, a shell that ignores SIGINT."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_model
+from tests.integration.conftest import COMMAND, edgesim
+
+STRANGER = 54321  # a user without an entry in the user database
+
+
+def python_of_anybody() -> str:
+    """Return a Python of this version that any user may run; skip without one."""
+    wanted = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for program in (sys.executable, f"/usr/bin/python{wanted}"):
+        try:
+            subprocess.run([program, "-c", ""], user=STRANGER, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return program
+    pytest.skip(f"no Python {wanted} that every user may run")
+
+
+@pytest.fixture
+def as_stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[str, object]]:
+    """A command line, and options of `subprocess.run`, that run edgesim as a user without a home and a name."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    python = python_of_anybody()
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *packages]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DOCKER_HOST": "unix:///nowhere/docker.sock",
+    }
+    options = {"user": STRANGER, "group": STRANGER, "extra_groups": [], "env": environment, "cwd": "/"}
+    probe = [python, "-m", "edgesim.cli", "--version"]
+    if subprocess.run(probe, capture_output=True, check=False, **options).returncode != 0:  # type: ignore[call-overload]
+        pytest.skip("other users may not read this checkout or its packages")
+    return [python, "-m", "edgesim.cli"], options
+
+
+@pytest.fixture
+def model() -> Iterator[Path]:
+    """A model that every user may read, which pytest's own directories do not allow."""
+    with tempfile.TemporaryDirectory(prefix="hosts-", dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        path = write_model(Path(directory) / "net.onnx")
+        path.chmod(0o644)
+        yield path
+
+
+def run(command: list[str], *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    words = [*command, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=240, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def test_user_without_a_home_predicts_and_runs(as_stranger: tuple[list[str], dict[str, object]], model: Path) -> None:
+    command, options = as_stranger
+    done = run(command, "predict", "jetson-nano", model, **options)
+    assert (done.returncode, "ms" in done.stdout) == (0, True), done.stderr
+    done = run(command, "run", "x86-gateway", model, "--engine", "local", "--requests", 5, **options)
+    assert done.returncode == 0, done.stderr
+    done = run(command, "run", "x86-gateway", "digits", "--engine", "local", **options)
+    assert (done.returncode, "set EDGESIM_CACHE_DIR" in done.stderr) == (3, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("/.docker").exists()
+    done = run(command, "doctor", **options)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+    assert "set EDGESIM_CACHE_DIR" in done.stdout
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_do_not_end_a_command(redirection: str, model: Path, tmp_path: Path) -> None:
+    words = " ".join([*COMMAND, "run", "x86-gateway", str(model), "--engine", "local", "--requests", "5"])
+    done = subprocess.run(
+        ["sh", "-c", f"exec {words} -o {tmp_path}/r.json {redirection}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "r.json").stat().st_size > 1000
+
+
+def test_character_that_the_locale_lacks_does_not_end_a_command(model: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = edgesim("run", "x86-gateway", model, "--engine", "local", "--requests", "5", env=os.environ | plain)
+    assert (done.returncode, "VALID" in done.stdout) == (0, True), done.stderr
+
+
+def test_job_in_the_background_ends_on_sigint_though_the_shell_lets_it_ignore_it(model: Path, tmp_path: Path) -> None:
+    version = tmp_path / "models" / "net" / "1"
+    version.mkdir(parents=True)
+    (version / "model.onnx").write_bytes(model.read_bytes())
+    server = subprocess.Popen(
+        [*COMMAND, "serve", "x86-gateway", "--engine", "local", "--models", str(tmp_path / "models")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert server.stdout is not None
+    assert "http://" in server.stdout.readline()
+    server.send_signal(signal.SIGINT)
+    begin_s = time.monotonic()
+    server.communicate(timeout=60)
+    assert server.returncode in (0, 130)
+    assert time.monotonic() - begin_s < 60
+
+
+def test_directory_with_any_name_is_fine(tmp_path: Path) -> None:
+    home = tmp_path / "José Müller, 学生=1:a"
+    home.mkdir()
+    path = write_model(home / "modèle a.onnx")
+    environment = os.environ | {"HOME": str(home), "TMPDIR": str(home)}
+    done = edgesim("run", "x86-gateway", path, "--engine", "local", "--requests", "5", env=environment, cwd=home)
+    assert done.returncode == 0, done.stderr
