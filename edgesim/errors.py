@@ -245,7 +245,8 @@ def of_host(error: OSError) -> HostError | None:
     fix = _OF_HOST.get(error.errno or 0)
     if fix is None:
         return None
-    where = f"{error.filename}: " if error.filename is not None else ""
+    path = error.filename2 or error.filename  # of two the second is the one that is written
+    where = f"{path}: " if path is not None else ""
     kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else HostError
     return kind(f"{where}{error.strerror}", fix=fix)
 

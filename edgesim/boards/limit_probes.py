@@ -200,7 +200,9 @@ class Prober:
         used = (after.cpu_seconds - before.cpu_seconds) * 1e9 / (after.at_ns - before.at_ns)
         tried = f" (tried with {cpus} of {allowed})" if cpus != allowed else ""
         words = f"{used:.3f} cores used by {2 * cpus} busy processes where {cpus} are allowed{tried}"
-        return Finding("cpus", abs(used / cpus - 1) <= _CPU_TOLERANCE, words)
+        if used < cpus * (1 - _CPU_TOLERANCE):  # says nothing of the limit
+            return Finding("cpus", None, f"{words}: other programs took the rest")
+        return Finding("cpus", used <= cpus * (1 + _CPU_TOLERANCE), words)
 
     def _processes(self) -> Finding:
         limit = min(self._limits.processes, _MOST_PROCESSES)

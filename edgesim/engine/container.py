@@ -94,8 +94,16 @@ class DockerDevice:
     """A server in a container: an `edgesim.boards.device.ScalableDevice`."""
 
     def __init__(
-        self, container: Any, port: int, *, start_s: float, machine: str | None = None, network: str | None = None
+        self,
+        container: Any,
+        port: int,
+        *,
+        architecture: str,
+        start_s: float,
+        machine: str | None = None,
+        network: str | None = None,
     ) -> None:
+        self._architecture = architecture
         self.start_s: float | None = start_s
         self.network = Shaped()
         self._container = container
@@ -159,7 +167,7 @@ class DockerDevice:
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
     def from_outside(self) -> OutsideFacts:
-        facts = OutsideFacts(architecture=machine_of(self._container.image.attrs["Architecture"]), proxies=self.proxies)
+        facts = OutsideFacts(architecture=machine_of(self._architecture), proxies=self.proxies)
         if self._cgroup is None:
             return facts
         pid = self._container.attrs["State"]["Pid"]

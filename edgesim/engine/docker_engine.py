@@ -60,6 +60,7 @@ class EngineFacts:
         product: ``Docker``, or ``Podman`` behind Docker's API.
         unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
             ``cores`` (the cores that a container may use).
+        in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
         own: edgesim's own container, if edgesim runs in one of this engine.
     """
 
@@ -75,6 +76,7 @@ class EngineFacts:
     driver: str = "cgroupfs"
     product: str = "Docker"
     unlimited: tuple[str, ...] = ()
+    in_containerd: bool = False
     own: OwnContainer | None = None
 
     @property
@@ -120,9 +122,10 @@ class Engine:
             driver=info.get("CgroupDriver", "cgroupfs"),
             product=_product(version),
             unlimited=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
+            in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
             own=own,
         )
-        self.images = Images(self._client)
+        self.images = Images(self._client, in_containerd=self.facts.in_containerd)
         self.volumes = Volumes(self._client)
 
     def host_facts(self) -> HostFacts:
@@ -160,7 +163,12 @@ class Engine:
                 created.start()
                 start_s = time.monotonic() - begin_s
                 device = DockerDevice(
-                    created, container.port, start_s=start_s, machine=self.context.machine, network=self._network
+                    created,
+                    container.port,
+                    start_s=start_s,
+                    machine=self.context.machine,
+                    network=self._network,
+                    architecture=container.platform.rpartition("/")[2],
                 )
                 if container.network is not None:
                     device.network = (

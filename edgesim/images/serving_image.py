@@ -101,10 +101,10 @@ def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
             engine.images.pull(reference, platform=f"linux/{profile.architecture}")
         image_id = engine.images.id(reference)
         assert image_id is not None, "the engine pulled the image"
-    architecture = engine.images.architecture(reference)
-    if architecture != profile.architecture:
+    if not engine.images.provides(reference, profile.architecture):
         raise UsageError(
-            f"image {reference} is for {architecture}; the board {profile.name} is {profile.architecture}",
+            f"image {reference} is for {engine.images.architecture(reference)}; "
+            f"the board {profile.name} is {profile.architecture}",
             fix=f"docker buildx build --platform linux/{profile.architecture} builds an image for the board",
         )
     return Image(reference=reference, id=image_id, base=None, cached=True)

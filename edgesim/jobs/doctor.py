@@ -27,6 +27,7 @@ Status = Literal["ok", "problem"]
 
 # An arm64 image is 0.3 GB; building it holds the base, the packages and the layers at the same time.
 _SPACE_NEEDED_BYTES = 2 << 30
+_CONTAINERD = Path("/var/lib/containerd")  # its own root, where images are if containerd is a service of the system
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,8 @@ def _space(context: Context) -> Diagnosis:
         directories.append(paths.cache_directory())
     with contextlib.suppress(EdgesimError):
         if context.machine is None:
-            directories.append(docker_engine.Engine(context).facts.storage)
+            facts = docker_engine.Engine(context).facts
+            directories += [facts.storage, *([_CONTAINERD] if facts.in_containerd else [])]
     free, existing = min(
         (shutil.disk_usage(path).free, path) for path in map(_nearest_existing, directories or [Path.cwd()])
     )
