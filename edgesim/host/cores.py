@@ -75,9 +75,11 @@ def apart(client: Sequence[int], *, containers: bool) -> tuple[int, ...]:
     """Return the cores of this host that a board may use while the load generator uses the cores `client`.
 
     Args:
-        containers: whether the board is a container, which edgesim's own affinity does not bind.
+        containers: whether the board is a container, which edgesim's own affinity does not bind. It gets cores outside
+            of that affinity only if there are no others: the engine may be bound to the same.
     """
-    return tuple(core for core in (online() if containers else affinity()) if core not in client)
+    left = tuple(core for core in affinity() if core not in client)
+    return left or tuple(core for core in (online() if containers else ()) if core not in client)
 
 
 def affinity(pid: int = 0) -> tuple[int, ...]:

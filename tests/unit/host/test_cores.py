@@ -107,11 +107,14 @@ def test_cores_that_are_online_are_read_from_the_kernels_ranges(
     assert cores.online(tmp_path / "online") == numbers
 
 
-def test_container_gets_the_cores_that_edgesims_own_affinity_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_container_gets_cores_outside_of_edgesims_affinity_if_the_load_generator_takes_all_inside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(cores, "online", lambda: (0, 1, 2, 3))
     monkeypatch.setattr(cores, "affinity", lambda: (1, 2))
-    assert cores.apart([1], containers=True) == (0, 2, 3)
-    assert cores.apart([1], containers=False) == (2,)
+    assert cores.apart([1], containers=True) == cores.apart([1], containers=False) == (2,)
+    assert cores.apart([1, 2], containers=True) == (0, 3)
+    assert cores.apart([1, 2], containers=False) == ()
     assert cores.of_engine(4) == (0, 1, 2, 3)
     assert cores.of_engine(2) == (1, 2)
 
