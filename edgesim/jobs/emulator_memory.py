@@ -26,9 +26,13 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
     """Return the anonymous memory of a no-op server: emulated in the same image and limits, and as a process here.
 
     Page cache is not included. The memory is measured once for each image and emulator, and then read from the cache.
-    None for a device that is not emulated, for another image's server, or if it cannot be measured.
+    None for a device that is not emulated, for another image's server, on an engine that does not see this host's
+    files, or if it cannot be measured.
     """
     if board.execution != "emulated" or not launch.own_server:
+        return None
+    # An engine that does not see this host's files would keep the no-op model in a volume.
+    if launch.machine is not None or board.mount != launch.delivery.method:
         return None
     key = repr((board.server_image, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
     try:
