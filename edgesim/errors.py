@@ -43,6 +43,7 @@ with exit code 70.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -220,6 +221,34 @@ class Interrupted(EdgesimError):
     """Ctrl-C; everything that edgesim started is taken down."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+# What a host lacks, or forbids, wherever it shows: each with what mends it.
+_OF_HOST = {
+    errno.ENOSPC: "free some space there: df -h",
+    errno.EDQUOT: "free some of your quota there: quota -s",
+    errno.EROFS: "choose a directory that you can write",
+    errno.EACCES: "choose a file or directory that you may use; id says who you are",
+    errno.EPERM: "choose a file or directory that you may use; id says who you are",
+    errno.EMFILE: "raise the limit on open files: ulimit -n",
+    errno.ENFILE: "close programs that have many files open",
+    errno.ENOMEM: "free some memory of this host",
+    errno.EIO: "check the disk: dmesg",
+}
+
+
+def of_host(error: OSError) -> HostError | None:
+    """Return the error for something that this host lacks or forbids; None for any other fault.
+
+    The last resort for what no module has expected: such a fault is the host's and not edgesim's own.
+    """
+    fix = _OF_HOST.get(error.errno or 0)
+    if fix is None:
+        return None
+    path = error.filename2 or error.filename  # of two the second is the one that is written
+    where = f"{path}: " if path is not None else ""
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else HostError
+    return kind(f"{where}{error.strerror}", fix=fix)
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

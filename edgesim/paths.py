@@ -1,9 +1,12 @@
 """Paths of edgesim's own files: beside the package in a checkout, inside the package once installed."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path
+
+from edgesim.errors import HostError
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_data"  # the wheel puts profiles/, Dockerfile.* and the engine script here
@@ -30,13 +33,39 @@ def server_directory() -> Path:
     return _PACKAGE / "server"
 
 
+def home_directory() -> Path | None:
+    """Return the user's home directory, by HOME or the user database; None for a user who has neither."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def cache_directory() -> Path:
-    """Return the user's cache: sample models, base file systems, Python packages (EDGESIM_CACHE_DIR moves it)."""
-    override = os.environ.get("EDGESIM_CACHE_DIR")
-    return Path(override) if override else user_cache_path("edgesim")
+    """Return the user's cache: sample models, base file systems, Python packages (EDGESIM_CACHE_DIR moves it).
+
+    Raises:
+        HostError: the user has no home directory, as an arbitrary user of a container.
+    """
+    return _directory("EDGESIM_CACHE_DIR", user_cache_path)
 
 
 def configuration_directory() -> Path:
-    """Return the directory of what the user told edgesim to keep: calibrations (EDGESIM_CONFIG_DIR moves it)."""
-    override = os.environ.get("EDGESIM_CONFIG_DIR")
-    return Path(override) if override else user_config_path("edgesim")
+    """Return the directory of what the user told edgesim to keep: calibrations (EDGESIM_CONFIG_DIR moves it).
+
+    Raises:
+        HostError: the user has no home directory, as an arbitrary user of a container.
+    """
+    return _directory("EDGESIM_CONFIG_DIR", user_config_path)
+
+
+def _directory(variable: str, default: Callable[[str], Path]) -> Path:
+    override = os.environ.get(variable)
+    try:
+        directory = Path(override).expanduser() if override else default("edgesim")
+    except RuntimeError as error:  # of pathlib and of platformdirs: there is no home directory
+        raise HostError(
+            f"user {os.getuid()} has no home directory, in which edgesim would keep files",
+            fix=f"set {variable} to a directory that you can write, or HOME",
+        ) from error
+    return directory.absolute()

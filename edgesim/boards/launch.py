@@ -12,7 +12,7 @@ from edgesim.delivery.deliver import Delivery, model_mounts
 from edgesim.engine import context
 from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
-from edgesim.errors import UsageError
+from edgesim.errors import HostError, UsageError
 from edgesim.host import ports
 from edgesim.images import runtime_releases
 from edgesim.models.repository import Model
@@ -91,6 +91,22 @@ class Launch:
         """
         options = self.options.model_copy(update={"execution": execution})
         return replace(self, options=options, targets=targets, is_slowed_down=True)
+
+    def beside_the_board(self) -> Self:
+        """Return the launch for edgesim in a container of the board's engine, which does not see edgesim's files.
+
+        Raises:
+            HostError: the options mount files of this container.
+        """
+        options = self.options
+        if options.mount == "bind" or options.results is not None:
+            option = "`results`" if options.results is not None else "`mount=bind`"
+            raise HostError(
+                f"{option}: edgesim runs in a container of this engine, which mounts files of its host only",
+                fix="`mount=volume` or `mount=image`, without `results`",
+            )
+        mount = options.mount if options.mount is not None else "volume"
+        return replace(self, options=options.model_copy(update={"mount": mount}))
 
     @property
     def machine(self) -> str | None:

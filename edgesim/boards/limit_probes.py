@@ -21,8 +21,8 @@ from edgesim.boards.limits import Limits
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
-from edgesim.errors import EdgesimError
-from edgesim.host import disks
+from edgesim.errors import EdgesimError, HostError
+from edgesim.host import cache, cores, disks
 from edgesim.host.scratch import scratch_directory
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
@@ -200,7 +200,9 @@ class Prober:
         used = (after.cpu_seconds - before.cpu_seconds) * 1e9 / (after.at_ns - before.at_ns)
         tried = f" (tried with {cpus} of {allowed})" if cpus != allowed else ""
         words = f"{used:.3f} cores used by {2 * cpus} busy processes where {cpus} are allowed{tried}"
-        return Finding("cpus", abs(used / cpus - 1) <= _CPU_TOLERANCE, words)
+        if used < cpus * (1 - _CPU_TOLERANCE):  # says nothing of the limit
+            return Finding("cpus", None, f"{words}: other programs took the rest")
+        return Finding("cpus", used <= cpus * (1 + _CPU_TOLERANCE), words)
 
     def _processes(self) -> Finding:
         limit = min(self._limits.processes, _MOST_PROCESSES)
@@ -222,8 +224,7 @@ class Prober:
         if rate is None:
             return Finding("read_bytes_per_s", None, _NO_RATE)
         size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
-        directory = paths.cache_directory()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = cache.made(paths.cache_directory())
         with tempfile.NamedTemporaryFile(prefix="edgesim-probe-", dir=directory) as file:
             block = os.urandom(1 << 20)
             for _ in range(size >> 20):
@@ -244,8 +245,7 @@ class Prober:
         rate = self._limits.write_bytes_per_s
         if rate is None:
             return Finding("write_bytes_per_s", None, _NO_RATE)
-        directory = paths.cache_directory()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = cache.made(paths.cache_directory())
         with scratch_directory("edgesim-probe-", directory) as scratch:
             Path(scratch).chmod(0o777)  # the image's own user writes to it
             output = self._output(
@@ -257,11 +257,11 @@ class Prober:
         return _storage_finding("write_bytes_per_s", output, rate)
 
     def _cpu_set(self) -> Finding:
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < 2:
-            return Finding("cpu_set", None, "this host has one core")
-        output = self._output(_AFFINITY, cores=cores[-1:], cpus=1)
-        return Finding("cpu_set", output == str(cores[-1]), f"core {output} where core {cores[-1]} is allowed")
+        available = cores.of_engine(self._engine.facts.cores)
+        if len(available) < 2:
+            return Finding("cpu_set", None, "the engine has one core")
+        output = self._output(_AFFINITY, cores=available[-1:], cpus=1)
+        return Finding("cpu_set", output == str(available[-1]), f"core {output} where core {available[-1]} is allowed")
 
     def _network_rate(self) -> Finding:
         name, network = "network_rate_bytes_per_s", self._limits.network
@@ -349,17 +349,19 @@ def record(engine: str | None, limits: Limits, findings: Sequence[Finding]) -> N
     """Write the findings to the cache, for the results of later runs with the same limits on this host."""
     holds = {finding.name: finding.holds for finding in findings if finding.holds is not None}
     path = _record_path(engine, limits)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_bytes(orjson.dumps(holds))
-    scratch.replace(path)
+    scratch = cache.made(path.parent) / f"{path.stem}.{os.getpid()}"
+    try:
+        scratch.write_bytes(orjson.dumps(holds))
+        scratch.replace(path)
+    except OSError as error:
+        raise cache.explain(error, path) from error
 
 
 def recorded(engine: str | None, limits: Limits) -> Mapping[str, bool]:
     """Return whether each limit held in the last probe on this host, by name; empty if there was no probe."""
     try:
         holds: Mapping[str, bool] = orjson.loads(_record_path(engine, limits).read_bytes())
-    except OSError:
+    except (OSError, HostError):  # no probe, or no cache that could have one
         return {}
     return holds
 

@@ -10,6 +10,19 @@ from edgesim.profiles import DeviceProfile
 from edgesim.profiles.device_profile import Network
 from edgesim.units import format_bytes
 
+# How the user's own systemd gets all controllers of control groups (systemd.resource-control(5), user@.service(5)).
+DELEGATE = (
+    "for an engine without root: sudo mkdir -p /etc/systemd/system/user@.service.d; printf "
+    "'[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf; "
+    "sudo systemctl daemon-reload; then log in again"
+)
+_UNLIMITED = {
+    "memory": "memory: not limited: the engine cannot limit it on its host",
+    "swap": "swap: not limited: the engine's kernel does not count it, so the board has its host's swap",
+    "CPU": "CPU time: not limited: the engine cannot limit it on its host",
+    "processes": "processes: not limited: the engine cannot limit them on its host",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -50,6 +63,11 @@ class Limits:
             network_delay_ms=self.network.delay_ms if self.network is not None else None,
         )
 
+    def without(self, unlimited: Sequence[str]) -> "Limits":
+        """Return these limits with a shortfall for each that the engine cannot set, by the engine's names."""
+        lacking = tuple(_UNLIMITED[name] for name in unlimited if name in _UNLIMITED)
+        return replace(self, shortfalls=(*self.shortfalls, *lacking))
+
     def without_shortfall(self, name: str) -> "Limits":
         """Return these limits without the shortfall of that name, such as ``cores``."""
         return replace(self, shortfalls=tuple(each for each in self.shortfalls if not each.startswith(f"{name}:")))
@@ -65,10 +83,7 @@ def limits_of(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int
     shortfalls = []
     cores = min(profile.cpu.cores, host_cores)
     if cores < profile.cpu.cores:
-        shortfalls.append(
-            f"cores: the board has {profile.cpu.cores}, this host has {host_cores}: "
-            f"running {cores} thread{'s' if cores > 1 else ''}"
-        )
+        shortfalls.append(cores_shortfall(profile.cpu.cores, cores, f"this host has {host_cores}"))
     if host_memory_bytes < profile.memory.visible_bytes:
         shortfalls.append(
             f"memory: the board has {format_bytes(profile.memory.visible_bytes)}, "
@@ -91,6 +106,11 @@ def limits_of(profile: DeviceProfile, *, host_cores: int, host_memory_bytes: int
         network=profile.network,
         shortfalls=tuple(shortfalls),
     )
+
+
+def cores_shortfall(board_cores: int, threads: int, host: str) -> str:
+    """Return the shortfall of a host with fewer cores than the board; `host` says how many the host has."""
+    return f"cores: the board has {board_cores}, {host}: running {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _only_disk(files: Sequence[Path]) -> str | None:

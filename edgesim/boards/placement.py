@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edgesim.engine.context import Context
-from edgesim.errors import HostError, UsageError
+from edgesim.errors import UsageError
 from edgesim.host import identity
 from edgesim.host.emulator import Emulator, host_architecture
 from edgesim.host.identity import Comparison, MachineIdentity
@@ -61,7 +61,6 @@ def place(
 
     Raises:
         UsageError: the board runs in another execution than the requested one.
-        HostError: the board needs an emulator on another machine.
     """
     comparison = compare(profile, machine, engine_architecture=engine_architecture)
     if execution == "scaled":
@@ -76,12 +75,6 @@ def place(
         _check_emulated_anyway(profile, context)
         return replace(placed, execution="emulated", emulator_in_command=True)
     check_execution(execution, placed.execution, f"an {profile.architecture} board on {where}", comparison)
-    if placed.execution == "emulated" and context.machine is not None:
-        raise HostError(
-            f"`context={context}`: the machine is {engine_architecture}, the board is {profile.architecture}; "
-            "edgesim uses an emulator on this machine only",
-            fix=f"give a context of an {profile.architecture} machine, or none",
-        )
     return placed
 
 

@@ -6,22 +6,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from edgesim.boards import local_device, readiness, time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
-from edgesim.boards.limits import Limits, limits_of
+from edgesim.boards.limits import DELEGATE, Limits, cores_shortfall, limits_of
 from edgesim.boards.placement import Placement, compare, local_execution, place
 from edgesim.boards.server_command import emulated_entrypoint, emulator_mount, server_environment
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
-from edgesim.engine import machine
+from edgesim.engine import emulation, machine, own_container
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
-from edgesim.errors import HostTooSlow, ScaleFailed
-from edgesim.host import disks, emulator, host_facts
+from edgesim.errors import HostTooSlow, LimitsDenied, ScaleFailed
+from edgesim.host import cores, disks, emulator, host_facts
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
 from edgesim.images import serving_image
@@ -41,7 +39,9 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
     with ExitStack() as stack:
         if launch.options.engine == "local":
             yield _start_process(launch, stages, stack)
-        elif launch.is_slowed_down:
+            return
+        launch = _seen_by_engine(launch)
+        if launch.is_slowed_down:
             yield _start_scaled(launch, stages, stack)
         else:
             prepared = _prepare(launch, stages)
@@ -83,8 +83,12 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     for mount in launch.mounts:
         if mount.source.is_dir():
             symlinks.require_allowed(mount.source)
-    cores = len(launch.cores or ()) or psutil.cpu_count() or 1
-    threads = min(launch.profile.cpu.cores, cores)
+    usable = cores.usable()
+    count = min(len(launch.cores), usable.count) if launch.cores else usable.count
+    threads = min(launch.profile.cpu.cores, count)
+    shortfalls = ["limits: a plain process has none of the board's limits, only its number of threads"]
+    if threads < launch.profile.cpu.cores:
+        shortfalls.append(cores_shortfall(launch.profile.cpu.cores, threads, f"the process has {usable.among(count)}"))
     begin_s = time.monotonic()
     with stages.stage("create", "starting the server as a process of this host"):
         device = stack.enter_context(
@@ -105,13 +109,20 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         device=device,
         execution="host" if launch.options.execution == "host" else execution,
         host=host_facts.describe(engine=None, emulator=None).beside(comparison),
-        cpus=cores,
+        cpus=count,
         intra_op_threads=threads,
-        shortfalls=("limits: a plain process has none of the board's limits, only its number of threads",),
+        shortfalls=tuple(shortfalls),
         models=launch.models,
         create_s=time.monotonic() - begin_s,
     )
     return _until_ready(board, launch, stages)
+
+
+def _seen_by_engine(launch: Launch) -> Launch:
+    """Return the launch as the engine can carry it out, which may not see the files of edgesim's own container."""
+    if own_container.is_in_container() and Engine(launch.context).facts.own is not None:
+        return launch.beside_the_board()
+    return launch
 
 
 # --- a container ------------------------------------------------------------------------------------------------------
@@ -137,6 +148,8 @@ class _Prepared:
 def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine"):
         engine = Engine(launch.context)
+        if launch.options.execution == "scaled" and "CPU" in engine.facts.unlimited:
+            raise LimitsDenied(f"`execution=scaled`: {engine.facts.title} cannot limit CPU time", fix=DELEGATE)
     checked = check_files(engine, launch.delivery)
     images: list[Image] = []
     image_s = 0.0
@@ -185,7 +198,7 @@ def _place(launch: Launch, engine: Engine, image: Callable[[], str]) -> Placemen
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
     if placement.emulator_in_command:
         return replace(placement, emulator=emulator.require_static(core))
-    return replace(placement, emulator=emulator.require(placement.architecture, core, native=architecture))
+    return replace(placement, emulator=emulation.require(engine, placement.architecture, core))
 
 
 def _limits(launch: Launch, engine: Engine, placement: Placement) -> Limits:
@@ -194,7 +207,7 @@ def _limits(launch: Launch, engine: Engine, placement: Placement) -> Limits:
         host_cores=len(launch.cores) if launch.cores is not None else engine.facts.cores,
         host_memory_bytes=engine.facts.memory_bytes,
         files=_files_read(launch, engine),
-    )
+    ).without(engine.facts.unlimited)
     # The time of a board that is slowed down includes all of the board's cores, however many this host has.
     return limits.without_shortfall("cores") if launch.is_slowed_down else limits
 
@@ -299,8 +312,9 @@ def _host(launch: Launch, prepared: _Prepared) -> HostFacts:
         return prepared.engine.host_facts().beside(prepared.placement.comparison)
     runs_through = prepared.placement.emulator
     return host_facts.describe(
-        engine=f"Docker {prepared.engine.facts.version}",
+        engine=prepared.engine.facts.title,
         emulator=str(runs_through) if runs_through is not None else None,
+        cores=prepared.engine.facts.cores,
     ).beside(prepared.placement.comparison)
 
 
@@ -314,6 +328,9 @@ def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice, threads: i
     yield from device.network.shortfalls
     if not launch.own_server:
         yield "inside the container: this image does not report it; architecture and limits are the host kernel's"
+    if device.proxies:
+        variables = ", ".join(f"{name}={url}" for name, url in device.proxies.items())
+        yield f"proxies: the container's image or environment sets {variables}, and the board has none"
     if launch.machine is not None:
         yield f"latency: includes the network to {launch.machine} and back"
 
@@ -336,8 +353,8 @@ def _until_ready(board: Board, launch: Launch, stages: Stages) -> Board:
 def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     """Start a board with one thread, which suits CPU shares best; with all cores if one thread is too slow."""
     prepared = _prepare(launch, stages)
-    cores, previous = prepared.limits.intra_op_threads, launch.previous_scaling
-    if cores > 1 and (previous is None or previous.threads == 1):
+    threads, previous = prepared.limits.intra_op_threads, launch.previous_scaling
+    if threads > 1 and (previous is None or previous.threads == 1):
         with ExitStack() as attempt:
             try:
                 board = _start_tuned(launch, prepared, 1, stages, attempt)
@@ -346,7 +363,7 @@ def _start_scaled(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
             else:
                 stack.enter_context(attempt.pop_all())
                 return board
-    return _start_tuned(launch, prepared, cores, stages, stack)
+    return _start_tuned(launch, prepared, threads, stages, stack)
 
 
 def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stages, stack: ExitStack) -> Board:

@@ -8,7 +8,7 @@ from typer.exceptions import TyperException
 
 from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
-from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError
+from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError, of_host
 from edgesim.host import signals
 from edgesim.version import __version__
 
@@ -57,7 +57,10 @@ def _exit_code(arguments: list[str]) -> int:
     except EdgesimError as error:
         _show(error)
         return error.exit_code
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and (explained := of_host(error)) is not None:
+            _show(explained)
+            return explained.exit_code
         traceback.print_exc()
         print(
             f"edgesim {__version__}: this is a bug in edgesim; please report it with the lines above", file=sys.stderr

@@ -103,8 +103,9 @@ class Archive:
                     **_descriptor(_MANIFEST, manifest),
                     "platform": self.platform,
                     "annotations": {
-                        "io.containerd.image.name": self.reference,
-                        "org.opencontainers.image.ref.name": self.reference,
+                        # An engine whose images are in containerd finds an image by its full name only.
+                        "io.containerd.image.name": full_name(self.reference),
+                        "org.opencontainers.image.ref.name": full_name(self.reference).rpartition(":")[2],
                     },
                 }
             ],
@@ -134,6 +135,16 @@ class Archive:
             data = _document(document)
             yield header(name, len(data)) + padded(data)
         yield _END
+
+
+def full_name(reference: str) -> str:
+    """Return an image's name with the registry and the tag that Docker leaves out: ``docker.io/library/a:latest``."""
+    first, slash, _ = reference.partition("/")
+    if not slash:
+        reference = f"docker.io/library/{reference}"
+    elif "." not in first and ":" not in first and first != "localhost":
+        reference = f"docker.io/{reference}"
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
 
 
 def _descriptor(media_type: str, data: bytes) -> dict[str, Any]:

@@ -1,16 +1,19 @@
 """Errors of the docker package, and of the HTTP client below it, as errors of edgesim."""
 
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import docker.errors
-import psutil
 import requests
+import requests.utils
 import urllib3
 
 from edgesim import paths
 from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError
+from edgesim.host.proxies import without_password
 from edgesim.host.signals import deferred
 
 
@@ -43,7 +46,12 @@ def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
     if "bind source path does not exist" in text:
         return HostError(
             f"the engine does not see a file that is to be mounted: {text}",
-            fix="share its directory with the engine, or run the engine on this host",
+            fix="use `mount=volume`, which copies the model; or share its directory with the engine",
+        )
+    if "Requested CPUs are not available" in text:
+        return HostError(
+            f"the engine may use other cores than this host has: {text}",
+            fix="leave `client_cores` out, or give the engine all cores (its cpuset or affinity)",
         )
     return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what a run needs")
 
@@ -60,9 +68,17 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
             fix=f"docker {'-H' if '://' in context else '--context'} {context} version says more",
         )
     if any(isinstance(reason, PermissionError) for reason in reasons):
+        name = _user_name()
         return EngineDenied(
-            f"a Docker Engine is there, but {_user()} may not use {address}",
-            fix="sudo usermod -aG docker $USER, then log in again (or run with sudo)",
+            f"a Docker Engine is there, but {name or f'user {os.getuid()}'} may not use {address}",
+            fix="sudo usermod -aG docker $USER, then log in again (or run with sudo)"
+            if name is not None
+            else "add the socket's group: docker run --group-add $(stat -c %g /var/run/docker.sock)",
+        )
+    if address.startswith(("tcp://", "http://", "https://", "ssh://")):
+        return EngineMissing(
+            f"no Docker Engine answers at {address}: {' '.join(str(error).split())}",
+            fix=f"docker -H {address} version says more; DOCKER_HOST says where the engine is{_proxy_hint(address)}",
         )
     if any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons):
         return EngineMissing(
@@ -73,11 +89,22 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
     )
 
 
-def _user() -> str:
+def _user_name() -> str | None:
+    """Return the user's name; None for a user without an entry in the user database, as in a container."""
     try:
-        return psutil.Process().username()
-    except (KeyError, psutil.Error):
-        return f"user {os.getuid()}"
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return None
+
+
+def _proxy_hint(address: str) -> str:
+    """Return what to do about a proxy that the request to the engine goes through; empty if it goes through none."""
+    host = urlsplit(address).hostname or ""
+    url = f"http://{host}"
+    if requests.utils.should_bypass_proxies(url, no_proxy=None):
+        return ""
+    proxy = requests.utils.get_environ_proxies(url, no_proxy=None).get("http")
+    return f"; the request goes through the proxy {without_password(proxy)}: add {host} to NO_PROXY" if proxy else ""
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -13,6 +13,7 @@ import python_on_whales
 import python_on_whales.exceptions
 
 from edgesim import paths
+from edgesim.engine import docker_command
 from edgesim.engine.context import Context
 from edgesim.errors import BuildFailed, BuildxMissing, DiskFull
 
@@ -28,7 +29,8 @@ def version() -> str:
     """
     fix = f"sudo {paths.engine_script()} install"
     try:
-        done = subprocess.run(["docker", "buildx", "version"], capture_output=True, text=True, timeout=30, check=False)
+        command = docker_command.call("buildx", "version")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except OSError as error:
         raise BuildxMissing("no docker command on the PATH", fix=fix) from error
     if done.returncode != 0:
@@ -39,7 +41,7 @@ def version() -> str:
 def registry_has(image: str) -> bool:
     """Return whether a registry has a public image; False if no registry answers within a few seconds."""
     try:
-        command = ["docker", "buildx", "imagetools", "inspect", image]
+        command = docker_command.call("buildx", "imagetools", "inspect", image)
         done = subprocess.run(command, capture_output=True, timeout=_REGISTRY_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -67,10 +69,12 @@ def build(
 
     Raises:
         BuildxMissing: buildx is not installed.
+        HostError: the docker command is the snap, and cannot read the files.
         BuildFailed: the build failed; the error has the end of the log.
         DiskFull: no space is left for the image.
     """
     version()
+    docker_command.require_seen([context, *build_contexts.values()])
     lines: list[str] = []
     try:
         stream = _client(engine).buildx.build(
@@ -98,10 +102,10 @@ def build(
 def _client(engine: Context | None) -> python_on_whales.DockerClient:
     match engine.command_option if engine is not None else None:
         case ("--context", name):
-            return python_on_whales.DockerClient(context=name)
+            return python_on_whales.DockerClient(context=name, client_call=docker_command.call())
         case ("--host", url):
-            return python_on_whales.DockerClient(host=url)
-    return python_on_whales.DockerClient()
+            return python_on_whales.DockerClient(host=url, client_call=docker_command.call())
+    return python_on_whales.DockerClient(client_call=docker_command.call())
 
 
 def _certificate_secrets() -> list[str]:

@@ -17,7 +17,7 @@ import python_on_whales
 import python_on_whales.exceptions
 
 from edgesim import paths
-from edgesim.engine import api_stats
+from edgesim.engine import api_stats, docker_command
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, owner_is_gone
@@ -51,7 +51,7 @@ def version() -> str:
     """
     fix = f"sudo {paths.engine_script()} install"
     try:
-        command = ["docker", "compose", "version", "--short"]
+        command = docker_command.call("compose", "version", "--short")
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except OSError as error:
         raise ComposeMissing("no docker command on the PATH", fix=fix) from error
@@ -133,7 +133,9 @@ class Project:
 
     def _compose(self, call: Any, file: Path | None = None) -> None:
         compose = python_on_whales.DockerClient(
-            compose_files=[file] if file is not None else [], compose_project_name=self.name
+            client_call=docker_command.call(),
+            compose_files=[file] if file is not None else [],
+            compose_project_name=self.name,
         ).compose
         failed: python_on_whales.exceptions.DockerException | None = None
         with deferred():  # an interrupted `up` creates containers even after their removal

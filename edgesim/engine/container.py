@@ -1,6 +1,5 @@
 """Containers: what to start, and a server in one that runs."""
 
-import os
 import re
 import secrets
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from edgesim.engine import addresses, api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.mounts import Mount, VolumeMount
+from edgesim.host import cores, proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
@@ -43,11 +43,13 @@ class OutsideFacts:
         architecture: as `platform.machine` names it: ``aarch64``, ``x86_64``.
         cores: number of the host's cores that the server may use.
         limits: as the kernel enforces them.
+        proxies: the proxies in the container's environment by variable, without passwords.
     """
 
     architecture: str | None = None
     cores: int | None = None
     limits: LimitValues = field(default_factory=LimitValues)
+    proxies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +93,24 @@ class Container:
 class DockerDevice:
     """A server in a container: an `edgesim.boards.device.ScalableDevice`."""
 
-    def __init__(self, container: Any, port: int, *, start_s: float, machine: str | None = None) -> None:
+    def __init__(
+        self,
+        container: Any,
+        port: int,
+        *,
+        architecture: str,
+        start_s: float,
+        machine: str | None = None,
+        network: str | None = None,
+    ) -> None:
+        self._architecture = architecture
         self.start_s: float | None = start_s
         self.network = Shaped()
         self._container = container
         self._port = port
-        host = machine if machine is not None else "127.0.0.1"
-        self._url = f"http://{f'[{host}]' if ':' in host else host}:{_published_port(container, port)}"
+        self._url = (
+            _own_url(container, port, network) if network is not None else _published_url(container, port, machine)
+        )
         # On another machine the process id is that machine's: a process of the same id may run on this host, too.
         self._cgroup = self._find_cgroup() if machine is None else None
 
@@ -107,8 +120,19 @@ class DockerDevice:
         return int(self._container.attrs["State"]["Pid"])
 
     @property
+    def on_this_host(self) -> bool:
+        """Whether the container's processes are this host's: `pid` then is an id here, too."""
+        return self._cgroup is not None
+
+    @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """The proxies in the container's environment, which its image or the user has set, without passwords."""
+        variables = (word.partition("=") for word in self._container.attrs["Config"]["Env"] or ())
+        return proxies.of({name: value for name, _, value in variables})
 
     @property
     def container_url(self) -> str:
@@ -143,7 +167,7 @@ class DockerDevice:
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
     def from_outside(self) -> OutsideFacts:
-        facts = OutsideFacts(architecture=machine_of(self._container.image.attrs["Architecture"]))
+        facts = OutsideFacts(architecture=machine_of(self._architecture), proxies=self.proxies)
         if self._cgroup is None:
             return facts
         pid = self._container.attrs["State"]["Pid"]
@@ -153,7 +177,7 @@ class DockerDevice:
             network_rate_bytes_per_s=self.network.rate_bytes_per_s,
             network_delay_ms=self.network.delay_ms,
         )
-        return replace(facts, cores=len(os.sched_getaffinity(pid)), limits=limits)
+        return replace(facts, cores=len(cores.affinity(pid)), limits=limits)
 
     def limit_cpu(self, quota: CpuQuota) -> None:
         """Change the CPU limit of the running container."""
@@ -191,6 +215,19 @@ def _open_files_limit(pid: int) -> int | None:
     except OSError:
         return None
     return int(limit[1]) if limit else None
+
+
+def _own_url(container: Any, port: int, network: str) -> str:
+    """Return the server's URL at the container's own address in a network that edgesim's own container is in, too."""
+    container.reload()
+    address = container.attrs["NetworkSettings"]["Networks"].get(network, {}).get("IPAddress")
+    # A container that has ended has no address; the caller asks for its state next, and the log says why.
+    return f"http://{address or '127.0.0.1'}:{port if address else 0}"
+
+
+def _published_url(container: Any, port: int, machine: str | None) -> str:
+    host = machine if machine is not None else "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{_published_port(container, port)}"
 
 
 def _published_port(container: Any, port: int) -> int:

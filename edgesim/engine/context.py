@@ -16,6 +16,7 @@ from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
 from edgesim import paths
+from edgesim.engine import docker_command
 from edgesim.errors import EngineMissing, UsageError
 
 _TIMEOUT_S = 120
@@ -105,7 +106,9 @@ def resolve(name: str | None = None) -> Context:
 def _named(name: str) -> Context:
     """Ask the docker command for a context: the docker package overlooks contexts without a ``config.json``."""
     try:
-        done = subprocess.run(["docker", "context", "inspect", name], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            docker_command.call("context", "inspect", name), capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise EngineMissing(
             f"`context={name}`: no docker command on the PATH to look the context up",

@@ -19,6 +19,7 @@ from typing import Any
 import docker.errors
 import docker.types
 
+from edgesim.engine import own_container
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
@@ -26,12 +27,21 @@ from edgesim.engine.file_transfer import FileTransfer
 from edgesim.engine.images import Images
 from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, owner_is_gone, run_labels
 from edgesim.engine.mounts import Mount, engine_mounts
+from edgesim.engine.own_container import OwnContainer
 from edgesim.engine.volumes import Volumes
 from edgesim.host import network_shaping
 from edgesim.host.architecture import architecture_of
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.host_facts import HostFacts
 
+# What an engine can limit, by the key with which it reports that it can (GET /info).
+_LIMITS = {
+    "memory": "MemoryLimit",
+    "swap": "SwapLimit",
+    "CPU": "CpuCfsQuota",
+    "processes": "PidsLimit",
+    "cores": "CPUSet",
+}
 # Seconds that a server has to write its files after it is told to end.
 _STOP_TIMEOUT_S = 10
 
@@ -47,6 +57,11 @@ class EngineFacts:
         relabels: whether containers can read only files with SELinux labels.
         rootless: whether the engine's root is the user who runs edgesim.
         driver: what makes its control groups: ``cgroupfs`` (the engine itself) or ``systemd``.
+        product: ``Docker``, or ``Podman`` behind Docker's API.
+        unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
+            ``cores`` (the cores that a container may use).
+        in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
+        own: edgesim's own container, if edgesim runs in one of this engine.
     """
 
     version: str
@@ -59,11 +74,20 @@ class EngineFacts:
     relabels: bool = False
     rootless: bool = False
     driver: str = "cgroupfs"
+    product: str = "Docker"
+    unlimited: tuple[str, ...] = ()
+    in_containerd: bool = False
+    own: OwnContainer | None = None
 
     @property
     def on_this_host(self) -> bool:
-        """Whether the engine runs on this host itself, and not in a virtual machine or a container on it."""
-        return (self.name, self.kernel) == (socket.gethostname(), os.uname().release)
+        """Whether the engine runs where edgesim runs: in no virtual machine, and with no container in between."""
+        return self.own is None and (self.name, self.kernel) == (socket.gethostname(), os.uname().release)
+
+    @property
+    def title(self) -> str:
+        """Name and version, such as ``Docker 28.0.1``."""
+        return f"{self.product} {self.version}"
 
 
 class Engine:
@@ -83,6 +107,7 @@ class Engine:
             self._client = self.context.connect()
             version = self._client.version()
             info = self._client.info()
+            own = own_container.find(self._client) if self.context.machine is None else None
         security = ",".join(info.get("SecurityOptions") or ())
         self.facts = EngineFacts(
             version["Version"],
@@ -95,8 +120,12 @@ class Engine:
             relabels="name=selinux" in security,
             rootless="name=rootless" in security,
             driver=info.get("CgroupDriver", "cgroupfs"),
+            product=_product(version),
+            unlimited=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
+            in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
+            own=own,
         )
-        self.images = Images(self._client)
+        self.images = Images(self._client, in_containerd=self.facts.in_containerd)
         self.volumes = Volumes(self._client)
 
     def host_facts(self) -> HostFacts:
@@ -106,7 +135,7 @@ class Engine:
             cores=self.facts.cores,
             memory_bytes=self.facts.memory_bytes,
             kernel=f"Linux {self.facts.kernel}",
-            engine=f"Docker {self.facts.version}",
+            engine=self.facts.title,
             context=f"{self.context} ({self.facts.name})",
         )
 
@@ -133,12 +162,18 @@ class Engine:
                 begin_s = time.monotonic()
                 created.start()
                 start_s = time.monotonic() - begin_s
-                device = DockerDevice(created, container.port, start_s=start_s, machine=self.context.machine)
+                device = DockerDevice(
+                    created,
+                    container.port,
+                    start_s=start_s,
+                    machine=self.context.machine,
+                    network=self._network,
+                    architecture=container.platform.rpartition("/")[2],
+                )
                 if container.network is not None:
-                    on_this_machine = self.context.machine is None
                     device.network = (
                         network_shaping.shape(device.pid, container.network)
-                        if on_this_machine
+                        if device.on_this_host
                         else network_shaping.OUT_OF_REACH
                     )
             yield device
@@ -170,16 +205,25 @@ class Engine:
             device_write_bps=_rate(container.storage_device, container.write_bytes_per_s),
             entrypoint=list(container.entrypoint) if container.entrypoint is not None else None,
             ports={f"{container.port}/tcp": (self._published_address, container.host_port)},
+            network=self._network,
+            # The proxies of this user's configuration are no part of the board.
+            use_config_proxy=False,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
             read_only=container.read_only,
-            tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 (in the container)
+            # Another image's server may unpack its libraries there; the engine's default is noexec.
+            tmpfs={"/tmp": f"size=64m,mode=1777{'' if container.read_only else ',exec'}"},  # noqa: S108 (in the container)
         )
 
     @property
     def _published_address(self) -> str:
         # On another machine, a port of 127.0.0.1 could not be reached from here.
         return "127.0.0.1" if self.context.machine is None else "0.0.0.0"  # noqa: S104
+
+    @property
+    def _network(self) -> str | None:
+        """The network that containers join: edgesim's own, if that is the only way to them."""
+        return self.facts.own.network if self.facts.own is not None else None
 
     def remove_session(self, session: str) -> None:
         """Remove the containers of one session."""
@@ -208,6 +252,7 @@ class Engine:
                     ["-"],
                     name=f"edgesim-{session}",
                     labels=run_labels(session),
+                    use_config_proxy=False,
                     mounts=[
                         docker.types.Mount(target, name, type="volume", no_copy=True)
                         for name, target in (volumes or {}).items()
@@ -238,6 +283,11 @@ class Engine:
             with engine_call(), contextlib.suppress(docker.errors.NotFound):
                 remove_container(self._client.containers.get(name))
         return names
+
+
+def _product(version: Mapping[str, Any]) -> str:
+    names = [str(component.get("Name", "")) for component in version.get("Components") or ()]
+    return "Podman" if any(name.startswith("Podman") for name in names) else "Docker"
 
 
 def _open_files(count: int | None) -> list[Any] | None:

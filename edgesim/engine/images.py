@@ -8,7 +8,7 @@ import docker
 import docker.errors
 
 from edgesim.engine.api_errors import engine_call
-from edgesim.engine.labels import LABEL
+from edgesim.engine.labels import LABEL, run_labels
 from edgesim.errors import EdgesimError, ImageUnavailable
 from edgesim.version import __version__
 
@@ -18,8 +18,14 @@ _EMPTY = "edgesim/empty:1"
 class Images:
     """The images of one engine, by reference (``NAME:TAG``) or id."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(self, client: docker.DockerClient, *, in_containerd: bool = False) -> None:
+        """Make the images of an engine.
+
+        Args:
+            in_containerd: whether containerd stores them: a name may then stand for images of several architectures.
+        """
         self._client = client
+        self._in_containerd = in_containerd
 
     def id(self, reference: str) -> str | None:
         """Return the id of an image; None if the engine does not have the image."""
@@ -32,6 +38,26 @@ class Images:
     def architecture(self, reference: str) -> str:
         """Return the architecture of an image that the engine has: ``arm64``, ``amd64``."""
         return str(self.facts(reference)["Architecture"])
+
+    def provides(self, reference: str, architecture: str) -> bool:
+        """Return whether an image that the engine has is for `architecture`, or is for several and for that one, too.
+
+        The engine reports one architecture, its own if it has the choice. What else is there shows in whether a
+        container can be made.
+        """
+        if self.architecture(reference) == architecture:
+            return True
+        if not self._in_containerd:
+            return False
+        with engine_call():
+            try:
+                created = self._client.api.create_container(
+                    reference, ["-"], platform=f"linux/{architecture}", labels=run_labels(), use_config_proxy=False
+                )
+            except docker.errors.APIError:  # "does not provide the specified platform", in many words
+                return False
+            self._client.api.remove_container(created["Id"], force=True, v=True)
+            return True
 
     def label(self, reference: str, label: str) -> str | None:
         """Return the value of a label of an image that the engine has; None if the image has no such label."""

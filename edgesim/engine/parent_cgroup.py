@@ -88,7 +88,7 @@ class ParentCgroup:
 
 def _run_in_container(engine: Engine, order: dict[str, object], image: str) -> None:
     """Run `cgroup_tree` in a privileged container, as root of the engine's machine: whoever may use the engine may."""
-    program = Path(cgroup_tree.__file__).read_text()
+    program = Path(cgroup_tree.__file__).read_text(encoding="utf-8")
     with engine_call():
         container = engine.client.containers.create(
             image,

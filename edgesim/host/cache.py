@@ -12,6 +12,19 @@ from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
 
 
+def made(directory: Path) -> Path:
+    """Make a directory of the cache, and return it.
+
+    Raises:
+        HostError: the directory cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, directory) from error
+    return directory
+
+
 @contextmanager
 def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
     """Yield an empty directory to fill; it becomes `target` if the block succeeds, and is removed if the block fails.

@@ -4,7 +4,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgesim.host.limit_values import LimitValues
 from edgesim.recording import Reading
@@ -37,7 +37,7 @@ class Cgroup:
         run on this host, too.
         """
         try:
-            is_this_container = container_id in Path(f"/proc/{pid}/cgroup").read_text()
+            is_this_container = any(container_id in line for line in _lines(Path(f"/proc/{pid}/cgroup")))
         except OSError:
             return None
         return cls.of_process(pid) if is_this_container else None
@@ -50,21 +50,11 @@ class Cgroup:
         controllers.
         """
         try:
-            lines = (proc / str(pid) / "cgroup").read_text().splitlines()
-            mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+            lines, mounts = _lines(proc / str(pid) / "cgroup"), _lines(proc / "self" / "mountinfo")
         except OSError:
             return None
-        v1, v2 = _mount_points(mounts)
         network = proc / str(pid) / "net" / "dev"
-        paths: dict[str, Path] = {}
-        unified: Path | None = None
-        for line in lines:
-            _, controllers, path = line.split(":", 2)
-            if not controllers and v2 is not None:
-                unified = v2 / path.lstrip("/")
-            for controller in controllers.split(","):
-                if controller in v1:
-                    paths[controller] = v1[controller] / path.lstrip("/")
+        paths, unified = _groups(lines, mounts)
         if "memory" in paths:
             return cls(
                 version=1,
@@ -88,9 +78,10 @@ class Cgroup:
         The slice ``a-b.slice`` is in the slice ``a.slice`` (systemd.slice(5)).
         """
         try:
-            v1, v2 = _mount_points((proc / "self" / "mountinfo").read_text().splitlines())
+            mounts_v1, mount_v2 = _mounts(_lines(proc / "self" / "mountinfo"))
         except OSError:
             return None
+        v1, v2 = {name: mount.point for name, mount in mounts_v1.items()}, mount_v2.point if mount_v2 else None
         path = Path(name.lstrip("/"))
         if name.endswith(".slice"):
             words = name.removesuffix(".slice").split("-")
@@ -130,16 +121,9 @@ class Cgroup:
 
     def limits(self) -> LimitValues:
         """Return the limits of memory, CPU, processes and storage that the kernel enforces; None where it has none."""
-        if self.version == 2:
-            quota, _, period = _text(self.cpu, "cpu.max").partition(" ")
-            memory = _number(self.memory, "memory.max")
-        else:
-            quota, period = _text(self.cpu, "cpu.cfs_quota_us"), _text(self.cpu, "cpu.cfs_period_us")
-            memory = _number(self.memory, "memory.limit_in_bytes")
-        limited = quota.strip().isdigit() and period.strip().isdigit()  # "max" and -1 are no limit
         return LimitValues(
-            memory_bytes=memory,
-            cpus=int(quota) / int(period) if limited else None,
+            memory_bytes=_number(self.memory, "memory.max" if self.version == 2 else "memory.limit_in_bytes"),
+            cpus=_quota(self.cpu),
             processes=_number(self.pids, "pids.max"),
             read_bytes_per_s=self._rate("rbps", "read"),
             write_bytes_per_s=self._rate("wbps", "write"),
@@ -202,21 +186,109 @@ class Cgroup:
         )
 
 
+def cpu_quota(pid: int | str = "self", proc: Path = Path("/proc")) -> float | None:
+    """Return the CPU time that control groups leave a process, in cores; None if they do not limit it.
+
+    The quotas of all groups above the process count, as far as this process can see them: from within a container,
+    only those of the container.
+    """
+    quotas = [_quota(group) for group in _cpu_groups(pid, proc)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def throttled_s(pid: int | str = "self", proc: Path = Path("/proc")) -> float | None:
+    """Return how long a process's groups were stopped by their CPU quotas so far; None if none of them has a quota."""
+    groups = [group for group in _cpu_groups(pid, proc) if _quota(group) is not None]
+    if not groups:
+        return None
+    stats = [_fields(group, "cpu.stat") for group in groups]
+    return sum(stat.get("throttled_usec", 0) / 1e6 + stat.get("throttled_time", 0) / 1e9 for stat in stats)
+
+
+def _cpu_groups(pid: int | str, proc: Path) -> list[Path]:
+    """Return the groups that can limit a process's CPU time: its own and those above it, of both versions."""
+    try:
+        lines, mounts = _lines(proc / str(pid) / "cgroup"), _lines(proc / "self" / "mountinfo")
+    except OSError:
+        return []
+    v1, unified = _groups(lines, mounts)
+    mounts_v1, mount_v2 = _mounts(mounts)
+    pairs = ((v1.get("cpu"), mounts_v1.get("cpu")), (unified, mount_v2))
+    return [
+        above
+        for group, mount in pairs
+        if group is not None and mount is not None
+        for above in (group, *group.parents)
+        if above.is_relative_to(mount.point)
+    ]
+
+
+def _quota(group: Path | None) -> float | None:
+    """Return the quota of one group, in cores, from version 2's file or version 1's two; None without a limit."""
+    quota, _, period = _text(group, "cpu.max").strip().partition(" ")
+    if not period:
+        quota, period = (_text(group, f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+    limited = quota.isdigit() and period.isdigit() and int(period) > 0  # "max" and -1 are no limit
+    return int(quota) / int(period) if limited else None
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file of /proc; a path in it may have any bytes, whatever the locale."""
+    return [line for line in file.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if line]
+
+
+class _Mount(NamedTuple):
+    """A mounted hierarchy of control groups: `root` is the group that is seen at `point`."""
+
+    point: Path
+    root: str
+
+    def group(self, path: str) -> Path:
+        """Return the directory of the group that /proc/PID/cgroup calls `path`.
+
+        In a container without a namespace for control groups the path is the host's, and the container's own group is
+        what is mounted: `root` says so.
+        """
+        if self.root != "/" and (path + "/").startswith(self.root.rstrip("/") + "/"):
+            path = path[len(self.root.rstrip("/")) :]
+        return self.point / path.lstrip("/")
+
+
+def _groups(lines: list[str], mountinfo: list[str]) -> tuple[dict[str, Path], Path | None]:
+    """Return a process's group of each controller of version 1, and its group of version 2, from /proc/PID/cgroup."""
+    v1, v2 = _mounts(mountinfo)
+    groups: dict[str, Path] = {}
+    unified: Path | None = None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers and v2 is not None:
+            unified = v2.group(path)
+        for controller in controllers.split(","):
+            if controller in v1:
+                groups[controller] = v1[controller].group(path)
+    return groups, unified
+
+
 # `cgroup_tree` parses the same file with code of its own: its text runs alone in a helper container.
-def _mount_points(mountinfo: list[str]) -> tuple[dict[str, Path], Path | None]:
-    """Return version 1's mount point of each controller, and version 2's, from /proc/self/mountinfo (proc(5))."""
-    v1: dict[str, Path] = {}
-    v2: Path | None = None
+def _mounts(mountinfo: list[str]) -> tuple[dict[str, _Mount], _Mount | None]:
+    """Return version 1's mount of each controller, and version 2's, from /proc/self/mountinfo (proc(5))."""
+    v1: dict[str, _Mount] = {}
+    v2: _Mount | None = None
     for line in mountinfo:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
-        point = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4]))
+        words = before.split()
+        mount = _Mount(Path(_unescaped(words[4])), _unescaped(words[3]))
         if kind == "cgroup2":
-            v2 = point
+            v2 = mount
         elif kind == "cgroup":
             for option in options.split(","):
-                v1[option.split()[0]] = point
+                v1[option.split()[0]] = mount
     return v1, v2
+
+
+def _unescaped(word: str) -> str:
+    return re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), word)
 
 
 def _number(directory: Path | None, name: str) -> int | None:

@@ -142,7 +142,7 @@ def _mounted(mounts: Path) -> tuple[dict[str, Path], Path | None]:
 
 
 def _lines(mounts: Path) -> Iterator[tuple[Path, str, str]]:
-    for line in mounts.read_text().splitlines():
+    for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         yield Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4])), kind, options

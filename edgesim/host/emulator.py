@@ -1,22 +1,36 @@
 """The emulator: whether this host runs programs of the board's architecture, and by which QEMU."""
 
+import os
 import platform
 import re
 import struct
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from edgesim import paths
 from edgesim.errors import EmulatorLacksCore, EmulatorMissing, EmulatorStale, EmulatorTooOld, HostError
+from edgesim.host import binfmt
 from edgesim.host.architecture import architecture_of
+from edgesim.host.binfmt import Registration
 from edgesim.host.scratch import scratch_directory
 
 # QEMU 7.2 dies of SIGSEGV in `import onnxruntime`; 10.0 works; 8 and 9 have not been tried.
 OLDEST_MAJOR = 8
 _INSTALLED = (Path("/usr/bin/qemu-aarch64-static"), Path("/usr/bin/qemu-aarch64"))
-_REGISTRATION = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+_START = "sudo {script} start"
+_INSTALL = "sudo {script} install && sudo {script} start"
+# The image leaves a registration of the same name as it is, so the old one goes first.
+REGISTER_BY_IMAGE = (
+    "docker run --privileged --rm tonistiigi/binfmt --uninstall {name} && "
+    "docker run --privileged --rm tonistiigi/binfmt --install arm64; "
+    "with docker/setup-qemu-action: image: tonistiigi/binfmt:latest"
+)
+_DELETED = " (deleted)"  # how the kernel shows a file that another has replaced
 _LOAD_ADDRESS = 0x400000
 _PT_INTERP = 3  # elf(5)
 # sub sp, sp, #16; read(0, sp, 1); exit(0)
@@ -41,11 +55,14 @@ class Emulator:
         version: of the running program.
         interpreter: path of the program.
         cores: the processor cores that QEMU can emulate.
+        origin: ``file``: the file at that path; ``replaced``: a file that was there, before another took its place;
+            ``image``: a file of a container image that registered it; ``unknown``: the engine's machine does not say.
     """
 
     version: str
     interpreter: str
     cores: tuple[str, ...] = ()
+    origin: Literal["file", "replaced", "image", "unknown"] = "file"
 
     def __str__(self) -> str:
         return f"QEMU {self.version}"
@@ -69,17 +86,29 @@ def require(architecture: str, core: str | None = None, *, native: str | None = 
     """
     if architecture == (native if native is not None else host_architecture()):
         return None
-    emulator = judge(architecture, running=probe(), installed=installed_version(), registered=_REGISTRATION.exists())
-    _check_core(emulator, core)
-    return emulator
+    running, refusal = probe()
+    emulator = judge(
+        architecture,
+        running=running,
+        refusal=refusal,
+        installed=installed_version(),
+        registration=binfmt.registration(architecture),
+    )
+    return having(emulator, core)
 
 
-def _check_core(emulator: Emulator, core: str | None) -> None:
+def having(emulator: Emulator, core: str | None) -> Emulator:
+    """Return `emulator` if it can emulate `core`; None means any core.
+
+    Raises:
+        EmulatorLacksCore: it cannot.
+    """
     if core is not None and core not in emulator.cores:
         raise EmulatorLacksCore(
             f"{emulator} has no core {core!r}; it has {', '.join(emulator.cores)}",
             fix="set emulation.qemu_cpu in the profile to the nearest of these, or install a newer QEMU",
         )
+    return emulator
 
 
 def require_static(core: str | None = None) -> Emulator:
@@ -104,9 +133,9 @@ def require_static(core: str | None = None) -> Emulator:
             f"QEMU {version} crashes in onnxruntime; {OLDEST_MAJOR} or newer is needed",
             fix="on Debian 12: sudo apt-get install -t bookworm-backports qemu-user-static",
         )
-    emulator = Emulator(version, str(path.resolve()), _cores(_output(str(path), "-cpu", "help")))
-    _check_core(emulator, core)
-    return emulator
+    emulator = reported(_output(str(path), "--version"), _output(str(path), "-cpu", "help"))
+    assert emulator is not None, "its version is known"
+    return having(replace(emulator, interpreter=str(path.resolve()), origin="file"), core)
 
 
 def is_static(program: Path) -> bool:
@@ -122,49 +151,90 @@ def is_static(program: Path) -> bool:
     return _PT_INTERP not in kinds
 
 
-def judge(architecture: str, *, running: Emulator | None, installed: str | None, registered: bool) -> Emulator:
+def judge(
+    architecture: str,
+    *,
+    running: Emulator | None,
+    installed: str | None,
+    registration: Registration | None,
+    refusal: OSError | None = None,
+) -> Emulator:
     """Return the emulator that runs programs of `architecture`, if it is reliable.
 
     Args:
         running: the emulator that has just run such a program, see `probe`; None if the program did not run.
         installed: version of the QEMU on disk; None without one.
-        registered: whether the kernel has a registration for such programs.
+        registration: the kernel's registration for such programs; None if there is none, or if it cannot be seen.
+        refusal: why the program did not run.
 
     Raises:
-        EmulatorMissing: no emulator runs them.
+        EmulatorMissing: no emulator runs them, at least not in containers.
         EmulatorTooOld: the emulator is a QEMU that is known to crash.
         EmulatorStale: the kernel's registration leads to an emulator that is gone, or that a newer one has replaced.
-        HostError: edgesim does not emulate this architecture.
+        HostError: edgesim does not emulate this architecture, or this host lets no program of edgesim's run.
     """
     if architecture != "arm64":
         raise HostError(
             f"edgesim emulates arm64 boards; this host cannot run {architecture} programs",
             fix=f"run this profile on a host of architecture {architecture}",
         )
-    script = paths.engine_script()
     if running is None:
-        if registered and installed is not None:
-            raise EmulatorStale(
-                f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs is stale: "
-                "it does not lead to this QEMU",
-                fix=f"sudo {script} start",
-            )
+        raise _not_running(architecture, installed, registration, refusal)
+    if registration is not None and not registration.reaches_containers:
         raise EmulatorMissing(
-            f"this host has no emulator for {architecture} programs",
-            fix=f"sudo {script} install && sudo {script} start",
+            f"{running} runs {architecture} programs of this host, and none in containers: "
+            f"its registration ({registration}) lacks flag F",
+            fix=_fix(running, registration),
         )
     if not new_enough(running.version):
-        if installed is not None and new_enough(installed):
+        if running.origin != "image" and installed is not None and new_enough(installed):
             raise EmulatorStale(
                 f"the kernel's registration is stale: it still runs QEMU {running.version}, "
                 f"although QEMU {installed} is installed",
-                fix=f"sudo {script} start",
+                fix=_START.format(script=paths.engine_script()),
             )
+        whose = f", which a container image registered as {running.interpreter}," if running.origin == "image" else ""
         raise EmulatorTooOld(
-            f"QEMU {running.version} crashes in onnxruntime; {OLDEST_MAJOR} or newer is needed",
-            fix=f"sudo {script} install && sudo {script} start",
+            f"QEMU {running.version}{whose} crashes in onnxruntime; {OLDEST_MAJOR} or newer is needed",
+            fix=_fix(running, registration),
         )
     return running
+
+
+def _not_running(
+    architecture: str, installed: str | None, registration: Registration | None, refusal: OSError | None
+) -> HostError:
+    """Return the error for a host on which no program of `architecture` runs."""
+    script = paths.engine_script()
+    if isinstance(refusal, PermissionError):
+        return HostError(
+            f"this host lets edgesim run no program of its own: {refusal.strerror}: {refusal.filename}",
+            fix="set TMPDIR to a directory on a file system that is not mounted noexec",
+        )
+    if registration is not None and not registration.enabled:
+        return EmulatorStale(
+            f"the emulator for {architecture} programs is switched off ({registration})",
+            fix=f"echo 1 | sudo tee {binfmt.DIRECTORY / registration.name}",
+        )
+    if registration is not None and installed is not None:
+        return EmulatorStale(
+            f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs is stale: "
+            f"it does not lead to this QEMU ({registration})",
+            fix=_START.format(script=script),
+        )
+    if registration is not None:
+        return EmulatorStale(
+            f"the kernel's registration for {architecture} programs leads to no QEMU that runs ({registration})",
+            fix=REGISTER_BY_IMAGE.format(name=registration.name),
+        )
+    return EmulatorMissing(f"this host has no emulator for {architecture} programs", fix=_INSTALL.format(script=script))
+
+
+def _fix(running: Emulator, registration: Registration | None) -> str:
+    """Return how a better emulator is registered: by those who registered this one."""
+    if running.origin == "image":
+        return REGISTER_BY_IMAGE.format(name=registration.name if registration is not None else "qemu-aarch64")
+    return _INSTALL.format(script=paths.engine_script())
 
 
 def new_enough(version: str) -> bool:
@@ -172,28 +242,56 @@ def new_enough(version: str) -> bool:
     return int(version.split(".")[0]) >= OLDEST_MAJOR
 
 
-def probe() -> Emulator | None:
-    """Run an arm64 program, and return the emulator that runs it; None if the program does not run.
+def probe() -> tuple[Emulator | None, OSError | None]:
+    """Run an arm64 program; return the emulator that runs it, or why the program does not run.
 
     Only a running program shows its emulator: a registration may name a file that is gone, and after an upgrade it
     still holds the old file open. /proc/PID/exe of the running process is the program that the kernel chose; it reports
     its version.
     """
+    refusal: OSError | None = None
+    for program in (_program_in_memory, _program_in_a_file):
+        try:
+            with program() as (path, descriptors), _started(path, descriptors) as process:
+                return _emulator_of(process), None
+        except OSError as error:  # "exec format error", or a file system whose programs must not run
+            refusal = error
+            if not isinstance(error, PermissionError):
+                break
+    return None, refusal
+
+
+@contextmanager
+def _program_in_memory() -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the path of the arm64 program, in no file system: that of TMPDIR may be mounted noexec."""
+    descriptor = os.memfd_create("edgesim-arm64-program")
+    try:
+        os.write(descriptor, arm64_program())
+        yield f"/proc/self/fd/{descriptor}", (descriptor,)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _program_in_a_file() -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the path of the arm64 program in a file, for a kernel that runs no program in memory (vm.memfd_noexec)."""
     with scratch_directory() as directory:
         program = Path(directory) / "arm64-program"
         program.write_bytes(arm64_program())
         program.chmod(0o700)
+        yield str(program), ()
+
+
+@contextmanager
+def _started(path: str, descriptors: tuple[int, ...]) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen(
+        [path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=descriptors
+    )
+    with process:
         try:
-            process = subprocess.Popen(
-                [program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-        except OSError:  # "exec format error"
-            return None
-        with process:
-            try:
-                return _emulator_of(process)
-            finally:
-                process.kill()
+            yield process
+        finally:
+            process.kill()
 
 
 def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
@@ -203,17 +301,30 @@ def _emulator_of(process: "subprocess.Popen[bytes]") -> Emulator | None:
         try:
             version, cores = _output(link, "--version"), _output(link, "-cpu", "help")
             interpreter = str(Path(link).readlink())
+            origin = _origin(Path(link), interpreter)
         except (OSError, subprocess.TimeoutExpired):
             return None
-        if match := re.search(r"version (\d+(?:\.\d+)*)", version):
-            return Emulator(match[1], interpreter.removesuffix(" (deleted)"), _cores(cores))
+        if (emulator := reported(version, cores)) is not None:
+            return replace(emulator, interpreter=interpreter.removesuffix(_DELETED), origin=origin)
         time.sleep(0.01)
     return None
 
 
-def _cores(help_text: str) -> tuple[str, ...]:
-    """Return the cores that ``qemu-aarch64 -cpu help`` lists."""
-    return tuple(line.split()[0] for line in help_text.splitlines() if line.startswith(" "))
+def _origin(link: Path, interpreter: str) -> Literal["file", "replaced", "image"]:
+    """Return where a running program comes from: the file at the path that the kernel shows, or another."""
+    if interpreter.endswith(_DELETED):
+        return "replaced"
+    path = Path(interpreter)
+    return "file" if path.exists() and path.samefile(link) else "image"
+
+
+def reported(version: str, cores: str) -> Emulator | None:
+    """Return the emulator that prints these texts for its version and for its cores; None if they are not QEMU's."""
+    match = re.search(r"version (\d+(?:\.\d+)*)", version)
+    if match is None:
+        return None
+    names = tuple(line.split()[0] for line in cores.splitlines() if line.startswith(" ") and line.strip())
+    return Emulator(match[1], "", names, "unknown")
 
 
 def _output(program: str, *arguments: str) -> str:

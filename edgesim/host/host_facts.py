@@ -1,12 +1,12 @@
 """Facts of the machine that runs the board: processor, memory, kernel, engine and emulator."""
 
-import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from edgesim.host.cores import count as count_cores
 from edgesim.host.identity import Compared, Comparison
 from edgesim.server import introspection
 
@@ -17,7 +17,7 @@ class HostFacts:
 
     Attributes:
         cpu: name of the processor, or its architecture if the name is not known.
-        cores: number of cores that edgesim, or the engine, may use.
+        cores: number of cores that the board may be given: the engine's, or without one those that edgesim may use.
         kernel: name and release, such as ``Linux 6.8.0``.
         engine: name and version of the engine; None without one.
         emulator: name and version of the emulator that ran the board; None without one.
@@ -48,20 +48,19 @@ class HostFacts:
         )
 
 
-def describe(*, engine: str | None, emulator: str | None) -> HostFacts:
-    """Return the facts of this machine, with the engine and the emulator that a run used."""
+def describe(*, engine: str | None, emulator: str | None, cores: int | None = None) -> HostFacts:
+    """Return the facts of this machine, with the engine and the emulator that a run used.
+
+    Args:
+        cores: the engine's; None means those that edgesim may use itself.
+    """
     cpuinfo = Path("/proc/cpuinfo")
     model = introspection.cpu_model(cpuinfo.read_text(errors="replace")) if cpuinfo.is_file() else None
     return HostFacts(
         cpu=model or platform.processor() or platform.machine(),
-        cores=cores(),
+        cores=cores if cores is not None else count_cores(),
         memory_bytes=psutil.virtual_memory().total,
         kernel=f"{platform.system()} {platform.release()}",
         engine=engine,
         emulator=emulator,
     )
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

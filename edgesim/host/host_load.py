@@ -4,11 +4,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
+from edgesim.host import cgroup, cores
+
 _CPUS = Path("/sys/devices/system/cpu")
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,8 @@ class HostLoad:
         steal_percent: CPU time that a hypervisor gave to other machines.
         thermal_throttles: how often the kernel saw a core slowed down by its temperature.
         frequency_percent: the clock at the end of the load, in percent of the clock at its beginning.
+        throttled_s: how long edgesim's own CPU quota, as a container or a pod has one, stopped edgesim; None without a
+            quota. Several threads that were stopped at a time count several times.
     """
 
     seconds: float
@@ -29,6 +35,7 @@ class HostLoad:
     steal_percent: float | None
     thermal_throttles: int | None
     frequency_percent: float | None
+    throttled_s: float | None = None
 
 
 def combined(loads: Sequence[HostLoad]) -> HostLoad | None:
@@ -42,6 +49,7 @@ def combined(loads: Sequence[HostLoad]) -> HostLoad | None:
         return sum(v * s for v, s in values) / seconds if seconds and all(v is not None for v, _ in values) else None
 
     throttles = [load.thermal_throttles for load in loads if load.thermal_throttles is not None]
+    stops = [load.throttled_s for load in loads if load.throttled_s is not None]
     return HostLoad(
         seconds=seconds,
         busy_percent=mean("busy_percent") or 0.0,
@@ -49,6 +57,7 @@ def combined(loads: Sequence[HostLoad]) -> HostLoad | None:
         steal_percent=mean("steal_percent"),
         thermal_throttles=sum(throttles) if throttles else None,
         frequency_percent=min((f for load in loads if (f := load.frequency_percent) is not None), default=None),
+        throttled_s=sum(stops) if stops else None,
     )
 
 
@@ -84,6 +93,7 @@ class HostCounters:
     own_s: float = field(default_factory=_own_cpu_s)
     throttles: int | None = field(default_factory=thermal_throttles)
     frequency_hz: float | None = field(default_factory=_frequency_hz)
+    throttled_s: float | None = field(default_factory=cgroup.throttled_s)
 
     def load_since(self, begin: "HostCounters", device_s: float | None) -> HostLoad:
         """Return the load from `begin` to these counters.
@@ -92,7 +102,7 @@ class HostCounters:
             device_s: CPU seconds of the device on this host between the two; None if they are not known.
         """
         seconds = self.at_s - begin.at_s
-        capacity_s = max(seconds, 1e-9) * (psutil.cpu_count() or 1)
+        capacity_s = max(seconds, 1e-9) * cores.of_machine()
         spent = {name: getattr(self.times, name) - getattr(begin.times, name) for name in self.times._fields}
         idle = spent["idle"] + spent.get("iowait", 0.0)
         # Linux counts a guest's time in the user time, too.
@@ -106,10 +116,11 @@ class HostCounters:
             steal_percent=100 * spent["steal"] / capacity_s if "steal" in spent else None,
             thermal_throttles=_difference(begin.throttles, self.throttles),
             frequency_percent=_percent(self.frequency_hz, begin.frequency_hz),
+            throttled_s=_difference(begin.throttled_s, self.throttled_s),
         )
 
 
-def _difference(before: int | None, after: int | None) -> int | None:
+def _difference(before: Number | None, after: Number | None) -> Number | None:
     return after - before if before is not None and after is not None else None
 
 

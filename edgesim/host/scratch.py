@@ -1,8 +1,10 @@
 """Temporary directories that no interrupt leaves behind."""
 
+import tempfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from edgesim.errors import HostError
 from edgesim.host.signals import deferred
 
 
@@ -18,11 +20,21 @@ def scratch_directory(
     Args:
         parent: where the directory is made; None means the system's place for temporary files.
         ignore_cleanup_errors: leave what cannot be removed, without an error.
+
+    Raises:
+        HostError: no place for temporary files can be written.
     """
     directory: TemporaryDirectory[str] | None = None
     try:
+        place = parent if parent is not None else Path(tempfile.gettempdir())
+    except FileNotFoundError as error:  # what tempfile raises after it has tried TMPDIR, /tmp and others
+        raise HostError(
+            "no temporary directory can be written: neither TMPDIR nor /tmp, /var/tmp and the working directory",
+            fix="set TMPDIR to a directory that you can write, on a disk that has space",
+        ) from error
+    try:
         with deferred():
-            directory = TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=ignore_cleanup_errors)
+            directory = TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=ignore_cleanup_errors)
     except KeyboardInterrupt:
         if directory is not None:
             directory.cleanup()

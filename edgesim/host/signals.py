@@ -46,10 +46,14 @@ _arrived = threading.Event()
 
 
 def as_keyboard_interrupt() -> None:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: everything that edgesim started is taken down."""
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: everything that edgesim started is taken down.
+
+    A shell starts the background jobs of a script with SIGINT ignored, and Python then installs no handler: ``kill
+    -INT`` would do nothing. A SIGHUP that is ignored stays so, since ``nohup`` ignores it.
+    """
     _arrived.clear()
     for number in _STOPPING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
 
 

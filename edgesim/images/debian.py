@@ -106,7 +106,7 @@ class Packages:
             ("passwd", _USERS),
             ("group", _GROUPS),
         ):
-            (context / name).write_text(text)
+            (context / name).write_text(text, encoding="utf-8")
         make_public(context)
         buildx.build(
             context=context,

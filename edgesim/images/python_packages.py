@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import DiskFull, PackagesUnavailable
+from edgesim.host import proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cache import make_public, new_entry
 from edgesim.images.runtime_releases import BOOKWORM, Debian
@@ -59,6 +60,12 @@ def fetch(architecture: str, requirements: str, debian: Debian = BOOKWORM) -> Pa
                 raise DiskFull(
                     f"no space left for the server's packages in {directory.parent}",
                     fix=f"free some space: df -h {directory.parent}",
+                )
+            if (proxy := proxies.named_in(done.stderr)) is not None:
+                raise PackagesUnavailable(
+                    f"pip cannot fetch the server's Python packages through the proxy {proxy}",
+                    fix="start the proxy, or correct or unset the variable; pip config list shows pip's own proxy",
+                    log="\n".join(done.stderr.splitlines()[-8:]),
                 )
             raise PackagesUnavailable(
                 f"the server's Python packages for {architecture} could not be fetched",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import BaseUnavailable, DiskFull, PackageUnknown
+from edgesim.host import proxies
 from edgesim.host.cache import new_entry
 
 SUITE = "bookworm"
@@ -76,6 +77,12 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
             )
         if match := re.search(r"Unable to locate package (\S+)", log):
             raise PackageUnknown(f"Debian {suite} has no package {match[1]!r}", fix=f"apt-cache search {match[1]}")
+        if (proxy := proxies.named_in(log)) is not None:
+            raise BaseUnavailable(
+                f"apt cannot get Debian packages through the proxy {proxy}",
+                fix="start the proxy, or correct or unset the variable; curl -x PROXY http://deb.debian.org tries it",
+                log="\n".join(log.splitlines()[-8:]),
+            )
         raise BaseUnavailable(
             f"mmdebstrap could not make the {architecture} root file system from Debian packages",
             fix="check that apt-get update works on this host, then try again",

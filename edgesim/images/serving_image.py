@@ -9,7 +9,7 @@ from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
-from edgesim.errors import ProfileError, UsageError
+from edgesim.errors import HostError, ProfileError, UsageError
 from edgesim.host.cache import make_public
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import python_packages, rootfs, runtime_releases
@@ -55,6 +55,11 @@ def build(
         base = engine.images.label(reference, BASE_LABEL) or ""
         return Image(reference=reference, id=image_id, base=base, cached=True)
 
+    if engine.facts.product != "Docker":
+        raise HostError(
+            f"the engine is {engine.facts.title}, which has no BuildKit for edgesim to build images with",
+            fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
+        )
     with stages.stage("base and packages", "fetching the base image and the Python packages"):
         contexts, base = _build_contexts(architecture, base_image, runtime, builds_on=engine.facts.architecture)
     with (
@@ -96,10 +101,10 @@ def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
             engine.images.pull(reference, platform=f"linux/{profile.architecture}")
         image_id = engine.images.id(reference)
         assert image_id is not None, "the engine pulled the image"
-    architecture = engine.images.architecture(reference)
-    if architecture != profile.architecture:
+    if not engine.images.provides(reference, profile.architecture):
         raise UsageError(
-            f"image {reference} is for {architecture}; the board {profile.name} is {profile.architecture}",
+            f"image {reference} is for {engine.images.architecture(reference)}; "
+            f"the board {profile.name} is {profile.architecture}",
             fix=f"docker buildx build --platform linux/{profile.architecture} builds an image for the board",
         )
     return Image(reference=reference, id=image_id, base=None, cached=True)

@@ -12,6 +12,7 @@ from typing import Any
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.errors import EdgesimError, UsageError
+from edgesim.host.cores import affinity
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession, Sent
 from edgesim.loadgen import client
@@ -480,7 +481,7 @@ def on_cores(cores: Sequence[int] | None) -> Iterator[None]:
     if cores is None:
         yield
         return
-    before = os.sched_getaffinity(0)
+    before = affinity()
     os.sched_setaffinity(0, cores)
     try:
         yield

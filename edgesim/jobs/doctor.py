@@ -1,7 +1,10 @@
 """Diagnose this host: what a run needs, what is missing, and the exact fix."""
 
 import contextlib
+import errno
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +12,12 @@ from typing import Literal
 
 from edgesim import paths, profiles
 from edgesim.boards import limit_probes
-from edgesim.boards.limits import limits_of
-from edgesim.engine import buildx, compose_project, docker_engine, machine
+from edgesim.boards.limits import DELEGATE, limits_of
+from edgesim.engine import buildx, compose_project, docker_command, docker_engine, emulation, machine
 from edgesim.engine.context import Context
-from edgesim.errors import EdgesimError, UsageError
-from edgesim.host import emulator, identity
+from edgesim.errors import BaseUnavailable, EdgesimError, EmulatorMissing, HostError, UsageError
+from edgesim.host import binfmt, cache, cores, emulator, identity, proxies
+from edgesim.host.scratch import scratch_directory
 from edgesim.images import rootfs, serving_image
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
@@ -23,6 +27,7 @@ Status = Literal["ok", "problem"]
 
 # An arm64 image is 0.3 GB; building it holds the base, the packages and the layers at the same time.
 _SPACE_NEEDED_BYTES = 2 << 30
+_CONTAINERD = Path("/var/lib/containerd")  # its own root, where images are if containerd is a service of the system
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,22 @@ class Diagnosis:
 
 def diagnose(context: Context) -> list[Diagnosis]:
     """Return all diagnoses, in the order in which a run needs the things."""
-    return [
-        _try("engine", lambda: _engine(context)),
-        _try("machine", lambda: _machine(context)),
-        _try("buildx", lambda: buildx.version()),
-        _try("compose", lambda: f"{compose_project.version()}, for stacks"),
-        _try("emulation", _emulation if context.machine is None else lambda: _not_emulated(context)),
-        _base(),
-        _space(context),
-    ]
+    checks: dict[str, Callable[[], str | None]] = {
+        "cache": lambda: _cache(),
+        "scratch": lambda: _scratch(),
+        "cores": lambda: _cores(context),
+        "engine": lambda: _engine(context),
+        "machine": lambda: _machine(context),
+        "limits": lambda: _limits(context),
+        "docker": lambda: _docker_command(),
+        "buildx": lambda: buildx.version(),
+        "compose": lambda: f"{compose_project.version()}, for stacks",
+        "emulation": lambda: _emulation(context),
+        "base": lambda: _base(),
+        "proxies": lambda: _proxies(),
+    }
+    tried = (_try(name, check) for name, check in checks.items())
+    return [*(diagnosis for diagnosis in tried if diagnosis is not None), _space(context)]
 
 
 def probe(profile: DeviceProfile, context: Context, stages: Stages) -> list[limit_probes.Finding]:
@@ -59,30 +71,63 @@ def probe(profile: DeviceProfile, context: Context, stages: Stages) -> list[limi
         raise UsageError(f"probing tries the limits of this host; {context} is another machine", fix="run it there")
     engine = docker_engine.Engine(context)
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
-    emulator.require(profile.architecture, core, native=engine.facts.architecture)
-    cache = paths.cache_directory()
-    cache.mkdir(parents=True, exist_ok=True)
+    emulation.require(engine, profile.architecture, core)
+    directory = cache.made(paths.cache_directory())
     limits = limits_of(
-        profile, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes, files=[cache]
+        profile, host_cores=engine.facts.cores, host_memory_bytes=engine.facts.memory_bytes, files=[directory]
     )
     built = serving_image.build(engine, profile, stages)
     prober = limit_probes.Prober(engine, image=built.id, platform=f"linux/{profile.architecture}", limits=limits)
     findings = prober.probe(stages)
-    limit_probes.record(f"Docker {engine.facts.version}", limits, findings)
+    limit_probes.record(engine.facts.title, limits, findings)
     return findings
 
 
-def _try(name: str, check: Callable[[], str]) -> Diagnosis:
+def _try(name: str, check: Callable[[], str | None]) -> Diagnosis | None:
+    """Return the diagnosis of one check; None if the check has nothing to look at, which another diagnosis reports."""
     try:
-        return Diagnosis(name, "ok", check())
+        finding = check()
     except EdgesimError as error:
         return Diagnosis(name, "problem", error.problem, error.fix)
+    return Diagnosis(name, "ok", finding) if finding is not None else None
+
+
+def _cache() -> str:
+    directory = cache.made(paths.cache_directory())
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise cache.explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), directory)
+    return str(directory)
+
+
+def _scratch() -> str:
+    with scratch_directory() as directory:
+        return str(Path(directory).parent)
+
+
+def _cores(context: Context) -> str:
+    own = f"{cores.usable()} for edgesim"
+    try:
+        return f"{own}, {docker_engine.Engine(context).facts.cores} for the engine's containers"
+    except EdgesimError:  # the diagnosis of the engine reports it
+        return own
 
 
 def _engine(context: Context) -> str:
     facts = docker_engine.Engine(context).facts
-    machine = f" on {facts.name}, {facts.architecture}" if context.machine is not None else ""
-    return f"Docker {facts.version}{machine}, {facts.cores} cores, {format_bytes(facts.memory_bytes)}"
+    if facts.product != "Docker":
+        raise HostError(
+            f"{facts.title} in place of Docker: it has no BuildKit, with which edgesim builds images, and no event for "
+            "a process that was killed for lack of memory",
+            fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
+        )
+    words = [facts.title, *(["without root"] if facts.rootless else [])]
+    if context.machine is not None:
+        words[0] += f" on {facts.name}, {facts.architecture}"
+    elif facts.own is not None:
+        words.append("edgesim runs in a container of it: models are copied into volumes")
+    elif not facts.on_this_host:
+        words.append(f"in another machine or container ({facts.name})")
+    return ", ".join([*words, f"{facts.cores} cores", format_bytes(facts.memory_bytes)])
 
 
 def _machine(context: Context) -> str:
@@ -118,38 +163,83 @@ def _any_image(engine: docker_engine.Engine) -> str | None:
     return None
 
 
-def _not_emulated(context: Context) -> str:
-    return f"not needed: {context} runs only {docker_engine.Engine(context).facts.architecture} boards"
+def _limits(context: Context) -> str | None:
+    try:
+        facts = docker_engine.Engine(context).facts
+    except EdgesimError:
+        return None
+    if facts.unlimited:
+        raise HostError(f"the engine cannot limit {', '.join(facts.unlimited)} on its host", fix=DELEGATE)
+    return "memory, swap, CPU time and processes can be limited; edgesim doctor --probe PROFILE tries them"
 
 
-def _emulation() -> str:
-    running = emulator.require("arm64")
+def _docker_command() -> str | None:
+    program = shutil.which("docker")
+    if program is None:
+        return None
+    docker_command.require_seen([Path(tempfile.gettempdir()), paths.cache_directory()])
+    return program
+
+
+def _emulation(context: Context) -> str:
+    """Say by which emulator arm64 boards run in the engine's containers; without an engine, on this host."""
+    try:
+        engine = docker_engine.Engine(context)
+    except EdgesimError:
+        running = emulator.require("arm64")
+    else:
+        try:
+            running = emulation.require(engine, "arm64")
+        except EmulatorMissing:
+            if context.machine is None:
+                raise
+            return f"not needed: {context} runs only {engine.facts.architecture} boards"
+        if running is None and context.machine is not None:
+            return f"not needed: {context} runs only {engine.facts.architecture} boards"
     if running is None:
         return "not needed: this host is arm64"
+    if running.origin == "unknown":  # as a container of the engine tells
+        return f"arm64 through {running} in the engine's containers"
     installed = emulator.installed_version()
     stale = f" (QEMU {installed} is installed but not registered)" if installed not in (None, running.version) else ""
-    return f"arm64 through {running}{stale}"
+    registration = binfmt.registration("arm64")
+    # The kernel shows the path that the program had when it was registered: that of a file inside an image, too.
+    by = " by a container image" if running.origin == "image" else ""
+    registered = f", registered{by} as {registration}" if registration is not None else ""
+    return f"arm64 through {running}{registered}{stale}"
 
 
-def _base() -> Diagnosis:
+def _base() -> str:
     if buildx.registry_has(serving_image.DEFAULT_BASE):
-        return Diagnosis("base", "ok", f"{serving_image.DEFAULT_BASE} from a registry")
+        return f"{serving_image.DEFAULT_BASE} from a registry"
     if shutil.which("mmdebstrap"):
-        return Diagnosis("base", "ok", f"no registry answers: Debian {rootfs.SUITE} packages through mmdebstrap")
-    return Diagnosis(
-        "base",
-        "problem",
-        "no registry answers, and mmdebstrap is not installed",
-        f"sudo {paths.engine_script()} install",
+        return f"no registry answers: Debian {rootfs.SUITE} packages through mmdebstrap"
+    raise BaseUnavailable(
+        "no registry answers, and mmdebstrap is not installed", fix=f"sudo {paths.engine_script()} install"
     )
 
 
+def _proxies() -> str:
+    """Say which proxies are set: downloads and builds use them, boards, health checks and loads never do."""
+    own, configured = proxies.of(), docker_command.proxies()
+    words = [f"{name}={url}" for name, url in own.items()]
+    words += [f"docker's configuration sets {name}={url}" for name, url in configured.items() if name.isupper()]
+    if not words:
+        return "none"
+    return f"{', '.join(words)}; for downloads and builds: no board, health check or load uses a proxy"
+
+
 def _space(context: Context) -> Diagnosis:
-    directories = [paths.cache_directory()]
-    with contextlib.suppress(EdgesimError):  # the diagnosis of the engine reports it
+    directories = []
+    with contextlib.suppress(EdgesimError):  # the diagnoses of the cache and of the engine report it
+        directories.append(paths.cache_directory())
+    with contextlib.suppress(EdgesimError):
         if context.machine is None:
-            directories.append(docker_engine.Engine(context).facts.storage)
-    free, existing = min((shutil.disk_usage(path).free, path) for path in map(_nearest_existing, directories))
+            facts = docker_engine.Engine(context).facts
+            directories += [facts.storage, *([_CONTAINERD] if facts.in_containerd else [])]
+    free, existing = min(
+        (shutil.disk_usage(path).free, path) for path in map(_nearest_existing, directories or [Path.cwd()])
+    )
     if free < _SPACE_NEEDED_BYTES:
         needed = format_bytes(_SPACE_NEEDED_BYTES)
         return Diagnosis(

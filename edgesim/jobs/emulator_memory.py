@@ -26,27 +26,37 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
     """Return the anonymous memory of a no-op server: emulated in the same image and limits, and as a process here.
 
     Page cache is not included. The memory is measured once for each image and emulator, and then read from the cache.
-    None for a device that is not emulated, for another image's server, or if it cannot be measured.
+    None for a device that is not emulated, for another image's server, on an engine that does not see this host's
+    files, or if it cannot be measured.
     """
     if board.execution != "emulated" or not launch.own_server:
         return None
+    # An engine that does not see this host's files would keep the no-op model in a volume.
+    if launch.machine is not None or board.mount != launch.delivery.method:
+        return None
     key = repr((board.server_image, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
-    entry = paths.cache_directory() / "floors" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    try:
+        memory = _memory(hashlib.sha256(key.encode()).hexdigest()[:16], launch, stages)
+    except EdgesimError as error:
+        stages.note(f"the emulator's own memory cannot be measured: {error.problem}")
+        return None
+    if memory is None:
+        return None
+    return EmulatorSection(**memory, share_bytes=max(memory["floor_bytes"] - memory["native_bytes"], 0))
+
+
+def _memory(key: str, launch: Launch, stages: Stages) -> dict[str, int] | None:
+    """Return ``floor_bytes`` and ``native_bytes``, from the cache or measured; None if a reading lacks the memory."""
+    entry = paths.cache_directory() / "floors" / key
     if not entry.is_dir():
-        try:
-            with stages.stage(
-                "emulator's memory", "starting a server that does nothing, for the emulator's own memory"
-            ):
-                floor, native = _resident_bytes(launch, "docker"), _resident_bytes(launch, "local")
-        except EdgesimError as error:
-            stages.note(f"the emulator's own memory cannot be measured: {error.problem}")
-            return None
+        with stages.stage("emulator's memory", "starting a server that does nothing, for the emulator's own memory"):
+            floor, native = _resident_bytes(launch, "docker"), _resident_bytes(launch, "local")
         if floor is None or native is None:
             return None
         with new_entry(entry, needed_bytes=1 << 20) as scratch:
             (scratch / "floor.json").write_bytes(orjson.dumps({"floor_bytes": floor, "native_bytes": native}))
-    memory = orjson.loads((entry / "floor.json").read_bytes())
-    return EmulatorSection(**memory, share_bytes=max(memory["floor_bytes"] - memory["native_bytes"], 0))
+    memory: dict[str, int] = orjson.loads((entry / "floor.json").read_bytes())
+    return memory
 
 
 def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.boards.launch import Launch
-from edgesim.errors import NoMeasurement, UsageError
+from edgesim.errors import HostError, NoMeasurement, UsageError
 from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.comparable import unfit
 from edgesim.gates.metric_change import metric_change
@@ -81,6 +81,7 @@ def probe(
             "`execution=emulated`: an emulator's times are no board's times, so their noise says nothing",
             fix="leave `execution` out",
         )
+    cache_directory()  # refused before the probe, which takes minutes
     every_round = Rules.of(["latency_ms.p50: +5 %"])
     pair = run_pair(
         profile,
@@ -143,9 +144,12 @@ def known(
     if execution is None:
         launch = Launch.of(profile, [], BoardOptions(engine=engine, context=context))
         execution = default_execution(launch, Stages(), build=False)
+    try:
+        pattern = kept_in(engine, execution, context, model="*")
+    except HostError:  # a user without a home directory has kept none
+        return []
     if model is not None and (noise := _read(kept_in(engine, execution, context, model=model))) is not None:
         return [noise]
-    pattern = kept_in(engine, execution, context, model="*")
     return [noise for path in sorted(pattern.parent.glob(pattern.name)) if (noise := _read(path)) is not None]
 
 

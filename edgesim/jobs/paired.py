@@ -1,6 +1,5 @@
 """A paired run: two models in turns on fresh boards, round after round, until the rules are decided."""
 
-import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from edgesim.gates import Rules, judge, paired_statistics
 from edgesim.gates.judge import refuse
 from edgesim.gates.result_metrics import is_time
 from edgesim.gates.rules import Rule
+from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs.board_session import SessionPlan, on_cores
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
@@ -202,9 +202,11 @@ def _cores(context: Context | None) -> tuple[Sequence[int] | None, Sequence[int]
     Without fixed cores a server runs beside the load generator in one round and away from it in the next. On two busy
     cores this moved the median by a tenth and more from round to round; with fixed cores, by a fiftieth.
     """
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    elsewhere = context is not None and context.machine is not None
-    return (cores[:1], cores[1:]) if len(cores) > 1 and not elsewhere else (None, None)
+    if context is not None and context.machine is not None:
+        return None, None
+    client = cores.affinity()[:1]
+    boards = cores.apart(client, containers=context is not None)
+    return (client, boards) if boards else (None, None)
 
 
 def _check_signatures(base: Model, candidate: Model) -> None:

@@ -211,6 +211,7 @@ class ResultBuilder:
             mount=board.mount,
             volume=board.volume,
             runtime_reason=board.runtime_reason,
+            proxies=dict(self.outside.proxies),
         )
 
     def _intra_op_threads(self) -> int:

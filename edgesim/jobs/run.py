@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
-import psutil
-
 from edgesim import profiles
 from edgesim.boards import hang, placement, time_scaling
 from edgesim.boards.launch import Launch
@@ -23,6 +21,7 @@ from edgesim.errors import (
     ScaleFailed,
     UsageError,
 )
+from edgesim.host import cores
 from edgesim.jobs.board_session import SessionPlan, check_levels, measure, scenario_of
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder, combined, without_emulated
@@ -32,7 +31,15 @@ from edgesim.measure import steady_state
 from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import ALL_OPTIONS, REQUEST_DEFAULTS, Execution, RequestDefaults, RunKeywords, RunOptions
+from edgesim.options import (
+    ALL_OPTIONS,
+    REQUEST_DEFAULTS,
+    EngineName,
+    Execution,
+    RequestDefaults,
+    RunKeywords,
+    RunOptions,
+)
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -146,7 +153,7 @@ def _prepare(
     stages.seconds.update(_stages_before())
     profile = profiles.load(profile)
     check_levels(options.traffic)
-    device_cores = _device_cores(options.traffic.client_cores)
+    device_cores = _device_cores(options.traffic.client_cores, options.board.engine)
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
     with stages.stage("model", "reading the model"):
         model = model if isinstance(model, Model) else repository.find(str(model), options.models)
@@ -326,15 +333,15 @@ def _attempt(
             raise hang.error(board.device.log(), "a request waited for its answer")
 
 
-def _device_cores(client_cores: Sequence[int] | None) -> list[int] | None:
+def _device_cores(client_cores: Sequence[int] | None, engine: EngineName) -> Sequence[int] | None:
     """Return the cores of this host that are left for the device; None means all."""
     if client_cores is None:
         return None
-    all_cores = set(psutil.Process().cpu_affinity() or ())
-    if not set(client_cores) <= all_cores or not client_cores:
-        requested, available = (",".join(map(str, cores)) for cores in (client_cores, sorted(all_cores)))
-        raise UsageError(f"`client_cores={requested}`: this host has the cores {available}")
-    if not (left := sorted(all_cores - set(client_cores))):
+    allowed = cores.affinity()
+    if not set(client_cores) <= set(allowed) or not client_cores:
+        requested, available = (",".join(map(str, each)) for each in (client_cores, allowed))
+        raise UsageError(f"`client_cores={requested}`: edgesim may use the cores {available}")
+    if not (left := cores.apart(client_cores, containers=engine == "docker")):
         raise UsageError(f"`client_cores={','.join(map(str, client_cores))}`: leaves no core for the device")
     return left
 

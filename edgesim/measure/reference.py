@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.host import cores
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 
@@ -29,6 +30,9 @@ class Reference:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        # By itself ONNX Runtime starts a thread for each core of the machine, and binds the threads to cores that this
+        # process may not be allowed to use.
+        options.intra_op_num_threads = cores.count()
         options.log_severity_level = 4  # the exception says everything that the log would
 
         def session(path: Path) -> Any:

@@ -23,6 +23,8 @@ MOST_LAG_PERCENT = 1.0
 MOST_STEAL_PERCENT = 1.0
 MOST_OTHERS_PERCENT = 10.0
 LEAST_FREQUENCY_PERCENT = 90.0
+# Percent of the load in which the CPU quota of edgesim's own container stopped edgesim.
+MOST_THROTTLED_PERCENT = 1.0
 # How far a scaled board may be from its device time; a difference of CLOSE_MS may be the connection's.
 CLOSE_PERCENT, CLOSE_MS = 3.0, 0.2
 MOST_ERROR_PERCENT, MOST_ERROR_MS = 20.0, 1.0
@@ -240,6 +242,16 @@ def _host_quiet(e: Evidence) -> RuleOutcome | None:
     return (_ok if others <= MOST_OTHERS_PERCENT else _suspect)("host quiet", finding)
 
 
+def _not_throttled(e: Evidence) -> RuleOutcome | None:
+    if e.host_load is None or e.host_load.throttled_s is None:
+        return None
+    percent = 100 * e.host_load.throttled_s / max(e.host_load.seconds, 1e-9)
+    finding = (
+        f"edgesim's own CPU quota stopped it for {percent:.1f} % of the load, {MOST_THROTTLED_PERCENT:g} % at most"
+    )
+    return (_ok if percent <= MOST_THROTTLED_PERCENT else _suspect)("edgesim not throttled", finding)
+
+
 def _clock_steady(e: Evidence) -> RuleOutcome | None:
     if e.host_load is None:
         return None
@@ -267,6 +279,7 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _scale_held,
     _no_time_stolen,
     _host_quiet,
+    _not_throttled,
     _clock_steady,
 )
 

@@ -4,6 +4,7 @@
 """
 
 import math
+import os
 from pathlib import Path
 
 import orjson
@@ -72,11 +73,19 @@ def find(profile: DeviceProfile) -> Calibration | None:
     Raises:
         ProfileError: the file is not what `edgesim calibrate` writes.
     """
-    path = path_of(profile)
+    try:
+        path = path_of(profile)
+    except HostError:  # a user without a home directory has kept none
+        return None
     try:
         calibration = Calibration.model_validate(orjson.loads(path.read_bytes()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        # HOME may be another user's, as in a container with an arbitrary user: what is in there is not this user's.
+        if not os.access(path.parent, os.X_OK):
+            return None
+        raise ProfileError(f"{path}: cannot read the calibration: {error.strerror}", fix=f"chmod a+r {path}") from error
     except (OSError, orjson.JSONDecodeError, ValidationError) as error:
         raise ProfileError(
             f"{path}: not a calibration: {str(error).splitlines()[0]}",

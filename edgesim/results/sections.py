@@ -182,6 +182,7 @@ class DeviceSection(Section):
         shortfalls: what the board has and this host cannot give, in sentences.
         mount: how the model came into the container; None without a container.
         volume: name of the volume with the model.
+        proxies: the proxies in the container's environment by variable, from its image or the user, without passwords.
     """
 
     architecture: str
@@ -205,6 +206,7 @@ class DeviceSection(Section):
     shortfalls: tuple[str, ...] = ()
     mount: MountMethod | None = None
     volume: str | None = None
+    proxies: dict[str, str] = {}
 
 
 class WarmUpSection(Section):
@@ -375,6 +377,7 @@ class HostLoadSection(Section):
     Attributes:
         others_percent: CPU time of programs other than the device and edgesim, in percent of the whole host.
         frequency_percent: the clock at the end of the load, in percent of the clock at its beginning.
+        throttled_s: how long edgesim's own CPU quota stopped edgesim; None without a quota.
     """
 
     seconds: float
@@ -383,6 +386,7 @@ class HostLoadSection(Section):
     steal_percent: float | None
     thermal_throttles: int | None
     frequency_percent: float | None
+    throttled_s: float | None = None
 
 
 class Level(Section):

@@ -1,7 +1,7 @@
 """The Compose file of a stack, which ``docker compose`` takes as edgesim does."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ class Naming:
         any_port: take free ports, whatever ports the stack file gives.
         relabel: label mounted files for containers, as SELinux requires.
         quick_checks: the engine has a check interval for starting services (since version 25).
+        proxies: the variables that Compose would set in every container, by this user's configuration. They are no part
+            of the board, and one service's requests to another would go through them: they are set to nothing.
     """
 
     project: str
@@ -45,6 +47,7 @@ class Naming:
     any_port: bool = False
     relabel: bool = False
     quick_checks: bool = True
+    proxies: Sequence[str] = ()
 
 
 def as_mapping(resolved: Resolved, naming: Naming) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> di
         "entrypoint": list(spec.entrypoint) if spec.entrypoint is not None else None,
         "command": _command(resolved, service),
         "user": spec.user,
-        "environment": _environment(resolved, service),
+        "environment": dict.fromkeys(naming.proxies, "") | _environment(resolved, service),
         "volumes": [*_model_mounts(service, naming), *_mounts(spec, naming)],
         "ports": _ports(resolved, service, naming),
         "depends_on": {name: {"condition": _CONDITIONS[condition]} for name, condition in waits.items()},

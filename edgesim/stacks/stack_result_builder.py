@@ -56,8 +56,9 @@ def result(
         host=section(
             HostSection,
             host_facts.describe(
-                engine=f"Docker {running.engine.facts.version}",
+                engine=running.engine.facts.title,
                 emulator=str(running.emulator) if running.emulator is not None else None,
+                cores=running.engine.facts.cores,
             ).beside(resolved.comparison),
         ),
         budget=_limits(running),

@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 
 from edgesim import paths
-from edgesim.engine import compose_project
+from edgesim.engine import compose_project, docker_command, emulation
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
-from edgesim.host import emulator, ports
+from edgesim.host import ports
+from edgesim.host.cores import count as count_cores
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
@@ -106,10 +107,15 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
                 f"context {engine.context}: a stack mounts files of this machine, so its engine runs on this machine",
                 fix="docker context use default; or run edgesim on that machine",
             )
+        if engine.facts.own is not None:
+            raise HostError(
+                "edgesim runs in a container of this engine, and a stack mounts files that the engine's host has",
+                fix="run edgesim on the engine's host, or an engine inside edgesim's container",
+            )
         compose_project.version()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
-        running_emulator = emulator.require(resolved.profile.architecture, core)
+        running_emulator = emulation.require(engine, resolved.profile.architecture, core)
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
     naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper)
     running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
@@ -141,7 +147,7 @@ def of_engine(
     stack: Stack, facts: EngineFacts | None, *, source: Path | None = None, base: str | None = None
 ) -> Resolved:
     """Resolve a stack for an engine's host; for this host if there is no engine."""
-    cores = facts.cores if facts is not None else psutil.cpu_count() or 1
+    cores = facts.cores if facts is not None else count_cores()
     memory_bytes = facts.memory_bytes if facts is not None else psutil.virtual_memory().total
     return resolve(stack, source=source, host_cores=cores, host_memory_bytes=memory_bytes, base=base)
 
@@ -158,6 +164,7 @@ def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, 
         labels=labels | {STACK_LABEL: name} | ({HELPER_LABEL: helper} if helper else {}),
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
+        proxies=tuple(sorted(docker_command.proxies())),
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,
     )
 

@@ -1,6 +1,11 @@
 """Every error has an exit code of the contract."""
 
-from edgesim.errors import EdgesimError, ExitCode
+import errno
+import os
+
+import pytest
+
+from edgesim.errors import DiskFull, EdgesimError, ExitCode, HostError, of_host
 
 
 def subclasses(root: type[EdgesimError]) -> list[type[EdgesimError]]:
@@ -15,3 +20,19 @@ def test_every_error_has_an_exit_code_of_the_contract() -> None:
     assert codes["Interrupted"] == 130
     assert codes.pop("EdgesimError") == ExitCode.INTERNAL
     assert ExitCode.INTERNAL not in codes.values(), "an error of a kind is never a fault of our own"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOSPC, DiskFull), (errno.EROFS, HostError), (errno.EACCES, HostError), (errno.EMFILE, HostError)],
+)
+def test_what_the_host_lacks_or_forbids_is_the_hosts_and_says_where(number: int, kind: type[HostError]) -> None:
+    error = of_host(OSError(number, os.strerror(number), "/full/file"))
+    assert type(error) is kind
+    assert error.problem == f"/full/file: {os.strerror(number)}"
+    assert error.fix
+
+
+def test_file_that_is_not_there_is_no_fault_of_the_host() -> None:
+    assert of_host(FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")) is None
+    assert of_host(OSError("no number")) is None

@@ -11,7 +11,7 @@ from edgesim import profiles
 from edgesim.boards.launch import Launch
 from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
-from edgesim.errors import UsageError
+from edgesim.errors import HostError, UsageError
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, RunKeywords, RunOptions
 
@@ -81,3 +81,12 @@ def test_taken_port_is_refused_before_any_work(digits: Model) -> None:
         port = server.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: Address already in use"):
             launch(digits, port=port).check()
+
+
+def test_models_are_copied_if_the_engine_does_not_see_edgesims_own_files(digits: Model, tmp_path: Path) -> None:
+    assert launch(digits).beside_the_board().delivery.method == "volume"
+    assert launch(digits, mount="image").beside_the_board().delivery.method == "image"
+    for options in ({"mount": "bind"}, {"results": tmp_path}):
+        with pytest.raises(HostError, match="edgesim runs in a container of this engine") as caught:
+            launch(digits, **options).beside_the_board()
+        assert "`mount=volume`" in caught.value.fix

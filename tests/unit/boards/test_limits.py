@@ -38,3 +38,10 @@ def test_files_on_a_disk_are_read_at_the_boards_rate(tmp_path: Path) -> None:
     else:
         assert (limits.storage_device, limits.read_bytes_per_s) == (disk, 50_000_000)
         assert limits.shortfalls == ()
+
+
+def test_limit_that_the_engine_cannot_set_is_a_shortfall() -> None:
+    limits = limits_of(profiles.load("jetson-nano"), host_cores=4, host_memory_bytes=8 * GIB)
+    assert limits.without(()) == limits
+    lacking = limits.without(("swap", "CPU", "cores")).shortfalls
+    assert [words.partition(":")[0] for words in lacking] == ["storage rate", "swap", "CPU time"]

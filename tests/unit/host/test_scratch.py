@@ -1,5 +1,6 @@
 """Temporary directories: gone after their block, after Ctrl-C while they are made, and never made half."""
 
+import errno
 import os
 import signal
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgesim.errors import HostError
 from edgesim.host.scratch import scratch_directory
 
 
@@ -29,3 +31,13 @@ def test_ctrl_c_while_a_directory_is_made_leaves_nothing(tmp_path: Path, monkeyp
     with pytest.raises(KeyboardInterrupt), scratch_directory("edgesim-test-", tmp_path):
         pytest.fail("Ctrl-C was not heard")
     assert not list(tmp_path.iterdir())
+
+
+def test_host_without_a_place_for_temporary_files_is_told_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/nowhere']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(HostError, match="no temporary directory can be written") as caught:
+        scratch_directory()
+    assert "set TMPDIR" in caught.value.fix

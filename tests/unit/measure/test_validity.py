@@ -95,6 +95,14 @@ def test_figure_that_the_host_does_not_report_is_unknown_and_never_ok() -> None:
         assert outcomes[name] == "unknown"
 
 
+@pytest.mark.parametrize(("throttled_s", "verdict"), [(None, None), (0.0, "ok"), (0.04, "ok"), (0.5, "suspect")])
+def test_run_whose_load_generator_was_stopped_by_its_own_quota_is_suspect(
+    throttled_s: float | None, verdict: str | None
+) -> None:
+    outcomes = verdicts(replace(GOOD, host_load=replace(QUIET, throttled_s=throttled_s)))
+    assert outcomes.get("edgesim not throttled") == verdict
+
+
 def test_generator_that_is_slightly_late_is_on_time() -> None:
     assert verdicts(replace(GOOD, samples=[Sample(0, MS, 100 * MS, "ok")] * 9))["generator on time"] == "ok"
 

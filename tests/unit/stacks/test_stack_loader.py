@@ -209,3 +209,14 @@ def test_the_examples_are_valid_also_by_the_schema_for_editors(path: Path) -> No
     jsonschema.validate(YAML(typ="safe").load(path.read_text()), stack_loader.json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"services": {"a": {"imagee": "x"}}, "profile": "p"}, stack_loader.json_schema())
+
+
+def test_proxies_of_the_users_configuration_are_taken_out_of_services_that_set_none(directory: Path) -> None:
+    services = rendered(directory, proxies=("HTTP_PROXY", "no_proxy"))["services"]
+    assert all(service["environment"]["HTTP_PROXY"] == "" for service in services.values())
+    own = STACK.replace("once: true", "once: true\n    environment: {HTTP_PROXY: http://p:1}", 1)
+    assert rendered(directory, own, proxies=("HTTP_PROXY",))["services"]["prepare"]["environment"] == {
+        **rendered(directory)["services"]["prepare"].get("environment", {}),
+        "HTTP_PROXY": "http://p:1",
+    }
+    assert "HTTP_PROXY" not in str(rendered(directory))

@@ -1,0 +1,70 @@
+"""Errors of the engine: what is in the way, and the fix for this user and this address."""
+
+import os
+
+import docker.errors
+import pytest
+import requests
+
+from edgesim.engine.api_errors import engine_call
+from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, HostError
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def translated(error: Exception) -> EdgesimError:
+    with pytest.raises(EdgesimError) as caught, engine_call():
+        raise error
+    return caught.value
+
+
+def denied() -> Exception:
+    return docker.errors.DockerException("Error", PermissionError(13, "Permission denied"))
+
+
+def test_user_without_a_name_is_told_to_take_the_group_of_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_entry(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    assert "usermod -aG docker" in translated(denied()).fix
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    error = translated(denied())
+    assert isinstance(error, EngineDenied)
+    assert f"user {os.getuid()} may not use" in error.problem
+    assert "--group-add" in error.fix
+
+
+def test_engine_of_another_address_is_not_mended_by_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://docker:2375")
+    error = translated(requests.ConnectionError("refused"))
+    assert isinstance(error, EngineMissing)
+    assert "tcp://docker:2375" in error.problem
+    assert "scripts/engine" not in error.fix
+    assert "NO_PROXY" not in error.fix
+
+
+def test_engine_behind_a_proxy_is_told_with_the_variable_that_goes_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://docker:2375")
+    monkeypatch.setenv("HTTP_PROXY", "http://ann:secret@proxy:3128")
+    fix = translated(requests.ConnectionError("refused")).fix
+    assert "through the proxy http://proxy:3128: add docker to NO_PROXY" in fix
+    assert "secret" not in fix
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("invalid mount config: bind source path does not exist: /src/net.onnx", "`mount=volume`"),
+        ("Requested CPUs are not available - requested 0-1, available: 1", "`client_cores`"),
+    ],
+)
+def test_refusal_that_is_the_hosts_says_what_to_do(text: str, words: str) -> None:
+    error = translated(docker.errors.APIError("400", explanation=text))
+    assert type(error) is HostError
+    assert text in error.problem
+    assert words in error.fix
