@@ -6,6 +6,7 @@ The texts are written from facts that are published for each machine, in the for
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgesim.host import identity
 from edgesim.host.identity import BOARD_NAME, CPUINFO, MachineIdentity
@@ -300,3 +301,35 @@ MACHINES: tuple[RecordedMachine, ...] = (
 
 def machine(name: str) -> RecordedMachine:
     return next(each for each in MACHINES if each.name == name)
+
+
+_MEMINFO = "MemTotal:        4058976 kB\nMemFree:         3456789 kB\nMemAvailable:    3565432 kB\n"
+_OS_RELEASE = 'NAME="Ubuntu"\nPRETTY_NAME="Ubuntu 18.04.6 LTS"\n'
+_L2 = "/sys/devices/system/cpu/cpu{number}/cache/index2"
+
+
+def machine_survey(recorded: RecordedMachine, **other: Any) -> dict[str, Any]:
+    """Return what `edgesim.host.machine_probe` prints on a machine; `other` replaces parts of it."""
+    files = dict(recorded.files)
+    if BOARD_NAME in files:
+        files["/sys/firmware/devicetree/base/model"] = files.pop(BOARD_NAME)
+        files["/sys/firmware/devicetree/base/compatible"] = "vendor,board\0vendor,chip\0"
+    files |= {"/proc/meminfo": _MEMINFO, "/etc/os-release": _OS_RELEASE}
+    for number in range(recorded.identity.count):
+        base = _L2.format(number=number)
+        files |= {f"{base}/level": "2\n", f"{base}/type": "Unified\n", f"{base}/size": "2048K\n"}
+        files[f"{base}/shared_cpu_list"] = "0-3\n"
+    rates = {"copy_bytes_per_s": 3_734_900_000, "fill_bytes_per_s": 8_871_900_000, "read_bytes_per_s": 4_266_500_000}
+    firsts, number = [], 0
+    for cores in recorded.cores:
+        firsts.append({"core": number, "buffer_bytes": 64 << 20, **rates})
+        number += cores.count
+    return {
+        "files": files,
+        "architecture": {"arm64": "aarch64", "amd64": "x86_64"}[recorded.architecture],
+        "kernel": "4.9.201-tegra",
+        "glibc": "2.27",
+        "load": 0.1,
+        "bandwidth": firsts,
+        "storage": {"kind": "32 GB SD card (SC32G)", "read_bytes_per_s": 88_000_000, "problem": None},
+    } | other
