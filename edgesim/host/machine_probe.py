@@ -58,8 +58,8 @@ def survey(root: str, scratch: str) -> dict[str, object]:
 
     Returns:
         ``files``: texts of /proc, /sys and /etc by their path on the machine; ``architecture`` and ``kernel`` as uname
-        has them; ``glibc`` or None; ``load``: mean number of programs that ran in the last minute, before this one;
-        ``bandwidth``: a list with `bandwidth` of one core of each design; ``storage``: `storage`.
+        has them; ``glibc`` and ``python`` or None; ``load``: mean number of programs that ran in the last minute,
+        before this one; ``bandwidth``: a list with `bandwidth` of one core of each design; ``storage``: `storage`.
     """
     load = os.getloadavg()[0]
     files = texts(root)
@@ -68,6 +68,7 @@ def survey(root: str, scratch: str) -> dict[str, object]:
         "architecture": platform.machine(),
         "kernel": platform.release(),
         "glibc": glibc(root),
+        "python": python(root),
         "load": load,
         "bandwidth": [bandwidth(number, files) for number in one_of_each_design(files.get("/proc/cpuinfo", ""))],
         "storage": storage(scratch),
@@ -100,6 +101,15 @@ def glibc(root: str) -> str | None:
         if match:
             return match[1].decode()
     return None
+
+
+def python(root: str) -> str | None:
+    """Return the version of the machine's own Python, ``3.11``, which /usr/bin/python3 is a link to."""
+    try:
+        match = re.fullmatch(r"python(3\.\d+)", (Path(root) / "usr" / "bin" / "python3").readlink().name)
+    except OSError:
+        return None
+    return match[1] if match else None
 
 
 def one_of_each_design(cpuinfo: str) -> list[int]:

@@ -220,7 +220,12 @@ class _Measured:
             self._or_lack("system")
             return None
         kernel = re.match(r"\d+\.\d+", self._survey["kernel"])
-        facts = {"name": name[1], "glibc": self._survey["glibc"], "kernel": kernel[0] if kernel else None}
+        facts = {
+            "name": name[1],
+            "glibc": self._survey["glibc"],
+            "kernel": kernel[0] if kernel else None,
+            "python": self._survey["python"],
+        }
         return {key: value for key, value in facts.items() if value}
 
     def _emulation(self) -> dict[str, Any]:

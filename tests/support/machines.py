@@ -329,6 +329,7 @@ def machine_survey(recorded: RecordedMachine, **other: Any) -> dict[str, Any]:
         "architecture": {"arm64": "aarch64", "amd64": "x86_64"}[recorded.architecture],
         "kernel": "4.9.201-tegra",
         "glibc": "2.27",
+        "python": "3.6",
         "load": 0.1,
         "bandwidth": firsts,
         "storage": {"kind": "32 GB SD card (SC32G)", "read_bytes_per_s": 88_000_000, "problem": None},

@@ -49,6 +49,14 @@ def test_the_c_library_is_the_machines_and_not_the_containers(tmp_path: Path) ->
     assert machine_probe.glibc(str(tmp_path)) == "2.27"
 
 
+def test_python_is_the_one_that_the_machines_system_has(tmp_path: Path) -> None:
+    assert machine_probe.python(str(tmp_path)) is None
+    binaries = tmp_path / "usr" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "python3").symlink_to("python3.9")
+    assert machine_probe.python(str(tmp_path)) == "3.9"
+
+
 def test_one_core_of_each_design_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     assert machine_probe.one_of_each_design(TWO_DESIGNS) == [1, 3]
