@@ -110,6 +110,7 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, other_e
             **passed,
             **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
             "PIP_FIND_LINKS": f"{wheels} {found}".strip(),
+            "PIP_CACHE_DIR": str(wheels / "cache"),  # the tests of this module share what the first one downloads
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
