@@ -1,5 +1,6 @@
 """``edgesim profiles``."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,13 +10,17 @@ import typer
 from rich.table import Table
 
 from edgesim import profiles
+from edgesim.cli import _console
 from edgesim.cli._app import new_app
-from edgesim.cli._console import print_json, show
-from edgesim.cli._options import JsonOption, ProfileArgument
-from edgesim.errors import ExitCode
+from edgesim.cli._console import print_json, show, show_path
+from edgesim.cli._options import ContextOption, JsonOption, ProfileArgument
+from edgesim.engine.context import resolve
+from edgesim.errors import ExitCode, UsageError
+from edgesim.jobs import measure_machine
 from edgesim.profiles import DeviceProfile, cores
-from edgesim.profiles.device_profile import Cluster, Memory, Mode, Power, Storage
+from edgesim.profiles.device_profile import NAME_PATTERN, Cluster, Memory, Mode, Power, Storage
 from edgesim.profiles.extension import OWN, Dropped
+from edgesim.progress import Stages
 from edgesim.units import format_bytes, format_hz
 
 app = new_app("List the boards that can be simulated, and work on profile files.")
@@ -214,6 +219,57 @@ def _mode(profile: DeviceProfile, name: str, mode: Mode) -> str:
 
 def _marked(marks: list[str]) -> str:
     return f" ({', '.join(marks)})" if marks else ""
+
+
+@app.examples(
+    "edgesim profiles measure -o board.yaml",
+    "edgesim profiles measure --context board1 --name our-box -o board.yaml",
+    name="measure",
+)
+def measure_command(
+    context: ContextOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The profile's name [default: the machine's own].")
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", metavar="DIR", help="Measure the disk of this directory [default: models/, or here]."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the profile here [default: stdout].")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure a machine, such as the board itself, and write its profile.
+
+    Cores, clocks, features, caches, memory, bandwidth and disk are read and measured on this machine, or with --context
+    in a container on another one. What cannot be read is named in a comment. The exit code is 3 if that leaves no valid
+    profile.
+    """
+    if output is not None and not output.parent.is_dir():
+        raise UsageError(f"{output}: no such directory", fix=f"mkdir -p {output.parent}")
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(f"--name {name}: a profile's name is of a-z, 0-9, dot, hyphen and underscore")
+    scratch = models or (Path("models") if Path("models").is_dir() else Path())
+    if not scratch.is_dir():
+        raise UsageError(f"--models {scratch}: no such directory")
+    stages = Stages(_console.listener())
+    measured = measure_machine.measure(resolve(context) if context else None, stages, name=name, scratch=scratch)
+    if output is not None:
+        try:
+            output.write_text(measured.text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{output}: cannot write: {error.strerror}") from error
+    if as_json:
+        print_json({**measured.document, "not_read": dict(measured.not_read), "problem": measured.problem})
+    elif output is None:
+        print(measured.text, end="")
+    else:
+        show_path("profile", output)
+    if measured.problem is not None:
+        _console.say(f"edgesim: not a valid profile yet: {measured.problem}", style="red")
+        return ExitCode.HOST
+    return ExitCode.OK
 
 
 @app.examples("edgesim profiles schema > profile.schema.json", name="schema")

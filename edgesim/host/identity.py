@@ -288,14 +288,15 @@ def _on_arm(machine: MachineIdentity, profile: DeviceProfile) -> Iterator[Compar
     count = group.count if group is not None else machine.count
     yield _cores(count, cpu.cores)
     yield _clock_beside(group.clock_hz if group is not None else machine.clock_hz, cpu.clock_hz, at_most=True)
-    others = {each.core.lower(): each.cores for each in cpu.others}
+    # Nothing binds a container to cores: where faster ones are on, too, the scheduler gives heavy threads those.
+    may_be_on = {each.core.lower(): each.cores if each.clock_hz <= cpu.clock_hz else 0 for each in cpu.others}
     beside = [each for each in machine.cores if each is not group]
-    if group is not None and (others or beside):
+    if group is not None and (may_be_on or beside):
         yield Compared(
             name="other cores",
             host=", ".join(f"{each.count} {each.core}" for each in beside) or None,
-            profile=", ".join(f"{each.cores} {each.core}" for each in cpu.others) or "none",
-            agrees=all(each.count <= others.get(each.core.lower(), 0) for each in beside) if beside else None,
+            profile=", ".join(f"{may_be_on[each.core.lower()] or 'no'} {each.core}" for each in cpu.others) or "none",
+            agrees=all(each.count <= may_be_on.get(each.core.lower(), 0) for each in beside) if beside else None,
         )
     stated = profile.device_tree
     yield Compared(

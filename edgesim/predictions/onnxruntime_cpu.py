@@ -30,7 +30,7 @@ _LACKING: dict[str, tuple[str, str]] = {
     ),
     "cpu.bandwidth.copy_bytes_per_s": (
         "taken from similar boards",
-        'measure it on the board: run tinymembench there; its line "standard memcpy" is in MB/s',
+        'measure it on the board: edgesim profiles measure, or tinymembench, whose "standard memcpy" is in MB/s',
     ),
     "memory.bandwidth_bytes_per_s": (
         "derived from the copy speed",
@@ -38,7 +38,7 @@ _LACKING: dict[str, tuple[str, str]] = {
     ),
     "cpu.features": (
         "taken as a core without asimddp and asimdhp",
-        "read it on the board: grep -m1 Features /proc/cpuinfo",
+        "read it on the board: edgesim profiles measure, or grep -m1 Features /proc/cpuinfo",
     ),
 }
 _ARITHMETIC: frozenset[Term] = frozenset(("products", "depthwise", "functions"))

@@ -288,6 +288,8 @@ class Source(_Part):
     confidence: Literal["strong", "medium", "weak"] | None = None
 
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
 # Facts by which a machine is recognised as the board.
 IDENTITY = ("device_tree", "cpu.brand")
 
@@ -302,7 +304,7 @@ class DeviceProfile(_Part):
             for each name. A machine that calls itself otherwise is not the board, whatever its core is.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     title: str
     soc: str
     architecture: cores.Architecture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgesim import profiles
 from edgesim.host import identity
 from tests.integration.conftest import edgesim
 from tests.integration.other_engine import OtherEngine
@@ -119,3 +120,17 @@ def test_two_models_take_turns_on_another_machine(other_engine: OtherEngine, des
 def test_engine_that_does_not_answer_is_named(desk: Path) -> None:
     done = edgesim("run", desk, "digits", "--context", "tcp://127.0.0.1:1")
     assert (done.returncode, "no Docker Engine answers at tcp://127.0.0.1:1" in done.stderr) == (3, True), done.stderr
+
+
+def test_another_machine_is_measured_in_a_container_there(other_engine: OtherEngine, tmp_path: Path) -> None:
+    file = tmp_path / "board.yaml"
+    done = edgesim("profiles", "measure", "--context", other_engine.address, "--name", "there", "-o", file)
+    assert done.returncode == 0, done.stderr
+    there, here = profiles.load(file), identity.of_this_host()
+    assert (there.cpu.brand, there.cpu.cores) == (here.cores[0].core, here.count)
+    assert there.system is not None
+    assert there.system.kernel is not None
+    assert os.uname().release.startswith(f"{there.system.kernel}.")
+    assert there.cpu.bandwidth.copy_bytes_per_s is not None
+    assert there.storage[0].read_bytes_per_s is not None
+    assert other_engine.docker("ps", "--all", "--quiet") == ""

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from edgesim import profiles
 from edgesim.cli import profiles as commands
+from edgesim.errors import ExitCode
+from edgesim.jobs import measure_machine
+from tests.support.command_line import exit_code_of
+from tests.support.machines import machine, machine_survey
 
 BOARD = """
 extends: jetson-nano
@@ -69,3 +74,62 @@ def test_validate_says_what_is_not_inherited(board: Path, capsys: pytest.Capture
         "  device_tree of jetson-nano",
         "  memory.usable_bytes of jetson-nano",
     ]
+
+
+SURVEY = machine_survey(machine("Jetson Nano"))
+
+
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this machine be a Jetson Nano."""
+    monkeypatch.setattr(measure_machine, "_survey_here", lambda *_: SURVEY)
+
+
+@pytest.mark.usefixtures("measured_here")
+def test_a_measured_machine_is_written_to_a_file_or_to_stdout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "board.yaml"
+    assert exit_code_of(["profiles", "measure", "-o", str(file), "--name", "our-box"]) == ExitCode.OK
+    assert capsys.readouterr().out == f"profile: {file}\n"
+    assert profiles.load(file).name == "our-box"
+    assert exit_code_of(["profiles", "measure", "--name", "our-box"]) == ExitCode.OK
+    assert capsys.readouterr().out == file.read_text()
+
+
+@pytest.mark.usefixtures("measured_here")
+def test_json_of_a_measured_machine_names_what_could_not_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(["profiles", "measure", "--json"]) == ExitCode.OK
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["cpu"]["core"], facts["problem"]) == ("Cortex-A57", None)
+    assert "memory.bandwidth_bytes_per_s" in facts["not_read"]
+
+
+def test_a_machine_without_a_clock_gives_a_file_that_is_said_to_be_no_profile_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measure_machine, "_survey_here", lambda *_: machine_survey(machine("virtual machine of a Mac")))
+    file = tmp_path / "board.yaml"
+    assert exit_code_of(["profiles", "measure", "-o", str(file)]) == ExitCode.HOST
+    assert "not a valid profile yet: profile.yaml:" in capsys.readouterr().err
+    assert "cpu.clock_hz" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["-o", "missing/board.yaml"], "missing/board.yaml: no such directory"),
+        (["--models", "missing"], "--models"),
+        (["--name", "Our Box"], "--name"),
+    ],
+)
+def test_a_wrong_option_is_said_before_anything_is_measured(
+    arguments: list[str],
+    problem: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert exit_code_of(["profiles", "measure", *arguments]) == ExitCode.USAGE
+    assert problem in capsys.readouterr().err

@@ -118,6 +118,7 @@ def test_a_fact_that_a_prediction_lacks_is_named_by_its_key_with_where_to_find_i
         "the profile lacks cpu.features",
     ]
     assert "tinymembench" in lacking["the profile lacks cpu.bandwidth.copy_bytes_per_s"]
+    assert "edgesim profiles measure" in lacking["the profile lacks cpu.bandwidth.copy_bytes_per_s"]
     assert "/proc/cpuinfo" in lacking["the profile lacks cpu.features"]
 
 

@@ -1,0 +1,146 @@
+"""The examples for CI run as they stand: their steps, one after the other, on what a fresh runner has.
+
+The runner is a clean directory with a user's repository, an empty home, Python, git and the docker command, with an
+engine that has no image. In place of a package index that has edgesim, pip finds the wheel of this checkout.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edgesim.models import repository, samples
+from edgesim.paths import cache_directory
+from tests.integration.other_engine import OtherEngine
+from tests.support.ci_jobs import EXAMPLES, SYSTEM, Job, jobs
+
+pytestmark = [pytest.mark.emulation, pytest.mark.usefixtures("nothing_left_behind"), pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+INPUTS = {"profile": "jetson-nano", "model": "detector"}
+# A busy host makes a run INVALID or a comparison INCONCLUSIVE; anything else but PASS is the example's fault.
+SOUND = {0, 5, 6}
+_TIMEOUT_S = 900
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A user's repository, checked out, and the variables of a shell there."""
+
+    checkout: Path
+    environment: Mapping[str, str]
+
+    def run(self, job: Job, **variables: str) -> dict[str, int]:
+        """Run a job's steps; return the exit code of each, by its last line.
+
+        A step that is not to stop the job runs even after one that fails, as those with ``always()`` do.
+        """
+        own = self.checkout.parent
+        files = {name: own / name.lower() for name in ("GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        codes = {}
+        for step in job.steps:
+            for file in files.values():
+                file.touch()
+            added = files["GITHUB_PATH"].read_text().split()
+            environment = {
+                **self.environment,
+                **SYSTEM[job.system],
+                **job.variables,
+                **variables,
+                **{name: str(file) for name, file in files.items()},
+                "PATH": ":".join([*reversed(added), self.environment["PATH"]]),
+            }
+            done = subprocess.run(
+                ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step],
+                cwd=self.checkout,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_TIMEOUT_S,
+            )
+            codes[step.splitlines()[-1]] = done.returncode
+            assert done.returncode in SOUND, f"{step}\n{done.stdout}\n{done.stderr}"
+        return codes
+
+
+def git(directory: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Someone", "-c", "user.email=someone@example.com"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheels")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(directory), str(ROOT)]
+    subprocess.run(build, check=True)
+    return directory
+
+
+@pytest.fixture
+def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, other_engine: OtherEngine) -> Runner:
+    """A clone of a small repository with a sample model, named by the test's parameter, its rules, and a branch."""
+    origin, checkout, home = tmp_path / "origin", tmp_path / "checkout", tmp_path / "home"
+    home.mkdir()
+    target = origin / "models" / "detector" / "1" / "model.onnx"
+    target.parent.mkdir(parents=True)
+    shutil.copy2(repository.find(request.param, samples.ensure(request.param)).path, target)
+    shutil.copy2(EXAMPLES / "edgesim-gate.yaml", origin)
+    git(origin, "init", "--quiet", "--initial-branch", "main")
+    git(origin, "add", "--all")
+    git(origin, "commit", "--quiet", "--message", "A model")
+    git(origin, "checkout", "--quiet", "-b", "feature")
+    (origin / "README.md").write_text("A detector\n")
+    git(origin, "add", "--all")
+    git(origin, "commit", "--quiet", "--message", "A change")
+    git(tmp_path, "clone", "--quiet", str(origin), str(checkout))
+    found = os.environ.get("PIP_FIND_LINKS", "")
+    # What reaches the package index and the mirror from here, and nothing else of the environment that tests run in.
+    passed = {name: value for name, value in os.environ.items() if "proxy" in name.lower() or "CERT" in name}
+    return Runner(
+        checkout,
+        {
+            **passed,
+            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+            "PIP_FIND_LINKS": f"{wheels} {found}".strip(),
+            "PIP_CACHE_DIR": str(wheels / "cache"),  # the tests of this module share what the first one downloads
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "DOCKER_HOST": other_engine.host,
+            "EDGESIM_CACHE_DIR": str(cache_directory()),  # base and packages: from a mirror they take a minute
+        },
+    )
+
+
+@pytest.mark.parametrize("runner", ["digits"], indirect=True)
+@pytest.mark.parametrize("file", ["github.yml", "gitlab.yml"])
+def test_a_model_is_run_judged_and_reported_in_ci(file: str, runner: Runner) -> None:
+    job = jobs(file, INPUTS)[0]
+    codes = runner.run(job)
+    result = json.loads((runner.checkout / "result.json").read_text())
+    assert (result["profile"]["name"], result["model"]["name"]) == ("jetson-nano", "detector")
+    for name in ("report.html", "gate.xml"):
+        assert (runner.checkout / name).stat().st_size > 0
+    if job.system == "github":
+        assert codes["fi"] == 0
+        assert (runner.checkout / "edgesim-images.tar").stat().st_size > 10**7
+        assert "detector on NVIDIA Jetson Nano" in (runner.checkout.parent / "github_step_summary").read_text()
+
+
+@pytest.mark.parametrize("runner", ["mobilenet_v2"], indirect=True)  # the digits are too quick to slow a host down to
+@pytest.mark.parametrize(
+    ("file", "name"), [("github-pull-request.yml", "compare"), ("gitlab.yml", "edgesim-merge-request")]
+)
+def test_two_revisions_of_a_model_are_compared_in_ci(file: str, name: str, runner: Runner) -> None:
+    (job,) = (job for job in jobs(file, INPUTS) if job.name == name)
+    base = git(runner.checkout, "rev-parse", "origin/main")
+    runner.run(job, CI_MERGE_REQUEST_DIFF_BASE_SHA=base)
+    assert {path.name for path in (runner.checkout / "pair").iterdir()} >= {"base.json", "candidate.json"}
