@@ -87,7 +87,7 @@ def test_doctor_reports_a_missing_engine_and_how_to_install_one() -> None:
     assert done.returncode == 3
     assert checks["engine"]["status"] == "problem"
     assert "scripts/engine install" in checks["engine"]["fix"]
-    assert set(checks) == {"engine", "buildx", "compose", "emulation", "base", "disk"}
+    assert set(checks) == {"engine", "machine", "buildx", "compose", "emulation", "base", "disk"}
 
 
 def test_doctor_reports_a_missing_docker_command(tmp_path: Path) -> None:
