@@ -87,7 +87,8 @@ def test_doctor_reports_a_missing_engine_and_how_to_install_one() -> None:
     assert done.returncode == 3
     assert checks["engine"]["status"] == "problem"
     assert "scripts/engine install" in checks["engine"]["fix"]
-    assert set(checks) >= {"cache", "cores", "engine", "buildx", "compose", "emulation", "base", "proxies", "disk"}
+    names = {"cache", "cores", "engine", "machine", "buildx", "compose", "emulation", "base", "proxies", "disk"}
+    assert set(checks) >= names
 
 
 def test_doctor_reports_a_missing_docker_command(tmp_path: Path) -> None:
