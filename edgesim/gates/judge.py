@@ -141,6 +141,8 @@ def _without_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
 def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
     if metric.value is None:
         return "FAIL", f"{rule.metric} is missing in this result"
+    if metric.elsewhere:
+        return "INCONCLUSIVE", f"{figure(rule.metric, metric.value)}, {metric.elsewhere}"
     within = metric.value <= rule.limit if rule.kind == "<=" else metric.value >= rule.limit
     if metric.low is None or metric.high is None:
         return ("PASS" if within else "FAIL"), figure(rule.metric, metric.value)
@@ -184,6 +186,9 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         if _has(result, rule.metric):
             return item("INCONCLUSIVE", f"{rule.metric} is missing in the baseline")
         return item("FAIL", f"{rule.metric} is missing in this result")
+
+    if elsewhere := change.candidate.elsewhere or change.base.elsewhere:
+        return item("INCONCLUSIVE", f"{100 * change.change:+.1f} %, {elsewhere}")
 
     def worse(change: float) -> bool:
         return change < rule.limit if rule.metric in HIGHER_IS_BETTER else change > rule.limit

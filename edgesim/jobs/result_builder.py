@@ -425,7 +425,12 @@ def _configuration_section(configuration: Configuration) -> ConfigurationSection
 def profile_section(profile: DeviceProfile) -> ProfileSection:
     """Return the section on the profile of a run or a stack."""
     return ProfileSection(
-        name=profile.name, sha256=profile.sha256, title=profile.title, mode=profile.mode, core=profile.cpu.core
+        name=profile.name,
+        sha256=profile.sha256,
+        title=profile.title,
+        mode=profile.mode,
+        core=profile.cpu.core,
+        architecture=profile.architecture,
     )
 
 
@@ -493,9 +498,8 @@ def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
 def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
     """Return the scaled result with the emulated one inside; it is valid if both are."""
     outer, inner = scaled.validity, emulated.validity
-    return scaled.model_copy(
+    return scaled.with_emulated(emulated).model_copy(
         update={
-            "emulated": emulated,
             "stages_s": dict(stages.seconds),
             "complete": scaled.complete and emulated.complete,
             "validity": outer.model_copy(

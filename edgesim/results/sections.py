@@ -47,6 +47,7 @@ class ProfileSection(Section):
 
     Attributes:
         core: the core that models run on; ``host`` for a profile that is as fast as whatever host runs it.
+        architecture: of the board's instructions, as images name it: ``arm64`` or ``amd64``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ProfileSection(Section):
     title: str
     mode: str | None = None
     core: str | None = None
+    architecture: str | None = None
 
     @property
     def has_core_of_host(self) -> bool:
@@ -586,6 +588,16 @@ class AgreementSection(Section):
     same_class: float | None = None
     accuracy_device: float | None = None
     accuracy_host: float | None = None
+
+
+class ScaledSection(Section):
+    """What the scaled half alone shows in a run that was scaled and emulated.
+
+    The scaled server runs this host's instructions: its memory and answers are not the board's.
+    """
+
+    resources: ResourcesSection
+    agreement: AgreementSection | None = None
 
 
 class RuleSection(Section):
