@@ -19,6 +19,7 @@ from edgesim.gates.result_metrics import is_time
 from edgesim.gates.rules import Rule
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs.board_session import SessionPlan, on_cores
+from edgesim.jobs.paired_boards import with_emulated_boards
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.loadgen import inputs
@@ -64,6 +65,7 @@ def run_pair(
     Each round starts a fresh board for each side. Within a round the sides take turns (base, candidate, candidate,
     base; in the next round the other way round) with the same requests, one at a time. The rules are judged after the
     numbers of rounds that `edgesim.gates.paired_statistics.looks` gives; more rounds follow while a rule is undecided.
+    Rules on memory and accuracy then get emulated boards where the sides are scaled, see `paired_boards`.
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
@@ -128,6 +130,9 @@ def run_pair(
                 verdict = judge(results[1], rules, results[0])
                 if job.failed or _invalid_for_good(results) or not (all_rounds or _undecided(verdict)):
                     break
+            if not job.failed:
+                results = with_emulated_boards(job.sides, results, board_rules, options, stages)
+                verdict = judge(results[1], rules, results[0])
         except BaseException:
             if unfinished is not None and job.done:
                 unfinished(*(_cut_short(side, section, job) for side in job.sides))

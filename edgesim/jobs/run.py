@@ -224,9 +224,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)
         if executions != "both":
             return scaled
-        # The journal stays the scaled run's, and gets no other samples.
-        emulated = _attempt_all(job, job.launch, options, None, few=True)
-        return combined(scaled, emulated, job.stages)
+        return combined(scaled, emulated_half(job, options.without({"repeat"})), job.stages)
     except (EdgesimError, KeyboardInterrupt) as error:
         kept = what_is_kept(error, scaled, job.stages)
         if kept is None:
@@ -249,6 +247,16 @@ def what_is_kept(error: BaseException, scaled: RunResult | None, stages: Stages)
     return combined(scaled, partial, stages) if partial is not None else without_emulated(scaled, str(error))
 
 
+def emulated_half(job: Job, options: RunOptions) -> RunResult:
+    """Return what an emulated board shows beside a scaled one: a few requests in each of `repeat` containers.
+
+    Raises:
+        EdgesimError: with what was measured until then as its `result`.
+    """
+    # The journal is the scaled half's, and gets no other samples.
+    return _attempt_all(job, job.launch, options, None, few=True)
+
+
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None, execution: Execution) -> RunResult:
     if isinstance(job.prediction, Declined):
         raise job.prediction.as_error()
@@ -268,12 +276,12 @@ def _attempt_all(
     """Measure fresh containers, one after the other, in one execution.
 
     Args:
-        few: one container and a few requests, beside a scaled run.
+        few: a few requests in each container, beside a scaled run.
 
     Raises:
         EdgesimError: with what was measured until then as its `result`.
     """
-    builder, repeat = job.builder(not_scaled), 1 if few else options.repeat
+    builder, repeat = job.builder(not_scaled), options.repeat
     try:
         while len(builder.attempts) < repeat:
             complete = len(builder.attempts)
