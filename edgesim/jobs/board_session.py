@@ -15,7 +15,7 @@ from edgesim.errors import EdgesimError, UsageError
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession, Sent
 from edgesim.loadgen import client
-from edgesim.loadgen.inputs import Inputs
+from edgesim.loadgen.inputs import Inputs, samples_in
 from edgesim.loadgen.peak_search import PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
@@ -465,13 +465,20 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
 
     Returns None if the board does not answer.
     """
-    if plan.inputs.labelled is None:
-        return compare(client.decode(first.payload), plan.reference.run(plan.inputs.requests[0]))
-    batch, labels = plan.inputs.labelled
-    answer = peer.infer(peer.encode(batch))
+    labelled, answer, labels = plan.inputs.labelled, first, None
+    request = plan.inputs.requests[0]
+    if labelled is not None:
+        request, labels = labelled
+        answer = peer.infer(peer.encode(request))
     if answer.outcome != "ok":
         return None
-    return compare(client.decode(answer.payload), plan.reference.run(batch), labels)
+    return compare(
+        client.decode(answer.payload),
+        plan.reference.run(request),
+        labels,
+        samples=samples_in(plan.model, request),
+        again=lambda: plan.reference.run(request),
+    )
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client, inputs
-from edgesim.measure.output_difference import Tolerance
 from edgesim.measure.reference import Reference
+from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunKeywords, RunOptions
@@ -56,7 +56,7 @@ class CheckOptions:
 
     Attributes:
         reference: a model whose outputs on this host are right; None means the model itself, or its golden outputs.
-        tolerance: of the outputs; None means by their types.
+        tolerance: of the outputs; None means by their types, and by the precision in which the model computes them.
         outside_container: whether the model will run on the vendor's system and not in a container.
         max_artifact_bytes: the most that the model's files may take.
     """
@@ -122,7 +122,8 @@ def check(
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
     try:
         with start(launch, stages) as board:
-            items += _items_of_the_board(board, launch, loaded, chosen, reference, checks.tolerance, stages)
+            allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
+            items += _items_of_the_board(board, launch, loaded, chosen, reference, allowed, stages)
     except DeviceError as error:
         return verdict([*items, check_items.failure(error)], loaded.name)
     if checks.outside_container:
@@ -147,23 +148,31 @@ def _reference_outputs(
         UsageError: the reference model does not take the inputs; ModelError: the file of golden outputs is wrong.
     """
     # A labelled set is sent as the one batch that the accuracy needs anyway, so every sample is compared.
-    requests = [chosen.labelled[0]] if chosen.labelled is not None else list(chosen.requests[:_MOST_REQUESTS])
+    if chosen.labelled is not None:
+        requests, samples = [chosen.labelled[0]], [len(chosen.labelled[1])]
+    else:
+        requests = list(chosen.requests[:_MOST_REQUESTS])
+        samples = [inputs.samples_in(model, request) for request in requests]
     golden = model.samples_path.with_name(GOLDEN) if model.samples_path is not None else None
     if checks.reference is None and real_inputs is None and golden is not None and golden.is_file():
         outputs = _read_golden(golden, requests)
-        return check_items.ReferenceOutputs(requests, outputs, f"the golden outputs in {golden.name}")
+        return check_items.ReferenceOutputs(requests, outputs, f"the golden outputs in {golden.name}", samples)
     reference_model = repository.find(str(checks.reference)) if checks.reference is not None else model
     origin = f"{reference_model.path.name} on this host" if checks.reference is not None else "this host"
     try:
         reference = Reference(reference_model)
-        outputs = [reference.run(arrays) for arrays in requests]
+
+        def run() -> list[Mapping[str, NDArray[Any]]]:
+            return [reference.run(arrays) for arrays in requests]
+
+        outputs = run()
     except ModelError as error:
-        return check_items.ReferenceOutputs(requests, [], origin, problem=error.problem)
+        return check_items.ReferenceOutputs(requests, [], origin, samples, problem=error.problem)
     except Exception as error:  # ONNX Runtime's exceptions have no other base class
         if checks.reference is not None:
             raise UsageError(f"`reference={checks.reference}`: does not take this model's inputs: {error}") from error
-        return check_items.ReferenceOutputs(requests, [], origin, problem=" ".join(str(error).split()))
-    return check_items.ReferenceOutputs(requests, outputs, origin)
+        return check_items.ReferenceOutputs(requests, [], origin, samples, problem=" ".join(str(error).split()))
+    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=run)
 
 
 def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[str, NDArray[Any]]]:
@@ -193,7 +202,7 @@ def _items_of_the_board(
     model: Model,
     chosen: inputs.Inputs,
     reference: check_items.ReferenceOutputs,
-    tolerance: Tolerance | None,
+    allowed: Tolerance | Mapping[str, Tolerance],
     stages: Stages,
 ) -> Iterator[Item]:
     """Yield what a board that has loaded the model does with it.
@@ -215,7 +224,7 @@ def _items_of_the_board(
                 yield Item(name="answers", verdict="FAIL", finding=f"a request failed: {failed[0]}")
             else:
                 outputs = [client.decode(answer.payload) for answer in answers]
-                yield check_items.answers(outputs, reference, tolerance)
+                yield check_items.answers(outputs, reference, allowed)
         if chosen.labelled is not None and not failed:
             yield check_items.accuracy(outputs[0], chosen.labelled[1], reference)
         yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)

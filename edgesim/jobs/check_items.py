@@ -1,7 +1,7 @@
 """The items of a pre-release check: each takes what was seen on the board and gives a verdict with its figures."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,12 @@ from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.loadgen.inputs import Arrays
-from edgesim.measure import output_difference
-from edgesim.measure.output_difference import Tolerance
+from edgesim.measure import output_difference, tolerance
+from edgesim.measure.class_scores import class_scores
+from edgesim.measure.output_difference import Difference
+from edgesim.measure.reference import random_outputs
+from edgesim.measure.tolerance import Tolerance
+from edgesim.models import precision
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.predictions import graph
@@ -51,12 +55,17 @@ _LOW_PRECISION = {
 class ReferenceOutputs:
     """The right outputs, one mapping of arrays for each request, and their origin in words.
 
-    `problem` says why there are no outputs.
+    Attributes:
+        samples: number of samples in each request.
+        again: computes the outputs once more, which shows those that are random; None for outputs from a file.
+        problem: why there are no outputs.
     """
 
     requests: Sequence[Arrays]
     outputs: Sequence[Mapping[str, NDArray[Any]]]
     origin: str
+    samples: Sequence[int]
+    again: Callable[[], Sequence[Mapping[str, NDArray[Any]]]] | None = None
     problem: str = ""
 
 
@@ -80,19 +89,61 @@ def loaded(model: Model, description: Mapping[str, Any], execution: str) -> Iter
     yield _passed("operations", f"a kernel for each of {len(model.operations)} kinds")
 
 
+def tolerances(model: Model) -> dict[str, Tolerance]:
+    """Return the tolerance of each output whose rounding is not that of its own type: by the model's precision.
+
+    An output of whole numbers, such as a class, stays exact, unless it is itself quantized.
+    """
+    datatypes = {output.name: output.datatype for output in model.outputs}
+    allowed = {}
+    for name, computed in precision.of_outputs(model).items():
+        is_float, is_quantized = datatypes[name].startswith(("FP", "BF")), datatypes[name] in ("INT8", "UINT8")
+        if computed.kind == "int8" and (is_float or (is_quantized and computed.step is not None)):
+            allowed[name] = tolerance.quantized(computed.step)
+        elif computed.kind != "int8" and is_float:
+            allowed[name] = tolerance.half_precision(computed.kind)
+    return allowed
+
+
 def answers(
-    outputs: Sequence[Mapping[str, NDArray[Any]]], reference: ReferenceOutputs, tolerance: Tolerance | None
+    outputs: Sequence[Mapping[str, NDArray[Any]]],
+    reference: ReferenceOutputs,
+    allowed: Tolerance | Mapping[str, Tolerance] | None,
 ) -> Item:
-    """Judge the board's outputs by the reference outputs; the tolerance is by output type if None is given."""
+    """Judge the board's outputs by the reference outputs, output by output.
+
+    A random output, and one that is NaN throughout on both sides, is INCONCLUSIVE; the worst output decides.
+
+    Args:
+        allowed: one tolerance for all outputs, or by output name; an output without one has that of its type.
+    """
     if reference.problem:
         return Item(name="answers", verdict="INCONCLUSIVE", finding=f"nothing to compare with: {reference.problem}")
-    try:
-        differences = output_difference.compare(outputs, reference.outputs, tolerance)
-    except ValueError as error:
-        return Item(name="answers", verdict="FAIL", finding=f"differ from {reference.origin}: {error}")
-    worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
+    differences = output_difference.compare(outputs, reference.outputs, allowed, samples=reference.samples)
+    random = random_outputs(reference.outputs, reference.again, differences) if reference.again is not None else {}
+    samples = sum(reference.samples)
+    count = f"over {samples} sample{'s' if samples != 1 else ''}"
+    judged = [difference for difference in differences if difference.output not in random]
+    failed = [difference for difference in judged if not difference.within]
+    unknown = [f"{name} is {words}" for name, words in random.items()]
+    unknown += [f"{one.output}: these inputs give NaN on this host, too" for one in judged if one.shows_nothing]
+    if failed or not unknown:
+        worst = max(failed or judged, key=lambda difference: difference.max_absolute)
+        words = _difference(worst, reference.origin)
+        words += [f"{one.output}: {', '.join(one.notes())}" for one in judged if one.notes() and not one.problem]
+    else:
+        words = [] if len(unknown) == len(differences) else ["all other outputs agree"]
+    verdict: VerdictWord = "FAIL" if failed else "INCONCLUSIVE" if unknown else "PASS"
+    return Item(name="answers", verdict=verdict, finding="; ".join([*unknown, *words, count]))
+
+
+def _difference(worst: Difference, origin: str) -> list[str]:
+    if worst.problem:
+        return [f"{worst.output} {worst.problem} of {origin}"]
+    if not worst.values:
+        return []
     words = [
-        f"{worst.output} differs from {reference.origin} by at most {worst.max_absolute:.2g}"
+        f"{worst.output} differs from {origin} by at most {worst.max_absolute:.2g}"
         f" ({worst.max_relative:.2g} relative, cosine {worst.cosine:.6f})"
     ]
     if worst.max_absolute:
@@ -100,21 +151,20 @@ def answers(
         words.append(
             f"worst at [{place}] of request {worst.worst[0]}: {worst.actual:.6g} instead of {worst.expected:.6g}"
         )
+        words += [f"allowed: {worst.allowed.origin}"] if worst.allowed.origin else []
     if worst.top_1 is not None:
         words.append(f"same class for {100 * worst.top_1:.0f} %")
-    samples = sum(len(next(iter(request.values()))) for request in reference.requests)
-    count = f"over {samples} sample{'s' if samples > 1 else ''}"
-    return Item(name="answers", verdict="PASS" if worst.within else "FAIL", finding=f"{'; '.join(words)}; {count}")
+    return words
 
 
 def accuracy(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], reference: ReferenceOutputs) -> Item:
     """Judge the share of labelled samples that the board classifies right, by the reference's share."""
-    classes = _classes(outputs)
+    classes = _classes(outputs, labels)
     if classes is None:
         return Item(name="accuracy", verdict="INCONCLUSIVE", finding="no output has class scores")
     board = float((classes == labels).mean())
     words = f"{100 * board:.2f} % of {len(labels)}"
-    reference_classes = _classes(reference.outputs[0]) if reference.outputs else None
+    reference_classes = _classes(reference.outputs[0], labels) if reference.outputs else None
     if reference_classes is None:
         return Item(name="accuracy", verdict="INCONCLUSIVE", finding=f"{words}, and nothing to compare with")
     host = float((reference_classes == labels).mean())
@@ -126,10 +176,10 @@ def accuracy(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], ref
     return Item(name="accuracy", verdict="PASS" if lost <= _MOST_ACCURACY_LOST else "FAIL", finding=words)
 
 
-def _classes(outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int64] | None:
-    """Return the class of each row by the first output with class scores; None if no output has any."""
-    scores = next((values for values in outputs.values() if values.ndim == 2 and values.shape[1] > 1), None)
-    return scores.argmax(axis=1) if scores is not None else None
+def _classes(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the class of each labelled sample by the output with class scores; None if no output has any."""
+    name = class_scores(outputs, samples=len(labels), labelled=True)
+    return outputs[name].argmax(axis=1) if name is not None and len(outputs[name]) == len(labels) else None
 
 
 def low_precision(

@@ -34,6 +34,13 @@ class Inputs:
     labelled: tuple[Arrays, NDArray[np.int64]] | None = None
 
 
+def samples_in(model: Model, request: Arrays) -> int:
+    """Return how many samples a request has: the first size of its inputs where the model leaves it open, else 1."""
+    sizes = {request[tensor.name].shape[0] if tensor.shape[:1] == (-1,) else 1 for tensor in model.inputs}
+    sizes.discard(1)
+    return sizes.pop() if len(sizes) == 1 else 1
+
+
 def choose(model: Model, options: InputOptions) -> Inputs:
     """Return the real inputs that the options name, else those that came with the model, else random inputs.
 
@@ -162,20 +169,20 @@ def random_array(
     if tensor.datatype == "BYTES":
         if bounds is not None:
             raise ModelError(f"`ranges` {tensor.name}: text has no range")
-        return generator.integers(0, 10, shape).astype(str).astype(np.object_)
+        return np.asarray(generator.integers(0, 10, shape)).astype(str).astype(np.object_)
     kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
     if kind is None or kind.dtype is None:
         raise ModelError(f"{tensor}: there are no random inputs of this type", fix="give real inputs: `input=FILE.npz`")
     dtype = kind.dtype
     if tensor.datatype.startswith("FP"):
         low, high = bounds if bounds is not None else (0.0, 1.0)
-        return (low + (high - low) * generator.random(shape, dtype=np.float32)).astype(dtype)
+        return np.asarray(low + (high - low) * generator.random(shape, dtype=np.float32), dtype)
     if tensor.datatype == "BOOL":
-        return generator.integers(0, 2, shape).astype(dtype)
+        return np.asarray(generator.integers(0, 2, shape), dtype)
     low, high = bounds if bounds is not None else (0, 99)
     limits = np.iinfo(dtype.name)
     if not limits.min <= low <= high <= limits.max or low != int(low) or high != int(high):
         raise ModelError(
             f"`ranges` {tensor.name}={low:g}:{high:g}: {tensor.datatype} takes {limits.min} to {limits.max}"
         )
-    return generator.integers(int(low), int(high), shape, dtype=dtype, endpoint=True)
+    return np.asarray(generator.integers(int(low), int(high), shape, dtype=dtype, endpoint=True))

@@ -1,7 +1,8 @@
 """The reference: the model's outputs from ONNX Runtime on this host, and how the board's outputs compare with them."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.measure import output_difference
+from edgesim.measure.class_scores import class_scores
+from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
-
-Outputs = Mapping[str, NDArray[Any]]
 
 
 class Reference:
@@ -55,15 +57,33 @@ class Reference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputComparison:
+    """One output of the board compared with the reference.
+
+    Attributes:
+        max_abs_difference: None if no number says it.
+        same_class: share of rows with the same largest score; None for an output without class scores.
+        notes: what the figures do not say, such as another shape, or NaN on both sides.
+    """
+
+    name: str
+    max_abs_difference: float | None
+    same_class: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The board's outputs compared with the reference, for the same inputs.
 
     Attributes:
-        compared: number of inputs in the batch.
-        max_abs_difference: over all outputs; None if no number says it: a NaN on one side, or texts that differ.
-        same_class: share of inputs with the same largest score; None if no output has class scores.
+        compared: number of samples in the request.
+        max_abs_difference: over all outputs that are not random; None if no number says it: a NaN or an infinity on one
+            side, texts that differ, outputs of another shape, or no output that is not random.
+        same_class: share of rows with the same largest score; None if no output has class scores.
         accuracy_device: share of labelled inputs that the board classifies correctly; None without labels.
         accuracy_host: the same share of the reference.
+        outputs: each output by itself.
     """
 
     compared: int
@@ -71,42 +91,83 @@ class Comparison:
     same_class: float | None = None
     accuracy_device: float | None = None
     accuracy_host: float | None = None
+    outputs: tuple[OutputComparison, ...] = ()
 
 
-def compare(device: Outputs, host: Outputs, labels: NDArray[np.int64] | None = None) -> Comparison:
+def compare(
+    device: Outputs,
+    host: Outputs,
+    labels: NDArray[np.int64] | None = None,
+    *,
+    samples: int = 1,
+    again: Callable[[], Outputs] | None = None,
+) -> Comparison:
     """Compare the board's outputs with the reference, output by output.
 
     Args:
         device: the board's outputs by name.
-        host: the outputs of the reference; the first one with two dimensions is taken for class scores.
+        host: the outputs of the reference.
         labels: the correct classes, shape (inputs,).
+        samples: number of samples in the request; with labels, their number.
+        again: runs the reference once more, which shows the outputs that are random; None leaves that out.
     """
-    differences = []
-    classes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-    compared = 0
-    for name, expected in host.items():
-        actual = device[name]
-        compared = len(expected) if expected.ndim else 1
-        differences.append(_largest_difference(actual, expected))
-        if classes is None and expected.ndim == 2 and expected.shape[1] > 1:
-            classes = actual.argmax(axis=1), expected.argmax(axis=1)
-    known = [difference for difference in differences if difference is not None]
-    largest = max(known) if known and len(known) == len(differences) else None
-    if classes is None:
-        return Comparison(compared=compared, max_abs_difference=largest)
-    on_device, on_host = classes
+    samples = len(labels) if labels is not None else samples
+    differences = output_difference.compare([device], [host], samples=[samples])
+    random = random_outputs([host], lambda: [again()], differences) if again is not None else {}
+    known = [difference for difference in differences if difference.output not in random]
+    largest = max((difference.max_absolute for difference in known), default=math.inf)
+    accuracy_device, accuracy_host = _accuracies(device, host, labels)
     return Comparison(
-        compared=compared,
-        max_abs_difference=largest,
-        same_class=float((on_device == on_host).mean()),
-        accuracy_device=float((on_device == labels).mean()) if labels is not None else None,
-        accuracy_host=float((on_host == labels).mean()) if labels is not None else None,
+        compared=samples,
+        max_abs_difference=_finite(largest),
+        same_class=next((difference.top_1 for difference in known if difference.top_1 is not None), None),
+        accuracy_device=accuracy_device,
+        accuracy_host=accuracy_host,
+        outputs=tuple(
+            OutputComparison(
+                name=difference.output,
+                max_abs_difference=_finite(difference.max_absolute),
+                same_class=difference.top_1,
+                notes=tuple([random[difference.output]] if difference.output in random else difference.notes()),
+            )
+            for difference in differences
+        ),
     )
 
 
-def _largest_difference(actual: NDArray[Any], expected: NDArray[Any]) -> float | None:
-    """Return the largest absolute difference; None if there is no such number: a NaN, or texts that differ."""
-    if expected.dtype == np.object_:
-        return 0.0 if np.array_equal(actual, expected) else None
-    largest = float(np.max(np.abs(actual.astype(np.float64) - expected.astype(np.float64)), initial=0))
-    return largest if np.isfinite(largest) else None
+def random_outputs(
+    expected: Sequence[Outputs], again: Callable[[], Sequence[Outputs]], differences: Sequence[Difference]
+) -> dict[str, str]:
+    """Return the outputs in which the reference differs from itself, with words for each.
+
+    Args:
+        expected: the outputs of the reference.
+        again: runs the reference once more; called only where an output of the board is not within its tolerance.
+        differences: of the board from `expected`.
+    """
+    doubtful = {difference.output: difference.allowed for difference in differences if not difference.within}
+    if not doubtful:
+        return {}
+    repeated = output_difference.compare(again(), expected, doubtful)
+    return {
+        difference.output: "random: two runs on this host differ"
+        + (f" by {difference.max_absolute:.2g}" if math.isfinite(difference.max_absolute) else "")
+        for difference in repeated
+        if difference.output in doubtful and not difference.within
+    }
+
+
+def _accuracies(
+    device: Outputs, host: Outputs, labels: NDArray[np.int64] | None
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the share of labelled inputs that the board and the reference classify correctly; None without scores."""
+    if labels is None or (name := class_scores(host, samples=len(labels), labelled=True)) is None:
+        return None, None
+    if name not in device or device[name].shape != host[name].shape or len(host[name]) != len(labels):
+        return None, None
+    shares = [float((outputs[name].argmax(axis=1) == labels).mean()) for outputs in (device, host)]
+    return shares[0], shares[1]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -333,10 +333,13 @@ def compared(result: Recorded) -> Fact | None:
 
 def _agreement(agreement: AgreementSection) -> str:
     count = f"{agreement.compared} input{'s' if agreement.compared != 1 else ''}"
-    if agreement.max_abs_difference is None:
-        words = [f"no numeric difference from this host's answers, such as with NaN, over {count}"]
-    else:
+    if agreement.max_abs_difference is not None:
         words = [f"largest difference from this host's answers {agreement.max_abs_difference:.2g}, over {count}"]
+    elif agreement.outputs and all(output.max_abs_difference is not None for output in agreement.outputs):
+        words = [f"nothing to compare with this host's answers, over {count}"]
+    else:
+        words = [f"they differ from this host's answers, and no number says by how much, over {count}"]
+    words += [f"{output.name}: {', '.join(output.notes)}" for output in agreement.outputs if output.notes]
     if agreement.accuracy_device is not None and agreement.accuracy_host is not None:
         words.append(f"accuracy {100 * agreement.accuracy_device:.2f} % (host {100 * agreement.accuracy_host:.2f} %)")
     elif agreement.same_class is not None:

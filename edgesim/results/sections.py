@@ -573,14 +573,31 @@ class EnergySection(Section):
 # --- what is judged ---------------------------------------------------------------------------------------------------
 
 
+class OutputSection(Section):
+    """One output of the board compared with the reference.
+
+    Attributes:
+        max_abs_difference: None if no number says it.
+        same_class: share of rows with the same largest score; None for an output without class scores.
+        notes: what the figures do not say: another shape, nothing on both sides, NaN on both sides, a random output.
+    """
+
+    name: str
+    max_abs_difference: float | None
+    same_class: float | None = None
+    notes: tuple[str, ...] = ()
+
+
 class AgreementSection(Section):
     """The board's outputs compared with the reference: ONNX Runtime on this host, with the same inputs.
 
     Attributes:
-        compared: number of inputs.
-        max_abs_difference: over all outputs; None if no number says it, as when a side answers NaN.
-        same_class: share of inputs with the same largest score.
+        compared: number of samples in the request.
+        max_abs_difference: over all outputs that are not random; None if no number says it, as when one side alone
+            answers NaN, or an output has another shape.
+        same_class: share of rows with the same largest score; None if no output has class scores.
         accuracy_device, accuracy_host: shares of labelled inputs that are classified correctly; None without labels.
+        outputs: each output by itself.
     """
 
     compared: int
@@ -588,6 +605,7 @@ class AgreementSection(Section):
     same_class: float | None = None
     accuracy_device: float | None = None
     accuracy_host: float | None = None
+    outputs: tuple[OutputSection, ...] = ()
 
 
 class ScaledSection(Section):
