@@ -19,7 +19,8 @@ from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client, inputs
-from edgesim.measure.reference import Reference
+from edgesim.measure.input_fit import refusal
+from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -30,8 +31,8 @@ from edgesim.results.verdict import Item, Verdict
 from edgesim.version import __version__
 
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
-# More real inputs tell little more, and an emulated request takes seconds.
-_MOST_REQUESTS = 8
+# More inputs tell little more, and an emulated request takes seconds.
+_REQUESTS = 8
 TIMEOUT_S = 600.0
 # The options of a run that a check has a use for. The board is not scaled, since a check is of the board's own
 # instructions.
@@ -59,12 +60,14 @@ class CheckOptions:
         tolerance: of the outputs; None means by their types, and by the precision in which the model computes them.
         outside_container: whether the model will run on the vendor's system and not in a container.
         max_artifact_bytes: the most that the model's files may take.
+        requests: the most requests that are sent and compared; labelled inputs are one request.
     """
 
     reference: Path | None = None
     tolerance: Tolerance | None = None
     outside_container: bool = False
     max_artifact_bytes: int | None = None
+    requests: int = _REQUESTS
 
 
 def check(
@@ -92,6 +95,8 @@ def check(
         HostError: this host cannot run the board.
     """
     checks, stages = checks if checks is not None else CheckOptions(), Stages(listener)
+    if checks.requests < 1:
+        raise UsageError(f"`requests={checks.requests}`: a check sends at least 1")
     options = RunOptions.of(options, **keywords)
     options.require_only(OPTIONS, "a check has its own requests, and its own container")
     profile = profiles.load(profile)
@@ -145,34 +150,36 @@ def _reference_outputs(
     """Return the right outputs: golden ones from a file, or those of the reference model on this host.
 
     Raises:
-        UsageError: the reference model does not take the inputs; ModelError: the file of golden outputs is wrong.
+        UsageError: the reference model does not take the inputs.
+        ModelError: the model itself does not take them, or the file of golden outputs is wrong.
     """
     # A labelled set is sent as the one batch that the accuracy needs anyway, so every sample is compared.
     if chosen.labelled is not None:
         requests, samples = [chosen.labelled[0]], [len(chosen.labelled[1])]
     else:
-        requests = list(chosen.requests[:_MOST_REQUESTS])
+        requests = list(chosen.requests[: checks.requests])
         samples = [inputs.samples_in(model, request) for request in requests]
     golden = model.samples_path.with_name(GOLDEN) if model.samples_path is not None else None
     if checks.reference is None and real_inputs is None and golden is not None and golden.is_file():
-        outputs = _read_golden(golden, requests)
-        return check_items.ReferenceOutputs(requests, outputs, f"the golden outputs in {golden.name}", samples)
+        right = _read_golden(golden, requests)
+        return check_items.ReferenceOutputs(requests, right, f"the golden outputs in {golden.name}", samples)
     reference_model = repository.find(str(checks.reference)) if checks.reference is not None else model
     origin = f"{reference_model.path.name} on this host" if checks.reference is not None else "this host"
+    outputs: list[Mapping[str, NDArray[Any]]] = []
     try:
         reference = Reference(reference_model)
 
-        def run() -> list[Mapping[str, NDArray[Any]]]:
-            return [reference.run(arrays) for arrays in requests]
+        def run() -> Iterator[Mapping[str, NDArray[Any]]]:
+            return (reference.run(arrays) for arrays in requests)
 
-        outputs = run()
+        outputs.extend(run())
     except ModelError as error:
         return check_items.ReferenceOutputs(requests, [], origin, samples, problem=error.problem)
-    except Exception as error:  # ONNX Runtime's exceptions have no other base class
+    except RunFailed as error:
         if checks.reference is not None:
             raise UsageError(f"`reference={checks.reference}`: does not take this model's inputs: {error}") from error
-        return check_items.ReferenceOutputs(requests, [], origin, samples, problem=" ".join(str(error).split()))
-    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=run)
+        raise refusal(model, chosen, requests[len(outputs)], error) from error
+    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=lambda: list(run()))
 
 
 def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[str, NDArray[Any]]]:

@@ -25,6 +25,7 @@ from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics
+from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
@@ -254,10 +255,12 @@ def _side(
             raise prediction.as_error()
         target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
         launch = launch.scaled_to([target])
+    reference = Reference(model)
+    require_fit(model, reference, chosen)
     plan = SessionPlan(
         model=model,
         inputs=chosen,
-        reference=Reference(model),
+        reference=reference,
         scenario=Scenario(name="single-stream", stop=StopRule(), seed=seed),
         warm_up=None,
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,

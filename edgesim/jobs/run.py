@@ -29,6 +29,7 @@ from edgesim.jobs.result_builder import ResultBuilder, combined, without_emulate
 from edgesim.loadgen import inputs
 from edgesim.loadgen.inputs import Inputs
 from edgesim.measure import steady_state
+from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -155,6 +156,7 @@ def _prepare(
         chosen = inputs.choose(model, options.inputs)
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
+        require_fit(model, reference, chosen)
         steady_state.prepare()
     return Job(
         profile=profile,

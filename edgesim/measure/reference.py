@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import ModelError
+from edgesim.errors import HostError, ModelError
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
+
+
+class RunFailed(Exception):
+    """ONNX Runtime on this host does not compute outputs for some inputs.
+
+    Attributes:
+        node: the operation that failed, with its node's name; empty if it is not told.
+        cause: why, in ONNX Runtime's words, without places in its sources.
+    """
+
+    def __init__(self, text: str) -> None:
+        # What follows an escape code is the same text again, as the log has it.
+        text = " ".join(text.partition("\x1b")[0].split())
+        found = _FAILED_NODE.search(text)
+        self.node = f"{found['operation']} {found['name']}".strip() if found is not None else ""
+        self.cause = _PLACE.sub("", found["cause"] if found is not None else _PREFIX.sub("", text))
+        super().__init__(f"{self.node}: {self.cause}" if self.node else self.cause)
+
+
+_FAILED_NODE = re.compile(
+    r"while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
+)
+_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+# ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
+_PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
+_NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 
 class Reference:
@@ -51,9 +78,21 @@ class Reference:
             ) from error
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the outputs for one set of inputs, by name."""
+        """Return the outputs for one set of inputs, by name.
+
+        Raises:
+            RunFailed: the model does not take these inputs.
+            HostError: this host has too little memory for the model.
+        """
         names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        try:
+            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        except Exception as error:  # the runtime's errors share no base class but this one
+            if _NO_MEMORY.search(str(error)):
+                raise HostError(
+                    "this host has too little memory to run the model for comparison", fix="free memory on this host"
+                ) from error
+            raise RunFailed(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
