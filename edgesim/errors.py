@@ -205,7 +205,13 @@ class ServiceFailed(DeviceError):
 
 
 class OutOfMemory(DeviceDied):
-    """The model does not fit: the kernel killed the server at the board's memory limit."""
+    """The kernel killed the server at the board's memory limit.
+
+    Attributes:
+        emulated: whether the emulator's own memory was within that limit, so that the model itself may fit.
+    """
+
+    emulated = False
 
 
 class IllegalInstruction(DeviceDied):

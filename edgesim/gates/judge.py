@@ -146,7 +146,8 @@ def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
     within = metric.value <= rule.limit if rule.kind == "<=" else metric.value >= rule.limit
     if metric.low is None or metric.high is None:
         return ("PASS" if within else "FAIL"), figure(rule.metric, metric.value)
-    words = f"{figure(rule.metric, metric.value)}, {metric.interval_kind} {metric.low:.4g} to {metric.high:.4g}"
+    low, high = figure(rule.metric, metric.low), figure(rule.metric, metric.high)
+    words = f"{figure(rule.metric, metric.value)}, {metric.interval_kind} {low} to {high}"
     all_within = metric.high <= rule.limit if rule.kind == "<=" else metric.low >= rule.limit
     all_beyond = metric.low > rule.limit if rule.kind == "<=" else metric.high < rule.limit
     if all_within:

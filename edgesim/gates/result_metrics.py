@@ -11,7 +11,7 @@ from edgesim.gates.histogram import times_ms
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import Distribution, LifecycleSection, Restart
+from edgesim.results.sections import Distribution, LifecycleSection, ResourcesSection, Restart
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -25,6 +25,7 @@ NAMES = (
     "cpu_seconds_per_request",
     "memory_peak_bytes",
     "memory_anon_bytes",
+    "memory_unreclaimable_bytes",
     "artifact_bytes",
     "accuracy",
     "energy_j",
@@ -32,7 +33,7 @@ NAMES = (
 )
 
 # Metrics of the board's own instructions: a run of another architecture's does not have them.
-OF_THE_BOARD = frozenset(("memory_peak_bytes", "memory_anon_bytes", "accuracy"))
+OF_THE_BOARD = frozenset(("memory_peak_bytes", "memory_anon_bytes", "memory_unreclaimable_bytes", "accuracy"))
 # Machines as the kernel names them, by the architecture in a profile.
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 # Metrics that a scaled run has of the host, not of the board.
@@ -40,6 +41,8 @@ UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
 # These depend on the model and its answers alone, so they are equal in every run.
 _CONSTANT = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
+# From this part of the memory limit on, a peak is what page cache was allowed to fill.
+_SATURATED = 0.99
 # What the device time of a native run is, which is measured and not predicted; its energy follows from the median.
 _MEASURED_AS: Mapping[str, str] = {
     "device_time_ms.p50": "service_time_ms.p50",
@@ -97,12 +100,25 @@ def metric(result: RunResult, name: str) -> Metric:
         ),
         "memory_peak_bytes": result.resources.memory_peak_bytes,
         "memory_anon_bytes": result.resources.memory_anon_bytes,
+        "memory_unreclaimable_bytes": result.resources.memory_unreclaimable_bytes,
         "artifact_bytes": result.model.size_bytes,
         "accuracy": result.agreement.accuracy_device if result.agreement is not None else None,
         "energy_j": result.energy_j.per_inference if result.energy_j is not None else None,
         "failed_requests": result.requests.failed + (result.emulated.requests.failed if result.emulated else 0),
     }
-    return Metric(name=name, value=_number(values[name]), elsewhere=_elsewhere(result, name))
+    value, elsewhere = _number(values[name]), _elsewhere(result, name)
+    if name == "memory_peak_bytes" and (needed := _without_saturation(result.resources)) is not None:
+        kind = "page cache has filled the memory limit; what the kernel cannot give back, to the peak:"
+        return Metric(name=name, value=value, low=needed, high=value, interval_kind=kind, elsewhere=elsewhere)
+    return Metric(name=name, value=value, elsewhere=elsewhere)
+
+
+def _without_saturation(used: ResourcesSection) -> float | None:
+    """Return the memory without page cache where the peak is the limit and not the model's; else None."""
+    peak, limit, needed = used.memory_peak_bytes, used.memory_limit_bytes, used.memory_unreclaimable_bytes
+    if peak is None or limit is None or needed is None or peak < _SATURATED * limit:
+        return None
+    return _number(min(needed, peak))
 
 
 def _elsewhere(result: RunResult, name: str) -> str:
@@ -203,6 +219,7 @@ def per_container(result: RunResult, name: str, containers: list[np.ndarray] | N
             "cpu_seconds_per_request": cpu_s / answered if cpu_s is not None and answered else None,
             "memory_peak_bytes": restart.memory_peak_bytes,
             "memory_anon_bytes": restart.memory_anon_bytes,
+            "memory_unreclaimable_bytes": restart.memory_unreclaimable_bytes,
         }
         if name not in values:
             return []

@@ -1,8 +1,8 @@
 """The pre-release check: profile + model → board → answers, memory, libraries → one verdict for each item."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,13 +14,15 @@ from edgesim import profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
-from edgesim.errors import DeviceError, ModelError, UsageError
+from edgesim.errors import DeviceError, ModelError, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client, inputs
+from edgesim.measure import resource_usage
 from edgesim.measure.input_fit import refusal
 from edgesim.measure.reference import Reference, RunFailed
+from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -28,6 +30,7 @@ from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.verdict import Item, Verdict
+from edgesim.units import format_bytes
 from edgesim.version import __version__
 
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
@@ -125,16 +128,53 @@ def check(
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-    try:
+    allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
+
+    def run(launch: Launch, *, killed: str = "") -> tuple[Board, list[Item]]:
         with start(launch, stages) as board:
-            allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
-            items += _items_of_the_board(board, launch, loaded, chosen, reference, allowed, stages)
+            with resource_usage.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder:
+                of_the_board = list(_items_of_the_answers(board, loaded, chosen, reference, allowed, profile, stages))
+            used = resource_usage.summarise([*board.start_readings, *recorder.readings], [])
+            of_the_board += _items_of_the_start(board, launch, loaded, profile, used, stages, killed=killed)
+            return board, of_the_board
+
+    try:
+        try:
+            board, of_the_board = run(launch)
+        except OutOfMemory as error:
+            if not error.emulated:
+                raise
+            stages.note(f"{error.problem}; once more with room for the emulator")
+            board, of_the_board = _run_with_room_for_the_emulator(run, launch, error)
     except DeviceError as error:
         return verdict([*items, check_items.failure(error)], loaded.name)
+    items += of_the_board
     if checks.outside_container:
         release = runtime_releases.of_board(profile, options.board.runtime).release
         items.append(check_items.libraries(profile, release))
     return verdict(items, loaded.name, board)
+
+
+def _run_with_room_for_the_emulator(
+    run: Callable[..., tuple[Board, list[Item]]], launch: Launch, error: OutOfMemory
+) -> tuple[Board, list[Item]]:
+    """Run a board that was killed once more, with more memory than the emulator takes on top of the board's.
+
+    Raises:
+        OutOfMemory: the board was killed again, so the model does not fit, whatever the emulator takes.
+    """
+    memory, room = launch.profile.memory, check_items.EMULATOR_ROOM
+    larger = memory.model_copy(update={"visible_bytes": memory.visible_bytes + room})
+    profile = launch.profile.model_copy(update={"memory": larger})
+    try:
+        return run(replace(launch, profile=profile), killed=error.problem)
+    except OutOfMemory as again:
+        raise OutOfMemory(
+            f"does not fit: killed at the board's memory limit of {format_bytes(memory.visible_bytes)}, and again with"
+            f" {format_bytes(room)} more, which is more than the emulator takes",
+            fix=again.fix,
+            log=again.log,
+        ) from again
 
 
 def _exists(reference: str, models: Path | None) -> bool:
@@ -195,7 +235,7 @@ def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[
         raise ModelError(f"{path}: not a file of outputs: {error}", fix="numpy.savez makes one") from error
     rows, begin = [], 0
     for request in requests:
-        count = len(next(iter(request.values())))
+        count = next((len(values) for values in request.values()), 1)
         rows.append({name: values[begin : begin + count] for name, values in arrays.items()})
         begin += count
     if not arrays or min(map(len, arrays.values())) < begin:
@@ -203,21 +243,20 @@ def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[
     return list(rows)
 
 
-def _items_of_the_board(
+def _items_of_the_answers(
     board: Board,
-    launch: Launch,
     model: Model,
     chosen: inputs.Inputs,
     reference: check_items.ReferenceOutputs,
     allowed: Tolerance | Mapping[str, Tolerance],
+    profile: DeviceProfile,
     stages: Stages,
 ) -> Iterator[Item]:
-    """Yield what a board that has loaded the model does with it.
+    """Yield what a board that has loaded the model answers.
 
     Raises:
         DeviceError: the board died.
     """
-    profile = launch.profile
     with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
         description = peer.get_json(DESCRIPTION)
         yield from check_items.loaded(model, description, board.execution)
@@ -235,7 +274,25 @@ def _items_of_the_board(
         if chosen.labelled is not None and not failed:
             yield check_items.accuracy(outputs[0], chosen.labelled[1], reference)
         yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)
-        reading = board.device.read()
-    emulator = emulator_memory(launch, board, stages) if reading.memory_peak_bytes is not None else None
-    yield check_items.memory(reading.memory_peak_bytes, emulator, profile, emulated=board.execution == "emulated")
-    yield check_items.cold_start(board, description, model, profile)
+
+
+def _items_of_the_start(
+    board: Board,
+    launch: Launch,
+    model: Model,
+    profile: DeviceProfile,
+    used: ResourceUsage,
+    stages: Stages,
+    *,
+    killed: str,
+) -> Iterator[Item]:
+    """Yield what a board took to load the model and answer: its memory, and the time of its start.
+
+    Args:
+        profile: of the board, whatever memory `launch` gives it.
+        killed: why the board was killed before, if it was; see `check_items.memory`.
+    """
+    emulator = emulator_memory(launch, board, stages) if used.memory_peak_bytes is not None else None
+    yield check_items.memory(used, emulator, profile, emulated=board.execution == "emulated", killed=killed)
+    with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
+        yield check_items.cold_start(board, peer.get_json(DESCRIPTION), model, profile)

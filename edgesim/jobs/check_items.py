@@ -25,6 +25,7 @@ from edgesim.measure import output_difference, tolerance
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.output_difference import Difference
 from edgesim.measure.reference import random_outputs
+from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import precision
 from edgesim.models.repository import Model
@@ -37,6 +38,9 @@ from edgesim.units import format_bytes, format_seconds
 
 # Part of the memory that the board leaves to programs: less headroom is too little for a week of running.
 _HEADROOM = 0.1
+# More than QEMU's user emulation takes: its buffer for translated code is 128 MiB (QEMU: tcg/region.c,
+# DEFAULT_CODE_GEN_BUFFER_SIZE of user emulation on 64-bit hosts), beside its own program and stacks.
+EMULATOR_ROOM = 256 << 20
 # How much less accurate than this host a board may be, as a part of all samples.
 _MOST_ACCURACY_LOST = 0.01
 _LOW_PRECISION = {
@@ -227,25 +231,49 @@ def _half_precision(model: Model, request: Mapping[str, np.ndarray]) -> int:
     return sum(node.precision == "fp16" for node in nodes)
 
 
-def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: DeviceProfile, *, emulated: bool) -> Item:
-    """Judge the peak of the device's memory by what the board leaves to programs.
+def memory(
+    used: ResourceUsage,
+    emulator: EmulatorSection | None,
+    profile: DeviceProfile,
+    *,
+    emulated: bool,
+    killed: str = "",
+) -> Item:
+    """Judge the memory that the kernel cannot give back by what the board leaves to programs.
+
+    The peak has page cache in it, which fills whatever memory is free: it is shown, and judged only where the kernel
+    reports nothing better.
 
     Args:
+        used: of the device since its start.
         emulator: the emulator's own share, a lower bound; None if the device was not emulated or it is not known.
-        emulated: whether the emulator's memory is in the peak.
+        emulated: whether the emulator's memory is in the figures.
+        killed: why an emulated device was killed within the board's memory, if this one has `EMULATOR_ROOM` on top.
     """
-    if peak_bytes is None:
+    needed, peak = used.memory_unreclaimable_bytes, used.memory_peak_bytes
+    if (judged := needed if needed is not None else peak) is None:
         return Item(name="memory", verdict="INCONCLUSIVE", finding="this host does not report the peak")
     room = int(profile.memory.usable_bytes or profile.memory.visible_bytes)
-    without_emulator = peak_bytes - (emulator.share_bytes if emulator is not None else 0)
-    words = f"peak {format_bytes(peak_bytes)}"
+    without_emulator = judged - (emulator.share_bytes if emulator is not None else 0)
+    words = [f"{format_bytes(judged)} that the kernel cannot give back" if needed is not None else _peak(judged)]
     if emulator is not None:
-        words += f", {format_bytes(without_emulator)} without the emulator"
-    words += f"; {format_bytes(room)} {'usable' if profile.memory.usable_bytes else 'seen by Linux'} on the board"
-    # The board needs less than the peak, and at most `without_emulator`, since the emulator's share is a lower bound.
-    fits = without_emulator <= (1 - _HEADROOM) * room
-    verdict: VerdictWord = "PASS" if fits else "INCONCLUSIVE" if emulated else "FAIL"
-    return Item(name="memory", verdict=verdict, finding=f"{words}, {100 * (1 - without_emulator / room):.0f} % left")
+        words[0] += f", {format_bytes(without_emulator)} without the emulator"
+    words += [f"{_peak(peak)} with page cache"] if needed is not None and peak is not None else []
+    left = f"{100 * (1 - without_emulator / room):.0f} % left"
+    usable = "usable" if profile.memory.usable_bytes else "seen by Linux"
+    words.append(f"{format_bytes(room)} {usable} on the board, {left}")
+    if killed:
+        words.append(f"{killed}; these figures are with {format_bytes(EMULATOR_ROOM)} more, for the emulator")
+    # The board needs at most `without_emulator`, since the emulator's share is a lower bound, and at least what is left
+    # without page cache and without all that the emulator can take.
+    at_least = (needed or 0) - (EMULATOR_ROOM if emulated else 0)
+    most = (1 - _HEADROOM) * room
+    verdict: VerdictWord = "PASS" if without_emulator <= most else "FAIL" if at_least > most else "INCONCLUSIVE"
+    return Item(name="memory", verdict=verdict, finding="; ".join(words))
+
+
+def _peak(size: int) -> str:
+    return f"peak {format_bytes(size)}"
 
 
 def cold_start(board: Board, description: Mapping[str, Any], model: Model, profile: DeviceProfile) -> Item:
@@ -290,7 +318,7 @@ def failure(error: DeviceError) -> Item:
     cause = _cause(error.log)
     finding = f"{error.problem}{f': {cause}' if cause else ''}"
     if isinstance(error, OutOfMemory):
-        return Item(name="memory", verdict="FAIL", finding=error.problem)
+        return Item(name="memory", verdict="INCONCLUSIVE" if error.emulated else "FAIL", finding=error.problem)
     if isinstance(error, IllegalInstruction):
         return Item(name="instructions", verdict="FAIL", finding=error.problem)
     if isinstance(error, EmulatorCrashed | NotReady):

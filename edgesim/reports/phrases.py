@@ -227,6 +227,8 @@ def _memory(result: RunResult) -> str:
         words.append(f"anonymous {format_bytes(used.memory_anon_bytes)}")
         if used.memory_cache_bytes is not None:
             words[-1] += f", page cache {format_bytes(used.memory_cache_bytes)}"
+    if used.memory_unreclaimable_bytes is not None:
+        words.append(f"cannot be given back {format_bytes(used.memory_unreclaimable_bytes)}")
     if result.emulator_memory is not None:
         words.append(f"emulator overhead at least {format_bytes(result.emulator_memory.share_bytes)} (estimate)")
     elif result.execution == "emulated":

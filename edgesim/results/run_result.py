@@ -142,7 +142,7 @@ class RunResult(Section):
         Containers that were scaled keep their times and lose their memory, which is in `scaled` for all together.
         """
         memory = {name: getattr(emulated.resources, name) for name in _OF_THE_BOARD}
-        no_memory = {"memory_peak_bytes": None, "memory_anon_bytes": None}
+        no_memory = dict.fromkeys(name for name in Restart.model_fields if name.startswith("memory_"))
         return self.model_copy(
             update={
                 "scaled": ScaledSection(resources=self.resources, agreement=self.agreement),

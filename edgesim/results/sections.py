@@ -332,6 +332,8 @@ class ResourcesSection(Section):
         cpu_percent_mean: percent of one core of this host.
         cpu_percent_of_board: percent of all that the board may use.
         memory_peak_source: the file or the method that gave the peak.
+        memory_unreclaimable_bytes: memory that the kernel cannot give back without swap; unlike the peak, it has no
+            page cache.
     """
 
     source: str | None = None
@@ -343,6 +345,7 @@ class ResourcesSection(Section):
     memory_limit_bytes: int | None = None
     memory_anon_bytes: int | None = None
     memory_cache_bytes: int | None = None
+    memory_unreclaimable_bytes: int | None = None
     throttled_s: float | None = None
     throttled_periods: int | None = None
     periods: int | None = None
@@ -423,6 +426,7 @@ class Restart(Section):
         cpu_seconds, throughput_qps: of the container's load.
         memory_peak_bytes: the largest value seen.
         memory_anon_bytes: the largest anonymous memory, which has no pages of the page cache.
+        memory_unreclaimable_bytes: the largest memory that the kernel cannot give back.
     """
 
     lifecycle_s: LifecycleSection
@@ -433,6 +437,7 @@ class Restart(Section):
     cpu_seconds: float | None = None
     memory_peak_bytes: int | None = None
     memory_anon_bytes: int | None = None
+    memory_unreclaimable_bytes: int | None = None
     throughput_qps: float | None = None
 
 

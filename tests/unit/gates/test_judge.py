@@ -285,6 +285,24 @@ def test_memory_and_answers_of_a_combined_run_are_those_of_the_emulated_run(good
     assert verdict(combined, "memory_peak_bytes <= 512MiB") == "FAIL"
 
 
+@pytest.mark.parametrize(
+    ("limit", "word"), [("3GiB", "INCONCLUSIVE"), ("5GiB", "PASS"), ("2GiB", "FAIL"), ("2400MiB", "INCONCLUSIVE")]
+)
+def test_peak_that_page_cache_has_filled_to_the_limit_is_decided_by_what_cannot_be_given_back(
+    good: RunResult, limit: str, word: str
+) -> None:
+    used = good.resources.model_copy(
+        update={
+            "memory_peak_bytes": 4 << 30,
+            "memory_limit_bytes": 4 << 30,
+            "memory_unreclaimable_bytes": 2300 << 20,
+        }
+    )
+    saturated = good.model_copy(update={"resources": used})
+    assert verdict(saturated, f"memory_peak_bytes <= {limit}") == word
+    assert verdict(saturated, "memory_unreclaimable_bytes <= 2300MiB") == "PASS"
+
+
 @pytest.mark.parametrize("rule", ["memory_peak_bytes <= 1GiB", "memory_peak_bytes <= 1MiB", "accuracy >= 0.5"])
 @pytest.mark.parametrize("execution", ["scaled", "host"])
 def test_memory_and_accuracy_of_this_hosts_instructions_decide_nothing_about_the_board(

@@ -8,35 +8,61 @@ import pytest
 from onnx import helper
 
 from edgesim import profiles
+from edgesim.errors import OutOfMemory
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import ReferenceOutputs
 from edgesim.measure.output_difference import Outputs
+from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance, half_precision
 from edgesim.models import repository
 from edgesim.options import Execution
 from edgesim.results.sections import EmulatorSection
 from tests.unit.predictions.test_graph import save
 
+GIB = 1 << 30
 SHARE = EmulatorSection(floor_bytes=80 << 20, native_bytes=30 << 20, share_bytes=50 << 20)
 
 
 @pytest.mark.parametrize(
-    ("peak_bytes", "emulator", "emulated", "word"),
+    ("needed_gib", "peak_gib", "emulator", "emulated", "word"),
     [
-        (100 << 20, SHARE, True, "PASS"),
-        (100 << 20, None, False, "PASS"),
-        (64 << 30, None, False, "FAIL"),
-        # The emulator's memory is in the peak: what the board needs is less, by how much is not known.
-        (64 << 30, SHARE, True, "INCONCLUSIVE"),
-        (64 << 30, None, True, "INCONCLUSIVE"),
-        (None, None, True, "INCONCLUSIVE"),
+        (0.1, 0.2, SHARE, True, "PASS"),
+        (0.1, 0.2, None, False, "PASS"),
+        # Page cache fills what is free, and is given back.
+        (2.3, 3.9, SHARE, True, "PASS"),
+        (2.3, 3.9, None, False, "PASS"),
+        (3.7, 3.9, None, False, "FAIL"),
+        # The emulator's memory is in the figures: what the board needs is less, by at most 256 MiB.
+        (3.2, 3.9, SHARE, True, "INCONCLUSIVE"),
+        (3.2, 3.9, None, True, "INCONCLUSIVE"),
+        (3.7, 3.9, SHARE, True, "FAIL"),
+        # Without the memory that cannot be given back, the peak shows only that a model fits.
+        (None, 0.2, None, True, "PASS"),
+        (None, 3.9, None, True, "INCONCLUSIVE"),
+        (None, 3.9, None, False, "INCONCLUSIVE"),
+        (None, None, None, True, "INCONCLUSIVE"),
     ],
 )
-def test_memory_fails_only_if_no_emulator_is_in_the_peak(
-    peak_bytes: int | None, emulator: EmulatorSection | None, emulated: bool, word: str
+def test_memory_is_judged_without_page_cache_and_fails_only_beyond_what_the_emulator_can_take(
+    needed_gib: float | None, peak_gib: float | None, emulator: EmulatorSection | None, emulated: bool, word: str
 ) -> None:
     profile = profiles.load("jetson-nano")
-    assert check_items.memory(peak_bytes, emulator, profile, emulated=emulated).verdict == word
+    assert profile.memory.usable_bytes is not None
+    assert 3.3 * GIB < profile.memory.usable_bytes < 3.5 * GIB, "the cases are about this board"
+    used = ResourceUsage(
+        memory_unreclaimable_bytes=int(needed_gib * GIB) if needed_gib is not None else None,
+        memory_peak_bytes=int(peak_gib * GIB) if peak_gib is not None else None,
+    )
+    item = check_items.memory(used, emulator, profile, emulated=emulated)
+    assert item.verdict == word
+    assert peak_gib is None or "peak " in item.finding
+
+
+def test_kill_under_emulation_is_inconclusive_and_a_kill_of_the_boards_own_memory_fails() -> None:
+    error = OutOfMemory("killed at the limit")
+    assert check_items.failure(error).verdict == "FAIL"
+    error.emulated = True
+    assert check_items.failure(error).verdict == "INCONCLUSIVE"
 
 
 @pytest.mark.parametrize(
