@@ -41,7 +41,7 @@ _GUESS_SHARE = 0.7
 _LEVEL_S = 2.0
 
 # Beside a scaled run, which tells the times, an emulated board needs few requests: does it load, answer right and fit?
-_FEW_REQUESTS = 3
+FEW_REQUESTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class SessionPlan:
 
     def with_few_requests(self, defaults: RequestDefaults) -> "SessionPlan":
         """Return the plan of the emulated half of a combined run: a few requests, whatever traffic the user wants."""
-        stop = StopRule(requests=_FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
+        stop = StopRule(requests=FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
         return replace(
             self,
             scenario=Scenario.of(None, stop=stop, seed=self.scenario.seed),

@@ -23,7 +23,7 @@ from edgesim.errors import (
     ScaleFailed,
     UsageError,
 )
-from edgesim.jobs.board_session import SessionPlan, check_levels, measure, scenario_of
+from edgesim.jobs.board_session import FEW_REQUESTS, SessionPlan, check_levels, measure, scenario_of
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder, combined, without_emulated
 from edgesim.loadgen import inputs
@@ -61,9 +61,9 @@ def run(
     """Benchmark a model on a simulated board.
 
     Without the option `execution`, a board of another architecture than this host's runs twice: scaled, with the
-    traffic of the options, and emulated, with a few requests. Where this host is the board, the board runs ``native``.
-    Any other host of the board's architecture runs the board's own image once, slowed down to the predicted time where
-    that can be done (``same-architecture``).
+    traffic of the options, and emulated, with a few requests; a board that cannot be scaled is emulated alone, with as
+    few. Where this host is the board, the board runs ``native``. Any other host of the board's architecture runs the
+    board's own image once, slowed down to the predicted time where that can be done (``same-architecture``).
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
@@ -222,6 +222,10 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
                     raise
                 not_scaled = error.problem
                 job.stages.note(f"not scaled: {not_scaled}")
+        if not_scaled is not None and executions == "both":
+            # The traffic was meant for the board's time: an emulator, hundreds of times slower, would drown in it.
+            job.stages.note(f"emulated with {FEW_REQUESTS} requests; `execution=emulated` sends the options' traffic")
+            return _attempt_all(job, job.launch, options.without({"repeat"}), journal, few=True, not_scaled=not_scaled)
         if scaled is None:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)
         if executions != "both":
@@ -278,7 +282,7 @@ def _attempt_all(
     """Measure fresh containers, one after the other, in one execution.
 
     Args:
-        few: a few requests in each container, beside a scaled run.
+        few: a few requests in each container, beside a scaled run or in its place.
 
     Raises:
         EdgesimError: with what was measured until then as its `result`.

@@ -123,7 +123,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
     if result.energy_j is not None and result.energy_j.per_inference is not None:
         yield Fact("energy", _energy(result.energy_j))
     if result.not_scaled is not None:
-        yield Fact("not scaled", result.not_scaled)
+        few = ("a few requests in place of the options' traffic, which `execution=emulated` sends",)
+        yield Fact("not scaled", result.not_scaled, few if result.execution == "emulated" else ())
     where = (
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
