@@ -10,6 +10,7 @@ with exit code 70.
     ├── UsageError                2   the command, its options or its files
     │   ├── ProfileError
     │   ├── ModelError
+    │   │   └── ModelUnsupported
     │   ├── StackError
     │   ├── PackageUnknown
     │   └── ResultError
@@ -96,6 +97,10 @@ class ProfileError(UsageError):
 
 class ModelError(UsageError):
     """A model or a model repository is unknown or not valid."""
+
+
+class ModelUnsupported(ModelError):
+    """A model is whole and valid, and edgesim cannot serve it."""
 
 
 class StackError(UsageError):

@@ -10,6 +10,7 @@ from edgesim.boards import hang
 from edgesim.boards.device import Device
 from edgesim.engine.container import State
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
+from edgesim.models import locales
 from edgesim.models.repository import Model
 from edgesim.recording import Reading
 from edgesim.units import format_bytes, format_seconds
@@ -119,6 +120,12 @@ def death(
         return _out_of_memory(log, model, memory_limit_bytes, while_doing, emulated=emulated)
     if crash := emulator_crash(log):
         return crash
+    if (locale := locales.missing(log)) is not None:
+        return DeviceDied(
+            f"the serving image lacks the locale {locale}, which model {model.name} needs; no fault of the model",
+            fix="give an image that has it as `base_image`: in Debian, with the package locales-all",
+            log=log,
+        )
     return DeviceDied(f"the server ended with exit code {state.exit_code} while {while_doing}", log=log)
 
 

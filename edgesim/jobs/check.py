@@ -14,7 +14,7 @@ from edgesim import profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
-from edgesim.errors import DeviceError, ModelError, OutOfMemory, UsageError
+from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
@@ -118,6 +118,8 @@ def check(
 
     try:
         loaded = repository.find(str(model), options.models)
+    except ModelUnsupported:
+        raise
     except ModelError as error:
         if not _exists(str(model), options.models):
             raise

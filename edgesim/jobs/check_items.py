@@ -27,7 +27,7 @@ from edgesim.measure.output_difference import Difference
 from edgesim.measure.reference import random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import precision
+from edgesim.models import locales, precision
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.predictions import graph
@@ -321,7 +321,7 @@ def failure(error: DeviceError) -> Item:
         return Item(name="memory", verdict="INCONCLUSIVE" if error.emulated else "FAIL", finding=error.problem)
     if isinstance(error, IllegalInstruction):
         return Item(name="instructions", verdict="FAIL", finding=error.problem)
-    if isinstance(error, EmulatorCrashed | NotReady):
+    if isinstance(error, EmulatorCrashed | NotReady) or locales.missing(error.log) is not None:
         return Item(name="loads", verdict="INCONCLUSIVE", finding=error.problem)
     if re.search(r"Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/op", error.log):
         return Item(name="operations", verdict="FAIL", finding=finding)

@@ -15,6 +15,7 @@ from edgesim.errors import HostError, ModelError
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.output_difference import Difference, Outputs
+from edgesim.models import locales
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 
@@ -50,6 +51,7 @@ class Reference:
 
     Raises on construction:
         ModelError: ONNX Runtime cannot load the model, so no board could either.
+        HostError: this host lacks what the model needs of it.
     """
 
     def __init__(self, model: Model) -> None:
@@ -73,6 +75,11 @@ class Reference:
                     self._session = session(path)
         except Exception as error:  # the runtime's errors share no base class but this one
             text = " ".join(str(error).split())
+            if (locale := locales.missing(text)) is not None:
+                raise HostError(
+                    f"this host lacks the locale {locale}, which model {model.name} needs",
+                    fix="sudo apt-get install locales-all",
+                ) from error
             raise ModelError(
                 f"{model.path}: ONNX Runtime does not load it: {text}", fix=f"edgesim models show {model.path}"
             ) from error

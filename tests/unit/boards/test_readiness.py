@@ -127,6 +127,12 @@ def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice
     [
         (State(running=False, exit_code=137, out_of_memory=True), "", OutOfMemory, "limit of 96.0 MiB while loading"),
         (State(running=False, exit_code=3), "bad file", DeviceDied, "exit code 3 while loading"),
+        (
+            State(running=False, exit_code=3),
+            "Failed to construct locale with name:en_US.UTF-8:locale::facet::x",
+            DeviceDied,
+            "the serving image lacks the locale en_US.UTF-8",
+        ),
         (State(running=False, exit_code=139), "qemu: uncaught target signal 11 (x)", EmulatorCrashed, "signal 11"),
         (
             State(running=False, exit_code=132),

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from edgesim.boards import launch as launching
 from edgesim.boards.board import Board
 from edgesim.boards.launch import Launch
-from edgesim.errors import OutOfMemory
+from edgesim.errors import ModelUnsupported, OutOfMemory
 from edgesim.host.host_facts import HostFacts
 from edgesim.jobs import check as checking
 from edgesim.jobs.check_items import EMULATOR_ROOM
@@ -60,6 +63,22 @@ def check(model: Model, emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(checking, "emulator_memory", lambda *_: None)
     monkeypatch.setattr(launching, "resolve_context", lambda engine, name: None)
     return checking.check("raspberry-pi-zero-2", model.path)
+
+
+def test_output_that_edgesim_cannot_serve_is_no_fault_of_the_artifact(tmp_path: Path) -> None:
+    weights: dict[str, Any] = {"coefficients": [1.0] * 4, "intercepts": [0.0] * 2}
+    scores = helper.make_node("LinearClassifier", ["x"], ["label", "scores"], domain="ai.onnx.ml", **weights)
+    maps = helper.make_node("ZipMap", ["scores"], ["maps"], domain="ai.onnx.ml", classlabels_int64s=[0, 1])
+    kind = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])]
+    outputs = [helper.make_value_info("maps", helper.make_sequence_type_proto(kind))]
+    graph = helper.make_graph([scores, maps], "net", inputs, outputs)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "net.onnx")
+    with pytest.raises(ModelUnsupported, match="maps is a sequence of maps") as refused:
+        checking.check("raspberry-pi-4", tmp_path / "net.onnx")
+    assert refused.value.exit_code == 2
+    assert "options={'zipmap': False}" in refused.value.fix
 
 
 def test_board_that_is_killed_with_the_emulator_is_judged_with_room_for_the_emulator(

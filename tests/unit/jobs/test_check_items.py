@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from edgesim import profiles
-from edgesim.errors import OutOfMemory
+from edgesim.errors import DeviceDied, OutOfMemory
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import ReferenceOutputs
 from edgesim.measure.output_difference import Outputs
@@ -85,6 +85,12 @@ def test_quantized_answers_of_another_core_decide_nothing(
     (item,) = check_items.low_precision(model, request, profile, description, execution)
     assert item.verdict == word
     assert ("differ in asimddp, sve" in item.finding) == (word == "INCONCLUSIVE")
+
+
+def test_locale_that_the_image_lacks_is_no_fault_of_the_model() -> None:
+    log = "edgesim-server: Failed to construct locale with name:en_US.UTF-8:locale::facet::_S_create_c_locale name"
+    assert check_items.failure(DeviceDied("the serving image lacks the locale", log=log)).verdict == "INCONCLUSIVE"
+    assert check_items.failure(DeviceDied("ended", log="edgesim-server: bad graph")).verdict == "FAIL"
 
 
 def judged(

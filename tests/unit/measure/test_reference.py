@@ -1,9 +1,25 @@
 """The board's outputs compared with the reference on this host."""
 
-import numpy as np
-import pytest
+from pathlib import Path
 
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgesim.errors import HostError
 from edgesim.measure import reference
+from edgesim.models import repository
+
+
+def test_locale_that_this_host_lacks_is_the_hosts_failure(tmp_path: Path) -> None:
+    node = helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER", locale="xx_XX.UTF-8")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.STRING, [2]) for name in "xy")
+    path = tmp_path / "net.onnx"
+    graph = helper.make_graph([node], "net", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    with pytest.raises(HostError, match=r"this host lacks the locale xx_XX.UTF-8, which model net needs"):
+        reference.Reference(repository.find(path))
 
 
 def test_accuracy_is_the_share_of_correct_classes_on_each_side() -> None:
