@@ -31,11 +31,12 @@ from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, RunKeywords, RunOptions
 from edgesim.predictions import Declined
+from edgesim.predictions.ratio import RatioBand, ratio_band
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import InterleavedSection
+from edgesim.results.sections import InterleavedSection, PredictedRatio, optional_section
 from edgesim.results.verdict import Verdict
 
 
@@ -118,7 +119,9 @@ def run_pair(
 
         sides = side("base", base, launches[0]), side("candidate", candidate, launches[1])
     looks = paired_statistics.looks(max_rounds)
-    section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0)
+    predicted = _predicted_ratio(profile, sides) if execution != "native" else None
+    ratio = optional_section(PredictedRatio, predicted)
+    section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0, predicted=ratio)
     job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
     with on_cores(client_cores):
         if options.board.engine == "docker":
@@ -178,7 +181,8 @@ def _invalid_for_good(results: Sequence[RunResult]) -> bool:
 def _undecided(verdict: Verdict) -> bool:
     """Return whether more rounds may change the verdict: a rule that counts rounds is undecided."""
     return verdict.word != "FAIL" and any(
-        item.verdict == "INCONCLUSIVE" and "rounds" in item.figures for item in verdict.items
+        item.verdict == "INCONCLUSIVE" and "rounds" in item.figures and "predicted_undecided" not in item.figures
+        for item in verdict.items
     )
 
 
@@ -268,6 +272,13 @@ def _side(
     )
     builder = ResultBuilder(profile=launch.profile, model=model, stages=stages, prediction=prediction)
     return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)
+
+
+def _predicted_ratio(profile: DeviceProfile, sides: tuple[Side, Side]) -> RatioBand | None:
+    base, candidate = (side.builder.prediction for side in sides)
+    if isinstance(base, Declined) or isinstance(candidate, Declined):
+        return None
+    return ratio_band(profile, base, candidate)
 
 
 def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:

@@ -441,10 +441,25 @@ class Restart(Section):
     throughput_qps: float | None = None
 
 
+class PredictedRatio(Section):
+    """The ratio of the device times that are predicted for the two models of a paired run: candidate over base.
+
+    Attributes:
+        low, high: its 80 % band, in which errors that both predictions share cancel.
+        reasons: what the two predictions do not share.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    reasons: tuple[str, ...] = ()
+
+
 class InterleavedSection(Section):
     """The place of a result in a paired run.
 
     Attributes:
+        predicted: the ratio of the predicted device times; None if one is not predicted, or both are measured.
         job: id of the paired run; the same in the results of both sides.
         looks: numbers of rounds after which the rules were to be evaluated.
         requests: requests to one side in one round.
@@ -454,6 +469,7 @@ class InterleavedSection(Section):
     side: Literal["base", "candidate"]
     looks: tuple[int, ...]
     requests: int
+    predicted: PredictedRatio | None = None
 
 
 class Spread(Section):
