@@ -62,5 +62,5 @@ def predicted_change(base: RunResult, candidate: RunResult, name: str) -> Predic
     if different:
         words = f"{'; '.join(different)}, on one side alone"
         return PredictedChange(change=change, low=None, high=None, words=words)
-    words = "these results tell no band of it; a new paired run (`base` and `cand`) does"
+    words = "these results tell no band of it; a new paired run does: edgesim gate --base REF --cand REF"
     return PredictedChange(change=change, low=change, high=change, words=words)
