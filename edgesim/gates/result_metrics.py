@@ -107,10 +107,25 @@ def metric(result: RunResult, name: str) -> Metric:
         "failed_requests": result.requests.failed + (result.emulated.requests.failed if result.emulated else 0),
     }
     value, elsewhere = _number(values[name]), _elsewhere(result, name)
-    if name == "memory_peak_bytes" and (needed := _without_saturation(result.resources)) is not None:
-        kind = "page cache has filled the memory limit; what the kernel cannot give back, to the peak:"
-        return Metric(name=name, value=value, low=needed, high=value, interval_kind=kind, elsewhere=elsewhere)
+    if name.startswith("memory_") and value is not None:
+        return _memory(result, name, value, elsewhere)
     return Metric(name=name, value=value, elsewhere=elsewhere)
+
+
+def _memory(result: RunResult, name: str, value: float, elsewhere: str) -> Metric:
+    """Return memory with the interval that the board's own is in, as far as the figure has what is not the board's.
+
+    That is the emulator's estimated share, and the page cache in a peak at the limit.
+    """
+    low, without = value, []
+    if name == "memory_peak_bytes" and (needed := _without_saturation(result.resources)) is not None:
+        low, without = needed, ["the page cache that has filled the memory limit"]
+    if result.emulator_memory is not None:
+        low, without = max(low - result.emulator_memory.share_bytes, 0), [*without, "the emulator's estimated share"]
+    if not without:
+        return Metric(name=name, value=value, elsewhere=elsewhere)
+    kind = f"without and with {' and '.join(without)}:"
+    return Metric(name=name, value=value, low=low, high=value, interval_kind=kind, elsewhere=elsewhere)
 
 
 def _without_saturation(used: ResourcesSection) -> float | None:

@@ -21,6 +21,7 @@ from edgesim.results.sections import (
     AgreementSection,
     DeviceTimeSection,
     Distribution,
+    EmulatorSection,
     LimitSection,
     Restart,
     ScalingSection,
@@ -283,6 +284,19 @@ def test_memory_and_answers_of_a_combined_run_are_those_of_the_emulated_run(good
     combined = good.model_copy(update={"execution": "scaled"}).with_emulated(inside)
     assert verdict(combined, "accuracy >= 0.8") == "PASS"
     assert verdict(combined, "memory_peak_bytes <= 512MiB") == "FAIL"
+
+
+@pytest.mark.parametrize(("limit", "word"), [("90MiB", "PASS"), ("40MiB", "INCONCLUSIVE"), ("36MiB", "FAIL")])
+@pytest.mark.parametrize("metric", ["memory_peak_bytes", "memory_unreclaimable_bytes"])
+def test_memory_beyond_a_limit_fails_only_if_the_emulators_share_is_not_what_is_beyond(
+    good: RunResult, metric: str, limit: str, word: str
+) -> None:
+    used = good.resources.model_copy(update={metric: 87 << 20})
+    share = EmulatorSection(floor_bytes=80 << 20, native_bytes=30 << 20, share_bytes=50 << 20)
+    emulated = good.model_copy(update={"execution": "emulated", "resources": used, "emulator_memory": share})
+    item = judge(emulated, Rules.of([f"{metric} <= {limit}"])).items[-1]
+    assert item.verdict == word
+    assert "without and with the emulator's estimated share: 38,797,312 to 91,226,112" in item.finding
 
 
 @pytest.mark.parametrize(
