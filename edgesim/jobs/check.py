@@ -132,7 +132,7 @@ def check(
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
     allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
 
-    def run(launch: Launch, *, killed: str = "") -> tuple[Board, list[Item]]:
+    def run(launch: Launch, reference: check_items.ReferenceOutputs, killed: str = "") -> tuple[Board, list[Item]]:
         with start(launch, stages) as board:
             with resource_usage.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder:
                 of_the_board = list(_items_of_the_answers(board, loaded, chosen, reference, allowed, profile, stages))
@@ -142,12 +142,13 @@ def check(
 
     try:
         try:
-            board, of_the_board = run(launch)
+            board, of_the_board = run(launch, reference)
         except OutOfMemory as error:
             if not error.emulated:
                 raise
             stages.note(f"{error.problem}; once more with room for the emulator")
-            board, of_the_board = _run_with_room_for_the_emulator(run, launch, error)
+            # The question is whether the model fits: one request is enough.
+            board, of_the_board = _run_with_room_for_the_emulator(run, launch, reference.first(), error)
     except DeviceError as error:
         return verdict([*items, check_items.failure(error)], loaded.name)
     items += of_the_board
@@ -158,7 +159,10 @@ def check(
 
 
 def _run_with_room_for_the_emulator(
-    run: Callable[..., tuple[Board, list[Item]]], launch: Launch, error: OutOfMemory
+    run: Callable[[Launch, check_items.ReferenceOutputs, str], tuple[Board, list[Item]]],
+    launch: Launch,
+    reference: check_items.ReferenceOutputs,
+    error: OutOfMemory,
 ) -> tuple[Board, list[Item]]:
     """Run a board that was killed once more, with more memory than the emulator takes on top of the board's.
 
@@ -169,7 +173,7 @@ def _run_with_room_for_the_emulator(
     larger = memory.model_copy(update={"visible_bytes": memory.visible_bytes + room})
     profile = launch.profile.model_copy(update={"memory": larger})
     try:
-        return run(replace(launch, profile=profile), killed=error.problem)
+        return run(replace(launch, profile=profile), reference, error.problem)
     except OutOfMemory as again:
         raise OutOfMemory(
             f"does not fit: killed at the board's memory limit of {format_bytes(memory.visible_bytes)}, and again with"
