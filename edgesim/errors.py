@@ -10,6 +10,7 @@ with exit code 70.
     ├── UsageError                2   the command, its options or its files
     │   ├── ProfileError
     │   ├── ModelError
+    │   │   └── ModelUnsupported
     │   ├── StackError
     │   ├── PackageUnknown
     │   └── ResultError
@@ -97,6 +98,10 @@ class ProfileError(UsageError):
 
 class ModelError(UsageError):
     """A model or a model repository is unknown or not valid."""
+
+
+class ModelUnsupported(ModelError):
+    """A model is whole and valid, and edgesim cannot serve it."""
 
 
 class StackError(UsageError):
@@ -206,7 +211,13 @@ class ServiceFailed(DeviceError):
 
 
 class OutOfMemory(DeviceDied):
-    """The model does not fit: the kernel killed the server at the board's memory limit."""
+    """The kernel killed the server at the board's memory limit.
+
+    Attributes:
+        emulated: whether the emulator's own memory was within that limit, so that the model itself may fit.
+    """
+
+    emulated = False
 
 
 class IllegalInstruction(DeviceDied):

@@ -65,8 +65,8 @@ class EdgeDevice:
     def __getitem__(self, name: str) -> Figure:
         """Return the figure of a metric, by the names that rules use, such as ``memory_peak_bytes``.
 
-        The test fails if the result does not have the figure, if the run is INVALID, and if the figure is a measured
-        time but not a time of the board.
+        The test fails if the result does not have the figure, if the run is INVALID, and if the figure is not the
+        board's: a measured time, the memory or the accuracy of an execution that does not have them of the board.
         """
         from edgesim.gates.result_metrics import NAMES, is_time, metric
 
@@ -82,13 +82,15 @@ class EdgeDevice:
                 f"{name}: `execution={result.execution}` does not measure the board's times; use device_time_ms.p50",
                 pytrace=False,
             )
-        value = metric(result, name).value
-        if value is None:
+        measured = metric(result, name)
+        if measured.value is None:
             pytest.fail(
                 f"{name} is missing in this result: the run has too few requests, or this host cannot measure it",
                 pytrace=False,
             )
-        figure = Figure.of(name, value, _uncertainty(result, name))
+        if measured.elsewhere:
+            pytest.fail(f"{name}: {measured.value:.6g}, {measured.elsewhere}", pytrace=False)
+        figure = Figure.of(name, measured.value, _uncertainty(result, name))
         self._node.user_properties.append((name, float(figure)))
         return figure
 

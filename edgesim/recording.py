@@ -47,6 +47,8 @@ class Reading(NamedTuple):
         memory_bytes: memory in use; part of it is anonymous memory of processes (`memory_anon_bytes`), part is the page
             cache (`memory_cache_bytes`).
         memory_peak_source: the file or the method that gave `memory_peak_bytes`.
+        memory_unreclaimable_bytes: memory that the kernel cannot give back without swap: anonymous memory, files in
+            memory (tmpfs), locked pages, and the kernel's own for these processes.
         periods: periods in which the kernel enforced the CPU quota.
         throttled_periods: periods in which the quota was used up.
     """
@@ -68,6 +70,7 @@ class Reading(NamedTuple):
     sent_bytes: int | None = None
     processes: int | None = None
     threads: int | None = None
+    memory_unreclaimable_bytes: int | None = None
 
     def since(self, origin_ns: int) -> "Reading":
         """Return the same reading on a clock that is 0 at `origin_ns`."""

@@ -39,6 +39,7 @@ class Board:
         image_s: seconds to build or find the image; None for a plain process.
         create_s: seconds to create the device.
         ready_s: seconds from the device's start until the server was ready.
+        start_readings: readings of the device until then, when the model was loaded.
         scale: slows the server down to the board's time; None for a server at its own speed.
         full_speed_s: seconds of load after which a board that is slowed down is throttled; None if it never is.
         mount: how the models got into the container; None for a plain process.
@@ -61,6 +62,7 @@ class Board:
     limits: Limits | None = None
     image_s: float | None = None
     ready_s: float = 0.0
+    start_readings: tuple[Reading, ...] = ()
     scale: Scale | None = None
     full_speed_s: float | None = None
     mount: MountMethod | None = None
@@ -91,6 +93,7 @@ class Board:
             model=max(self.models, key=lambda model: model.size_bytes),
             memory_limit_bytes=self.memory_limit_bytes,
             while_doing=while_doing,
+            emulated=self.execution == "emulated",
         )
 
     def hangs(self, readings: Sequence[Reading]) -> bool:

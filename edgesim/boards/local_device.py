@@ -78,6 +78,7 @@ class LocalDevice:
         except psutil.Error:
             return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
         self._peak_bytes = max(self._peak_bytes, memory)
+        anonymous = _anonymous_bytes(self._process.pid)
         return Reading(
             at_ns=time.monotonic_ns(),
             cpu_seconds=times.user + times.system,
@@ -86,7 +87,8 @@ class LocalDevice:
             memory_peak_source="largest resident set seen",
             read_bytes=io.read_bytes,
             written_bytes=io.write_bytes,
-            memory_anon_bytes=_anonymous_bytes(self._process.pid),
+            memory_anon_bytes=anonymous,
+            memory_unreclaimable_bytes=anonymous,
             processes=1,
             threads=threads,
         )

@@ -10,6 +10,7 @@ from edgesim.boards import hang
 from edgesim.boards.device import Device
 from edgesim.engine.container import State
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
+from edgesim.models import locales
 from edgesim.models.repository import Model
 from edgesim.recording import Reading
 from edgesim.units import format_bytes, format_seconds
@@ -27,6 +28,7 @@ def wait(
     explain_death: Callable[[State], DeviceError],
     timeout_s: float,
     emulated: bool = False,
+    readings: list[Reading] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     ask: Callable[[str], bool] | None = None,
@@ -36,6 +38,7 @@ def wait(
     Args:
         explain_death: makes the error for a server that has ended.
         emulated: whether to look for an emulator that hangs.
+        readings: gets the readings of the device meanwhile.
         ask: sends the request and returns whether the answer is 200; None means over HTTP.
 
     Raises:
@@ -45,8 +48,8 @@ def wait(
     """
     answers = ask if ask is not None else _answers
     begin_s = clock()
-    looked_s = begin_s
-    readings: list[Reading] = []
+    looked_s = read_s = begin_s
+    readings = readings if readings is not None else []
     while True:
         state = device.state()
         if not state.running:
@@ -54,11 +57,13 @@ def wait(
         if answers(device.url + path):
             return clock() - begin_s
         now = clock()
+        if now - read_s >= device.reading_interval_s:
+            read_s = now
+            readings.append(device.read()._replace(at_ns=round(now * 1e9)))
         if now - looked_s >= _LOOK_EVERY_S:
             looked_s = now
             if crash := emulator_crash(device.log()):
                 raise crash
-            readings.append(device.read()._replace(at_ns=round(now * 1e9)))
             if emulated and hang.stands_still(readings):
                 raise hang.error(device.log(), "loading the model")
         if now - begin_s > timeout_s:
@@ -107,16 +112,40 @@ def emulator_crash(log: str) -> DeviceDied | None:
     return None
 
 
-def death(state: State, log: str, *, model: Model, memory_limit_bytes: int | None, while_doing: str) -> DeviceError:
+def death(
+    state: State, log: str, *, model: Model, memory_limit_bytes: int | None, while_doing: str, emulated: bool = False
+) -> DeviceError:
     """Return the error for a server that ended by itself: out of memory with the sizes, or exit code and log."""
     if state.out_of_memory:
-        limit = format_bytes(memory_limit_bytes) if memory_limit_bytes else "unknown size"
+        return _out_of_memory(log, model, memory_limit_bytes, while_doing, emulated=emulated)
+    if crash := emulator_crash(log):
+        return crash
+    if (locale := locales.missing(log)) is not None:
+        return DeviceDied(
+            f"the serving image lacks the locale {locale}, which model {model.name} needs; no fault of the model",
+            fix="give an image that has it as `base_image`: in Debian, with the package locales-all",
+            log=log,
+        )
+    return DeviceDied(f"the server ended with exit code {state.exit_code} while {while_doing}", log=log)
+
+
+def _out_of_memory(
+    log: str, model: Model, memory_limit_bytes: int | None, while_doing: str, *, emulated: bool
+) -> OutOfMemory:
+    size = f"model {model.name} ({format_bytes(model.size_bytes)} on disk)"
+    limit = format_bytes(memory_limit_bytes) if memory_limit_bytes else "unknown size"
+    killed = f"killed at the board's memory limit of {limit} while {while_doing}"
+    if not emulated:
         return OutOfMemory(
-            f"model {model.name} ({format_bytes(model.size_bytes)} on disk) does not fit: "
-            f"killed at the board's memory limit of {limit} while {while_doing}",
+            f"{size} does not fit: {killed}",
             fix="use a smaller or quantized model, or a board with more memory: edgesim profiles list",
             log=log,
         )
-    if crash := emulator_crash(log):
-        return crash
-    return DeviceDied(f"the server ended with exit code {state.exit_code} while {while_doing}", log=log)
+    error = OutOfMemory(
+        f"{size} does not fit together with the emulator: {killed}, which the emulator's own memory counts against;"
+        " whether it fits without is not shown",
+        fix="edgesim check gives the emulator room of its own; or use a smaller or quantized model",
+        log=log,
+    )
+    error.emulated = True
+    return error

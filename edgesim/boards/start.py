@@ -25,6 +25,7 @@ from edgesim.host.identity import Comparison
 from edgesim.images import serving_image
 from edgesim.images.image import Image
 from edgesim.progress import Stages
+from edgesim.recording import Reading
 
 
 @contextmanager
@@ -337,14 +338,16 @@ def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice, threads: i
 
 def _until_ready(board: Board, launch: Launch, stages: Stages) -> Board:
     with stages.stage("ready", "waiting for the server to load the model"):
+        readings: list[Reading] = []
         ready_s = readiness.wait(
             board.device,
             launch.profile.image.health_path,
             explain_death=lambda state: board.death(state, "loading the model"),
             timeout_s=launch.options.ready_timeout_s,
             emulated=board.execution == "emulated",
+            readings=readings,
         )
-    return replace(board, ready_s=ready_s)
+    return replace(board, ready_s=ready_s, start_readings=tuple(readings))
 
 
 # --- a scaled container -----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from edgesim.errors import UsageError
-from edgesim.measure.output_difference import Tolerance
+from edgesim.measure.tolerance import Tolerance
 from edgesim.options import PeakLimit, Precision
 from edgesim.units import parse_seconds
 

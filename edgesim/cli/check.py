@@ -45,6 +45,9 @@ def check_command(
     max_artifact: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Fail if the model's files take more than this, such as 50MiB.")
     ] = None,
+    requests: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Send and compare at most this many requests.")
+    ] = CheckOptions.requests,
     outside_container: Annotated[
         bool,
         typer.Option("--outside-container", help="Also check the runtime's wheels against the vendor's glibc."),
@@ -83,6 +86,7 @@ def check_command(
         tolerance=_values.tolerance(tolerance),
         outside_container=outside_container,
         max_artifact_bytes=_values.size(max_artifact, "--max-artifact"),
+        requests=requests,
     )
     verdict = check(profile, model, checks, options, listener=listener)
     return _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="check")

@@ -8,6 +8,7 @@ import docker
 import docker.errors
 
 from edgesim.engine.api_errors import engine_call
+from edgesim.host import cgroup
 from edgesim.recording import Reading
 
 # Seconds between two readings: each is a request to the engine.
@@ -45,6 +46,7 @@ def reading(stats: Mapping[str, Any]) -> Reading:
         throttled_s=throttled / 1e9 if throttled is not None else None,
         memory_anon_bytes=details.get("anon", details.get("total_rss")),
         memory_cache_bytes=details.get("file", details.get("total_cache")),
+        memory_unreclaimable_bytes=cgroup.unreclaimable(details),
         periods=throttling.get("periods"),
         throttled_periods=throttling.get("throttled_periods"),
         read_bytes=moved.get("read"),

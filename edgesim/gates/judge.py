@@ -1,13 +1,14 @@
 """Judge a result by rules: a verdict for each rule. A figure that is not known never passes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from edgesim.errors import UsageError
 from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired, differences, unfit
 from edgesim.gates.metric_change import FEWEST_CONTAINERS, metric_change
+from edgesim.gates.predicted_change import PredictedChange, predicted_change
 from edgesim.gates.result_metrics import (
     HIGHER_IS_BETTER,
     UNSCALED,
@@ -141,10 +142,13 @@ def _without_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
 def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
     if metric.value is None:
         return "FAIL", f"{rule.metric} is missing in this result"
+    if metric.elsewhere:
+        return "INCONCLUSIVE", f"{figure(rule.metric, metric.value)}, {metric.elsewhere}"
     within = metric.value <= rule.limit if rule.kind == "<=" else metric.value >= rule.limit
     if metric.low is None or metric.high is None:
         return ("PASS" if within else "FAIL"), figure(rule.metric, metric.value)
-    words = f"{figure(rule.metric, metric.value)}, {metric.interval_kind} {metric.low:.4g} to {metric.high:.4g}"
+    low, high = figure(rule.metric, metric.low), figure(rule.metric, metric.high)
+    words = f"{figure(rule.metric, metric.value)}, {metric.interval_kind} {low} to {high}"
     all_within = metric.high <= rule.limit if rule.kind == "<=" else metric.low >= rule.limit
     all_beyond = metric.low > rule.limit if rule.kind == "<=" else metric.high < rule.limit
     if all_within:
@@ -185,6 +189,9 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
             return item("INCONCLUSIVE", f"{rule.metric} is missing in the baseline")
         return item("FAIL", f"{rule.metric} is missing in this result")
 
+    if elsewhere := change.candidate.elsewhere or change.base.elsewhere:
+        return item("INCONCLUSIVE", f"{100 * change.change:+.1f} %, {elsewhere}")
+
     def worse(change: float) -> bool:
         return change < rule.limit if rule.metric in HIGHER_IS_BETTER else change > rule.limit
 
@@ -197,12 +204,14 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         "low": change.low,
         "high": change.high,
     }
+    prediction = predicted_change(baseline, result, rule.metric)
     if change.low is None or change.high is None:
         if not is_constant(result, rule.metric):
             emulated = "`execution=emulated` and " if result.emulated is not None and not is_time(rule.metric) else ""
             needs = f"{emulated}`repeat={FEWEST_CONTAINERS}` or more on both sides"
             return item("INCONCLUSIVE", f"{words}; no confidence interval: needs {needs}", figures)
-        return item("FAIL" if worse(change.change) else "PASS", words, figures)
+        by_figures = item("FAIL" if worse(change.change) else "PASS", words, figures)
+        return _with_prediction(by_figures, prediction, change.change, change.change, worse)
     confidence = f"{100 * (1 - 2 * tail):.4g} % confidence interval"
     words += f" ({confidence} {100 * change.low:+.1f} to {100 * change.high:+.1f} %)"
     effects = [change.low, change.high]
@@ -225,4 +234,26 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         )
     ends = [worse(effect) for effect in effects]
     verdict: VerdictWord = "FAIL" if all(ends) else "INCONCLUSIVE" if any(ends) else "PASS"
-    return item(verdict, words, figures)
+    return _with_prediction(item(verdict, words, figures), prediction, change.low, change.high, worse)
+
+
+def _with_prediction(
+    item: Item, prediction: PredictedChange | None, low: float, high: float, worse: Callable[[float], bool]
+) -> Item:
+    """Return the item of a rule with the prediction's part: INCONCLUSIVE if the band of the prediction undoes it.
+
+    Args:
+        low, high: the interval of the measured change.
+    """
+    if prediction is None or not prediction.words:
+        return item
+    words, figures = f"{item.finding}; {prediction}", dict(item.figures)
+    if prediction.low is not None and prediction.high is not None:
+        figures |= {"predicted_low": prediction.low, "predicted_high": prediction.high}
+    ends = [worse(end) for end in prediction.widen(low, high)]
+    decided = prediction.low is not None and all(end == (item.verdict == "FAIL") for end in ends)
+    if item.verdict == "INCONCLUSIVE" or decided:
+        return item.model_copy(update={"finding": words, "figures": figures})
+    figures["predicted_undecided"] = 1.0
+    words += f"; {item.verdict} by the figures alone, which the prediction does not carry: measure both on the board"
+    return item.model_copy(update={"verdict": "INCONCLUSIVE", "finding": words, "figures": figures})

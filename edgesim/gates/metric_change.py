@@ -9,7 +9,16 @@ import numpy as np
 
 from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired
-from edgesim.gates.result_metrics import Metric, is_time, measured_as, metric, per_container, statistic, times
+from edgesim.gates.result_metrics import (
+    OF_THE_BOARD,
+    Metric,
+    is_time,
+    measured_as,
+    metric,
+    per_container,
+    statistic,
+    times,
+)
 from edgesim.results.run_result import RunResult
 
 _RESAMPLES, _FEWEST_RESAMPLES = 2000, 400
@@ -60,7 +69,9 @@ def metric_change(
     base_figures = _all_positive(per_container(base, name, base_times))
     candidate_figures = _all_positive(per_container(candidate, name, candidate_times))
     error = _common_error(base, candidate, name)
-    if are_paired(base, candidate) and base_figures and candidate_figures:
+    # The boards of the rounds are scaled; memory is that of emulated boards, which took no turns.
+    in_rounds = are_paired(base, candidate) and not (base.emulated is not None and name in OF_THE_BOARD)
+    if in_rounds and base_figures and candidate_figures:
         pairs = paired_statistics.estimate(base_figures, candidate_figures, tail)
         if pairs is None:
             return uncertain

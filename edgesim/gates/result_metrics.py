@@ -11,7 +11,7 @@ from edgesim.gates.histogram import times_ms
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import Distribution, LifecycleSection, Restart
+from edgesim.results.sections import Distribution, LifecycleSection, ResourcesSection, Restart
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -25,17 +25,24 @@ NAMES = (
     "cpu_seconds_per_request",
     "memory_peak_bytes",
     "memory_anon_bytes",
+    "memory_unreclaimable_bytes",
     "artifact_bytes",
     "accuracy",
     "energy_j",
     "failed_requests",
 )
 
+# Metrics of the board's own instructions: a run of another architecture's does not have them.
+OF_THE_BOARD = frozenset(("memory_peak_bytes", "memory_anon_bytes", "memory_unreclaimable_bytes", "accuracy"))
+# Machines as the kernel names them, by the architecture in a profile.
+_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 # Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
 # These depend on the model and its answers alone, so they are equal in every run.
 _CONSTANT = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
+# From this part of the memory limit on, a peak is what page cache was allowed to fill.
+_SATURATED = 0.99
 # What the device time of a native run is, which is measured and not predicted; its energy follows from the median.
 _MEASURED_AS: Mapping[str, str] = {
     "device_time_ms.p50": "service_time_ms.p50",
@@ -50,7 +57,8 @@ class Metric:
     """One figure of a result; `value` is None if the result does not have the figure.
 
     `low` to `high` is an interval around the value, and `interval_kind` says which: the band of a prediction, or the
-    confidence interval of a measurement.
+    confidence interval of a measurement. `elsewhere` says why the value is not the board's, and what has the board's;
+    empty if the value is the board's, or a time, about which the execution says enough.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Metric:
     low: float | None = None
     high: float | None = None
     interval_kind: str = ""
+    elsewhere: str = ""
 
 
 def is_time(name: str) -> bool:
@@ -76,11 +85,7 @@ def measured_as(execution: Execution, name: str) -> str:
 
 
 def metric(result: RunResult, name: str) -> Metric:
-    """Return the metric of a name in `NAMES`.
-
-    Memory and answers of a scaled run are those of the emulated run beside it, if it has one.
-    """
-    board = result.emulated if result.emulated is not None else result
+    """Return the metric of a name in `NAMES`."""
     section, _, key = name.partition(".")
     if section == "device_time_ms":
         return _device_time(result, name, key)
@@ -93,14 +98,55 @@ def metric(result: RunResult, name: str) -> Metric:
         "cpu_seconds_per_request": (
             result.resources.cpu_seconds / answered if result.resources.cpu_seconds is not None and answered else None
         ),
-        "memory_peak_bytes": board.resources.memory_peak_bytes,
-        "memory_anon_bytes": board.resources.memory_anon_bytes,
+        "memory_peak_bytes": result.resources.memory_peak_bytes,
+        "memory_anon_bytes": result.resources.memory_anon_bytes,
+        "memory_unreclaimable_bytes": result.resources.memory_unreclaimable_bytes,
         "artifact_bytes": result.model.size_bytes,
-        "accuracy": board.agreement.accuracy_device if board.agreement is not None else None,
+        "accuracy": result.agreement.accuracy_device if result.agreement is not None else None,
         "energy_j": result.energy_j.per_inference if result.energy_j is not None else None,
-        "failed_requests": result.requests.failed + (board.requests.failed if board is not result else 0),
+        "failed_requests": result.requests.failed + (result.emulated.requests.failed if result.emulated else 0),
     }
-    return Metric(name=name, value=_number(values[name]))
+    value, elsewhere = _number(values[name]), _elsewhere(result, name)
+    if name.startswith("memory_") and value is not None:
+        return _memory(result, name, value, elsewhere)
+    return Metric(name=name, value=value, elsewhere=elsewhere)
+
+
+def _memory(result: RunResult, name: str, value: float, elsewhere: str) -> Metric:
+    """Return memory with the interval that the board's own is in, as far as the figure has what is not the board's.
+
+    That is the emulator's estimated share, and the page cache in a peak at the limit.
+    """
+    low, without = value, []
+    if name == "memory_peak_bytes" and (needed := _without_saturation(result.resources)) is not None:
+        low, without = needed, ["the page cache that has filled the memory limit"]
+    if result.emulator_memory is not None:
+        low, without = max(low - result.emulator_memory.share_bytes, 0), [*without, "the emulator's estimated share"]
+    if not without:
+        return Metric(name=name, value=value, elsewhere=elsewhere)
+    kind = f"without and with {' and '.join(without)}:"
+    return Metric(name=name, value=value, low=low, high=value, interval_kind=kind, elsewhere=elsewhere)
+
+
+def _without_saturation(used: ResourcesSection) -> float | None:
+    """Return the memory without page cache where the peak is the limit and not the model's; else None."""
+    peak, limit, needed = used.memory_peak_bytes, used.memory_limit_bytes, used.memory_unreclaimable_bytes
+    if peak is None or limit is None or needed is None or peak < _SATURATED * limit:
+        return None
+    return _number(min(needed, peak))
+
+
+def _elsewhere(result: RunResult, name: str) -> str:
+    """Return why a metric of the board's own instructions is not the board's in this result; empty if it is."""
+    if name not in OF_THE_BOARD:
+        return ""
+    decides = "an emulated run decides it: leave `execution` out, or `execution=emulated`"
+    if result.execution == "scaled" and result.emulated is None:
+        return f"of a scaled server, which runs this host's instructions and not the board's; {decides}"
+    if result.execution == "host" and result.device.architecture != _MACHINES.get(result.profile.architecture or ""):
+        board = result.profile.architecture or "not in this file"
+        return f"of a process of this host ({result.device.architecture}; the board's architecture: {board}); {decides}"
+    return ""
 
 
 def _device_time(result: RunResult, name: str, key: str) -> Metric:
@@ -175,6 +221,8 @@ def per_container(result: RunResult, name: str, containers: list[np.ndarray] | N
 
     `containers` is the value of `times` for this metric; without it, `times` is called.
     """
+    if result.emulated is not None and name in OF_THE_BOARD:
+        return per_container(result.emulated, name)
     if (containers := containers if containers is not None else times(result, name)) is not None:
         return [statistic(times_ms, measured_as(result.execution, name)) for times_ms in containers]
     figures: list[float | None] = []
@@ -184,9 +232,9 @@ def per_container(result: RunResult, name: str, containers: list[np.ndarray] | N
             "throughput_qps": restart.throughput_qps,
             "cold_start_s": _cold_start_s(restart.lifecycle_s),
             "cpu_seconds_per_request": cpu_s / answered if cpu_s is not None and answered else None,
-            # The memory of a run that was scaled and emulated is the emulated board's; these containers are scaled.
-            "memory_peak_bytes": restart.memory_peak_bytes if result.emulated is None else None,
-            "memory_anon_bytes": restart.memory_anon_bytes if result.emulated is None else None,
+            "memory_peak_bytes": restart.memory_peak_bytes,
+            "memory_anon_bytes": restart.memory_anon_bytes,
+            "memory_unreclaimable_bytes": restart.memory_unreclaimable_bytes,
         }
         if name not in values:
             return []

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,6 +148,7 @@ class Cgroup:
             oom_kills=_fields(self.memory, "memory.events").get("oom_kill"),
             memory_anon_bytes=memory.get("anon"),
             memory_cache_bytes=memory.get("file"),
+            memory_unreclaimable_bytes=unreclaimable(memory),
             periods=cpu.get("nr_periods"),
             throttled_periods=cpu.get("nr_throttled"),
             read_bytes=read,
@@ -166,6 +168,7 @@ class Cgroup:
             oom_kills=_fields(self.memory, "memory.oom_control").get("oom_kill"),
             memory_anon_bytes=memory.get("total_rss"),
             memory_cache_bytes=memory.get("total_cache"),
+            memory_unreclaimable_bytes=unreclaimable(memory),
             periods=cpu.get("nr_periods"),
             throttled_periods=cpu.get("nr_throttled"),
             read_bytes=read,
@@ -267,6 +270,29 @@ def _groups(lines: list[str], mountinfo: list[str]) -> tuple[dict[str, Path], Pa
             if controller in v1:
                 groups[controller] = v1[controller].group(path)
     return groups, unified
+
+
+# Of version 2, the kernel's own memory for the processes of a group that it cannot give back.
+_KERNELS_OWN = ("kernel_stack", "pagetables", "percpu", "sock", "slab_unreclaimable")
+
+
+def unreclaimable(memory: Mapping[str, int]) -> int | None:
+    """Return the memory that the kernel cannot give back without swap, from memory.stat of either version.
+
+    Files on tmpfs (shmem) are on the lists of anonymous pages. The list of unevictable pages has locked anonymous pages
+    as well as locked files: what anonymous memory is on no other list is locked (Linux: Documentation/admin-guide/
+    cgroup-v2.rst, cgroup-v1/memory.rst). None if the kernel does not report anonymous memory.
+    """
+    prefix = "" if "anon" in memory else "total_"
+    anonymous = memory.get("anon", memory.get("total_rss"))
+    if anonymous is None:
+        return None
+    anonymous += memory.get(f"{prefix}shmem", 0)
+    listed = [memory.get(f"{prefix}{name}_anon") for name in ("active", "inactive")]
+    locked = memory.get(f"{prefix}unevictable", 0)
+    if None not in listed:
+        locked -= max(anonymous - sum(size for size in listed if size is not None), 0)
+    return anonymous + max(locked, 0) + sum(memory.get(name, 0) for name in _KERNELS_OWN)
 
 
 # `cgroup_tree` parses the same file with code of its own: its text runs alone in a helper container.

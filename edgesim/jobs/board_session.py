@@ -16,7 +16,7 @@ from edgesim.host.cores import affinity
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession, Sent
 from edgesim.loadgen import client
-from edgesim.loadgen.inputs import Inputs
+from edgesim.loadgen.inputs import Inputs, samples_in
 from edgesim.loadgen.peak_search import PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
@@ -42,7 +42,7 @@ _GUESS_SHARE = 0.7
 _LEVEL_S = 2.0
 
 # Beside a scaled run, which tells the times, an emulated board needs few requests: does it load, answer right and fit?
-_FEW_REQUESTS = 3
+FEW_REQUESTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class SessionPlan:
 
     def with_few_requests(self, defaults: RequestDefaults) -> "SessionPlan":
         """Return the plan of the emulated half of a combined run: a few requests, whatever traffic the user wants."""
-        stop = StopRule(requests=_FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
+        stop = StopRule(requests=FEW_REQUESTS, duration_s=validity.SHORTEST_LOAD_S)
         return replace(
             self,
             scenario=Scenario.of(None, stop=stop, seed=self.scenario.seed),
@@ -466,13 +466,20 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
 
     Returns None if the board does not answer.
     """
-    if plan.inputs.labelled is None:
-        return compare(client.decode(first.payload), plan.reference.run(plan.inputs.requests[0]))
-    batch, labels = plan.inputs.labelled
-    answer = peer.infer(peer.encode(batch))
+    labelled, answer, labels = plan.inputs.labelled, first, None
+    request = plan.inputs.requests[0]
+    if labelled is not None:
+        request, labels = labelled
+        answer = peer.infer(peer.encode(request))
     if answer.outcome != "ok":
         return None
-    return compare(client.decode(answer.payload), plan.reference.run(batch), labels)
+    return compare(
+        client.decode(answer.payload),
+        plan.reference.run(request),
+        labels,
+        samples=samples_in(plan.model, request),
+        again=lambda: plan.reference.run(request),
+    )
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The pre-release check: profile + model → board → answers, memory, libraries → one verdict for each item."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,24 +14,28 @@ from edgesim import profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
-from edgesim.errors import DeviceError, ModelError, UsageError
+from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client, inputs
-from edgesim.measure.output_difference import Tolerance
-from edgesim.measure.reference import Reference
+from edgesim.measure import resource_usage
+from edgesim.measure.input_fit import refusal
+from edgesim.measure.reference import Reference, RunFailed
+from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.verdict import Item, Verdict
+from edgesim.units import format_bytes
 from edgesim.version import __version__
 
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
-# More real inputs tell little more, and an emulated request takes seconds.
-_MOST_REQUESTS = 8
+# More inputs tell little more, and an emulated request takes seconds.
+_REQUESTS = 8
 TIMEOUT_S = 600.0
 # The options of a run that a check has a use for. The board is not scaled, since a check is of the board's own
 # instructions.
@@ -56,15 +60,17 @@ class CheckOptions:
 
     Attributes:
         reference: a model whose outputs on this host are right; None means the model itself, or its golden outputs.
-        tolerance: of the outputs; None means by their types.
+        tolerance: of the outputs; None means by their types, and by the precision in which the model computes them.
         outside_container: whether the model will run on the vendor's system and not in a container.
         max_artifact_bytes: the most that the model's files may take.
+        requests: the most requests that are sent and compared; labelled inputs are one request.
     """
 
     reference: Path | None = None
     tolerance: Tolerance | None = None
     outside_container: bool = False
     max_artifact_bytes: int | None = None
+    requests: int = _REQUESTS
 
 
 def check(
@@ -92,6 +98,8 @@ def check(
         HostError: this host cannot run the board.
     """
     checks, stages = checks if checks is not None else CheckOptions(), Stages(listener)
+    if checks.requests < 1:
+        raise UsageError(f"`requests={checks.requests}`: a check sends at least 1")
     options = RunOptions.of(options, **keywords)
     options.require_only(OPTIONS, "a check has its own requests, and its own container")
     profile = profiles.load(profile)
@@ -110,6 +118,8 @@ def check(
 
     try:
         loaded = repository.find(str(model), options.models)
+    except ModelUnsupported:
+        raise
     except ModelError as error:
         if not _exists(str(model), options.models):
             raise
@@ -120,15 +130,57 @@ def check(
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-    try:
+    allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
+
+    def run(launch: Launch, reference: check_items.ReferenceOutputs, killed: str = "") -> tuple[Board, list[Item]]:
         with start(launch, stages) as board:
-            items += _items_of_the_board(board, launch, loaded, chosen, reference, checks.tolerance, stages)
+            with resource_usage.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder:
+                of_the_board = list(_items_of_the_answers(board, loaded, chosen, reference, allowed, profile, stages))
+            used = resource_usage.summarise([*board.start_readings, *recorder.readings], [])
+            of_the_board += _items_of_the_start(board, launch, loaded, profile, used, stages, killed=killed)
+            return board, of_the_board
+
+    try:
+        try:
+            board, of_the_board = run(launch, reference)
+        except OutOfMemory as error:
+            if not error.emulated:
+                raise
+            stages.note(f"{error.problem}; once more with room for the emulator")
+            # The question is whether the model fits: one request is enough.
+            board, of_the_board = _run_with_room_for_the_emulator(run, launch, reference.first(), error)
     except DeviceError as error:
         return verdict([*items, check_items.failure(error)], loaded.name)
+    items += of_the_board
     if checks.outside_container:
         release = runtime_releases.of_board(profile, options.board.runtime).release
         items.append(check_items.libraries(profile, release))
     return verdict(items, loaded.name, board)
+
+
+def _run_with_room_for_the_emulator(
+    run: Callable[[Launch, check_items.ReferenceOutputs, str], tuple[Board, list[Item]]],
+    launch: Launch,
+    reference: check_items.ReferenceOutputs,
+    error: OutOfMemory,
+) -> tuple[Board, list[Item]]:
+    """Run a board that was killed once more, with more memory than the emulator takes on top of the board's.
+
+    Raises:
+        OutOfMemory: the board was killed again, so the model does not fit, whatever the emulator takes.
+    """
+    memory, room = launch.profile.memory, check_items.EMULATOR_ROOM
+    larger = memory.model_copy(update={"visible_bytes": memory.visible_bytes + room})
+    profile = launch.profile.model_copy(update={"memory": larger})
+    try:
+        return run(replace(launch, profile=profile), reference, error.problem)
+    except OutOfMemory as again:
+        raise OutOfMemory(
+            f"does not fit: killed at the board's memory limit of {format_bytes(memory.visible_bytes)}, and again with"
+            f" {format_bytes(room)} more, which is more than the emulator takes",
+            fix=again.fix,
+            log=again.log,
+        ) from again
 
 
 def _exists(reference: str, models: Path | None) -> bool:
@@ -144,26 +196,36 @@ def _reference_outputs(
     """Return the right outputs: golden ones from a file, or those of the reference model on this host.
 
     Raises:
-        UsageError: the reference model does not take the inputs; ModelError: the file of golden outputs is wrong.
+        UsageError: the reference model does not take the inputs.
+        ModelError: the model itself does not take them, or the file of golden outputs is wrong.
     """
     # A labelled set is sent as the one batch that the accuracy needs anyway, so every sample is compared.
-    requests = [chosen.labelled[0]] if chosen.labelled is not None else list(chosen.requests[:_MOST_REQUESTS])
+    if chosen.labelled is not None:
+        requests, samples = [chosen.labelled[0]], [len(chosen.labelled[1])]
+    else:
+        requests = list(chosen.requests[: checks.requests])
+        samples = [inputs.samples_in(model, request) for request in requests]
     golden = model.samples_path.with_name(GOLDEN) if model.samples_path is not None else None
     if checks.reference is None and real_inputs is None and golden is not None and golden.is_file():
-        outputs = _read_golden(golden, requests)
-        return check_items.ReferenceOutputs(requests, outputs, f"the golden outputs in {golden.name}")
+        right = _read_golden(golden, requests)
+        return check_items.ReferenceOutputs(requests, right, f"the golden outputs in {golden.name}", samples)
     reference_model = repository.find(str(checks.reference)) if checks.reference is not None else model
     origin = f"{reference_model.path.name} on this host" if checks.reference is not None else "this host"
+    outputs: list[Mapping[str, NDArray[Any]]] = []
     try:
         reference = Reference(reference_model)
-        outputs = [reference.run(arrays) for arrays in requests]
+
+        def run() -> Iterator[Mapping[str, NDArray[Any]]]:
+            return (reference.run(arrays) for arrays in requests)
+
+        outputs.extend(run())
     except ModelError as error:
-        return check_items.ReferenceOutputs(requests, [], origin, problem=error.problem)
-    except Exception as error:  # ONNX Runtime's exceptions have no other base class
+        return check_items.ReferenceOutputs(requests, [], origin, samples, problem=error.problem)
+    except RunFailed as error:
         if checks.reference is not None:
             raise UsageError(f"`reference={checks.reference}`: does not take this model's inputs: {error}") from error
-        return check_items.ReferenceOutputs(requests, [], origin, problem=" ".join(str(error).split()))
-    return check_items.ReferenceOutputs(requests, outputs, origin)
+        raise refusal(model, chosen, requests[len(outputs)], error) from error
+    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=lambda: list(run()))
 
 
 def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[str, NDArray[Any]]]:
@@ -179,7 +241,7 @@ def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[
         raise ModelError(f"{path}: not a file of outputs: {error}", fix="numpy.savez makes one") from error
     rows, begin = [], 0
     for request in requests:
-        count = len(next(iter(request.values())))
+        count = next((len(values) for values in request.values()), 1)
         rows.append({name: values[begin : begin + count] for name, values in arrays.items()})
         begin += count
     if not arrays or min(map(len, arrays.values())) < begin:
@@ -187,21 +249,20 @@ def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[
     return list(rows)
 
 
-def _items_of_the_board(
+def _items_of_the_answers(
     board: Board,
-    launch: Launch,
     model: Model,
     chosen: inputs.Inputs,
     reference: check_items.ReferenceOutputs,
-    tolerance: Tolerance | None,
+    allowed: Tolerance | Mapping[str, Tolerance],
+    profile: DeviceProfile,
     stages: Stages,
 ) -> Iterator[Item]:
-    """Yield what a board that has loaded the model does with it.
+    """Yield what a board that has loaded the model answers.
 
     Raises:
         DeviceError: the board died.
     """
-    profile = launch.profile
     with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
         description = peer.get_json(DESCRIPTION)
         yield from check_items.loaded(model, description, board.execution)
@@ -215,11 +276,29 @@ def _items_of_the_board(
                 yield Item(name="answers", verdict="FAIL", finding=f"a request failed: {failed[0]}")
             else:
                 outputs = [client.decode(answer.payload) for answer in answers]
-                yield check_items.answers(outputs, reference, tolerance)
+                yield check_items.answers(outputs, reference, allowed)
         if chosen.labelled is not None and not failed:
             yield check_items.accuracy(outputs[0], chosen.labelled[1], reference)
         yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)
-        reading = board.device.read()
-    emulator = emulator_memory(launch, board, stages) if reading.memory_peak_bytes is not None else None
-    yield check_items.memory(reading.memory_peak_bytes, emulator, profile, emulated=board.execution == "emulated")
-    yield check_items.cold_start(board, description, model, profile)
+
+
+def _items_of_the_start(
+    board: Board,
+    launch: Launch,
+    model: Model,
+    profile: DeviceProfile,
+    used: ResourceUsage,
+    stages: Stages,
+    *,
+    killed: str,
+) -> Iterator[Item]:
+    """Yield what a board took to load the model and answer: its memory, and the time of its start.
+
+    Args:
+        profile: of the board, whatever memory `launch` gives it.
+        killed: why the board was killed before, if it was; see `check_items.memory`.
+    """
+    emulator = emulator_memory(launch, board, stages) if used.memory_peak_bytes is not None else None
+    yield check_items.memory(used, emulator, profile, emulated=board.execution == "emulated", killed=killed)
+    with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
+        yield check_items.cold_start(board, peer.get_json(DESCRIPTION), model, profile)

@@ -1,8 +1,8 @@
 """The items of a pre-release check: each takes what was seen on the board and gives a verdict with its figures."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,13 @@ from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.loadgen.inputs import Arrays
-from edgesim.measure import output_difference
-from edgesim.measure.output_difference import Tolerance
+from edgesim.measure import output_difference, tolerance
+from edgesim.measure.class_scores import class_scores
+from edgesim.measure.output_difference import Difference
+from edgesim.measure.reference import random_outputs
+from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.tolerance import Tolerance
+from edgesim.models import locales, precision
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.predictions import graph
@@ -33,6 +38,12 @@ from edgesim.units import format_bytes, format_seconds
 
 # Part of the memory that the board leaves to programs: less headroom is too little for a week of running.
 _HEADROOM = 0.1
+# More than QEMU's user emulation takes: its buffer for translated code is 128 MiB (QEMU: tcg/region.c,
+# DEFAULT_CODE_GEN_BUFFER_SIZE of user emulation on 64-bit hosts), beside its own program and stacks.
+EMULATOR_ROOM = 256 << 20
+# The emulator's share is that of a server whose model does nothing. The kernels of a real model are translated on top:
+# at most as much again, by assumption.
+_MOST_SHARES = 2
 # How much less accurate than this host a board may be, as a part of all samples.
 _MOST_ACCURACY_LOST = 0.01
 _LOW_PRECISION = {
@@ -51,13 +62,29 @@ _LOW_PRECISION = {
 class ReferenceOutputs:
     """The right outputs, one mapping of arrays for each request, and their origin in words.
 
-    `problem` says why there are no outputs.
+    Attributes:
+        samples: number of samples in each request.
+        again: computes the outputs once more, which shows those that are random; None for outputs from a file.
+        problem: why there are no outputs.
     """
 
     requests: Sequence[Arrays]
     outputs: Sequence[Mapping[str, NDArray[Any]]]
     origin: str
+    samples: Sequence[int]
+    again: Callable[[], Sequence[Mapping[str, NDArray[Any]]]] | None = None
     problem: str = ""
+
+    def first(self) -> "ReferenceOutputs":
+        """Return the first request alone, with its outputs."""
+        again = self.again
+        return replace(
+            self,
+            requests=self.requests[:1],
+            outputs=self.outputs[:1],
+            samples=self.samples[:1],
+            again=(lambda: again()[:1]) if again is not None else None,
+        )
 
 
 def artifact(model: Model, most_bytes: int | None) -> Item:
@@ -80,19 +107,61 @@ def loaded(model: Model, description: Mapping[str, Any], execution: str) -> Iter
     yield _passed("operations", f"a kernel for each of {len(model.operations)} kinds")
 
 
+def tolerances(model: Model) -> dict[str, Tolerance]:
+    """Return the tolerance of each output whose rounding is not that of its own type: by the model's precision.
+
+    An output of whole numbers, such as a class, stays exact, unless it is itself quantized.
+    """
+    datatypes = {output.name: output.datatype for output in model.outputs}
+    allowed = {}
+    for name, computed in precision.of_outputs(model).items():
+        is_float, is_quantized = datatypes[name].startswith(("FP", "BF")), datatypes[name] in ("INT8", "UINT8")
+        if computed.kind == "int8" and (is_float or (is_quantized and computed.step is not None)):
+            allowed[name] = tolerance.quantized(computed.step)
+        elif computed.kind != "int8" and is_float:
+            allowed[name] = tolerance.half_precision(computed.kind)
+    return allowed
+
+
 def answers(
-    outputs: Sequence[Mapping[str, NDArray[Any]]], reference: ReferenceOutputs, tolerance: Tolerance | None
+    outputs: Sequence[Mapping[str, NDArray[Any]]],
+    reference: ReferenceOutputs,
+    allowed: Tolerance | Mapping[str, Tolerance] | None,
 ) -> Item:
-    """Judge the board's outputs by the reference outputs; the tolerance is by output type if None is given."""
+    """Judge the board's outputs by the reference outputs, output by output.
+
+    A random output, and one that is NaN throughout on both sides, is INCONCLUSIVE; the worst output decides.
+
+    Args:
+        allowed: one tolerance for all outputs, or by output name; an output without one has that of its type.
+    """
     if reference.problem:
         return Item(name="answers", verdict="INCONCLUSIVE", finding=f"nothing to compare with: {reference.problem}")
-    try:
-        differences = output_difference.compare(outputs, reference.outputs, tolerance)
-    except ValueError as error:
-        return Item(name="answers", verdict="FAIL", finding=f"differ from {reference.origin}: {error}")
-    worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
+    differences = output_difference.compare(outputs, reference.outputs, allowed, samples=reference.samples)
+    random = random_outputs(reference.outputs, reference.again, differences) if reference.again is not None else {}
+    samples = sum(reference.samples)
+    count = f"over {samples} sample{'s' if samples != 1 else ''}"
+    judged = [difference for difference in differences if difference.output not in random]
+    failed = [difference for difference in judged if not difference.within]
+    unknown = [f"{name} is {words}" for name, words in random.items()]
+    unknown += [f"{one.output}: these inputs give NaN on this host, too" for one in judged if one.shows_nothing]
+    if failed or not unknown:
+        worst = max(failed or judged, key=lambda difference: difference.max_absolute)
+        words = _difference(worst, reference.origin)
+        words += [f"{one.output}: {', '.join(one.notes())}" for one in judged if one.notes() and not one.problem]
+    else:
+        words = [] if len(unknown) == len(differences) else ["all other outputs agree"]
+    verdict: VerdictWord = "FAIL" if failed else "INCONCLUSIVE" if unknown else "PASS"
+    return Item(name="answers", verdict=verdict, finding="; ".join([*unknown, *words, count]))
+
+
+def _difference(worst: Difference, origin: str) -> list[str]:
+    if worst.problem:
+        return [f"{worst.output} {worst.problem} of {origin}"]
+    if not worst.values:
+        return []
     words = [
-        f"{worst.output} differs from {reference.origin} by at most {worst.max_absolute:.2g}"
+        f"{worst.output} differs from {origin} by at most {worst.max_absolute:.2g}"
         f" ({worst.max_relative:.2g} relative, cosine {worst.cosine:.6f})"
     ]
     if worst.max_absolute:
@@ -100,21 +169,20 @@ def answers(
         words.append(
             f"worst at [{place}] of request {worst.worst[0]}: {worst.actual:.6g} instead of {worst.expected:.6g}"
         )
+        words += [f"allowed: {worst.allowed.origin}"] if worst.allowed.origin else []
     if worst.top_1 is not None:
         words.append(f"same class for {100 * worst.top_1:.0f} %")
-    samples = sum(len(next(iter(request.values()))) for request in reference.requests)
-    count = f"over {samples} sample{'s' if samples > 1 else ''}"
-    return Item(name="answers", verdict="PASS" if worst.within else "FAIL", finding=f"{'; '.join(words)}; {count}")
+    return words
 
 
 def accuracy(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], reference: ReferenceOutputs) -> Item:
     """Judge the share of labelled samples that the board classifies right, by the reference's share."""
-    classes = _classes(outputs)
+    classes = _classes(outputs, labels)
     if classes is None:
         return Item(name="accuracy", verdict="INCONCLUSIVE", finding="no output has class scores")
     board = float((classes == labels).mean())
     words = f"{100 * board:.2f} % of {len(labels)}"
-    reference_classes = _classes(reference.outputs[0]) if reference.outputs else None
+    reference_classes = _classes(reference.outputs[0], labels) if reference.outputs else None
     if reference_classes is None:
         return Item(name="accuracy", verdict="INCONCLUSIVE", finding=f"{words}, and nothing to compare with")
     host = float((reference_classes == labels).mean())
@@ -126,10 +194,10 @@ def accuracy(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], ref
     return Item(name="accuracy", verdict="PASS" if lost <= _MOST_ACCURACY_LOST else "FAIL", finding=words)
 
 
-def _classes(outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int64] | None:
-    """Return the class of each row by the first output with class scores; None if no output has any."""
-    scores = next((values for values in outputs.values() if values.ndim == 2 and values.shape[1] > 1), None)
-    return scores.argmax(axis=1) if scores is not None else None
+def _classes(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the class of each labelled sample by the output with class scores; None if no output has any."""
+    name = class_scores(outputs, samples=len(labels), labelled=True)
+    return outputs[name].argmax(axis=1) if name is not None and len(outputs[name]) == len(labels) else None
 
 
 def low_precision(
@@ -177,25 +245,50 @@ def _half_precision(model: Model, request: Mapping[str, np.ndarray]) -> int:
     return sum(node.precision == "fp16" for node in nodes)
 
 
-def memory(peak_bytes: int | None, emulator: EmulatorSection | None, profile: DeviceProfile, *, emulated: bool) -> Item:
-    """Judge the peak of the device's memory by what the board leaves to programs.
+def memory(
+    used: ResourceUsage,
+    emulator: EmulatorSection | None,
+    profile: DeviceProfile,
+    *,
+    emulated: bool,
+    killed: str = "",
+) -> Item:
+    """Judge the memory that the kernel cannot give back by what the board leaves to programs.
+
+    The peak has page cache in it, which fills whatever memory is free: it is shown, and judged only where the kernel
+    reports nothing better.
 
     Args:
+        used: of the device since its start.
         emulator: the emulator's own share, a lower bound; None if the device was not emulated or it is not known.
-        emulated: whether the emulator's memory is in the peak.
+        emulated: whether the emulator's memory is in the figures.
+        killed: why an emulated device was killed within the board's memory, if this one has `EMULATOR_ROOM` on top.
     """
-    if peak_bytes is None:
+    needed, peak = used.memory_unreclaimable_bytes, used.memory_peak_bytes
+    if (judged := needed if needed is not None else peak) is None:
         return Item(name="memory", verdict="INCONCLUSIVE", finding="this host does not report the peak")
     room = int(profile.memory.usable_bytes or profile.memory.visible_bytes)
-    without_emulator = peak_bytes - (emulator.share_bytes if emulator is not None else 0)
-    words = f"peak {format_bytes(peak_bytes)}"
+    without_emulator = judged - (emulator.share_bytes if emulator is not None else 0)
+    words = [f"{format_bytes(judged)} that the kernel cannot give back" if needed is not None else _peak(judged)]
     if emulator is not None:
-        words += f", {format_bytes(without_emulator)} without the emulator"
-    words += f"; {format_bytes(room)} {'usable' if profile.memory.usable_bytes else 'seen by Linux'} on the board"
-    # The board needs less than the peak, and at most `without_emulator`, since the emulator's share is a lower bound.
-    fits = without_emulator <= (1 - _HEADROOM) * room
-    verdict: VerdictWord = "PASS" if fits else "INCONCLUSIVE" if emulated else "FAIL"
-    return Item(name="memory", verdict=verdict, finding=f"{words}, {100 * (1 - without_emulator / room):.0f} % left")
+        words[0] += f", {format_bytes(without_emulator)} without the emulator"
+    words += [f"{_peak(peak)} with page cache"] if needed is not None and peak is not None else []
+    left = f"{100 * (1 - without_emulator / room):.0f} % left"
+    usable = "usable" if profile.memory.usable_bytes else "seen by Linux"
+    words.append(f"{format_bytes(room)} {usable} on the board, {left}")
+    if killed:
+        words.append(f"{killed}; these figures are with {format_bytes(EMULATOR_ROOM)} more, for the emulator")
+    # The board needs at most `without_emulator`, since the emulator's share is a lower bound, and at least what is left
+    # without page cache and without what the emulator may take.
+    may_take = min(_MOST_SHARES * emulator.share_bytes, EMULATOR_ROOM) if emulator is not None else EMULATOR_ROOM
+    at_least = (needed or 0) - (may_take if emulated else 0)
+    most = (1 - _HEADROOM) * room
+    verdict: VerdictWord = "PASS" if without_emulator <= most else "FAIL" if at_least > most else "INCONCLUSIVE"
+    return Item(name="memory", verdict=verdict, finding="; ".join(words))
+
+
+def _peak(size: int) -> str:
+    return f"peak {format_bytes(size)}"
 
 
 def cold_start(board: Board, description: Mapping[str, Any], model: Model, profile: DeviceProfile) -> Item:
@@ -240,10 +333,10 @@ def failure(error: DeviceError) -> Item:
     cause = _cause(error.log)
     finding = f"{error.problem}{f': {cause}' if cause else ''}"
     if isinstance(error, OutOfMemory):
-        return Item(name="memory", verdict="FAIL", finding=error.problem)
+        return Item(name="memory", verdict="INCONCLUSIVE" if error.emulated else "FAIL", finding=error.problem)
     if isinstance(error, IllegalInstruction):
         return Item(name="instructions", verdict="FAIL", finding=error.problem)
-    if isinstance(error, EmulatorCrashed | NotReady):
+    if isinstance(error, EmulatorCrashed | NotReady) or locales.missing(error.log) is not None:
         return Item(name="loads", verdict="INCONCLUSIVE", finding=error.problem)
     if re.search(r"Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/op", error.log):
         return Item(name="operations", verdict="FAIL", finding=finding)

@@ -13,19 +13,21 @@ from typing import Unpack
 from edgesim import profiles
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
-from edgesim.errors import DeviceError
+from edgesim.errors import DeviceError, ModelError
 from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.check import OPTIONS, TIMEOUT_S
 from edgesim.loadgen import client, inputs
 from edgesim.loadgen.inputs import Arrays
 from edgesim.measure import output_difference
+from edgesim.measure.input_fit import require_fit
+from edgesim.measure.reference import Reference
 from edgesim.models import repository, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
-from edgesim.results.verdict import Item, Verdict
+from edgesim.results.verdict import Item, Verdict, VerdictWord
 from edgesim.version import __version__
 
 _REQUESTS = 2  # an emulated request takes seconds, and there is a board for each release
@@ -38,6 +40,7 @@ class _Tried:
     Attributes:
         refusal: why the file says that the release does not load the model; None if it does not say so.
         failure: why the board did not answer; None if it did.
+        verdict: on the failure, which may be no fault of the model.
         answers: the outputs of each request; empty if it did not answer.
         execution: how the board ran; None if it did not answer.
     """
@@ -45,6 +48,7 @@ class _Tried:
     version: str
     refusal: str | None
     failure: str | None = None
+    verdict: VerdictWord = "FAIL"
     answers: Sequence[Arrays] = ()
     execution: str | None = None
 
@@ -80,7 +84,10 @@ def check_runtimes(
     if releases == "all" and own.release.version not in versions:
         versions = sorted({*versions, own.release.version}, key=runtime_releases.key)
     found = repository.find(str(model), options.models)
-    requests = inputs.choose(found, options.inputs).requests[:_REQUESTS]
+    chosen = inputs.choose(found, options.inputs)
+    with stages.stage("reference", "running the model on this host"):
+        _require_fit(found, chosen)
+    requests = chosen.requests[:_REQUESTS]
     needs = runtime_support.Needs.of(found)
     tried = []
     for number, version in enumerate(versions, 1):
@@ -92,8 +99,8 @@ def check_runtimes(
         try:
             execution, answers = _answers(launch, found, requests, stages)
         except DeviceError as error:
-            failure = check_items.failure(error).finding
-            tried.append(_Tried(version=version, refusal=refusal, failure=failure))
+            failed = check_items.failure(error)
+            tried.append(_Tried(version=version, refusal=refusal, failure=failed.finding, verdict=failed.verdict))
         else:
             tried.append(_Tried(version=version, refusal=refusal, answers=answers, execution=execution))
     items = [_item(one, tried) for one in tried]
@@ -108,6 +115,19 @@ def check_runtimes(
         items=(_summary(tried, own), *judged),
         not_judged=tuple(item for item in items if item not in judged),
     )
+
+
+def _require_fit(model: Model, chosen: inputs.Inputs) -> None:
+    """Refuse inputs that the model does not take on this host, if this host's release loads it.
+
+    Raises:
+        ModelError: the model does not take an input.
+    """
+    try:
+        reference = Reference(model)
+    except ModelError:
+        return
+    require_fit(model, reference, chosen)
 
 
 def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: Stages) -> tuple[str, Sequence[Arrays]]:
@@ -134,7 +154,9 @@ def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:
     loads = [one.version for one in tried if one.failure is None]
     has = f"the board has {own.release.version} ({own.reason})"
     if not loads:
-        return Item(name="needs", verdict="FAIL", finding=f"none of {len(tried)} releases answers; {has}")
+        sure = all(one.verdict == "FAIL" for one in tried)
+        finding = f"none of {len(tried)} releases answers; {has}"
+        return Item(name="needs", verdict="FAIL" if sure else "INCONCLUSIVE", finding=finding)
     older = [one for one in tried if runtime_releases.key(one.version) < runtime_releases.key(loads[0])]
     needed = f"ONNX Runtime {loads[0]}{' or newer' if older else ', the oldest that was tried, or newer'}"
     enough = runtime_releases.key(own.release.version) >= runtime_releases.key(loads[0])
@@ -145,16 +167,15 @@ def _item(one: _Tried, tried: Sequence[_Tried]) -> Item:
     """Return the item of one release."""
     if one.failure is not None:
         by_file = one.refusal if one.refusal is not None else f"the file speaks for it, but: {one.failure}"
-        return Item(name=one.version, verdict="FAIL", finding=by_file)
+        return Item(name=one.version, verdict="FAIL" if one.refusal is not None else one.verdict, finding=by_file)
     words = "loads" if one.refusal is None else f"loads, although the file speaks against it: {one.refusal}"
     newest = next(other for other in reversed(tried) if other.failure is None)
     if one is newest:
         return Item(name=one.version, verdict="PASS", finding=f"{words}; the others' answers are compared with its own")
-    try:
-        differences = output_difference.compare(one.answers, newest.answers)
-    except ValueError as error:  # another shape
-        return Item(name=one.version, verdict="FAIL", finding=f"{words}; beside {newest.version}, {error}")
-    largest = max(difference.max_absolute for difference in differences)
-    within = all(difference.within for difference in differences)
-    words += f"; answers differ from {newest.version} by {largest:.2g} at most"
-    return Item(name=one.version, verdict="PASS" if within else "FAIL", finding=words)
+    differences = output_difference.compare(one.answers, newest.answers)
+    worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
+    if worst.problem:
+        words += f"; beside {newest.version}, {worst.output} {worst.problem}"
+    else:
+        words += f"; answers differ from {newest.version} by {worst.max_absolute:.2g} at most"
+    return Item(name=one.version, verdict="PASS" if worst.within else "FAIL", finding=words)

@@ -19,21 +19,24 @@ from edgesim.gates.rules import Rule
 from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs.board_session import SessionPlan, on_cores
+from edgesim.jobs.paired_boards import with_emulated_boards
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics
+from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
 from edgesim.options import REQUEST_DEFAULTS, Execution, RunKeywords, RunOptions
 from edgesim.predictions import Declined
+from edgesim.predictions.ratio import RatioBand, ratio_band
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import InterleavedSection
+from edgesim.results.sections import InterleavedSection, PredictedRatio, optional_section
 from edgesim.results.verdict import Verdict
 
 
@@ -64,6 +67,7 @@ def run_pair(
     Each round starts a fresh board for each side. Within a round the sides take turns (base, candidate, candidate,
     base; in the next round the other way round) with the same requests, one at a time. The rules are judged after the
     numbers of rounds that `edgesim.gates.paired_statistics.looks` gives; more rounds follow while a rule is undecided.
+    Rules on memory and accuracy then get emulated boards where the sides are scaled, see `paired_boards`.
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
@@ -115,7 +119,9 @@ def run_pair(
 
         sides = side("base", base, launches[0]), side("candidate", candidate, launches[1])
     looks = paired_statistics.looks(max_rounds)
-    section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0)
+    predicted = _predicted_ratio(profile, sides) if execution != "native" else None
+    ratio = optional_section(PredictedRatio, predicted)
+    section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0, predicted=ratio)
     job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
     with on_cores(client_cores):
         if options.board.engine == "docker":
@@ -128,6 +134,9 @@ def run_pair(
                 verdict = judge(results[1], rules, results[0])
                 if job.failed or _invalid_for_good(results) or not (all_rounds or _undecided(verdict)):
                     break
+            if not job.failed:
+                results = with_emulated_boards(job.sides, results, board_rules, options, stages)
+                verdict = judge(results[1], rules, results[0])
         except BaseException:
             if unfinished is not None and job.done:
                 unfinished(*(_cut_short(side, section, job) for side in job.sides))
@@ -172,7 +181,8 @@ def _invalid_for_good(results: Sequence[RunResult]) -> bool:
 def _undecided(verdict: Verdict) -> bool:
     """Return whether more rounds may change the verdict: a rule that counts rounds is undecided."""
     return verdict.word != "FAIL" and any(
-        item.verdict == "INCONCLUSIVE" and "rounds" in item.figures for item in verdict.items
+        item.verdict == "INCONCLUSIVE" and "rounds" in item.figures and "predicted_undecided" not in item.figures
+        for item in verdict.items
     )
 
 
@@ -251,10 +261,12 @@ def _side(
             raise prediction.as_error()
         target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
         launch = launch.scaled_to([target])
+    reference = Reference(model)
+    require_fit(model, reference, chosen)
     plan = SessionPlan(
         model=model,
         inputs=chosen,
-        reference=Reference(model),
+        reference=reference,
         scenario=Scenario(name="single-stream", stop=StopRule(), seed=seed),
         warm_up=None,
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,
@@ -262,6 +274,13 @@ def _side(
     )
     builder = ResultBuilder(profile=launch.profile, model=model, stages=stages, prediction=prediction)
     return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)
+
+
+def _predicted_ratio(profile: DeviceProfile, sides: tuple[Side, Side]) -> RatioBand | None:
+    base, candidate = (side.builder.prediction for side in sides)
+    if isinstance(base, Declined) or isinstance(candidate, Declined):
+        return None
+    return ratio_band(profile, base, candidate)
 
 
 def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:

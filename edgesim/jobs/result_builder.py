@@ -179,6 +179,8 @@ class ResultBuilder:
 
     def _resources(self) -> ResourceUsage:
         readings = [reading for m in self.measurements for reading in m.readings]
+        # The largest values since the device started, such as while the model was loaded; counters go by the load.
+        readings = [*(reading for attempt in self.attempts for reading in attempt.board.start_readings), *readings]
         load = [phase for m in self.measurements for phase in m.load]
         board = self.last.board
         return resource_usage.summarise(readings, load, board.memory_limit_bytes, board.cpus, board.device.source)
@@ -265,7 +267,8 @@ class ResultBuilder:
     def _restarts(self) -> tuple[Restart, ...]:
         restarts, first = [], 0
         for i, measured in enumerate(self.measurements):
-            used = resource_usage.summarise(measured.readings, measured.load)
+            readings = [*self.attempts[i].board.start_readings, *measured.readings]
+            used = resource_usage.summarise(readings, measured.load)
             restarts.append(
                 Restart(
                     lifecycle_s=self._lifecycle(i),
@@ -276,6 +279,7 @@ class ResultBuilder:
                     cpu_seconds=used.cpu_seconds,
                     memory_peak_bytes=used.memory_peak_bytes,
                     memory_anon_bytes=used.memory_anon_bytes,
+                    memory_unreclaimable_bytes=used.memory_unreclaimable_bytes,
                     throughput_qps=throughput_qps(measured.samples),
                 )
             )
@@ -426,7 +430,12 @@ def _configuration_section(configuration: Configuration) -> ConfigurationSection
 def profile_section(profile: DeviceProfile) -> ProfileSection:
     """Return the section on the profile of a run or a stack."""
     return ProfileSection(
-        name=profile.name, sha256=profile.sha256, title=profile.title, mode=profile.mode, core=profile.cpu.core
+        name=profile.name,
+        sha256=profile.sha256,
+        title=profile.title,
+        mode=profile.mode,
+        core=profile.cpu.core,
+        architecture=profile.architecture,
     )
 
 
@@ -494,9 +503,8 @@ def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
 def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
     """Return the scaled result with the emulated one inside; it is valid if both are."""
     outer, inner = scaled.validity, emulated.validity
-    return scaled.model_copy(
+    return scaled.with_emulated(emulated).model_copy(
         update={
-            "emulated": emulated,
             "stages_s": dict(stages.seconds),
             "complete": scaled.complete and emulated.complete,
             "validity": outer.model_copy(

@@ -22,12 +22,13 @@ from edgesim.errors import (
     UsageError,
 )
 from edgesim.host import cores
-from edgesim.jobs.board_session import SessionPlan, check_levels, measure, scenario_of
+from edgesim.jobs.board_session import FEW_REQUESTS, SessionPlan, check_levels, measure, scenario_of
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder, combined, without_emulated
 from edgesim.loadgen import inputs
 from edgesim.loadgen.inputs import Inputs
 from edgesim.measure import steady_state
+from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -67,9 +68,9 @@ def run(
     """Benchmark a model on a simulated board.
 
     Without the option `execution`, a board of another architecture than this host's runs twice: scaled, with the
-    traffic of the options, and emulated, with a few requests. Where this host is the board, the board runs ``native``.
-    Any other host of the board's architecture runs the board's own image once, slowed down to the predicted time where
-    that can be done (``same-architecture``).
+    traffic of the options, and emulated, with a few requests; a board that cannot be scaled is emulated alone, with as
+    few. Where this host is the board, the board runs ``native``. Any other host of the board's architecture runs the
+    board's own image once, slowed down to the predicted time where that can be done (``same-architecture``).
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
@@ -162,6 +163,7 @@ def _prepare(
         chosen = inputs.choose(model, options.inputs)
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
+        require_fit(model, reference, chosen)
         steady_state.prepare()
     return Job(
         profile=profile,
@@ -227,13 +229,15 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
                     raise
                 not_scaled = error.problem
                 job.stages.note(f"not scaled: {not_scaled}")
+        if not_scaled is not None and executions == "both":
+            # The traffic was meant for the board's time: an emulator, hundreds of times slower, would drown in it.
+            job.stages.note(f"emulated with {FEW_REQUESTS} requests; `execution=emulated` sends the options' traffic")
+            return _attempt_all(job, job.launch, options.without({"repeat"}), journal, few=True, not_scaled=not_scaled)
         if scaled is None:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)
         if executions != "both":
             return scaled
-        # The journal stays the scaled run's, and gets no other samples.
-        emulated = _attempt_all(job, job.launch, options, None, few=True)
-        return combined(scaled, emulated, job.stages)
+        return combined(scaled, emulated_half(job, options.without({"repeat"})), job.stages)
     except (EdgesimError, KeyboardInterrupt) as error:
         kept = what_is_kept(error, scaled, job.stages)
         if kept is None:
@@ -256,6 +260,16 @@ def what_is_kept(error: BaseException, scaled: RunResult | None, stages: Stages)
     return combined(scaled, partial, stages) if partial is not None else without_emulated(scaled, str(error))
 
 
+def emulated_half(job: Job, options: RunOptions) -> RunResult:
+    """Return what an emulated board shows beside a scaled one: a few requests in each of `repeat` containers.
+
+    Raises:
+        EdgesimError: with what was measured until then as its `result`.
+    """
+    # The journal is the scaled half's, and gets no other samples.
+    return _attempt_all(job, job.launch, options, None, few=True)
+
+
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None, execution: Execution) -> RunResult:
     if isinstance(job.prediction, Declined):
         raise job.prediction.as_error()
@@ -275,12 +289,12 @@ def _attempt_all(
     """Measure fresh containers, one after the other, in one execution.
 
     Args:
-        few: one container and a few requests, beside a scaled run.
+        few: a few requests in each container, beside a scaled run or in its place.
 
     Raises:
         EdgesimError: with what was measured until then as its `result`.
     """
-    builder, repeat = job.builder(not_scaled), 1 if few else options.repeat
+    builder, repeat = job.builder(not_scaled), options.repeat
     try:
         while len(builder.attempts) < repeat:
             complete = len(builder.attempts)

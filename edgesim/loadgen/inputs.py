@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
-from edgesim.models import tensor_types
+from edgesim.models import table_rows, tensor_types
 from edgesim.models.repository import Model, Tensor
 from edgesim.options import InputOptions
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
 RANDOM_REQUESTS = 8
+_MOST_RANDOM_INTEGER = 99
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,20 @@ class Inputs:
         requests: for each request, arrays by input name.
         origin: where the inputs come from, in a few words for the result.
         labelled: all real inputs as one batch, and the class of each; None without labels.
+        is_random: whether the inputs are drawn at random, and may not fit what the model takes.
     """
 
     requests: tuple[Arrays, ...]
     origin: str
     labelled: tuple[Arrays, NDArray[np.int64]] | None = None
+    is_random: bool = False
+
+
+def samples_in(model: Model, request: Arrays) -> int:
+    """Return how many samples a request has: the first size of its inputs where the model leaves it open, else 1."""
+    sizes = {request[tensor.name].shape[0] if tensor.shape[:1] == (-1,) else 1 for tensor in model.inputs}
+    sizes.discard(1)
+    return sizes.pop() if len(sizes) == 1 else 1
 
 
 def choose(model: Model, options: InputOptions) -> Inputs:
@@ -124,15 +134,19 @@ def _random(model: Model, options: InputOptions) -> Inputs:
                 f"`{field}` {unknown[0]}: model {model.name} takes {', '.join(str(t) for t in model.inputs)}"
             )
     generator = np.random.default_rng(options.seed)
+    # Values below 100 are within most tables; a smaller table, as of the types of tokens, is known from the graph.
+    rows = table_rows.by_input(model)
+    small = {name: (0.0, count - 1.0) for name, count in rows.items() if 0 < count <= _MOST_RANDOM_INTEGER}
+    ranges = {**small, **options.ranges}
     shapes = {tensor.name: _shape(model, tensor, options.shapes.get(tensor.name)) for tensor in model.inputs}
     requests = tuple(
         {
-            tensor.name: random_array(generator, tensor, shapes[tensor.name], options.ranges.get(tensor.name))
+            tensor.name: random_array(generator, tensor, shapes[tensor.name], ranges.get(tensor.name))
             for tensor in model.inputs
         }
         for _ in range(RANDOM_REQUESTS)
     )
-    return Inputs(requests, f"random, seed {options.seed}")
+    return Inputs(requests, f"random, seed {options.seed}", is_random=True)
 
 
 def _shape(model: Model, tensor: Tensor, shape: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -162,20 +176,20 @@ def random_array(
     if tensor.datatype == "BYTES":
         if bounds is not None:
             raise ModelError(f"`ranges` {tensor.name}: text has no range")
-        return generator.integers(0, 10, shape).astype(str).astype(np.object_)
+        return np.asarray(generator.integers(0, 10, shape)).astype(str).astype(np.object_)
     kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
     if kind is None or kind.dtype is None:
         raise ModelError(f"{tensor}: there are no random inputs of this type", fix="give real inputs: `input=FILE.npz`")
     dtype = kind.dtype
     if tensor.datatype.startswith("FP"):
         low, high = bounds if bounds is not None else (0.0, 1.0)
-        return (low + (high - low) * generator.random(shape, dtype=np.float32)).astype(dtype)
+        return np.asarray(low + (high - low) * generator.random(shape, dtype=np.float32), dtype)
     if tensor.datatype == "BOOL":
-        return generator.integers(0, 2, shape).astype(dtype)
-    low, high = bounds if bounds is not None else (0, 99)
+        return np.asarray(generator.integers(0, 2, shape), dtype)
+    low, high = bounds if bounds is not None else (0, _MOST_RANDOM_INTEGER)
     limits = np.iinfo(dtype.name)
     if not limits.min <= low <= high <= limits.max or low != int(low) or high != int(high):
         raise ModelError(
             f"`ranges` {tensor.name}={low:g}:{high:g}: {tensor.datatype} takes {limits.min} to {limits.max}"
         )
-    return generator.integers(int(low), int(high), shape, dtype=dtype, endpoint=True)
+    return np.asarray(generator.integers(int(low), int(high), shape, dtype=dtype, endpoint=True))

@@ -1,5 +1,9 @@
-"""The difference of two sets of outputs: how large it is, where it is largest, and whether a tolerance allows it."""
+"""The difference of two sets of outputs: how large it is, where it is largest, and whether a tolerance allows it.
 
+Each output is compared by itself and by its own kind. Outputs of different shapes are never spread over each other.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,25 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.measure.class_scores import class_scores
+from edgesim.measure.tolerance import Tolerance, tolerance_of
+
 Outputs = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """|actual - expected| may be `absolute` + `relative` times |expected|."""
-
-    relative: float
-    absolute: float
-
-
-# Sums in another order differ in the last digits: by about 1e-6 of the largest term for each sum in single precision,
-# which grows over a few hundred layers. Half precision has three digits to begin with. Integers are equal or wrong.
-TOLERANCES: Mapping[str, Tolerance] = {
-    "float64": Tolerance(1e-6, 1e-8),
-    "float32": Tolerance(1e-3, 1e-4),
-    "float16": Tolerance(2e-2, 2e-3),
-}
-EXACT = Tolerance(0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,90 +23,156 @@ class Difference:
 
     Attributes:
         output: name of the output.
-        max_absolute: the largest absolute difference; infinite if one side is not a number.
+        problem: why the values cannot be compared, such as another shape; empty if they were compared.
+        values: number of values that were compared.
+        not_finite: number of values that are the same NaN or infinity on both sides, which counts as equal.
+        not_a_number: how many of these are NaN.
+        max_absolute: the largest absolute difference; infinite if only one side is NaN or infinite, or with a problem.
         max_relative: the largest difference relative to the expected value, where that is not 0.
         cosine: the smallest cosine similarity of all requests.
         top_1: share of rows whose largest value is at the same index; None if the output has no class scores.
         worst: where the difference is largest: the request, then the index in its array.
         actual, expected: the values there.
+        allowed: the tolerance.
         within: whether the tolerance allows the difference.
     """
 
     output: str
-    max_absolute: float
-    max_relative: float
-    cosine: float
-    top_1: float | None
-    worst: tuple[int, ...]
-    actual: float
-    expected: float
-    within: bool
+    problem: str = ""
+    values: int = 0
+    not_finite: int = 0
+    not_a_number: int = 0
+    max_absolute: float = math.inf
+    max_relative: float = math.inf
+    cosine: float = 0.0
+    top_1: float | None = None
+    worst: tuple[int, ...] = ()
+    actual: float = math.nan
+    expected: float = math.nan
+    allowed: Tolerance
+    within: bool = False
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether all values are NaN on both sides, so that the comparison shows nothing."""
+        return self.values > 0 and self.not_a_number == self.values
+
+    def notes(self) -> list[str]:
+        """Return what the figures do not say, in words: nothing to compare, or values that are not finite."""
+        if self.problem:
+            return [self.problem]
+        if not self.values:
+            return ["nothing on both sides"]
+        if self.shows_nothing:
+            return ["NaN in all values on both sides"]
+        infinite = self.not_finite - self.not_a_number
+        words = [f"NaN on both sides in {self.not_a_number} of {self.values} values"] if self.not_a_number else []
+        return words + ([f"infinite on both sides in {infinite} of {self.values} values"] if infinite else [])
 
 
 def compare(
-    actual: Sequence[Outputs], expected: Sequence[Outputs], tolerance: Tolerance | None = None
+    actual: Sequence[Outputs],
+    expected: Sequence[Outputs],
+    tolerances: Tolerance | Mapping[str, Tolerance] | None = None,
+    *,
+    samples: Sequence[int] | None = None,
 ) -> list[Difference]:
     """Compare each output of `expected` with the same output of `actual`, request by request.
 
     Args:
-        tolerance: for all outputs; None means one for each type, see `TOLERANCES`.
-
-    Raises:
-        ValueError: an output is missing, or has another shape.
+        tolerances: one for all outputs, or by output name; an output without one has that of its type, see
+            `edgesim.measure.tolerance`.
+        samples: number of samples in each request, which tells rows of class scores from other rows; None means 1.
     """
+    counts = samples if samples is not None else [1] * len(expected)
+
+    def allowed(name: str, array: NDArray[Any]) -> Tolerance:
+        if isinstance(tolerances, Tolerance):
+            return tolerances
+        return (tolerances or {}).get(name) or tolerance_of(array.dtype)
+
     return [
-        _compare_output(name, [row.get(name) for row in actual], [row[name] for row in expected], tolerance)
+        _combined(
+            [
+                _compare(name, request, outputs.get(name), right[name], allowed(name, right[name]))
+                for request, (outputs, right) in enumerate(zip(actual, expected, strict=True))
+            ],
+            _top_1(name, actual, expected, counts),
+        )
         for name in expected[0]
     ]
 
 
-def _compare_output(
-    name: str, actual: Sequence[NDArray[Any] | None], expected: Sequence[NDArray[Any]], tolerance: Tolerance | None
-) -> Difference:
-    differences = []
-    for request, (array, reference) in enumerate(zip(actual, expected, strict=True)):
-        if array is None:
-            raise ValueError(f"output {name} is missing")
-        if array.shape != reference.shape:
-            raise ValueError(f"output {name} has the shape {list(array.shape)}, not {list(reference.shape)}")
-        allowed = tolerance if tolerance is not None else TOLERANCES.get(str(reference.dtype), EXACT)
-        exact = reference.dtype == np.object_ or reference.dtype == np.bool_ or not reference.size
-        differences.append(
-            _compare_exactly(name, request, array, reference)
-            if exact
-            else _compare_numbers(name, request, array, reference, allowed)
-        )
-    worst = max(differences, key=lambda difference: difference.max_absolute)
-    shares = [difference.top_1 for difference in differences if difference.top_1 is not None]
+def _combined(differences: Sequence[Difference], top_1: float | None) -> Difference:
+    """Return the difference over all requests; the worst request stands for all."""
+    worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
     return Difference(
-        output=name,
+        output=worst.output,
+        problem=worst.problem,
+        values=sum(difference.values for difference in differences),
+        not_finite=sum(difference.not_finite for difference in differences),
+        not_a_number=sum(difference.not_a_number for difference in differences),
         max_absolute=worst.max_absolute,
         max_relative=max(difference.max_relative for difference in differences),
         cosine=min(difference.cosine for difference in differences),
-        top_1=float(np.mean(shares)) if shares else None,
+        top_1=top_1,
         worst=worst.worst,
         actual=worst.actual,
         expected=worst.expected,
+        allowed=worst.allowed,
         within=all(difference.within for difference in differences),
     )
 
 
-def _compare_exactly(name: str, request: int, actual: NDArray[Any], expected: NDArray[Any]) -> Difference:
-    """Compare texts, booleans or empty arrays: equal, or different by 1."""
-    unequal = np.atleast_1d(actual != expected)
-    flat = int(np.argmax(unequal)) if unequal.any() else 0
-    index = np.unravel_index(flat, unequal.shape) if unequal.size else ()
-    difference = float(unequal.any())
+def _top_1(name: str, actual: Sequence[Outputs], expected: Sequence[Outputs], samples: Sequence[int]) -> float | None:
+    """Return the share of rows with the same largest value; None if `name` has no class scores in every request."""
+    same: list[NDArray[np.bool_]] = []
+    for outputs, right, count in zip(actual, expected, samples, strict=True):
+        if class_scores(right, samples=count) != name or name not in outputs:
+            return None
+        if outputs[name].shape != right[name].shape:
+            return None
+        same.append(outputs[name].argmax(axis=1) == right[name].argmax(axis=1))
+    return float(np.concatenate(same).mean()) if same else None
+
+
+def _compare(
+    name: str, request: int, actual: NDArray[Any] | None, expected: NDArray[Any], allowed: Tolerance
+) -> Difference:
+    if actual is None:
+        return Difference(output=name, problem="is missing", worst=(request,), allowed=allowed)
+    if actual.shape != expected.shape:
+        shapes = f"{list(actual.shape)} for {list(expected.shape)}"
+        return Difference(output=name, problem=f"has another shape: {shapes}", worst=(request,), allowed=allowed)
+    if expected.dtype == np.object_ or not expected.size:
+        return _compare_exactly(name, request, actual, expected, allowed)
+    return _compare_numbers(name, request, actual, expected, allowed)
+
+
+def _compare_exactly(
+    name: str, request: int, actual: NDArray[Any], expected: NDArray[Any], allowed: Tolerance
+) -> Difference:
+    """Compare texts or empty arrays: equal or not."""
+    places = np.argwhere(np.atleast_1d(actual != expected))
+    if not len(places):
+        return Difference(
+            output=name,
+            values=expected.size,
+            max_absolute=0.0,
+            max_relative=0.0,
+            cosine=1.0,
+            worst=(request,),
+            allowed=allowed,
+            within=True,
+        )
+    index = tuple(map(int, places[0]))
+    texts = f"{np.atleast_1d(actual)[index]!r} for {np.atleast_1d(expected)[index]!r}"
     return Difference(
         output=name,
-        max_absolute=difference,
-        max_relative=difference,
-        cosine=1 - difference,
-        top_1=None,
-        worst=(request, *map(int, index)),
-        actual=difference,
-        expected=0.0,
-        within=not difference,
+        problem=f"has another text at [{', '.join(map(str, index))}]: {texts}",
+        values=expected.size,
+        worst=(request, *index),
+        allowed=allowed,
     )
 
 
@@ -125,23 +180,28 @@ def _compare_numbers(
     name: str, request: int, actual: NDArray[Any], expected: NDArray[Any], allowed: Tolerance
 ) -> Difference:
     a, b = np.atleast_1d(actual).astype(np.float64), np.atleast_1d(expected).astype(np.float64)
-    # A NaN on either side is infinitely far from anything; the same infinity on both sides is the same value.
+    nan = np.isnan(a) & np.isnan(b)
+    same = (a == b) | nan  # the same infinity, or NaN on both sides
+    finite = np.isfinite(a) & np.isfinite(b)
     with np.errstate(invalid="ignore", divide="ignore"):
-        distance = np.where(a == b, 0.0, np.abs(a - b))
-        distance = np.where(np.isnan(distance), np.inf, distance)
+        distance = np.where(same, 0.0, np.where(finite, np.abs(a - b), np.inf))
         relative = np.where((b != 0) & (distance > 0), distance / np.abs(b), 0.0)
-        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-        cosine = float(np.vdot(a, b) / norm) if norm and np.isfinite(norm) else float(np.array_equal(a, b))
+        x, y = a[finite], b[finite]
+        norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+        cosine = float(np.vdot(x, y) / norm) if norm and np.isfinite(norm) else float(np.array_equal(x, y))
     index = np.unravel_index(int(np.argmax(distance)), distance.shape)
-    class_scores = expected.ndim == 2 and expected.shape[1] > 1
+    bound = allowed.bound(b)
     return Difference(
         output=name,
+        values=expected.size,
+        not_finite=int((same & ~finite).sum()),
+        not_a_number=int(nan.sum()),
         max_absolute=float(distance.max()),
-        max_relative=float(relative.max()),
+        max_relative=float(np.nan_to_num(relative, nan=np.inf).max()),
         cosine=cosine,
-        top_1=float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean()) if class_scores else None,
         worst=(request, *map(int, index)),
         actual=float(a[index]),
         expected=float(b[index]),
-        within=bool((np.isfinite(distance) & (distance <= allowed.absolute + allowed.relative * np.abs(b))).all()),
+        allowed=allowed,
+        within=bool((same | (finite & (distance <= bound))).all()),
     )

@@ -1,7 +1,9 @@
 """The reference: the model's outputs from ONNX Runtime on this host, and how the board's outputs compare with them."""
 
+import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import ModelError
+from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
+from edgesim.measure import output_difference
+from edgesim.measure.class_scores import class_scores
+from edgesim.measure.output_difference import Difference, Outputs
+from edgesim.models import locales
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 
-Outputs = Mapping[str, NDArray[Any]]
+
+class RunFailed(Exception):
+    """ONNX Runtime on this host does not compute outputs for some inputs.
+
+    Attributes:
+        node: the operation that failed, with its node's name; empty if it is not told.
+        cause: why, in ONNX Runtime's words, without places in its sources.
+    """
+
+    def __init__(self, text: str) -> None:
+        # What follows an escape code is the same text again, as the log has it.
+        text = " ".join(text.partition("\x1b")[0].split())
+        found = _FAILED_NODE.search(text)
+        self.node = f"{found['operation']} {found['name']}".strip() if found is not None else ""
+        self.cause = _PLACE.sub("", found["cause"] if found is not None else _PREFIX.sub("", text))
+        super().__init__(f"{self.node}: {self.cause}" if self.node else self.cause)
+
+
+_FAILED_NODE = re.compile(
+    r"while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
+)
+_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+# ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
+_PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
+_NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 
 class Reference:
@@ -22,6 +52,7 @@ class Reference:
 
     Raises on construction:
         ModelError: ONNX Runtime cannot load the model, so no board could either.
+        HostError: this host lacks what the model needs of it.
     """
 
     def __init__(self, model: Model) -> None:
@@ -48,14 +79,47 @@ class Reference:
                     self._session = session(path)
         except Exception as error:  # the runtime's errors share no base class but this one
             text = " ".join(str(error).split())
+            if (locale := locales.missing(text)) is not None:
+                raise HostError(
+                    f"this host lacks the locale {locale}, which model {model.name} needs",
+                    fix="sudo apt-get install locales-all",
+                ) from error
             raise ModelError(
                 f"{model.path}: ONNX Runtime does not load it: {text}", fix=f"edgesim models show {model.path}"
             ) from error
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the outputs for one set of inputs, by name."""
+        """Return the outputs for one set of inputs, by name.
+
+        Raises:
+            RunFailed: the model does not take these inputs.
+            HostError: this host has too little memory for the model.
+        """
         names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        try:
+            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        except Exception as error:  # the runtime's errors share no base class but this one
+            if _NO_MEMORY.search(str(error)):
+                raise HostError(
+                    "this host has too little memory to run the model for comparison", fix="free memory on this host"
+                ) from error
+            raise RunFailed(str(error)) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputComparison:
+    """One output of the board compared with the reference.
+
+    Attributes:
+        max_abs_difference: None if no number says it.
+        same_class: share of rows with the same largest score; None for an output without class scores.
+        notes: what the figures do not say, such as another shape, or NaN on both sides.
+    """
+
+    name: str
+    max_abs_difference: float | None
+    same_class: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +127,13 @@ class Comparison:
     """The board's outputs compared with the reference, for the same inputs.
 
     Attributes:
-        compared: number of inputs in the batch.
-        max_abs_difference: over all outputs; None if no number says it: a NaN on one side, or texts that differ.
-        same_class: share of inputs with the same largest score; None if no output has class scores.
+        compared: number of samples in the request.
+        max_abs_difference: over all outputs that are not random; None if no number says it: a NaN or an infinity on one
+            side, texts that differ, outputs of another shape, or no output that is not random.
+        same_class: share of rows with the same largest score; None if no output has class scores.
         accuracy_device: share of labelled inputs that the board classifies correctly; None without labels.
         accuracy_host: the same share of the reference.
+        outputs: each output by itself.
     """
 
     compared: int
@@ -75,42 +141,83 @@ class Comparison:
     same_class: float | None = None
     accuracy_device: float | None = None
     accuracy_host: float | None = None
+    outputs: tuple[OutputComparison, ...] = ()
 
 
-def compare(device: Outputs, host: Outputs, labels: NDArray[np.int64] | None = None) -> Comparison:
+def compare(
+    device: Outputs,
+    host: Outputs,
+    labels: NDArray[np.int64] | None = None,
+    *,
+    samples: int = 1,
+    again: Callable[[], Outputs] | None = None,
+) -> Comparison:
     """Compare the board's outputs with the reference, output by output.
 
     Args:
         device: the board's outputs by name.
-        host: the outputs of the reference; the first one with two dimensions is taken for class scores.
+        host: the outputs of the reference.
         labels: the correct classes, shape (inputs,).
+        samples: number of samples in the request; with labels, their number.
+        again: runs the reference once more, which shows the outputs that are random; None leaves that out.
     """
-    differences = []
-    classes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-    compared = 0
-    for name, expected in host.items():
-        actual = device[name]
-        compared = len(expected) if expected.ndim else 1
-        differences.append(_largest_difference(actual, expected))
-        if classes is None and expected.ndim == 2 and expected.shape[1] > 1:
-            classes = actual.argmax(axis=1), expected.argmax(axis=1)
-    known = [difference for difference in differences if difference is not None]
-    largest = max(known) if known and len(known) == len(differences) else None
-    if classes is None:
-        return Comparison(compared=compared, max_abs_difference=largest)
-    on_device, on_host = classes
+    samples = len(labels) if labels is not None else samples
+    differences = output_difference.compare([device], [host], samples=[samples])
+    random = random_outputs([host], lambda: [again()], differences) if again is not None else {}
+    known = [difference for difference in differences if difference.output not in random]
+    largest = max((difference.max_absolute for difference in known), default=math.inf)
+    accuracy_device, accuracy_host = _accuracies(device, host, labels)
     return Comparison(
-        compared=compared,
-        max_abs_difference=largest,
-        same_class=float((on_device == on_host).mean()),
-        accuracy_device=float((on_device == labels).mean()) if labels is not None else None,
-        accuracy_host=float((on_host == labels).mean()) if labels is not None else None,
+        compared=samples,
+        max_abs_difference=_finite(largest),
+        same_class=next((difference.top_1 for difference in known if difference.top_1 is not None), None),
+        accuracy_device=accuracy_device,
+        accuracy_host=accuracy_host,
+        outputs=tuple(
+            OutputComparison(
+                name=difference.output,
+                max_abs_difference=_finite(difference.max_absolute),
+                same_class=difference.top_1,
+                notes=tuple([random[difference.output]] if difference.output in random else difference.notes()),
+            )
+            for difference in differences
+        ),
     )
 
 
-def _largest_difference(actual: NDArray[Any], expected: NDArray[Any]) -> float | None:
-    """Return the largest absolute difference; None if there is no such number: a NaN, or texts that differ."""
-    if expected.dtype == np.object_:
-        return 0.0 if np.array_equal(actual, expected) else None
-    largest = float(np.max(np.abs(actual.astype(np.float64) - expected.astype(np.float64)), initial=0))
-    return largest if np.isfinite(largest) else None
+def random_outputs(
+    expected: Sequence[Outputs], again: Callable[[], Sequence[Outputs]], differences: Sequence[Difference]
+) -> dict[str, str]:
+    """Return the outputs in which the reference differs from itself, with words for each.
+
+    Args:
+        expected: the outputs of the reference.
+        again: runs the reference once more; called only where an output of the board is not within its tolerance.
+        differences: of the board from `expected`.
+    """
+    doubtful = {difference.output: difference.allowed for difference in differences if not difference.within}
+    if not doubtful:
+        return {}
+    repeated = output_difference.compare(again(), expected, doubtful)
+    return {
+        difference.output: "random: two runs on this host differ"
+        + (f" by {difference.max_absolute:.2g}" if math.isfinite(difference.max_absolute) else "")
+        for difference in repeated
+        if difference.output in doubtful and not difference.within
+    }
+
+
+def _accuracies(
+    device: Outputs, host: Outputs, labels: NDArray[np.int64] | None
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the share of labelled inputs that the board and the reference classify correctly; None without scores."""
+    if labels is None or (name := class_scores(host, samples=len(labels), labelled=True)) is None:
+        return None, None
+    if name not in device or device[name].shape != host[name].shape or len(host[name]) != len(labels):
+        return None, None
+    shares = [float((outputs[name].argmax(axis=1) == labels).mean()) for outputs in (device, host)]
+    return shares[0], shares[1]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -81,6 +81,7 @@ class ResourceUsage:
     memory_limit_bytes: int | None = None
     memory_anon_bytes: int | None = None
     memory_cache_bytes: int | None = None
+    memory_unreclaimable_bytes: int | None = None
     throttled_s: float | None = None
     throttled_periods: int | None = None
     periods: int | None = None
@@ -126,6 +127,7 @@ def summarise(
         memory_limit_bytes=memory_limit_bytes,
         memory_anon_bytes=_largest(readings, "memory_anon_bytes"),
         memory_cache_bytes=_largest(readings, "memory_cache_bytes"),
+        memory_unreclaimable_bytes=_largest(readings, "memory_unreclaimable_bytes"),
         throttled_s=used("throttled_s"),
         throttled_periods=used("throttled_periods"),
         periods=used("periods"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim.errors import ModelError
+from edgesim.errors import ModelError, ModelUnsupported
 from edgesim.models import external_weights, placeholders, samples, tensor_types
 from edgesim.models.configuration import Configuration
 from edgesim.server.config import ConfigError
@@ -256,15 +256,28 @@ def parse(path: Path) -> "onnx.ModelProto":
 def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or kind.elem_type not in tensor_types.BY_ONNX:
-        raise ModelError(
-            f"{path}: {value.name} is not a tensor, or of a type that the Open Inference Protocol lacks",
-            fix="export the model with plain tensors as inputs and outputs",
-        )
+        raise _unsupported(path, value)
     shape = tuple(
         dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else -1
         for dimension in kind.shape.dim
     )
     return Tensor(name=value.name, datatype=tensor_types.BY_ONNX[kind.elem_type].datatype, shape=shape)
+
+
+def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:
+    """Return the error for an input or output that the Open Inference Protocol cannot carry."""
+    if value.type.sequence_type.elem_type.HasField("map_type"):
+        # ZipMap, which scikit-learn's and onnxmltools' converters append to a classifier by default.
+        return ModelUnsupported(
+            f"{path}: {value.name} is a sequence of maps, which edgesim cannot serve; the file itself is whole",
+            fix="export the model without ZipMap: convert_sklearn(..., options={'zipmap': False}), or zipmap=False",
+        )
+    kind = value.type.WhichOneof("value") or "no type"
+    what = "a tensor of a type" if kind == "tensor_type" else f"a {kind.removesuffix('_type').replace('_', ' ')},"
+    return ModelUnsupported(
+        f"{path}: {value.name} is {what} that the Open Inference Protocol lacks; the file itself is whole",
+        fix="export the model with plain tensors as inputs and outputs",
+    )
 
 
 def _digest(paths: tuple[Path, ...]) -> str:

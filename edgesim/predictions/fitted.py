@@ -65,14 +65,20 @@ class FittedCoefficients:
         units = unit_seconds(machine, self.coefficients(machine.core, values))
         return sum(amount * units[term] for term, amount in work.items())
 
+    def gradient(self, machine: Machine, work: Mapping[Term, float]) -> np.ndarray:
+        """Return the gradient of the logarithm of the time that `work` takes, by the coefficients; shape (n,)."""
+        if not any(work.values()):
+            return np.zeros(len(self.names))
+        predicted_s = self.seconds(machine, work)
+        steps = [self.seconds(machine, work, self.values + _STEP * row) for row in np.eye(len(self.names))]
+        return np.asarray(np.log(np.array(steps) / predicted_s) / _STEP)
+
     def variance(self, machine: Machine, work: Mapping[Term, float]) -> float:
         """Return the variance of the logarithm of the time that `work` takes.
 
         The covariance of the coefficients is carried over by the gradient of that logarithm.
         """
-        predicted_s = self.seconds(machine, work)
-        steps = [self.seconds(machine, work, self.values + _STEP * row) for row in np.eye(len(self.names))]
-        gradient = np.log(np.array(steps) / predicted_s) / _STEP
+        predicted_s, gradient = self.seconds(machine, work), self.gradient(machine, work)
         variance = float(gradient @ self.covariance @ gradient) + self.spread**2
         if machine.soc not in self.seen_socs:
             variance += self.board_spread**2

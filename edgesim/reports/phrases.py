@@ -123,7 +123,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
     if result.energy_j is not None and result.energy_j.per_inference is not None:
         yield Fact("energy", _energy(result.energy_j))
     if result.not_scaled is not None:
-        yield Fact("not scaled", result.not_scaled)
+        few = ("a few requests in place of the options' traffic, which `execution=emulated` sends",)
+        yield Fact("not scaled", result.not_scaled, few if result.execution == "emulated" else ())
     where = (
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
     )
@@ -227,6 +228,8 @@ def _memory(result: RunResult) -> str:
         words.append(f"anonymous {format_bytes(used.memory_anon_bytes)}")
         if used.memory_cache_bytes is not None:
             words[-1] += f", page cache {format_bytes(used.memory_cache_bytes)}"
+    if used.memory_unreclaimable_bytes is not None:
+        words.append(f"cannot be given back {format_bytes(used.memory_unreclaimable_bytes)}")
     if result.emulator_memory is not None:
         words.append(f"emulator overhead at least {format_bytes(result.emulator_memory.share_bytes)} (estimate)")
     elif result.execution == "emulated":
@@ -333,10 +336,13 @@ def compared(result: Recorded) -> Fact | None:
 
 def _agreement(agreement: AgreementSection) -> str:
     count = f"{agreement.compared} input{'s' if agreement.compared != 1 else ''}"
-    if agreement.max_abs_difference is None:
-        words = [f"no numeric difference from this host's answers, such as with NaN, over {count}"]
-    else:
+    if agreement.max_abs_difference is not None:
         words = [f"largest difference from this host's answers {agreement.max_abs_difference:.2g}, over {count}"]
+    elif agreement.outputs and all(output.max_abs_difference is not None for output in agreement.outputs):
+        words = [f"nothing to compare with this host's answers, over {count}"]
+    else:
+        words = [f"they differ from this host's answers, and no number says by how much, over {count}"]
+    words += [f"{output.name}: {', '.join(output.notes)}" for output in agreement.outputs if output.notes]
     if agreement.accuracy_device is not None and agreement.accuracy_host is not None:
         words.append(f"accuracy {100 * agreement.accuracy_device:.2f} % (host {100 * agreement.accuracy_host:.2f} %)")
     elif agreement.same_class is not None:

@@ -1,10 +1,10 @@
 """The result of a run: the sections of the result file in their order, and its JSON form."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import orjson
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 import edgesim
 from edgesim.options import Execution
@@ -30,6 +30,7 @@ from edgesim.results.sections import (
     RequestsSection,
     ResourcesSection,
     Restart,
+    ScaledSection,
     ScalingSection,
     ScenarioSection,
     SearchSection,
@@ -39,12 +40,19 @@ from edgesim.results.sections import (
 )
 from edgesim.units import format_ms
 
+# Of a run that is scaled and emulated, these figures of `resources` are the emulated half's, which has the board's
+# instructions; the others, such as CPU time, are the scaled half's, which has the user's traffic.
+_OF_THE_BOARD = frozenset(
+    {name for name in ResourcesSection.model_fields if name.startswith("memory_")} | {"oom_kills"}
+)
+
 
 class RunResult(Section):
     """Everything that one run gave.
 
-    A run that is scaled and emulated has the result of the scaled run, with the result of the emulated run in
-    `emulated`.
+    A run that is scaled and emulated has the times of the scaled half, and the memory and answers of the emulated half:
+    `resources.memory_*`, `resources.oom_kills`, `emulator_memory` and `agreement`. The whole result of the emulated
+    half is in `emulated`; what the scaled half shows in place of these figures is in `scaled`.
 
     Attributes:
         stages_s: seconds of each stage of the run.
@@ -88,6 +96,7 @@ class RunResult(Section):
     interleaved: InterleavedSection | None = None
     validity: ValiditySection
     complete: bool = True
+    scaled: ScaledSection | None = None
     emulated: "RunResult | None" = None
     phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...]
@@ -119,6 +128,31 @@ class RunResult(Section):
     def time_label(self) -> str:
         """What `device_time_ms` is called: the device time, or this host's for a profile with its host's core."""
         return "this host's time" if self.profile.has_core_of_host else "device time"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_older_halves(cls, facts: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Read a file of an older version, in which memory and answers of both halves were the scaled half's."""
+        result = read(facts)
+        return result if result.emulated is None or result.scaled is not None else result.with_emulated(result.emulated)
+
+    def with_emulated(self, emulated: "RunResult") -> Self:
+        """Return this result of a scaled run with the emulated half inside, whose memory and answers are the board's.
+
+        Containers that were scaled keep their times and lose their memory, which is in `scaled` for all together.
+        """
+        memory = {name: getattr(emulated.resources, name) for name in _OF_THE_BOARD}
+        no_memory = dict.fromkeys(name for name in Restart.model_fields if name.startswith("memory_"))
+        return self.model_copy(
+            update={
+                "scaled": ScaledSection(resources=self.resources, agreement=self.agreement),
+                "emulated": emulated,
+                "resources": self.resources.model_copy(update=memory),
+                "emulator_memory": emulated.emulator_memory,
+                "agreement": emulated.agreement,
+                "restarts": tuple(restart.model_copy(update=no_memory) for restart in self.restarts),
+            }
+        )
 
     def write(self, path: Path | str) -> None:
         """Write the result file: whole, or not at all.

@@ -47,6 +47,7 @@ class ProfileSection(Section):
 
     Attributes:
         core: the core that models run on; ``host`` for a profile that is as fast as whatever host runs it.
+        architecture: of the board's instructions, as images name it: ``arm64`` or ``amd64``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ProfileSection(Section):
     title: str
     mode: str | None = None
     core: str | None = None
+    architecture: str | None = None
 
     @property
     def has_core_of_host(self) -> bool:
@@ -332,6 +334,8 @@ class ResourcesSection(Section):
         cpu_percent_mean: percent of one core of this host.
         cpu_percent_of_board: percent of all that the board may use.
         memory_peak_source: the file or the method that gave the peak.
+        memory_unreclaimable_bytes: memory that the kernel cannot give back without swap; unlike the peak, it has no
+            page cache.
     """
 
     source: str | None = None
@@ -343,6 +347,7 @@ class ResourcesSection(Section):
     memory_limit_bytes: int | None = None
     memory_anon_bytes: int | None = None
     memory_cache_bytes: int | None = None
+    memory_unreclaimable_bytes: int | None = None
     throttled_s: float | None = None
     throttled_periods: int | None = None
     periods: int | None = None
@@ -425,6 +430,7 @@ class Restart(Section):
         cpu_seconds, throughput_qps: of the container's load.
         memory_peak_bytes: the largest value seen.
         memory_anon_bytes: the largest anonymous memory, which has no pages of the page cache.
+        memory_unreclaimable_bytes: the largest memory that the kernel cannot give back.
     """
 
     lifecycle_s: LifecycleSection
@@ -435,13 +441,29 @@ class Restart(Section):
     cpu_seconds: float | None = None
     memory_peak_bytes: int | None = None
     memory_anon_bytes: int | None = None
+    memory_unreclaimable_bytes: int | None = None
     throughput_qps: float | None = None
+
+
+class PredictedRatio(Section):
+    """The ratio of the device times that are predicted for the two models of a paired run: candidate over base.
+
+    Attributes:
+        low, high: its 80 % band, in which errors that both predictions share cancel.
+        reasons: what the two predictions do not share.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    reasons: tuple[str, ...] = ()
 
 
 class InterleavedSection(Section):
     """The place of a result in a paired run.
 
     Attributes:
+        predicted: the ratio of the predicted device times; None if one is not predicted, or both are measured.
         job: id of the paired run; the same in the results of both sides.
         looks: numbers of rounds after which the rules were to be evaluated.
         requests: requests to one side in one round.
@@ -451,6 +473,7 @@ class InterleavedSection(Section):
     side: Literal["base", "candidate"]
     looks: tuple[int, ...]
     requests: int
+    predicted: PredictedRatio | None = None
 
 
 class Spread(Section):
@@ -575,14 +598,31 @@ class EnergySection(Section):
 # --- what is judged ---------------------------------------------------------------------------------------------------
 
 
+class OutputSection(Section):
+    """One output of the board compared with the reference.
+
+    Attributes:
+        max_abs_difference: None if no number says it.
+        same_class: share of rows with the same largest score; None for an output without class scores.
+        notes: what the figures do not say: another shape, nothing on both sides, NaN on both sides, a random output.
+    """
+
+    name: str
+    max_abs_difference: float | None
+    same_class: float | None = None
+    notes: tuple[str, ...] = ()
+
+
 class AgreementSection(Section):
     """The board's outputs compared with the reference: ONNX Runtime on this host, with the same inputs.
 
     Attributes:
-        compared: number of inputs.
-        max_abs_difference: over all outputs; None if no number says it, as when a side answers NaN.
-        same_class: share of inputs with the same largest score.
+        compared: number of samples in the request.
+        max_abs_difference: over all outputs that are not random; None if no number says it, as when one side alone
+            answers NaN, or an output has another shape.
+        same_class: share of rows with the same largest score; None if no output has class scores.
         accuracy_device, accuracy_host: shares of labelled inputs that are classified correctly; None without labels.
+        outputs: each output by itself.
     """
 
     compared: int
@@ -590,6 +630,17 @@ class AgreementSection(Section):
     same_class: float | None = None
     accuracy_device: float | None = None
     accuracy_host: float | None = None
+    outputs: tuple[OutputSection, ...] = ()
+
+
+class ScaledSection(Section):
+    """What the scaled half alone shows in a run that was scaled and emulated.
+
+    The scaled server runs this host's instructions: its memory and answers are not the board's.
+    """
+
+    resources: ResourcesSection
+    agreement: AgreementSection | None = None
 
 
 class RuleSection(Section):

@@ -55,11 +55,14 @@ def failure(resolved: Resolved, state: ServiceState, evidence: Evidence) -> Devi
     what = f"{'step' if service.spec.once else 'service'} {service.name}"
     behind = f"; not started: {', '.join(evidence.not_started)}" if evidence.not_started else ""
     if evidence.killed:
-        return OutOfMemory(
-            f"{what} was killed for lack of memory at {_limit(resolved, service, evidence)}{behind}",
+        emulated = ", which the emulator's own memory counts against" if resolved.execution == "emulated" else ""
+        error = OutOfMemory(
+            f"{what} was killed for lack of memory at {_limit(resolved, service, evidence)}{emulated}{behind}",
             fix="give the services less memory together, or choose a board with more: edgesim profiles list",
             log=evidence.log,
         )
+        error.emulated = bool(emulated)
+        return error
     if crash := emulator_crash(evidence.log):
         return type(crash)(f"{what}: {crash.problem}{behind}", fix=crash.fix, log=evidence.log)
     if state.ended:

@@ -1,12 +1,16 @@
 """The pytest plugin, used by the tests of another project: real runs, as plain processes of this host."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import edgesim.jobs.run  # noqa: F401  # a pytester run in this process removes the modules that it was first to import
 from edgesim.models.repository import Model
+from edgesim.pytest_plugin import EdgeDevice
 from edgesim.results.run_result import RunResult
+from edgesim.results.sections import ValiditySection
 
 pytest_plugins = ["pytester"]
 
@@ -38,8 +42,8 @@ def test_tests_with_one_marker_share_a_run_whose_figures_failures_show(
         + NEEDS_AN_ENGINE.format(model=str(digits.path))
         + """
 def test_fits(edge_device):
-    edge_device.require("memory_peak_bytes <= 4GiB", "device_time_ms.p50 <= 1000", "failed_requests <= 0")
-    assert edge_device["memory_peak_bytes"] < 4 * 2**30
+    edge_device.require("artifact_bytes <= 4GiB", "device_time_ms.p50 <= 1000", "failed_requests <= 0")
+    assert edge_device["artifact_bytes"] < 4 * 2**30
     assert edge_device["device_time_ms.p50"] <= 1000
     assert edge_device.result.requests.ok >= 20
 
@@ -99,6 +103,16 @@ def test_starts_the_board_without_a_run(edge_device):
     kept = sorted((pytester.path / "kept").iterdir())
     assert [path.name for path in kept] == ["1-digits-jetson-nano.json", "2-digits-jetson-nano.json"]
     assert RunResult.read(kept[0]).requests.ok == 20
+
+
+def test_memory_that_is_not_the_boards_fails_the_test_that_uses_it(result: RunResult) -> None:
+    scaled = result.model_copy(update={"execution": "scaled", "validity": ValiditySection(valid=True)})
+    runs: Any = SimpleNamespace(result=lambda options: scaled)
+    node: Any = SimpleNamespace(user_properties=[])
+    device = EdgeDevice({"profile": "jetson-nano", "model": "net"}, runs, node)
+    with pytest.raises(pytest.fail.Exception, match=r"memory_peak_bytes: .* of a scaled server"):
+        device["memory_peak_bytes"]
+    assert node.user_properties == []
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,12 @@ def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice
     [
         (State(running=False, exit_code=137, out_of_memory=True), "", OutOfMemory, "limit of 96.0 MiB while loading"),
         (State(running=False, exit_code=3), "bad file", DeviceDied, "exit code 3 while loading"),
+        (
+            State(running=False, exit_code=3),
+            "Failed to construct locale with name:en_US.UTF-8:locale::facet::x",
+            DeviceDied,
+            "the serving image lacks the locale en_US.UTF-8",
+        ),
         (State(running=False, exit_code=139), "qemu: uncaught target signal 11 (x)", EmulatorCrashed, "signal 11"),
         (
             State(running=False, exit_code=132),
@@ -142,3 +148,29 @@ def test_each_cause_of_death_has_its_own_error(
     died = readiness.death(state, log, model=digits, memory_limit_bytes=96 * 2**20, while_doing="loading the model")
     assert type(died) is error
     assert words in died.problem
+
+
+@pytest.mark.parametrize("emulated", [False, True])
+def test_kill_says_that_the_model_does_not_fit_only_where_no_emulator_was_in_the_memory(
+    digits: repository.Model, emulated: bool
+) -> None:
+    killed = State(running=False, exit_code=137, out_of_memory=True)
+    died = readiness.death(killed, "", model=digits, memory_limit_bytes=2**27, while_doing="loading", emulated=emulated)
+    assert isinstance(died, OutOfMemory)
+    assert died.emulated is emulated
+    assert ("whether it fits without is not shown" in died.problem) is emulated
+
+
+def test_device_is_read_while_it_loads_the_model() -> None:
+    clock, answers, readings = Clock(), itertools.chain([False] * 9, itertools.repeat(True)), list[Reading]()
+    readiness.wait(
+        FakeDevice(),
+        "/ready",
+        explain_death=explain,
+        timeout_s=10,
+        readings=readings,
+        clock=clock,
+        sleep=clock.sleep,
+        ask=lambda _: next(answers),
+    )
+    assert len(readings) >= 3

@@ -21,6 +21,7 @@ from edgesim.results.sections import (
     AgreementSection,
     DeviceTimeSection,
     Distribution,
+    EmulatorSection,
     LimitSection,
     Restart,
     ScalingSection,
@@ -280,9 +281,82 @@ def test_memory_and_answers_of_a_combined_run_are_those_of_the_emulated_run(good
             "resources": good.resources.model_copy(update={"memory_peak_bytes": 2**30}),
         }
     )
-    combined = good.model_copy(update={"execution": "scaled", "emulated": inside})
+    combined = good.model_copy(update={"execution": "scaled"}).with_emulated(inside)
     assert verdict(combined, "accuracy >= 0.8") == "PASS"
     assert verdict(combined, "memory_peak_bytes <= 512MiB") == "FAIL"
+
+
+@pytest.mark.parametrize(("limit", "word"), [("90MiB", "PASS"), ("40MiB", "INCONCLUSIVE"), ("36MiB", "FAIL")])
+@pytest.mark.parametrize("metric", ["memory_peak_bytes", "memory_unreclaimable_bytes"])
+def test_memory_beyond_a_limit_fails_only_if_the_emulators_share_is_not_what_is_beyond(
+    good: RunResult, metric: str, limit: str, word: str
+) -> None:
+    used = good.resources.model_copy(update={metric: 87 << 20})
+    share = EmulatorSection(floor_bytes=80 << 20, native_bytes=30 << 20, share_bytes=50 << 20)
+    emulated = good.model_copy(update={"execution": "emulated", "resources": used, "emulator_memory": share})
+    item = judge(emulated, Rules.of([f"{metric} <= {limit}"])).items[-1]
+    assert item.verdict == word
+    assert "without and with the emulator's estimated share: 38,797,312 to 91,226,112" in item.finding
+
+
+@pytest.mark.parametrize(
+    ("limit", "word"), [("3GiB", "INCONCLUSIVE"), ("5GiB", "PASS"), ("2GiB", "FAIL"), ("2400MiB", "INCONCLUSIVE")]
+)
+def test_peak_that_page_cache_has_filled_to_the_limit_is_decided_by_what_cannot_be_given_back(
+    good: RunResult, limit: str, word: str
+) -> None:
+    used = good.resources.model_copy(
+        update={
+            "memory_peak_bytes": 4 << 30,
+            "memory_limit_bytes": 4 << 30,
+            "memory_unreclaimable_bytes": 2300 << 20,
+        }
+    )
+    saturated = good.model_copy(update={"resources": used})
+    assert verdict(saturated, f"memory_peak_bytes <= {limit}") == word
+    assert verdict(saturated, "memory_unreclaimable_bytes <= 2300MiB") == "PASS"
+
+
+@pytest.mark.parametrize("rule", ["memory_peak_bytes <= 1GiB", "memory_peak_bytes <= 1MiB", "accuracy >= 0.5"])
+@pytest.mark.parametrize("execution", ["scaled", "host"])
+def test_memory_and_accuracy_of_this_hosts_instructions_decide_nothing_about_the_board(
+    good: RunResult, execution: str, rule: str
+) -> None:
+    agreement = AgreementSection(compared=1, max_abs_difference=0.0, accuracy_device=0.9, accuracy_host=0.9)
+    device = good.device.model_copy(update={"architecture": "x86_64"})
+    profile = good.profile.model_copy(update={"architecture": "arm64"})
+    run = {"execution": execution, "agreement": agreement, "device": device, "profile": profile}
+    item = judge(good.model_copy(update=run), Rules.of([rule])).items[-1]
+    assert item.verdict == "INCONCLUSIVE"
+    assert "`execution=emulated`" in item.finding, "the finding says what decides the rule"
+
+
+def test_memory_of_a_process_of_the_boards_own_architecture_is_judged(good: RunResult) -> None:
+    profile = good.profile.model_copy(update={"architecture": "arm64"})
+    assert (
+        verdict(good.model_copy(update={"execution": "host", "profile": profile}), "memory_peak_bytes <= 1MiB")
+        == "FAIL"
+    )
+
+
+def test_change_of_a_scaled_servers_memory_is_inconclusive(good: RunResult) -> None:
+    scaled = good.model_copy(update={"execution": "scaled"})
+    assert verdict(scaled, "memory_peak_bytes: +5 %", baseline=scaled) == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize(("candidate_bytes", "word"), [(10**8, "PASS"), (12 * 10**7, "FAIL")])
+def test_change_of_memory_is_between_the_emulated_containers_of_both_sides(
+    good: RunResult, candidate_bytes: int, word: str
+) -> None:
+    def side(size: int) -> RunResult:
+        peaks = [size + i for i in range(3)]
+        used = good.resources.model_copy(update={"memory_peak_bytes": max(peaks)})
+        containers = zip(good.restarts, peaks, strict=False)
+        restarts = tuple(one.model_copy(update={"memory_peak_bytes": peak}) for one, peak in containers)
+        inside = good.model_copy(update={"execution": "emulated", "resources": used, "restarts": restarts})
+        return good.model_copy(update={"execution": "scaled"}).with_emulated(inside)
+
+    assert verdict(side(candidate_bytes), "memory_peak_bytes: +5 %", baseline=side(10**8)) == word
 
 
 @pytest.mark.parametrize(

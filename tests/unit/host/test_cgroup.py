@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.engine import api_stats
+from edgesim.host import cgroup
 from edgesim.host.cgroup import Cgroup
 from edgesim.host.limit_values import LimitValues
 from edgesim.recording import Reading
@@ -134,7 +135,28 @@ def test_recorded_container_of_version_2_is_read_completely(tmp_path: Path) -> N
         sent_bytes=0,
         processes=2,
         threads=2,
+        memory_unreclaimable_bytes=106_496 + 32_768 + 40_960 + 1_328 + 151_768,
     )
+
+
+@pytest.mark.parametrize(
+    ("stat", "unreclaimable"),
+    [
+        ({"total_rss": 100, "total_cache": 900, "total_active_anon": 60, "total_inactive_anon": 40}, 100),
+        # Files on tmpfs are page cache, and cannot be given back.
+        ({"total_rss": 100, "total_shmem": 50, "total_active_anon": 110, "total_inactive_anon": 40}, 150),
+        # 30 locked: of anonymous memory, which counts once.
+        ({"anon": 100, "shmem": 0, "active_anon": 50, "inactive_anon": 20, "unevictable": 30}, 100),
+        # 30 locked, all of files.
+        ({"anon": 100, "shmem": 0, "active_anon": 60, "inactive_anon": 40, "unevictable": 30}, 130),
+        ({"anon": 100, "kernel_stack": 1, "pagetables": 2, "slab_unreclaimable": 4, "slab_reclaimable": 8}, 107),
+        ({}, None),
+    ],
+)
+def test_memory_that_cannot_be_given_back_has_locked_pages_and_tmpfs_and_no_page_cache(
+    stat: dict[str, int], unreclaimable: int | None
+) -> None:
+    assert cgroup.unreclaimable(stat) == unreclaimable
 
 
 def test_recorded_kill_is_counted_though_the_first_process_lives(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The items of a check, by themselves."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,32 +8,64 @@ import pytest
 from onnx import helper
 
 from edgesim import profiles
+from edgesim.errors import DeviceDied, OutOfMemory
 from edgesim.jobs import check_items
+from edgesim.jobs.check_items import ReferenceOutputs
+from edgesim.measure.output_difference import Outputs
+from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.tolerance import Tolerance, half_precision
 from edgesim.models import repository
 from edgesim.options import Execution
 from edgesim.results.sections import EmulatorSection
 from tests.unit.predictions.test_graph import save
 
+GIB = 1 << 30
 SHARE = EmulatorSection(floor_bytes=80 << 20, native_bytes=30 << 20, share_bytes=50 << 20)
 
 
 @pytest.mark.parametrize(
-    ("peak_bytes", "emulator", "emulated", "word"),
+    ("needed_gib", "peak_gib", "emulator", "emulated", "word"),
     [
-        (100 << 20, SHARE, True, "PASS"),
-        (100 << 20, None, False, "PASS"),
-        (64 << 30, None, False, "FAIL"),
-        # The emulator's memory is in the peak: what the board needs is less, by how much is not known.
-        (64 << 30, SHARE, True, "INCONCLUSIVE"),
-        (64 << 30, None, True, "INCONCLUSIVE"),
-        (None, None, True, "INCONCLUSIVE"),
+        (0.1, 0.2, SHARE, True, "PASS"),
+        (0.1, 0.2, None, False, "PASS"),
+        # Page cache fills what is free, and is given back.
+        (2.3, 3.9, SHARE, True, "PASS"),
+        (2.3, 3.9, None, False, "PASS"),
+        (3.7, 3.9, None, False, "FAIL"),
+        # The emulator's memory is in the figures: the share of 50 MiB at least, and as much again at most.
+        (3.10, 3.9, SHARE, True, "PASS"),
+        (3.15, 3.9, SHARE, True, "INCONCLUSIVE"),
+        (3.20, 3.9, SHARE, True, "FAIL"),
+        # A share that is not known is 256 MiB at most.
+        (3.20, 3.9, None, True, "INCONCLUSIVE"),
+        (3.70, 3.9, None, True, "FAIL"),
+        # Without the memory that cannot be given back, the peak shows only that a model fits.
+        (None, 0.2, None, True, "PASS"),
+        (None, 3.9, None, True, "INCONCLUSIVE"),
+        (None, 3.9, None, False, "INCONCLUSIVE"),
+        (None, None, None, True, "INCONCLUSIVE"),
     ],
 )
-def test_memory_fails_only_if_no_emulator_is_in_the_peak(
-    peak_bytes: int | None, emulator: EmulatorSection | None, emulated: bool, word: str
+def test_memory_is_judged_without_page_cache_and_fails_only_beyond_what_the_emulator_can_take(
+    needed_gib: float | None, peak_gib: float | None, emulator: EmulatorSection | None, emulated: bool, word: str
 ) -> None:
     profile = profiles.load("jetson-nano")
-    assert check_items.memory(peak_bytes, emulator, profile, emulated=emulated).verdict == word
+    assert profile.memory.usable_bytes is not None
+    assert 3.3 * GIB < profile.memory.usable_bytes < 3.5 * GIB, "the cases are about this board"
+    used = ResourceUsage(
+        memory_unreclaimable_bytes=int(needed_gib * GIB) if needed_gib is not None else None,
+        memory_peak_bytes=int(peak_gib * GIB) if peak_gib is not None else None,
+    )
+    item = check_items.memory(used, emulator, profile, emulated=emulated)
+    assert item.verdict == word
+    assert peak_gib is None or "peak " in item.finding
+
+
+def test_kill_under_emulation_is_inconclusive_and_a_kill_of_the_boards_own_memory_fails() -> None:
+    error = OutOfMemory("killed at the limit")
+    assert check_items.failure(error).verdict == "FAIL"
+    error.emulated = True
+    assert check_items.failure(error).verdict == "INCONCLUSIVE"
 
 
 @pytest.mark.parametrize(
@@ -55,3 +88,62 @@ def test_quantized_answers_of_another_core_decide_nothing(
     (item,) = check_items.low_precision(model, request, profile, description, execution)
     assert item.verdict == word
     assert ("differ in asimddp, sve" in item.finding) == (word == "INCONCLUSIVE")
+
+
+def test_locale_that_the_image_lacks_is_no_fault_of_the_model() -> None:
+    log = "edgesim-server: Failed to construct locale with name:en_US.UTF-8:locale::facet::_S_create_c_locale name"
+    assert check_items.failure(DeviceDied("the serving image lacks the locale", log=log)).verdict == "INCONCLUSIVE"
+    assert check_items.failure(DeviceDied("ended", log="edgesim-server: bad graph")).verdict == "FAIL"
+
+
+def judged(
+    board: Outputs,
+    host: Outputs,
+    again: Sequence[Outputs] | None = None,
+    allowed: Mapping[str, Tolerance] | None = None,
+) -> tuple[str, str]:
+    """Return the verdict and the words on the answers to one request."""
+    reference = ReferenceOutputs([{}], [host], "this host", [1], again=(lambda: again) if again is not None else None)
+    item = check_items.answers([board], reference, allowed)
+    return item.verdict, item.finding
+
+
+def test_answers_of_a_model_without_inputs_are_one_sample() -> None:
+    fixed = {"y": np.ones((1, 4), np.float32)}
+    assert judged(fixed, fixed)[1].endswith("over 1 sample")
+
+
+def test_answers_of_another_shape_fail_with_both_shapes() -> None:
+    word, finding = judged({"boxes": np.ones((1, 2), np.float32)}, {"boxes": np.ones((5, 2), np.float32)})
+    assert (word, finding) == ("FAIL", "boxes has another shape: [1, 2] for [5, 2] of this host; over 1 sample")
+
+
+def test_nothing_on_both_sides_passes_and_says_so() -> None:
+    none = {"boxes": np.zeros((0, 2), np.float32)}
+    assert judged(none, none) == ("PASS", "boxes: nothing on both sides; over 1 sample")
+
+
+def test_answers_that_are_nan_throughout_are_inconclusive() -> None:
+    nan = {"y": np.full((1, 4), np.nan, np.float32)}
+    assert judged(nan, nan) == ("INCONCLUSIVE", "y: these inputs give NaN on this host, too; over 1 sample")
+
+
+def test_random_output_is_inconclusive_and_the_others_are_judged() -> None:
+    def draw(value: float) -> Outputs:
+        return {"noise": np.full((1, 4), value, np.float32), "y": np.ones(3)}
+
+    board, host, again = draw(1), draw(2), draw(3)
+    word, finding = judged(board, host, [again])
+    assert word == "INCONCLUSIVE"
+    assert finding.startswith("noise is random: two runs on this host differ by 1; all other outputs agree")
+    wrong = {**board, "y": np.zeros(3)}
+    assert judged(wrong, host, [again])[0] == "FAIL"
+
+
+def test_finding_names_the_tolerance_of_the_models_precision() -> None:
+    host = {"y": np.array([[90.0, 1.0]], np.float32)}
+    board = {"y": host["y"] + np.float32(0.46)}
+    assert judged(board, host)[0] == "FAIL"
+    word, finding = judged(board, host, allowed={"y": half_precision("float16")})
+    assert word == "PASS"
+    assert "allowed: computed in float16" in finding

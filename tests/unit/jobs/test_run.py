@@ -329,15 +329,17 @@ def test_only_the_scaled_half_is_repeated(host: Host, digits: Model) -> None:
 
 
 @pytest.mark.parametrize("error", [HostTooSlow("this host takes 9 ms"), ScaleFailed("no answer")])
-def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_the_users_traffic(
+def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_few_requests_and_says_so(
     host: Host, digits: Model, error: Exception
 ) -> None:
-    host.script, notes = [Container(start_error=error), Container(answers=50)], Notes()
-    result = run("jetson-nano", digits, requests=50, listener=notes)
+    host.script, notes = [Container(start_error=error), Container(answers=3)], Notes()
+    result = run("jetson-nano", digits, qps=5, duration_s=10, repeat=2, listener=notes)
     assert host.executions == ["scaled", None]
     assert (result.execution, result.emulated, result.not_scaled) == ("emulated", None, str(error))
-    assert host.plans[0].scenario.stop.requests == 50
-    assert notes.texts == [f"not scaled: {error}"]
+    scenario = host.plans[0].scenario
+    assert (scenario.name, scenario.qps, scenario.stop.requests) == ("single-stream", None, 3)
+    few = "emulated with 3 requests; `execution=emulated` sends the options' traffic"
+    assert notes.texts == ["container 1 of 2", f"not scaled: {error}", few]
 
 
 @pytest.fixture

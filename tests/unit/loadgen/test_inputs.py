@@ -54,6 +54,21 @@ def test_every_type_has_random_values(datatype: str) -> None:
     assert inputs.random_array(np.random.default_rng(0), tensor, (2, 3)).shape == (2, 3)
 
 
+@pytest.mark.parametrize("datatype", ["FP32", "INT64", "BOOL", "BYTES"])
+def test_random_scalar_is_an_array_without_axes(datatype: str) -> None:
+    values = inputs.random_array(np.random.default_rng(0), Tensor(name="t", datatype=datatype, shape=()), ())
+    assert isinstance(values, np.ndarray)
+    assert values.shape == ()
+
+
+@pytest.mark.parametrize(("size", "rows", "samples"), [(-1, 4, 4), (8, 8, 1)])
+def test_samples_of_a_request_are_the_first_size_that_the_model_leaves_open(
+    tmp_path: Path, size: int, rows: int, samples: int
+) -> None:
+    model = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n" if size < 0 else size, 3))))
+    assert inputs.samples_in(model, {"x": np.ones((rows, 3), np.float32)}) == samples
+
+
 def test_a_file_with_a_wrong_input_name_is_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "net" / "1" / "model.onnx")
     np.savez(tmp_path / "net" / "samples.npz", allow_pickle=False, wrong=np.zeros((2, 4), np.float32))

@@ -13,12 +13,15 @@ from edgesim.recording import Sample
 from edgesim.reports.formats import terminal
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
+    AgreementSection,
     DeviceTimeSection,
     Distribution,
     EnergySection,
     Level,
+    ResourcesSection,
     Restart,
     ScaledModelSection,
+    ScaledSection,
     ScalingSection,
     SearchSection,
     ShareTry,
@@ -184,7 +187,7 @@ def scaled(result: RunResult) -> RunResult:
     time = DeviceTimeSection(p50=40.0, low=30.0, high=50.0, method="predicted")
     energy = EnergySection(per_inference=0.2, above_idle=0.15, method="estimated: 5 W")
     update = {"execution": "scaled", "scaling": section, "device_time_ms": time, "energy_j": energy}
-    return result.model_copy(update={**update, "emulated": result})
+    return result.model_copy(update=update).with_emulated(result)
 
 
 def test_result_with_an_emulated_result_is_the_same_after_writing_and_reading(
@@ -196,6 +199,28 @@ def test_result_with_an_emulated_result_is_the_same_after_writing_and_reading(
     inside = json.loads((tmp_path / "r.json").read_text())["emulated"]
     assert list(json.loads(both.as_json()))[-1] == "samples", "so that a journal can append to them"
     assert inside["samples"] == [{"scheduled_ns": 0, "sent_ns": 10, "done_ns": 2_500_000_000, "outcome": "ok"}]
+
+
+def test_memory_and_answers_of_both_are_the_boards_and_the_scaled_halfs_own_lie_under_scaled(result: RunResult) -> None:
+    answers = AgreementSection(compared=1, max_abs_difference=1e-5)
+    board = result.model_copy(update={"agreement": answers})
+    used = result.resources.model_copy(update={"memory_peak_bytes": 2**20, "oom_kills": 0, "cpu_seconds": 7.0})
+    both = scaled(result.model_copy(update={"resources": used})).with_emulated(board)
+    assert both.resources.memory_peak_bytes == result.resources.memory_peak_bytes
+    assert (both.resources.oom_kills, both.resources.cpu_seconds) == (result.resources.oom_kills, 7.0)
+    assert both.agreement == answers
+    assert both.scaled == ScaledSection(resources=used, agreement=None)
+
+
+def test_older_file_of_both_is_read_with_the_memory_and_answers_of_the_board(result: RunResult, tmp_path: Path) -> None:
+    half = result.model_copy(update={"resources": ResourcesSection(memory_peak_bytes=2**20, cpu_seconds=7.0)})
+    older = json.loads(half.as_json()) | {"execution": "scaled", "emulated": json.loads(result.as_json())}
+    del older["scaled"]
+    (tmp_path / "r.json").write_text(json.dumps(older))
+    read = RunResult.read(tmp_path / "r.json")
+    assert read.resources.memory_peak_bytes == result.resources.memory_peak_bytes
+    assert read.scaled is not None
+    assert (read.resources.cpu_seconds, read.scaled.resources) == (7.0, half.resources)
 
 
 def test_report_of_both_has_the_scaled_time_and_the_emulated_board(result: RunResult) -> None:

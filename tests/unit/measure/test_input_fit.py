@@ -1,0 +1,75 @@
+"""Inputs that the model does not take are told before a board is started for them."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgesim.errors import ModelError
+from edgesim.loadgen import inputs
+from edgesim.measure.input_fit import require_fit
+from edgesim.measure.reference import Reference, RunFailed
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.options import InputOptions
+
+TABLE = numpy_helper.from_array(np.ones((50, 4), np.float32), "table")
+
+
+def vocabulary(directory: Path, *, hidden: bool) -> Model:
+    """Return a model that takes ids of 50 words; with `hidden`, the graph does not say so simply."""
+    node = helper.make_node("Add", ["ids", "ids"], ["twice"])
+    gather = helper.make_node("Gather", ["table", "twice" if hidden else "ids"], ["y"], name="embedding")
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, [1, 16])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16, 4])
+    graph = helper.make_graph([node, gather] if hidden else [gather], "net", [ids], [output], [TABLE])
+    path = directory / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return repository.find(path)
+
+
+def fit(model: Model, options: InputOptions) -> inputs.Inputs:
+    chosen = inputs.choose(model, options)
+    require_fit(model, Reference(model), chosen)
+    return chosen
+
+
+def test_random_ids_stay_within_the_table_that_they_index(tmp_path: Path) -> None:
+    chosen = fit(vocabulary(tmp_path, hidden=False), InputOptions())
+    assert max(int(request["ids"].max()) for request in chosen.requests) == 49
+
+
+def test_refused_random_input_is_named_with_value_bound_and_range(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        fit(vocabulary(tmp_path, hidden=False), InputOptions(ranges={"ids": (60, 60)}))
+    assert caught.value.problem == (
+        "these random inputs do not fit model net: ids has 60, and Gather embedding takes 0 to 49"
+    )
+    assert caught.value.fix == "`ranges` ids=0:49, or real inputs: `input`"
+
+
+def test_refused_input_of_a_hidden_table_has_the_runtimes_words(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"an input has 1\d\d, and Gather embedding takes 0 to 49"):
+        fit(vocabulary(tmp_path, hidden=True), InputOptions(ranges={"ids": (60, 99)}))
+
+
+def test_later_request_is_refused_as_well(tmp_path: Path) -> None:
+    model, ids = vocabulary(tmp_path, hidden=False), np.full((1, 16), 3, np.int64)
+    chosen = inputs.Inputs(({"ids": ids}, {"ids": ids + 60}), "2 real ones from ids.npz")
+    with pytest.raises(ModelError, match=r"the inputs \(2 real ones from ids.npz\) do not fit model net: ids has 63"):
+        require_fit(model, Reference(model), chosen)
+
+
+def test_words_of_the_runtime_lose_the_places_in_its_sources() -> None:
+    failure = RunFailed(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running LSTM node. "
+        "Name:'rnn' Status Message: /onnxruntime_src/core/a.cc:42 virtual void F(int) Invalid value\x1b[m2026"
+    )
+    assert (failure.node, failure.cause) == ("LSTM rnn", "Invalid value")
+
+
+def test_words_of_the_runtime_without_a_node_lose_its_prefix() -> None:
+    failure = RunFailed("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions for input: x")
+    assert str(failure) == "Got invalid dimensions for input: x"
