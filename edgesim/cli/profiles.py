@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from edgesim import profiles
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ProfileArgument
+from edgesim.cli._tables import fact_list
 from edgesim.errors import ExitCode
 from edgesim.profiles import DeviceProfile, cores
 from edgesim.profiles.device_profile import Cluster, Memory, Mode, Power, Storage
 from edgesim.profiles.extension import OWN, Dropped
+from edgesim.reports.formats.text_layout import Entries
 from edgesim.units import format_bytes, format_hz
 
 app = new_app("List the boards that can be simulated, and work on profile files.")
@@ -38,11 +39,10 @@ def list_command(as_json: JsonOption = False) -> int:
             ]
         )
         return ExitCode.OK
-    table = Table.grid(padding=(0, 2))
-    for profile in known:
-        modes = f"modes: {', '.join(profile.modes) or 'none'}"
-        table.add_row(profile.name, profile.title, profile.architecture, modes)
-    show(table)
+    modes = {profile.name: f"; modes {', '.join(profile.modes)}" if profile.modes else "" for profile in known}
+    show(
+        fact_list((profile.name, f"{profile.title}, {profile.architecture}{modes[profile.name]}") for profile in known)
+    )
     return ExitCode.OK
 
 
@@ -67,15 +67,13 @@ def show_command(profile: ProfileArgument, as_json: JsonOption = False) -> int:
     return ExitCode.OK
 
 
-def _data_sheet(profile: DeviceProfile) -> Table:
+def _data_sheet(profile: DeviceProfile) -> Entries:
     memory = profile.memory
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    rows: list[tuple[str, str]] = []
 
     def add(label: str, text: str, *facts: str) -> None:
         origin = _origin(profile, facts)
-        table.add_row(label, f"{text} ({origin})" if origin else text)
+        rows.append((label, f"{text} ({origin})" if origin else text))
 
     add(profile.reference, profile.title, "title")
     add("SoC", f"{profile.soc}, {profile.architecture}", "soc", "architecture")
@@ -114,7 +112,7 @@ def _data_sheet(profile: DeviceProfile) -> Table:
         add("source", f"{', '.join(source.facts)}: {source.source}{sure}")
     for entry in profile.dropped:
         add("without", _not_inherited(entry))
-    return table
+    return fact_list(rows)
 
 
 def _not_inherited(entry: Dropped) -> str:

@@ -4,24 +4,17 @@ import io
 
 import pytest
 from rich.console import Console
-from rich.table import Table
 
 from edgesim.cli import _console
+from edgesim.cli._tables import fact_list
 from edgesim.errors import UsageError
-
-
-def table() -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("fact", "word " * 60)
-    table.add_row("other", "x")
-    return table
 
 
 def test_output_to_a_pipe_is_neither_folded_nor_padded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    _console.show(table())
+    _console.show(fact_list([("fact", ("word " * 60).strip()), ("other", "x")]))
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"fact   {('word ' * 60).strip()}", "other  x"]
 
