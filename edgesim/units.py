@@ -25,6 +25,13 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def format_estimate(seconds: float) -> str:
+    """Return an estimated duration, as rough as it is: ``50 s``, ``6 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(round(seconds / 5) * 5, 5) if seconds > 10 else max(round(seconds), 1)} s"
+    return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
 def format_ms(milliseconds: float) -> str:
     """Return milliseconds with three digits and without a power of ten: ``45.9``, ``0.0492``, ``10,970``."""
     if abs(milliseconds) < 100:

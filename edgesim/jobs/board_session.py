@@ -14,9 +14,9 @@ from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.errors import EdgesimError, UsageError
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession, Sent
-from edgesim.loadgen import client
+from edgesim.loadgen import client, load_progress
 from edgesim.loadgen.inputs import Inputs
-from edgesim.loadgen.peak_search import PeakSearch
+from edgesim.loadgen.peak_search import MOST_TRIES, USUAL_TRIES, PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
 from edgesim.measure.reference import Comparison, Reference, compare
@@ -26,6 +26,7 @@ from edgesim.options import PeakLimit, RequestDefaults, TrafficOptions
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.sections import Distribution, Level, SearchSection, section
+from edgesim.units import format_estimate
 
 # The warm-up by rule looks for its end after this many requests, and gives up after this many requests or seconds.
 _WARM_UP_FIRST_LOOK = 25
@@ -350,8 +351,10 @@ class _BoardLoad:
         samples = into if into is not None else self._into.samples
         self._into.scenario = scenario
         meter, sent = LoadMeter(), Sent()
+        doing += load_progress.announcement([scenario], self._request_s())
+        watch = load_progress.watch(scenario, samples)
         try:
-            with self._stages.stage("load", doing), self._keeping(samples), self._recorder.phase("load"):
+            with self._stages.stage("load", doing, watch), self._keeping(samples), self._recorder.phase("load"):
                 meter.restart_seconds()
                 sent = self._session.send(scenario, samples)
                 meter.stop()
@@ -368,8 +371,15 @@ class _BoardLoad:
         self._into.host_loads.append(meter.host_load(device_cpu_s if on_this_host else None))
         return samples
 
+    def _request_s(self) -> float | None:
+        """Return the time of a request, as far as it is known before the load."""
+        return self._board.scale.times_ms[0] / 1e3 if self._board.scale is not None else self._into.first_inference_s
+
     def sweep(self) -> None:
         """Run each rate in turn; the result stands for the highest rate at which the load generator kept up."""
+        scenarios = [self._plan.scenario.at(qps) for qps in self._plan.sweep]
+        if takes := load_progress.announcement(scenarios, self._request_s()):
+            self._stages.note(f"a sweep of {len(scenarios)} rates{takes}")
         chosen: tuple[int, list[Sample]] | None = None
         for i, qps in enumerate(self._plan.sweep):
             samples = self.run(self._plan.scenario.at(qps), f"rate {i + 1} of {len(self._plan.sweep)}: {qps:g}/s", [])
@@ -387,11 +397,21 @@ class _BoardLoad:
         search = PeakSearch(self._guess_qps())
         kept: dict[float, list[Sample]] = {}
         percentile = statistics.PERCENTILES[limit.percentile]
+
+        def requests_at(qps: float) -> int:
+            return max(statistics.smallest_sample(percentile), math.ceil(_LEVEL_S * qps))
+
+        if (first_qps := search.next_qps()) is not None:
+            try_s = requests_at(first_qps) / first_qps
+            self._stages.note(
+                f"the search for the peak rate tries some {USUAL_TRIES} rates, at most {MOST_TRIES}; a rate takes up to"
+                f" {format_estimate(try_s)}: about {format_estimate(USUAL_TRIES * try_s)} in all"
+            )
         while (qps := search.next_qps()) is not None:
-            requests = max(statistics.smallest_sample(percentile), math.ceil(_LEVEL_S * qps))
+            requests = requests_at(qps)
             allowed = requests - math.ceil(requests * percentile / 100)
             stop = StopRule(requests=requests, misses=Misses(limit_s=limit.latency_ms / 1e3, at_most=allowed))
-            doing = f"does {limit.percentile} stay under {limit.latency_ms:g} ms at {qps:.4g}/s?"
+            doing = f"rate {len(kept) + 1}: does {limit.percentile} stay under {limit.latency_ms:g} ms at {qps:.4g}/s?"
             samples = self.run(replace(self._plan.scenario.at(qps), stop=stop), doing, [])
             level = self._level(qps, samples)
             value = getattr(level.latency_ms, limit.percentile)

@@ -116,7 +116,7 @@ def run_pair(
         sides = side("base", base, launches[0]), side("candidate", candidate, launches[1])
     looks = paired_statistics.looks(max_rounds)
     section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0)
-    job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
+    job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds, all_rounds=all_rounds)
     with on_cores(client_cores):
         if options.board.engine == "docker":
             job.prime()

@@ -491,12 +491,16 @@ def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
 
 
 def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
-    """Return the scaled result with the emulated one inside; it is valid if both are."""
+    """Return the scaled result with the emulated one inside; it is valid if both are.
+
+    Args:
+        stages: of the work before both halves; each half has its own beside them.
+    """
     outer, inner = scaled.validity, emulated.validity
     return scaled.model_copy(
         update={
             "emulated": emulated,
-            "stages_s": dict(stages.seconds),
+            "stages_s": {**stages.seconds, **scaled.stages_s},
             "complete": scaled.complete and emulated.complete,
             "validity": outer.model_copy(
                 update={

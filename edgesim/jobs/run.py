@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -213,7 +213,10 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
         if executions != "unscaled":
             try:
                 scaled = _run_scaled(
-                    job, options, journal, "same-architecture" if executions == "slowed down" else "scaled"
+                    _part(job, "scaled") if executions == "both" else job,
+                    options,
+                    journal,
+                    "same-architecture" if executions == "slowed down" else "scaled",
                 )
             except (HostTooSlow, ScaleFailed, ModelError, ProfileError) as error:
                 if executions == "scaled":
@@ -225,7 +228,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
         if executions != "both":
             return scaled
         # The journal stays the scaled run's, and gets no other samples.
-        emulated = _attempt_all(job, job.launch, options, None, few=True)
+        emulated = _attempt_all(_part(job, "emulated"), job.launch, options, None, few=True)
         return combined(scaled, emulated, job.stages)
     except (EdgesimError, KeyboardInterrupt) as error:
         kept = what_is_kept(error, scaled, job.stages)
@@ -247,6 +250,11 @@ def what_is_kept(error: BaseException, scaled: RunResult | None, stages: Stages)
     if scaled is None:
         return partial
     return combined(scaled, partial, stages) if partial is not None else without_emulated(scaled, str(error))
+
+
+def _part(job: Job, name: str) -> Job:
+    """Return the job with stages of its own: of the scaled or of the emulated half of a run that has both."""
+    return replace(job, stages=job.stages.part(name))
 
 
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None, execution: Execution) -> RunResult:

@@ -165,11 +165,17 @@ def facts(result: RunResult) -> Iterator[Fact]:
 
 
 def stages(result: RunResult) -> Iterator[Fact]:
-    """Yield how long the board took to start, and how long each stage of edgesim's own work took."""
-    order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
-    lifecycle = [(name, value) for name in order if (value := getattr(result.lifecycle_s, name)) is not None]
-    yield Fact(f"{time_prefix(result)}start", _durations(lifecycle))
-    yield Fact("stages", _durations(result.stages_s.items()))
+    """Yield how long the board took to start, and how long each stage of edgesim's own work took.
+
+    A run that was scaled and emulated started two boards.
+    """
+    halves = [result] if result.emulated is None else [result, result.emulated]
+    for half in halves:
+        order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
+        lifecycle = [(name, value) for name in order if (value := getattr(half.lifecycle_s, name)) is not None]
+        yield Fact(f"{time_prefix(half)}start", _durations(lifecycle))
+    for half in halves:
+        yield Fact(f"{time_prefix(half)}stages" if len(halves) > 1 else "stages", _durations(half.stages_s.items()))
 
 
 def times_title(result: Recorded, scenario: ScenarioSection) -> str:

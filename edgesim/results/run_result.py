@@ -47,7 +47,8 @@ class RunResult(Section):
     `emulated`.
 
     Attributes:
-        stages_s: seconds of each stage of the run.
+        stages_s: seconds of each stage of the run. A run that is scaled and emulated has those of the work before both
+            and of the scaled half here, and those of the emulated half in `emulated`.
         emulator_failures: how often the emulator crashed by itself, and the run started again.
         not_scaled: why a run that should be scaled is not.
         complete: False if the run was cut short, or is under way.

@@ -98,7 +98,7 @@ def test_the_seconds_of_a_load_leave_out_the_readings_at_its_borders(monkeypatch
         return Sent(connections=1)
 
     monkeypatch.setattr(LoadSession, "send", send)
-    board: Any = SimpleNamespace(device=FakeDevice(), host=SimpleNamespace(context=None))
+    board: Any = SimpleNamespace(device=FakeDevice(), host=SimpleNamespace(context=None), scale=None)
     recorder: Any = SimpleNamespace(phase=slow_phase, readings=[])
     plan: Any = SimpleNamespace(timeout_s=1.0)
     scenario = Scenario.of(None, stop=StopRule())
