@@ -28,7 +28,7 @@ app = new_app("List, describe and build models.")
 @app.examples("edgesim models list", "edgesim models list --models my-models --json", name="list")
 def list_command(models: ModelsOption = None, as_json: JsonOption = False) -> int:
     """List the models of the repository, and the sample models."""
-    directory = models if models is not None else Path("models")
+    directory = models if models is not None else repository.DEFAULT
     names = repository.names(directory)
     if as_json:
         print_json({"repository": str(directory), "models": names, "samples": list(samples.NAMES)})

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import onnx
 
 FILE_NAME = "model.onnx"
+# The repository of a user who names none.
+DEFAULT = Path("models")
 # The domain of ONNX's own operators; a file may leave its name out.
 _ONNX = "ai.onnx"
 _CHUNK_BYTES = 1 << 20
@@ -118,7 +120,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
         repository = Path(repository)
         _require_directory(repository)
         return _in_repository(reference, repository)
-    local = Path("models")
+    local = DEFAULT
     if (local / reference).is_dir():
         return _in_repository(reference, local)
     if reference in samples.NAMES:
@@ -138,6 +140,27 @@ def names(repository: str | Path) -> list[str]:
     if not repository.is_dir():
         return []
     return sorted(entry.name for entry in repository.iterdir() if entry.is_dir() and _versions(entry))
+
+
+def whole(repository: str | Path | None) -> Path:
+    """Return the repository to take all models of, as a board that serves does.
+
+    Args:
+        repository: None means ``models/`` in the working directory, or the sample models, built into the user's cache,
+            if there is no model in it: the same rule as that of `find`.
+
+    Raises:
+        ModelError: there is no model in the repository that was named.
+        HostError: a sample model cannot be built, or this user may not read the directories.
+    """
+    directory = Path(repository) if repository is not None else DEFAULT
+    if names(directory):
+        return directory
+    if repository is not None:
+        raise ModelError(
+            f"{directory}: no model in it", fix=f"edgesim models build --models {directory} builds the sample models"
+        )
+    return [samples.ensure(name) for name in samples.NAMES][-1]
 
 
 def _require_directory(repository: Path) -> None:

@@ -68,7 +68,7 @@ def _is_model(reference: str, models: Path | None) -> bool:
 
 
 def _directory_of(models: Path | None) -> Path:
-    return models if models is not None else Path("models")
+    return models if models is not None else repository.DEFAULT
 
 
 def _resolve(reference: str, name: str | None, models: Path | None, scratch: Path) -> Model:
