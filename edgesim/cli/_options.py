@@ -119,6 +119,14 @@ MarkdownOption = Annotated[
         "--markdown", metavar="FILE", help="Write Markdown, for the comment on a pull request.", rich_help_panel=OUTPUT
     ),
 ]
+InconclusiveOkOption = Annotated[
+    bool,
+    typer.Option(
+        "--inconclusive-ok",
+        help="Exit with 0 if the verdict is INCONCLUSIVE; the output and the files still say so.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print one line that sums up, and no progress.", rich_help_panel=OUTPUT),

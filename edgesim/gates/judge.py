@@ -9,6 +9,7 @@ from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired, differences, unfit
 from edgesim.gates.metric_change import FEWEST_CONTAINERS, metric_change
 from edgesim.gates.result_metrics import (
+    BAND,
     HIGHER_IS_BETTER,
     UNSCALED,
     Metric,
@@ -149,7 +150,21 @@ def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
     all_beyond = metric.low > rule.limit if rule.kind == "<=" else metric.high < rule.limit
     if all_within:
         return "PASS", words
-    return ("FAIL", words) if all_beyond else ("INCONCLUSIVE", f"{words}: the limit is within this interval")
+    if all_beyond:
+        return "FAIL", words
+    return "INCONCLUSIVE", f"{words}: the limit is within this interval{_rules_that_decide(rule, metric)}"
+
+
+def _rules_that_decide(rule: Rule, metric: Metric) -> str:
+    """Return the rules to write where a limit lies within a prediction's band, whose ends are metrics, too."""
+    if metric.name != "device_time_ms.p50" or metric.interval_kind != BAND:
+        return ""
+    sure, doubtful = ("high", "low") if rule.kind == "<=" else ("low", "high")
+    limit = f"{rule.kind} {rule.limit:g}"
+    return (
+        f"; device_time_ms.{sure} {limit} passes only if the whole band keeps the limit, device_time_ms.{doubtful}"
+        f" {limit} fails only if no part of the band does"
+    )
 
 
 def _not_the_boards(rule: Rule, result: RunResult) -> tuple[VerdictWord, str] | None:

@@ -31,6 +31,8 @@ NAMES = (
     "failed_requests",
 )
 
+# The interval around a predicted device time; its ends are metrics of their own.
+BAND = "80 % band"
 # Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
@@ -108,7 +110,7 @@ def _device_time(result: RunResult, name: str, key: str) -> Metric:
     time, kind = result.device_time_ms, ""
     bounds: tuple[float | None, float | None] = (None, None)
     if key == "p50" and result.execution != "native":
-        bounds, kind = (time.low, time.high), "80 % band"
+        bounds, kind = (time.low, time.high), BAND
     elif key == "p50" and "p50" in result.service_time_ms.intervals:
         bounds, kind = result.service_time_ms.intervals["p50"], "95 % interval"
     low, high = map(_number, bounds)

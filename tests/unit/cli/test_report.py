@@ -205,6 +205,39 @@ def test_the_findings_of_a_verdict_name_flags_for_people_and_fields_for_programs
     assert "needs `repeat=3` or more" in capsys.readouterr().out
 
 
+def test_an_inconclusive_verdict_that_may_pass_still_says_so_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    item = Item(name="rule", verdict="INCONCLUSIVE", finding="the limit is within the band")
+    verdict = checked("x").model_copy(update={"items": (item,)})
+    outputs = tmp_path / "c.xml", tmp_path / "c.md"
+    for ok, code in ((False, 6), (True, 0)):
+        delivered = deliver(
+            verdict, junit=outputs[0], markdown=outputs[1], as_json=False, inconclusive_ok=ok, command="gate"
+        )
+        assert delivered == code
+        shown = capsys.readouterr()
+        assert "INCONCLUSIVE" in shown.out
+        assert "::warning title=edgesim INCONCLUSIVE" in shown.err
+        assert ("the exit code is 0 because of --inconclusive-ok" in " ".join(shown.err.split())) is ok
+        assert ElementTree.parse(outputs[0]).getroot().get("skipped") == "1"
+        assert "INCONCLUSIVE" in outputs[1].read_text()
+
+
+def test_the_defaults_file_lets_inconclusive_verdicts_pass(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(file.parent)
+    valid = RunResult.read(file).model_copy(update={"validity": ValiditySection(valid=True)})
+    valid.write(file)
+    rule = ("gate", file.name, "--rule", "memory_peak_bytes: +5 %")
+    assert edgesim(*rule) == 6
+    Path("edgesim.toml").write_text("[gate]\ninconclusive-ok = true\n")
+    assert edgesim(*rule) == 0
+    assert "INCONCLUSIVE" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["compare", "report"])
 def test_the_notes_of_a_comparison_name_flags(file: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     report = file.parent / "c.md"
