@@ -19,6 +19,7 @@ from edgesim.loadgen.inputs import Inputs
 from edgesim.loadgen.peak_search import MOST_TRIES, USUAL_TRIES, PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
+from edgesim.measure.backlog import backlog
 from edgesim.measure.reference import Comparison, Reference, compare
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
@@ -376,21 +377,26 @@ class _BoardLoad:
         return self._board.scale.times_ms[0] / 1e3 if self._board.scale is not None else self._into.first_inference_s
 
     def sweep(self) -> None:
-        """Run each rate in turn; the result stands for the highest rate at which the load generator kept up."""
+        """Run each rate in turn.
+
+        The result stands for the highest rate that the board and the load generator kept up with, or for the lowest
+        rate if there is none: an overloaded board's latencies say how long the load was.
+        """
         scenarios = [self._plan.scenario.at(qps) for qps in self._plan.sweep]
         if takes := load_progress.announcement(scenarios, self._request_s()):
             self._stages.note(f"a sweep of {len(scenarios)} rates{takes}")
-        chosen: tuple[int, list[Sample]] | None = None
+        measured: list[tuple[Level, list[Sample]]] = []
         for i, qps in enumerate(self._plan.sweep):
             samples = self.run(self._plan.scenario.at(qps), f"rate {i + 1} of {len(self._plan.sweep)}: {qps:g}/s", [])
             level = self._level(qps, samples)
             self._into.levels.append(level)
-            if chosen is None or level.valid:
-                chosen = i, samples
+            measured.append((level, samples))
             if not self.is_alive():
                 break
-        if chosen is not None:
-            self._take(self._plan.sweep[chosen[0]], chosen[1])
+        by_rate = sorted(measured, key=lambda entry: entry[0].qps)
+        kept_up = [entry for entry in by_rate if entry[0].valid and not entry[0].failed and not entry[0].overloaded]
+        level, samples = kept_up[-1] if kept_up else by_rate[0]
+        self._take(level.qps, samples)
 
     def find_peak(self, limit: PeakLimit) -> None:
         """Search for the highest rate below the limit; the result stands for that rate, or for the last one tried."""
@@ -452,6 +458,7 @@ class _BoardLoad:
             lag_ms=lag(samples),
             valid=not reasons,
             reasons=reasons,
+            overloaded=queue.overloaded if (queue := backlog(samples)) is not None else None,
         )
 
     def is_alive(self) -> bool:

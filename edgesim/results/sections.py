@@ -390,6 +390,7 @@ class Level(Section):
 
     Attributes:
         held: whether the level kept the limit of the peak search; None in a sweep.
+        overloaded: whether requests arrived faster than the board answered; None if there are too few to tell.
     """
 
     qps: float
@@ -402,6 +403,7 @@ class Level(Section):
     valid: bool
     reasons: tuple[str, ...] = ()
     held: bool | None = None
+    overloaded: bool | None = None
 
 
 class SearchSection(Section):

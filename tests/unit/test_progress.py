@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from edgesim import progress as module
 from edgesim.host import signals
 from edgesim.progress import Progress, Stages, Tally
+from tests.support.heard import Heard
 
 
 def test_stages_are_timed_even_when_they_fail() -> None:
@@ -35,28 +35,6 @@ class Clock:
     def add(self, tally: Tally, *, after_s: float) -> None:
         self.now_s += after_s
         tally.add()
-
-
-class Heard:
-    """A listener that keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.progress = Progress()
-        self.advanced = threading.Event()
-
-    def begin(self, stage: str, doing: str) -> None:
-        self.lines.append(f"{stage}: {doing}")
-
-    def advance(self, progress: Progress) -> None:
-        self.progress = progress
-        self.advanced.set()
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def end(self, stage: str, seconds: float) -> None:
-        self.lines.append(f"{stage} {seconds:g}")
 
 
 def test_a_listener_hears_how_far_a_stage_is_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:

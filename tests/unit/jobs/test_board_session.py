@@ -16,6 +16,7 @@ from edgesim.options import REQUEST_DEFAULTS, Execution, PeakLimit, Precision, T
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from tests.support.fake_device import FakeDevice
+from tests.support.heard import Heard
 
 PEAK = PeakLimit(percentile="p99", latency_ms=40.0)
 UNTIL = Precision(percentile=99, percent=5)
@@ -85,6 +86,41 @@ def test_a_sweep_and_a_peak_search_refuse_wrong_options(traffic: dict[str, Any])
 @pytest.mark.parametrize("traffic", [{}, {"qps": 5.0}, {"sweep": (1.0, 2.0)}, {"peak": PEAK, "scenario": "server"}])
 def test_other_options_are_no_contradiction(traffic: dict[str, Any]) -> None:
     check_levels(TrafficOptions(**traffic))
+
+
+@pytest.mark.parametrize(
+    ("rates", "chosen"), [((10.0, 20.0, 30.0), 20.0), ((30.0, 20.0, 10.0), 20.0), ((60.0, 30.0), 30.0), ((10.0,), 10.0)]
+)
+def test_a_sweep_stands_for_the_highest_rate_that_the_board_keeps_up_with(
+    rates: tuple[float, ...], chosen: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(session: LoadSession, scenario: Scenario, into: list[Sample]) -> Sent:
+        assert scenario.qps is not None
+        gap_ns, done_ns = int(1e9 / scenario.qps), 0
+        for i in range(200):
+            done_ns = max(done_ns, i * gap_ns) + 41_400_000  # a board that answers 24 requests a second
+            into.append(Sample(i * gap_ns, i * gap_ns, done_ns, "ok"))
+        return Sent(connections=1)
+
+    monkeypatch.setattr(LoadSession, "send", send)
+    device = SimpleNamespace(state=lambda: SimpleNamespace(running=True))
+    board: Any = SimpleNamespace(
+        device=device, host=SimpleNamespace(context=None), scale=None, hangs=lambda readings: False
+    )
+    recorder: Any = SimpleNamespace(phase=lambda name: nullcontext(), readings=[])
+    scenario = Scenario.of("server", stop=StopRule(requests=200), qps=rates[0])
+    plan: Any = SimpleNamespace(timeout_s=1.0, sweep=rates, scenario=scenario)
+    measurement = Measurement(scenario=scenario)
+    heard = Heard()
+    load = _BoardLoad(
+        board, plan, "http://127.0.0.1:1", [b""], recorder, Stages(heard), measurement, lambda _: nullcontext()
+    )
+    load.sweep()
+    assert measurement.scenario.qps == chosen
+    assert [(level.qps, level.overloaded) for level in measurement.levels] == [(rate, rate > 24) for rate in rates]
+    slowest = max(sample.latency_ms for sample in measurement.samples)
+    assert (slowest < 100) is (chosen < 24), "an overloaded rate stands for the run only if there is no other"
+    assert any("rates, about" in text for text in heard.lines) is (sum(200 / rate for rate in rates) >= 10)
 
 
 def test_the_seconds_of_a_load_leave_out_the_readings_at_its_borders(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,18 @@ from edgesim.recording import Reading, Sample
 from edgesim.reports import formats
 from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
-from edgesim.reports.formats.html import thinning
+from edgesim.reports.formats.html import plots, thinning
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import HOST_CORE, DeviceTimeSection, RuleSection, ValiditySection
+from edgesim.results.sections import (
+    HOST_CORE,
+    DeviceTimeSection,
+    Distribution,
+    Level,
+    RuleSection,
+    ScaledModelSection,
+    ScalingSection,
+    ValiditySection,
+)
 from tests.support import results
 
 CAVEAT = "no published figure for <this> core | an extrapolation"
@@ -149,6 +158,45 @@ def test_features_beyond_the_boards_core_are_a_caveat_on_the_answers(doubtful: R
         report = everywhere(beside)[name]
         assert "this host has asimddp sve, which the board's lacks" in report, name
         assert "answers may come from other kernels than the board's" in report, name
+
+
+def test_the_page_of_an_overloaded_board_shows_the_device_time_and_not_the_queue(result: RunResult) -> None:
+    model = ScaledModelSection(
+        name="net", target_ms=41.4, host_ms=6.0, host_cpu_ms=6.0, pace_ms=None, calibrated_ms=41.3, check_ms=41.5
+    )
+    scaling = ScalingSection(share=0.3, quota_us=1000, period_us=4000, threads=1, method="share", models=(model,))
+    scenario = result.scenario.model_copy(update={"name": "server", "qps": 30.0})
+    overloaded = result.model_copy(
+        update={
+            "execution": "scaled",
+            "scaling": scaling,
+            "scenario": scenario,
+            "service_time_ms": Distribution(p50=2196.0),
+            "device_time_ms": DeviceTimeSection(p50=41.4, low=27.0, high=63.5, method="predicted"),
+        }
+    )
+    plot = plots.device_time([plots.Side(overloaded)])
+    assert plot is not None
+    assert plot.figure.layout.xaxis.range[1] < 100
+
+
+def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result: RunResult) -> None:
+    times = Distribution(p50=2196.0)
+    level = Level(
+        qps=30.0,
+        achieved_qps=24.0,
+        requests=662,
+        failed=0,
+        latency_ms=times,
+        service_time_ms=times,
+        lag_ms=times,
+        valid=True,
+        overloaded=True,
+    )
+    swept = result.model_copy(update={"levels": (level, level.model_copy(update={"qps": 10.0, "overloaded": False}))})
+    for report in (on_a_terminal(swept), markdown.render_result(swept), html.render_result(swept, "r.json")):
+        assert "overload" in report
+        assert "keeps up" in report
 
 
 def test_a_models_name_neither_breaks_markdown_nor_mentions_a_user(doubtful: RunResult) -> None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import plotly.graph_objects as go
 
-from edgesim.reports import phrases
+from edgesim.reports import phrases, tables
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.thinning import Floats
 from edgesim.reports.phrases import PERCENTILE_LABELS
@@ -73,7 +73,7 @@ def times_ms(result: Recorded, time: str) -> Floats:
     return np.array([getattr(sample, name) for sample in result.samples if sample.ok], dtype=np.float64)
 
 
-_SCALED = ", the line the median service time of the scaled run"
+_SCALED = ", the line the scaled server's median time for one request at a time"
 
 
 _DEVICE_TIME = "Device time"
@@ -87,12 +87,12 @@ def time_heading(sides: Sequence[Side[RunResult]]) -> str:
 
 
 def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
-    """Draw the headline: the device time, its band, and the measured median if the run was scaled to the board."""
+    """Draw the headline: the device time, its band, and the measured time of a request if the run was scaled."""
     figure, rows, ends = go.Figure(), [], [0.0]
     heading = time_heading(sides)
     note = f"the bar is the band, the diamond {'the device time' if heading == _DEVICE_TIME else heading.lower()}"
     for i, side in enumerate(sides):
-        time, measured = side.result.device_time_ms, side.result.service_time_ms.p50
+        time, measured = side.result.device_time_ms, _one_at_a_time_ms(side.result)
         if time.p50 is None or time.low is None or time.high is None:
             continue
         label = side.result.time_label
@@ -116,7 +116,7 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
         )
         rows.append((side.name or "this run", *map(format_ms, (time.low, time.p50, time.high))))
         ends.append(time.high)
-        if side.result.time_origin == "slowed down host" and measured is not None:
+        if measured is not None:
             ends.append(measured)
             note = f"{note.removesuffix(_SCALED)}{_SCALED}"
             figure.add_scatter(
@@ -125,7 +125,7 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
                 mode="markers",
                 name=side.labelled("service time, scaled"),
                 marker={"size": 18, "color": COLOURS[i], "symbol": "line-ns-open", "line": {"width": 3}},
-                hovertemplate="%{x:.3~g} ms<extra>p50 of the service time, scaled</extra>",
+                hovertemplate="%{x:.3~g} ms<extra>one request at a time, scaled</extra>",
             )
     if not rows:
         return None
@@ -143,6 +143,19 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
         heads=(heading.lower(), "low, ms", "p50, ms", "high, ms"),
         rows=tuple(rows),
     )
+
+
+def _one_at_a_time_ms(result: RunResult) -> float | None:
+    """Return the scaled server's median for one request at a time; None of other runs.
+
+    The service time of requests that arrive while others wait is no time of one inference: an overloaded board's is
+    many times as long.
+    """
+    if result.scaling is None:
+        return None
+    if result.scenario.name == "single-stream" and result.scenario.clients == 1:
+        return result.service_time_ms.p50
+    return result.scaling.models[0].check_ms
 
 
 def _name_rows(figure: go.Figure, rows: int) -> None:
@@ -415,7 +428,7 @@ def levels(sides: Sequence[Side[RunResult]]) -> Plot | None:
                     f"{v:.4g}" if (v := getattr(level.latency_ms, n)) is not None else "-"
                     for n in ("p50", "p90", "p99")
                 ),
-                "" if level.valid else "INVALID",
+                tables.judged(level),
             )
             for level in ordered
         ]
