@@ -119,6 +119,12 @@ MarkdownOption = Annotated[
         "--markdown", metavar="FILE", help="Write Markdown, for the comment on a pull request.", rich_help_panel=OUTPUT
     ),
 ]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Compare two results change by change whatever they are of; the output says what differs."
+    ),
+]
 InconclusiveOkOption = Annotated[
     bool,
     typer.Option(

@@ -144,7 +144,12 @@ def gate_command(
         judged = RunResult.read(Path(result))
         saved, reason = baselines.find(baseline, judged) if baseline is not None else (None, "")
         chosen = _rules.choose(rules, rule, judged.profile.name, DEFAULT_RULES if baseline is not None else ())
-        return deliver(judge(judged, chosen, saved, why_no_baseline=reason), (judged,))
+        verdict = judge(judged, chosen, saved, why_no_baseline=reason)
+        if verdict.sides:
+            verdict = verdict.model_copy(
+                update={"base": f"{baseline}: {verdict.base}", "candidate": f"{result}: {verdict.candidate}"}
+            )
+        return deliver(verdict, (judged,))
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
     if baseline is not None:

@@ -13,7 +13,7 @@ from edgesim.gates.result_metrics import (
     HIGHER_IS_BETTER,
     UNSCALED,
     Metric,
-    figure,
+    exact_figure,
     is_constant,
     is_time,
     measured_as,
@@ -66,6 +66,8 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
         model=result.model.name,
         execution=result.execution,
         items=tuple(items),
+        base=baseline.model.identity if baseline is not None else None,
+        candidate=result.model.identity if baseline is not None else None,
     )
 
 
@@ -144,8 +146,8 @@ def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
         return "FAIL", f"{rule.metric} is missing in this result"
     within = metric.value <= rule.limit if rule.kind == "<=" else metric.value >= rule.limit
     if metric.low is None or metric.high is None:
-        return ("PASS" if within else "FAIL"), figure(rule.metric, metric.value)
-    words = f"{figure(rule.metric, metric.value)}, {metric.interval_kind} {metric.low:.4g} to {metric.high:.4g}"
+        return ("PASS" if within else "FAIL"), exact_figure(rule.metric, metric.value)
+    words = f"{exact_figure(rule.metric, metric.value)}, {metric.interval_kind} {metric.low:.4g} to {metric.high:.4g}"
     all_within = metric.high <= rule.limit if rule.kind == "<=" else metric.low >= rule.limit
     all_beyond = metric.low > rule.limit if rule.kind == "<=" else metric.high < rule.limit
     if all_within:

@@ -12,6 +12,7 @@ from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, LifecycleSection, Restart
+from edgesim.units import format_bytes
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -198,4 +199,12 @@ def per_container(result: RunResult, name: str, containers: list[np.ndarray] | N
 
 def figure(name: str, value: float) -> str:
     """Return a metric's value in words."""
-    return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"
+    if name.endswith("_bytes"):
+        return format_bytes(value)
+    return f"{value:,.0f}" if name.endswith("_requests") else f"{value:.4g}"
+
+
+def exact_figure(name: str, value: float) -> str:
+    """Return a metric's value in words, and bytes to the last one: a limit may lie within what rounding hides."""
+    exact = f" ({value:,.0f} bytes)" if name.endswith("_bytes") else ""
+    return f"{figure(name, value)}{exact}"

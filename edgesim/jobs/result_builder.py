@@ -411,6 +411,7 @@ def _model_section(model: Model, *, own_server: bool) -> ModelSection:
         opset=model.opset,
         signature=model.signature,
         configuration=_configuration_section(configuration) if configuration is not None else None,
+        origin=model.origin,
     )
 
 

@@ -61,6 +61,8 @@ class Model:
             that are stored outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
         configuration: the configuration beside the model, by which the server loads and runs it; None without.
+        origin: the reference that named the model, where a git revision with its commit; None for other models than the
+            sides of a comparison.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Model:
     parameters: int
     metadata: dict[str, str] = field(default_factory=dict)
     domains: dict[str, int] = field(default_factory=dict)
+    origin: str | None = None
     samples_path: Path | None = None
     configuration: Configuration | None = None
 

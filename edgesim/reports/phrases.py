@@ -57,6 +57,15 @@ def title(result: RunResult) -> str:
     return f"{result.model.name} on {board(result.profile)}"
 
 
+def side(result: RunResult, file: str) -> str:
+    """Return what tells one of several results from another: its file, title, execution, the model's digest, the date.
+
+    Two results of one model and board have the same title.
+    """
+    how = f"{title(result)}, {execution(result)}"
+    return f"{file}: {how}; model {result.model.identity}; {result.created[:16].replace('T', ' ')}"
+
+
 def board(profile: ProfileSection) -> str:
     """Return the board and its power mode."""
     return f"{profile.title} ({profile.mode})" if profile.mode else profile.title

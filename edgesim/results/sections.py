@@ -81,6 +81,7 @@ class ModelSection(Section):
     Attributes:
         signature: names, types and shapes of inputs and outputs.
         configuration: None if there is none, or if another image's server ran the model.
+        origin: where a side of a paired run is from: a git revision with its commit, a file, a directory or a name.
     """
 
     name: str
@@ -91,6 +92,16 @@ class ModelSection(Section):
     opset: int
     signature: str | None = None
     configuration: ConfigurationSection | None = None
+    origin: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The model in words that tell it from another of the same name: ``net of main (8882064a1b2c), sha256 1a2b…``.
+
+        The digest has twelve digits.
+        """
+        origin = f" of {self.origin}" if self.origin not in (None, self.name) else ""
+        return f"{self.name}{origin}, sha256 {self.sha256[:12]}"
 
 
 class ImageSection(Section):

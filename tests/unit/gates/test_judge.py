@@ -412,7 +412,9 @@ def test_the_command_line_has_an_exit_code_for_each_verdict(
         (["gate", "r.json", *rule, "--max-rounds", "8"], 2),
         (["gate", "r.json", *rule, "--engine", "docker"], 2),
         (["compare", "r.json", "r.json"], 0),
-        (["compare", "r.json", "other.json"], 2),
+        (["compare", "r.json", "other.json"], 0),
+        (["compare", "r.json", "r.json", "other.json"], 0),
+        (["compare", "r.json", "r.json", "other.json", "--force"], 2),
         (["compare", "r.json", "other.json", "--force"], 0),
     ]
     assert [(arguments, exit_code_of(arguments)) for arguments, _ in expected] == expected

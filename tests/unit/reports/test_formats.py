@@ -272,6 +272,21 @@ def test_every_format_of_a_comparison_has_both_headlines_and_both_validities(dou
         assert "intervals are between containers, and hold for the next container" in report.lower()
 
 
+def test_device_times_that_lie_far_apart_get_a_logarithmic_axis(doubtful: RunResult) -> None:
+    slow = doubtful.model_copy(
+        update={"device_time_ms": DeviceTimeSection(p50=46_123.0, low=30_000.0, high=70_000.0, method="predicted")}
+    )
+    near, far = (
+        plots.device_time([plots.Side(doubtful, "a"), plots.Side(other, "b"), plots.Side(doubtful, "c")])
+        for other in (doubtful, slow)
+    )
+    assert near is not None
+    assert far is not None
+    assert near.figure.layout.xaxis.type is None
+    assert far.figure.layout.xaxis.type == "log"
+    assert far.rows[1] == ("b", "30,000", "46,120", "70,000")
+
+
 def test_junit_declines_a_comparison(doubtful: RunResult) -> None:
     with pytest.raises(UsageError, match="it gives no verdict"):
         junit.render_comparison(compared(doubtful))
