@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from edgesim.cli import _default_options
+from edgesim.cli._app import without_types
 
 
 class Entry(NamedTuple):
@@ -58,6 +59,10 @@ class CommandGroup(TyperGroup):
             entry.name: TyperCommand(entry.name, help=entry.help, rich_help_panel=entry.panel) for entry in COMMANDS
         }
         super().__init__(**settings | {"commands": listing})
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, as the help shows them: without ``<bool>`` beside a flag."""
+        return without_types(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, imported, and give it the defaults from the user's file."""

@@ -29,7 +29,7 @@ def compare_command(
     results: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RESULT.json ...]", help="Result files, the base first [default: those of the last two runs]."
+            metavar="RESULT.json", help="Result files, the base first [default: those of the last two runs]."
         ),
     ] = None,
     force: ForceOption = False,

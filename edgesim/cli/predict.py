@@ -17,6 +17,7 @@ from edgesim.errors import ExitCode
 from edgesim.models import repository
 from edgesim.predictions import NodeTime, Prediction, predict
 from edgesim.predictions.alternatives import Alternative, alternatives
+from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms
 
@@ -76,6 +77,8 @@ def predict_command(
         return ExitCode.OK
     heading = Text.assemble((title, "bold"), for_batch)
     lines: list[Any] = [heading, Text(), _headline(prediction), Paragraph(prediction.method, "dim")]
+    if target.accelerator is not None:
+        lines.append(Paragraph(phrases.cpu_only(target.accelerator), "dim"))
     lines += [Paragraph(note, "yellow") for note in prediction.notes]
     if explain:
         for table in (_by_operation(prediction), _by_node(prediction), _alternatives(prediction, others)):

@@ -17,7 +17,7 @@ from edgesim.profiles import DeviceProfile, cores
 from edgesim.profiles.device_profile import Cluster, Memory, Mode, Power, Storage
 from edgesim.profiles.extension import OWN, Dropped
 from edgesim.reports.formats.text_layout import Entries
-from edgesim.units import format_bytes, format_hz
+from edgesim.units import format_bytes, format_hz, format_rate
 
 app = new_app("List the boards that can be simulated, and work on profile files.")
 
@@ -106,7 +106,8 @@ def _data_sheet(profile: DeviceProfile) -> Entries:
         add("emulated as", f"QEMU's {profile.emulation.qemu_cpu}", "emulation.qemu_cpu")
         for wrong in profile.emulation.wrong:
             add("  differs in", wrong, "emulation.wrong")
-    add("image", profile.image.reference or profile.image.dockerfile or "", "image")
+    own = f"{profile.image.dockerfile}, the serving image of every board" if profile.image.dockerfile else ""
+    add("image", profile.image.reference or own, "image")
     for source in profile.sources:
         sure = f" [{source.confidence}]" if source.confidence else ""
         add("source", f"{', '.join(source.facts)}: {source.source}{sure}")
@@ -189,7 +190,7 @@ def _memory(memory: Memory) -> str:
 
 def _storage(storage: Storage) -> str:
     rates = [
-        f"{verb} {rate / 1e6:.0f} MB/s"
+        f"{verb} {format_rate(rate)}"
         for verb, rate in (("reads", storage.read_bytes_per_s), ("writes", storage.write_bytes_per_s))
         if rate
     ]

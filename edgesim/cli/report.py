@@ -29,7 +29,7 @@ app = new_app()
 def report_command(
     results: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RESULT.json ...]", help="Result files, the base first [default: the last run's]."),
+        typer.Argument(metavar="RESULT.json", help="Result files, the base first [default: the last run's]."),
     ] = None,
     output: Annotated[
         list[Path] | None,

@@ -246,7 +246,10 @@ def _side(
     prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
     if execution == "scaled":
         if isinstance(prediction, Declined):
-            raise prediction.as_error()
+            error = prediction.as_error()
+            others = "`engine=local` judges the change by this host's own time"
+            error.fix = f"{error.fix}; or {others}" if error.fix else others
+            raise error
         target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
         launch = launch.scaled_to([target])
     plan = SessionPlan(

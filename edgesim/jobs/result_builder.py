@@ -426,7 +426,12 @@ def _configuration_section(configuration: Configuration) -> ConfigurationSection
 def profile_section(profile: DeviceProfile) -> ProfileSection:
     """Return the section on the profile of a run or a stack."""
     return ProfileSection(
-        name=profile.name, sha256=profile.sha256, title=profile.title, mode=profile.mode, core=profile.cpu.core
+        name=profile.name,
+        sha256=profile.sha256,
+        title=profile.title,
+        mode=profile.mode,
+        core=profile.cpu.core,
+        accelerator=profile.accelerator,
     )
 
 

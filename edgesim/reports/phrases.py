@@ -105,8 +105,20 @@ def device_time(result: RunResult) -> tuple[str, str]:
 
 def about_device_time(result: RunResult) -> tuple[str, ...]:
     """Return where the device time comes from, and what makes it less certain."""
-    time = result.device_time_ms
-    return (time.method, *time.notes) if time.p50 is not None else ()
+    time, accelerator = result.device_time_ms, result.profile.accelerator
+    if time.p50 is None:
+        return ()
+    only = () if accelerator is None else (cpu_only(accelerator),)
+    return (time.method, *only, *time.notes)
+
+
+def cpu_only(accelerator: str) -> str:
+    """Return that a device time is the CPU's, on a board that has more."""
+    return (
+        f"CPU only: the board's {accelerator}, is not simulated"
+        if "," in accelerator
+        else (f"CPU only: the board's {accelerator} is not simulated")
+    )
 
 
 def about_times(result: Recorded) -> list[str]:

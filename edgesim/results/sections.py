@@ -47,6 +47,7 @@ class ProfileSection(Section):
 
     Attributes:
         core: the core that models run on; ``host`` for a profile that is as fast as whatever host runs it.
+        accelerator: what the board has beside its CPU, and what is not simulated; None if it has nothing.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ProfileSection(Section):
     title: str
     mode: str | None = None
     core: str | None = None
+    accelerator: str | None = None
 
     @property
     def has_core_of_host(self) -> bool:

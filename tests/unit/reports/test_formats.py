@@ -199,6 +199,24 @@ def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result
         assert "keeps up" in report
 
 
+def test_every_format_says_that_a_time_is_the_cpus_on_a_board_that_has_more(doubtful: RunResult) -> None:
+    words = "CPU only: the board's Maxwell GPU, 128 cores, is not simulated"
+    profile = doubtful.profile.model_copy(update={"accelerator": "Maxwell GPU, 128 cores"})
+    on_jetson = doubtful.model_copy(update={"profile": profile})
+    for result, count in ((on_jetson, 1), (doubtful, 0)):
+        for report in (
+            on_a_terminal(result),
+            plain(markdown.render_result(result)),
+            plain(html.render_result(result, "r.json")),
+            json_summary.render_result(result, "r.json"),
+        ):
+            assert report.count(words) == count
+    tpu = on_jetson.profile.model_copy(update={"accelerator": "Edge TPU"})
+    assert "CPU only: the board's Edge TPU is not simulated" in on_a_terminal(
+        on_jetson.model_copy(update={"profile": tpu})
+    )
+
+
 def test_a_models_name_neither_breaks_markdown_nor_mentions_a_user(doubtful: RunResult) -> None:
     heading = markdown.render_result(doubtful).splitlines()[0]
     assert r"net\_\<b\>\|" in heading

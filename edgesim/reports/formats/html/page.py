@@ -23,7 +23,7 @@ from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import LimitSection
 from edgesim.results.stack_result import StackResult
-from edgesim.units import format_bytes
+from edgesim.units import format_bytes, format_rate
 from edgesim.version import __version__
 
 _BADGES = {"VALID": "good", "VALID, but suspect": "doubt", "INVALID": "bad"}
@@ -249,6 +249,8 @@ def _limit(limit: LimitSection) -> tuple[str, str, str, str]:
 def _amount(name: str, value: float | None) -> str:
     if value is None:
         return "-"
-    if name.endswith("_bytes") or name.endswith("_bytes_per_s"):
-        return format_bytes(value) + ("/s" if name.endswith("_per_s") else "")
+    if name.endswith("_bytes_per_s"):
+        return format_rate(value)
+    if name.endswith("_bytes"):
+        return format_bytes(value)
     return f"{value:g}{' ms' if name.endswith('_ms') else ''}"
