@@ -139,13 +139,14 @@ class Tally:
     Args:
         total: how many parts there are.
         what: the parts, such as ``requests``.
-        at_most: whether the work may end before all parts are done.
+        fewer_if: what ends the work before all parts are done, such as ``the rules are decided``; empty means nothing.
     """
 
     def __init__(
-        self, total: int, what: str, *, at_most: bool = False, clock: Callable[[], float] = time.monotonic
+        self, total: int, what: str, *, fewer_if: str = "", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._total, self._what, self._at_most, self._clock = total, what, at_most, clock
+        self._total, self._what, self._fewer_if, self._clock = total, what, fewer_if, clock
+        self._at_most = bool(fewer_if)
         self._times_s = [clock()]
 
     def begin(self) -> None:
@@ -170,10 +171,10 @@ class Tally:
         if len(self._times_s) != 2 or (self._total - 1) * _each_s(self._times_s) < LONG_S:
             return
         each_s = _each_s(self._times_s)
-        most, sooner = ("at most ", ", fewer if the end comes sooner") if self._at_most else ("", "")
+        most, fewer = ("at most ", f", fewer if {self._fewer_if} sooner") if self._fewer_if else ("", "")
         stages.note(
             f"{most}{self._total} {self._what} of about {format_estimate(each_s)} each:"
-            f" {most or 'about '}{format_estimate(self._total * each_s)}{sooner}"
+            f" {most or 'about '}{format_estimate(self._total * each_s)}{fewer}"
         )
 
 

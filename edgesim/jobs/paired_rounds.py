@@ -100,7 +100,7 @@ class Rounds:
     turns: Turns | None = None
 
     def __post_init__(self) -> None:
-        self._tally = Tally(self.most, "rounds", at_most=not self.all_rounds)
+        self._tally = Tally(self.most, "rounds", fewer_if="" if self.all_rounds else "the rules are decided")
 
     def prime(self) -> None:
         """Start a board once and take it down.

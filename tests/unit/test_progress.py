@@ -86,7 +86,7 @@ def test_a_tally_announces_long_work_once_and_short_work_never() -> None:
     clock, heard = Clock(), Heard()
     stages = Stages(heard)
     short, requests = Tally(8, "requests", clock=clock), Tally(8, "requests", clock=clock)
-    rounds = Tally(30, "rounds", at_most=True, clock=clock)
+    rounds = Tally(30, "rounds", fewer_if="the rules are decided", clock=clock)
     clock.add(short, after_s=1.0)
     clock.add(requests, after_s=49.0)
     rounds.begin()
@@ -97,7 +97,7 @@ def test_a_tally_announces_long_work_once_and_short_work_never() -> None:
     rounds.announce(stages)
     assert heard.lines == [
         "8 requests of about 50 s each: about 7 min",
-        "at most 30 rounds of about 10 s each: at most 6 min, fewer if the end comes sooner",
+        "at most 30 rounds of about 10 s each: at most 6 min, fewer if the rules are decided sooner",
     ]
     assert rounds.progress().words == "2 of at most 30 rounds"
 
