@@ -319,17 +319,17 @@ class _BoardLoad:
                 requests=0, rule=f"none beyond the {'calibration' if self._board.scale else 'first inference'}"
             )
             return
-        with (
-            self._stages.stage(
-                "warm-up", f"{count} warm-up requests" if count is not None else "warming up until the level is steady"
-            ),
-            self._recorder.phase("warm-up"),
-        ):
-            if count is not None:
-                self._session.send(closed_loop(count), [])
-                self._into.warm_up = WarmUp(requests=count, rule=f"{count} requests, set by the user")
-            else:
+        if count is None:
+            doing = "warming up until the level is steady"
+            with self._stages.stage("warm-up", doing), self._recorder.phase("warm-up"):
                 self._into.warm_up = self._warm_up_by_rule()
+            return
+        scenario, samples = closed_loop(count), list[Sample]()
+        doing = f"{count} warm-up requests{load_progress.announcement([scenario], self._request_s())}"
+        watch = load_progress.watch(scenario, samples)
+        with self._stages.stage("warm-up", doing, watch), self._recorder.phase("warm-up"):
+            self._session.send(scenario, samples)
+        self._into.warm_up = WarmUp(requests=count, rule=f"{count} requests, set by the user")
 
     def _warm_up_by_rule(self) -> WarmUp:
         samples: list[Sample] = []
