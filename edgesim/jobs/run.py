@@ -211,17 +211,16 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     not_scaled = why_not[0] if why_not is not None else None
     try:
         if executions != "unscaled":
+            half = _part(job, "scaled") if executions == "both" else job
             try:
-                scaled = _run_scaled(
-                    _part(job, "scaled") if executions == "both" else job,
-                    options,
-                    journal,
-                    "same-architecture" if executions == "slowed down" else "scaled",
-                )
+                slowed_down: Execution = "same-architecture" if executions == "slowed down" else "scaled"
+                scaled = _run_scaled(half, options, journal, slowed_down)
             except (HostTooSlow, ScaleFailed, ModelError, ProfileError) as error:
                 if executions == "scaled":
                     raise
                 not_scaled = error.problem
+                if half is not job:  # the result is the other half's, and what this one took is part of the run
+                    job.stages.seconds |= {f"scaled: {name}": seconds for name, seconds in half.stages.seconds.items()}
                 job.stages.note(f"not scaled: {not_scaled}")
         if scaled is None:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)

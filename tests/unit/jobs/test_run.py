@@ -263,6 +263,13 @@ def test_each_stage_of_a_run_of_both_belongs_to_one_half(
     assert notes.stages == ["model", "model", "scaled: load", "emulated: load"]
 
 
+def test_the_stages_of_a_half_that_was_given_up_are_named_by_it(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=1, error=HostTooSlow("this host takes longer")), Container(answers=5)]
+    result = run("jetson-nano", digits)
+    assert result.not_scaled == "this host takes longer"
+    assert list(result.stages_s) == ["model", "scaled: load", "load"]
+
+
 def test_the_stages_of_a_run_of_one_execution_have_plain_names(host: Host, digits: Model) -> None:
     host.script = [Container(answers=5)]
     notes = Notes()
