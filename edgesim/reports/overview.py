@@ -76,6 +76,8 @@ class Overview:
             about = result.device_time_ms.notes
             if result.device_time_ms.p50 is None:
                 about = (f"device time not known: {result.device_time_ms.method.removeprefix('none: ')}",)
+            if result.profile.has_core_of_host:
+                about = (f"the time is {result.time_label}, not a board's", *about)
             yield from (f"{label}: {words}" for words in (*about, *validity.reasons, *validity.suspicions))
 
     def document(self) -> dict[str, Any]:

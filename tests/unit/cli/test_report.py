@@ -15,7 +15,7 @@ from edgesim.cli import _github
 from edgesim.cli._verdict import deliver
 from edgesim.reports.formats import markdown
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import DeviceTimeSection, ValiditySection
+from edgesim.results.sections import HOST_CORE, DeviceTimeSection, ValiditySection
 from edgesim.results.verdict import Item, Verdict
 from tests.support import results
 from tests.support.command_line import exit_code_of
@@ -183,6 +183,16 @@ def test_every_format_has_a_row_for_each_board_and_says_what_is_uncertain(boards
     ]
     assert [row["profile"] for row in json.loads(text["json"])["results"]] == ["nano", "pi-5", "zero-2"]
     assert text["html"].count('data-head="memory peak"') == 3, "a phone has the head beside each figure"
+
+
+def test_the_time_of_a_profile_with_the_core_of_its_host_is_called_this_hosts_beside_boards(
+    boards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = RunResult.read(boards[0])
+    profile = gateway.profile.model_copy(update={"name": "gateway", "core": HOST_CORE})
+    gateway.model_copy(update={"execution": "native", "profile": profile}).write(boards[2])
+    assert edgesim("compare", *boards) == 0
+    assert "gateway, native: the time is this host's time, not a board's" in capsys.readouterr().out
 
 
 def test_models_on_one_board_are_named_by_their_models_and_equal_names_by_their_files(
