@@ -98,7 +98,8 @@ class EdgeDevice:
         """Judge the result by rules, as `edgesim gate` does.
 
         Raises:
-            AssertionError: a rule's verdict is FAIL or INCONCLUSIVE; the message has the finding for each rule.
+            AssertionError: a rule's verdict is FAIL or INCONCLUSIVE; the message has the finding for each rule. With
+                ``--edgesim-inconclusive-ok`` INCONCLUSIVE passes, and the summary of the session says so.
         """
         __tracebackhide__ = True
         from edgesim.gates import Rules, judge
@@ -107,7 +108,10 @@ class EdgeDevice:
             verdict = judge(self.result, Rules.of(rules))
         except UsageError as error:
             pytest.fail(_message(error), pytrace=False)
-        if verdict.word != "PASS":
+        if verdict.word == "INCONCLUSIVE" and self._runs.inconclusive_ok:
+            findings = [f"{item.name}: {item.finding}" for item in verdict.items if item.verdict != "PASS"]
+            self._runs.accepted.append((self._node.nodeid, "; ".join(findings)))
+        elif verdict.word != "PASS":
             rows = (f"  {item.verdict:<12}  {item.name}: {item.finding}" for item in verdict.items)
             raise AssertionError("\n".join([f"{verdict.word}: {self!r}", *rows]))
 
@@ -125,10 +129,17 @@ class EdgeDevice:
 
 
 class Runs:
-    """The runs of a pytest session, one for each set of options."""
+    """The runs of a pytest session, one for each set of options.
+
+    Attributes:
+        inconclusive_ok: whether a verdict that is INCONCLUSIVE passes.
+        accepted: the tests that such a verdict let pass, with its findings.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self.results: list[RunResult] = []
+        self.inconclusive_ok: bool = config.getoption("edgesim_inconclusive_ok")
+        self.accepted: list[tuple[str, str]] = []
         self._by_options: dict[str, RunResult | EdgesimError] = {}
         self._skip = config.getoption("edgesim_missing") == "skip"
         directory = config.getoption("edgesim_results")
@@ -192,6 +203,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("fail", "skip"),
         default="fail",
         help="what a test with edge_device does if this host cannot simulate the board",
+    )
+    group.addoption(
+        "--edgesim-inconclusive-ok",
+        action="store_true",
+        help="let rules of edge_device pass whose verdict is INCONCLUSIVE; the summary says so",
     )
     group.addoption("--edgesim-results", metavar="DIR", help="write the results of edge_device to DIR, as JSON")
 
@@ -258,13 +274,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Print a line for each run of the session, whether its tests passed or failed."""
     from edgesim.reports import phrases
 
-    if results := config.stash[_RUNS].results:
+    runs = config.stash[_RUNS]
+    if runs.results:
         terminalreporter.section("edgesim")
-        for result in results:
+        for result in runs.results:
             lead, band = phrases.device_time(result)
             title = f"{phrases.title(result)}, {phrases.execution(result)}"
             line = f"{title}: {result.time_label} {lead} {band}, {result.validity.words}"
             terminalreporter.line(line)
+        for test, findings in runs.accepted:
+            terminalreporter.line(f"INCONCLUSIVE, passes by --edgesim-inconclusive-ok: {test}: {findings}")
 
 
 def _report(result: "RunResult") -> str:

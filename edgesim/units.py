@@ -16,6 +16,11 @@ def format_bytes(count: int | float) -> str:
     return f"{value:.1f} {_BYTE_UNITS[-1]}"
 
 
+def format_rate(bytes_per_s: float) -> str:
+    """Return bytes per second as data sheets of storage and networks do, in units of 10^6: ``104 MB/s``."""
+    return f"{bytes_per_s / 1e6:.3g} MB/s" if bytes_per_s < 1e9 else f"{bytes_per_s / 1e9:.3g} GB/s"
+
+
 def format_seconds(seconds: float) -> str:
     """Return a duration with three significant digits: ``0.0123`` is ``12.3 ms``, ``83`` is ``83.0 s``."""
     if abs(seconds) < 1e-3:
@@ -23,6 +28,13 @@ def format_seconds(seconds: float) -> str:
     if abs(seconds) < 1:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds:.1f} s"
+
+
+def format_estimate(seconds: float) -> str:
+    """Return an estimated duration, as rough as it is: ``50 s``, ``6 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(round(seconds / 5) * 5, 5) if seconds > 10 else max(round(seconds), 1)} s"
+    return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def format_ms(milliseconds: float) -> str:

@@ -12,7 +12,7 @@ from edgesim.boards.dial import Target
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.engine.mounts import Mount
-from edgesim.errors import ModelError, ProfileError, UsageError
+from edgesim.errors import ModelError, ProfileError
 from edgesim.loadgen import inputs
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -37,9 +37,9 @@ def board(
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
-        options: `models` (None means ``models/``) and the section `board` apply. All models of the repository are
-            loaded; a broken one is left out. ``scaled`` answers in the board's predicted time; without `execution`
-            the board is emulated or native.
+        options: `models` (None means ``models/``, or the sample models) and the section `board` apply. All models of
+            the repository are loaded; a broken one is left out. ``scaled`` answers in the board's predicted time;
+            without `execution` the board is emulated or native.
         keywords: single options by name.
 
     Raises:
@@ -49,8 +49,11 @@ def board(
     options, stages = RunOptions.of(options, **keywords), Stages(listener)
     options.require_only(BOARD_OPTIONS, "a board that serves gets its requests from its users")
     profile = profiles.load(profile)
-    directory = options.models if options.models is not None else Path("models")
-    models = _models(directory, stages)
+    with stages.stage("models", "reading the models"):
+        directory = repository.whole(options.models)
+        if options.models is None and directory != repository.DEFAULT:
+            stages.note(f"no model in {repository.DEFAULT}/: the sample models are served")
+        models = _models(directory, stages)
     mounts = [Mount(directory.resolve(), profile.image.mount_point)]
     launch = Launch.of(profile, models, options.board, mounts=mounts, load_all=True)
     if options.board.execution == "scaled":
@@ -68,9 +71,7 @@ def _models(directory: Path, stages: Stages) -> list[Model]:
         except ModelError as error:
             stages.note(f"model {name} is left out: {error.problem}")
     if not models:
-        raise UsageError(
-            f"{directory}: no model in it", fix=f"edgesim models build --models {directory} builds the sample models"
-        )
+        raise ModelError(f"{directory}: no model in it can be served", fix="see what is said about each model above")
     return models
 
 

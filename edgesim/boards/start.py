@@ -174,7 +174,7 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     if delivered.image != server_image:
         image_s += time.monotonic() - begin_s
     if delivered.image.cached and launch.own_server:
-        stages.note(f"image {delivered.image.reference}: unchanged, nothing to build")
+        stages.note(f"serving image {delivered.image.reference}: unchanged, nothing to build")
     return _Prepared(
         engine=engine,
         placement=placement,

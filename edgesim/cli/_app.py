@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 # Panels of a command's help.
 TRAFFIC, INPUTS, BOARD, IMAGE, OUTPUT = "Traffic", "Inputs", "Board", "Image", "Output"
@@ -28,10 +28,8 @@ class Command(TyperCommand):
 
         The help option goes into the last panel: alone in a panel of its own it would come first.
         """
-        parameters: list[Any] = super().get_params(ctx)
+        parameters = without_types(super().get_params(ctx))
         for parameter in parameters:
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""
             if parameter.param_type_name == "argument":
                 parameter.display_type_rich = _no_type
         if len(parameters) > 1:
@@ -49,6 +47,22 @@ class Command(TyperCommand):
             print(" Examples:", *(f"   {line}" for line in self.examples), "", sep="\n")
 
 
+class Group(TyperGroup):
+    """A group of commands, whose help shows no types of flags."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, as the help shows them."""
+        return without_types(super().get_params(ctx))
+
+
+def without_types(parameters: list[Any]) -> list[Any]:
+    """Take the type away that the help would show beside a flag, which takes no value."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
 def _no_type(ctx: Any) -> None:
     """Say no type of an argument."""
 
@@ -64,6 +78,7 @@ class _Application(typer.Typer):
 def new_app(help_text: str | None = None) -> _Application:
     """Return the application of a module: a group if `help_text` is given, else a single command."""
     return _Application(
+        cls=Group,
         help=help_text,
         no_args_is_help=help_text is not None,
         add_completion=False,

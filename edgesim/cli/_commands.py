@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from edgesim.cli import _default_options
+from edgesim.cli._app import without_types
 
 
 class Entry(NamedTuple):
@@ -24,8 +25,8 @@ COMMANDS = (
     Entry("predict", "Predict a model's device time from its graph, without a container.", _MEASURE),
     Entry("check", "Check a model on a simulated board before a release.", _MEASURE),
     Entry("gate", "Judge a result, or the difference of two models, by rules.", _MEASURE),
-    Entry("report", "Show a result, or two, on the terminal or as files.", _MEASURE),
-    Entry("compare", "Show two results side by side, without a verdict.", _MEASURE),
+    Entry("report", "Show one result, or several side by side, on the terminal or as files.", _MEASURE),
+    Entry("compare", "Show results side by side, without a verdict.", _MEASURE),
     Entry("serve", "Serve models on a simulated board until Ctrl-C.", _SERVE),
     Entry("up", "Start the services of a stack on one simulated board.", _SERVE),
     Entry("down", "Take a stack down.", _SERVE),
@@ -58,6 +59,10 @@ class CommandGroup(TyperGroup):
             entry.name: TyperCommand(entry.name, help=entry.help, rich_help_panel=entry.panel) for entry in COMMANDS
         }
         super().__init__(**settings | {"commands": listing})
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, as the help shows them: without ``<bool>`` beside a flag."""
+        return without_types(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, imported, and give it the defaults from the user's file."""

@@ -1,6 +1,6 @@
 """Two results side by side, as `edgesim report` and `edgesim compare` show them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgesim.cli._flags import with_flags
@@ -9,39 +9,54 @@ from edgesim.gates.comparable import differences
 from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import NAMES, figure
 from edgesim.reports.comparison import Change, Comparison, interval_notes
+from edgesim.reports.overview import Overview
 from edgesim.results.run_result import RunResult
 
 
-def side_by_side(base_file: Path, candidate_file: Path, *, force: bool) -> Comparison:
-    """Compare two result files.
+def side_by_side(files: Sequence[Path], *, force: bool) -> Comparison | Overview:
+    """Read several result files, and put them side by side.
+
+    Two results of like things are compared change by change. Results of different boards, models, hosts or executions,
+    and more than two, are put into one table.
 
     Args:
-        force: compare results of different boards or models; the comparison says so.
+        force: compare the changes of two results whatever they are of; the comparison says so.
 
     Returns:
-        The comparison, with options named by their flags.
+        The comparison, with options named by their flags, or the table.
 
     Raises:
         ResultError: a file is not a result.
-        UsageError: the results are of different things, and the comparison is not forced.
+        UsageError: more than two results are to be compared change by change.
     """
-    base, candidate = RunResult.read(base_file), RunResult.read(candidate_file)
+    results = [RunResult.read(file) for file in files]
+    names = tuple(map(str, files))
+    if len(results) != 2:
+        if force:
+            raise UsageError(f"--force: compares the changes of two results, not of {len(results)}")
+        return Overview(results=tuple(results), files=names)
+    base, candidate = results
     different = differences(base, candidate)
     if different and not force:
-        raise UsageError(
-            f"{base_file} and {candidate_file} are of different things: {'; '.join(different)}",
-            fix="--force compares them, and the report says so",
-        )
+        beside = _beside_board_and_model(different, same_model=base.model.name == candidate.model.name)
+        return Overview(results=(base, candidate), files=names, different=beside)
     changes = tuple(_changes(base, candidate))
     return Comparison(
         base=base,
         candidate=candidate,
-        base_file=str(base_file),
-        candidate_file=str(candidate_file),
+        base_file=names[0],
+        candidate_file=names[1],
         different=tuple(different),
         changes=changes,
         notes=tuple(map(with_flags, interval_notes(changes))),
     )
+
+
+def _beside_board_and_model(different: Sequence[str], *, same_model: bool) -> tuple[str, ...]:
+    """Return the fields that differ without those that follow from another board or model, which the table names."""
+    if any(field.startswith("profile:") for field in different):
+        return ()
+    return tuple(field for field in different if same_model or not field.startswith("model's signature:"))
 
 
 def _changes(base: RunResult, candidate: RunResult) -> Iterator[Change]:

@@ -7,6 +7,8 @@ nothing is folded, cut or padded.
 import json
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -14,12 +16,14 @@ from rich.status import Status
 
 from edgesim.cli._flags import with_flags
 from edgesim.errors import EdgesimError
-from edgesim.progress import Listener, Silent
-from edgesim.units import format_seconds
+from edgesim.progress import Listener, Progress, Silent
+from edgesim.units import format_estimate, format_seconds
 
 # Brackets are shapes here, not styles.
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 out = Console(highlight=False, markup=False)
+# For the line that moves while a stage lasts, which is folded between words.
+_moving = Console(stderr=True, highlight=False, markup=False)
 # So wide that no line is folded.
 _unfolded = Console(highlight=False, markup=False, width=10_000)
 
@@ -49,23 +53,50 @@ def say(message: str, *, style: str | None = None) -> None:
     err.print(text, style=style)
 
 
-class _Spinner:
-    """Stages on a terminal: one line that moves, and a finished line for each."""
+# A stage without known progress shows its seconds after this many of them.
+_SHOW_SECONDS_S = 10
+_BAR_LETTERS = 20
+# A log gets a line of a long stage this often.
+_LINE_S = 30.0
 
-    def __init__(self) -> None:
+
+def _left(progress: Progress) -> str:
+    if progress.left_s is None:
+        return ""
+    return f"{'at most' if progress.at_most else 'about'} {format_estimate(progress.left_s)} left"
+
+
+class _Spinner:
+    """Stages on a terminal: one line that moves, with a bar where the progress is known, and a line for each's end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._status: Status | None = None
+        self._clock, self._begun_s, self._doing = clock, 0.0, ""
 
     def begin(self, stage: str, doing: str) -> None:
         self._stop()
-        self._status = err.status(f"{with_flags(doing)} …")
+        self._begun_s, self._doing = self._clock(), with_flags(doing)
+        self._status = _moving.status(f"{self._doing} …")
         self._status.start()
+
+    def advance(self, progress: Progress) -> None:
+        status, seconds = self._status, int(self._clock() - self._begun_s)
+        if status is None:
+            return
+        bar = ""
+        if progress.share is not None:
+            full = round(_BAR_LETTERS * progress.share)
+            bar = f"{'━' * full}{'╌' * (_BAR_LETTERS - full)} {100 * progress.share:.0f} %"
+        elapsed = f"{seconds} s" if not progress.words and seconds >= _SHOW_SECONDS_S else ""
+        words = ", ".join(filter(None, (progress.words, _left(progress), elapsed)))
+        status.update(" ".join(filter(None, (f"{self._doing} …", bar, words))))
 
     def note(self, text: str) -> None:
         say(text, style="dim")
 
     def end(self, stage: str, seconds: float) -> None:
         self._stop()
-        say(f"{stage:<18} {format_seconds(seconds):>8}", style="dim")
+        say(f"{stage:<26} {format_seconds(seconds):>8}", style="dim")
 
     def _stop(self) -> None:
         if self._status is not None:
@@ -74,10 +105,23 @@ class _Spinner:
 
 
 class _Lines:
-    """Stages in a log: a line when a stage begins, and a line when it ends."""
+    """Stages in a log: a line when a stage begins, one every 30 seconds while it lasts, and one when it ends."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._begun_s, self._last_s, self._stage = clock, 0.0, 0.0, ""
 
     def begin(self, stage: str, doing: str) -> None:
+        self._begun_s = self._last_s = self._clock()
+        self._stage = stage
         self._print(doing)
+
+    def advance(self, progress: Progress) -> None:
+        now_s = self._clock()
+        if now_s - self._last_s < _LINE_S:
+            return
+        self._last_s = now_s
+        words = filter(None, (progress.words, f"{now_s - self._begun_s:.0f} s so far", _left(progress)))
+        self._print(f"{self._stage}: {', '.join(words)}")
 
     def note(self, text: str) -> None:
         self._print(text)

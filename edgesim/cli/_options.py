@@ -119,6 +119,20 @@ MarkdownOption = Annotated[
         "--markdown", metavar="FILE", help="Write Markdown, for the comment on a pull request.", rich_help_panel=OUTPUT
     ),
 ]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Compare two results change by change whatever they are of; the output says what differs."
+    ),
+]
+InconclusiveOkOption = Annotated[
+    bool,
+    typer.Option(
+        "--inconclusive-ok",
+        help="Exit with 0 if the verdict is INCONCLUSIVE; the output and the files still say so.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print one line that sums up, and no progress.", rich_help_panel=OUTPUT),

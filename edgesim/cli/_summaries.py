@@ -4,6 +4,7 @@ from collections import Counter
 
 from edgesim.reports import phrases, stack_phrases
 from edgesim.reports.comparison import Comparison
+from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
@@ -31,6 +32,20 @@ def of_comparison(comparison: Comparison) -> str:
     figures = ", ".join(f"{name} {changes[name]}" for name in names)
     different = "  (different things are compared)" if comparison.different else ""
     return f"{comparison.candidate_file} to {comparison.base_file}: {figures or 'no metric in common'}{different}"
+
+
+def of_overview(overview: Overview) -> str:
+    """Return the device time of each result."""
+    times = (
+        f"{label} {phrases.device_time(result)[0]}"
+        for label, result in zip(overview.labels, overview.results, strict=True)
+    )
+    return f"{overview.heading}: device time {', '.join(times)}"
+
+
+def of_several(compared: Comparison | Overview) -> str:
+    """Return `of_comparison` or `of_overview`."""
+    return of_overview(compared) if isinstance(compared, Overview) else of_comparison(compared)
 
 
 def of_verdict(verdict: Verdict) -> str:

@@ -1,19 +1,36 @@
-"""The plain tables of commands: services of a stack, volumes, counters."""
+"""The plain tables and lists of facts of commands: services of a stack, volumes, a profile's data sheet."""
 
 from collections.abc import Collection, Iterable, Sequence
 
-from edgesim.reports.formats.text_layout import TextTable
+from edgesim.reports.formats.text_layout import Entries, Entry, TextTable
 from edgesim.reports.tables import Table
 
 
 def text_table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], *, figures: Collection[str] = (), last_row_style: str = ""
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str = "",
+    figures: Collection[str] = (),
+    shortened: Collection[str] = (),
+    last_row_style: str = "",
 ) -> TextTable:
-    """Return a table without a title that fits any terminal: no cell is cut, no line is padded.
+    """Return a table that fits any terminal: no figure is cut, no line is padded.
 
     Args:
         figures: heads of the columns that hold figures, which are aligned to the right.
+        shortened: heads of the columns whose cells may lose their middle on a narrow terminal.
     """
     words = tuple(number for number, head in enumerate(heads) if head not in figures)
-    table = Table("", tuple(heads), tuple(tuple(row) for row in rows), text=words)
-    return TextTable(table, titled=False, last_row_style=last_row_style)
+    table = Table(title, tuple(heads), tuple(tuple(row) for row in rows), text=words)
+    return TextTable(
+        table,
+        titled=bool(title),
+        last_row_style=last_row_style,
+        shortened=tuple(number for number, head in enumerate(heads) if head in shortened),
+    )
+
+
+def fact_list(facts: Iterable[tuple[str, str]]) -> Entries:
+    """Return labels with words beside them, which are folded between words on a terminal."""
+    return Entries([Entry(((label, "bold"),), words) for label, words in facts])

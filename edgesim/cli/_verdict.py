@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgesim.cli import _github
-from edgesim.cli._console import show
+from edgesim.cli._console import say, show
 from edgesim.cli._flags import with_flags
 from edgesim.cli._outputs import write
 from edgesim.cli._summaries import of_verdict
@@ -28,11 +28,13 @@ def deliver(
     as_json: bool,
     markdown: Path | None = None,
     quiet: bool = False,
+    inconclusive_ok: bool = False,
     command: str,
 ) -> ExitCode:
     """Show a verdict, write its files, tell GitHub Actions, and return the exit code that stands for it.
 
     Args:
+        inconclusive_ok: whether INCONCLUSIVE stands for the exit code 0.
         command: the command that gave the verdict.
 
     Raises:
@@ -51,6 +53,9 @@ def deliver(
         write(junit, junit_report.render_verdict(worded, command))
     if markdown is not None:
         write(markdown, markdown_report.render_verdict(worded))
+    if inconclusive_ok and verdict.word == "INCONCLUSIVE":
+        say("edgesim: the verdict is INCONCLUSIVE; the exit code is 0 because of --inconclusive-ok")
+        return ExitCode.OK
     return _CODES[verdict.word]
 
 

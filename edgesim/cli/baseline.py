@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, say, show
 from edgesim.cli._options import JsonOption
+from edgesim.cli._tables import fact_list, text_table
 from edgesim.errors import ExitCode
 from edgesim.gates import baselines
 from edgesim.gates.baselines import Baseline
 from edgesim.gates.comparable import identity, unfit
 from edgesim.gates.result_metrics import NAMES, figure, metric
+from edgesim.reports import tables
 from edgesim.results.run_result import RunResult
 from edgesim.units import format_bytes
 
@@ -61,23 +61,22 @@ def list_command(directory: DirectoryOption = _DIRECTORY, as_json: JsonOption = 
     if as_json:
         print_json([_facts(path, baseline) for path, baseline in saved])
         return ExitCode.OK
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("profile", "model", "execution", "fingerprint"):
-        table.add_column(column, overflow="fold")
-    table.add_column("p50 ms", justify="right", no_wrap=True)
-    table.add_column("saved", no_wrap=True)
-    for _, baseline in saved:
-        result = baseline.result
-        p50 = result.latency_ms.p50
-        table.add_row(
-            _board(result),
-            result.model.name,
-            result.execution,
+    if not saved:
+        show(f"{directory}: no baseline in it")
+        return ExitCode.OK
+    rows = [
+        (
+            _board(baseline.result),
+            baseline.result.model.name,
+            baseline.result.execution,
             baseline.fingerprint,
-            f"{p50:.4g}" if p50 is not None else "-",
+            tables.figure(baseline.result.latency_ms, "p50"),
             baseline.saved[:10],
         )
-    show(table if saved else f"{directory}: no baseline in it")
+        for _, baseline in saved
+    ]
+    heads = ("profile", "model", "execution", "fingerprint", "p50 ms", "saved")
+    show(text_table(heads, rows, figures=("p50 ms",), shortened=("model",)))
     return ExitCode.OK
 
 
@@ -91,14 +90,10 @@ def show_command(
     if as_json:
         print_json(_facts(file, baseline))
         return ExitCode.OK
-    table = Table.grid(padding=(0, 2))
-    table.add_row("saved", baseline.saved)
-    table.add_row("fingerprint", baseline.fingerprint)
-    for name, value in identity(baseline.result).items():
-        table.add_row(name, _words(value))
-    for name, value in _figures(baseline.result).items():
-        table.add_row(name, figure(name, value))
-    show(table)
+    facts = [("saved", baseline.saved), ("fingerprint", baseline.fingerprint)]
+    facts += [(name, _words(value)) for name, value in identity(baseline.result).items()]
+    facts += [(name, figure(name, value)) for name, value in _figures(baseline.result).items()]
+    show(fact_list(facts))
     return ExitCode.OK
 
 

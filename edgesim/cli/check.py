@@ -7,7 +7,15 @@ import typer
 
 from edgesim.cli import _console, _values, _verdict
 from edgesim.cli._app import new_app
-from edgesim.cli._options import JsonOption, JunitOption, MarkdownOption, ModelArgument, ProfileArgument, QuietOption
+from edgesim.cli._options import (
+    InconclusiveOkOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
+    ModelArgument,
+    ProfileArgument,
+    QuietOption,
+)
 from edgesim.cli._outputs import require_writable
 from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
 from edgesim.errors import UsageError
@@ -60,6 +68,7 @@ def check_command(
             " the board's own is judged.",
         ),
     ] = None,
+    inconclusive_ok: InconclusiveOkOption = False,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
@@ -80,13 +89,21 @@ def check_command(
                 "--runtimes: goes without --reference, --tolerance, --max-artifact and --outside-container"
             )
         verdict = check_runtimes(profile, model, runtimes, options, listener=listener)
-        return _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="check")
-    checks = CheckOptions(
-        reference=reference,
-        tolerance=_values.tolerance(tolerance),
-        outside_container=outside_container,
-        max_artifact_bytes=_values.size(max_artifact, "--max-artifact"),
-        requests=requests,
+    else:
+        checks = CheckOptions(
+            reference=reference,
+            tolerance=_values.tolerance(tolerance),
+            outside_container=outside_container,
+            max_artifact_bytes=_values.size(max_artifact, "--max-artifact"),
+            requests=requests,
+        )
+        verdict = check(profile, model, checks, options, listener=listener)
+    return _verdict.deliver(
+        verdict,
+        junit=junit,
+        markdown=markdown,
+        quiet=quiet,
+        as_json=as_json,
+        inconclusive_ok=inconclusive_ok,
+        command="check",
     )
-    verdict = check(profile, model, checks, options, listener=listener)
-    return _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="check")

@@ -9,51 +9,53 @@ from edgesim.cli import _github, _last_results
 from edgesim.cli._app import new_app
 from edgesim.cli._comparison import side_by_side
 from edgesim.cli._console import print_json, show
-from edgesim.cli._options import JsonOption, MarkdownOption, QuietOption
+from edgesim.cli._options import ForceOption, JsonOption, MarkdownOption, QuietOption
 from edgesim.cli._outputs import require_outputs, write
-from edgesim.cli._summaries import of_comparison
+from edgesim.cli._summaries import of_several
 from edgesim.errors import ExitCode
+from edgesim.reports import formats
 from edgesim.reports.formats import markdown as markdown_report
 from edgesim.reports.formats import terminal
 
 app = new_app()
 
 
-@app.examples("edgesim compare", "edgesim compare before.json after.json --markdown comment.md")
+@app.examples(
+    "edgesim compare",
+    "edgesim compare before.json after.json --markdown comment.md",
+    "edgesim compare nano.json pi4.json pi5.json",
+)
 def compare_command(
-    base: Annotated[
-        Path | None, typer.Argument(metavar="BASE.json", help="A result file [default: the run before the last].")
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RESULT.json", help="Result files, the base first [default: those of the last two runs]."
+        ),
     ] = None,
-    candidate: Annotated[
-        Path | None,
-        typer.Argument(metavar="CAND.json", help="The result to compare with it [default: the last run's]."),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compare results of different boards or models; the output says so.")
-    ] = False,
+    force: ForceOption = False,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Show two results side by side, without a verdict.
+    """Show results side by side, without a verdict.
 
-    Every metric has its change, and the confidence interval of the change. Without files the last two runs are
-    compared, with one file that file and the last run.
+    Two results of the same board and model: every metric has its change, and the confidence interval of the change.
+    More results, or results of different boards or models: one table. Without files the last two runs are compared,
+    with one file that file and the last run.
     """
-    if base is None:
-        base, candidate = _last_results.latest(2)
-    elif candidate is None:
-        (candidate,) = _last_results.latest(1)
-    require_outputs([("--markdown", markdown)], (base, candidate))
-    comparison = side_by_side(base, candidate, force=force)
-    as_markdown = markdown_report.render_comparison(comparison)
+    files = list(results or [])
+    if len(files) < 2:
+        files += _last_results.latest(2 - len(files))
+    require_outputs([("--markdown", markdown)], files)
+    compared = side_by_side(files, force=force)
+    as_markdown = formats.render_several(compared, markdown_report)
     if markdown is not None:
         write(markdown, as_markdown)
     if as_json:
-        print_json({"different": list(comparison.different), "metrics": comparison.metrics()})
+        print_json(compared.document())
     elif quiet:
-        print(of_comparison(comparison))
+        print(of_several(compared))
     else:
-        show(terminal.render_comparison(comparison))
+        show(terminal.render_several(compared))
     _github.summarise(as_markdown)
     return ExitCode.OK

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from edgesim import profiles
@@ -15,6 +14,7 @@ from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode
 from edgesim.jobs import doctor
 from edgesim.progress import Stages
+from edgesim.reports.formats.text_layout import Entries, Entry
 
 app = new_app()
 
@@ -54,8 +54,6 @@ def _probe(reference: str, context: str | None, as_json: bool) -> int:
         print_json([{"name": f.name, "holds": f.holds, "finding": f.words} for f in findings])
     else:
         words = {True: ("holds", "green"), False: ("DOES NOT HOLD", "red"), None: ("not tried", "yellow")}
-        table = Table.grid(padding=(0, 2))
-        for finding in findings:
-            table.add_row(finding.name, Text(*words[finding.holds]), finding.words)
-        _console.show(table)
+        entries = [Entry(((finding.name, ""), words[finding.holds]), finding.words) for finding in findings]
+        _console.show(Entries(entries))
     return ExitCode.HOST if any(finding.holds is False for finding in findings) else ExitCode.OK

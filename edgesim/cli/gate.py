@@ -11,7 +11,14 @@ from edgesim import profiles
 from edgesim.cli import _console, _rules, _verdict
 from edgesim.cli._app import BOARD, INPUTS, is_on_command_line, new_app
 from edgesim.cli._console import say
-from edgesim.cli._options import JsonOption, JunitOption, MarkdownOption, ModelsOption, QuietOption
+from edgesim.cli._options import (
+    InconclusiveOkOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
+    ModelsOption,
+    QuietOption,
+)
 from edgesim.cli._outputs import make_directory, require_outputs
 from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
 from edgesim.errors import ExitCode, UsageError
@@ -107,6 +114,7 @@ def gate_command(
             rich_help_panel=BOARD,
         ),
     ] = None,
+    inconclusive_ok: InconclusiveOkOption = False,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
@@ -121,7 +129,14 @@ def gate_command(
     require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
     if rule and rules is not None:
         raise UsageError("--rule and --rules: give one of them")
-    deliver = functools.partial(_deliver, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json)
+    deliver = functools.partial(
+        _deliver,
+        junit=junit,
+        markdown=markdown,
+        quiet=quiet,
+        as_json=as_json,
+        inconclusive_ok=inconclusive_ok,
+    )
     if base is None and cand is None:
         _refuse_options_of_a_pair(call)
         if not Path(result).exists() and result.partition(":")[0] in profiles.names():
@@ -129,7 +144,12 @@ def gate_command(
         judged = RunResult.read(Path(result))
         saved, reason = baselines.find(baseline, judged) if baseline is not None else (None, "")
         chosen = _rules.choose(rules, rule, judged.profile.name, DEFAULT_RULES if baseline is not None else ())
-        return deliver(judge(judged, chosen, saved, why_no_baseline=reason), (judged,))
+        verdict = judge(judged, chosen, saved, why_no_baseline=reason)
+        if verdict.sides:
+            verdict = verdict.model_copy(
+                update={"base": f"{baseline}: {verdict.base}", "candidate": f"{result}: {verdict.candidate}"}
+            )
+        return deliver(verdict, (judged,))
     if base is None or cand is None:
         raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
     if baseline is not None:
@@ -175,8 +195,17 @@ def _deliver(
     markdown: Path | None,
     quiet: bool,
     as_json: bool,
+    inconclusive_ok: bool,
 ) -> int:
-    code = _verdict.deliver(verdict, junit=junit, markdown=markdown, quiet=quiet, as_json=as_json, command="gate")
+    code = _verdict.deliver(
+        verdict,
+        junit=junit,
+        markdown=markdown,
+        quiet=quiet,
+        as_json=as_json,
+        inconclusive_ok=inconclusive_ok,
+        command="gate",
+    )
     if verdict.word != "FAIL" and not all(result.validity.valid for result in results):
         say("edgesim: the run is INVALID: its figures cannot be used")
         return ExitCode.INVALID

@@ -1,15 +1,16 @@
 """``edgesim models``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from edgesim import profiles
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption
+from edgesim.cli._tables import fact_list
 from edgesim.errors import ExitCode
 from edgesim.models import repository, samples
 from edgesim.models.configuration import Configuration
@@ -17,13 +18,17 @@ from edgesim.models.repository import Model
 from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
 
+# What is shown of an entry of a model's metadata, and of the entries.
+_MOST_LINES, _MOST_LETTERS, _MOST_LABEL, _MOST_ENTRIES = 3, 300, 40, 20
+_MOST_JSON_LETTERS = 1_000_000
+
 app = new_app("List, describe and build models.")
 
 
 @app.examples("edgesim models list", "edgesim models list --models my-models --json", name="list")
 def list_command(models: ModelsOption = None, as_json: JsonOption = False) -> int:
     """List the models of the repository, and the sample models."""
-    directory = models if models is not None else Path("models")
+    directory = models if models is not None else repository.DEFAULT
     names = repository.names(directory)
     if as_json:
         print_json({"repository": str(directory), "models": names, "samples": list(samples.NAMES)})
@@ -44,24 +49,40 @@ def show_command(model: ModelArgument, models: ModelsOption = None, as_json: Jso
     if as_json:
         print_json(_facts(described, fits))
         return ExitCode.OK
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(described.name, f"version {described.version}, {described.path}")
-    for name, tensors in (("input", described.inputs), ("output", described.outputs)):
-        for tensor in tensors:
-            table.add_row(name, f"{tensor}")
-    table.add_row("opset", str(described.opset))
-    table.add_row("operations", ", ".join(f"{count} {name}" for name, count in described.operations.most_common()))
-    table.add_row("parameters", f"{described.parameters:,}")
-    table.add_row("size", format_bytes(described.size_bytes))
-    if (configuration := described.configuration) is not None:
-        table.add_row("configuration", _settings(configuration))
-    table.add_row("weights fit on", ", ".join(fits) or "no board")
-    for key, value in described.metadata.items():
-        table.add_row(key.replace("_", " "), value)
-    show(table)
+    show(fact_list(_rows(described, fits)))
     return ExitCode.OK
+
+
+def _rows(model: Model, fits: list[str]) -> Iterator[tuple[str, str]]:
+    yield model.name, f"version {model.version}, {model.path}"
+    yield from (("input", str(tensor)) for tensor in model.inputs)
+    yield from (("output", str(tensor)) for tensor in model.outputs)
+    yield "opset", ", ".join(f"{domain} {version}" for domain, version in model.domains.items())
+    yield "operations", ", ".join(f"{count} {name}" for name, count in model.operations.most_common())
+    yield "parameters", f"{model.parameters:,}"
+    yield "size", format_bytes(model.size_bytes)
+    if model.configuration is not None:
+        yield "configuration", _settings(model.configuration)
+    yield "weights fit on", ", ".join(fits) or "no board"
+    entries = list(model.metadata.items())
+    yield from ((_label(key), _cut(value)) for key, value in entries[:_MOST_ENTRIES])
+    if len(entries) > _MOST_ENTRIES:
+        yield "metadata", f"{len(entries) - _MOST_ENTRIES:,} more entries; all of them: --json"
+
+
+def _label(key: str) -> str:
+    words = " ".join(key.replace("_", " ").split())
+    return words if len(words) <= _MOST_LABEL else f"{words[:_MOST_LABEL]}…"
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a text, and how much is left out: exporters put whole dictionaries into metadata."""
+    lines = text.splitlines() or [""]
+    begin = " ".join(" ".join(lines[:_MOST_LINES]).split())
+    if len(lines) <= _MOST_LINES and len(begin) <= _MOST_LETTERS:
+        return begin
+    size = f"{len(lines):,} lines" if len(lines) > _MOST_LINES else f"{len(text):,} letters"
+    return f"{begin[:_MOST_LETTERS]} … ({size}; all of them: --json)"
 
 
 def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
@@ -75,11 +96,13 @@ def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
         "sha256": model.sha256,
         "size_bytes": model.size_bytes,
         "opset": model.opset,
+        "domains": model.domains,
         "inputs": tensors(model.inputs),
         "outputs": tensors(model.outputs),
         "operations": dict(model.operations.most_common()),
         "parameters": model.parameters,
-        "metadata": model.metadata,
+        "metadata": {key: value[:_MOST_JSON_LETTERS] for key, value in model.metadata.items()},
+        "metadata_cut": [key for key, value in model.metadata.items() if len(value) > _MOST_JSON_LETTERS],
         "configuration": _configuration(model.configuration) if model.configuration is not None else None,
         "weights_fit_on": fits,
     }

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from edgesim import profiles
 from edgesim.cli import _console
 from edgesim.cli._app import BOARD, new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import ContextOption, EngineOption, JsonOption, ModelsOption, OptionalProfileArgument
+from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode
 from edgesim.gates import paired_statistics
 from edgesim.host.emulator import host_architecture
@@ -68,12 +67,11 @@ def noise_command(
         print_json({"file": str(path), **probe.model_dump(), "smallest_visible_change": detectable})
         return ExitCode.OK
     title = f"{probe.model} against itself on {probe.profile}, {probe.execution}, {probe.rounds} rounds"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("metric", no_wrap=True)
-    table.add_column("scatter of a round", justify="right")
-    table.add_column(f"smallest detectable change, {paired_statistics.MOST_ROUNDS} rounds", justify="right")
-    for name, scatter in probe.scatter.items():
-        table.add_row(name, f"{100 * scatter:.1f} %", f"{100 * (detectable[name] or 0):.1f} %")
-    show(table)
+    figures = ("scatter of a round", f"smallest change in {paired_statistics.MOST_ROUNDS} rounds")
+    rows = [
+        (name, f"{100 * scatter:.1f} %", f"{100 * (detectable[name] or 0):.1f} %")
+        for name, scatter in probe.scatter.items()
+    ]
+    show(text_table(("metric", *figures), rows, title=title, figures=figures))
     print(f"kept in {path}: `edgesim gate` refuses a rule of a smaller change")  # not folded: the path is to be copied
     return ExitCode.OK

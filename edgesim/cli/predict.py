@@ -4,9 +4,7 @@ from collections import defaultdict
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from edgesim import profiles
@@ -14,10 +12,13 @@ from edgesim.cli import _values
 from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument, QuietOption
+from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode
 from edgesim.models import repository
 from edgesim.predictions import NodeTime, Prediction, predict
 from edgesim.predictions.alternatives import Alternative, alternatives
+from edgesim.reports import phrases
+from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms
 
 _MOST_NODES = 10
@@ -75,10 +76,13 @@ def predict_command(
         print(f"{title}{for_batch}: device time {_headline(prediction)}")
         return ExitCode.OK
     heading = Text.assemble((title, "bold"), for_batch)
-    lines: list[Any] = [heading, Text(), _headline(prediction), Text(prediction.method, style="dim")]
-    lines += [Text(note, style="yellow") for note in prediction.notes]
+    lines: list[Any] = [heading, Text(), _headline(prediction), Paragraph(prediction.method, "dim")]
+    if target.accelerator is not None:
+        lines.append(Paragraph(phrases.cpu_only(target.accelerator), "dim"))
+    lines += [Paragraph(note, "yellow") for note in prediction.notes]
     if explain:
-        lines += [Text(), _by_operation(prediction), _by_node(prediction), _alternatives(prediction, others)]
+        for table in (_by_operation(prediction), _by_node(prediction), _alternatives(prediction, others)):
+            lines += [Text(), table]
     show(Group(*lines))
     return ExitCode.OK
 
@@ -88,29 +92,31 @@ def _headline(prediction: Prediction) -> Text:
     return Text.assemble((f"{format_ms(prediction.p50_ms)} ms", "bold"), band)
 
 
-def _by_operation(prediction: Prediction) -> Table:
-    table = _table("by kind of operation", "kind", "nodes", "GFLOP", "MB moved", "ms", "share", "bound by")
+def _by_operation(prediction: Prediction) -> TextTable:
     groups: dict[str, list[NodeTime]] = defaultdict(list)
     for time in prediction.nodes:
         groups[time.node.kind].append(time)
+    rows = []
     for kind, times in sorted(groups.items(), key=lambda item: -sum(time.ms for time in item[1])):
         arithmetic_ms, total_ms = sum(t.arithmetic_ms for t in times), sum(t.ms for t in times)
-        table.add_row(
-            kind,
-            str(len(times)),
-            f"{sum(t.node.flops for t in times) / 1e9:.2f}",
-            f"{sum(t.node.moved_bytes for t in times) / 1e6:.1f}",
-            f"{total_ms:.2f}",
-            f"{100 * total_ms / prediction.p50_ms:.0f} %",
-            "compute" if 2 * arithmetic_ms > total_ms else "memory",
+        rows.append(
+            (
+                kind,
+                str(len(times)),
+                f"{sum(t.node.flops for t in times) / 1e9:.2f}",
+                f"{sum(t.node.moved_bytes for t in times) / 1e6:.1f}",
+                f"{total_ms:.2f}",
+                f"{100 * total_ms / prediction.p50_ms:.0f} %",
+                "compute" if 2 * arithmetic_ms > total_ms else "memory",
+            )
         )
-    return table
+    figures = ("nodes", "GFLOP", "MB moved", "ms", "share")
+    return text_table(("kind", *figures, "bound by"), rows, title="by kind of operation", figures=figures)
 
 
-def _by_node(prediction: Prediction) -> Table:
-    table = _table("nodes that cost most", "node", "operation", "gives", "ms", "share", "bound by")
-    for time in sorted(prediction.nodes, key=lambda time: -time.ms)[:_MOST_NODES]:
-        table.add_row(
+def _by_node(prediction: Prediction) -> TextTable:
+    rows = [
+        (
             time.node.name,
             "+".join((time.node.operation, *time.node.fused)),
             "x".join(map(str, time.node.shape)),
@@ -118,28 +124,22 @@ def _by_node(prediction: Prediction) -> Table:
             f"{100 * time.ms / prediction.p50_ms:.0f} %",
             time.bound,
         )
-    return table
+        for time in sorted(prediction.nodes, key=lambda time: -time.ms)[:_MOST_NODES]
+    ]
+    heads = ("node", "operation", "gives", "ms", "share", "bound by")
+    return text_table(heads, rows, title="nodes that cost most", figures=("ms", "share"), shortened=("node",))
 
 
-def _alternatives(prediction: Prediction, others: list[Alternative]) -> Table:
-    table = _table("what would change", "with", "ms", "80 %", "times as fast")
+def _alternatives(prediction: Prediction, others: list[Alternative]) -> TextTable:
+    rows = []
     for other in others:
         if other.prediction is None:
-            table.add_row(other.change, "-", "-", f"- ({other.reason})")
+            rows.append((other.change, "-", "-", f"- ({other.reason})"))
         else:
             band = f"{format_ms(other.prediction.low_ms)} to {format_ms(other.prediction.high_ms)}"
             faster = f"{prediction.p50_ms / other.prediction.p50_ms:.2f}"
-            table.add_row(other.change, format_ms(other.prediction.p50_ms), band, faster)
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in columns:
-        figures = column in ("nodes", "GFLOP", "MB moved", "ms", "share")
-        # A figure is never cut; a name folds where the terminal is narrow.
-        table.add_column(column, justify="right" if figures else "left", overflow="fold", no_wrap=figures)
-    return table
+            rows.append((other.change, format_ms(other.prediction.p50_ms), band, faster))
+    return text_table(("with", "ms", "80 %", "times as fast"), rows, title="what would change", figures=("ms",))
 
 
 def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from edgesim import profiles
 from edgesim.cli import _console
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show, show_path
 from edgesim.cli._options import ContextOption, JsonOption, ProfileArgument
+from edgesim.cli._tables import fact_list
 from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode, UsageError
 from edgesim.jobs import measure_machine
@@ -21,7 +21,8 @@ from edgesim.profiles import DeviceProfile, cores
 from edgesim.profiles.device_profile import NAME_PATTERN, Cluster, Memory, Mode, Power, Storage
 from edgesim.profiles.extension import OWN, Dropped
 from edgesim.progress import Stages
-from edgesim.units import format_bytes, format_hz
+from edgesim.reports.formats.text_layout import Entries
+from edgesim.units import format_bytes, format_hz, format_rate
 
 app = new_app("List the boards that can be simulated, and work on profile files.")
 
@@ -43,11 +44,10 @@ def list_command(as_json: JsonOption = False) -> int:
             ]
         )
         return ExitCode.OK
-    table = Table.grid(padding=(0, 2))
-    for profile in known:
-        modes = f"modes: {', '.join(profile.modes) or 'none'}"
-        table.add_row(profile.name, profile.title, profile.architecture, modes)
-    show(table)
+    modes = {profile.name: f"; modes {', '.join(profile.modes)}" if profile.modes else "" for profile in known}
+    show(
+        fact_list((profile.name, f"{profile.title}, {profile.architecture}{modes[profile.name]}") for profile in known)
+    )
     return ExitCode.OK
 
 
@@ -72,15 +72,13 @@ def show_command(profile: ProfileArgument, as_json: JsonOption = False) -> int:
     return ExitCode.OK
 
 
-def _data_sheet(profile: DeviceProfile) -> Table:
+def _data_sheet(profile: DeviceProfile) -> Entries:
     memory = profile.memory
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    rows: list[tuple[str, str]] = []
 
     def add(label: str, text: str, *facts: str) -> None:
         origin = _origin(profile, facts)
-        table.add_row(label, f"{text} ({origin})" if origin else text)
+        rows.append((label, f"{text} ({origin})" if origin else text))
 
     add(profile.reference, profile.title, "title")
     add("SoC", f"{profile.soc}, {profile.architecture}", "soc", "architecture")
@@ -113,13 +111,14 @@ def _data_sheet(profile: DeviceProfile) -> Table:
         add("emulated as", f"QEMU's {profile.emulation.qemu_cpu}", "emulation.qemu_cpu")
         for wrong in profile.emulation.wrong:
             add("  differs in", wrong, "emulation.wrong")
-    add("image", profile.image.reference or profile.image.dockerfile or "", "image")
+    own = f"{profile.image.dockerfile}, the serving image of every board" if profile.image.dockerfile else ""
+    add("image", profile.image.reference or own, "image")
     for source in profile.sources:
         sure = f" [{source.confidence}]" if source.confidence else ""
         add("source", f"{', '.join(source.facts)}: {source.source}{sure}")
     for entry in profile.dropped:
         add("without", _not_inherited(entry))
-    return table
+    return fact_list(rows)
 
 
 def _not_inherited(entry: Dropped) -> str:
@@ -196,7 +195,7 @@ def _memory(memory: Memory) -> str:
 
 def _storage(storage: Storage) -> str:
     rates = [
-        f"{verb} {rate / 1e6:.0f} MB/s"
+        f"{verb} {format_rate(rate)}"
         for verb, rate in (("reads", storage.read_bytes_per_s), ("writes", storage.write_bytes_per_s))
         if rate
     ]

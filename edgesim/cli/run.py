@@ -125,7 +125,7 @@ def _deliver(result: Recorded, output: Path | None, *, quiet: bool, as_json: boo
     if quiet:
         print(_summaries.of_result(result))
         return
-    _console.show(terminal.render_stack(result) if isinstance(result, StackResult) else terminal.render_result(result))
+    _console.show(terminal.render(result))
     if output is not None:
         _console.show()
         _console.show_path("result", output)

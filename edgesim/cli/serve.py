@@ -1,15 +1,14 @@
 """``edgesim serve``."""
 
 import contextlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgesim.boards.serving import board
 from edgesim.cli import _console, _serving
-from edgesim.cli._app import BOARD, INPUTS, new_app
-from edgesim.cli._options import JsonOption, ProfileArgument, ResultsDirectoryOption
+from edgesim.cli._app import BOARD, new_app
+from edgesim.cli._options import JsonOption, ModelsOption, ProfileArgument, ResultsDirectoryOption
 from edgesim.cli._run_options import BoardFlags, takes_run_options
 from edgesim.cli._server_image import ServerImage, takes_server_image
 from edgesim.errors import ExitCode
@@ -19,7 +18,8 @@ app = new_app()
 
 
 @app.examples(
-    "edgesim serve jetson-nano --models models",
+    "edgesim serve jetson-nano",
+    "edgesim serve jetson-nano --models my-models --watch",
     "edgesim serve raspberry-pi-4 --execution scaled --port 8000",
 )
 @takes_run_options(BoardFlags)
@@ -27,12 +27,7 @@ app = new_app()
 def serve_command(
     profile: ProfileArgument,
     *,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            "--models", metavar="DIR", help="The model repository [default: models/].", rich_help_panel=INPUTS
-        ),
-    ] = None,
+    models: ModelsOption = None,
     options: RunOptions,
     execution: Annotated[
         Execution | None,

@@ -7,14 +7,14 @@ import typer
 
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, show
-from edgesim.cli._options import ContextOption, JsonOption
+from edgesim.cli._options import ContextOption, JsonOption, ModelsOption
 from edgesim.cli._tables import text_table
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.volumes import Volume
 from edgesim.engine import docker_engine
 from edgesim.engine.context import resolve
 from edgesim.engine.mounts import Mount
-from edgesim.errors import ExitCode, UsageError
+from edgesim.errors import ExitCode
 from edgesim.models import repository
 from edgesim.units import format_bytes
 
@@ -57,15 +57,11 @@ def _facts(volume: Volume) -> dict[str, Any]:
 @app.examples("edgesim volumes fill my-models --models models", name="fill")
 def fill_command(
     name: NameArgument,
-    models: Annotated[Path, typer.Option("--models", metavar="DIR", help="The model repository.")] = Path("models"),
+    models: ModelsOption = None,
     context: ContextOption = None,
 ) -> int:
     """Fill a volume with the contents of a model repository; a volume that does not exist is made."""
-    if not repository.names(models):
-        raise UsageError(
-            f"{models}: no model in it", fix=f"edgesim models build --models {models} makes the samples there"
-        )
-    files = contents.of([Mount(models.resolve(), volumes.TARGET)], volumes.TARGET)
+    files = contents.of([Mount(repository.whole(models).resolve(), volumes.TARGET)], volumes.TARGET)
     changed = volumes.fill(docker_engine.Engine(resolve(context)), name, files)
     words = f"{len(files.files)} files, {format_bytes(files.size_bytes)}"
     print(f"{name}: {'filled' if changed else 'unchanged'} ({words})")

@@ -10,9 +10,11 @@ from edgesim.gates.comparable import are_paired, differences, unfit
 from edgesim.gates.metric_change import FEWEST_CONTAINERS, metric_change
 from edgesim.gates.predicted_change import PredictedChange, predicted_change
 from edgesim.gates.result_metrics import (
+    BAND,
     HIGHER_IS_BETTER,
     UNSCALED,
     Metric,
+    exact_figure,
     figure,
     is_constant,
     is_time,
@@ -66,6 +68,8 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
         model=result.model.name,
         execution=result.execution,
         items=tuple(items),
+        base=baseline.model.identity if baseline is not None else None,
+        candidate=result.model.identity if baseline is not None else None,
     )
 
 
@@ -146,14 +150,28 @@ def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
         return "INCONCLUSIVE", f"{figure(rule.metric, metric.value)}, {metric.elsewhere}"
     within = metric.value <= rule.limit if rule.kind == "<=" else metric.value >= rule.limit
     if metric.low is None or metric.high is None:
-        return ("PASS" if within else "FAIL"), figure(rule.metric, metric.value)
+        return ("PASS" if within else "FAIL"), exact_figure(rule.metric, metric.value)
     low, high = figure(rule.metric, metric.low), figure(rule.metric, metric.high)
-    words = f"{figure(rule.metric, metric.value)}, {metric.interval_kind} {low} to {high}"
+    words = f"{exact_figure(rule.metric, metric.value)}, {metric.interval_kind} {low} to {high}"
     all_within = metric.high <= rule.limit if rule.kind == "<=" else metric.low >= rule.limit
     all_beyond = metric.low > rule.limit if rule.kind == "<=" else metric.high < rule.limit
     if all_within:
         return "PASS", words
-    return ("FAIL", words) if all_beyond else ("INCONCLUSIVE", f"{words}: the limit is within this interval")
+    if all_beyond:
+        return "FAIL", words
+    return "INCONCLUSIVE", f"{words}: the limit is within this interval{_rules_that_decide(rule, metric)}"
+
+
+def _rules_that_decide(rule: Rule, metric: Metric) -> str:
+    """Return the rules to write where a limit lies within a prediction's band, whose ends are metrics, too."""
+    if metric.name != "device_time_ms.p50" or metric.interval_kind != BAND:
+        return ""
+    sure, doubtful = ("high", "low") if rule.kind == "<=" else ("low", "high")
+    limit = f"{rule.kind} {rule.limit:g}"
+    return (
+        f"; device_time_ms.{sure} {limit} passes only if the whole band keeps the limit, device_time_ms.{doubtful}"
+        f" {limit} fails only if no part of the band does"
+    )
 
 
 def _not_the_boards(rule: Rule, result: RunResult) -> tuple[VerdictWord, str] | None:

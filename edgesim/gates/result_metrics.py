@@ -12,6 +12,7 @@ from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, LifecycleSection, ResourcesSection, Restart
+from edgesim.units import format_bytes
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
@@ -36,6 +37,8 @@ NAMES = (
 OF_THE_BOARD = frozenset(("memory_peak_bytes", "memory_anon_bytes", "memory_unreclaimable_bytes", "accuracy"))
 # Machines as the kernel names them, by the architecture in a profile.
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
+# The interval around a predicted device time; its ends are metrics of their own.
+BAND = "80 % band"
 # Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
 HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
@@ -154,7 +157,7 @@ def _device_time(result: RunResult, name: str, key: str) -> Metric:
     time, kind = result.device_time_ms, ""
     bounds: tuple[float | None, float | None] = (None, None)
     if key == "p50" and result.execution != "native":
-        bounds, kind = (time.low, time.high), "80 % band"
+        bounds, kind = (time.low, time.high), BAND
     elif key == "p50" and "p50" in result.service_time_ms.intervals:
         bounds, kind = result.service_time_ms.intervals["p50"], "95 % interval"
     low, high = map(_number, bounds)
@@ -244,4 +247,12 @@ def per_container(result: RunResult, name: str, containers: list[np.ndarray] | N
 
 def figure(name: str, value: float) -> str:
     """Return a metric's value in words."""
-    return f"{value:,.0f}" if name.endswith(("_bytes", "_requests")) else f"{value:.4g}"
+    if name.endswith("_bytes"):
+        return format_bytes(value)
+    return f"{value:,.0f}" if name.endswith("_requests") else f"{value:.4g}"
+
+
+def exact_figure(name: str, value: float) -> str:
+    """Return a metric's value in words, and bytes to the last one: a limit may lie within what rounding hides."""
+    exact = f" ({value:,.0f} bytes)" if name.endswith("_bytes") else ""
+    return f"{figure(name, value)}{exact}"

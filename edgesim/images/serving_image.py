@@ -63,7 +63,7 @@ def build(
     with stages.stage("base and packages", "fetching the base image and the Python packages"):
         contexts, base = _build_contexts(architecture, base_image, runtime, builds_on=engine.facts.architecture)
     with (
-        stages.stage("build", f"building {reference} for linux/{architecture}"),
+        stages.stage("build", f"building the serving image {reference} for linux/{architecture}"),
         scratch_directory() as scratch,
     ):
         context = Path(scratch)

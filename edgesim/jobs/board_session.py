@@ -15,11 +15,12 @@ from edgesim.errors import EdgesimError, UsageError
 from edgesim.host.cores import affinity
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession, Sent
-from edgesim.loadgen import client
+from edgesim.loadgen import client, load_progress
 from edgesim.loadgen.inputs import Inputs, samples_in
-from edgesim.loadgen.peak_search import PeakSearch
+from edgesim.loadgen.peak_search import MOST_TRIES, USUAL_TRIES, PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
+from edgesim.measure.backlog import backlog
 from edgesim.measure.reference import Comparison, Reference, compare
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
@@ -27,6 +28,7 @@ from edgesim.options import PeakLimit, RequestDefaults, TrafficOptions
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.sections import Distribution, Level, SearchSection, section
+from edgesim.units import format_estimate
 
 # The warm-up by rule looks for its end after this many requests, and gives up after this many requests or seconds.
 _WARM_UP_FIRST_LOOK = 25
@@ -318,17 +320,17 @@ class _BoardLoad:
                 requests=0, rule=f"none beyond the {'calibration' if self._board.scale else 'first inference'}"
             )
             return
-        with (
-            self._stages.stage(
-                "warm-up", f"{count} warm-up requests" if count is not None else "warming up until the level is steady"
-            ),
-            self._recorder.phase("warm-up"),
-        ):
-            if count is not None:
-                self._session.send(closed_loop(count), [])
-                self._into.warm_up = WarmUp(requests=count, rule=f"{count} requests, set by the user")
-            else:
+        if count is None:
+            doing = "warming up until the level is steady"
+            with self._stages.stage("warm-up", doing), self._recorder.phase("warm-up"):
                 self._into.warm_up = self._warm_up_by_rule()
+            return
+        scenario, samples = closed_loop(count), list[Sample]()
+        doing = f"{count} warm-up requests{load_progress.announcement([scenario], self._request_s())}"
+        watch = load_progress.watch(scenario, samples)
+        with self._stages.stage("warm-up", doing, watch), self._recorder.phase("warm-up"):
+            self._session.send(scenario, samples)
+        self._into.warm_up = WarmUp(requests=count, rule=f"{count} requests, set by the user")
 
     def _warm_up_by_rule(self) -> WarmUp:
         samples: list[Sample] = []
@@ -351,8 +353,10 @@ class _BoardLoad:
         samples = into if into is not None else self._into.samples
         self._into.scenario = scenario
         meter, sent = LoadMeter(), Sent()
+        doing += load_progress.announcement([scenario], self._request_s())
+        watch = load_progress.watch(scenario, samples)
         try:
-            with self._stages.stage("load", doing), self._keeping(samples), self._recorder.phase("load"):
+            with self._stages.stage("load", doing, watch), self._keeping(samples), self._recorder.phase("load"):
                 meter.restart_seconds()
                 sent = self._session.send(scenario, samples)
                 meter.stop()
@@ -369,30 +373,52 @@ class _BoardLoad:
         self._into.host_loads.append(meter.host_load(device_cpu_s if on_this_host else None))
         return samples
 
+    def _request_s(self) -> float | None:
+        """Return the time of a request, as far as it is known before the load."""
+        return self._board.scale.times_ms[0] / 1e3 if self._board.scale is not None else self._into.first_inference_s
+
     def sweep(self) -> None:
-        """Run each rate in turn; the result stands for the highest rate at which the load generator kept up."""
-        chosen: tuple[int, list[Sample]] | None = None
+        """Run each rate in turn.
+
+        The result stands for the highest rate that the board and the load generator kept up with, or for the lowest
+        rate if there is none: an overloaded board's latencies say how long the load was.
+        """
+        scenarios = [self._plan.scenario.at(qps) for qps in self._plan.sweep]
+        if takes := load_progress.announcement(scenarios, self._request_s()):
+            self._stages.note(f"a sweep of {len(scenarios)} rates{takes}")
+        measured: list[tuple[Level, list[Sample]]] = []
         for i, qps in enumerate(self._plan.sweep):
             samples = self.run(self._plan.scenario.at(qps), f"rate {i + 1} of {len(self._plan.sweep)}: {qps:g}/s", [])
             level = self._level(qps, samples)
             self._into.levels.append(level)
-            if chosen is None or level.valid:
-                chosen = i, samples
+            measured.append((level, samples))
             if not self.is_alive():
                 break
-        if chosen is not None:
-            self._take(self._plan.sweep[chosen[0]], chosen[1])
+        by_rate = sorted(measured, key=lambda entry: entry[0].qps)
+        kept_up = [entry for entry in by_rate if entry[0].valid and not entry[0].failed and not entry[0].overloaded]
+        level, samples = kept_up[-1] if kept_up else by_rate[0]
+        self._take(level.qps, samples)
 
     def find_peak(self, limit: PeakLimit) -> None:
         """Search for the highest rate below the limit; the result stands for that rate, or for the last one tried."""
         search = PeakSearch(self._guess_qps())
         kept: dict[float, list[Sample]] = {}
         percentile = statistics.PERCENTILES[limit.percentile]
+
+        def requests_at(qps: float) -> int:
+            return max(statistics.smallest_sample(percentile), math.ceil(_LEVEL_S * qps))
+
+        if (first_qps := search.next_qps()) is not None:
+            try_s = requests_at(first_qps) / first_qps
+            self._stages.note(
+                f"the search for the peak rate tries some {USUAL_TRIES} rates, at most {MOST_TRIES}; a rate takes up to"
+                f" {format_estimate(try_s)}: about {format_estimate(USUAL_TRIES * try_s)} in all"
+            )
         while (qps := search.next_qps()) is not None:
-            requests = max(statistics.smallest_sample(percentile), math.ceil(_LEVEL_S * qps))
+            requests = requests_at(qps)
             allowed = requests - math.ceil(requests * percentile / 100)
             stop = StopRule(requests=requests, misses=Misses(limit_s=limit.latency_ms / 1e3, at_most=allowed))
-            doing = f"does {limit.percentile} stay under {limit.latency_ms:g} ms at {qps:.4g}/s?"
+            doing = f"rate {len(kept) + 1}: does {limit.percentile} stay under {limit.latency_ms:g} ms at {qps:.4g}/s?"
             samples = self.run(replace(self._plan.scenario.at(qps), stop=stop), doing, [])
             level = self._level(qps, samples)
             value = getattr(level.latency_ms, limit.percentile)
@@ -433,6 +459,7 @@ class _BoardLoad:
             lag_ms=lag(samples),
             valid=not reasons,
             reasons=reasons,
+            overloaded=queue.overloaded if (queue := backlog(samples)) is not None else None,
         )
 
     def is_alive(self) -> bool:

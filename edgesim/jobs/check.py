@@ -28,7 +28,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
-from edgesim.progress import Listener, Stages
+from edgesim.progress import Listener, Stages, Tally
 from edgesim.results.verdict import Item, Verdict
 from edgesim.units import format_bytes
 from edgesim.version import __version__
@@ -266,8 +266,13 @@ def _items_of_the_answers(
     with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
         description = peer.get_json(DESCRIPTION)
         yield from check_items.loaded(model, description, board.execution)
-        with stages.stage("answers", "comparing the board's answers with the right ones"):
-            answers = [peer.infer(peer.encode(arrays)) for arrays in reference.requests]
+        tally = Tally(len(reference.requests), "requests")
+        with stages.stage("answers", "comparing the board's answers with the right ones", tally.progress):
+            answers = []
+            for arrays in reference.requests:
+                answers.append(peer.infer(peer.encode(arrays)))
+                tally.add()
+                tally.announce(stages)
             failed = [answer.outcome for answer in answers if answer.outcome != "ok"]
             if failed:
                 state = board.device.state()

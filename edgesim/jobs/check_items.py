@@ -104,7 +104,11 @@ def loaded(model: Model, description: Mapping[str, Any], execution: str) -> Iter
     """Yield the items that a server proves by having loaded the model."""
     runtime = description.get("runtime", "its runtime")
     yield _passed("loads", f"{runtime} on {description.get('cpu_model') or execution}")
-    yield _passed("operations", f"a kernel for each of {len(model.operations)} kinds")
+    yield _passed("operations", f"a kernel for {_kinds(len(model.operations))}")
+
+
+def _kinds(count: int) -> str:
+    return "its one kind" if count == 1 else f"each of {count} kinds"
 
 
 def tolerances(model: Model) -> dict[str, Tolerance]:

@@ -26,7 +26,7 @@ from edgesim.models import repository, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
-from edgesim.progress import Listener, Stages
+from edgesim.progress import Listener, Stages, Tally
 from edgesim.results.verdict import Item, Verdict, VerdictWord
 from edgesim.version import __version__
 
@@ -90,6 +90,7 @@ def check_runtimes(
     requests = chosen.requests[:_REQUESTS]
     needs = runtime_support.Needs.of(found)
     tried = []
+    tally = Tally(len(versions), "releases")
     for number, version in enumerate(versions, 1):
         stages.note(f"release {number} of {len(versions)}: ONNX Runtime {version}")
         board_options = options.board.model_copy(update={"runtime": version})
@@ -103,6 +104,8 @@ def check_runtimes(
             tried.append(_Tried(version=version, refusal=refusal, failure=failed.finding, verdict=failed.verdict))
         else:
             tried.append(_Tried(version=version, refusal=refusal, answers=answers, execution=execution))
+        tally.add()
+        tally.announce(stages)
     items = [_item(one, tried) for one in tried]
     judged = [item for item in items if releases != "all" or item.name == own.release.version]
     return Verdict(

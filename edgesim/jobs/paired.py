@@ -122,7 +122,7 @@ def run_pair(
     predicted = _predicted_ratio(profile, sides) if execution != "native" else None
     ratio = optional_section(PredictedRatio, predicted)
     section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0, predicted=ratio)
-    job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds)
+    job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds, all_rounds=all_rounds)
     with on_cores(client_cores):
         if options.board.engine == "docker":
             job.prime()
@@ -258,7 +258,10 @@ def _side(
     prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
     if execution == "scaled":
         if isinstance(prediction, Declined):
-            raise prediction.as_error()
+            error = prediction.as_error()
+            others = "`engine=local` judges the change by this host's own time"
+            error.fix = f"{error.fix}; or {others}" if error.fix else others
+            raise error
         target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
         launch = launch.scaled_to([target])
     reference = Reference(model)

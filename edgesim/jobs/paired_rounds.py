@@ -18,7 +18,7 @@ from edgesim.loadgen import client, generator
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
-from edgesim.progress import Stages
+from edgesim.progress import Stages, Tally
 from edgesim.recording import Phase, Sample
 
 # A turn is so short that the host's load hardly changes before the other side's turn.
@@ -86,6 +86,7 @@ class Rounds:
     Attributes:
         needed: requests that each side needs in a round.
         most: the most rounds.
+        all_rounds: whether all of them will run.
         failed: whether a request failed: more rounds would then show nothing.
     """
 
@@ -93,9 +94,13 @@ class Rounds:
     stages: Stages
     needed: int
     most: int
+    all_rounds: bool = False
     done: int = 0
     failed: bool = False
     turns: Turns | None = None
+
+    def __post_init__(self) -> None:
+        self._tally = Tally(self.most, "rounds", fewer_if="" if self.all_rounds else "the rules are decided")
 
     def prime(self) -> None:
         """Start a board once and take it down.
@@ -110,8 +115,10 @@ class Rounds:
     def round(self) -> None:
         """Start fresh boards and let them take turns; the side that goes first goes second in the next round."""
         order = self.sides if self.done % 2 == 0 else self.sides[::-1]
-        doing = f"round {self.done + 1} of at most {self.most}"
-        with self.stages.stage("rounds", doing), ExitStack() as stack:
+        doing = f"round {self.done + 1}, a fresh board for each side"
+        if not self.done:
+            self._tally.begin()
+        with self.stages.stage("rounds", doing, self._tally.progress), ExitStack() as stack:
             seats = [stack.enter_context(self._seat(side)) for side in order]
             for seat in seats:
                 self._warm_up(seat)
@@ -120,6 +127,8 @@ class Rounds:
             for seat in seats:
                 self._finish(seat)
         self.done += 1
+        self._tally.add()
+        self._tally.announce(self.stages)
 
     @contextmanager
     def _board(self, side: Side) -> Iterator[Board]:

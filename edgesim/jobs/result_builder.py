@@ -416,6 +416,7 @@ def _model_section(model: Model, *, own_server: bool) -> ModelSection:
         opset=model.opset,
         signature=model.signature,
         configuration=_configuration_section(configuration) if configuration is not None else None,
+        origin=model.origin,
     )
 
 
@@ -436,6 +437,7 @@ def profile_section(profile: DeviceProfile) -> ProfileSection:
         mode=profile.mode,
         core=profile.cpu.core,
         architecture=profile.architecture,
+        accelerator=profile.accelerator,
     )
 
 
@@ -501,11 +503,15 @@ def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
 
 
 def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
-    """Return the scaled result with the emulated one inside; it is valid if both are."""
+    """Return the scaled result with the emulated one inside; it is valid if both are.
+
+    Args:
+        stages: of the work before both halves; each half has its own beside them.
+    """
     outer, inner = scaled.validity, emulated.validity
     return scaled.with_emulated(emulated).model_copy(
         update={
-            "stages_s": dict(stages.seconds),
+            "stages_s": {**stages.seconds, **scaled.stages_s},
             "complete": scaled.complete and emulated.complete,
             "validity": outer.model_copy(
                 update={

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -220,14 +220,16 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     not_scaled = why_not[0] if why_not is not None else None
     try:
         if executions != "unscaled":
+            half = _part(job, "scaled") if executions == "both" else job
             try:
-                scaled = _run_scaled(
-                    job, options, journal, "same-architecture" if executions == "slowed down" else "scaled"
-                )
+                slowed_down: Execution = "same-architecture" if executions == "slowed down" else "scaled"
+                scaled = _run_scaled(half, options, journal, slowed_down)
             except (HostTooSlow, ScaleFailed, ModelError, ProfileError) as error:
                 if executions == "scaled":
                     raise
                 not_scaled = error.problem
+                if half is not job:  # the result is the other half's, and what this one took is part of the run
+                    job.stages.seconds |= {f"scaled: {name}": seconds for name, seconds in half.stages.seconds.items()}
                 job.stages.note(f"not scaled: {not_scaled}")
         if not_scaled is not None and executions == "both":
             # The traffic was meant for the board's time: an emulator, hundreds of times slower, would drown in it.
@@ -237,7 +239,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
             return _attempt_all(job, job.launch, options, journal, not_scaled=not_scaled)
         if executions != "both":
             return scaled
-        return combined(scaled, emulated_half(job, options.without({"repeat"})), job.stages)
+        return combined(scaled, emulated_half(_part(job, "emulated"), options.without({"repeat"})), job.stages)
     except (EdgesimError, KeyboardInterrupt) as error:
         kept = what_is_kept(error, scaled, job.stages)
         if kept is None:
@@ -268,6 +270,11 @@ def emulated_half(job: Job, options: RunOptions) -> RunResult:
     """
     # The journal is the scaled half's, and gets no other samples.
     return _attempt_all(job, job.launch, options, None, few=True)
+
+
+def _part(job: Job, name: str) -> Job:
+    """Return the job with stages of its own: of the scaled or of the emulated half of a run that has both."""
+    return replace(job, stages=job.stages.part(name))
 
 
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None, execution: Execution) -> RunResult:

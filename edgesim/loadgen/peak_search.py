@@ -5,6 +5,8 @@ import math
 # When the search ends, the rates below and above the peak differ at most by this factor.
 TOLERANCE = 1.05
 MOST_TRIES = 12
+# From a guess that is right within a factor of 1.5: two rates around the peak, and four halvings of 1.5 to 1.05.
+USUAL_TRIES = 6
 
 
 class PeakSearch:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgesim.host.host_load import HostLoad
 from edgesim.measure import statistics
+from edgesim.measure.backlog import backlog
 from edgesim.measure.steady_state import Drift, WarmUp
 from edgesim.options import Precision, ScenarioName
 from edgesim.recording import Sample
@@ -175,6 +176,22 @@ def _generator_on_time(e: Evidence) -> RuleOutcome | None:
     return generator_on_time(e.samples)
 
 
+def _keeps_up(e: Evidence) -> RuleOutcome | None:
+    if e.scenario != "server" or not e.samples:
+        return None
+    queue = backlog(e.samples)
+    if queue is None:
+        return _unknown("keeps up", "too few requests were answered to tell")
+    finding = f"{queue.answered_qps:.4g} answered of {queue.arrived_qps:.4g} requests/s"
+    if not queue.overloaded:
+        return _ok("keeps up", finding)
+    return _suspect(
+        "keeps up",
+        f"overload: {finding}; the median latency of the last third of the requests is {queue.last_ms:.4g} ms, of the"
+        f" first third {queue.first_ms:.4g} ms: latencies say how long the load was",
+    )
+
+
 def _warmed_up(e: Evidence) -> RuleOutcome | None:
     if not e.samples or e.warm_up is None:
         return None
@@ -273,6 +290,7 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _enough_time,
     _precise_enough,
     _generator_on_time,
+    _keeps_up,
     _warmed_up,
     _steady,
     _no_oom_kill,

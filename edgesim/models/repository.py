@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import onnx
 
 FILE_NAME = "model.onnx"
+# The repository of a user who names none.
+DEFAULT = Path("models")
+# The domain of ONNX's own operators; a file may leave its name out.
+_ONNX = "ai.onnx"
 _CHUNK_BYTES = 1 << 20
 _HUGGING_FACE = re.compile(r"models--(?P<name>.+)")  # the cache's directory of the model acme/tiny: models--acme--tiny
 
@@ -50,11 +54,15 @@ class Model:
             symbolic links (see `edgesim.models.external_weights`).
         sha256: digest of the ONNX file and then of each data file, hex.
         size_bytes: size of all these files together.
-        operations: how often each ONNX operation occurs.
+        opset: version of the ONNX operators; 0 for a model without any, such as a forest of trees of ``ai.onnx.ml``.
+        domains: version of each set of operators that the model imports, by domain; ``ai.onnx`` is ONNX's own.
+        operations: how often each operation occurs, also in branches, loops and functions.
         parameters: number of elements of all initializers, also of branches, loops and functions, and of the constants
             that are stored outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
         configuration: the configuration beside the model, by which the server loads and runs it; None without.
+        origin: the reference that named the model, where a git revision with its commit; None for other models than the
+            sides of a comparison.
     """
 
     name: str
@@ -69,6 +77,8 @@ class Model:
     operations: Counter[str]
     parameters: int
     metadata: dict[str, str] = field(default_factory=dict)
+    domains: dict[str, int] = field(default_factory=dict)
+    origin: str | None = None
     samples_path: Path | None = None
     configuration: Configuration | None = None
 
@@ -113,7 +123,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
         repository = Path(repository)
         _require_directory(repository)
         return _in_repository(reference, repository)
-    local = Path("models")
+    local = DEFAULT
     if (local / reference).is_dir():
         return _in_repository(reference, local)
     if reference in samples.NAMES:
@@ -133,6 +143,27 @@ def names(repository: str | Path) -> list[str]:
     if not repository.is_dir():
         return []
     return sorted(entry.name for entry in repository.iterdir() if entry.is_dir() and _versions(entry))
+
+
+def whole(repository: str | Path | None) -> Path:
+    """Return the repository to take all models of, as a board that serves does.
+
+    Args:
+        repository: None means ``models/`` in the working directory, or the sample models, built into the user's cache,
+            if there is no model in it: the same rule as that of `find`.
+
+    Raises:
+        ModelError: there is no model in the repository that was named.
+        HostError: a sample model cannot be built, or this user may not read the directories.
+    """
+    directory = Path(repository) if repository is not None else DEFAULT
+    if names(directory):
+        return directory
+    if repository is not None:
+        raise ModelError(
+            f"{directory}: no model in it", fix=f"edgesim models build --models {directory} builds the sample models"
+        )
+    return [samples.ensure(name) for name in samples.NAMES][-1]
 
 
 def _require_directory(repository: Path) -> None:
@@ -207,6 +238,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
     samples_path = path.parent.parent / "samples.npz"
     in_repository = path.name == FILE_NAME and path.parent.name.isdigit()
     weights = {initializer.name for initializer in proto.graph.initializer}
+    domains = {entry.domain or _ONNX: entry.version for entry in proto.opset_import}
     return Model(
         name=name,
         version=path.parent.name if path.parent.name.isdigit() else "1",
@@ -214,15 +246,27 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         data_paths=data_paths,
         sha256=_digest((path, *data_paths)),
         size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
-        opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
+        opset=domains.get(_ONNX, 0),
         inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
         outputs=tuple(_tensor(path, value) for value in proto.graph.output),
-        operations=Counter(node.op_type for node in proto.graph.node),
+        operations=Counter(node.op_type for node in _all_nodes(proto)),
         parameters=sum(math.prod(tensor.dims) for tensor in external_weights.tensors(proto)),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
+        domains=domains,
         samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
+
+
+def _all_nodes(proto: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
+    """Yield the nodes of the graph, of its branches and loops, and of the model's own functions."""
+    waiting = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            waiting += attribute.g.node
+            waiting += (inner for graph in attribute.graphs for inner in graph.node)
 
 
 def parse(path: Path) -> "onnx.ModelProto":

@@ -5,6 +5,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from edgesim.host.scratch import scratch_directory
 from edgesim.models import placeholders, repository
 from edgesim.models.repository import FILE_NAME, Model
 
+# As many letters of a commit's name as stand for one commit in large repositories.
+_COMMIT_LETTERS = 12
 _FORMS = "a model's name, an .onnx file, a directory, REVISION or REVISION:NAME of the model repository"
 
 
@@ -68,17 +71,17 @@ def _is_model(reference: str, models: Path | None) -> bool:
 
 
 def _directory_of(models: Path | None) -> Path:
-    return models if models is not None else Path("models")
+    return models if models is not None else repository.DEFAULT
 
 
 def _resolve(reference: str, name: str | None, models: Path | None, scratch: Path) -> Model:
     path = Path(reference)
     if reference.endswith(".onnx"):
-        return repository.find(reference, models)
+        return replace(repository.find(reference, models), origin=reference)
     if path.is_dir():
-        return _in_directory(path, name)
+        return replace(_in_directory(path, name), origin=reference)
     if _is_model(reference, models):
-        return repository.find(reference, models)
+        return replace(repository.find(reference, models), origin=reference)
     revision, _, own_name = reference.partition(":")
     return _in_git(revision, own_name or name, _directory_of(models), reference, scratch)
 
@@ -134,7 +137,8 @@ def _in_git(revision: str, name: str | None, directory: Path, reference: str, sc
                 f"{where}: {name}/{file.relative_to(scratch / name)} is a pointer of git-lfs, not the file",
                 fix=f"git -C {directory} lfs install --local && git -C {directory} lfs fetch origin {revision}",
             )
-    return repository.find(name, scratch)
+    commit = tree.partition(":")[0]
+    return replace(repository.find(name, scratch), origin=f"{reference} ({commit[:_COMMIT_LETTERS]})")
 
 
 def _tree_of(revision: str, directory: Path, reference: str) -> tuple[str, Path]:

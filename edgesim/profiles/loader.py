@@ -23,6 +23,8 @@ def names() -> list[str]:
 def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
     """Load the profile that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
 
+    Names of profiles and of modes may be in any case: ``Jetson-Nano:5W``.
+
     A loaded profile is returned as it is.
 
     Raises:
@@ -47,7 +49,8 @@ def _find(base: str) -> Path:
         if not path.is_file():
             raise ProfileError(f"{base}: no such profile file", fix="edgesim profiles list")
         return path
-    path = paths.profiles_directory() / f"{base}.yaml"
+    # All names of profiles are in lower case.
+    path = paths.profiles_directory() / f"{base.lower()}.yaml"
     if not path.is_file():
         raise ProfileError(f"unknown profile {base!r}{did_you_mean(base, names())}", fix="edgesim profiles list")
     return path

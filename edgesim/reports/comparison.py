@@ -65,6 +65,19 @@ class Comparison:
         rows = tuple((row.metric, row.change, row.base, row.candidate, row.interval) for row in self.changes)
         return Table("Every metric", ("metric", "change", "base", "candidate", "99 % interval"), rows)
 
+    def document(self) -> dict[str, object]:
+        """Return the comparison for programs: what makes the two incomparable, and every change."""
+        sides = {"base": (self.base, self.base_file), "candidate": (self.candidate, self.candidate_file)}
+        return {
+            "different": list(self.different),
+            "sides": {
+                name: {"file": file, "model": result.model.name, "origin": result.model.origin}
+                | {"sha256": result.model.sha256, "created": result.created}
+                for name, (result, file) in sides.items()
+            },
+            "metrics": self.metrics(),
+        }
+
     def metrics(self) -> dict[str, Mapping[str, float | str | None]]:
         """Return the changes for programs, by metric; a change is a fraction of the base's figure."""
         return {row.metric: row.figures for row in self.changes}

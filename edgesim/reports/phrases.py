@@ -57,6 +57,15 @@ def title(result: RunResult) -> str:
     return f"{result.model.name} on {board(result.profile)}"
 
 
+def side(result: RunResult, file: str) -> str:
+    """Return what tells one of several results from another: its file, title, execution, the model's digest, the date.
+
+    Two results of one model and board have the same title.
+    """
+    how = f"{title(result)}, {execution(result)}"
+    return f"{file}: {how}; model {result.model.identity}; {result.created[:16].replace('T', ' ')}"
+
+
 def board(profile: ProfileSection) -> str:
     """Return the board and its power mode."""
     return f"{profile.title} ({profile.mode})" if profile.mode else profile.title
@@ -96,8 +105,20 @@ def device_time(result: RunResult) -> tuple[str, str]:
 
 def about_device_time(result: RunResult) -> tuple[str, ...]:
     """Return where the device time comes from, and what makes it less certain."""
-    time = result.device_time_ms
-    return (time.method, *time.notes) if time.p50 is not None else ()
+    time, accelerator = result.device_time_ms, result.profile.accelerator
+    if time.p50 is None:
+        return ()
+    only = () if accelerator is None else (cpu_only(accelerator),)
+    return (time.method, *only, *time.notes)
+
+
+def cpu_only(accelerator: str) -> str:
+    """Return that a device time is the CPU's, on a board that has more."""
+    return (
+        f"CPU only: the board's {accelerator}, is not simulated"
+        if "," in accelerator
+        else (f"CPU only: the board's {accelerator} is not simulated")
+    )
 
 
 def about_times(result: Recorded) -> list[str]:
@@ -166,11 +187,17 @@ def facts(result: RunResult) -> Iterator[Fact]:
 
 
 def stages(result: RunResult) -> Iterator[Fact]:
-    """Yield how long the board took to start, and how long each stage of edgesim's own work took."""
-    order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
-    lifecycle = [(name, value) for name in order if (value := getattr(result.lifecycle_s, name)) is not None]
-    yield Fact(f"{time_prefix(result)}start", _durations(lifecycle))
-    yield Fact("stages", _durations(result.stages_s.items()))
+    """Yield how long the board took to start, and how long each stage of edgesim's own work took.
+
+    A run that was scaled and emulated started two boards.
+    """
+    halves = [result] if result.emulated is None else [result, result.emulated]
+    for half in halves:
+        order = ("image", "create", "start", "ready", "model_load", "first_inference", "steady")
+        lifecycle = [(name, value) for name in order if (value := getattr(half.lifecycle_s, name)) is not None]
+        yield Fact(f"{time_prefix(half)}start", _durations(lifecycle))
+    for half in halves:
+        yield Fact(f"{time_prefix(half)}stages" if len(halves) > 1 else "stages", _durations(half.stages_s.items()))
 
 
 def times_title(result: Recorded, scenario: ScenarioSection) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from edgesim.reports import phrases
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import Distribution, ResourcesSection, ScenarioSection, Spread
+from edgesim.results.sections import Distribution, Level, ResourcesSection, ScenarioSection, Spread
 from edgesim.results.stack_result import ServiceSection, StackResult
 from edgesim.units import format_bytes, format_seconds
 
@@ -60,8 +60,6 @@ def levels(result: RunResult) -> Table:
     """Return the request rates of a sweep or of a peak search, in ascending order; latency and lag in milliseconds."""
     rows = []
     for level in sorted(result.levels, key=lambda level: level.qps):
-        judged = [] if level.held is None else ["within limit" if level.held else "over limit"]
-        judged += [] if level.valid else ["INVALID"]
         rows.append(
             (
                 f"{level.qps:.4g}",
@@ -70,7 +68,7 @@ def levels(result: RunResult) -> Table:
                 str(level.failed),
                 *(figure(level.latency_ms, name) for name in _SHORT),
                 figure(level.lag_ms, "p99"),
-                ", ".join(judged),
+                judged(level),
             )
         )
     return Table(
@@ -79,6 +77,19 @@ def levels(result: RunResult) -> Table:
         tuple(rows),
         text=(8,),
     )
+
+
+def judged(level: Level) -> str:
+    """Return what a level showed: whether it kept a limit, whether the board kept up, and whether it is INVALID."""
+    words = [] if level.held is None else ["within limit" if level.held else "over limit"]
+    if level.failed:
+        words.append(f"{level.failed} failed")
+    if level.overloaded:
+        words.append("overload")
+    elif level.held is None and level.overloaded is not None and not level.failed:
+        words.append("keeps up")
+    words += [] if level.valid else ["INVALID"]
+    return ", ".join(words) or "not known"
 
 
 def containers(result: RunResult) -> Table:

@@ -55,7 +55,8 @@ class RunResult(Section):
     half is in `emulated`; what the scaled half shows in place of these figures is in `scaled`.
 
     Attributes:
-        stages_s: seconds of each stage of the run.
+        stages_s: seconds of each stage of the run. A run that is scaled and emulated has those of the work before both
+            and of the scaled half here, and those of the emulated half in `emulated`.
         emulator_failures: how often the emulator crashed by itself, and the run started again.
         not_scaled: why a run that should be scaled is not.
         complete: False if the run was cut short, or is under way.

@@ -48,6 +48,7 @@ class ProfileSection(Section):
     Attributes:
         core: the core that models run on; ``host`` for a profile that is as fast as whatever host runs it.
         architecture: of the board's instructions, as images name it: ``arm64`` or ``amd64``.
+        accelerator: what the board has beside its CPU, and what is not simulated; None if it has nothing.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ProfileSection(Section):
     mode: str | None = None
     core: str | None = None
     architecture: str | None = None
+    accelerator: str | None = None
 
     @property
     def has_core_of_host(self) -> bool:
@@ -83,6 +85,7 @@ class ModelSection(Section):
     Attributes:
         signature: names, types and shapes of inputs and outputs.
         configuration: None if there is none, or if another image's server ran the model.
+        origin: where a side of a paired run is from: a git revision with its commit, a file, a directory or a name.
     """
 
     name: str
@@ -93,6 +96,16 @@ class ModelSection(Section):
     opset: int
     signature: str | None = None
     configuration: ConfigurationSection | None = None
+    origin: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The model in words that tell it from another of the same name: ``net of main (8882064a1b2c), sha256 1a2b…``.
+
+        The digest has twelve digits.
+        """
+        origin = f" of {self.origin}" if self.origin not in (None, self.name) else ""
+        return f"{self.name}{origin}, sha256 {self.sha256[:12]}"
 
 
 class ImageSection(Section):
@@ -399,6 +412,7 @@ class Level(Section):
 
     Attributes:
         held: whether the level kept the limit of the peak search; None in a sweep.
+        overloaded: whether requests arrived faster than the board answered; None if there are too few to tell.
     """
 
     qps: float
@@ -411,6 +425,7 @@ class Level(Section):
     valid: bool
     reasons: tuple[str, ...] = ()
     held: bool | None = None
+    overloaded: bool | None = None
 
 
 class SearchSection(Section):

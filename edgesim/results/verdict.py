@@ -29,6 +29,7 @@ class Item(BaseModel):
 class Verdict(BaseModel):
     """A verdict on a model on a board: the answer of the pre-release check, or of a gate.
 
+    `base` and `candidate` tell the two sides apart that rules of change compared; None where nothing was compared.
     `profile` is the profile's name and `board` its title. `execution` is None where the board did not run, `mount` how
     the model came into the container (None from a gate, which mounts nothing). The items in `not_judged` are shown
     beside the others, and have no part in the verdict.
@@ -46,6 +47,15 @@ class Verdict(BaseModel):
     items: tuple[Item, ...]
     mount: Literal["bind", "volume", "image"] | None = None
     not_judged: tuple[Item, ...] = ()
+    base: str | None = None
+    candidate: str | None = None
+
+    @property
+    def sides(self) -> tuple[tuple[str, str], ...]:
+        """The two sides with their names; empty where nothing was compared."""
+        if self.base is None or self.candidate is None:
+            return ()
+        return ("base", self.base), ("candidate", self.candidate)
 
     @property
     def word(self) -> VerdictWord:

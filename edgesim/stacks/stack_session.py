@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession
+from edgesim.loadgen import load_progress
 from edgesim.loadgen.scenario import Scenario, closed_loop
 from edgesim.measure import resource_usage
 from edgesim.measure.steady_state import WarmUp
@@ -63,11 +64,16 @@ def measure(
         rule=f"{plan.warm_up} requests" if plan.warm_up else "none beyond the first request",
     )
     if plan.warm_up:
-        with stages.stage("warm-up", f"{plan.warm_up} warm-up requests"), running.monitor.phase("warm-up"):
-            session.send(closed_loop(plan.warm_up), [])
+        warm_up, warmed = closed_loop(plan.warm_up), list[Sample]()
+        doing = f"{plan.warm_up} warm-up requests{load_progress.announcement([warm_up], into.first_request_s)}"
+        watch = load_progress.watch(warm_up, warmed)
+        with stages.stage("warm-up", doing, watch), running.monitor.phase("warm-up"):
+            session.send(warm_up, warmed)
     meter = LoadMeter()
     try:
-        with stages.stage("load", str(plan.scenario)), keeping(into.samples), running.monitor.phase("load"):
+        doing = f"{plan.scenario}{load_progress.announcement([plan.scenario], into.first_request_s)}"
+        watch = load_progress.watch(plan.scenario, into.samples)
+        with stages.stage("load", doing, watch), keeping(into.samples), running.monitor.phase("load"):
             sent = session.send(plan.scenario, into.samples)
             meter.stop()
             into.generator = meter.generator_use(len(into.samples), sent)

@@ -15,6 +15,7 @@ from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Change, Comparison
 from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
+from edgesim.reports.overview import Overview
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import DeviceTimeSection, Distribution, RequestsSection, ValiditySection, section
 from tests.conftest import browser_path
@@ -221,6 +222,45 @@ def test_two_results_are_drawn_over_each_other_and_each_can_be_hidden(result: Ru
     page.get_by_role("button", name="base", exact=True).click()
     for name in ("distribution", "percentiles", "timeline"):
         assert {trace["meta"]["side"] for trace in drawn(page, name)} == {1}
+
+
+def test_base_and_candidate_of_each_change_are_in_sight_on_a_phone(result: RunResult, open_page: Open) -> None:
+    figures = {"base": "149.9 MiB", "candidate": "130.4 MiB", "change": "-13.0 %", "interval": "-14 to -12 %"}
+    comparison = Comparison(
+        base=ran(result, 400),
+        candidate=ran(result, 400),
+        base_file="a.json",
+        candidate_file="b.json",
+        different=(),
+        changes=(Change("memory_peak_bytes", figures={"by": "rounds"}, **figures),),
+        notes=(),
+    )
+    page = open_page(html.render_comparison(comparison), viewport={"width": 390, "height": 844})
+    table = page.get_by_role("region", name="Every metric")
+    for words in figures.values():
+        box = table.get_by_text(words, exact=True).bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] < box["x"] + box["width"] <= 390, words
+
+
+def test_boards_side_by_side_are_one_table_and_one_plot_at_any_width(result: RunResult, open_page: Open) -> None:
+    boards = tuple(
+        ran(result, 400).model_copy(
+            update={
+                "profile": result.profile.model_copy(update={"name": name}),
+                "device_time_ms": DeviceTimeSection(p50=ms, low=0.7 * ms, high=1.5 * ms, method="predicted"),
+            }
+        )
+        for name, ms in (("nano", 45.9), ("pi-5", 19.3), ("zero-2", 46_123.0))
+    )
+    document = html.render_overview(Overview(results=boards, files=("a.json", "b.json", "c.json")))
+    for width in (1200, 390):
+        page = open_page(document, viewport={"width": width, "height": 844})
+        assert page.get_by_role("region", name="Results side by side").locator("tbody tr").count() == 3
+        # A diamond and a band for each.
+        assert len(drawn(page, "device")) == 6
+        assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert faults_of_access(page) == []
 
 
 def test_failed_requests_an_invalid_run_and_no_device_time_are_on_the_page(result: RunResult, open_page: Open) -> None:

@@ -115,6 +115,27 @@ def test_memory_that_is_not_the_boards_fails_the_test_that_uses_it(result: RunRe
     assert node.user_properties == []
 
 
+def test_inconclusive_rules_pass_only_with_the_option_and_the_summary_says_so(
+    pytester: pytest.Pytester, marker: str, no_engine: None
+) -> None:
+    pytester.makepyfile(
+        marker
+        + """
+def test_time(edge_device):
+    edge_device.require(f"device_time_ms.p50 <= {edge_device.result.device_time_ms.p50}")
+
+def test_size(edge_device):
+    edge_device.require("artifact_bytes <= 1", "device_time_ms.p50 <= 0.06")
+"""
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(failed=2)
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--edgesim-inconclusive-ok")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(
+        ["INCONCLUSIVE, passes by --edgesim-inconclusive-ok: *::test_time: device_time_ms.p50 <= *"]
+    )
+
+
 @pytest.mark.parametrize(
     ("decorator", "words"),
     [

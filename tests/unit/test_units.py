@@ -12,6 +12,21 @@ def test_bytes_are_written_in_the_largest_unit_that_fits(count: int, text: str) 
     assert units.format_bytes(count) == text
 
 
+@pytest.mark.parametrize(
+    ("rate", "text"), [(104e6, "104 MB/s"), (45.6e6, "45.6 MB/s"), (1.25e6, "1.25 MB/s"), (3.5e9, "3.5 GB/s")]
+)
+def test_rates_are_written_as_data_sheets_do(rate: float, text: str) -> None:
+    assert units.format_rate(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (7.4, "7 s"), (47, "45 s"), (89, "90 s"), (331, "6 min"), (5399, "90 min"), (9000, "2.5 h")],
+)
+def test_estimates_are_as_rough_as_they_are(seconds: float, text: str) -> None:
+    assert units.format_estimate(seconds) == text
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.0000123, "12.3 us"), (0.0123, "12.3 ms"), (83, "83.0 s")])
 def test_durations_are_written_with_three_digits(seconds: float, text: str) -> None:
     assert units.format_seconds(seconds) == text

@@ -10,6 +10,7 @@ from typing import Protocol
 from edgesim.errors import UsageError
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown
+from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
@@ -29,6 +30,8 @@ class Format(Protocol):
     def render_stack(self, result: StackResult, file: str) -> str: ...
 
     def render_comparison(self, comparison: Comparison) -> str: ...
+
+    def render_overview(self, overview: Overview) -> str: ...
 
 
 FORMATS: Mapping[str, Format] = {
@@ -65,3 +68,13 @@ def render(result: Recorded, format_: Format, file: str) -> str:
     if isinstance(result, StackResult):
         return format_.render_stack(result, file)
     return format_.render_result(result, file)
+
+
+def render_several(compared: Comparison | Overview, format_: Format) -> str:
+    """Return the report of two results compared, or of several in one table.
+
+    Raises:
+        UsageError: the format has no form for it.
+        HostError: a package that the format needs is not installed.
+    """
+    return format_.render_overview(compared) if isinstance(compared, Overview) else format_.render_comparison(compared)

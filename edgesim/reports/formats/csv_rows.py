@@ -1,4 +1,4 @@
-"""CSV: a row for each request."""
+"""CSV: a row for each request; of an overview, a row for each result."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgesim.reports.comparison import Comparison
+from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
@@ -28,6 +29,12 @@ def render_comparison(comparison: Comparison) -> str:
     """Return the requests of both results; the first column says whose a request is."""
     sides = (("base", comparison.base), ("candidate", comparison.candidate))
     return _csv(((name, *row) for name, result in sides for row in _rows(result)), ("result", *_COLUMNS))
+
+
+def render_overview(overview: Overview) -> str:
+    """Return a row of figures for each result; a figure that is not known is empty."""
+    figures = overview.figures()
+    return _csv((tuple(row.values()) for row in figures), tuple(figures[0]))
 
 
 def _rows(result: Recorded) -> Iterator[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from edgesim.reports import phrases, stack_phrases
 from edgesim.reports.comparison import Comparison
+from edgesim.reports.overview import Overview
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
 
@@ -36,6 +37,11 @@ def render_comparison(comparison: Comparison) -> str:
             "metrics": comparison.metrics(),
         }
     )
+
+
+def render_overview(overview: Overview) -> str:
+    """Return the figures of each result, and what makes them less certain."""
+    return _json(overview.document())
 
 
 def _summary(result: RunResult) -> dict[str, Any]:

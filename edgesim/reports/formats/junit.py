@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 from edgesim.errors import UsageError
 from edgesim.reports import phrases
 from edgesim.reports.comparison import Comparison
+from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
@@ -47,6 +48,15 @@ def render_comparison(comparison: Comparison) -> str:
     raise UsageError("a comparison has no JUnit form: it gives no verdict", fix="edgesim gate --junit FILE")
 
 
+def render_overview(overview: Overview) -> str:
+    """Decline: an overview gives no verdict.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError("several results have no JUnit form: they give no verdict", fix="edgesim gate --junit FILE")
+
+
 def render_verdict(verdict: Verdict, command: str) -> str:
     """Return a case for each item; one that is INCONCLUSIVE is skipped, with the reason.
 
@@ -54,7 +64,9 @@ def render_verdict(verdict: Verdict, command: str) -> str:
     """
     cases = [_Case(item.name, _VERDICT_KINDS[item.verdict], item.finding) for item in verdict.items]
     name = f"edgesim {command} {verdict.profile} {verdict.model}"
-    return _suite(name, f"edgesim.{command}.{verdict.profile}.{verdict.model}", verdict.created, cases)
+    return _suite(
+        name, f"edgesim.{command}.{verdict.profile}.{verdict.model}", verdict.created, cases, dict(verdict.sides)
+    )
 
 
 def _run(result: Recorded, name: str, properties: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
+from edgesim.reports.overview import Overview
 from edgesim.reports.phrases import Fact
 from edgesim.reports.tables import Table
 from edgesim.results.load import Recorded
@@ -67,16 +68,25 @@ def render_comparison(comparison: Comparison) -> str:
         ("candidate", comparison.candidate, comparison.candidate_file),
     )
     for name, result, file in sides:
-        head = f"**{name}** {_plain(phrases.title(result))}, {phrases.execution(result)} ({_plain(file)})"
+        head = f"**{name}** {_plain(phrases.side(result, file))}"
         lines += ["", head, "", *_headline(result, execution=False), "", *_validity(result)]
     lines += ["", *_table(comparison.table), "", *_quoted(comparison.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def render_overview(overview: Overview) -> str:
+    """Return several results in one table, and what makes each of them less certain."""
+    lines = [f"### {_plain(overview.heading)}", "", *_table(overview.table()), "", *_quoted(overview.notes())]
     return "\n".join(lines) + "\n"
 
 
 def render_verdict(verdict: Verdict) -> str:
     """Return the verdict on the whole, and a row for each item."""
     heading = f"### {_MARKS[verdict.word]} {verdict.word}: {_plain(verdict.model)} on {_plain(verdict.board)}"
-    lines = [heading, "", _plain(verdict.execution or "did not run"), "", *_table(_items("items", verdict.items))]
+    lines = [heading, "", _plain(verdict.execution or "did not run"), ""]
+    if verdict.sides:
+        lines += [*(f"**{name}** {_plain(words)}  " for name, words in verdict.sides), ""]
+    lines += _table(_items("items", verdict.items))
     if verdict.not_judged:
         lines += ["", "Not judged:", "", *_table(_items("not judged", verdict.not_judged))]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from rich.text import Text
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.text_layout import Entries, Entry, Paragraph, TextTable
+from edgesim.reports.overview import Overview
 from edgesim.reports.phrases import Fact
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
@@ -17,6 +18,11 @@ from edgesim.results.stack_result import StackResult
 from edgesim.results.verdict import Item, Verdict, VerdictWord
 
 _VERDICT_STYLES: dict[VerdictWord, str] = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+
+
+def render(result: Recorded) -> RenderableType:
+    """Return the report of a run or of a stack."""
+    return render_stack(result) if isinstance(result, StackResult) else render_result(result)
 
 
 def render_result(result: RunResult) -> RenderableType:
@@ -51,16 +57,28 @@ def render_comparison(comparison: Comparison) -> RenderableType:
         ("candidate", comparison.candidate, comparison.candidate_file),
     )
     for name, result, file in sides:
-        how = Fact(name, f"{phrases.title(result)}, {phrases.execution(result)} ({file})")
+        how = Fact(name, phrases.side(result, file))
         parts += [Text(), _facts([how, next(phrases.facts(result))]), _validity(result)]
     table = TextTable(comparison.table, titled=False)
     return Group(*parts, Text(), table, Text(), *(Paragraph(note, "dim") for note in comparison.notes))
 
 
+def render_overview(overview: Overview) -> RenderableType:
+    """Return several results in one table, and what makes each of them less certain."""
+    notes = (Paragraph(note, "dim") for note in overview.notes())
+    return Group(Paragraph(overview.heading, "bold"), Text(), TextTable(overview.table(), titled=False), Text(), *notes)
+
+
+def render_several(compared: Comparison | Overview) -> RenderableType:
+    """Return a comparison of changes, or one table of results."""
+    return render_overview(compared) if isinstance(compared, Overview) else render_comparison(compared)
+
+
 def render_verdict(verdict: Verdict) -> RenderableType:
     """Return the items, and the verdict on the whole."""
     heading = _heading(f"{verdict.model} on {verdict.board}", verdict.execution or "did not run")
-    parts: list[RenderableType] = [heading, _items(verdict.items)]
+    sides = [_facts(Fact(name, words) for name, words in verdict.sides)] if verdict.sides else []
+    parts: list[RenderableType] = [heading, *sides, _items(verdict.items)]
     if verdict.not_judged:
         parts += [Text("not judged", style="bold"), _items(verdict.not_judged)]
     return _spaced([*parts, Text(verdict.word, style=_VERDICT_STYLES[verdict.word])])

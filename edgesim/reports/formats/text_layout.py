@@ -19,6 +19,8 @@ from edgesim.reports.tables import Table
 _GAP = "  "
 # Words beside their label need as many columns as this; with fewer they go on the lines below the label.
 _LEAST_ROOM = 30
+# A shortened cell keeps as many letters as this.
+_LEAST_CELL = 16
 _NO_BREAK = "\u00a0"
 
 
@@ -112,15 +114,18 @@ def _lines(entry: Entry, room: int) -> Iterator[Text]:
 class TextTable:
     """A table in columns that are as wide as their widest cell.
 
-    What is wider than the terminal is shown in parts one below the other, each with the first column.
+    What is wider than the terminal is shown in parts one below the other, each with the first column. Before that, the
+    cells of the columns `shortened` lose their middle, such as the long names of a graph's nodes: ``/enc…/MatMul``.
     """
 
     table: Table
     titled: bool = True
     last_row_style: str = ""
+    shortened: tuple[int, ...] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table, width = self.table, _width(options)
+        width = _width(options)
+        table = self._fitted(width)
         if self.titled:
             yield Paragraph(table.title)
             yield Text()
@@ -132,6 +137,19 @@ class TextTable:
             for row in table.rows:
                 style = self.last_row_style if row is table.rows[-1] else ""
                 yield Text(self._line(row, columns, widths), style=style)
+
+    def _fitted(self, width: int) -> Table:
+        """Return the table, with shortened cells if it is too wide."""
+        widths = [max(map(cell_len, column)) for column in zip(self.table.heads, *self.table.rows, strict=True)]
+        if not self.shortened or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
+            return self.table
+        others = sum(needed + len(_GAP) for i, needed in enumerate(widths) if i not in self.shortened)
+        room = max((width - others) // len(self.shortened) - len(_GAP), _LEAST_CELL)
+        rows = tuple(
+            tuple(_without_middle(cell, room) if i in self.shortened else cell for i, cell in enumerate(row))
+            for row in self.table.rows
+        )
+        return self.table._replace(rows=rows)
 
     def _line(self, cells: Sequence[str], columns: Iterable[int], widths: Sequence[int]) -> str:
         padded = (_padded(cells[i], widths[i], right=i not in self.table.text) for i in columns)
@@ -149,6 +167,14 @@ def _parts(widths: Sequence[int], width: int) -> list[list[int]]:
         parts[-1].append(column)
         taken += len(_GAP) + needed
     return parts
+
+
+def _without_middle(text: str, width: int) -> str:
+    """Return text of at most `width` letters; of a longer one, the beginning and the end, which tells more."""
+    if cell_len(text) <= width:
+        return text
+    begin = (width - 1) // 3
+    return f"{text[:begin]}…{text[len(text) - (width - 1 - begin) :]}"
 
 
 def _padded(text: str, width: int, *, right: bool = False) -> str:

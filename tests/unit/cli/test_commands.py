@@ -66,6 +66,7 @@ def test_help_groups_the_commands_in_the_order_in_which_people_meet_them() -> No
     shown = subprocess.run([*COMMAND, "-h"], capture_output=True, text=True, check=True).stdout
     places = [shown.index(f"│ {entry.name} ") for entry in _commands.COMMANDS]
     assert places == sorted(places)
+    assert "<bool>" not in shown
     assert shown.index("─ Maintenance ") < shown.index("│ doctor ")
 
 

@@ -4,24 +4,18 @@ import io
 
 import pytest
 from rich.console import Console
-from rich.table import Table
 
 from edgesim.cli import _console
+from edgesim.cli._tables import fact_list
 from edgesim.errors import UsageError
-
-
-def table() -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("fact", "word " * 60)
-    table.add_row("other", "x")
-    return table
+from edgesim.progress import Progress
 
 
 def test_output_to_a_pipe_is_neither_folded_nor_padded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    _console.show(table())
+    _console.show(fact_list([("fact", ("word " * 60).strip()), ("other", "x")]))
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"fact   {('word ' * 60).strip()}", "other  x"]
 
@@ -57,6 +51,55 @@ def test_progress_names_flags_too(capsys: pytest.CaptureFixture[str]) -> None:
     _console.listener().note("`execution=scaled`: not possible")
     _console.listener(quiet=True).note("`execution=scaled`: not possible")
     assert capsys.readouterr().err == "edgesim: --execution scaled: not possible\n"
+
+
+def test_a_log_gets_a_line_of_a_long_stage_every_30_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    now_s = [0.0]
+    lines = _console._Lines(clock=lambda: now_s[0])
+    lines.begin("load", "server at 2/s")
+    for second in range(1, 70):
+        now_s[0] = float(second)
+        lines.advance(Progress(f"{second} of 662 requests", share=second / 662, left_s=600.0 - second))
+    lines.begin("ready", "waiting")
+    now_s[0] = 110.0
+    lines.advance(Progress())
+    assert capsys.readouterr().err.splitlines() == [
+        "edgesim: server at 2/s",
+        "edgesim: load: 30 of 662 requests, 30 s so far, about 10 min left",
+        "edgesim: load: 60 of 662 requests, 60 s so far, about 9 min left",
+        "edgesim: waiting",
+        "edgesim: ready: 41 s so far",
+    ]
+
+
+def test_a_terminal_shows_a_bar_only_where_the_share_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=60, color_system=None, markup=False, highlight=False)
+    monkeypatch.setattr(_console, "_moving", terminal)
+    monkeypatch.setattr(_console, "err", terminal)
+    now_s = [0.0]
+    spinner = _console._Spinner(clock=lambda: now_s[0])
+    shown = []
+
+    def words() -> str:
+        assert spinner._status is not None
+        return str(spinner._status.status)
+
+    spinner.begin("load", "server at 2/s")
+    shown.append(words())
+    spinner.advance(Progress("331 of 662 requests", share=0.5, left_s=170.0, at_most=True))
+    shown.append(words())
+    spinner.begin("ready", "waiting for the server")
+    now_s[0] = 12.0
+    spinner.advance(Progress())
+    shown.append(words())
+    spinner.end("ready", 12.0)
+    spinner.advance(Progress("late"))
+    assert shown == [
+        "server at 2/s …",
+        "server at 2/s … ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 50 % 331 of 662 requests, at most 3 min left",
+        "waiting for the server … 12 s",
+    ]
 
 
 def test_each_line_of_a_message_of_several_is_folded_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,11 +198,6 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     # comparing, and keeping
     "comparing with nothing": lambda d: (USAGE, ["compare", GOOD, "nowhere.json"]),
     "comparing with a truncated file": lambda d: (USAGE, ["compare", d.file('{"schema'), GOOD]),
-    "comparing with another host": lambda d: (USAGE, ["compare", GOOD, d.edited(_set("host", "cpu", to="another"))]),
-    "comparing models that take different things": lambda d: (
-        USAGE,
-        ["compare", GOOD, d.edited(_set("model", "signature", to="z FP32[1] → y FP32[1]"))],
-    ),
     "keeping an INVALID run": lambda d: (INVALID, ["baseline", "save", d.changed(validity=INVALID_RUN)]),
     "keeping half a run": lambda d: (INVALID, ["baseline", "save", d.changed(complete=False)]),
     "keeping nothing": lambda d: (USAGE, ["baseline", "save", "nowhere.json"]),

@@ -1,5 +1,6 @@
 """``edgesim report``, and what a verdict writes for CI: files, annotations, the step's summary."""
 
+import csv
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from edgesim.cli import _github
 from edgesim.cli._verdict import deliver
 from edgesim.reports.formats import markdown
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import ValiditySection
+from edgesim.results.sections import HOST_CORE, DeviceTimeSection, ValiditySection
 from edgesim.results.verdict import Item, Verdict
 from tests.support import results
 from tests.support.command_line import exit_code_of
@@ -72,12 +73,9 @@ def test_a_stack_is_reported_in_every_format_and_on_the_terminal(
         (("r.json", "-o", "r.json"), "-o r.json: is also an input"),
         (("r.json", "-o", "nowhere/r.html"), "its directory does not exist"),
         (("missing.json", "-o", "r.html"), "missing.json: No such file"),
-        (("r.json", "r.json"), "-o FILE is missing"),
         (("r.json", "r.json", "-o", "r.xml"), "no JUnit form"),
-        (
-            ("r.json", "other.json", "-o", "r.html"),
-            "are of different things: profile: jetson-nano MAXN and other-board",
-        ),
+        (("r.json", "other.json", "-o", "r.xml"), "no JUnit form"),
+        (("r.json", "other.json", "r.json", "--force"), "--force: compares the changes of two results, not of 3"),
     ],
 )
 def test_an_impossible_report_is_an_error_of_one_line_and_leaves_no_file(
@@ -121,7 +119,7 @@ def test_a_gate_writes_markdown_junit_and_github_annotations(
     assert code == 1
     output = capsys.readouterr()
     assert json.loads(output.out)["verdict"] == "FAIL", "stdout is for the program alone"
-    assert "::error title=edgesim FAIL%3A memory_peak_bytes <= 1MiB::134,217,728" in output.err
+    assert "::error title=edgesim FAIL%3A memory_peak_bytes <= 1MiB::128.0 MiB (134,217,728 bytes)" in output.err
     assert "::warning title=edgesim INCONCLUSIVE%3A the run::" in output.err
     assert comment.read_text().startswith("### ❌ FAIL: net on NVIDIA Jetson Nano")
     assert comment.read_text() in summary.read_text()
@@ -136,9 +134,133 @@ def test_compare_writes_markdown_with_the_headlines_and_every_change(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     summary.write_text("before\n")
     assert edgesim("compare", file, file, "--markdown", comment) == 0
-    assert "| memory\\_peak\\_bytes | +0.0 % | 134,217,728 | 134,217,728 |" in comment.read_text()
+    assert "| memory\\_peak\\_bytes | +0.0 % | 128.0 MiB | 128.0 MiB |" in comment.read_text()
     assert comment.read_text().count("**Device time not known**") == 2
     assert summary.read_text() == f"before\n{comment.read_text()}\n"
+
+
+@pytest.fixture
+def boards(result: RunResult, tmp_path: Path) -> list[Path]:
+    """Results of one model on three boards; the time of the last is not known."""
+    files = []
+    for name, ms in (("nano", 45.9), ("pi-5", 19.3), ("zero-2", None)):
+        profile = result.profile.model_copy(update={"name": name, "mode": None})
+        time = result.device_time_ms
+        if ms is not None:
+            notes = (f"an extrapolation of {name}",)
+            time = DeviceTimeSection(p50=ms, low=0.7 * ms, high=1.5 * ms, method="predicted", notes=notes)
+        files.append(tmp_path / f"{name}.json")
+        result.model_copy(update={"profile": profile, "device_time_ms": time}).write(files[-1])
+    return files
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_different_boards_are_put_side_by_side_without_being_refused(
+    boards: list[Path], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgesim(command, *boards) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["net", "on", "3", "boards"] in lines
+    assert [line[:5] for line in lines if line[:1] == ["pi-5"]] == [["pi-5", "19.3", "13.5", "to", "29.0"]]
+    assert [line[:3] for line in lines if line[:1] == ["zero-2"]] == [["zero-2", "-", "-"]]
+    assert edgesim(command, *boards[:2], "--quiet") == 0
+    assert capsys.readouterr().out == "net on 2 boards: device time nano 45.9 ms, pi-5 19.3 ms\n"
+
+
+def test_every_format_has_a_row_for_each_board_and_says_what_is_uncertain(boards: list[Path]) -> None:
+    outputs = {suffix: boards[0].with_name(f"o.{suffix}") for suffix in ("html", "md", "json", "csv")}
+    assert edgesim("report", *boards, *(word for path in outputs.values() for word in ("-o", path))) == 0
+    text = {kind: path.read_text() for kind, path in outputs.items()}
+    for name in ("nano", "pi-5", "zero-2"):
+        assert all(name in each for each in text.values())
+    for words in ("pi-5: an extrapolation of pi-5", "zero-2: device time not known: nothing is predicted"):
+        assert all(words.lower() in text[kind].lower() for kind in ("html", "md", "json")), words
+    rows = list(csv.DictReader(text["csv"].splitlines()))
+    assert [(row["result"], row["device_time_p50_ms"], row["memory_peak_bytes"]) for row in rows] == [
+        ("nano", "45.9", "134217728"),
+        ("pi-5", "19.3", "134217728"),
+        ("zero-2", "", "134217728"),
+    ]
+    assert [row["profile"] for row in json.loads(text["json"])["results"]] == ["nano", "pi-5", "zero-2"]
+    assert text["html"].count('data-head="memory peak"') == 3, "a phone has the head beside each figure"
+
+
+def test_the_time_of_a_profile_with_the_core_of_its_host_is_called_this_hosts_beside_boards(
+    boards: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = RunResult.read(boards[0])
+    profile = gateway.profile.model_copy(update={"name": "gateway", "core": HOST_CORE})
+    gateway.model_copy(update={"execution": "native", "profile": profile}).write(boards[2])
+    assert edgesim("compare", *boards) == 0
+    assert "gateway, native: the time is this host's time, not a board's" in capsys.readouterr().out
+
+
+def test_models_on_one_board_are_named_by_their_models_and_equal_names_by_their_files(
+    result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = result.model.model_copy(update={"name": "other", "signature": "x FP32[1] → y FP32[1]"})
+    result.write(Path("a.json"))
+    result.write(Path("b.json"))
+    result.model_copy(update={"model": other}).write(Path("c.json"))
+    assert edgesim("compare", "a.json", "c.json", "--json") == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert [row["result"] for row in compared["results"]] == ["net", "other"]
+    assert compared["different"] == []
+    assert edgesim("compare", "a.json", "b.json", "c.json", "--json") == 0
+    named = [row["result"] for row in json.loads(capsys.readouterr().out)["results"]]
+    assert named == ["net (a.json)", "net (b.json)", "other"]
+
+
+def test_results_of_one_board_that_are_not_alike_say_what_differs(
+    result: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    result.write(a)
+    for update, words in (
+        ({"host": result.host.model_copy(update={"cpu": "another"})}, "host CPU: x and another"),
+        ({"model": result.model.model_copy(update={"signature": "z → y"})}, "model's signature: None and z → y"),
+        ({"profile": result.profile.model_copy(update={"sha256": "another"})}, "profile's facts: ab and another"),
+    ):
+        result.model_copy(update=update).write(b)
+        assert edgesim("compare", a, b) == 0
+        assert f"not like with like: {words}" in capsys.readouterr().out
+        assert edgesim("compare", a, b, "--force") == 0
+        assert f"NOT COMPARABLE: {words}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", ["md", "html", None])
+def test_sides_of_a_comparison_are_told_apart_by_file_and_digest(
+    suffix: str | None,
+    result: RunResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, digest in (("before", "1a2b3c4d5e6f7890"), ("after", "99887766554433221100")):
+        model = result.model.model_copy(update={"sha256": digest, "origin": f"{name} (8882064a1b2c)"})
+        result.model_copy(update={"model": model}).write(Path(f"{name}.json"))
+    written = ("-o", f"c.{suffix}") if suffix is not None else ()
+    assert edgesim("report", "before.json", "after.json", *written) == 0
+    shown = Path(f"c.{suffix}").read_text() if suffix is not None else capsys.readouterr().out
+    shown = " ".join(shown.replace("\\", "").split())
+    assert (
+        "before.json: net on NVIDIA Jetson Nano (MAXN), emulated; model net of before (8882064a1b2c), sha256" in shown
+    )
+    for digest in ("sha256 1a2b3c4d5e6f;", "sha256 998877665544;"):
+        assert digest in shown
+
+
+def test_a_gate_names_its_sides_by_file_and_digest(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = file.with_suffix(".md"), file.with_suffix(".xml")
+    rule = ("--rule", "memory_peak_bytes: +5 %", "--baseline", file, "--markdown", outputs[0], "--junit", outputs[1])
+    edgesim("gate", file, *rule)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "candidate" in shown
+    for text in (shown, outputs[0].read_text().replace("\\", ""), outputs[1].read_text()):
+        assert text.count("net, sha256 cd") == 2
+        assert text.count(str(file)) == 2
 
 
 def checked(finding: str) -> Verdict:
@@ -203,6 +325,39 @@ def test_the_findings_of_a_verdict_name_flags_for_people_and_fields_for_programs
         assert "repeat=3" not in text
     deliver(verdict, junit=None, as_json=True, command="gate")
     assert "needs `repeat=3` or more" in capsys.readouterr().out
+
+
+def test_an_inconclusive_verdict_that_may_pass_still_says_so_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    item = Item(name="rule", verdict="INCONCLUSIVE", finding="the limit is within the band")
+    verdict = checked("x").model_copy(update={"items": (item,)})
+    outputs = tmp_path / "c.xml", tmp_path / "c.md"
+    for ok, code in ((False, 6), (True, 0)):
+        delivered = deliver(
+            verdict, junit=outputs[0], markdown=outputs[1], as_json=False, inconclusive_ok=ok, command="gate"
+        )
+        assert delivered == code
+        shown = capsys.readouterr()
+        assert "INCONCLUSIVE" in shown.out
+        assert "::warning title=edgesim INCONCLUSIVE" in shown.err
+        assert ("the exit code is 0 because of --inconclusive-ok" in " ".join(shown.err.split())) is ok
+        assert ElementTree.parse(outputs[0]).getroot().get("skipped") == "1"
+        assert "INCONCLUSIVE" in outputs[1].read_text()
+
+
+def test_the_defaults_file_lets_inconclusive_verdicts_pass(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(file.parent)
+    valid = RunResult.read(file).model_copy(update={"validity": ValiditySection(valid=True)})
+    valid.write(file)
+    rule = ("gate", file.name, "--rule", "memory_peak_bytes: +5 %")
+    assert edgesim(*rule) == 6
+    Path("edgesim.toml").write_text("[gate]\ninconclusive-ok = true\n")
+    assert edgesim(*rule) == 0
+    assert "INCONCLUSIVE" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["compare", "report"])

@@ -29,6 +29,33 @@ def test_cells_are_neither_cut_nor_padded_on_a_terminal(terminal: io.StringIO) -
     assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
 
 
+def test_a_long_name_loses_its_middle_and_a_figure_nothing(terminal: io.StringIO) -> None:
+    name = f"/encoder/{'layer/' * 70}MatMul"
+    rows = [[name, "MatMul", "1x384x1536", "46123.45", "100 %"], ["short", "Add", "1x10", "0.01", "0 %"]]
+    heads = ("node", "operation", "gives", "ms", "share")
+    table = text_table(heads, rows, figures=("ms", "share"), shortened=("node",))
+    _console.show(table)
+    lines = terminal.getvalue().splitlines()
+    assert len(lines) == 3, "one line a row"
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith("/encoder/")
+    assert lines[1].split()[1:] == [*rows[0][1:-1], "100", "%"]
+    assert "…" in lines[1]
+    assert lines[1].split()[0].endswith("MatMul")
+
+
+def test_a_long_name_is_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    name = f"/encoder/{'layer/' * 70}MatMul"
+    _console.show(text_table(("node", "ms"), [[name, "1.00"]], figures=("ms",), shortened=("node",)))
+    assert name in capsys.readouterr().out
+
+
+def test_no_command_uses_tables_that_cut_figures() -> None:
+    package = Path(_console.__file__).parents[1]
+    cutting = [path for path in package.rglob("*.py") if "rich.table" in path.read_text()]
+    assert not cutting, "edgesim.cli._tables has tables and lists of facts that fit any terminal"
+
+
 def test_a_long_image_is_in_the_table_of_a_stack_in_full(
     terminal: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -101,6 +101,20 @@ def test_a_limit_within_the_band_of_a_prediction_is_inconclusive(good: RunResult
     assert verdict(predicted, f"device_time_ms.p50 <= {limit}") == expected
 
 
+@pytest.mark.parametrize(("sign", "sure", "doubtful"), [("<=", "high", "low"), (">=", "low", "high")])
+def test_the_finding_on_a_limit_within_the_band_names_the_rules_that_decide(
+    good: RunResult, sign: str, sure: str, doubtful: str
+) -> None:
+    time = DeviceTimeSection(p50=100.0, low=80.0, high=125.0, method="predicted")
+    predicted = good.model_copy(update={"execution": "scaled", "device_time_ms": time})
+    finding = judge(predicted, Rules.of([f"device_time_ms.p50 {sign} 110.5"])).items[-1].finding
+    sure_rule, doubtful_rule = (f"device_time_ms.{end} {sign} 110.5" for end in (sure, doubtful))
+    assert f"{sure_rule} passes only if the whole band keeps the limit" in finding
+    assert f"{doubtful_rule} fails only if no part of the band does" in finding
+    assert verdict(predicted, sure_rule) == "FAIL"
+    assert verdict(predicted, doubtful_rule) == "PASS"
+
+
 @pytest.mark.parametrize(("limit", "expected"), [(23, "PASS"), (20.1, "INCONCLUSIVE"), (18, "FAIL")])
 def test_a_measured_device_time_is_judged_by_the_interval_of_its_median(
     good: RunResult, limit: float, expected: str
@@ -458,6 +472,9 @@ def test_the_command_line_has_an_exit_code_for_each_verdict(
         (["gate", "r.json", *rule], 0),
         (["gate", "r.json", "--rule", "latency_ms.p50 <= 3"], 1),
         (["gate", "r.json", *change], 6),
+        (["gate", "r.json", *change, "--inconclusive-ok"], 0),
+        (["gate", "r.json", "--rule", "latency_ms.p50 <= 3", "--inconclusive-ok"], 1),
+        (["gate", "invalid.json", *rule, "--inconclusive-ok"], 5),
         (["gate", "r.json", *change, "--baseline", "r.json"], 0),
         (["gate", "r.json", *change, "--baseline", "other.json"], 6),
         (["gate", "invalid.json", *rule], 5),
@@ -469,7 +486,9 @@ def test_the_command_line_has_an_exit_code_for_each_verdict(
         (["gate", "r.json", *rule, "--max-rounds", "8"], 2),
         (["gate", "r.json", *rule, "--engine", "docker"], 2),
         (["compare", "r.json", "r.json"], 0),
-        (["compare", "r.json", "other.json"], 2),
+        (["compare", "r.json", "other.json"], 0),
+        (["compare", "r.json", "r.json", "other.json"], 0),
+        (["compare", "r.json", "r.json", "other.json", "--force"], 2),
         (["compare", "r.json", "other.json", "--force"], 0),
     ]
     assert [(arguments, exit_code_of(arguments)) for arguments, _ in expected] == expected

@@ -1,13 +1,19 @@
 """A check and a paired run refuse wrong options before a model runs on this host."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from edgesim.errors import UsageError
+from edgesim.boards import time_scaling
+from edgesim.errors import ModelError, UsageError
 from edgesim.gates import Rules
 from edgesim.jobs import check as checking
 from edgesim.jobs import paired
 from edgesim.models.repository import Model
 from edgesim.options import RunKeywords
+from edgesim.predictions import Declined
+from edgesim.progress import Stages
 
 
 def _no_reference(*_: object) -> None:
@@ -34,3 +40,17 @@ def test_paired_run_refuses_wrong_options_before_the_models_run(digits: Model, m
     rules = Rules.of(["latency_ms.p50: +5 %"])
     with pytest.raises(UsageError, match="`engine=local`: has no container"):
         paired.run_pair("jetson-nano", digits, digits, rules, engine="local", mount="bind")
+
+
+@pytest.mark.parametrize("fix", ["", "give the sizes"])
+def test_a_paired_run_without_a_prediction_names_the_engine_that_needs_none(
+    digits: Model, monkeypatch: pytest.MonkeyPatch, fix: str
+) -> None:
+    declined = Declined(reason="If has no price", fix=fix)
+    monkeypatch.setattr(time_scaling, "predicted", lambda profile, model, arrays: declined)
+    launch: Any = SimpleNamespace(profile=None, options=SimpleNamespace(execution="scaled"))
+    chosen: Any = SimpleNamespace(requests=[{}])
+    with pytest.raises(ModelError, match="If has no price") as raised:
+        paired._side("base", digits, chosen, Stages(), launch, None, 0)
+    assert raised.value.fix.startswith(fix)
+    assert raised.value.fix.endswith("`engine=local` judges the change by this host's own time")

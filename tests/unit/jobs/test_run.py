@@ -35,7 +35,7 @@ from edgesim.jobs.run import Executions, choose_executions, run, what_is_kept
 from edgesim.models.repository import Model
 from edgesim.options import Execution, PeakLimit, RunKeywords
 from edgesim.predictions import Declined
-from edgesim.progress import Stages
+from edgesim.progress import Progress, Stages
 from edgesim.recording import Sample
 from edgesim.results import journal
 from edgesim.results.run_result import RunResult
@@ -206,6 +206,8 @@ class Host:
     def measure(self, board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Any) -> None:
         self.plans.append(plan)
         into.description = {"cpu_features": self.features}
+        with stages.stage("load", "sending requests"):
+            pass
         container = self.script[len(self.launches) - 1]
         with keeping(into.samples):
             into.samples += [Sample(i * 10**9, i * 10**9, i * 10**9 + 10**8, "ok") for i in range(container.answers)]
@@ -222,8 +224,12 @@ class Notes:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.stages: list[str] = []
 
-    def begin(self, stage: str, doing: str) -> None: ...
+    def begin(self, stage: str, doing: str) -> None:
+        self.stages.append(stage)
+
+    def advance(self, progress: Progress) -> None: ...
 
     def end(self, stage: str, seconds: float) -> None: ...
 
@@ -241,6 +247,35 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(launching, "resolve_context", lambda engine, name: None)
     monkeypatch.delenv(module.STAGES_VARIABLE, raising=False)
     return simulated
+
+
+def test_each_stage_of_a_run_of_both_belongs_to_one_half(
+    host: Host, digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(module.STAGES_VARIABLE, "engine=31.5")
+    host.script = [Container(answers=50), Container(answers=3)]
+    notes = Notes()
+    result = run("jetson-nano", digits, listener=notes)
+    assert result.emulated is not None
+    assert list(result.stages_s) == ["engine", "model", "load"]
+    assert list(result.emulated.stages_s) == ["load"]
+    assert result.stages_s["load"] != result.emulated.stages_s["load"]
+    assert notes.stages == ["model", "model", "scaled: load", "emulated: load"]
+
+
+def test_the_stages_of_a_half_that_was_given_up_are_named_by_it(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=1, error=HostTooSlow("this host takes longer")), Container(answers=5)]
+    result = run("jetson-nano", digits)
+    assert result.not_scaled == "this host takes longer"
+    assert list(result.stages_s) == ["model", "scaled: load", "load"]
+
+
+def test_the_stages_of_a_run_of_one_execution_have_plain_names(host: Host, digits: Model) -> None:
+    host.script = [Container(answers=5)]
+    notes = Notes()
+    result = run("jetson-nano", digits, execution="emulated", listener=notes)
+    assert list(result.stages_s) == ["model", "load"]
+    assert notes.stages == ["model", "model", "load"]
 
 
 def test_a_run_is_scaled_with_the_users_traffic_and_emulated_with_few_requests(host: Host, digits: Model) -> None:

@@ -25,6 +25,14 @@ def verdicts(evidence: Evidence) -> dict[str, str]:
     return {rule.name: rule.verdict for rule in validity.assess(evidence).rules}
 
 
+def test_an_overloaded_board_makes_the_run_suspect_in_the_server_scenario_alone() -> None:
+    samples = [Sample(i * 33 * MS, i * 33 * MS, (i + 1) * 41 * MS, "ok") for i in range(662)]
+    judged = validity.assess(replace(GOOD, samples=samples))
+    assert judged.valid
+    assert any(text.startswith("keeps up: overload: 24.39 answered of 30.3 requests/s") for text in judged.suspicions)
+    assert "keeps up" not in verdicts(replace(GOOD, samples=samples, scenario="single-stream"))
+
+
 def test_run_without_fault_is_valid_and_not_suspect() -> None:
     judged = validity.assess(GOOD)
     assert judged.valid

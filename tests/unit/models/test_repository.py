@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from edgesim.errors import ModelError
-from edgesim.models import repository
+from edgesim.models import repository, samples
 from tests.conftest import write_model
 
 
@@ -102,3 +102,27 @@ def test_a_missing_file_of_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(ModelError, match=r"its file of weights weights\.bin is missing"):
         repository.find(str(path))
+
+
+def test_a_directory_without_models_gives_the_sample_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+
+    def ensure(name: str) -> Path:
+        write_model(cache / name / "1" / "model.onnx")
+        return cache
+
+    monkeypatch.setattr(samples, "ensure", ensure)
+    monkeypatch.chdir(tmp_path)
+    assert repository.whole(None) == cache
+    assert repository.names(cache) == sorted(samples.NAMES)
+    Path("models").mkdir()
+    assert repository.whole(None) == cache, "there is no model in models/"
+    write_model(Path("models/own/1/model.onnx"))
+    assert repository.whole(None) == Path("models")
+
+
+def test_a_repository_that_is_named_must_have_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model in it") as raised:
+        repository.whole(tmp_path)
+    assert raised.value.exit_code == 2
+    assert raised.value.fix == f"edgesim models build --models {tmp_path} builds the sample models"

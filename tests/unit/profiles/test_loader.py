@@ -231,6 +231,11 @@ def test_memory_is_rounded_to_whole_pages() -> None:
     assert profiles.load("jetson-nano").memory.visible_bytes % 4096 == 0
 
 
+@pytest.mark.parametrize("reference", ["Jetson-Nano:5W", "JETSON-NANO:5w"])
+def test_names_of_profiles_and_modes_may_be_in_any_case(reference: str) -> None:
+    assert profiles.load(reference).sha256 == profiles.load("jetson-nano:5w").sha256
+
+
 def test_an_unknown_profile_names_the_nearest_one() -> None:
     with pytest.raises(ProfileError, match=r"unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'\?"):
         profiles.load("jetson-nanoo")

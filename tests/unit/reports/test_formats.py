@@ -16,9 +16,18 @@ from edgesim.recording import Reading, Sample
 from edgesim.reports import formats
 from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
-from edgesim.reports.formats.html import thinning
+from edgesim.reports.formats.html import plots, thinning
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import HOST_CORE, DeviceTimeSection, RuleSection, ValiditySection
+from edgesim.results.sections import (
+    HOST_CORE,
+    DeviceTimeSection,
+    Distribution,
+    Level,
+    RuleSection,
+    ScaledModelSection,
+    ScalingSection,
+    ValiditySection,
+)
 from tests.support import results
 
 CAVEAT = "no published figure for <this> core | an extrapolation"
@@ -151,6 +160,63 @@ def test_features_beyond_the_boards_core_are_a_caveat_on_the_answers(doubtful: R
         assert "answers may come from other kernels than the board's" in report, name
 
 
+def test_the_page_of_an_overloaded_board_shows_the_device_time_and_not_the_queue(result: RunResult) -> None:
+    model = ScaledModelSection(
+        name="net", target_ms=41.4, host_ms=6.0, host_cpu_ms=6.0, pace_ms=None, calibrated_ms=41.3, check_ms=41.5
+    )
+    scaling = ScalingSection(share=0.3, quota_us=1000, period_us=4000, threads=1, method="share", models=(model,))
+    scenario = result.scenario.model_copy(update={"name": "server", "qps": 30.0})
+    overloaded = result.model_copy(
+        update={
+            "execution": "scaled",
+            "scaling": scaling,
+            "scenario": scenario,
+            "service_time_ms": Distribution(p50=2196.0),
+            "device_time_ms": DeviceTimeSection(p50=41.4, low=27.0, high=63.5, method="predicted"),
+        }
+    )
+    plot = plots.device_time([plots.Side(overloaded)])
+    assert plot is not None
+    assert plot.figure.layout.xaxis.range[1] < 100
+
+
+def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result: RunResult) -> None:
+    times = Distribution(p50=2196.0)
+    level = Level(
+        qps=30.0,
+        achieved_qps=24.0,
+        requests=662,
+        failed=0,
+        latency_ms=times,
+        service_time_ms=times,
+        lag_ms=times,
+        valid=True,
+        overloaded=True,
+    )
+    swept = result.model_copy(update={"levels": (level, level.model_copy(update={"qps": 10.0, "overloaded": False}))})
+    for report in (on_a_terminal(swept), markdown.render_result(swept), html.render_result(swept, "r.json")):
+        assert "overload" in report
+        assert "keeps up" in report
+
+
+def test_every_format_says_that_a_time_is_the_cpus_on_a_board_that_has_more(doubtful: RunResult) -> None:
+    words = "CPU only: the board's Maxwell GPU, 128 cores, is not simulated"
+    profile = doubtful.profile.model_copy(update={"accelerator": "Maxwell GPU, 128 cores"})
+    on_jetson = doubtful.model_copy(update={"profile": profile})
+    for result, count in ((on_jetson, 1), (doubtful, 0)):
+        for report in (
+            on_a_terminal(result),
+            plain(markdown.render_result(result)),
+            plain(html.render_result(result, "r.json")),
+            json_summary.render_result(result, "r.json"),
+        ):
+            assert report.count(words) == count
+    tpu = on_jetson.profile.model_copy(update={"accelerator": "Edge TPU"})
+    assert "CPU only: the board's Edge TPU is not simulated" in on_a_terminal(
+        on_jetson.model_copy(update={"profile": tpu})
+    )
+
+
 def test_a_models_name_neither_breaks_markdown_nor_mentions_a_user(doubtful: RunResult) -> None:
     heading = markdown.render_result(doubtful).splitlines()[0]
     assert r"net\_\<b\>\|" in heading
@@ -222,6 +288,21 @@ def test_every_format_of_a_comparison_has_both_headlines_and_both_validities(dou
             assert report.count(words) >= 2, f"{name}: {words}"
         assert "+48.0 to +52.0 %" in report
         assert "intervals are between containers, and hold for the next container" in report.lower()
+
+
+def test_device_times_that_lie_far_apart_get_a_logarithmic_axis(doubtful: RunResult) -> None:
+    slow = doubtful.model_copy(
+        update={"device_time_ms": DeviceTimeSection(p50=46_123.0, low=30_000.0, high=70_000.0, method="predicted")}
+    )
+    near, far = (
+        plots.device_time([plots.Side(doubtful, "a"), plots.Side(other, "b"), plots.Side(doubtful, "c")])
+        for other in (doubtful, slow)
+    )
+    assert near is not None
+    assert far is not None
+    assert near.figure.layout.xaxis.type is None
+    assert far.figure.layout.xaxis.type == "log"
+    assert far.rows[1] == ("b", "30,000", "46,120", "70,000")
 
 
 def test_junit_declines_a_comparison(doubtful: RunResult) -> None:

@@ -4,6 +4,7 @@ from types import ModuleType
 
 from edgesim.errors import HostError
 from edgesim.reports.comparison import Comparison
+from edgesim.reports.overview import Overview
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
 
@@ -35,6 +36,15 @@ def render_comparison(comparison: Comparison) -> str:
         HostError: as `render_result` does.
     """
     return str(_page().render_comparison(comparison))
+
+
+def render_overview(overview: Overview) -> str:
+    """Return the page of several results.
+
+    Raises:
+        HostError: as `render_result` does.
+    """
+    return str(_page().render_overview(overview))
 
 
 def _page() -> ModuleType:

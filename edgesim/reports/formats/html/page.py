@@ -18,11 +18,12 @@ from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.html import plots, thinning
 from edgesim.reports.formats.html.plots import Plot, Side
 from edgesim.reports.formats.html.timeline import timeline
+from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import LimitSection
 from edgesim.results.stack_result import StackResult
-from edgesim.units import format_bytes
+from edgesim.units import format_bytes, format_rate
 from edgesim.version import __version__
 
 _BADGES = {"VALID": "good", "VALID, but suspect": "doubt", "INVALID": "bad"}
@@ -48,6 +49,7 @@ def _page(
 ) -> str:
     drawn, logarithmic = _plots(sides)
     emulated = _emulated(sides)
+    shown = [comparison.base_file, comparison.candidate_file] if comparison is not None else files
     return _filled(
         "report.html.j2",
         [plot for plot in [*drawn.values(), *emulated] if plot is not None],
@@ -55,7 +57,7 @@ def _page(
         heading=heading,
         kicker="comparison" if comparison is not None else "report",
         raw=[(file, _raw(side.result)) for side, file in zip(sides, files, strict=True)],
-        sides=[_side(side) for side in sides],
+        sides=[_side(side, file) for side, file in zip(sides, shown, strict=True)],
         different=comparison.different if comparison is not None else (),
         changes=comparison.table if comparison is not None else None,
         change_notes=comparison.notes if comparison is not None else (),
@@ -63,6 +65,25 @@ def _page(
         emulated=[_in_template(plot) for plot in emulated],
         logarithmic=logarithmic,
         times_title=f"{plots.time_prefix(sides)}time of the requests".capitalize(),
+    )
+
+
+def render_overview(overview: Overview) -> str:
+    """Return the page of several results: their device times in one plot, and all figures in one table."""
+    sides = [Side(result, label) for result, label in zip(overview.results, overview.labels, strict=True)]
+    device = plots.device_time(sides)
+    # Files of the same name are downloaded under different names.
+    names = [f"{i + 1}-{Path(file).name}" for i, file in enumerate(overview.files)]
+    return _filled(
+        "overview.html.j2",
+        [device] if device is not None else [],
+        heading=overview.heading,
+        kicker="overview",
+        raw=[(name, _raw(side.result)) for name, side in zip(names, sides, strict=True)],
+        sides=[(side.name, phrases.side(side.result, file)) for side, file in zip(sides, overview.files, strict=True)],
+        shown=overview.table(files=False),
+        notes=list(overview.notes()),
+        device=_in_template(device),
     )
 
 
@@ -194,16 +215,14 @@ def _rules(result: Recorded) -> list[tuple[str, str, str]]:
     return [(rule.name, rule.verdict, rule.finding) for rule in result.validity.rules]
 
 
-def _side(side: Side[RunResult]) -> Mapping[str, Any]:
-    """Return all that the page says about one result."""
+def _side(side: Side[RunResult], file: str) -> Mapping[str, Any]:
+    """Return all that the page says about one result; `file` is the name of its file."""
     result = side.result
     board = result.emulated if result.emulated is not None else result
     lead, band = phrases.device_time(result)
     return {
         "name": side.name,
-        "title": phrases.title(result),
-        "execution": phrases.execution(result),
-        "created": _when(result),
+        "about": phrases.side(result, file) if side.name else f"{phrases.execution(result)} · {_when(result)}",
         "known": result.device_time_ms.p50 is not None,
         "lead": lead,
         "band": band,
@@ -230,6 +249,8 @@ def _limit(limit: LimitSection) -> tuple[str, str, str, str]:
 def _amount(name: str, value: float | None) -> str:
     if value is None:
         return "-"
-    if name.endswith("_bytes") or name.endswith("_bytes_per_s"):
-        return format_bytes(value) + ("/s" if name.endswith("_per_s") else "")
+    if name.endswith("_bytes_per_s"):
+        return format_rate(value)
+    if name.endswith("_bytes"):
+        return format_bytes(value)
     return f"{value:g}{' ms' if name.endswith('_ms') else ''}"

@@ -6,12 +6,12 @@ that.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
 
-from edgesim.reports import phrases
+from edgesim.reports import phrases, tables
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.thinning import Floats
 from edgesim.reports.phrases import PERCENTILE_LABELS
@@ -25,6 +25,8 @@ COLOURS = ("#1f83c4", "#dd6b10")
 FAILED, QUIET = "#c2318f", "#8a919c"
 # Ticks at 1, 2 and 5 of each decade.
 LOGARITHMIC = {"type": "log", "dtick": "D2"}
+# The longest of device times on a linear axis, as a multiple of the shortest.
+_MOST_LINEAR = 30
 # The times of a request: the `meta` of a trace, and the name in a legend.
 TIMES = {"latency": "latency", "service": "service time"}
 
@@ -73,7 +75,7 @@ def times_ms(result: Recorded, time: str) -> Floats:
     return np.array([getattr(sample, name) for sample in result.samples if sample.ok], dtype=np.float64)
 
 
-_SCALED = ", the line the median service time of the scaled run"
+_SCALED = ", the line the scaled server's median time for one request at a time"
 
 
 _DEVICE_TIME = "Device time"
@@ -87,21 +89,22 @@ def time_heading(sides: Sequence[Side[RunResult]]) -> str:
 
 
 def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
-    """Draw the headline: the device time, its band, and the measured median if the run was scaled to the board."""
-    figure, rows, ends = go.Figure(), [], [0.0]
+    """Draw the headline: the device time, its band, and the measured time of a request if the run was scaled."""
+    figure, rows, ends = go.Figure(), [], list[float]()
     heading = time_heading(sides)
     note = f"the bar is the band, the diamond {'the device time' if heading == _DEVICE_TIME else heading.lower()}"
     for i, side in enumerate(sides):
-        time, measured = side.result.device_time_ms, side.result.service_time_ms.p50
+        time, measured = side.result.device_time_ms, _one_at_a_time_ms(side.result)
         if time.p50 is None or time.low is None or time.high is None:
             continue
         label = side.result.time_label
         name = side.name or label
+        colour = COLOURS[i % len(COLOURS)]
         figure.add_scatter(
             x=[time.low, time.high],
             y=[name, name],
             mode="lines",
-            line={"width": 18, "color": COLOURS[i]},
+            line={"width": 18, "color": colour},
             opacity=0.3,
             name=side.labelled("band"),
             hovertemplate="%{x:.3~g} ms<extra>end of the band</extra>",
@@ -110,13 +113,13 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
             x=[time.p50],
             y=[name],
             mode="markers",
-            marker={"size": 16, "color": COLOURS[i], "symbol": "diamond"},
+            marker={"size": 16, "color": colour, "symbol": "diamond"},
             name=side.labelled(label),
             hovertemplate=f"%{{x:.3~g}} ms<extra>{label}</extra>",
         )
         rows.append((side.name or "this run", *map(format_ms, (time.low, time.p50, time.high))))
-        ends.append(time.high)
-        if side.result.time_origin == "slowed down host" and measured is not None:
+        ends += [time.low, time.high]
+        if measured is not None:
             ends.append(measured)
             note = f"{note.removesuffix(_SCALED)}{_SCALED}"
             figure.add_scatter(
@@ -124,14 +127,12 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
                 y=[name],
                 mode="markers",
                 name=side.labelled("service time, scaled"),
-                marker={"size": 18, "color": COLOURS[i], "symbol": "line-ns-open", "line": {"width": 3}},
-                hovertemplate="%{x:.3~g} ms<extra>p50 of the service time, scaled</extra>",
+                marker={"size": 18, "color": colour, "symbol": "line-ns-open", "line": {"width": 3}},
+                hovertemplate="%{x:.3~g} ms<extra>one request at a time, scaled</extra>",
             )
     if not rows:
         return None
-    figure.update_layout(
-        height=80 + 44 * len(rows), xaxis={"title": "ms", "range": [0, 1.05 * max(ends)]}, showlegend=False
-    )
+    figure.update_layout(height=80 + 44 * len(rows), xaxis=_axis_of(ends), showlegend=False)
     _name_rows(figure, len(rows))
     summary = "; ".join(f"{name}: {p50} ms, band {low} to {high} ms" for name, low, p50, high in rows)
     return Plot(
@@ -143,6 +144,31 @@ def device_time(sides: Sequence[Side[RunResult]]) -> Plot | None:
         heads=(heading.lower(), "low, ms", "p50, ms", "high, ms"),
         rows=tuple(rows),
     )
+
+
+def _axis_of(times_ms: Sequence[float]) -> dict[str, Any]:
+    """Return the axis for times: from 0 on, or logarithmic where the shortest would be hidden at its left end."""
+    if max(times_ms) < _MOST_LINEAR * min(times_ms):
+        return {"title": "ms", "range": [0, 1.05 * max(times_ms)]}
+    return {
+        "title": "ms",
+        "range": [np.log10(0.9 * min(times_ms)), np.log10(1.1 * max(times_ms))],
+        "type": "log",
+        "dtick": 1,
+    }
+
+
+def _one_at_a_time_ms(result: RunResult) -> float | None:
+    """Return the scaled server's median for one request at a time; None of other runs.
+
+    The service time of requests that arrive while others wait is no time of one inference: an overloaded board's is
+    many times as long.
+    """
+    if result.scaling is None:
+        return None
+    if result.scenario.name == "single-stream" and result.scenario.clients == 1:
+        return result.service_time_ms.p50
+    return result.scaling.models[0].check_ms
 
 
 def _name_rows(figure: go.Figure, rows: int) -> None:
@@ -415,7 +441,7 @@ def levels(sides: Sequence[Side[RunResult]]) -> Plot | None:
                     f"{v:.4g}" if (v := getattr(level.latency_ms, n)) is not None else "-"
                     for n in ("p50", "p90", "p99")
                 ),
-                "" if level.valid else "INVALID",
+                tables.judged(level),
             )
             for level in ordered
         ]
