@@ -44,7 +44,8 @@ def predicted_change(base: RunResult, candidate: RunResult, name: str) -> Predic
     different doubts, such as of int8 on one side alone.
     """
     predicted = name.startswith(("device_time_ms.", "energy_j")) and candidate.execution != "native"
-    scaled = candidate.execution == "scaled" and is_time(name) and name not in UNSCALED
+    slowed_down = candidate.execution == "scaled" or candidate.scaling is not None
+    scaled = slowed_down and is_time(name) and name not in UNSCALED
     times = base.device_time_ms, candidate.device_time_ms
     if not (predicted or scaled) or times[0].p50 is None or times[1].p50 is None:
         return None
