@@ -310,7 +310,7 @@ def test_memory_beyond_a_limit_fails_only_if_the_emulators_share_is_not_what_is_
     emulated = good.model_copy(update={"execution": "emulated", "resources": used, "emulator_memory": share})
     item = judge(emulated, Rules.of([f"{metric} <= {limit}"])).items[-1]
     assert item.verdict == word
-    assert "without and with the emulator's estimated share: 38,797,312 to 91,226,112" in item.finding
+    assert "without and with the emulator's estimated share: 37.0 MiB to 87.0 MiB" in item.finding
 
 
 @pytest.mark.parametrize(

@@ -374,7 +374,7 @@ def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_few_requests_and_s
     scenario = host.plans[0].scenario
     assert (scenario.name, scenario.qps, scenario.stop.requests) == ("single-stream", None, 3)
     few = "emulated with 3 requests; `execution=emulated` sends the options' traffic"
-    assert notes.texts == ["container 1 of 2", f"not scaled: {error}", few]
+    assert notes.texts == ["scaled: container 1 of 2", f"not scaled: {error}", few]
 
 
 @pytest.fixture
