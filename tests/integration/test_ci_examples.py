@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from edgesim.models import repository, samples
 from edgesim.paths import cache_directory
-from tests.integration.other_engine import OtherEngine
+from tests.integration.other_engine import OtherEngine, running
 from tests.support.ci_jobs import EXAMPLES, SYSTEM, Job, jobs
 
 pytestmark = [pytest.mark.emulation, pytest.mark.usefixtures("nothing_left_behind"), pytest.mark.timeout(900)]
@@ -84,8 +84,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def empty_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
+    with running("edgesimci0", required=pytestconfig.getoption("--require-docker")) as engine:
+        yield engine
+
+
 @pytest.fixture
-def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, other_engine: OtherEngine) -> Runner:
+def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, empty_engine: OtherEngine) -> Runner:
     """A clone of a small repository with a sample model, named by the test's parameter, its rules, and a branch."""
     origin, checkout, home = tmp_path / "origin", tmp_path / "checkout", tmp_path / "home"
     home.mkdir()
@@ -114,7 +120,7 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, other_e
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "DOCKER_HOST": other_engine.host,
+            "DOCKER_HOST": empty_engine.host,
             "EDGESIM_CACHE_DIR": str(cache_directory()),  # base and packages: from a mirror they take a minute
         },
     )
