@@ -5,7 +5,6 @@ import os
 import platform
 import socket
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError
 from edgesim.host import disks
-from edgesim.host.scratch import scratch_directory
+from edgesim.host.scratch import scratch_directory, scratch_file
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
@@ -224,19 +223,21 @@ class Prober:
         size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
         directory = paths.cache_directory()
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix="edgesim-probe-", dir=directory) as file:
-            block = os.urandom(1 << 20)
-            for _ in range(size >> 20):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            disks.forget(Path(file.name))
+        with scratch_directory("edgesim-probe-", directory) as scratch:
+            path = Path(scratch) / "data"
+            with path.open("wb") as file:
+                block = os.urandom(1 << 20)
+                for _ in range(size >> 20):
+                    file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+            path.chmod(0o644)
+            disks.forget(path)
             output = self._output(
                 _READ,
-                mounts=[Mount(Path(file.name), "/probe")],
+                mounts=[Mount(path, "/probe")],
                 read_bytes_per_s=rate,
-                storage_device=disks.device_of(Path(file.name)),
+                storage_device=disks.device_of(path),
             )
         return _storage_finding("read_bytes_per_s", output, rate)
 
@@ -350,7 +351,7 @@ def record(engine: str | None, limits: Limits, findings: Sequence[Finding]) -> N
     holds = {finding.name: finding.holds for finding in findings if finding.holds is not None}
     path = _record_path(engine, limits)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch = scratch_file(path)
     scratch.write_bytes(orjson.dumps(holds))
     scratch.replace(path)
 

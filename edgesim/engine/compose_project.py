@@ -20,9 +20,10 @@ from edgesim import paths
 from edgesim.engine import api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, owner_is_gone
+from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL
 from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, UsageError
 from edgesim.host.cgroup import Cgroup
+from edgesim.host.owner import is_left_behind
 from edgesim.host.signals import deferred
 from edgesim.recording import Reading
 
@@ -241,7 +242,7 @@ def abandoned(engine: Engine) -> set[str]:
     return {
         labels[PROJECT_LABEL]
         for labels in all_labels
-        if labels and LABEL in labels and PROJECT_LABEL in labels and owner_is_gone(labels.get(OWNER_LABEL, ""))
+        if labels and LABEL in labels and PROJECT_LABEL in labels and is_left_behind(labels.get(OWNER_LABEL, ""))
     }
 
 

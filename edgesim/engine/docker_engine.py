@@ -24,13 +24,14 @@ from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
 from edgesim.engine.file_transfer import FileTransfer
 from edgesim.engine.images import Images
-from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, owner_is_gone, run_labels
+from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, run_labels
 from edgesim.engine.mounts import Mount, engine_mounts
 from edgesim.engine.volumes import Volumes
 from edgesim.host import network_shaping
 from edgesim.host.architecture import architecture_of
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.host_facts import HostFacts
+from edgesim.host.owner import is_left_behind
 
 # Seconds that a server has to write its files after it is told to end.
 _STOP_TIMEOUT_S = 10
@@ -229,7 +230,7 @@ class Engine:
         """
         with engine_call():
             containers = self._client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-            return [str(each.name) for each in containers if owner_is_gone(each.labels.get(OWNER_LABEL, ""))]
+            return [str(each.name) for each in containers if is_left_behind(each.labels.get(OWNER_LABEL, ""))]
 
     def collect_garbage(self) -> list[str]:
         """Remove the abandoned containers; return their names."""

@@ -11,6 +11,9 @@ from edgesim.errors import DiskFull, HostError
 from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
 
+# Of an entry's name, in the name of its temporary directory; a file system allows 255 bytes.
+_MOST_NAME = 80
+
 
 @contextmanager
 def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
@@ -31,7 +34,7 @@ def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
         free_bytes = shutil.disk_usage(target.parent).free
         if free_bytes < needed_bytes:
             raise _disk_full(target, f": {format_bytes(free_bytes)} free, {format_bytes(needed_bytes)} needed")
-        with scratch_directory(f".{target.name}-", target.parent, ignore_cleanup_errors=True) as scratch:
+        with scratch_directory(f".{target.name[:_MOST_NAME]}-", target.parent, ignore_cleanup_errors=True) as scratch:
             entry = Path(scratch) / target.name
             entry.mkdir()
             yield entry

@@ -16,6 +16,7 @@ from pathlib import Path
 from edgesim import paths
 from edgesim.errors import BaseUnavailable, DiskFull, PackageUnknown
 from edgesim.host.cache import new_entry
+from edgesim.host.parent_death import end_with_parent
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
@@ -98,6 +99,7 @@ def _run_in_own_session(command: Sequence[str], *, scratch: Path) -> tuple[int, 
         text=True,
         env=environment,
         start_new_session=True,
+        preexec_fn=lambda: end_with_parent(signal.SIGTERM),
     )
     try:
         _, log = process.communicate()

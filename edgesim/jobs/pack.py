@@ -1,7 +1,6 @@
 """Pack a model for a board: profile + model → serving image → image with the model inside → engine or archive."""
 
 import errno
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import resolve
 from edgesim.errors import DiskFull, ResultError, UsageError
+from edgesim.host.scratch import scratch_file
 from edgesim.images import runtime_releases, serving_image
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -124,7 +124,7 @@ def pack(
 
 def _save(archive: Path, target: Path) -> None:
     """Write the archive completely, or not at all."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = scratch_file(target)
     try:
         shutil.copyfile(archive, scratch)
         scratch.replace(target)
