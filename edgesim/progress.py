@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from edgesim.host.signals import raise_if_swallowed
+from edgesim.host.signals import deferred, raise_if_swallowed
 
 
 class Listener(Protocol):
@@ -44,6 +44,17 @@ class Stages:
     def stage(self, name: str, doing: str) -> Iterator[None]:
         """Time the block under `name`; `doing` is what a person reads during the stage."""
         raise_if_swallowed()
+        with self._announced(name, doing):
+            yield
+
+    @contextmanager
+    def clean_up(self, name: str, doing: str) -> Iterator[None]:
+        """Time the block like `stage`; Ctrl-C waits for its end, since it takes down what was started."""
+        with deferred(), self._announced(name, doing):
+            yield
+
+    @contextmanager
+    def _announced(self, name: str, doing: str) -> Iterator[None]:
         self._listener.begin(name, doing)
         begun = self._clock()
         try:

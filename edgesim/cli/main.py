@@ -1,7 +1,10 @@
 """The command line's entry: run a command, and turn how the command ended into an exit code."""
 
+import contextlib
+import os
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -30,8 +33,24 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line, and exit with the code that stands for how the command ended."""
-    signals.as_keyboard_interrupt()
+    signals.as_keyboard_interrupt(warn=_warn_of_interrupt, leave=_leave)
     sys.exit(_run(sys.argv[1:]))
+
+
+def _warn_of_interrupt() -> None:
+    _say_at_once("cleaning up, a moment; Ctrl-C once more leaves things behind for `edgesim gc`")
+
+
+def _leave() -> NoReturn:
+    """End the program without cleaning up: what was being removed may hang."""
+    _say_at_once("interrupted while cleaning up: something may be left behind; `edgesim gc` removes it")
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _say_at_once(text: str) -> None:
+    """Print a line on stderr within a signal handler, which may have interrupted another print."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"edgesim: {text}\n".encode())
 
 
 def _run(arguments: list[str]) -> int:
