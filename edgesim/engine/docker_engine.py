@@ -145,9 +145,11 @@ class Engine:
             yield device
         finally:
             with engine_call():
-                if any(isinstance(mount, Mount) and mount.writable for mount in container.mounts):
-                    created.stop(timeout=_STOP_TIMEOUT_S)
-                _remove(created)
+                try:
+                    if any(isinstance(mount, Mount) and mount.writable for mount in container.mounts):
+                        created.stop(timeout=_STOP_TIMEOUT_S)
+                finally:
+                    remove_container(created)
 
     def _create(self, container: Container) -> Any:
         quota = CpuQuota.of_container(container.cpus)
@@ -188,7 +190,7 @@ class Engine:
             for container in self._client.containers.list(
                 all=True, filters={"label": f"{SESSION_LABEL}={session}"}, ignore_removed=True
             ):
-                _remove(container)
+                remove_container(container)
 
     @contextmanager
     def file_transfer(
@@ -221,7 +223,7 @@ class Engine:
             yield FileTransfer(created)
         finally:
             with engine_call():
-                _remove(created)
+                remove_container(created)
 
     def abandoned(self) -> list[str]:
         """Return the names of the containers that edgesim runs left behind.
@@ -237,7 +239,7 @@ class Engine:
         names = self.abandoned()
         for name in names:
             with engine_call(), contextlib.suppress(docker.errors.NotFound):
-                _remove(self._client.containers.get(name))
+                remove_container(self._client.containers.get(name))
         return names
 
 
@@ -249,7 +251,8 @@ def _rate(device: str | None, bytes_per_s: int | None) -> list[Mapping[str, str 
     return [{"Path": device, "Rate": bytes_per_s}] if device is not None and bytes_per_s is not None else None
 
 
-def _remove(container: Any) -> None:
+def remove_container(container: Any) -> None:
+    """Remove a container of the docker package, whatever its state, unless it is gone or being removed."""
     try:
         container.remove(force=True, v=True)
     except docker.errors.NotFound:

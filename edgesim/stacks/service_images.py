@@ -1,5 +1,8 @@
 """Build or find the images of a stack's services, and fill the volumes with their models."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import buildx
@@ -28,8 +31,36 @@ def ensure(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | No
     for name, external in resolved.stack.volumes.items():
         if external and engine.volumes.labels(name) is None:
             raise StackError(f"volume {name}: does not exist", fix="edgesim volumes list; edgesim volumes fill NAME")
+    check_commands(resolved)
     for service in resolved.services.values():
         _ensure(engine, resolved, service, stages, base)
+        _check_command(service, engine.images.facts(service.image)["Config"])
+
+
+def check_commands(resolved: Resolved) -> None:
+    """Check, as far as it can be known without the images, that each service has a program to run.
+
+    Raises:
+        StackError: a service has none.
+    """
+    for service in resolved.services.values():
+        if service.packages is not None:
+            _check_command(service, {})
+
+
+def _check_command(service: ResolvedService, image: Mapping[str, Any]) -> None:
+    """Refuse a service without a program before anything is started: the engine's error does not name the service.
+
+    Args:
+        image: the image's own settings, with the keys of ``docker image inspect``.
+    """
+    spec = service.spec
+    if spec.serves or spec.command or spec.entrypoint or image.get("Cmd") or image.get("Entrypoint"):
+        return
+    raise StackError(
+        f"services.{service.name}.command: is missing, and the service's image names no program to run",
+        fix="command: [PROGRAM, ARGUMENT]",
+    )
 
 
 def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages: Stages, base: str | None) -> None:

@@ -88,7 +88,7 @@ def temporary(source: Path | str | Stack, plan: Plan, stages: Stages) -> Iterato
     try:
         yield running
     finally:
-        take_down(running, volumes=True)
+        take_down(running, stages, volumes=True)
 
 
 def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStack:
@@ -113,27 +113,31 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
     naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper)
     running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
-    if running.project.ids():
-        raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
-    if not plan.temporary:
-        _check_ports(stack)
-    service_images.ensure(engine, resolved, stages, base=plan.base)
-    try:
-        ParentCgroup(naming.parent).make(
-            engine,
-            memory_bytes=resolved.limits.memory_bytes,
-            cpus=resolved.limits.cpus,
-            processes=resolved.limits.processes,
-            image=helper,
-        )
-        running.monitor.start(naming.parent)
-        _start_in_order(running, plan, stages)
-    except BaseException as error:
-        with contextlib.suppress(EdgesimError, OSError):
-            if isinstance(error, EdgesimError):
-                _keep_logs(running, error)
-        take_down(running, volumes=plan.temporary)
-        raise
+    if (whole := compose_project.abandoned(engine).get(naming.project)) is not None:
+        with stages.clean_up("clean-up", f"removing what a start of {stack.name} that was killed left behind"):
+            down(engine, naming.project, naming.parent, volumes=whole, late=True)
+    with running.project.starting():
+        if running.project.ids():
+            raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
+        if not plan.temporary:
+            _check_ports(stack)
+        service_images.ensure(engine, resolved, stages, base=plan.base)
+        try:
+            ParentCgroup(naming.parent).make(
+                engine,
+                memory_bytes=resolved.limits.memory_bytes,
+                cpus=resolved.limits.cpus,
+                processes=resolved.limits.processes,
+                image=helper,
+            )
+            running.monitor.start(naming.parent)
+            _start_in_order(running, plan, stages)
+        except BaseException as error:
+            with contextlib.suppress(EdgesimError, OSError):
+                if isinstance(error, EdgesimError):
+                    _keep_logs(running, error)
+            take_down(running, stages, volumes=plan.temporary, late=True)
+            raise
     return running
 
 
@@ -167,19 +171,22 @@ def directory_of(name: str) -> Path:
     return paths.cache_directory() / "stacks" / name
 
 
-def take_down(running: RunningStack, *, volumes: bool) -> None:
-    """Remove a stack from the engine; its volumes too if `volumes` is set."""
-    running.monitor.close()
-    down(running.engine, running.project.name, running.naming.parent, volumes=volumes)
+def take_down(running: RunningStack, stages: Stages, *, volumes: bool, late: bool = False) -> None:
+    """Remove a stack from the engine, with its volumes if `volumes` is set; see `Project.down` for `late`."""
+    with stages.clean_up("down", f"taking {running.name} down"):
+        running.monitor.close()
+        down(running.engine, running.project.name, running.naming.parent, volumes=volumes, late=late)
 
 
-def down(engine: Engine, project_name: str, parent: str, *, volumes: bool) -> None:
+def down(engine: Engine, project_name: str, parent: str, *, volumes: bool, late: bool = False) -> None:
     """Remove a project's containers, its network, its control group and its Compose file."""
     project = Project(engine, project_name)
     states = project.states().values()
-    project.down(volumes=volumes)
-    ParentCgroup(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
-    shutil.rmtree(directory_of(project_name), ignore_errors=True)
+    try:
+        project.down(volumes=volumes, late=late)
+    finally:
+        ParentCgroup(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
+        shutil.rmtree(directory_of(project_name), ignore_errors=True)
 
 
 def _check_ports(stack: Stack) -> None:
