@@ -34,7 +34,9 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line, and exit with the code that stands for how the command ended."""
     signals.as_keyboard_interrupt(warn=_warn_of_interrupt, leave=_leave)
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    signals.ignore()
+    sys.exit(code)
 
 
 def _warn_of_interrupt() -> None:
@@ -66,8 +68,10 @@ def _exit_code(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="edgesim", standalone_mode=False)
         if code == ExitCode.INTERRUPTED:  # how typer hands on a KeyboardInterrupt
-            print("edgesim: interrupted; everything that was started is gone", file=sys.stderr)
+            return _interrupted()
         return code if isinstance(code, int) else ExitCode.OK
+    except KeyboardInterrupt:  # before typer catches it
+        return _interrupted()
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # Pydantic's word for it
         if message:  # empty if the help was the answer
@@ -82,6 +86,11 @@ def _exit_code(arguments: list[str]) -> int:
             f"edgesim {__version__}: this is a bug in edgesim; please report it with the lines above", file=sys.stderr
         )
         return ExitCode.INTERNAL
+
+
+def _interrupted() -> int:
+    print("edgesim: interrupted; everything that was started is gone", file=sys.stderr)
+    return ExitCode.INTERRUPTED
 
 
 def _show(error: EdgesimError) -> None:

@@ -144,7 +144,7 @@ class Project:
         """Make the container that marks the project; None if there is one."""
         try:
             return self._engine.client.containers.create(
-                image, ["-"], name=f"{self.name}-starting", labels={**labels, _START_LABEL: self.name}
+                image, ["-"], name=mark_of(self.name), labels={**labels, _START_LABEL: self.name}
             )
         except docker.errors.APIError as error:
             if error.status_code != 409:  # the name is taken
@@ -270,6 +270,11 @@ class Project:
     def read(self, state: ServiceState) -> Reading:
         """Return a reading of a service through the engine, for an engine that does not run on this host."""
         return api_stats.read(self._engine.client.api, state.id)
+
+
+def mark_of(project: str) -> str:
+    """Return the name of the container that marks a project as being started."""
+    return f"{project}-starting"
 
 
 def killed_in(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:

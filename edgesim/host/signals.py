@@ -111,6 +111,15 @@ def as_keyboard_interrupt(*, warn: Callable[[], None] = _do_nothing, leave: Call
             signal.signal(number, _prepared.handle)
 
 
+def ignore() -> None:
+    """Ignore signals from now on: everything is taken down.
+
+    The interpreter restores the default handlers while it ends, and a late signal would replace the exit code.
+    """
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def raise_if_swallowed() -> None:
     """Raise a KeyboardInterrupt that Python has swallowed.
 
