@@ -13,6 +13,7 @@ from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import PackageUnknown, StackError, UsageError
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs, serving_image
+from edgesim.images.build_once import to_build
 from edgesim.progress import Stages
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.version import __version__
@@ -71,7 +72,11 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
         except PackageUnknown as error:
             raise StackError(f"services.{service.name}.packages: {error.problem}", fix=error.fix) from error
     elif spec.build is not None:
-        _build(resolved, service, stages)
+        with to_build(engine, service.image, stages) as needed:
+            if needed:
+                _build(resolved, service, stages)
+            else:
+                stages.note(f"image {service.image}: unchanged, nothing to build")
         _check_architecture(engine, resolved, service)
     elif spec.image is not None:
         try:
