@@ -119,4 +119,20 @@ def death(state: State, log: str, *, model: Model, memory_limit_bytes: int | Non
         )
     if crash := emulator_crash(log):
         return crash
-    return DeviceDied(f"the server ended with exit code {state.exit_code} while {while_doing}", log=log)
+    return DeviceDied(
+        f"the server ended with exit code {state.exit_code} while {while_doing}{signal_words(state.exit_code)}", log=log
+    )
+
+
+def signal_words(code: int | None) -> str:
+    """Return ``: `` and the signal that ended a program which reached no memory limit; empty if none did.
+
+    An engine and a shell add 128 to a signal's number, and Python gives the number as negative.
+    """
+    number = -code if code is not None and code < 0 else (code or 0) - 128
+    if number not in {each.value for each in signal.Signals}:
+        return ""
+    name = signal.Signals(number).name
+    if number != signal.SIGKILL:
+        return f": by {name}"
+    return f": by {name}, and not at a memory limit; another program killed it, or this host ran out of memory"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgesim.boards.readiness import emulator_crash
+from edgesim.boards.readiness import emulator_crash, signal_words
 from edgesim.engine.compose_project import ServiceState
 from edgesim.errors import DeviceError, OutOfMemory, ServiceFailed
 from edgesim.stacks.resolve import Resolved, ResolvedService
@@ -64,6 +64,7 @@ def failure(resolved: Resolved, state: ServiceState, evidence: Evidence) -> Devi
         return type(crash)(f"{what}: {crash.problem}{behind}", fix=crash.fix, log=evidence.log)
     if state.ended:
         words = f"{what} ended with exit code {state.exit_code} after {format_seconds(state.ran_s)}"
+        words += signal_words(state.exit_code)
         hint = "a step, which is expected to end, has `once: true`" if state.exit_code == 0 else ""
         output = f"its output is in volume {', '.join(evidence.volumes)}" if evidence.volumes else ""
         return ServiceFailed(f"{words}{behind}", fix="; ".join(filter(None, [hint, output])), log=evidence.log)

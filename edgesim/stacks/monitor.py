@@ -34,6 +34,7 @@ class Monitor:
         readings: readings of each service, in the order of their times.
         board: readings of all services together; empty if the engine is on another machine.
         source: where readings come from.
+        lost: whether a service that was running has no more figures; the next look says whether it has ended.
     """
 
     def __init__(self, project: Project, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -42,6 +43,7 @@ class Monitor:
         self.board: list[Reading] = []
         self.phases: list[Phase] = []
         self.source = "the engine's API"
+        self.lost = False
         self._project, self._clock = project, clock
         self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it belongs to
         self._above: Cgroup | None = None
@@ -69,10 +71,12 @@ class Monitor:
 
     def look(self) -> Mapping[str, ServiceState]:
         """Read the states of all services; a new service is read from now on."""
+        self.lost = False
         self.states = self._project.states()
         with self._one_at_a_time:
             for name, state in self.states.items():
                 if not state.running:
+                    self._groups.pop(name, None)
                     continue
                 pid, _ = self._groups.get(name, (0, None))
                 if pid == state.pid:
@@ -103,7 +107,9 @@ class Monitor:
         with self._one_at_a_time:
             for name, (_, group) in self._groups.items():
                 reading = group.read() if group is not None else self._read_through_the_engine(name)
-                if reading is not None and reading.memory_bytes is not None:  # None after the service has ended
+                if reading is None or reading.memory_bytes is None:  # the service has ended
+                    self.lost = True
+                else:
                     continued = self._continued.setdefault(name, ContinuedCounters())
                     self.readings.setdefault(name, []).append(continued(reading))
             if self._above is not None and (reading := self._above.read()).memory_bytes is not None:
