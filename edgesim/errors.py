@@ -37,7 +37,8 @@ with exit code 70.
     │   └── DeviceDied
     │       ├── OutOfMemory
     │       ├── IllegalInstruction
-    │       └── EmulatorCrashed
+    │       ├── EmulatorCrashed
+    │       └── KilledFromOutside
     ├── NoMeasurement             5   a run is INVALID, and only its figures were of use
     └── Interrupted             130   Ctrl-C
 """
@@ -214,6 +215,10 @@ class IllegalInstruction(DeviceDied):
 
 class EmulatorCrashed(DeviceDied):
     """The emulator itself crashed, which says nothing about the model."""
+
+
+class KilledFromOutside(DeviceDied):
+    """Another program ended the server, which says nothing about the model."""
 
 
 class Interrupted(EdgesimError):

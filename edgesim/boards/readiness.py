@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from edgesim.boards import hang
 from edgesim.boards.device import Device
 from edgesim.engine.container import State
-from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
+from edgesim.errors import (
+    DeviceDied,
+    DeviceError,
+    EmulatorCrashed,
+    IllegalInstruction,
+    KilledFromOutside,
+    NotReady,
+    OutOfMemory,
+)
 from edgesim.models.repository import Model
 from edgesim.recording import Reading
 from edgesim.units import format_bytes, format_seconds
@@ -18,6 +26,9 @@ _POLL_S = 0.05
 _LOOK_EVERY_S = 1.0
 # QEMU prints this when a signal kills the emulated program; the container may hang then instead of ending.
 _EMULATOR_CRASH = "qemu: uncaught target signal"
+
+# A server sends itself none of these signals.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def wait(
@@ -119,20 +130,25 @@ def death(state: State, log: str, *, model: Model, memory_limit_bytes: int | Non
         )
     if crash := emulator_crash(log):
         return crash
-    return DeviceDied(
-        f"the server ended with exit code {state.exit_code} while {while_doing}{signal_words(state.exit_code)}", log=log
-    )
+    kind = KilledFromOutside if ending_signal(state.exit_code) in _FROM_OUTSIDE else DeviceDied
+    words = f"the server ended with exit code {state.exit_code} while {while_doing}{signal_words(state.exit_code)}"
+    return kind(words, log=log)
 
 
-def signal_words(code: int | None) -> str:
-    """Return ``: `` and the signal that ended a program which reached no memory limit; empty if none did.
+def ending_signal(code: int | None) -> signal.Signals | None:
+    """Return the signal that ended a program; None if none did.
 
     An engine and a shell add 128 to a signal's number, and Python gives the number as negative.
     """
     number = -code if code is not None and code < 0 else (code or 0) - 128
-    if number not in {each.value for each in signal.Signals}:
+    return signal.Signals(number) if number in {each.value for each in signal.Signals} else None
+
+
+def signal_words(code: int | None) -> str:
+    """Return ``: `` and the signal that ended a program which reached no memory limit; empty if none did."""
+    number = ending_signal(code)
+    if number is None:
         return ""
-    name = signal.Signals(number).name
     if number != signal.SIGKILL:
-        return f": by {name}"
-    return f": by {name}, and not at a memory limit; another program killed it, or this host ran out of memory"
+        return f": by {number.name}"
+    return f": by {number.name}, and not at a memory limit; another program killed it, or this host ran out of memory"

@@ -84,6 +84,11 @@ def is_left_behind(text: str) -> bool:
     return owner is not None and owner.is_gone
 
 
+def is_running(pid: int) -> bool:
+    """Return whether a process of this host runs, as far as this process sees it."""
+    return _start_of(pid) is not None
+
+
 @cache
 def _here() -> tuple[str, str, int]:
     """Return the host, the boot and the namespace of process ids of this process."""

@@ -9,8 +9,12 @@ from edgesim.engine import api_stats
 from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.limit_values import LimitValues
+from edgesim.host.owner import is_running
 from edgesim.recording import Phase, Reading
 
+# Within this time the engine notices that a container's process has ended.
+_NOTICED_S = 2.0
+_POLL_S = 0.02
 _COUNTERS = (
     "cpu_seconds",
     "throttled_s",
@@ -72,7 +76,11 @@ class Monitor:
     def look(self) -> Mapping[str, ServiceState]:
         """Read the states of all services; a new service is read from now on."""
         self.lost = False
+        until = time.monotonic() + _NOTICED_S
         self.states = self._project.states()
+        while self._is_behind() and time.monotonic() < until:
+            time.sleep(_POLL_S)
+            self.states = self._project.states()
         with self._one_at_a_time:
             for name, state in self.states.items():
                 if not state.running:
@@ -86,6 +94,14 @@ class Monitor:
                 if group is not None and self._above is None:
                     self._read_above(group.parent())
         return self.states
+
+    def _is_behind(self) -> bool:
+        """Return whether the engine has not noticed yet that a process has ended whose control group this host had."""
+        known = {name: pid for name, (pid, group) in self._groups.items() if group is not None}
+        return any(
+            state.status == "running" and known.get(name) == state.pid and not is_running(state.pid)
+            for name, state in self.states.items()
+        )
 
     def _read_above(self, above: Cgroup | None) -> None:
         if above is not None:

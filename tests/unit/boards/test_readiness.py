@@ -11,6 +11,7 @@ from edgesim.errors import (
     DeviceError,
     EmulatorCrashed,
     IllegalInstruction,
+    KilledFromOutside,
     NotReady,
     OutOfMemory,
 )
@@ -127,9 +128,14 @@ def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice
     [
         (State(running=False, exit_code=137, out_of_memory=True), "", OutOfMemory, "limit of 96.0 MiB while loading"),
         (State(running=False, exit_code=3), "bad file", DeviceDied, "exit code 3 while loading"),
-        (State(running=False, exit_code=137), "", DeviceDied, "model: by SIGKILL, and not at a memory limit"),
-        (State(running=False, exit_code=-9), "", DeviceDied, "model: by SIGKILL, and not at a memory limit"),
-        (State(running=False, exit_code=143), "", DeviceDied, "exit code 143 while loading the model: by SIGTERM"),
+        (State(running=False, exit_code=137), "", KilledFromOutside, "model: by SIGKILL, and not at a memory limit"),
+        (State(running=False, exit_code=-9), "", KilledFromOutside, "model: by SIGKILL, and not at a memory limit"),
+        (
+            State(running=False, exit_code=143),
+            "",
+            KilledFromOutside,
+            "exit code 143 while loading the model: by SIGTERM",
+        ),
         (State(running=False, exit_code=139), "qemu: uncaught target signal 11 (x)", EmulatorCrashed, "signal 11"),
         (
             State(running=False, exit_code=132),
