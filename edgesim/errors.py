@@ -44,8 +44,12 @@ with exit code 70.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
+
+# Of an `OSError`: no space, or none within the user's quota.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ExitCode(IntEnum):

@@ -21,8 +21,9 @@ from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError
-from edgesim.host import disks
-from edgesim.host.scratch import scratch_directory, scratch_file
+from edgesim.host import disks, whole_file
+from edgesim.host.cache import explain
+from edgesim.host.scratch import scratch_directory
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
@@ -347,13 +348,17 @@ def _wait_for(device: DockerDevice, word: str) -> None:
 
 
 def record(engine: str | None, limits: Limits, findings: Sequence[Finding]) -> None:
-    """Write the findings to the cache, for the results of later runs with the same limits on this host."""
+    """Write the findings to the cache, for the results of later runs with the same limits on this host.
+
+    Raises:
+        HostError: the cache cannot be written.
+    """
     holds = {finding.name: finding.holds for finding in findings if finding.holds is not None}
     path = _record_path(engine, limits)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = scratch_file(path)
-    scratch.write_bytes(orjson.dumps(holds))
-    scratch.replace(path)
+    try:
+        whole_file.write(path, orjson.dumps(holds))
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 def recorded(engine: str | None, limits: Limits) -> Mapping[str, bool]:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import tempfile
 import traceback
 from typing import NoReturn
 
@@ -11,7 +12,7 @@ from typer.exceptions import TyperException
 
 from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
-from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError
+from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ExitCode, HostError, UsageError
 from edgesim.host import signals
 from edgesim.version import __version__
 
@@ -80,12 +81,22 @@ def _exit_code(arguments: list[str]) -> int:
     except EdgesimError as error:
         _show(error)
         return error.exit_code
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return _disk_full(error)
         traceback.print_exc()
         print(
             f"edgesim {__version__}: this is a bug in edgesim; please report it with the lines above", file=sys.stderr
         )
         return ExitCode.INTERNAL
+
+
+def _disk_full(error: OSError) -> int:
+    """Show that a disk is full where nobody expects it, as at any temporary file."""
+    where = error.filename or tempfile.gettempdir()
+    fix = f"free some space there (df -h {where}), or set TMPDIR to a directory with enough space"
+    _show(DiskFull(f"no space left on the disk of {where}", fix=fix))
+    return ExitCode.HOST
 
 
 def _interrupted() -> int:

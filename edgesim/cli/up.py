@@ -54,7 +54,7 @@ def up_command(
             _wait_for_interrupt(running)
         elif over:
             logs = up.keep_logs(running)
-            if not as_json and not quiet:
+            if logs and not as_json and not quiet:
                 show()
                 _console.show_path("all steps have ended well; their output is in", logs[0].parent)
         elif not as_json and not quiet:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgesim.errors import DiskFull, HostError
+from edgesim.errors import DISK_FULL, DiskFull, HostError
 from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
 
@@ -63,7 +63,7 @@ def make_public(directory: Path) -> None:
 
 def explain(error: OSError, path: Path) -> HostError:
     """Return edgesim's error for a failed write below `path`."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in DISK_FULL:
         return _disk_full(path)
     return HostError(
         f"cannot write {path}: {error.strerror}", fix="set EDGESIM_CACHE_DIR to a directory that you can write"

@@ -20,7 +20,8 @@ from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
-from edgesim.host import emulator, ports
+from edgesim.host import emulator, ports, whole_file
+from edgesim.host.cache import explain
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
@@ -232,7 +233,7 @@ def _write_file(running: RunningStack) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         path.write_text(compose.text(running.resolved, running.naming), encoding="utf-8")
     except OSError as error:
-        raise StackError(f"{path}: cannot write: {error.strerror}", fix="set EDGESIM_CACHE_DIR elsewhere") from error
+        raise explain(error, path) from error
     return path
 
 
@@ -299,13 +300,13 @@ def _keep_logs(running: RunningStack, error: EdgesimError) -> None:
 
 
 def keep_logs(running: RunningStack) -> Sequence[Path]:
-    """Write the log of each service to a file, and return the files."""
+    """Write the log of each service to a file, and return the files; a log that cannot be written is left out."""
     directory = directory_of(running.name) / "logs"
     shutil.rmtree(directory, ignore_errors=True)
     logs = []
     for name in running.states():
-        directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{name}.log"
-        path.write_text(f"{running.log(name, None)}\n", encoding="utf-8")
-        logs.append(path)
+        with contextlib.suppress(OSError):
+            whole_file.write(path, f"{running.log(name, None)}\n".encode())
+            logs.append(path)
     return logs

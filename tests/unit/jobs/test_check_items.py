@@ -3,6 +3,7 @@
 import pytest
 
 from edgesim import profiles
+from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, KilledFromOutside
 from edgesim.jobs import check_items
 from edgesim.results.sections import EmulatorSection
 
@@ -26,3 +27,17 @@ def test_memory_fails_only_if_no_emulator_is_in_the_peak(
 ) -> None:
     profile = profiles.load("jetson-nano")
     assert check_items.memory(peak_bytes, emulator, profile, emulated=emulated).verdict == word
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (DeviceDied("the server ended with exit code 3"), "FAIL"),
+        (EmulatorCrashed("the emulator crashed"), "INCONCLUSIVE"),
+        (KilledFromOutside("the server ended with exit code 137"), "INCONCLUSIVE"),
+    ],
+)
+def test_only_what_the_model_did_is_its_failure(error: DeviceError, word: str) -> None:
+    item = check_items.failure(error)
+    assert (item.name, item.verdict) == ("loads", word)
+    assert error.problem in item.finding
