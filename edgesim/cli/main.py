@@ -1,5 +1,6 @@
 """The command line's entry: run a command, and turn how the command ended into an exit code."""
 
+import atexit
 import contextlib
 import os
 import sys
@@ -37,7 +38,20 @@ def main() -> None:
     signals.as_keyboard_interrupt(warn=_warn_of_interrupt, leave=_leave)
     code = _run(sys.argv[1:])
     signals.ignore()
+    if code == ExitCode.INTERRUPTED:
+        _exit_as_interrupted()
     sys.exit(code)
+
+
+def _exit_as_interrupted() -> NoReturn:
+    """Exit with 130. Python would end itself by SIGINT if it had seen the interrupt in code that it compiled itself.
+
+    That is so in `exec`, with which dataclasses are made while modules are imported.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    atexit._run_exitfuncs()  # temporary directories that are still there
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def _warn_of_interrupt() -> None:

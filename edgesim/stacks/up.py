@@ -25,7 +25,7 @@ from edgesim.host.cache import explain
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
-from edgesim.stacks import service_images, stack_loader
+from edgesim.stacks import known_needs, service_images, stack_loader
 from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.failure import failed_service
 from edgesim.stacks.resolve import Resolved, resolve
@@ -35,8 +35,9 @@ from edgesim.units import format_seconds
 from edgesim.version import __version__
 
 _POLL_S = 0.1
-# A service without health check and port counts as ready after running this long.
-_STEADY_S = 0.5
+# A service without health check and port counts as ready after running this long: a program that lacks something ends
+# soon, and an emulated one begins slowly.
+_STEADY_S, _EMULATED_STEADY_S = 0.5, 3.0
 _ANSWER_S = 0.3
 
 
@@ -258,7 +259,7 @@ def _is_settled(running: RunningStack, name: str) -> bool:
         return state.health == "healthy"
     if service.inner_port is not None and (address := _address(running, state, service.inner_port)) is not None:
         return _answers(*address)
-    return state.ran_s >= _STEADY_S
+    return state.ran_s >= (_EMULATED_STEADY_S if running.resolved.execution == "emulated" else _STEADY_S)
 
 
 def _address(running: RunningStack, state: ServiceState, port: int) -> tuple[str, int] | None:
@@ -285,10 +286,11 @@ def _check_time(running: RunningStack, plan: Plan, open_since: Mapping[str, floa
     for name, since in open_since.items():
         if running.resolved.services[name].spec.once or time.monotonic() - since <= plan.ready_timeout_s:
             continue
+        log = running.log(name)
         raise NotReady(
             f"service {name} was not ready within {format_seconds(plan.ready_timeout_s)}",
-            fix="a longer `ready_timeout_s`",
-            log=running.log(name),
+            fix="; ".join([*known_needs.fixes(log), "a longer `ready_timeout_s`"]),
+            log=log,
         )
 
 
