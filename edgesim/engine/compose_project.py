@@ -144,7 +144,7 @@ class Project:
         """Make the container that marks the project; None if there is one."""
         try:
             return self._engine.client.containers.create(
-                image, ["-"], name=mark_of(self.name), labels={**labels, _START_LABEL: self.name}
+                image, ["-"], name=f"{self.name}-starting", labels={**labels, _START_LABEL: self.name}
             )
         except docker.errors.APIError as error:
             if error.status_code != 409:  # the name is taken
@@ -190,6 +190,10 @@ class Project:
             containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
             for container in containers:
                 remove_container(container)
+            of_start: dict[str, str | list[str] | bool] = {"label": f"{_START_LABEL}={self.name}"}
+            for mark in client.containers.list(all=True, filters=of_start, ignore_removed=True):
+                if is_left_behind(mark.labels.get(OWNER_LABEL, "")):
+                    remove_container(mark)
             for network in client.networks.list(filters=filters):
                 network.remove()
             for volume in client.volumes.list(filters=filters) if volumes else ():
@@ -270,11 +274,6 @@ class Project:
     def read(self, state: ServiceState) -> Reading:
         """Return a reading of a service through the engine, for an engine that does not run on this host."""
         return api_stats.read(self._engine.client.api, state.id)
-
-
-def mark_of(project: str) -> str:
-    """Return the name of the container that marks a project as being started."""
-    return f"{project}-starting"
 
 
 def killed_in(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:

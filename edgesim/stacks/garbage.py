@@ -16,8 +16,7 @@ def collect(engine: Engine) -> list[str]:
     for project, whole in sorted(compose_project.abandoned(engine).items()):
         up.down(engine, project, _parent(engine, project).name, volumes=whole, late=True)
         removed.append(project)
-    marks = {compose_project.mark_of(project) for project in removed}
-    removed += [name for name in engine.collect_garbage() if name not in marks]
+    removed += engine.collect_garbage()
     kept = {_parent(engine, project) for projects in compose_project.stacks(engine).values() for project in projects}
     for group in ParentCgroup.left_behind(engine):
         if group not in kept:
