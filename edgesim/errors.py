@@ -38,7 +38,8 @@ with exit code 70.
     │   └── DeviceDied
     │       ├── OutOfMemory
     │       ├── IllegalInstruction
-    │       └── EmulatorCrashed
+    │       ├── EmulatorCrashed
+    │       └── KilledFromOutside
     ├── NoMeasurement             5   a run is INVALID, and only its figures were of use
     └── Interrupted             130   Ctrl-C
 """
@@ -47,6 +48,9 @@ import difflib
 import errno
 from collections.abc import Iterable
 from enum import IntEnum
+
+# Of an `OSError`: no space, or none within the user's quota.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ExitCode(IntEnum):
@@ -226,6 +230,10 @@ class IllegalInstruction(DeviceDied):
 
 class EmulatorCrashed(DeviceDied):
     """The emulator itself crashed, which says nothing about the model."""
+
+
+class KilledFromOutside(DeviceDied):
+    """Another program ended the server, which says nothing about the model."""
 
 
 class Interrupted(EdgesimError):

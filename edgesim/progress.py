@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from edgesim.host.signals import raise_if_swallowed
+from edgesim.host.signals import deferred, raise_if_swallowed
 from edgesim.units import format_estimate
 
 # A stage is looked at this often while it lasts.
@@ -101,6 +101,17 @@ class Stages:
             progress: says how far the stage is; called once a second, in another thread.
         """
         raise_if_swallowed()
+        with self._announced(name, doing, progress):
+            yield
+
+    @contextmanager
+    def clean_up(self, name: str, doing: str) -> Iterator[None]:
+        """Time the block like `stage`; Ctrl-C waits for its end, since it takes down what was started."""
+        with deferred(), self._announced(name, doing):
+            yield
+
+    @contextmanager
+    def _announced(self, name: str, doing: str, progress: Callable[[], Progress] = Progress) -> Iterator[None]:
         self._listener.begin(name, doing)
         begun = self._clock()
         try:

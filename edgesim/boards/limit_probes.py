@@ -5,7 +5,6 @@ import os
 import platform
 import socket
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError, HostError
-from edgesim.host import cache, cores, disks
+from edgesim.host import cache, cores, disks, whole_file
 from edgesim.host.scratch import scratch_directory
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.progress import Stages
@@ -224,20 +223,21 @@ class Prober:
         if rate is None:
             return Finding("read_bytes_per_s", None, _NO_RATE)
         size = min(int(rate * _RATE_S), _MOST_RATE_BYTES)
-        directory = cache.made(paths.cache_directory())
-        with tempfile.NamedTemporaryFile(prefix="edgesim-probe-", dir=directory) as file:
-            block = os.urandom(1 << 20)
-            for _ in range(size >> 20):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            disks.forget(Path(file.name))
+        with scratch_directory("edgesim-probe-", cache.made(paths.cache_directory())) as scratch:
+            path = Path(scratch) / "data"
+            with path.open("wb") as file:
+                block = os.urandom(1 << 20)
+                for _ in range(size >> 20):
+                    file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+            path.chmod(0o644)
+            disks.forget(path)
             output = self._output(
                 _READ,
-                mounts=[Mount(Path(file.name), "/probe")],
+                mounts=[Mount(path, "/probe")],
                 read_bytes_per_s=rate,
-                storage_device=disks.device_of(Path(file.name)),
+                storage_device=disks.device_of(path),
             )
         return _storage_finding("read_bytes_per_s", output, rate)
 
@@ -346,13 +346,15 @@ def _wait_for(device: DockerDevice, word: str) -> None:
 
 
 def record(engine: str | None, limits: Limits, findings: Sequence[Finding]) -> None:
-    """Write the findings to the cache, for the results of later runs with the same limits on this host."""
+    """Write the findings to the cache, for the results of later runs with the same limits on this host.
+
+    Raises:
+        HostError: the cache cannot be written.
+    """
     holds = {finding.name: finding.holds for finding in findings if finding.holds is not None}
     path = _record_path(engine, limits)
-    scratch = cache.made(path.parent) / f"{path.stem}.{os.getpid()}"
     try:
-        scratch.write_bytes(orjson.dumps(holds))
-        scratch.replace(path)
+        whole_file.write(path, orjson.dumps(holds))
     except OSError as error:
         raise cache.explain(error, path) from error
 

@@ -1,10 +1,8 @@
 """A server as a plain process of this host, without a container."""
 
 import contextlib
-import ctypes
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,13 +16,13 @@ from edgesim.boards.server_command import server_arguments
 from edgesim.engine.container import OutsideFacts, State
 from edgesim.engine.mounts import Mount
 from edgesim.host.cgroup import READING_INTERVAL_S
+from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import scratch_directory
 from edgesim.host.signals import deferred
 from edgesim.models import gathered
 from edgesim.models.repository import FILE_NAME
 from edgesim.recording import Reading
 
-_PR_SET_PDEATHSIG = 1
 _HIGHEST_PRIORITY = -20  # the nice value
 _ENVIRONMENT_OF_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -94,17 +92,12 @@ class LocalDevice:
         )
 
 
-def _end_with_parent() -> None:
-    """Run in the new process: have the kernel kill it when edgesim is killed (prctl(2), Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 def _end_with_parent_at_high_priority() -> None:
     """Run in the new process: raise its priority as well, if this user may.
 
     If the kernel groups processes by session, the nice value of the group counts (sched(7)).
     """
-    _end_with_parent()
+    end_with_parent()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _HIGHEST_PRIORITY)
         Path("/proc/self/autogroup").write_text(str(_HIGHEST_PRIORITY))
@@ -172,7 +165,7 @@ def start(
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **_ENVIRONMENT_OF_IMAGE, **(environment or {})},
                 start_new_session=True,
-                preexec_fn=_end_with_parent_at_high_priority if high_priority else _end_with_parent,
+                preexec_fn=_end_with_parent_at_high_priority if high_priority else end_with_parent,
             )
             if cores is not None:
                 psutil.Process(process.pid).cpu_affinity(list(cores))  # before the process starts a thread

@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from edgesim.boards import hang
 from edgesim.boards.device import Device
 from edgesim.engine.container import State
-from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, IllegalInstruction, NotReady, OutOfMemory
+from edgesim.errors import (
+    DeviceDied,
+    DeviceError,
+    EmulatorCrashed,
+    IllegalInstruction,
+    KilledFromOutside,
+    NotReady,
+    OutOfMemory,
+)
 from edgesim.models import locales
 from edgesim.models.repository import Model
 from edgesim.recording import Reading
@@ -19,6 +27,9 @@ _POLL_S = 0.05
 _LOOK_EVERY_S = 1.0
 # QEMU prints this when a signal kills the emulated program; the container may hang then instead of ending.
 _EMULATOR_CRASH = "qemu: uncaught target signal"
+
+# A server sends itself none of these signals.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def wait(
@@ -126,7 +137,9 @@ def death(
             fix="give an image that has it as `base_image`: in Debian, with the package locales-all",
             log=log,
         )
-    return DeviceDied(f"the server ended with exit code {state.exit_code} while {while_doing}", log=log)
+    kind = KilledFromOutside if ending_signal(state.exit_code) in _FROM_OUTSIDE else DeviceDied
+    words = f"the server ended with exit code {state.exit_code} while {while_doing}{signal_words(state.exit_code)}"
+    return kind(words, log=log)
 
 
 def _out_of_memory(
@@ -149,3 +162,22 @@ def _out_of_memory(
     )
     error.emulated = True
     return error
+
+
+def ending_signal(code: int | None) -> signal.Signals | None:
+    """Return the signal that ended a program; None if none did.
+
+    An engine and a shell add 128 to a signal's number, and Python gives the number as negative.
+    """
+    number = -code if code is not None and code < 0 else (code or 0) - 128
+    return signal.Signals(number) if number in {each.value for each in signal.Signals} else None
+
+
+def signal_words(code: int | None) -> str:
+    """Return ``: `` and the signal that ended a program which reached no memory limit; empty if none did."""
+    number = ending_signal(code)
+    if number is None:
+        return ""
+    if number != signal.SIGKILL:
+        return f": by {number.name}"
+    return f": by {number.name}, and not at a memory limit; another program killed it, or this host ran out of memory"

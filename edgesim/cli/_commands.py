@@ -40,7 +40,7 @@ COMMANDS = (
     Entry("noise", "Measure the smallest change that `edgesim gate` can detect on this host.", _MAINTENANCE),
     Entry("calibrate", "Correct predictions by results that were measured on your own board.", _MAINTENANCE),
     Entry("volumes", "Work on the engine's volumes that hold models.", _MAINTENANCE),
-    Entry("gc", "Remove what a killed run left behind.", _MAINTENANCE),
+    Entry("gc", "Remove what killed runs left behind.", _MAINTENANCE),
 )
 
 

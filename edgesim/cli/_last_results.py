@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.cli._console import say
-from edgesim.errors import HostError, ResultError
+from edgesim.errors import DiskFull, HostError, ResultError
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 
@@ -24,7 +24,7 @@ def keep(result: Recorded) -> None:
     """
     names = (result.profile.name, result.model.name if isinstance(result, RunResult) else result.stack.name)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(names))
-    with contextlib.suppress(OSError, ResultError, HostError):
+    with contextlib.suppress(OSError, ResultError, HostError, DiskFull):
         directory = _directory()
         directory.mkdir(parents=True, exist_ok=True)
         result.write(directory / f"{time.time_ns()}-{name}.json")

@@ -1,14 +1,19 @@
 """The command line's entry: run a command, and turn how the command ended into an exit code."""
 
+import atexit
+import contextlib
+import os
 import sys
+import tempfile
 import traceback
+from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
-from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError, of_host
+from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ExitCode, HostError, UsageError, of_host
 from edgesim.host import signals
 from edgesim.version import __version__
 
@@ -30,8 +35,39 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line, and exit with the code that stands for how the command ended."""
-    signals.as_keyboard_interrupt()
-    sys.exit(_run(sys.argv[1:]))
+    signals.as_keyboard_interrupt(warn=_warn_of_interrupt, leave=_leave)
+    code = _run(sys.argv[1:])
+    signals.ignore()
+    if code == ExitCode.INTERRUPTED:
+        _exit_as_interrupted()
+    sys.exit(code)
+
+
+def _exit_as_interrupted() -> NoReturn:
+    """Exit with 130. Python would end itself by SIGINT if it had seen the interrupt in code that it compiled itself.
+
+    That is so in `exec`, with which dataclasses are made while modules are imported.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    atexit._run_exitfuncs()  # temporary directories that are still there
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _warn_of_interrupt() -> None:
+    _say_at_once("cleaning up, a moment; Ctrl-C once more leaves things behind for `edgesim gc`")
+
+
+def _leave() -> NoReturn:
+    """End the program without cleaning up: what was being removed may hang."""
+    _say_at_once("interrupted while cleaning up: something may be left behind; `edgesim gc` removes it")
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _say_at_once(text: str) -> None:
+    """Print a line on stderr within a signal handler, which may have interrupted another print."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"edgesim: {text}\n".encode())
 
 
 def _run(arguments: list[str]) -> int:
@@ -47,8 +83,10 @@ def _exit_code(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="edgesim", standalone_mode=False)
         if code == ExitCode.INTERRUPTED:  # how typer hands on a KeyboardInterrupt
-            print("edgesim: interrupted; everything that was started is gone", file=sys.stderr)
+            return _interrupted()
         return code if isinstance(code, int) else ExitCode.OK
+    except KeyboardInterrupt:  # before typer catches it
+        return _interrupted()
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # Pydantic's word for it
         if message:  # empty if the help was the answer
@@ -58,6 +96,8 @@ def _exit_code(arguments: list[str]) -> int:
         _show(error)
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return _disk_full(error)
         if isinstance(error, OSError) and (explained := of_host(error)) is not None:
             _show(explained)
             return explained.exit_code
@@ -66,6 +106,19 @@ def _exit_code(arguments: list[str]) -> int:
             f"edgesim {__version__}: this is a bug in edgesim; please report it with the lines above", file=sys.stderr
         )
         return ExitCode.INTERNAL
+
+
+def _disk_full(error: OSError) -> int:
+    """Show that a disk is full where nobody expects it, as at any temporary file."""
+    where = error.filename or tempfile.gettempdir()
+    fix = f"free some space there (df -h {where}), or set TMPDIR to a directory with enough space"
+    _show(DiskFull(f"no space left on the disk of {where}", fix=fix))
+    return ExitCode.HOST
+
+
+def _interrupted() -> int:
+    print("edgesim: interrupted; everything that was started is gone", file=sys.stderr)
+    return ExitCode.INTERRUPTED
 
 
 def _show(error: EdgesimError) -> None:

@@ -18,7 +18,7 @@ from edgesim.cli._options import (
 from edgesim.cli._outputs import require_writable
 from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, parameters_of, takes_run_options
 from edgesim.cli._server_image import ServerImage, takes_server_image
-from edgesim.errors import EdgesimError, ExitCode, StackError, UsageError
+from edgesim.errors import DiskFull, EdgesimError, ExitCode, ResultError, StackError, UsageError
 from edgesim.jobs.run import run
 from edgesim.options import Execution, RunOptions
 from edgesim.reports.formats import terminal
@@ -83,7 +83,8 @@ def run_command(
             result = run(server_image.profile(profile), model, options, listener=listener)
     except EdgesimError as error:
         if isinstance(error.result, RunResult | StackResult):  # measured before the error
-            _deliver(error.result, output, quiet=quiet, as_json=as_json)
+            written = output if not isinstance(error, ResultError | DiskFull) else None
+            _deliver(error.result, written, quiet=quiet, as_json=as_json)
         raise
     _deliver(result, output, quiet=quiet, as_json=as_json)
     return ExitCode.OK if result.validity.valid else ExitCode.INVALID

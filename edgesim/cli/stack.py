@@ -13,7 +13,7 @@ from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.errors import EngineDenied, EngineMissing, ExitCode
 from edgesim.reports.formats.text_layout import TextTable
-from edgesim.stacks import compose_file, stack_loader, up
+from edgesim.stacks import compose_file, service_images, stack_loader, up
 from edgesim.stacks.resolve import Resolved, ResolvedService
 
 app = new_app("List the stacks that are up, and work on stack files.")
@@ -37,8 +37,7 @@ def list_command(as_json: JsonOption = False) -> int:
     for name, states in states_of.items():
         for state in states.values():
             ports = ", ".join(f"127.0.0.1:{outer}" for outer in state.ports.values()) or "-"
-            status = state.health or (f"exited ({state.exit_code})" if state.ended else state.status)
-            rows.append((name.removeprefix("edgesim-"), state.service, status, str(state.restarts), ports))
+            rows.append((name.removeprefix("edgesim-"), state.service, state.word, str(state.restarts), ports))
     if states_of:
         show(text_table(("stack", "service", "state", "restarts", "ports"), rows))
     return ExitCode.OK
@@ -68,6 +67,7 @@ def render_command(stack: StackArgument, base_image: BaseImageOption = None) -> 
 def validate_command(stack: StackArgument, as_json: JsonOption = False) -> int:
     """Say what is wrong with a stack file, with the line; or what it would start."""
     resolved = up.of_engine(stack_loader.read(stack), _engine_facts(), source=stack)
+    service_images.check_commands(resolved)
     if as_json:
         print_json(resolved.stack.model_dump(mode="json", exclude_defaults=True))
         return ExitCode.OK

@@ -43,7 +43,8 @@ def up_command(
     The stack stays up until `edgesim down`.
     """
     plan = Plan(temporary=False, base=base_image, ready_timeout_s=ready_timeout)
-    running = up.start(stack, plan, Stages(_console.listener(quiet=quiet)))
+    stages = Stages(_console.listener(quiet=quiet))
+    running = up.start(stack, plan, stages)
     over = running.resolved.stack.only_steps
     try:
         _show(running, quiet=quiet, as_json=as_json)
@@ -53,7 +54,7 @@ def up_command(
             _wait_for_interrupt(running)
         elif over:
             logs = up.keep_logs(running)
-            if not as_json and not quiet:
+            if logs and not as_json and not quiet:
                 show()
                 _console.show_path("all steps have ended well; their output is in", logs[0].parent)
         elif not as_json and not quiet:
@@ -65,7 +66,7 @@ def up_command(
     finally:
         running.monitor.close()
         if over:
-            up.take_down(running, volumes=False)
+            up.take_down(running, stages, volumes=False)
     return ExitCode.OK
 
 
@@ -115,7 +116,7 @@ def _peak(readings: Sequence[Reading]) -> str:
 def _state(state: ServiceState, service: ResolvedService) -> str:
     if service.spec.once and state.ended:
         return f"done in {format_seconds(state.ran_s)}"
-    return state.health if state.health is not None else state.status
+    return state.word
 
 
 def _facts(running: RunningStack) -> dict[str, Any]:

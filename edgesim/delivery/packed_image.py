@@ -5,7 +5,6 @@ user, and no order of work. The layers of the serving image contain the time of 
 therefore has all files of the serving image, without their times, in one layer, and the models in another.
 """
 
-import errno
 import hashlib
 import json
 import tarfile
@@ -20,7 +19,7 @@ from edgesim.delivery.contents import Contents, header, padded
 from edgesim.delivery.oci_archive import Archive
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
-from edgesim.errors import DiskFull, HostError
+from edgesim.errors import DISK_FULL, DiskFull, HostError
 from edgesim.host.scratch import scratch_directory
 from edgesim.images.image import Image
 from edgesim.models.repository import Model
@@ -108,7 +107,7 @@ def written(engine: Engine, package: Package, reference: str) -> Iterator[tuple[
             for layer in packed.layers:
                 layer.path.unlink(missing_ok=True)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in DISK_FULL:
                 raise DiskFull(
                     f"no space left for the packed image in {scratch}",
                     fix="free some space, or set TMPDIR to another disk",

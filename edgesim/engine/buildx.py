@@ -1,6 +1,6 @@
 """buildx: images built for any platform, through the docker command.
 
-Only this module and `compose_project` import python-on-whales.
+Only this module imports python-on-whales.
 """
 
 import os

@@ -1,28 +1,28 @@
-"""The containers of one stack: Docker Compose starts and removes them, the engine reports on them.
+"""The containers of one stack: Docker Compose starts and removes them, the engine reports on them."""
 
-Only this module and `buildx` import python-on-whales.
-"""
-
+import contextlib
 import re
+import secrets
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import docker.errors
-import python_on_whales
-import python_on_whales.exceptions
 
 from edgesim import paths
 from edgesim.engine import api_stats, docker_command
 from edgesim.engine.api_errors import engine_call
-from edgesim.engine.docker_engine import Engine
-from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, owner_is_gone
-from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, UsageError
+from edgesim.engine.docker_engine import Engine, remove_container
+from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, run_labels
+from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, StackError, UsageError
 from edgesim.host.cgroup import Cgroup
+from edgesim.host.owner import is_left_behind
+from edgesim.host.parent_death import end_with_parent
 from edgesim.host.signals import deferred
 from edgesim.recording import Reading
 
@@ -33,14 +33,14 @@ _SERVICE_LABEL = "com.docker.compose.service"
 _KILLED = 137  # 128 + SIGKILL
 _STOP_TIMEOUT_S = 10
 _SHORT_STOP_TIMEOUT_S = 2
-_UP_OPTIONS: Mapping[str, Any] = {
-    "detach": True,
-    "dependencies": False,
-    "no_build": True,
-    "pull": "never",
-    "quiet": True,
-    "color": False,
-}
+# Compose's words that start services whose conditions edgesim has waited for.
+_UP = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never", "--quiet-pull", "--no-color")
+# The engine finishes to create a container whose client has ended, so that the container appears after the removal of
+# all others: this long after the last one, none is expected any more.
+_LATE_S = 1.0
+_POLL_S = 0.1
+# Of a container that never runs: the project that is being started by the container's owner.
+_START_LABEL = "edgesim.start"
 
 
 def version() -> str:
@@ -95,6 +95,13 @@ class ServiceState:
     def ended(self) -> bool:
         return self.status in ("exited", "dead")
 
+    @property
+    def word(self) -> str:
+        """The state as a person reads it. The engine keeps the health of a service that has ended."""
+        if self.ended:
+            return f"exited ({self.exit_code})"
+        return self.health if self.running and self.health is not None else self.status
+
 
 class Project:
     """The containers, network and volumes of one start of a stack."""
@@ -104,47 +111,115 @@ class Project:
         self._engine = engine
         self._begun_s = time.time()
 
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Mark the project in the engine as being started, for the length of the block.
+
+        The mark is a container that never runs: its name is taken by one process at a time, and its owner tells whether
+        a project that is half up was left behind. A stack that is up has no mark, and no owner: it stays.
+
+        Raises:
+            StackError: another process starts the project.
+        """
+        session = secrets.token_hex(4)
+        image = self._engine.images.make_empty()
+        try:
+            with engine_call():
+                mark = self._mark(image, run_labels(session))
+        except KeyboardInterrupt:
+            self._engine.remove_session(session)
+            raise
+        if mark is None:
+            name = self.name.removeprefix("edgesim-")
+            raise StackError(
+                f"stack {name}: another edgesim is starting it", fix="edgesim stack list shows when it is up"
+            )
+        try:
+            yield
+        finally:
+            with engine_call(), contextlib.suppress(docker.errors.NotFound):
+                mark.remove(force=True)
+
+    def _mark(self, image: str, labels: Mapping[str, str]) -> Any:
+        """Make the container that marks the project; None if there is one."""
+        try:
+            return self._engine.client.containers.create(
+                image, ["-"], name=f"{self.name}-starting", labels={**labels, _START_LABEL: self.name}
+            )
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # the name is taken
+                raise
+            return None
+
     def up(self, file: Path, services: Sequence[str]) -> None:
-        """Have Compose make and start services at once, even those that depend on others.
+        """Have Compose make and start services, even those that depend on others.
 
         Raises:
             ServiceFailed: the engine cannot start a service; UsageError: a port is taken; DiskFull: no space is left.
         """
-        self._compose(lambda compose: compose.up(list(services), **_UP_OPTIONS), file)
+        # One after the other: when Compose fails at one service, it leaves the others half made.
+        for service in services:
+            self._compose("--file", str(file), *_UP, service, service=service)
 
-    def down(self, *, volumes: bool) -> None:
-        """Have Compose end and remove the containers and the network, and with `volumes` the volumes, too."""
+    def down(self, *, volumes: bool, late: bool = False) -> None:
+        """Have Compose end and remove the containers and the network, and with `volumes` the volumes, too.
+
+        Args:
+            late: wait for containers that the engine is still creating, of a start that was cut short.
+        """
         if self.ids():
             # Services whose volumes are removed have no data to write before they end.
             timeout_s = _SHORT_STOP_TIMEOUT_S if volumes else _STOP_TIMEOUT_S
-            self._compose(
-                lambda compose: compose.down(remove_orphans=True, volumes=volumes, quiet=True, timeout=timeout_s)
-            )
-        # Leftovers of an interrupted `up`, which Compose cannot see without its file.
+            of_volumes = ["--volumes"] if volumes else []
+            with contextlib.suppress(ServiceFailed):  # what Compose cannot remove is removed below
+                self._compose("down", "--remove-orphans", "--timeout", str(timeout_s), *of_volumes)
+        until = time.monotonic() + (_LATE_S if late else 0.0)
+        while True:
+            # Leftovers of an interrupted `up`, which Compose cannot see without its file.
+            if self._remove_all(volumes=volumes) and late:
+                until = time.monotonic() + _LATE_S
+            if time.monotonic() >= until:
+                return
+            time.sleep(_POLL_S)
+
+    def _remove_all(self, *, volumes: bool) -> bool:
+        """Remove what the project has in the engine; return whether it had containers."""
         with engine_call():
             client = self._engine.client
             filters: dict[str, str | list[str] | bool] = {"label": f"{PROJECT_LABEL}={self.name}"}
-            for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
-                container.remove(force=True, v=True)
+            containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
+            for container in containers:
+                remove_container(container)
+            of_start: dict[str, str | list[str] | bool] = {"label": f"{_START_LABEL}={self.name}"}
+            for mark in client.containers.list(all=True, filters=of_start, ignore_removed=True):
+                if is_left_behind(mark.labels.get(OWNER_LABEL, "")):
+                    remove_container(mark)
             for network in client.networks.list(filters=filters):
                 network.remove()
             for volume in client.volumes.list(filters=filters) if volumes else ():
                 volume.remove(force=True)
+            return bool(containers)
 
-    def _compose(self, call: Any, file: Path | None = None) -> None:
-        compose = python_on_whales.DockerClient(
-            client_call=docker_command.call(),
-            compose_files=[file] if file is not None else [],
-            compose_project_name=self.name,
-        ).compose
-        failed: python_on_whales.exceptions.DockerException | None = None
-        with deferred():  # an interrupted `up` creates containers even after their removal
-            try:
-                call(compose)
-            except python_on_whales.exceptions.DockerException as error:
-                failed = error
-        if failed is not None:  # after `deferred`: Ctrl-C ends Compose as well, and goes before Compose's error
-            _raise(failed)
+    def _compose(self, *words: str, service: str | None = None) -> None:
+        """Run Docker Compose on the project; `service` is the one that it starts, for an error.
+
+        In a session of its own, Ctrl-C does not reach Compose, which would leave containers behind that the engine is
+        still creating.
+        """
+        command = docker_command.call("compose", "--project-name", self.name, *words)
+        with deferred():
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+            )
+        if done.returncode != 0:
+            _raise(done.stderr, service)
 
     def ids(self) -> list[str]:
         """Return the ids of the project's containers."""
@@ -233,18 +308,22 @@ def stacks(engine: Engine) -> dict[str, list[str]]:
     return projects_of
 
 
-def abandoned(engine: Engine) -> set[str]:
-    """Return the projects that edgesim runs left behind, even those with only a network or a volume left."""
+def abandoned(engine: Engine) -> dict[str, bool]:
+    """Return the projects that edgesim runs left behind, even those with only a network or a volume left.
+
+    The value is whether the whole project belonged to the run, with its volumes; otherwise it is a stack that was to
+    stay, and whose start was cut short.
+    """
     with engine_call():
         client, filters = engine.client, {"label": OWNER_LABEL}
         all_labels = [each["Labels"] for each in client.api.containers(all=True, filters=filters)]
         all_labels += [each.attrs["Labels"] for each in client.networks.list(filters=filters)]
         all_labels += [each.attrs["Labels"] for each in client.volumes.list(filters=filters)]
-    return {
-        labels[PROJECT_LABEL]
-        for labels in all_labels
-        if labels and LABEL in labels and PROJECT_LABEL in labels and owner_is_gone(labels.get(OWNER_LABEL, ""))
-    }
+    left = [
+        labels for labels in all_labels if labels and LABEL in labels and is_left_behind(labels.get(OWNER_LABEL, ""))
+    ]
+    projects = {labels[_START_LABEL]: False for labels in left if _START_LABEL in labels}
+    return projects | {labels[PROJECT_LABEL]: True for labels in left if PROJECT_LABEL in labels}
 
 
 def _state(facts: Mapping[str, Any]) -> ServiceState:
@@ -285,20 +364,20 @@ def _time(word: str) -> float | None:
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", word).replace("Z", "+00:00")).timestamp()
 
 
-def _raise(error: python_on_whales.exceptions.DockerException) -> NoReturn:
+def _raise(said: str, service: str | None) -> NoReturn:
     """Raise the error that Compose's last line stands for."""
-    lines = [line.strip() for line in str(error.stderr or error).splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     last = lines[-1].removeprefix("Error response from daemon: ") if lines else "no reason given"
     if "unknown command: docker compose" in " ".join(lines) or "is not a docker command" in " ".join(lines):
         version()
     if match := re.search(r"(?:Bind for|listen tcp4?) (?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", last):
         raise UsageError(
             f"port {match[1]} of 127.0.0.1: another program uses it", fix="publish another port of the service"
-        ) from error
+        )
     if "no space left on device" in last:
-        raise DiskFull("no space left on the engine's disk", fix="docker system df shows what fills it") from error
+        raise DiskFull("no space left on the engine's disk", fix="docker system df shows what fills it")
     raise ServiceFailed(
-        f"Docker Compose cannot start the services: {last}",
+        f"Docker Compose cannot start {f'service {service}' if service is not None else 'the services'}: {last}",
         fix="edgesim stack render shows the Compose file",
         log="\n".join(lines[-8:]) if len(lines) > 1 else "",
-    ) from error
+    )

@@ -17,8 +17,13 @@ from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.limit_values import LimitValues
 from edgesim.host.network_shaping import Shaped
+from edgesim.host.owner import is_running
 from edgesim.profiles.device_profile import SERVER_PORT, Network
 from edgesim.recording import Reading
+
+# Within this time the engine notices that a container's process has ended.
+_NOTICED_S = 2.0
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +163,14 @@ class DockerDevice:
 
     def state(self) -> State:
         with engine_call():
+            until = time.monotonic() + _NOTICED_S
             self._container.reload()
+            # The engine notices a moment later that a process has ended; meanwhile requests would go on failing.
+            while self._cgroup is not None and not is_running(self.pid) and time.monotonic() < until:
+                if self._container.attrs["State"]["Status"] != "running":
+                    break
+                time.sleep(_POLL_S)
+                self._container.reload()
             state = self._container.attrs["State"]
             if state["Status"] in ("running", "created", "paused"):
                 return State(running=True)

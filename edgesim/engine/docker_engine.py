@@ -25,7 +25,7 @@ from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
 from edgesim.engine.file_transfer import FileTransfer
 from edgesim.engine.images import Images
-from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, owner_is_gone, run_labels
+from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, run_labels
 from edgesim.engine.mounts import Mount, engine_mounts
 from edgesim.engine.own_container import OwnContainer
 from edgesim.engine.volumes import Volumes
@@ -33,6 +33,7 @@ from edgesim.host import network_shaping
 from edgesim.host.architecture import architecture_of
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.host_facts import HostFacts
+from edgesim.host.owner import is_left_behind
 
 # What an engine can limit, by the key with which it reports that it can (GET /info).
 _LIMITS = {
@@ -179,9 +180,11 @@ class Engine:
             yield device
         finally:
             with engine_call():
-                if any(isinstance(mount, Mount) and mount.writable for mount in container.mounts):
-                    created.stop(timeout=_STOP_TIMEOUT_S)
-                remove_container(created)
+                try:
+                    if any(isinstance(mount, Mount) and mount.writable for mount in container.mounts):
+                        created.stop(timeout=_STOP_TIMEOUT_S)
+                finally:
+                    remove_container(created)
 
     def _create(self, container: Container) -> Any:
         quota = CpuQuota.of_container(container.cpus)
@@ -274,7 +277,7 @@ class Engine:
         """
         with engine_call():
             containers = self._client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-            return [str(each.name) for each in containers if owner_is_gone(each.labels.get(OWNER_LABEL, ""))]
+            return [str(each.name) for each in containers if is_left_behind(each.labels.get(OWNER_LABEL, ""))]
 
     def collect_garbage(self) -> list[str]:
         """Remove the abandoned containers; return their names."""
@@ -299,7 +302,7 @@ def _rate(device: str | None, bytes_per_s: int | None) -> list[Mapping[str, str 
 
 
 def remove_container(container: Any) -> None:
-    """Remove a container, running or not, with its anonymous volumes; one that is gone is no error."""
+    """Remove a container, with its anonymous volumes, whatever its state, unless it is gone or being removed."""
     try:
         container.remove(force=True, v=True)
     except docker.errors.NotFound:

@@ -1,6 +1,9 @@
 """The images of an engine."""
 
-from collections.abc import Mapping
+import contextlib
+import re
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ from edgesim.errors import EdgesimError, ImageUnavailable
 from edgesim.version import __version__
 
 _EMPTY = "edgesim/empty:1"
+_NO_NAME = "<none>:<none>"
+_SERVICE_DIGEST = re.compile(r"(?<=edgesim/stack:)([\w.-]+)-[0-9a-f]{12}$")
+_A_DAY_S = 24 * 3600.0
 
 
 class Images:
@@ -95,6 +101,23 @@ class Images:
             self._client.images.load(file)
             return str(self._client.images.get(reference).id)
 
+    def remove_old(self) -> list[str]:
+        """Remove edgesim's images that nothing will use again, and that no container uses; return their names.
+
+        These are images that have lost their name to a newer one, images of a stack's service that was built anew since
+        with other contents, and, after a day, those of another version of edgesim. Packed images stay: they are made to
+        be kept.
+        """
+        with engine_call():
+            images = self._client.api.images(filters={"label": LABEL})
+            used = {container["ImageID"] for container in self._client.api.containers(all=True)}
+        removed = []
+        for id_, name in sorted(old_images([image for image in images if image["Id"] not in used], time.time())):
+            with engine_call(), contextlib.suppress(docker.errors.APIError):  # somebody uses or removes it meanwhile
+                self._client.api.remove_image(name or id_)
+                removed.append(f"image {name or id_.removeprefix('sha256:')[:12]}")
+        return removed
+
     def make_empty(self) -> str:
         """Make an image without files unless the engine has it; return its reference."""
         if self.id(_EMPTY) is None:
@@ -104,3 +127,26 @@ class Images:
                     bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={__version__}"]
                 )
         return _EMPTY
+
+
+def old_images(images: Sequence[Mapping[str, Any]], now_s: float) -> list[tuple[str, str]]:
+    """Return the id and the name (empty without one) of each image that nothing will use again.
+
+    Args:
+        images: with the keys of ``GET /images/json``; all of edgesim's.
+        now_s: the time, in seconds since 1970.
+    """
+    named = [(image, name) for image in images for name in image["RepoTags"] or () if name != _NO_NAME]
+    old = [(image["Id"], "") for image in images if not set(image["RepoTags"] or ()) - {_NO_NAME}]
+    newest: dict[str, int] = {}
+    for image, name in named:
+        service = _SERVICE_DIGEST.sub(r"\1", name)
+        newest[service] = max(newest.get(service, 0), image["Created"])
+    for image, name in named:
+        if not name.startswith("edgesim/") or name.startswith("edgesim/packed:"):
+            continue
+        built_anew = bool(_SERVICE_DIGEST.search(name)) and image["Created"] < newest[_SERVICE_DIGEST.sub(r"\1", name)]
+        of_another_version = image["Labels"][LABEL] != __version__ and now_s - image["Created"] > _A_DAY_S
+        if built_anew or of_another_version:
+            old.append((image["Id"], name))
+    return old

@@ -14,6 +14,7 @@ from edgesim.engine.labels import run_labels
 from edgesim.errors import EdgesimError, LimitsDenied
 from edgesim.host import cgroup_tree
 from edgesim.host.cpu_quota import CpuQuota
+from edgesim.host.owner import Owner, is_left_behind
 from edgesim.host.signals import deferred
 
 _ROOT = "edgesim"
@@ -58,7 +59,7 @@ class ParentCgroup:
             "processes": processes,
         }
         try:
-            self._run(engine, {"do": "make", "limits": limits}, image)
+            self._run(engine, {"do": "make", "limits": limits, "owner": Owner.this_process().label}, image)
         except (OSError, EdgesimError, subprocess.TimeoutExpired) as error:
             raise LimitsDenied(
                 f"the stack's services cannot share one set of limits: {self.name} cannot be made and limited: {error}",
@@ -74,6 +75,13 @@ class ParentCgroup:
             self._run(engine, {"do": "remove"}, image)
         except (OSError, EdgesimError, subprocess.TimeoutExpired):
             return
+
+    @classmethod
+    def left_behind(cls, engine: Engine) -> list["ParentCgroup"]:
+        """Return the empty groups on this host of processes that have ended, as far as this user may remove them."""
+        if not cls.can_be_made_by_user(engine.facts):
+            return []
+        return [cls(name) for name, owner in sorted(cgroup_tree.owners().items()) if is_left_behind(owner)]
 
     def _run(self, engine: Engine, order: dict[str, object], image: str | None) -> None:
         order |= {"parent": self.name, "rootless": engine.facts.rootless}

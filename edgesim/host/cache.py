@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgesim.errors import DiskFull, HostError
+from edgesim.errors import DISK_FULL, DiskFull, HostError
 from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
+
+# Of an entry's name, in the name of its temporary directory; a file system allows 255 bytes.
+_MOST_NAME = 80
 
 
 def made(directory: Path) -> Path:
@@ -44,7 +47,7 @@ def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
         free_bytes = shutil.disk_usage(target.parent).free
         if free_bytes < needed_bytes:
             raise _disk_full(target, f": {format_bytes(free_bytes)} free, {format_bytes(needed_bytes)} needed")
-        with scratch_directory(f".{target.name}-", target.parent, ignore_cleanup_errors=True) as scratch:
+        with scratch_directory(f".{target.name[:_MOST_NAME]}-", target.parent, ignore_cleanup_errors=True) as scratch:
             entry = Path(scratch) / target.name
             entry.mkdir()
             yield entry
@@ -73,7 +76,7 @@ def make_public(directory: Path) -> None:
 
 def explain(error: OSError, path: Path) -> HostError:
     """Return edgesim's error for a failed write below `path`."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in DISK_FULL:
         return _disk_full(path)
     return HostError(
         f"cannot write {path}: {error.strerror}", fix="set EDGESIM_CACHE_DIR to a directory that you can write"

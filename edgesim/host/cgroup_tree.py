@@ -17,20 +17,23 @@ from pathlib import Path
 _REMOVE_PATIENCE_S = 5.0
 _MOUNTS = Path("/proc/1/mountinfo")
 _V2_CONTROLLERS = ("cpu", "memory", "pids", "io", "cpuset")
+_ROOT = "edgesim"
+_OWNER_ATTRIBUTE = "trusted.edgesim.owner"
 
 
 def main(order: Mapping[str, object]) -> None:
     """Carry out an order.
 
     Args:
-        order: ``do`` is ``make`` or ``remove``, ``parent`` the group, ``limits`` its limits (see `make`), ``rootless``
-            whether the group belongs to the user's own systemd.
+        order: ``do`` is ``make`` or ``remove``, ``parent`` the group, ``limits`` its limits (see `make`), ``owner`` the
+            name of its owner, ``rootless`` whether the group belongs to the user's own systemd.
     """
     parent, words = str(order["parent"]), ["--user"] if order.get("rootless") else []
     if order["do"] == "make":
         limits = order["limits"]
         assert isinstance(limits, Mapping)
         make(parent, {name: int(value) for name, value in limits.items()}, words)
+        _set_owner(parent, str(order["owner"]))
     else:
         remove(parent, words)
 
@@ -107,12 +110,32 @@ def remove(parent: str, user: list[str], mounts: Path = _MOUNTS) -> None:
         _systemctl(*user, "stop", parent)
         _systemctl(*user, "revert", parent)
         return
-    v1, v2 = _mounted(mounts)
-    for mount in {*v1.values(), *([v2] if v2 is not None else [])}:
+    for mount in _all_mounts(mounts):
         group = mount / parent.lstrip("/")
         _rmdir(group)
         with contextlib.suppress(OSError):  # the parent may contain other groups
             group.parent.rmdir()
+
+
+def owners(mounts: Path = _MOUNTS) -> dict[str, str]:
+    """Return the owner of each empty group of edgesim's on this host, by the group's name."""
+    found = {}
+    for mount in _all_mounts(mounts):
+        groups = {f"/{_ROOT}/{path.name}": path for path in mount.glob(f"{_ROOT}/*/")}
+        groups |= {path.name: path for path in mount.glob(f"{_ROOT}.slice/{_ROOT}-*.slice/")}
+        for name, path in groups.items():
+            with contextlib.suppress(OSError):  # the group was made without an owner, or is gone
+                if not any(path.glob("*/")) and not (path / "cgroup.procs").read_text():
+                    found[name] = os.getxattr(path, _OWNER_ATTRIBUTE).decode()
+    return found
+
+
+def _set_owner(parent: str, owner: str, mounts: Path = _MOUNTS) -> None:
+    """Record the owner with the group; a kernel that keeps no such attribute is no error."""
+    inner = f"{_ROOT}.slice/{parent}" if parent.endswith(".slice") else parent.lstrip("/")
+    for mount in _all_mounts(mounts):
+        with contextlib.suppress(OSError):
+            os.setxattr(mount / inner, _OWNER_ATTRIBUTE, owner.encode())
 
 
 def _rmdir(group: Path) -> None:
@@ -127,6 +150,11 @@ def _rmdir(group: Path) -> None:
             if time.monotonic() >= until:
                 return
             time.sleep(0.05)
+
+
+def _all_mounts(mounts: Path) -> set[Path]:
+    v1, v2 = _mounted(mounts)
+    return {*v1.values(), *([v2] if v2 is not None else [])}
 
 
 def _mounted(mounts: Path) -> tuple[dict[str, Path], Path | None]:

@@ -1,21 +1,27 @@
-"""Temporary directories that no interrupt leaves behind."""
+"""Temporary directories and files that no interrupt leaves behind, and whose names tell their owner if SIGKILL does."""
 
+import contextlib
+import functools
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from edgesim import paths
 from edgesim.errors import HostError
+from edgesim.host.owner import Owner, is_left_behind
 from edgesim.host.signals import deferred
 
 
 def scratch_directory(
     prefix: str = "edgesim-", parent: Path | None = None, *, ignore_cleanup_errors: bool = False
 ) -> TemporaryDirectory[str]:
-    """Make a temporary directory, for a ``with`` statement.
+    """Make a temporary directory, for a ``with`` statement; its name has its owner.
 
     Ctrl-C between the making of the directory and the directory's finalizer would leave the directory behind: Ctrl-C
     waits until both are there. From then on the finalizer removes the directory, however the program ends, but for
-    SIGKILL.
+    SIGKILL. What SIGKILL has left in `parent` is removed first.
 
     Args:
         parent: where the directory is made; None means the system's place for temporary files.
@@ -32,11 +38,64 @@ def scratch_directory(
             "no temporary directory can be written: neither TMPDIR nor /tmp, /var/tmp and the working directory",
             fix="set TMPDIR to a directory that you can write, on a disk that has space",
         ) from error
+    _remove_once(place)
+    name = f"{prefix}{Owner.this_process().file_name}-"
     try:
         with deferred():
-            directory = TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=ignore_cleanup_errors)
+            directory = TemporaryDirectory(prefix=name, dir=place, ignore_cleanup_errors=ignore_cleanup_errors)
     except KeyboardInterrupt:
         if directory is not None:
             directory.cleanup()
         raise
     return directory
+
+
+def scratch_file(target: Path) -> Path:
+    """Return the path of a new file beside `target`, to be written and then renamed to `target`; it has its owner.
+
+    What SIGKILL has left there is removed first.
+    """
+    _remove_once(target.parent)
+    return target.with_name(f".{target.name}-{Owner.this_process().file_name}")
+
+
+def remove_left_behind() -> list[Path]:
+    """Remove the temporary files of processes that have ended, in their place and in the user's cache; return them.
+
+    What this user may not remove, such as another user's directory, stays.
+    """
+    cache = paths.cache_directory()
+    parents = (
+        Path(tempfile.gettempdir()),
+        cache,
+        *cache.glob("*/"),
+        *cache.glob("*/*/"),
+    )  # as deep as entries are made
+    return [path for parent in parents for path in _remove_in(parent)]
+
+
+@functools.cache
+def _remove_once(parent: Path) -> None:
+    """Remove what was left behind in a directory; look once, since a look into a full directory takes time."""
+    _remove_in(parent)
+
+
+def _remove_in(parent: Path) -> list[Path]:
+    removed = []
+    for path in _left_behind(parent):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        if not path.exists():
+            removed.append(path)
+    return removed
+
+
+def _left_behind(parent: Path) -> Iterator[Path]:
+    try:
+        found = sorted(parent.iterdir())
+    except OSError:
+        return
+    yield from (path for path in found if is_left_behind(path.name))

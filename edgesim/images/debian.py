@@ -16,6 +16,7 @@ from edgesim.host.cache import make_public
 from edgesim.host.emulator import host_architecture
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import rootfs
+from edgesim.images.build_once import to_build
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.progress import Stages
 from edgesim.version import __version__
@@ -88,12 +89,14 @@ class Packages:
             return Image(reference=self.reference, id=image_id, base=base, cached=True)
         with (
             stages.stage("packages", f"making an image of {', '.join(self.packages)} for linux/{self.architecture}"),
-            scratch_directory() as scratch,
+            to_build(engine, self.reference, stages) as needed,
         ):
-            self._build(Path(scratch), base)
+            if needed:
+                with scratch_directory() as scratch:
+                    self._build(Path(scratch), base)
         image_id = engine.images.id(self.reference)
         assert image_id is not None, "buildx reported success"
-        return Image(reference=self.reference, id=image_id, base=base, cached=False)
+        return Image(reference=self.reference, id=image_id, base=base, cached=not needed)
 
     def _build(self, context: Path, base: str) -> None:
         with ThreadPoolExecutor() as pool:

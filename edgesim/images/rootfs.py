@@ -17,6 +17,7 @@ from edgesim import paths
 from edgesim.errors import BaseUnavailable, DiskFull, PackageUnknown
 from edgesim.host import proxies
 from edgesim.host.cache import new_entry
+from edgesim.host.parent_death import end_with_parent
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
@@ -105,6 +106,7 @@ def _run_in_own_session(command: Sequence[str], *, scratch: Path) -> tuple[int, 
         text=True,
         env=environment,
         start_new_session=True,
+        preexec_fn=lambda: end_with_parent(signal.SIGTERM),
     )
     try:
         _, log = process.communicate()

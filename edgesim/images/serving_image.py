@@ -13,6 +13,7 @@ from edgesim.errors import HostError, ProfileError, UsageError
 from edgesim.host.cache import make_public
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import python_packages, rootfs, runtime_releases
+from edgesim.images.build_once import to_build
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.images.runtime_releases import BOOKWORM, RuntimeRelease
 from edgesim.profiles import DeviceProfile
@@ -60,6 +61,37 @@ def build(
             f"the engine is {engine.facts.title}, which has no BuildKit for edgesim to build images with",
             fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
         )
+    with to_build(engine, reference, stages, rebuild=rebuild) as needed:
+        if needed:
+            _build(
+                engine,
+                dockerfile,
+                reference,
+                architecture,
+                stages,
+                base_image=base_image,
+                qemu_cpu=qemu_cpu,
+                runtime=runtime,
+                use_cache=not rebuild,
+            )
+    image_id = engine.images.id(reference)
+    assert image_id is not None, "buildx reported success"
+    base = engine.images.label(reference, BASE_LABEL) or ""
+    return Image(reference=reference, id=image_id, base=base, cached=not needed)
+
+
+def _build(
+    engine: Engine,
+    dockerfile: Path,
+    reference: str,
+    architecture: str,
+    stages: Stages,
+    *,
+    base_image: str | None,
+    qemu_cpu: str | None,
+    runtime: RuntimeRelease,
+    use_cache: bool,
+) -> None:
     with stages.stage("base and packages", "fetching the base image and the Python packages"):
         contexts, base = _build_contexts(architecture, base_image, runtime, builds_on=engine.facts.architecture)
     with (
@@ -78,12 +110,9 @@ def build(
                 BASE=base_image or runtime.debian.image, QEMU_CPU=qemu_cpu, PYTHON=runtime.debian.python
             ),
             labels={LABEL: __version__, BASE_LABEL: base},
-            use_cache=not rebuild,
+            use_cache=use_cache,
             engine=engine.context,
         )
-    image_id = engine.images.id(reference)
-    assert image_id is not None, "buildx reported success"
-    return Image(reference=reference, id=image_id, base=base, cached=False)
 
 
 def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:

@@ -311,7 +311,9 @@ class _BoardLoad:
     ) -> None:
         self._board, self._plan, self._recorder, self._stages = board, plan, recorder, stages
         self._into, self._keeping = into, keeping
-        self._session = LoadSession(url, requests, timeout_s=plan.timeout_s, is_alive=self.is_alive)
+        self._session = LoadSession(
+            url, requests, timeout_s=plan.timeout_s, is_alive=self.is_alive, is_lost=self._is_lost
+        )
 
     def warm_up(self) -> None:
         count = self._plan.warm_up
@@ -465,6 +467,11 @@ class _BoardLoad:
     def is_alive(self) -> bool:
         """Return whether another request may succeed after one has failed."""
         return self._board.device.state().running and not self._board.hangs(self._recorder.readings)
+
+    def _is_lost(self) -> bool:
+        """Return whether the server has ended; the engine is asked only if the last reading found nothing to read."""
+        readings = self._recorder.readings
+        return bool(readings) and readings[-1].memory_bytes is None and not self._board.device.state().running
 
 
 def distribution(samples: Sequence[Sample], time_ms: Callable[[Sample], float]) -> Distribution:

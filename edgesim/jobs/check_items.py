@@ -13,6 +13,7 @@ from edgesim.errors import (
     DeviceError,
     EmulatorCrashed,
     IllegalInstruction,
+    KilledFromOutside,
     ModelError,
     NotReady,
     OutOfMemory,
@@ -340,7 +341,7 @@ def failure(error: DeviceError) -> Item:
         return Item(name="memory", verdict="INCONCLUSIVE" if error.emulated else "FAIL", finding=error.problem)
     if isinstance(error, IllegalInstruction):
         return Item(name="instructions", verdict="FAIL", finding=error.problem)
-    if isinstance(error, EmulatorCrashed | NotReady) or locales.missing(error.log) is not None:
+    if isinstance(error, EmulatorCrashed | KilledFromOutside | NotReady) or locales.missing(error.log) is not None:
         return Item(name="loads", verdict="INCONCLUSIVE", finding=error.problem)
     if re.search(r"Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/op", error.log):
         return Item(name="operations", verdict="FAIL", finding=finding)

@@ -38,10 +38,20 @@ class LoadSession:
         url: address of the server.
         timeout_s: a request without an answer after this many seconds has failed.
         is_alive: asked after a failed request: can the next one succeed?
+        is_lost: asked twice a second, and quick: is the server known to have ended?
     """
 
-    def __init__(self, url: str, requests: Sequence[bytes], *, timeout_s: float, is_alive: Callable[[], bool]) -> None:
-        self._url, self._requests, self._timeout_s, self._is_alive = url, list(requests), timeout_s, is_alive
+    def __init__(
+        self,
+        url: str,
+        requests: Sequence[bytes],
+        *,
+        timeout_s: float,
+        is_alive: Callable[[], bool],
+        is_lost: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._url, self._requests, self._timeout_s = url, list(requests), timeout_s
+        self._is_alive, self._is_lost = is_alive, is_lost
         self._next = 0
 
     def connect(self, connections: int, into: list[Sample]) -> HttpTransport | None:
@@ -77,7 +87,15 @@ class LoadSession:
             assert precision is not None, "only a scenario with a precision asks"
             return statistics.is_precise(np.asarray(latencies_ns), precision.percentile, precision.percent)
 
-        generator.drive(scenario, transport, requests, into=into, still_alive=self._is_alive, enough=enough)
+        generator.drive(
+            scenario,
+            transport,
+            requests,
+            into=into,
+            still_alive=self._is_alive,
+            enough=enough,
+            lost=self._is_lost,
+        )
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,7 @@ from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.comparable import unfit
 from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES, is_time, measured_as
-from edgesim.host import host_facts
+from edgesim.host import host_facts, whole_file
 from edgesim.host.cache import explain
 from edgesim.jobs.paired import default_execution, run_pair
 from edgesim.models.repository import Model
@@ -122,8 +122,7 @@ def probe(
     )
     path = kept_in(engine, pair.base.execution, context, model=model.name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(noise.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        whole_file.write(path, f"{noise.model_dump_json(indent=1)}\n".encode())
     except OSError as error:
         raise explain(error, path) from error
     return noise

@@ -1,7 +1,5 @@
 """Pack a model for a board: profile + model → serving image → image with the model inside → engine or archive."""
 
-import errno
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,7 +11,8 @@ from edgesim.delivery import contents, packed_image
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import resolve
-from edgesim.errors import DiskFull, ResultError, UsageError
+from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError
+from edgesim.host.scratch import scratch_file
 from edgesim.images import runtime_releases, serving_image
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -124,12 +123,12 @@ def pack(
 
 def _save(archive: Path, target: Path) -> None:
     """Write the archive completely, or not at all."""
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = scratch_file(target)
     try:
         shutil.copyfile(archive, scratch)
         scratch.replace(target)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in DISK_FULL:
             raise DiskFull(f"no space left for {target}", fix=f"df -h {target.parent}") from error
         raise ResultError(f"{target}: cannot write: {error.strerror}") from error
     finally:

@@ -11,6 +11,7 @@ from edgesim.recording import Sample
 
 # Least time between two questions whether the board is alive; a failed request causes such a question.
 _ALIVE_INTERVAL_NS = 500_000_000
+_GONE = "connection: the server has ended"
 
 
 class Completion(NamedTuple):
@@ -42,8 +43,9 @@ def drive(
     into: list[Sample],
     still_alive: Callable[[], bool],
     enough: Callable[[Sequence[int]], bool] = lambda latencies_ns: True,
+    lost: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Send requests until the scenario's stop rule is met, or the board is gone.
+    """Send requests until the scenario's stop rule is met, or the board is gone; what is under way then has failed.
 
     Args:
         requests: sent in turn, over and over.
@@ -52,12 +54,15 @@ def drive(
         still_alive: whether the board is alive; called after failed requests.
         enough: whether these latencies, in nanoseconds, meet the precision of the stop rule. Called ever more rarely as
             their number grows.
+        lost: whether the board is gone, although requests are answered, or none has failed yet; called twice a second
+            while requests are under way, so it must take next to no time while the board is there.
     """
     arrivals = scenario.arrivals()
     under_way: dict[int, tuple[int, int]] = {}  # token: scheduled, sent
     done: list[tuple[int, int, Completion]] = []  # scheduled, sent, completion: not yet in `into`
     latencies = array("q")
-    issued, gone, ask_alive_at = 0, False, 0
+    issued, over, gone = 0, False, False
+    ask_alive_at = look_at = 0
     is_over = _StopCheck(scenario, enough)
 
     def record() -> None:
@@ -69,13 +74,14 @@ def drive(
 
     with no_garbage_collection():
         begun = transport.now_ns()
-        while True:
+        look_at = begun + _ALIVE_INTERVAL_NS
+        while not gone:
             now = transport.now_ns()
-            due = None if gone else arrivals.next_due_ns(now - begun)
+            due = None if over else arrivals.next_due_ns(now - begun)
             if scenario.stop.precision is not None:
                 record()  # the last answer may spoil a precision that the answers before it had reached
             if due is not None and arrivals.may_end() and is_over(issued, due, now - begun, latencies):
-                gone, due = True, None
+                over, due = True, None
             until = begun + due if due is not None else None
             if due is not None and until is not None and until <= now:
                 token = transport.send(requests[issued % len(requests)])
@@ -89,12 +95,19 @@ def drive(
                 record()
                 if not under_way and until is None:
                     return
-            for completion in transport.wait(until):
+            waits_until = until if not under_way else look_at if until is None else min(until, look_at)
+            for completion in transport.wait(waits_until):
                 done.append((*under_way.pop(completion.token), completion))
                 arrivals.answered()
                 if completion.outcome != "ok" and completion.done_ns >= ask_alive_at:
                     gone = gone or not still_alive()
                     ask_alive_at = transport.now_ns() + _ALIVE_INTERVAL_NS
+            if under_way and (now := transport.now_ns()) >= look_at:
+                gone = gone or lost()
+                look_at = now + _ALIVE_INTERVAL_NS
+        ended = transport.now_ns()
+        done.extend((*times, Completion(token, ended, _GONE)) for token, times in under_way.items())
+        record()
 
 
 class _StopCheck:

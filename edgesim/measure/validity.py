@@ -136,7 +136,8 @@ def _not_interrupted(e: Evidence) -> RuleOutcome | None:
 def _device_alive(e: Evidence) -> RuleOutcome:
     if e.alive:
         return _ok("device alive", "until the end of the load")
-    return _invalid("device alive", f"died after {len(e.samples)} requests")
+    answered = max((i + 1 for i, sample in enumerate(e.samples) if sample.ok), default=0)
+    return _invalid("device alive", f"died after {answered} requests")
 
 
 def _no_failures(e: Evidence) -> RuleOutcome:

@@ -11,7 +11,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim import paths
-from edgesim.errors import HostError, ProfileError
+from edgesim.errors import DISK_FULL, DiskFull, HostError, ProfileError
+from edgesim.host import whole_file
 from edgesim.profiles import DeviceProfile
 
 # Standard deviation of the logarithm of the ratio between two models on one board: how far apart the errors of
@@ -102,9 +103,12 @@ def write(profile: DeviceProfile, calibration: Calibration) -> Path:
     """
     path = path_of(profile)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(orjson.dumps(calibration.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
+        whole_file.write(path, orjson.dumps(calibration.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
     except OSError as error:
+        if error.errno in DISK_FULL:
+            raise DiskFull(
+                f"{path}: cannot write: {error.strerror}", fix=f"free some space there: df -h {path.parent}"
+            ) from error
         raise HostError(
             f"{path}: cannot write: {error.strerror}",
             fix="copy the profile into a directory of yours; for a profile that comes with edgesim, set "

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import orjson
 
-from edgesim.errors import ResultError
+from edgesim.errors import DiskFull, ResultError
 from edgesim.recording import Sample
 
 _INTERVAL_S = 1.0
@@ -71,11 +71,12 @@ class Journal:
         """Write the result file, and remove the journal.
 
         Raises:
-            ResultError: the result file cannot be written; the error has the result, and says where the samples are.
+            ResultError, DiskFull: the result file cannot be written; the error has the result, and says where the
+                samples are.
         """
         try:
             result.write(self._output)
-        except ResultError as error:
+        except (ResultError, DiskFull) as error:
             error.result = result
             if self.path.exists():
                 error.fix += f"; {self.path} has the samples, as far as the disk had space"
@@ -108,5 +109,8 @@ class Journal:
         head, empty_samples, _ = result.as_json().encode().rpartition(b"[]")
         assert empty_samples, "samples come last, and there are none yet"
         scratch = self.path.with_suffix(".new")
-        scratch.write_bytes(head + b"[" + _END)
-        scratch.replace(self.path)
+        try:
+            scratch.write_bytes(head + b"[" + _END)
+            scratch.replace(self.path)
+        finally:
+            scratch.unlink(missing_ok=True)

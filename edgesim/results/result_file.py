@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from edgesim.errors import ResultError
+from edgesim.errors import DISK_FULL, DiskFull, ResultError
 
 _OTHER_KIND = "other_kind"
 _MAKE = "edgesim run PROFILE MODEL -o FILE.json writes one"
@@ -56,17 +56,23 @@ def write_text(path: Path | str, text: str, *, what: str = "the result", fix: st
 
     Raises:
         ResultError: the file cannot be written; `what` and `fix` are for its message.
+        DiskFull: no space is left for the file.
     """
     path = Path(path)
     # A symbolic link stays a link, and a path that is no regular file, such as /dev/stdout, is written directly.
     replaceable = path.is_file() or not path.exists()
     target = path.resolve() if replaceable else path
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch = target.with_name(f".{target.name}.{os.getpid()}") if replaceable else None
     try:
-        (scratch if replaceable else target).write_text(text, encoding="utf-8", errors="replace")
-        if replaceable:
+        (scratch or target).write_text(text, encoding="utf-8", errors="replace")
+        if scratch is not None:
             scratch.replace(target)
     except OSError as error:
-        with suppress(OSError):
-            scratch.unlink()
-        raise ResultError(f"{path}: cannot write {what}: {error.strerror}", fix=fix) from error
+        problem = f"{path}: cannot write {what}: {error.strerror}"
+        if error.errno in DISK_FULL:
+            raise DiskFull(problem, fix=f"free some space there (df -h {path.parent}), or {fix}") from error
+        raise ResultError(problem, fix=fix) from error
+    finally:
+        if scratch is not None:
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, PlatformCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import (
 
 from .http_connection import Server
 from .model_statistics import BUCKETS_S
+from .process_metrics import ProcessMetrics
 from .served_models import ServedModels
 
 _LABELS = ("model", "version")
@@ -27,7 +28,7 @@ class Metrics:
         self._models = models
         self._server = server
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ProcessMetrics())
         PlatformCollector(registry=self._registry)
         self._registry.register(self)
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgesim.boards.readiness import emulator_crash
+from edgesim.boards.readiness import emulator_crash, signal_words
 from edgesim.engine.compose_project import ServiceState
 from edgesim.errors import DeviceError, OutOfMemory, ServiceFailed
+from edgesim.stacks import known_needs
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.units import format_bytes, format_seconds
 
@@ -65,14 +66,18 @@ def failure(resolved: Resolved, state: ServiceState, evidence: Evidence) -> Devi
         return error
     if crash := emulator_crash(evidence.log):
         return type(crash)(f"{what}: {crash.problem}{behind}", fix=crash.fix, log=evidence.log)
+    known = known_needs.fixes(evidence.log)
     if state.ended:
         words = f"{what} ended with exit code {state.exit_code} after {format_seconds(state.ran_s)}"
+        words += signal_words(state.exit_code)
         hint = "a step, which is expected to end, has `once: true`" if state.exit_code == 0 else ""
         output = f"its output is in volume {', '.join(evidence.volumes)}" if evidence.volumes else ""
-        return ServiceFailed(f"{words}{behind}", fix="; ".join(filter(None, [hint, output])), log=evidence.log)
+        return ServiceFailed(f"{words}{behind}", fix="; ".join(filter(None, [*known, hint, output])), log=evidence.log)
     if state.health == "unhealthy":
-        return ServiceFailed(f"{what}: its health check fails repeatedly{behind}", log=evidence.log)
-    return ServiceFailed(f"{what} dies repeatedly: {state.restarts} restarts so far{behind}", log=evidence.log)
+        words = f"{what}: its health check fails repeatedly"
+    else:
+        words = f"{what} dies repeatedly: {state.restarts} restarts so far"
+    return ServiceFailed(f"{words}{behind}", fix="; ".join(known), log=evidence.log)
 
 
 def _limit(resolved: Resolved, service: ResolvedService, evidence: Evidence) -> str:

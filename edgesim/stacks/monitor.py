@@ -9,8 +9,12 @@ from edgesim.engine import api_stats
 from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.limit_values import LimitValues
+from edgesim.host.owner import is_running
 from edgesim.recording import Phase, Reading
 
+# Within this time the engine notices that a container's process has ended.
+_NOTICED_S = 2.0
+_POLL_S = 0.02
 _COUNTERS = (
     "cpu_seconds",
     "throttled_s",
@@ -34,6 +38,7 @@ class Monitor:
         readings: readings of each service, in the order of their times.
         board: readings of all services together; empty if the engine is on another machine.
         source: where readings come from.
+        lost: whether a service that was running has no more figures; the next look says whether it has ended.
     """
 
     def __init__(self, project: Project, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -42,6 +47,7 @@ class Monitor:
         self.board: list[Reading] = []
         self.phases: list[Phase] = []
         self.source = "the engine's API"
+        self.lost = False
         self._project, self._clock = project, clock
         self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it belongs to
         self._above: Cgroup | None = None
@@ -69,10 +75,16 @@ class Monitor:
 
     def look(self) -> Mapping[str, ServiceState]:
         """Read the states of all services; a new service is read from now on."""
+        self.lost = False
+        until = time.monotonic() + _NOTICED_S
         self.states = self._project.states()
+        while self._is_behind() and time.monotonic() < until:
+            time.sleep(_POLL_S)
+            self.states = self._project.states()
         with self._one_at_a_time:
             for name, state in self.states.items():
                 if not state.running:
+                    self._groups.pop(name, None)
                     continue
                 pid, _ = self._groups.get(name, (0, None))
                 if pid == state.pid:
@@ -82,6 +94,14 @@ class Monitor:
                 if group is not None and self._above is None:
                     self._read_above(group.parent())
         return self.states
+
+    def _is_behind(self) -> bool:
+        """Return whether the engine has not noticed yet that a process has ended whose control group this host had."""
+        known = {name: pid for name, (pid, group) in self._groups.items() if group is not None}
+        return any(
+            state.status == "running" and known.get(name) == state.pid and not is_running(state.pid)
+            for name, state in self.states.items()
+        )
 
     def _read_above(self, above: Cgroup | None) -> None:
         if above is not None:
@@ -103,7 +123,9 @@ class Monitor:
         with self._one_at_a_time:
             for name, (_, group) in self._groups.items():
                 reading = group.read() if group is not None else self._read_through_the_engine(name)
-                if reading is not None and reading.memory_bytes is not None:  # None after the service has ended
+                if reading is None or reading.memory_bytes is None:  # the service has ended
+                    self.lost = True
+                else:
                     continued = self._continued.setdefault(name, ContinuedCounters())
                     self.readings.setdefault(name, []).append(continued(reading))
             if self._above is not None and (reading := self._above.read()).memory_bytes is not None:

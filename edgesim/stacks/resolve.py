@@ -1,5 +1,6 @@
 """Resolve a stack: its profile and limits, its models, and the name of each service's image."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,18 +11,19 @@ from edgesim.boards import placement
 from edgesim.boards.limits import Limits, limits_of
 from edgesim.delivery import contents, readable, symlinks
 from edgesim.delivery.deliver import model_mounts
+from edgesim.engine import build_context
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.errors import ModelError, StackError
 from edgesim.host import identity
 from edgesim.host.emulator import host_architecture
 from edgesim.host.identity import Comparison
-from edgesim.images import debian, serving_image
+from edgesim.images import debian, rootfs, serving_image
 from edgesim.images.debian import Packages
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
-from edgesim.stacks.stack import Service, Stack
+from edgesim.stacks.stack import Build, Service, Stack
 from edgesim.units import format_bytes
 
 
@@ -205,10 +207,20 @@ def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | N
     if packages is not None:
         return packages.reference
     if service.build is not None:
-        return f"edgesim/stack:{stack.name}-{name}-{board.architecture}"
+        return f"edgesim/stack:{stack.name}-{name}-{board.architecture}-{_digest(name, service.build, board)[:12]}"
     if service.image is not None:
         return service.image
     return serving_image.reference_of(board, base_image=base)
+
+
+def _digest(name: str, build: Build, board: DeviceProfile) -> str:
+    """Return the digest of all that decides what is built: a service is built again when the digest is another one."""
+    try:
+        context = build_context.digest(build.context, build.dockerfile)
+    except OSError as error:
+        raise StackError(f"services.{name}.build: {error.filename}: {error.strerror}") from error
+    facts = (context, str(build.dockerfile), sorted(build.args.items()), build.base, board.architecture)
+    return hashlib.sha256(repr((facts, rootfs.SUITE, rootfs.LAYOUT)).encode()).hexdigest()
 
 
 def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfile) -> Sequence[Mount | VolumeMount]:

@@ -78,6 +78,10 @@ class RunningStack:
             kills[name] = max(kills.get(name, 0), counted)
         return {name: count for name, count in kills.items() if count}
 
+    def has_failed(self) -> bool:
+        """Return whether a service has failed, be it the entry or one that the entry may need."""
+        return failed_service(self.resolved, self.states()) is not None
+
     def check(self) -> None:
         """Raise the error of a service that has failed.
 

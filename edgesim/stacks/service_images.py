@@ -1,5 +1,8 @@
 """Build or find the images of a stack's services, and fill the volumes with their models."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from edgesim.delivery import contents, volumes
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import buildx
@@ -10,6 +13,7 @@ from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import PackageUnknown, StackError, UsageError
 from edgesim.host.emulator import host_architecture
 from edgesim.images import rootfs, serving_image
+from edgesim.images.build_once import to_build
 from edgesim.progress import Stages
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.version import __version__
@@ -28,8 +32,36 @@ def ensure(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | No
     for name, external in resolved.stack.volumes.items():
         if external and engine.volumes.labels(name) is None:
             raise StackError(f"volume {name}: does not exist", fix="edgesim volumes list; edgesim volumes fill NAME")
+    check_commands(resolved)
     for service in resolved.services.values():
         _ensure(engine, resolved, service, stages, base)
+        _check_command(service, engine.images.facts(service.image)["Config"])
+
+
+def check_commands(resolved: Resolved) -> None:
+    """Check, as far as it can be known without the images, that each service has a program to run.
+
+    Raises:
+        StackError: a service has none.
+    """
+    for service in resolved.services.values():
+        if service.packages is not None:
+            _check_command(service, {})
+
+
+def _check_command(service: ResolvedService, image: Mapping[str, Any]) -> None:
+    """Refuse a service without a program before anything is started: the engine's error does not name the service.
+
+    Args:
+        image: the image's own settings, with the keys of ``docker image inspect``.
+    """
+    spec = service.spec
+    if spec.serves or spec.command or spec.entrypoint or image.get("Cmd") or image.get("Entrypoint"):
+        return
+    raise StackError(
+        f"services.{service.name}.command: is missing, and the service's image names no program to run",
+        fix="command: [PROGRAM, ARGUMENT]",
+    )
 
 
 def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages: Stages, base: str | None) -> None:
@@ -40,7 +72,11 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
         except PackageUnknown as error:
             raise StackError(f"services.{service.name}.packages: {error.problem}", fix=error.fix) from error
     elif spec.build is not None:
-        _build(resolved, service, stages)
+        with to_build(engine, service.image, stages) as needed:
+            if needed:
+                _build(resolved, service, stages)
+            else:
+                stages.note(f"image {service.image}: unchanged, nothing to build")
         _check_architecture(engine, resolved, service)
     elif spec.image is not None:
         try:

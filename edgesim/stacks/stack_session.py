@@ -50,7 +50,11 @@ def measure(
     An interrupt or an error leaves in `into` what was measured until then. `keeping` keeps the samples of the load.
     """
     session = LoadSession(
-        traffic.url, traffic.requests, timeout_s=plan.timeout_s, is_alive=lambda: _entry_is_alive(running)
+        traffic.url,
+        traffic.requests,
+        timeout_s=plan.timeout_s,
+        is_alive=lambda: not running.has_failed(),
+        is_lost=lambda: running.monitor.lost and running.has_failed(),
     )
     first: list[Sample] = []
     with stages.stage("first request", "first request"), running.monitor.phase("first request"):
@@ -81,13 +85,6 @@ def measure(
         into.samples.sort(key=lambda sample: sample.scheduled_ns)
         readings, load = board_readings(running), load_of(running)
         into.host_load = meter.host_load(resource_usage.summarise(readings, load).cpu_seconds)
-
-
-def _entry_is_alive(running: RunningStack) -> bool:
-    """Return whether the entry service runs, or comes back by itself."""
-    entry = running.resolved.stack.entry
-    state = running.states().get(entry.service) if entry is not None else None
-    return state is not None and state.status in ("running", "restarting")
 
 
 def load_of(running: RunningStack) -> list[Phase]:

@@ -20,12 +20,13 @@ from edgesim.engine.docker_engine import Engine, EngineFacts
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
-from edgesim.host import ports
+from edgesim.host import ports, whole_file
+from edgesim.host.cache import explain
 from edgesim.host.cores import count as count_cores
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
-from edgesim.stacks import service_images, stack_loader
+from edgesim.stacks import known_needs, service_images, stack_loader
 from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.failure import failed_service
 from edgesim.stacks.resolve import Resolved, resolve
@@ -35,8 +36,9 @@ from edgesim.units import format_seconds
 from edgesim.version import __version__
 
 _POLL_S = 0.1
-# A service without health check and port counts as ready after running this long.
-_STEADY_S = 0.5
+# A service without health check and port counts as ready after running this long: a program that lacks something ends
+# soon, and an emulated one begins slowly.
+_STEADY_S, _EMULATED_STEADY_S = 0.5, 3.0
 _ANSWER_S = 0.3
 
 
@@ -89,7 +91,7 @@ def temporary(source: Path | str | Stack, plan: Plan, stages: Stages) -> Iterato
     try:
         yield running
     finally:
-        take_down(running, volumes=True)
+        take_down(running, stages, volumes=True)
 
 
 def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStack:
@@ -119,27 +121,31 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
     naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper)
     running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
-    if running.project.ids():
-        raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
-    if not plan.temporary:
-        _check_ports(stack)
-    service_images.ensure(engine, resolved, stages, base=plan.base)
-    try:
-        ParentCgroup(naming.parent).make(
-            engine,
-            memory_bytes=resolved.limits.memory_bytes,
-            cpus=resolved.limits.cpus,
-            processes=resolved.limits.processes,
-            image=helper,
-        )
-        running.monitor.start(naming.parent)
-        _start_in_order(running, plan, stages)
-    except BaseException as error:
-        with contextlib.suppress(EdgesimError, OSError):
-            if isinstance(error, EdgesimError):
-                _keep_logs(running, error)
-        take_down(running, volumes=plan.temporary)
-        raise
+    if (whole := compose_project.abandoned(engine).get(naming.project)) is not None:
+        with stages.clean_up("clean-up", f"removing what a start of {stack.name} that was killed left behind"):
+            down(engine, naming.project, naming.parent, volumes=whole, late=True)
+    with running.project.starting():
+        if running.project.ids():
+            raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
+        if not plan.temporary:
+            _check_ports(stack)
+        service_images.ensure(engine, resolved, stages, base=plan.base)
+        try:
+            ParentCgroup(naming.parent).make(
+                engine,
+                memory_bytes=resolved.limits.memory_bytes,
+                cpus=resolved.limits.cpus,
+                processes=resolved.limits.processes,
+                image=helper,
+            )
+            running.monitor.start(naming.parent)
+            _start_in_order(running, plan, stages)
+        except BaseException as error:
+            with contextlib.suppress(EdgesimError, OSError):
+                if isinstance(error, EdgesimError):
+                    _keep_logs(running, error)
+            take_down(running, stages, volumes=plan.temporary, late=True)
+            raise
     return running
 
 
@@ -174,19 +180,22 @@ def directory_of(name: str) -> Path:
     return paths.cache_directory() / "stacks" / name
 
 
-def take_down(running: RunningStack, *, volumes: bool) -> None:
-    """Remove a stack from the engine; its volumes too if `volumes` is set."""
-    running.monitor.close()
-    down(running.engine, running.project.name, running.naming.parent, volumes=volumes)
+def take_down(running: RunningStack, stages: Stages, *, volumes: bool, late: bool = False) -> None:
+    """Remove a stack from the engine, with its volumes if `volumes` is set; see `Project.down` for `late`."""
+    with stages.clean_up("down", f"taking {running.name} down"):
+        running.monitor.close()
+        down(running.engine, running.project.name, running.naming.parent, volumes=volumes, late=late)
 
 
-def down(engine: Engine, project_name: str, parent: str, *, volumes: bool) -> None:
+def down(engine: Engine, project_name: str, parent: str, *, volumes: bool, late: bool = False) -> None:
     """Remove a project's containers, its network, its control group and its Compose file."""
     project = Project(engine, project_name)
     states = project.states().values()
-    project.down(volumes=volumes)
-    ParentCgroup(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
-    shutil.rmtree(directory_of(project_name), ignore_errors=True)
+    try:
+        project.down(volumes=volumes, late=late)
+    finally:
+        ParentCgroup(parent).remove(engine, next((state.helper for state in states if state.helper is not None), None))
+        shutil.rmtree(directory_of(project_name), ignore_errors=True)
 
 
 def _check_ports(stack: Stack) -> None:
@@ -232,7 +241,7 @@ def _write_file(running: RunningStack) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         path.write_text(compose.text(running.resolved, running.naming), encoding="utf-8")
     except OSError as error:
-        raise StackError(f"{path}: cannot write: {error.strerror}", fix="set EDGESIM_CACHE_DIR elsewhere") from error
+        raise explain(error, path) from error
     return path
 
 
@@ -257,7 +266,7 @@ def _is_settled(running: RunningStack, name: str) -> bool:
         return state.health == "healthy"
     if service.inner_port is not None and (address := _address(running, state, service.inner_port)) is not None:
         return _answers(*address)
-    return state.ran_s >= _STEADY_S
+    return state.ran_s >= (_EMULATED_STEADY_S if running.resolved.execution == "emulated" else _STEADY_S)
 
 
 def _address(running: RunningStack, state: ServiceState, port: int) -> tuple[str, int] | None:
@@ -284,10 +293,11 @@ def _check_time(running: RunningStack, plan: Plan, open_since: Mapping[str, floa
     for name, since in open_since.items():
         if running.resolved.services[name].spec.once or time.monotonic() - since <= plan.ready_timeout_s:
             continue
+        log = running.log(name)
         raise NotReady(
             f"service {name} was not ready within {format_seconds(plan.ready_timeout_s)}",
-            fix="a longer `ready_timeout_s`",
-            log=running.log(name),
+            fix="; ".join([*known_needs.fixes(log), "a longer `ready_timeout_s`"]),
+            log=log,
         )
 
 
@@ -299,13 +309,13 @@ def _keep_logs(running: RunningStack, error: EdgesimError) -> None:
 
 
 def keep_logs(running: RunningStack) -> Sequence[Path]:
-    """Write the log of each service to a file, and return the files."""
+    """Write the log of each service to a file, and return the files; a log that cannot be written is left out."""
     directory = directory_of(running.name) / "logs"
     shutil.rmtree(directory, ignore_errors=True)
     logs = []
     for name in running.states():
-        directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{name}.log"
-        path.write_text(f"{running.log(name, None)}\n", encoding="utf-8")
-        logs.append(path)
+        with contextlib.suppress(OSError):
+            whole_file.write(path, f"{running.log(name, None)}\n".encode())
+            logs.append(path)
     return logs

@@ -286,6 +286,87 @@ def test_a_killed_run_s_stack_is_garbage(directory: Path) -> None:
     assert containers(f"test-{os.getpid()}") == []
 
 
+def test_a_failed_start_names_the_service_and_leaves_nothing_up(directory: Path) -> None:
+    path = write(directory, f"one:{holding(10)}two:\n  {PYTHON}\n  command: [no-such-program]")
+    for _ in range(2):  # the second start finds nothing of the first
+        done = edgesim("up", path)
+        assert done.returncode == 4
+        assert "cannot start service two:" in done.stderr
+        assert containers(f"test-{os.getpid()}") == []
+    no_command = write(directory, f"one:\n  {PYTHON}")
+    for command in (["up"], ["stack", "validate"]):
+        done = edgesim(*command, no_command)
+        assert (done.returncode, "services.one.command: is missing" in done.stderr) == (2, True), done.stderr
+
+
+# Heeds no SIGTERM: the engine kills it after its 10 s.
+STUBBORN = f"""
+one:
+  {PYTHON}
+  command: [python3, -c, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"]
+two:
+  {PYTHON}
+  command: [python3, -c, "import time; time.sleep(600)"]
+  healthy: [python3, -c, "raise SystemExit(1)"]
+  after: [one]
+"""
+
+
+@pytest.mark.long
+def test_a_second_ctrl_c_waits_for_the_cleaning_up(directory: Path) -> None:
+    running = begin("up", write(directory, STUBBORN))
+    wait_for(running, "one: ready")
+    running.send_signal(signal.SIGINT)
+    wait_for(running, "taking test-")
+    running.send_signal(signal.SIGINT)
+    running.send_signal(signal.SIGTERM)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "cleaning up, a moment" in said
+    assert "everything that was started is gone" in said
+    assert containers(f"test-{os.getpid()}") == []
+
+
+@pytest.mark.long
+def test_a_third_ctrl_c_says_that_it_leaves_things_behind_and_gc_removes_them(directory: Path) -> None:
+    running = begin("up", write(directory, STUBBORN))
+    wait_for(running, "one: ready")
+    running.send_signal(signal.SIGINT)
+    wait_for(running, "taking test-")
+    running.send_signal(signal.SIGINT)
+    wait_for(running, "cleaning up, a moment")
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, "gone" in said) == (130, False)
+    assert "something may be left behind; `edgesim gc` removes it" in said
+    assert containers(f"test-{os.getpid()}")
+    assert f"removed edgesim-test-{os.getpid()}\n" in edgesim("gc").stdout
+    assert containers(f"test-{os.getpid()}") == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("by", ["gc", "up"])
+def test_a_killed_start_of_a_stack_that_was_to_stay_is_garbage_and_no_obstacle(directory: Path, by: str) -> None:
+    path, ready = write(directory, f"one:{holding(10)}"), directory / "ready.yaml"
+    ready.write_text(path.read_text())
+    path.write_text(path.read_text().replace("open('/tmp/ready')", "raise SystemExit(1)"))
+    running = begin("up", path)
+    wait_for(running, "starting one")
+    deadline = time.monotonic() + 30
+    while not containers(f"test-{os.getpid()}") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    busy = edgesim("up", path)
+    assert (busy.returncode, "another edgesim is starting it" in busy.stderr) == (2, True), busy.stderr
+    running.kill()
+    running.communicate()
+    if by == "gc":
+        assert f"removed edgesim-test-{os.getpid()}\n" in edgesim("gc").stdout
+        assert containers(f"test-{os.getpid()}") == []
+    else:
+        assert "that was killed left behind" in (said := edgesim("up", ready).stderr), said
+        assert edgesim("down", ready).returncode == 0
+
+
 @pytest.mark.long
 def test_a_stack_stays_up_until_it_is_taken_down(directory: Path) -> None:
     name = f"test-{os.getpid()}"
@@ -321,6 +402,29 @@ def test_a_stack_that_someone_stays_with_goes_down_with_ctrl_c(directory: Path) 
     running.communicate(timeout=60)
     assert running.returncode == 0
     assert containers(f"test-{os.getpid()}") == []
+
+
+def test_a_service_that_another_program_kills_ends_the_run_at_once(directory: Path) -> None:
+    (directory / "server.py").write_text(GREEDY.replace("8 << 20", "8"))
+    services = f"""
+calm:{holding(5)}server:
+  {PYTHON}
+  command: [python3, /server.py]
+  mounts: [{{bind: server.py, at: /server.py}}]
+  port: 80
+"""
+    path = write(directory, services, more="entry: {service: server, request: {method: GET}}")
+    running = begin("run", path, "--duration", "120", "-o", directory / "r.json")
+    wait_for(running, "single-stream")
+    (calm,) = [name for name in containers(f"test-{os.getpid()}") if "-calm-" in name]
+    subprocess.run(["docker", "kill", calm], check=True, capture_output=True)
+    _, said = running.communicate(timeout=60)  # far less than the 120 s of the load
+    assert running.returncode == 4
+    assert "service calm ended with exit code 137" in said
+    assert "by SIGKILL, and not at a memory limit" in said
+    result = json.loads((directory / "r.json").read_text())
+    assert (result["services"]["calm"]["state"], result["services"]["server"]["state"]) == ("exited", "running")
+    assert result["requests"]["failed"] <= 1, "the entry went on to answer"
 
 
 GREEDY = f"""
@@ -385,6 +489,16 @@ beside:
         assert (result["requests"]["ok"], result["requests"]["failed"]) == (200, 0)
         assert result["services"]["server"]["models"] == ["m"]
         assert result["services"]["beside"]["image"]["reference"].startswith("edgesim/stack:test-")
+        unnamed = _unnamed()
+        again = edgesim("run", path, "--requests", "20")
+        assert "unchanged, nothing to build" in again.stderr
+        (directory / "app" / "hold.py").write_text(f"{HOLD}# changed")
+        changed = edgesim("run", path, "--requests", "20")
+        assert "building beside" in changed.stderr
+        assert (len(_built()), _unnamed() - unnamed) == (2, set())
+        (old,) = [name for name in edgesim("gc").stdout.splitlines() if f"edgesim/stack:test-{os.getpid()}-" in name]
+        assert old.removeprefix("removed image ") not in _built()
+        assert len(_built()) == 1
     finally:
         listed = edgesim("stack", "render", path).stdout
         edgesim("volumes", "rm", listed.rpartition("name: ")[2].strip())
@@ -394,6 +508,11 @@ beside:
 def _built() -> list[str]:
     listed = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "edgesim/stack"]
     return [line for line in subprocess.check_output(listed, text=True).split() if f":test-{os.getpid()}-" in line]
+
+
+def _unnamed() -> set[str]:
+    listed = ["docker", "images", "--quiet", "--filter", "dangling=true", "--filter", "label=edgesim"]
+    return set(subprocess.check_output(listed, text=True).split())
 
 
 @pytest.mark.long

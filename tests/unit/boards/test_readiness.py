@@ -11,6 +11,7 @@ from edgesim.errors import (
     DeviceError,
     EmulatorCrashed,
     IllegalInstruction,
+    KilledFromOutside,
     NotReady,
     OutOfMemory,
 )
@@ -132,6 +133,14 @@ def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice
             "Failed to construct locale with name:en_US.UTF-8:locale::facet::x",
             DeviceDied,
             "the serving image lacks the locale en_US.UTF-8",
+        ),
+        (State(running=False, exit_code=137), "", KilledFromOutside, "model: by SIGKILL, and not at a memory limit"),
+        (State(running=False, exit_code=-9), "", KilledFromOutside, "model: by SIGKILL, and not at a memory limit"),
+        (
+            State(running=False, exit_code=143),
+            "",
+            KilledFromOutside,
+            "exit code 143 while loading the model: by SIGTERM",
         ),
         (State(running=False, exit_code=139), "qemu: uncaught target signal 11 (x)", EmulatorCrashed, "signal 11"),
         (

@@ -1,4 +1,4 @@
-"""Temporary directories: gone after their block, after Ctrl-C while they are made, and never made half."""
+"""Temporary directories: gone after their block, after Ctrl-C while they are made, and after their owner is gone."""
 
 import errno
 import os
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import HostError
-from edgesim.host.scratch import scratch_directory
+from edgesim.host import scratch
+from edgesim.host.scratch import scratch_directory, scratch_file
+from tests.unit.host.test_owner import gone
 
 
 def test_a_directory_is_gone_after_its_block(tmp_path: Path) -> None:
@@ -41,3 +43,36 @@ def test_host_without_a_place_for_temporary_files_is_told_the_variable(monkeypat
     with pytest.raises(HostError, match="no temporary directory can be written") as caught:
         scratch_directory()
     assert "set TMPDIR" in caught.value.fix
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, cache = tmp_path / "tmp", tmp_path / "cache"
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("EDGESIM_CACHE_DIR", str(cache))
+    dead = [
+        temporary / f"edgesim-{gone().file_name}-abc",
+        cache / f"edgesim-probe-{gone().file_name}-abc",
+        cache / "base-2" / f".bookworm-{gone().file_name}-abc",
+        cache / "models" / "1" / f".digits-{gone().file_name}-abc",
+    ]
+    dead_file = cache / "probes" / f".p.json-{gone().file_name}"
+    (temporary / "edgesim-of-nobody").mkdir(parents=True)
+    with scratch_directory() as living:
+        for path in dead:
+            (path / "inner").mkdir(parents=True)
+        dead_file.parent.mkdir()
+        dead_file.touch()
+        assert set(scratch.remove_left_behind()) == {*dead, dead_file}
+        assert {path.name for path in temporary.iterdir()} == {"edgesim-of-nobody", Path(living).name}
+    assert scratch.remove_left_behind() == []
+
+
+def test_the_next_directory_in_a_place_removes_what_a_killed_process_left_there(tmp_path: Path) -> None:
+    (tmp_path / f".image.tar-{gone().file_name}").touch()
+    target = scratch_file(tmp_path / "image.tar")
+    assert list(tmp_path.iterdir()) == []
+    target.touch()
+    assert scratch.remove_left_behind() == []
+    assert target.exists()

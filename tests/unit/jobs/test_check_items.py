@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from edgesim import profiles
-from edgesim.errors import DeviceDied, OutOfMemory
+from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, KilledFromOutside, OutOfMemory
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import ReferenceOutputs
 from edgesim.measure.output_difference import Outputs
@@ -147,3 +147,17 @@ def test_finding_names_the_tolerance_of_the_models_precision() -> None:
     word, finding = judged(board, host, allowed={"y": half_precision("float16")})
     assert word == "PASS"
     assert "allowed: computed in float16" in finding
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (DeviceDied("the server ended with exit code 3"), "FAIL"),
+        (EmulatorCrashed("the emulator crashed"), "INCONCLUSIVE"),
+        (KilledFromOutside("the server ended with exit code 137"), "INCONCLUSIVE"),
+    ],
+)
+def test_only_what_the_model_did_is_its_failure(error: DeviceError, word: str) -> None:
+    item = check_items.failure(error)
+    assert (item.name, item.verdict) == ("loads", word)
+    assert error.problem in item.finding

@@ -64,6 +64,29 @@ def test_a_run_ends_when_the_board_is_gone() -> None:
     assert [sample.outcome for sample in samples] == ["ok", "ok", "connection: reset"]
 
 
+def test_requests_under_way_to_a_board_that_is_gone_end_at_once() -> None:
+    transport = VirtualTransport(lambda n: 1 if n == 0 else 600_000, workers=4, failing=[0])
+    samples = drive(transport, single_stream(requests=99, clients=4), alive=False)
+    assert [sample.outcome for sample in samples] == ["connection: reset", *["connection: the server has ended"] * 3]
+    assert max(latencies_ms(samples)) == 1
+
+
+@pytest.mark.parametrize("service_ms", [1, 600_000], ids=["while it answers", "while it is silent"])
+def test_a_board_that_is_lost_ends_the_run_within_a_second(service_ms: float) -> None:
+    transport, samples = VirtualTransport(lambda n: service_ms), list[Sample]()
+    lost_at = transport.begun_ns + 5_000 * MS
+    generator.drive(
+        single_stream(requests=10**6),
+        transport,
+        [b"a"],
+        into=samples,
+        still_alive=lambda: True,
+        lost=lambda: transport.now_ns() >= lost_at,
+    )
+    assert lost_at <= samples[-1].done_ns <= lost_at + 1_000 * MS
+    assert samples[-1].outcome == "connection: the server has ended" or service_ms == 1
+
+
 @given(st.integers(1, 16))
 def test_each_client_has_one_request_under_way(clients: int) -> None:
     transport = VirtualTransport(lambda n: 5, workers=clients)

@@ -52,6 +52,7 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
             "no failures: 1 of 10 requests failed, the first with 'HTTP 500: broken'",
         ),
         ({"alive": False}, "device alive: died after 9 requests"),
+        ({"alive": False, "samples": [OK] * 7 + [FAILED] * 2}, "device alive: died after 7 requests"),
         ({"interrupted": True}, "not interrupted: ended after 9 requests"),
         ({"oom_kills": 1}, "no out-of-memory kill: 1 seen"),
         ({"samples": [LATE] * 9}, "generator on time: p99 of the lag is 2 ms, 2 % of the latency's; 1 % at most"),

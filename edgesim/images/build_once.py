@@ -1,0 +1,23 @@
+"""An image is built by one process: a second one that needs it at the same time waits for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgesim.engine.docker_engine import Engine
+from edgesim.host.lock import exclusive
+from edgesim.progress import Stages
+
+
+@contextmanager
+def to_build(engine: Engine, reference: str, stages: Stages, *, rebuild: bool = False) -> Iterator[bool]:
+    """Yield whether the block has to build the image of a name; False if another process has built it meanwhile.
+
+    Two builds of one name would leave an image without a name: the one that is built first, and that its own process
+    still uses.
+
+    Args:
+        rebuild: build it in any case.
+    """
+    words = f"image {reference}: another edgesim builds it; waiting"
+    with exclusive(reference, waiting=lambda: stages.note(words)):
+        yield rebuild or engine.images.id(reference) is None

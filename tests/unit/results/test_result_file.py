@@ -1,0 +1,65 @@
+"""Text files are written whole or not at all, and a full disk is the host's fault."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from edgesim.errors import DiskFull, EdgesimError, ResultError
+from edgesim.recording import Sample
+from edgesim.results.journal import Journal
+from edgesim.results.result_file import write_text
+from edgesim.results.run_result import RunResult
+
+
+def fail_after_opening(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Let files be opened, and no bytes be written to them."""
+
+    def fail(path: Path, data: object, *_: object, **__: object) -> int:
+        path.touch()
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "exit_code"),
+    [(errno.ENOSPC, DiskFull, 3), (errno.EDQUOT, DiskFull, 3), (errno.EACCES, ResultError, 2)],
+)
+def test_a_file_that_cannot_be_written_leaves_nothing_and_the_older_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, error: type[EdgesimError], exit_code: int
+) -> None:
+    write_text(tmp_path / "r.json", "older")
+    fail_after_opening(monkeypatch, code)
+    for name in ("r.json", "new.json"):
+        with pytest.raises(error, match=f"{name}: cannot write the result: {os.strerror(code)}") as caught:
+            write_text(tmp_path / name, "newer")
+        assert (type(caught.value), caught.value.exit_code) == (error, exit_code)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+
+def test_ctrl_c_while_a_file_is_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: Path, _: str, **__: object) -> int:
+        path.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "r.json", "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_neither_a_journal_without_samples_nor_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: RunResult
+) -> None:
+    journal = Journal(tmp_path / "r.json")
+    fail_after_opening(monkeypatch, errno.ENOSPC)
+    with journal.keeping([Sample(0, 0, 1, "ok")], lambda: result.model_copy(update={"samples": ()})):
+        pass
+    with pytest.raises(DiskFull) as caught:
+        journal.finish(result)
+    assert caught.value.result is result
+    assert "r.incomplete.json" not in caught.value.fix
+    assert list(tmp_path.iterdir()) == []
