@@ -23,6 +23,7 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.loadgen.inputs import Arrays
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict_or_decline
+from edgesim.predictions.onnxruntime_cpu import predict_nodes
 from edgesim.profiles import DeviceProfile
 
 # The part of the board's time that the computation fills at its CPU share; the rest is for the kernel's slices.
@@ -331,12 +332,10 @@ def tune(
     return scale
 
 
-def predicted(
-    profile: DeviceProfile, model: Model, arrays: Arrays, *, use_calibration: bool = True
-) -> Prediction | Declined:
+def predicted(profile: DeviceProfile, model: Model, arrays: Arrays) -> Prediction | Declined:
     """Predict the device time of a request with these inputs, see `edgesim.predict`."""
-    sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
-    return predict_or_decline(profile, model, shapes=sizes, use_calibration=use_calibration)
+    sizes = {name: array.shape for name, array in arrays.items()}
+    return predict_or_decline(profile, model, shapes=sizes, arrays=arrays)
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
@@ -344,8 +343,7 @@ def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Pre
     heated_ms = None
     if profile.thermal is not None:
         # The ratio of two predictions: a calibration by measured times is for the board's full clock.
-        cool, hot = (predicted(board, model, arrays, use_calibration=False) for board in (profile, profile.heated()))
-        assert isinstance(cool, Prediction), "`prediction` is a prediction"
-        assert isinstance(hot, Prediction), "`prediction` is a prediction"
+        nodes = [time.node for time in prediction.nodes]
+        cool, hot = (predict_nodes(board, nodes, use_calibration=False) for board in (profile, profile.heated()))
         heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms
     return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)

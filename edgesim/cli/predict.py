@@ -1,6 +1,7 @@
 """``edgesim predict``."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +15,9 @@ from edgesim.cli import _values
 from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument, QuietOption
-from edgesim.errors import ExitCode
+from edgesim.errors import ExitCode, UsageError
 from edgesim.models import repository
+from edgesim.options import InputOptions
 from edgesim.predictions import NodeTime, Prediction, predict
 from edgesim.predictions.alternatives import Alternative, alternatives
 from edgesim.units import format_ms
@@ -50,6 +52,27 @@ def predict_command(
             rich_help_panel=INPUTS,
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            metavar="PATH",
+            help="Take sizes from these inputs: a .npz file, or a directory of such files.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    value_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="NAME=LOW:HIGH",
+            help="Draw an input's random values from this range where only a run shows the sizes; may be repeated.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed of such random inputs.", rich_help_panel=INPUTS)
+    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Run one inference on this many threads [default: the board's cores]."),
@@ -60,12 +83,17 @@ def predict_command(
 ) -> int:
     """Predict a model's device time from its graph, without a container.
 
+    A model whose sizes, branches or loops depend on its inputs runs on this host once.
+
     The prediction is ONNX Runtime's time on the board's CPU, with a band that contains the time of 80 % of boards.
     """
     target, graph = profiles.load(profile), repository.find(model, models)
     shapes = _values.shapes(shape or [])
-    prediction = predict(target, graph, batch=batch, threads=threads, shapes=shapes)
-    others = alternatives(target, graph, batch=batch, threads=threads, shapes=shapes) if explain else []
+    if data is not None and (shapes or value_range):
+        raise UsageError("`input`: real inputs have their own shapes and values", fix="leave out `shapes` and `ranges`")
+    inputs = InputOptions(seed=seed, input=data, ranges=_values.ranges(value_range or []))
+    prediction = predict(target, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
+    others = alternatives(target, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs) if explain else []
     if as_json:
         print_json(_facts(prediction, others, explain=explain))
         return ExitCode.OK
@@ -97,7 +125,7 @@ def _by_operation(prediction: Prediction) -> Table:
         arithmetic_ms, total_ms = sum(t.arithmetic_ms for t in times), sum(t.ms for t in times)
         table.add_row(
             kind,
-            str(len(times)),
+            str(sum(t.node.turns for t in times)),
             f"{sum(t.node.flops for t in times) / 1e9:.2f}",
             f"{sum(t.node.moved_bytes for t in times) / 1e6:.1f}",
             f"{total_ms:.2f}",
@@ -108,11 +136,12 @@ def _by_operation(prediction: Prediction) -> Table:
 
 
 def _by_node(prediction: Prediction) -> Table:
-    table = _table("nodes that cost most", "node", "operation", "gives", "ms", "share", "bound by")
+    table = _table("nodes that cost most", "node", "operation", "turns", "gives", "ms", "share", "bound by")
     for time in sorted(prediction.nodes, key=lambda time: -time.ms)[:_MOST_NODES]:
         table.add_row(
             time.node.name,
             "+".join((time.node.operation, *time.node.fused)),
+            str(time.node.turns),
             "x".join(map(str, time.node.shape)),
             f"{time.ms:.2f}",
             f"{100 * time.ms / prediction.p50_ms:.0f} %",
@@ -136,7 +165,7 @@ def _alternatives(prediction: Prediction, others: list[Alternative]) -> Table:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
-        figures = column in ("nodes", "GFLOP", "MB moved", "ms", "share")
+        figures = column in ("nodes", "turns", "GFLOP", "MB moved", "ms", "share")
         # A figure is never cut; a name folds where the terminal is narrow.
         table.add_column(column, justify="right" if figures else "left", overflow="fold", no_wrap=figures)
     return table
@@ -151,6 +180,7 @@ def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) 
         "threads": prediction.threads,
         "batch": prediction.batch,
         "notes": list(prediction.notes),
+        "sizes": prediction.sizes,
         "flops": prediction.flops,
     }
     if explain:
@@ -163,6 +193,8 @@ def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) 
                 "shape": list(time.node.shape),
                 "flops": time.node.flops,
                 "moved_bytes": time.node.moved_bytes,
+                "precision": time.node.precision,
+                "turns": time.node.turns,
                 "ms": time.ms,
                 "bound": time.bound,
             }

@@ -8,7 +8,7 @@ from edgesim.errors import EdgesimError, ModelError
 from edgesim.units import format_ms
 
 if TYPE_CHECKING:
-    from edgesim.predictions.graph import Node
+    from edgesim.predictions.node import Node
 
 # Of the slowest nodes, in a notebook.
 _MOST_SHOWN = 10
@@ -47,7 +47,9 @@ class Prediction:
             published figures that the fit had not seen.
         method: one sentence that says what the prediction is made from.
         threads, batch: of one inference.
-        notes: sentences, each with one reason for a band that is wider than that of a board with published figures.
+        notes: sentences, each with one reason for a band that is wider than that of a board with published figures, or
+            for a time that other inputs do not have.
+        sizes: where the sizes of tensors are from: ``inference``, or a run on this host, with its inputs in words.
         nodes: in the graph's order.
     """
 
@@ -58,6 +60,7 @@ class Prediction:
     threads: int
     batch: int = 1
     notes: tuple[str, ...] = ()
+    sizes: str = "inference"
     nodes: tuple[NodeTime, ...] = ()
 
     def __repr__(self) -> str:

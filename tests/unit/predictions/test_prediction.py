@@ -151,8 +151,8 @@ def test_an_operation_of_unknown_cost_widens_the_band_and_is_named(tmp_path: Pat
     known = save(tmp_path / "k.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [512, 512]})
     strange = save(tmp_path / "s.onnx", [helper.make_node("Det", ["x"], ["y"])], {"x": [512, 512]})
     prediction = predict("raspberry-pi-5", strange)
-    assert width(prediction) > 2 * width(predict("raspberry-pi-5", known))
-    assert prediction.notes == ("the cost of Det is not known: counted as moving its bytes",)
+    assert width(prediction) > 1.5 * width(predict("raspberry-pi-5", known))
+    assert "the cost of Det is not known: 100 % of the time, by its time on this host" in prediction.notes
 
 
 def test_a_prediction_without_a_basis_is_declined(tmp_path: Path, resnet18: Model) -> None:
