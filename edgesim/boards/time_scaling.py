@@ -263,7 +263,7 @@ class Scale:
         if model.host_ms > _MOST_OF_TARGET * target.time_ms:
             too_close = "" if model.host_ms > target.time_ms else "without a fifth of that to spare "
             raise HostTooSlow(
-                f"this host takes {model.host_ms:.3g} ms for model {target.model.name}, the board "
+                f"this host takes {model.host_ms:.3g} ms for a request of {target.model.name}, the board "
                 f"{target.time_ms:.3g} ms: {too_close}it cannot be slowed down to that",
                 fix="use a faster host, or `execution=emulated`, whose times are not the board's",
             )
@@ -339,11 +339,19 @@ def predicted(profile: DeviceProfile, model: Model, arrays: Arrays) -> Predictio
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
-    """Return the target of a model on a board: the predicted time, and the time at the board's hot clock."""
+    """Return the target of a model on a board: a request's predicted time, and that time at the board's hot clock.
+
+    A request takes the device time and the server's time: both are in what a client of a scaled server sees.
+    """
     heated_ms = None
     if profile.thermal is not None:
         # The ratio of two predictions: a calibration by measured times is for the board's full clock.
         nodes = [time.node for time in prediction.nodes]
-        cool, hot = (predict_nodes(board, nodes, use_calibration=False) for board in (profile, profile.heated()))
-        heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms
-    return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)
+        cool, hot = (
+            predict_nodes(board, nodes, threads=prediction.threads, use_calibration=False)
+            for board in (profile, profile.heated())
+        )
+        server_ms = prediction.request_ms - prediction.p50_ms
+        slower = profile.cpu.clock_hz / profile.heated().cpu.clock_hz
+        heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms + server_ms * slower
+    return Target(model=model, arrays=arrays, time_ms=prediction.request_ms, heated_ms=heated_ms)

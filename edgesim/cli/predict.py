@@ -20,6 +20,7 @@ from edgesim.models import repository
 from edgesim.options import InputOptions
 from edgesim.predictions import NodeTime, Prediction, predict
 from edgesim.predictions.alternatives import Alternative, alternatives
+from edgesim.predictions.server_time import ServerTime
 from edgesim.units import format_ms
 
 _MOST_NODES = 10
@@ -104,6 +105,8 @@ def predict_command(
         return ExitCode.OK
     heading = Text.assemble((title, "bold"), for_batch)
     lines: list[Any] = [heading, Text(), _headline(prediction), Text(prediction.method, style="dim")]
+    if prediction.server is not None:
+        lines.append(Text(_request(prediction, prediction.server), style="dim"))
     lines += [Text(note, style="yellow") for note in prediction.notes]
     if explain:
         lines += [Text(), _by_operation(prediction), _by_node(prediction), _alternatives(prediction, others)]
@@ -114,6 +117,13 @@ def predict_command(
 def _headline(prediction: Prediction) -> Text:
     band = f"  ({format_ms(prediction.low_ms)} to {format_ms(prediction.high_ms)} ms, 80 %)"
     return Text.assemble((f"{format_ms(prediction.p50_ms)} ms", "bold"), band)
+
+
+def _request(prediction: Prediction, server: ServerTime) -> str:
+    return (
+        f"a request to edgesim's server: {format_ms(prediction.request_ms)} ms, of which the server and its connection "
+        f"{format_ms(server.p50_ms)} ms ({format_ms(server.low_ms)} to {format_ms(server.high_ms)} ms, assumed)"
+    )
 
 
 def _by_operation(prediction: Prediction) -> Table:
@@ -181,6 +191,8 @@ def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) 
         "batch": prediction.batch,
         "notes": list(prediction.notes),
         "sizes": prediction.sizes,
+        "server_ms": prediction.server.p50_ms if prediction.server is not None else None,
+        "request_ms": prediction.request_ms,
         "flops": prediction.flops,
     }
     if explain:

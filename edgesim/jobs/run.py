@@ -29,6 +29,7 @@ from edgesim.loadgen import inputs
 from edgesim.loadgen.inputs import Inputs
 from edgesim.measure import steady_state
 from edgesim.measure.reference import Reference
+from edgesim.measure.validity import HostComparison
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import (
@@ -40,7 +41,7 @@ from edgesim.options import (
     RunKeywords,
     RunOptions,
 )
-from edgesim.predictions import Declined, Prediction
+from edgesim.predictions import Declined, Prediction, plausibility
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.journal import Journal
@@ -108,6 +109,7 @@ class Job:
 
     Attributes:
         prediction: the model's device time, or why none is predicted.
+        host: the prediction beside this host's own time; None without a prediction.
         launch: how a board is started, but for its execution.
     """
 
@@ -118,6 +120,7 @@ class Job:
     prediction: Prediction | Declined
     launch: Launch
     stages: Stages
+    host: HostComparison | None = None
 
     def builder(self, not_scaled: str | None = None) -> ResultBuilder:
         """Return a builder for the result of one execution."""
@@ -127,6 +130,7 @@ class Job:
             stages=self.stages,
             prediction=self.prediction,
             not_scaled=not_scaled,
+            host=self.host,
         )
 
     def plan(self, options: RunOptions, defaults: RequestDefaults) -> SessionPlan:
@@ -162,15 +166,37 @@ def _prepare(
         chosen = inputs.choose(model, options.inputs)
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
+        prediction = time_scaling.predicted(profile, model, chosen.requests[0])
+        host = _beside_host(profile, prediction, reference, chosen)
         steady_state.prepare()
     return Job(
         profile=profile,
         model=model,
         inputs=chosen,
         reference=reference,
-        prediction=time_scaling.predicted(profile, model, chosen.requests[0]),
+        prediction=prediction,
         launch=launch,
         stages=stages,
+        host=host,
+    )
+
+
+def _beside_host(
+    profile: DeviceProfile, prediction: Prediction | Declined, reference: Reference, chosen: Inputs
+) -> HostComparison | None:
+    """Return the prediction beside this host's own time; None where one of them is not known."""
+    if isinstance(prediction, Declined):
+        return None
+    try:
+        host_ms = reference.shortest_ms(chosen.requests[0])
+    except Exception:  # the comparison of the answers tells what the model refuses
+        return None
+    threads = min(prediction.threads, psutil.cpu_count(logical=False) or 1)
+    return HostComparison(
+        predicted_ms=plausibility.on_threads(profile, prediction, threads),
+        host_ms=host_ms,
+        threads=threads,
+        times_as_slow=plausibility.times_as_slow(profile),
     )
 
 

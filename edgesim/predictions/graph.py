@@ -46,11 +46,13 @@ class Graph:
     Attributes:
         run: the run that told sizes; None where inference told them all.
         opened: what inference left open; empty where there was no run.
+        request_bytes: of the inputs, and of the outputs as far as their sizes are known.
     """
 
     nodes: tuple[Node, ...]
     run: "HostRun | None" = None
     opened: str = ""
+    request_bytes: int = 0
 
 
 def read(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, batch: int = 1) -> list[Node]:
@@ -95,7 +97,8 @@ def read_graph(
     written = {} if resized else _written_sizes(proto.graph)
     try:
         try:
-            return Graph(tuple(_Reader(proto, written, must_know=runner is not None).nodes()))
+            reader = _Reader(proto, written, must_know=runner is not None)
+            return Graph(tuple(reader.nodes()), request_bytes=reader.request_bytes)
         except _OpenError as error:
             if runner is None:
                 raise ModelError(f"{path}: {error}", fix=_GIVE) from error
@@ -104,7 +107,8 @@ def read_graph(
             run = runner.run(proto)
         except ModelError as error:
             raise ModelError(f"{path}: {opened}, and {error.problem}", fix=error.fix) from error
-        return Graph(tuple(_Reader(proto, written, run).nodes()), run, opened)
+        reader = _Reader(proto, written, run)
+        return Graph(tuple(reader.nodes()), run, opened, reader.request_bytes)
     except ContradictionError as error:
         raise ModelError(f"{path}: the sizes contradict each other at {error}") from error
     except _OpenError as error:
@@ -182,6 +186,9 @@ class _Reader:
         written: sizes that the file states, for tensors that inference does not know.
         run: what a run showed; None reads the model by inference alone.
         must_know: whether an operation of unknown cost asks for a run.
+
+    Attributes:
+        request_bytes: see `Graph`; known once `nodes` has returned.
     """
 
     def __init__(
@@ -193,6 +200,7 @@ class _Reader:
         must_know: bool = False,
     ) -> None:
         self._proto, self._run, self._must_know = proto, run, must_know
+        self.request_bytes = 0
         self._written = dict(written)
         if run is not None:
             for turn in run.turns(proto.graph.node)[:1]:
@@ -205,7 +213,11 @@ class _Reader:
             _OpenError: a size, a branch, a number of turns or a cost is not known.
             ContradictionError: the sizes contradict each other.
         """
-        nodes, _ = self._graph(self._proto.graph, outer=None, otherwise=self._written, turns=[{}])
+        graph = self._proto.graph
+        nodes, sizes = self._graph(graph, outer=None, otherwise=self._written, turns=[{}])
+        weights = {tensor.name for tensor in graph.initializer}
+        ends = {value.name for value in (*graph.input, *graph.output)} - weights
+        self.request_bytes = sum(sizes.known[name].bytes for name in ends if name in sizes.known)
         return nodes
 
     def _graph(

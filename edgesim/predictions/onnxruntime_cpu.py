@@ -16,6 +16,7 @@ from edgesim.predictions.cost import Coefficients, Machine, Term, amounts, secon
 from edgesim.predictions.fitted import FittedCoefficients, load_fitted
 from edgesim.predictions.operations import Kind
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
+from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ _LACKING: dict[str, tuple[str, str]] = {
         "read it on the board: grep -m1 Features /proc/cpuinfo",
     ),
 }
+# ONNX Runtime's optimizations make a model up to about this many times as quick.
+_MOST_BY_OPTIMIZATION = 2.0
 _ARITHMETIC: frozenset[Term] = frozenset(("products", "depthwise", "functions"))
 
 
@@ -129,10 +132,35 @@ def predict_graph(
         ProfileError, ModelError: see `predict_nodes`.
     """
     prediction = predict_nodes(profile, graph.nodes, batch=batch, threads=threads, use_calibration=use_calibration)
+    server = ServerTime.of(Machine.of(profile, threads), graph.request_bytes)
+    prediction = replace(prediction, server=server)
     if graph.run is None:
         return prediction
-    note = f"{graph.opened}: counted as run on this host with {graph.run.inputs}; other inputs may take another time"
-    return replace(prediction, notes=(*prediction.notes, note), sizes=f"a run on this host with {graph.run.inputs}")
+    run = graph.run
+    notes = [f"{graph.opened}: counted as run on this host with {run.inputs}; other inputs may take another time"]
+    one_thread = predict_nodes(profile, graph.nodes, threads=1, use_calibration=use_calibration)
+    if (doubt := _too_quick(profile, one_thread.p50_ms, 1e3 * run.seconds)) is not None:
+        notes.append(doubt)
+    return replace(prediction, notes=(*prediction.notes, *notes), sizes=f"a run on this host with {run.inputs}")
+
+
+def _too_quick(profile: DeviceProfile, one_thread_ms: float, host_ms: float) -> str | None:
+    """Return a doubt where a slower core than this host's is predicted to be quicker than this host was.
+
+    Args:
+        host_ms: of one thread without optimizations, which may have made the run that much quicker.
+    """
+    if one_thread_ms >= host_ms / _MOST_BY_OPTIMIZATION:
+        return None
+    from edgesim.predictions import plausibility  # here, because it runs ONNX Runtime
+
+    slower = plausibility.times_as_slow(profile)
+    if slower <= 1:
+        return None
+    return (
+        f"suspect: predicted for one thread {one_thread_ms:.3g} ms, and this host, whose core is {slower:.2g} times as "
+        f"quick, took {host_ms:.3g} ms without optimizations: the prediction counts too little"
+    )
 
 
 def predict_nodes(

@@ -78,8 +78,8 @@ def predict(
     Raises:
         ProfileError: no such profile, the board's cores are not arm64 (all figures are of arm64 cores), or the stored
             calibration cannot be read.
-        ModelError: no such model, sizes of its inputs are open, its sizes contradict each other, it does not run on this
-            host where only a run tells its sizes, or the server would refuse its configuration.
+        ModelError: no such model, sizes of its inputs are open, its sizes contradict each other, it does not run on
+            this host where only a run tells its sizes, or the server would refuse its configuration.
         UsageError: no predictor for `target`.
     """
     answer = predict_or_decline(

@@ -97,7 +97,12 @@ def device_time(result: RunResult) -> tuple[str, str]:
 def about_device_time(result: RunResult) -> tuple[str, ...]:
     """Return where the device time comes from, and what makes it less certain."""
     time = result.device_time_ms
-    return (time.method, *time.notes) if time.p50 is not None else ()
+    if time.p50 is None:
+        return ()
+    if time.server is None or time.request is None:
+        return (time.method, *time.notes)
+    request = f"a request: {format_ms(time.request)} ms, with {format_ms(time.server)} ms of the server and connection"
+    return (time.method, request, *time.notes)
 
 
 def about_times(result: Recorded) -> list[str]:

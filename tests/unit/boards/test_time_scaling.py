@@ -87,7 +87,7 @@ def test_share_is_raised_until_the_time_holds_if_the_kernel_gives_less(digits: M
 
 
 def test_host_slower_than_the_board_is_an_error_with_both_times(digits: Model) -> None:
-    with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for model digits, the board 10 ms"):
+    with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for a request of digits, the board 10 ms"):
         calibrated(FakeDial({"digits": 12.0}), target(digits, 10.0))
 
 
@@ -197,5 +197,7 @@ def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
     found = time_scaling.target(board, digits, arrays, calibrated)
     assert found.heated_ms is not None
+    assert plain.server is not None
     assert 1 < found.heated_ms / found.time_ms < 2.1
-    assert found.heated_ms == pytest.approx(3 * hot.p50_ms)
+    assert found.time_ms == pytest.approx(3 * plain.p50_ms + plain.server.p50_ms)
+    assert found.heated_ms == pytest.approx(3 * hot.p50_ms + 2 * plain.server.p50_ms)
