@@ -51,7 +51,7 @@ def show_command(model: ModelArgument, models: ModelsOption = None, as_json: Jso
     for name, tensors in (("input", described.inputs), ("output", described.outputs)):
         for tensor in tensors:
             table.add_row(name, f"{tensor}")
-    table.add_row("opset", str(described.opset))
+    table.add_row("opset", described.opset_words)
     table.add_row("operations", ", ".join(f"{count} {name}" for name, count in described.operations.most_common()))
     table.add_row("parameters", f"{described.parameters:,}")
     table.add_row("size", format_bytes(described.size_bytes))
@@ -75,6 +75,7 @@ def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
         "sha256": model.sha256,
         "size_bytes": model.size_bytes,
         "opset": model.opset,
+        "opsets": model.opsets,
         "inputs": tensors(model.inputs),
         "outputs": tensors(model.outputs),
         "operations": dict(model.operations.most_common()),

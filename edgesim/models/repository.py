@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError
-from edgesim.models import external_weights, placeholders, samples, tensor_types
+from edgesim.models import external_weights, graph_nodes, placeholders, samples, tensor_types
 from edgesim.models.configuration import Configuration
 from edgesim.server.config import ConfigError
 
@@ -50,9 +50,11 @@ class Model:
             symbolic links (see `edgesim.models.external_weights`).
         sha256: digest of the ONNX file and then of each data file, hex.
         size_bytes: size of all these files together.
-        operations: how often each ONNX operation occurs.
+        opset: of ONNX's own operations; 0 for a model that has none of them.
+        opsets: versions of the other domains that the model takes operations from, such as ``ai.onnx.ml``.
+        operations: how often each operation occurs, also in branches, loops and functions.
         parameters: number of elements of all initializers, also of branches, loops and functions, and of the constants
-            that are stored outside the ONNX file.
+            that are weights: those of floating-point numbers with a dimension, and those outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
         configuration: the configuration beside the model, by which the server loads and runs it; None without.
     """
@@ -68,9 +70,16 @@ class Model:
     outputs: tuple[Tensor, ...]
     operations: Counter[str]
     parameters: int
+    opsets: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     samples_path: Path | None = None
     configuration: Configuration | None = None
+
+    @property
+    def opset_words(self) -> str:
+        """The opsets in words: ``17, ai.onnx.ml 3``."""
+        own = [str(self.opset)] if self.opset else []
+        return ", ".join([*own, *(f"{domain} {version}" for domain, version in sorted(self.opsets.items()))])
 
     @property
     def signature(self) -> str:
@@ -217,12 +226,33 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
         inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
         outputs=tuple(_tensor(path, value) for value in proto.graph.output),
-        operations=Counter(node.op_type for node in proto.graph.node),
-        parameters=sum(math.prod(tensor.dims) for tensor in external_weights.tensors(proto)),
+        opsets=_other_opsets(proto),
+        operations=Counter(node.op_type for node in graph_nodes.of_model(proto)),
+        parameters=sum(math.prod(tensor.dims) for tensor in (*external_weights.tensors(proto), *_constants(proto))),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
         samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
+
+
+def _other_opsets(proto: "onnx.ModelProto") -> dict[str, int]:
+    """Return the versions of the domains, beside ONNX's own, that a model really takes operations from."""
+    used = {node.domain for node in graph_nodes.of_model(proto)}
+    others = [entry for entry in proto.opset_import if entry.domain not in ("", "ai.onnx")]
+    return {entry.domain: entry.version for entry in others if entry.domain in used}
+
+
+def _constants(proto: "onnx.ModelProto") -> Iterator["onnx.TensorProto"]:
+    """Yield the weights that are written as constants, in the ONNX file; those outside it are `external_weights`'."""
+    from onnx import TensorProto
+
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+    for node in graph_nodes.of_model(proto):
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            tensor = attribute.t
+            inside = tensor.data_location != TensorProto.EXTERNAL
+            if inside and tensor.data_type in floats and len(tensor.dims) and math.prod(tensor.dims) > 1:
+                yield tensor
 
 
 def parse(path: Path) -> "onnx.ModelProto":
@@ -261,7 +291,8 @@ def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:
             fix="export the model with plain tensors as inputs and outputs",
         )
     shape = tuple(
-        dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else -1
+        # 0 is a size: that of an empty cache, before the first token.
+        dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value >= 0 else -1
         for dimension in kind.shape.dim
     )
     return Tensor(name=value.name, datatype=tensor_types.BY_ONNX[kind.elem_type].datatype, shape=shape)

@@ -1,29 +1,12 @@
 """The fusions of ONNX Runtime's arm64 build: which nodes of a graph it runs as one."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 import onnx
 
+from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT
 from edgesim.predictions.tensors import GraphTensor
-
-
-def bodies(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
-    """Yield the branches or the body of a node, each with the name of its attribute."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.name, attribute.g
-        for graph in attribute.graphs:
-            yield attribute.name, graph
-
-
-def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of a graph, and of all bodies in it."""
-    waiting = [graph]  # a stack, because graphs in graphs may be deeper than Python's recursion
-    while waiting:
-        for node in waiting.pop().node:
-            yield node
-            waiting += [body for _, body in bodies(node)]
 
 
 class Fusions:
@@ -44,7 +27,7 @@ class Fusions:
             for name in node.input:
                 self.users.setdefault(name, []).append(node)
             for _, body in bodies(node):  # a body uses tensors of the graph around it by their names
-                for name in {name for inner in all_nodes(body) for name in inner.input}:
+                for name in {name for inner in with_bodies(body.node) for name in inner.input}:
                     self.users.setdefault(name, []).append(node)
             for name in node.output:
                 self.makers[name] = node

@@ -15,8 +15,9 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from edgesim.errors import ModelError
+from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions.arithmetic import Operation, arithmetic, is_known
-from edgesim.predictions.fusions import Fusions, all_nodes, bodies, made_by
+from edgesim.predictions.fusions import Fusions, made_by
 from edgesim.predictions.node import Node, Precision, total
 from edgesim.predictions.operations import FLOPS, WITHOUT_WORK
 from edgesim.predictions.shape_inference import ContradictionError, ShapeInference, tensor_of
@@ -164,7 +165,7 @@ def set_inputs(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]], batc
 def name_nodes(graph: onnx.GraphProto) -> None:
     """Give every node a name of its own, also in bodies."""
     taken: set[str] = set()
-    for node in all_nodes(graph):
+    for node in with_bodies(graph.node):
         name = node.name or next((output for output in node.output if output), node.op_type)
         node.name, count = name, 1
         while node.name in taken:
@@ -322,10 +323,10 @@ class _Reader:
     def _replaced_seconds(self) -> float | None:
         """Return the time of a node that ONNX Runtime replaced: what no other node took, in equal parts."""
         assert self._run is not None, "only a run replaces nodes"
-        names = {node.name for node in all_nodes(self._proto.graph)}
+        names = {node.name for node in with_bodies(self._proto.graph.node)}
         replaced = [
             node
-            for node in all_nodes(self._proto.graph)
+            for node in with_bodies(self._proto.graph.node)
             if not is_known(node.op_type) and node.op_type not in WITHOUT_WORK and node.name not in self._run.executions
         ]
         unclaimed = [seconds for name, seconds in self._run.node_seconds.items() if name not in names]
