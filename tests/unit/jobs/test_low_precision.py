@@ -27,7 +27,11 @@ def test_quantizing_and_dequantizing_are_no_operations_in_low_precision(tmp_path
         helper.make_node("QuantizeLinear", ["m", "s", "z"], ["r"]),
         helper.make_node("DequantizeLinear", ["r", "s", "z"], ["y"]),
     ]
-    weights = {"s": np.array(0.1, np.float32), "z": np.array(0, np.int8), "w": np.zeros((8, 8), np.int8)}
+    weights: dict[str, np.ndarray] = {
+        "s": np.array(0.1, np.float32),
+        "z": np.array(0, np.int8),
+        "w": np.zeros((8, 8), np.int8),
+    }
     assert "1 quantized operations" in finding(model(tmp_path / "q.onnx", nodes, {"x": [1, 8]}, weights))
 
 
