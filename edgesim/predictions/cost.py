@@ -26,9 +26,10 @@ _SLOWEST_MEMORY = 3.6e9
 # two published pairs on a Raspberry Pi 5 are 1.4 and 2.0 times as fast (whole models), where the instruction alone
 # could give 4; without them, one pair on a Cortex-A72 is 1.25 to 1.35 times as fast.
 _INT8_SPEEDUP = {True: 1.5, False: 1.25}
-# Clock cycles of one comparison in a decision tree: a load that waits for the comparison before, and half of the time a
-# branch that was not foreseen (15 cycles on a Cortex-A72, by its optimization guide). Assumed; no figure was published.
-_STEP_CYCLES = 30
+# Clock cycles of one comparison in a decision tree: two loads that wait for the comparison before, and half of the time
+# a branch that was not foreseen. Assumed, as no figure was published: twice the 25 cycles that ONNX Runtime takes on an
+# EPYC for ensembles in its cache.
+_STEP_CYCLES = 50
 
 
 @dataclass(frozen=True, kw_only=True)

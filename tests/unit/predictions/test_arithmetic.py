@@ -209,6 +209,8 @@ def test_trees_cost_their_depth_for_each_row(tmp_path: Path) -> None:
     forest = model(tmp_path / "t.onnx", [trees(10, 6)], {"x": [3, 4]}, opsets={"ai.onnx.ml": 3})
     (node,) = read_model(forest).nodes
     assert (node.kind, node.steps) == ("tree ensemble", 3 * 10 * 6)
+    uncached = model(tmp_path / "u.onnx", [trees(300, 8)], {"x": [3, 4]}, opsets={"ai.onnx.ml": 3})
+    assert read_model(uncached).nodes[0].steps == 3 * 3 * 300 * 8, "153,300 nodes wait for the memory"
     larger = model(tmp_path / "l.onnx", [trees(1000, 8)], {"x": [3, 4]}, opsets={"ai.onnx.ml": 3})
     assert predict(BOARD, larger).p50_ms > 10 * predict(BOARD, forest).p50_ms
 
