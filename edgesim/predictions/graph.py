@@ -41,6 +41,15 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
+class Choice:
+    """An If of which a run took one branch, and the work of both as far as inference tells that of the other."""
+
+    name: str
+    taken: tuple[Node, ...]
+    other: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
 class Graph:
     """The nodes of a model, in the graph's order, those of a body after the node that they belong to.
 
@@ -48,12 +57,14 @@ class Graph:
         run: the run that told sizes; None where inference told them all.
         opened: what inference left open; empty where there was no run.
         request_bytes: of the inputs, and of the outputs as far as their sizes are known.
+        choices: branches that other inputs may take.
     """
 
     nodes: tuple[Node, ...]
     run: "HostRun | None" = None
     opened: str = ""
     request_bytes: int = 0
+    choices: tuple[Choice, ...] = ()
 
 
 def read(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, batch: int = 1) -> list[Node]:
@@ -109,7 +120,7 @@ def read_graph(
         except ModelError as error:
             raise ModelError(f"{path}: {opened}, and {error.problem}", fix=error.fix) from error
         reader = _Reader(proto, written, run)
-        return Graph(tuple(reader.nodes()), run, opened, reader.request_bytes)
+        return Graph(tuple(reader.nodes()), run, opened, reader.request_bytes, tuple(reader.choices))
     except ContradictionError as error:
         raise ModelError(f"{path}: the sizes contradict each other at {error}") from error
     except _OpenError as error:
@@ -189,7 +200,7 @@ class _Reader:
         must_know: whether an operation of unknown cost asks for a run.
 
     Attributes:
-        request_bytes: see `Graph`; known once `nodes` has returned.
+        request_bytes, choices: see `Graph`; known once `nodes` has returned.
     """
 
     def __init__(
@@ -202,6 +213,7 @@ class _Reader:
     ) -> None:
         self._proto, self._run, self._must_know = proto, run, must_know
         self.request_bytes = 0
+        self.choices: list[Choice] = []
         self._written = dict(written)
         if run is not None:
             for turn in run.turns(proto.graph.node)[:1]:
@@ -272,13 +284,17 @@ class _Reader:
         if self._run is None:
             what = "the branch" if node.op_type == "If" else "the number of turns"
             raise _OpenError(f"{what} of {node.op_type} {node.name} is only known at run time")
-        work, count = [], 0
+        work, count, passed_over = [], 0, None
         for name, body in bodies(node):
             turns = self._run.turns(body.node)
             count += len(turns)
-            if turns:
+            if not turns:
+                passed_over = body
+            else:
                 nodes, _ = self._graph(body, outer=inference, otherwise={}, turns=turns)
                 work += [replace(inner, name=f"{node.name}.{name}/{inner.name}") for inner in nodes]
+        if node.op_type == "If" and count == 1 and passed_over is not None:
+            self._remember(node.name, work, passed_over, inference)
         outputs = [inference.known[name] for name in node.output if name in inference.known]
         own = Node(
             name=node.name,
@@ -293,6 +309,15 @@ class _Reader:
             turns=max(count, 1),
         )
         return [own, *work]
+
+    def _remember(self, name: str, taken: Sequence[Node], other: onnx.GraphProto, inference: ShapeInference) -> None:
+        """Keep a choice, if inference alone tells what the branch costs that was not taken."""
+        try:
+            nodes, _ = _Reader(self._proto, {})._graph(other, outer=inference, otherwise={}, turns=[{}])
+        except (_OpenError, ContradictionError):  # sizes that do not go together may be why it was not taken
+            return
+        if all(node.known for node in nodes):
+            self.choices.append(Choice(name, tuple(taken), tuple(nodes)))
 
     def _work(
         self,

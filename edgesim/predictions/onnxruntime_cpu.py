@@ -61,6 +61,8 @@ _LACKING: dict[str, tuple[str, str]] = {
         "read it on the board: grep -m1 Features /proc/cpuinfo",
     ),
 }
+# A branch that was not taken is told if it changes the device time by more than this part.
+_NOTABLE = 0.1
 # ONNX Runtime's optimizations make a model up to about this many times as quick.
 _MOST_BY_OPTIMIZATION = 2.0
 _ARITHMETIC: frozenset[Term] = frozenset(("products", "depthwise", "functions"))
@@ -138,6 +140,13 @@ def predict_graph(
         return prediction
     run = graph.run
     notes = [f"{graph.opened}: counted as run on this host with {run.inputs}; other inputs may take another time"]
+    for choice in graph.choices:
+        taken_ms, other_ms = (
+            predict_nodes(profile, nodes, threads=threads, use_calibration=use_calibration).p50_ms if nodes else 0.0
+            for nodes in (choice.taken, choice.other)
+        )
+        if abs(other_ms - taken_ms) > _NOTABLE * prediction.p50_ms:
+            notes.append(f"If {choice.name}: the other branch takes {other_ms:.3g} ms in place of {taken_ms:.3g} ms")
     one_thread = predict_nodes(profile, graph.nodes, threads=1, use_calibration=use_calibration)
     if (doubt := _too_quick(profile, one_thread.p50_ms, 1e3 * run.seconds)) is not None:
         notes.append(doubt)

@@ -62,8 +62,11 @@ def test_the_branch_that_the_inputs_choose_is_counted_and_no_other(tmp_path: Pat
         tmp_path / "b.onnx", [node], {"x": [SIDE, SIDE], "c": []}, {"w": zeros(SIDE, SIDE)}, types={"c": BOOL}
     )
     for condition, count in ((True, 3), (False, 7)):
-        graph = read_model(chosen, arrays={"x": zeros(SIDE, SIDE), "c": np.array(condition)})
-        assert by_operation(graph) == {"If": 1, "MatMul": count}
+        arrays = {"x": zeros(SIDE, SIDE), "c": np.array(condition)}
+        assert by_operation(read_model(chosen, arrays=arrays)) == {"If": 1, "MatMul": count}
+        (note,) = (note for note in predict(BOARD, chosen, arrays=arrays).notes if "the other branch takes" in note)
+        other, _, taken = note.removeprefix("If y: the other branch takes ").partition(" ms in place of ")
+        assert float(other) / float(taken.removesuffix(" ms")) == pytest.approx((10 - count) / count, rel=0.05)
 
 
 def test_a_branch_that_is_known_before_the_run_needs_no_run(tmp_path: Path) -> None:
