@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict_or_decline
 from edgesim.predictions.onnxruntime_cpu import predict_nodes
 from edgesim.profiles import DeviceProfile
+from edgesim.units import format_ms
 
 # The part of the board's time that the computation fills at its CPU share; the rest is for the kernel's slices.
 _FILL = 0.7
@@ -332,10 +333,26 @@ def tune(
     return scale
 
 
-def predicted(profile: DeviceProfile, model: Model, arrays: Arrays) -> Prediction | Declined:
-    """Predict the device time of a request with these inputs, see `edgesim.predict`."""
-    sizes = {name: array.shape for name, array in arrays.items()}
-    return predict_or_decline(profile, model, shapes=sizes, arrays=arrays)
+def predicted(
+    profile: DeviceProfile, model: Model, arrays: Arrays, others: Sequence[Arrays] = ()
+) -> Prediction | Declined:
+    """Predict the device time of a request with these inputs, see `edgesim.predict`.
+
+    Args:
+        others: inputs of other requests. Where sizes are of the inputs, a note says how much the time differs.
+    """
+
+    def of(request: Arrays) -> Prediction | Declined:
+        sizes = {name: array.shape for name, array in request.items()}
+        return predict_or_decline(profile, model, shapes=sizes, arrays=request)
+
+    first = of(arrays)
+    if isinstance(first, Declined) or first.sizes == "inference" or not others:
+        return first
+    all_of_them = [first, *(other for other in map(of, others) if isinstance(other, Prediction))]
+    times_ms = [prediction.p50_ms for prediction in all_of_them]
+    note = f"over {len(times_ms)} inputs: {format_ms(min(times_ms))} to {format_ms(max(times_ms))} ms"
+    return replace(first, notes=(*first.notes, note))
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:

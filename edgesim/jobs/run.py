@@ -50,6 +50,9 @@ from edgesim.results.run_result import RunResult
 # An emulator's own failure says nothing about the model: the container is started again, this often at most.
 _MOST_EMULATOR_FAILURES = 2
 
+# How many inputs a prediction looks at where sizes are of the inputs.
+_MOST_INPUTS = 3
+
 # The options that a run has a use for.
 RUN_OPTIONS = ALL_OPTIONS - {"watch"}
 
@@ -166,7 +169,7 @@ def _prepare(
         chosen = inputs.choose(model, options.inputs)
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
-        prediction = time_scaling.predicted(profile, model, chosen.requests[0])
+        prediction = time_scaling.predicted(profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS])
         host = _beside_host(profile, prediction, reference, chosen)
         steady_state.prepare()
     return Job(

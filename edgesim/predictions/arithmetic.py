@@ -84,9 +84,11 @@ def arithmetic(operation: Operation) -> Arithmetic:
     return counted(operation) if counted is not None else _each_element(operation)
 
 
-def is_known(operation: str) -> bool:
-    """Whether the cost of an operation, by ONNX's name, is known."""
-    return operation in KIND_OF
+def is_known(node: onnx.NodeProto) -> bool:
+    """Whether the cost of a node's operation is known."""
+    if node.op_type in ("Resize", "Upsample"):
+        return all(attribute.s == b"nearest" for attribute in node.attribute if attribute.name == "mode")
+    return node.op_type in KIND_OF
 
 
 def _each_element(operation: Operation) -> Arithmetic:

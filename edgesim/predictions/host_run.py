@@ -5,6 +5,7 @@ inputs and outputs. No tensor is kept for that, so a large model needs no more m
 leaves out ONNX Runtime's optimizations, because these change the nodes.
 """
 
+import math
 import os
 import time
 from bisect import bisect
@@ -34,9 +35,12 @@ _MOST_LINES = 1_000_000
 _MOST_PROFILE_BYTES = 1 << 30
 # As the profiler names the types of tensors; all others have the names of `TensorProto` in lower case.
 _TYPES: Mapping[str, int] = {name.lower(): number for name, number in TensorProto.DataType.items()}
-# A quick model runs several times: the first run of a kernel is slower than all others.
+# A quick model runs again, for this long and this often: the first run of a kernel is slower than all others.
 _AT_LEAST_S = 0.02
-AFTER_NAME = "_kernel_time"
+_FEWEST_RUNS, _MOST_RUNS = 2, 20
+# A model that takes longer than this runs once.
+_LONG_S = 0.5
+_AFTER_NAME = "_kernel_time"
 _WITH_BODIES = ("If", "Loop", "Scan", "SequenceMap")
 _FOLDER = "session.model_external_initializers_file_folder_path"
 # Levels of optimization, by ONNX Runtime's names: where a model does not load without, the least that it needs.
@@ -106,9 +110,9 @@ class HostRunner:
         try:
             if has_links(self._model):
                 with gathered(self._model) as path:
-                    events = profile(proto, arrays, directory=path.parent, at_least_s=_AT_LEAST_S)
+                    events = _profile(proto, arrays, path.parent)
             else:
-                events = profile(proto, arrays, directory=self._model.path.parent, at_least_s=_AT_LEAST_S)
+                events = _profile(proto, arrays, self._model.path.parent)
         except ModelError:
             raise
         except Exception as error:  # the runtime's errors share no base class but this one
@@ -150,9 +154,9 @@ def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
     seconds: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(runs))
     begins = [event["ts"] for event in runs]
     for event in events:
-        if event["name"].endswith(AFTER_NAME):
+        if event["name"].endswith(_AFTER_NAME):
             # A node with a body contains the time of the nodes in it, which have lines of their own.
-            name, run = event["name"].removesuffix(AFTER_NAME), bisect(begins, event["ts"]) - 1
+            name, run = event["name"].removesuffix(_AFTER_NAME), bisect(begins, event["ts"]) - 1
             seconds[name][run] += 0.0 if event["args"]["op_name"] in _WITH_BODIES else event["dur"] / 1e6
             if run == len(runs) - 1:
                 executions[name].append(_execution(event))
@@ -164,14 +168,11 @@ def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
     )
 
 
-def profile(
-    proto: onnx.ModelProto, arrays: Arrays, *, directory: Path | None = None, at_least_s: float = 0.0
-) -> list[dict[str, Any]]:
-    """Run a model once or more with ONNX Runtime's profiler on one thread, and return the profiler's lines.
+def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[dict[str, Any]]:
+    """Run a model with ONNX Runtime's profiler on one thread, a quick one several times; return the profiler's lines.
 
     Args:
         directory: where the model's files of weights are.
-        at_least_s: run the model again until this much time has passed.
 
     Raises:
         ModelError: the lines are too many.
@@ -191,15 +192,16 @@ def profile(
             options.profile_file_prefix = str(Path(scratch) / level)
             # Weights that a kernel has packed for itself are missing among the inputs that the profiler writes.
             options.add_session_config_entry("session.disable_prepacking", "1")
-            if directory is not None:
-                options.add_session_config_entry(_FOLDER, str(directory))
+            options.add_session_config_entry(_FOLDER, str(directory))
             try:
                 session = onnxruntime.InferenceSession(
                     proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
                 )
-                until = time.monotonic() + at_least_s
+                begun = time.monotonic()
                 session.run(None, dict(arrays))
-                while time.monotonic() < until:
+                first_s = time.monotonic() - begun
+                again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
+                for _ in range(again):
                     session.run(None, dict(arrays))
                 break
             except Exception:

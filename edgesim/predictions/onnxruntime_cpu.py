@@ -285,7 +285,7 @@ class _Unknown:
         """Return the work of a node of unknown cost, by term."""
         assert self.yardstick is not None, "`of` measures it for such a node"
         assert node.host_seconds is not None, "`of` has checked that"
-        return self.yardstick.amounts(node.host_seconds)
+        return self.yardstick.amounts(node.host_seconds, self.units, self.machine)
 
 
 def _doubts(

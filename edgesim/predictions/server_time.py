@@ -28,6 +28,12 @@ _COPIES = 2
 _WIDTH = 2.0
 
 
+def relative_cycles(core: str) -> float:
+    """Return the clock cycles that branches and calls take on a core, relative to a Cortex-A72; 1 if unknown."""
+    family = cores.family(core)
+    return _RELATIVE_CYCLES[family] if family is not None else 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerTime:
     """The server's time of one request, in milliseconds, and its band."""
@@ -43,7 +49,6 @@ class ServerTime:
         Args:
             request_bytes: of the inputs and the outputs together.
         """
-        family = cores.family(machine.core)
-        cycles = _CYCLES * (_RELATIVE_CYCLES[family] if family is not None else 1.0)
+        cycles = _CYCLES * relative_cycles(machine.core)
         p50_ms = 1e3 * (cycles / machine.clock_hz + _COPIES * request_bytes / machine.copy_bytes_per_s)
         return cls(p50_ms=p50_ms, low_ms=p50_ms / _WIDTH, high_ms=p50_ms * _WIDTH)

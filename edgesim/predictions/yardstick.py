@@ -1,38 +1,48 @@
 """The yardstick: operations of known cost, timed on this host, for operations of unknown cost.
 
-An operation that takes as long here as the yardstick is counted as the yardstick's work on the board.
+How many times as long an operation takes on a board depends on what it does. A product or a sigmoid gains from this
+host's wide vectors; branches and calls do not. Nobody knows where an unknown operation stands, so it takes the
+geometric mean of both, and their distance widens the band.
 """
 
 import math
+import statistics
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
-from edgesim.predictions.cost import Machine, Term, amounts, seconds
-from edgesim.predictions.host_run import AFTER_NAME, profile
+from edgesim.predictions.cost import Machine, Term, seconds
 from edgesim.predictions.node import Node
+from edgesim.predictions.operations import FLOPS, Kind
+from edgesim.predictions.server_time import relative_cycles
 
 _SIDE = 256
 _ELEMENTS = 1 << 18
-_AT_LEAST_S = 0.05
-# Standard deviation of the logarithm between an operation and the three of the yardstick, beside the difference between
-# these three. Assumed, and wide.
-_OWN_DOUBT = 0.5
+# A chain of nodes of one element, which is branches and calls: what a node takes in clock cycles of a Cortex-A72. Taken
+# as four times the 0.33 µs of an EPYC, at 1.8 GHz, as for the server's time: assumed.
+_CHAIN, _CYCLES_OF_NODE = 64, 2_400
+_RUNS = 5
+# Standard deviation of the logarithm between an operation and the yardstick, beside that of its two sides. Assumed.
+_OWN_DOUBT = 0.4
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A product, a function and a sum, each with its time on one thread of this host.
+    """A product and a function, whose cost is known, and a chain of tiny nodes.
 
-    An operation of unknown cost is taken as a third of each, by time.
+    Attributes:
+        vectors: the first two as nodes, each with its seconds on one thread of this host.
+        chain_s: seconds of the chain here.
     """
 
-    timed: tuple[tuple[Node, float], ...]
+    vectors: tuple[tuple[Node, float], ...]
+    chain_s: float
 
     def seconds(self, host_seconds: float, units: Mapping[Term, float], machine: Machine) -> dict[Term, float]:
         """Return the seconds by term on a board, for an operation that takes `host_seconds` here.
@@ -40,95 +50,90 @@ class Yardstick:
         Args:
             units: of one thread of the board, see `edgesim.predictions.cost.unit_seconds`.
         """
-        share = host_seconds / len(self.timed)
-        total: Counter[Term] = Counter()
-        for node, node_s in self.timed:
-            total.update({term: s * share / node_s for term, s in seconds(node, units, machine).items()})
-        return dict(total)
+        total_s = self.ratio(units, machine) * host_seconds
+        # Half of the time is of each side; what is no arithmetic counts as the nodes' cycles.
+        terms: Counter[Term] = Counter({"nodes": total_s / 2})
+        for node, _ in self.vectors:
+            of_node = seconds(node, units, machine)
+            part = total_s / 2 / len(self.vectors) / sum(of_node.values())
+            terms.update({term: s * part for term, s in of_node.items()})
+        return dict(terms)
 
-    def amounts(self, host_seconds: float) -> dict[Term, float]:
+    def amounts(self, host_seconds: float, units: Mapping[Term, float], machine: Machine) -> dict[Term, float]:
         """Return the work by term of an operation that takes `host_seconds` here."""
-        share = host_seconds / len(self.timed)
-        total: Counter[Term] = Counter()
-        for node, node_s in self.timed:
-            total.update({term: amount * share / node_s for term, amount in amounts(node).items()})
-        return dict(total)
+        return {term: s / units[term] for term, s in self.seconds(host_seconds, units, machine).items()}
 
     def ratio(self, units: Mapping[Term, float], machine: Machine) -> float:
         """Return how many times as long as here an operation takes on one thread of a board."""
-        return sum(self.seconds(1.0, units, machine).values())
+        return statistics.geometric_mean(self._sides(units, machine))
 
     def doubt(self, units: Mapping[Term, float], machine: Machine) -> float:
         """Return the standard deviation of the logarithm of a time that the yardstick tells."""
-        ratios = [sum(seconds(node, units, machine).values()) / node_s for node, node_s in self.timed]
-        return math.hypot(float(np.std(np.log(ratios))), _OWN_DOUBT)
+        vectors, chain = self._sides(units, machine)
+        return math.hypot(math.log(vectors / chain) / 2, _OWN_DOUBT)
+
+    def _sides(self, units: Mapping[Term, float], machine: Machine) -> tuple[float, float]:
+        """Return how many times as long as here vectors take on the board, and branches and calls."""
+        vectors = [sum(seconds(node, units, machine).values()) / node_s for node, node_s in self.vectors]
+        chain_s = _CHAIN * _CYCLES_OF_NODE * relative_cycles(machine.core) / machine.clock_hz
+        return statistics.geometric_mean(vectors), chain_s / self.chain_s
 
 
 @cache
 def measure() -> Yardstick:
     """Time the yardstick on this host; takes 0.1 s."""
-    values = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32)
-    row = np.random.default_rng(1).random(_ELEMENTS, np.float32)
+    square, row, nothing = [_SIDE, _SIDE], [_ELEMENTS], [1]
+    chain = [f"r{i}" for i in range(_CHAIN)]
+    relus = [helper.make_node("Relu", [last], [name]) for last, name in zip(["x", *chain], chain, strict=False)]
+    return Yardstick(
+        vectors=(
+            (
+                _node("MatMul", "matrix product", square),
+                _seconds([helper.make_node("MatMul", ["x", "x"], ["y"])], square),
+            ),
+            (_node("Sigmoid", "transcendental", row), _seconds([helper.make_node("Sigmoid", ["x"], ["y"])], row)),
+        ),
+        chain_s=_seconds(relus, nothing),
+    )
+
+
+def _node(operation: str, kind: Kind, shape: list[int]) -> Node:
+    elements = math.prod(shape)
+    flops = 2 * _SIDE**3 if kind == "matrix product" else elements * FLOPS[operation]
+    return Node(
+        name=operation,
+        operation=operation,
+        kind=kind,
+        precision="fp32",
+        flops=flops,
+        functions=flops if kind == "transcendental" else 0,
+        read_bytes=4 * elements,
+        weight_bytes=0,
+        written_bytes=4 * elements,
+        shape=tuple(shape),
+    )
+
+
+def _seconds(nodes: list[onnx.NodeProto], shape: list[int]) -> float:
+    """Return the shortest of some runs on one thread of this host, in seconds."""
+    import onnxruntime
+
+    output = nodes[-1].output[0]
     graph = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["a", "a"], ["product"], name="MatMul"),
-            helper.make_node("Sigmoid", ["b"], ["function"], name="Sigmoid"),
-            helper.make_node("Add", ["b", "b"], ["sum"], name="Add"),
-        ],
+        nodes,
         "yardstick",
-        [
-            helper.make_tensor_value_info("a", TensorProto.FLOAT, [_SIDE, _SIDE]),
-            helper.make_tensor_value_info("b", TensorProto.FLOAT, [_ELEMENTS]),
-        ],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("product", "function", "sum")],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
     )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    events = profile(model, {"a": values, "b": row}, at_least_s=_AT_LEAST_S)
-    return Yardstick(tuple((node, _quickest(events, node.name)) for node in _nodes()))
-
-
-def _nodes() -> tuple[Node, ...]:
-    square, row = 4 * _SIDE**2, 4 * _ELEMENTS
-    return (
-        Node(
-            name="MatMul",
-            operation="MatMul",
-            kind="matrix product",
-            precision="fp32",
-            flops=2 * _SIDE**3,
-            read_bytes=square,
-            weight_bytes=0,
-            written_bytes=square,
-            shape=(_SIDE, _SIDE),
-            product=(_SIDE, _SIDE, _SIDE),
-        ),
-        Node(
-            name="Sigmoid",
-            operation="Sigmoid",
-            kind="transcendental",
-            precision="fp32",
-            flops=20 * _ELEMENTS,
-            functions=20 * _ELEMENTS,
-            read_bytes=row,
-            weight_bytes=0,
-            written_bytes=row,
-            shape=(_ELEMENTS,),
-        ),
-        Node(
-            name="Add",
-            operation="Add",
-            kind="element-wise",
-            precision="fp32",
-            flops=_ELEMENTS,
-            read_bytes=row,
-            weight_bytes=0,
-            written_bytes=row,
-            shape=(_ELEMENTS,),
-        ),
-    )
-
-
-def _quickest(events: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Return the shortest time of a node, in seconds; the profiler counts whole microseconds."""
-    times_us = [float(event["dur"]) for event in events if event["name"] == name + AFTER_NAME]
-    return max(min(times_us), 1.0) / 1e6
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    inputs = {"x": np.random.default_rng(0).random(shape, np.float32)}
+    times_s = []
+    for _ in range(_RUNS):
+        begun = time.perf_counter()
+        session.run(None, inputs)
+        times_s.append(time.perf_counter() - begun)
+    return min(times_s)

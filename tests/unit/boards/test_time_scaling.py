@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from edgesim import profiles
 from edgesim.boards import time_scaling
@@ -19,6 +21,7 @@ from edgesim.predictions import Prediction
 from edgesim.profiles.device_profile import Thermal
 from edgesim.reports import scaling_phrases as words
 from edgesim.results.sections import ScalingSection, ThrottleSection, section
+from tests.unit.predictions.test_arithmetic import model as write
 
 
 @dataclass
@@ -184,6 +187,20 @@ def test_report_shows_the_share_and_the_distance_from_the_target(digits: Model) 
     assert "at the end (+0." in words.against_target(scaling) or "at the end (-0." in words.against_target(scaling)
     heat = ThrottleSection(after_s=60, clock_hz=1_000_000_000, target_ms=90, before_ms=60.1, after_ms=90.2)
     assert words.throttle(heat) == "1 GHz after 60 s of load: p50 60.1 ms before, 90.2 ms after (90 ms predicted)"
+
+
+def test_the_spread_of_times_over_inputs_is_told_where_sizes_are_of_the_inputs(tmp_path: Path) -> None:
+    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Identity", ["n"], ["y"])]
+    nonzero = write(tmp_path / "n.onnx", nodes, {"x": [512, 512]}, types={"y": TensorProto.INT64})
+    requests = [{"x": np.full((512, 512), value, np.float32)} for value in (1, 0)]
+    board = profiles.load("raspberry-pi-4")
+    alone = time_scaling.predicted(board, nonzero, requests[0])
+    both = time_scaling.predicted(board, nonzero, requests[0], requests[1:])
+    assert isinstance(alone, Prediction)
+    assert isinstance(both, Prediction)
+    assert both.notes[:-1] == alone.notes
+    low, high = both.notes[-1].removeprefix("over 2 inputs: ").removesuffix(" ms").split(" to ")
+    assert float(high) > 2 * float(low)
 
 
 def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None:
