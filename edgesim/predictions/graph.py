@@ -277,8 +277,9 @@ class _Reader:
         """Return the work of a node with bodies: of each body that runs, in all its turns."""
         branch = _known_branch(node, inference)
         if branch is not None:
-            otherwise = (self._run.turns(branch.node) if self._run is not None else None) or [{}]
-            nodes, sizes = self._graph(branch, outer=inference, otherwise=otherwise[0], turns=[{}])
+            # Within a loop, the branch runs in each turn.
+            turns = (self._run.turns(branch.node) if self._run is not None else None) or [{}]
+            nodes, sizes = self._graph(branch, outer=inference, otherwise=turns[0], turns=turns)
             inference.take(zip(node.output, (value.name for value in branch.output), strict=False), sizes)
             return [replace(inner, name=f"{node.name}/{inner.name}") for inner in nodes]
         if self._run is None:
