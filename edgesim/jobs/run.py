@@ -194,7 +194,7 @@ def _beside_host(
         host_ms = reference.shortest_ms(chosen.requests[0])
     except Exception:  # the comparison of the answers tells what the model refuses
         return None
-    threads = min(prediction.threads, psutil.cpu_count(logical=False) or 1)
+    threads = min(prediction.threads, cores.count())
     return HostComparison(
         predicted_ms=plausibility.on_threads(profile, prediction, threads),
         host_ms=host_ms,
