@@ -276,3 +276,21 @@ def test_the_half_resolution_of_a_dynamic_image_model_follows_its_given_sizes(tm
     half, _ = alternatives(profiles.load(BOARD), image, shapes={"x": (1, 3, 64, 64)})
     assert half.prediction is not None
     assert half.prediction.nodes[0].node.shape == (1, 8, 32, 32)
+
+
+def test_a_branch_that_is_known_beforehand_counts_in_each_turn_of_its_loop(tmp_path: Path) -> None:
+    branch = helper.make_node("If", ["yes"], ["p"], then_branch=products("t", 2), else_branch=products("e", 5))
+    body = helper.make_graph(
+        [branch, helper.make_node("Identity", ["go"], ["go2"]), helper.make_node("Neg", ["p"], ["h2"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("go", BOOL, []),
+            helper.make_tensor_value_info("h", TensorProto.FLOAT, [SIDE, SIDE]),
+        ],
+        [helper.make_tensor_value_info("go2", BOOL, []), helper.make_tensor_value_info("h2", TensorProto.FLOAT, None)],
+    )
+    nodes = [helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)]
+    weights = {"w": zeros(SIDE, SIDE), "yes": np.array(True), "n": np.array(4)}
+    loop = model(tmp_path / "l.onnx", nodes, {"x": [SIDE, SIDE]}, weights)
+    assert by_operation(read_model(loop)) == {"Loop": 4, "MatMul": 8, "Neg": 4}
