@@ -54,7 +54,7 @@ def pairs(boards: list[str]) -> dict[tuple[str, str], float]:
     for board in boards:
         for name in MODELS:
             try:
-                time_ms = predict(profiles.load(board), repository.find(name)).p50_ms
+                time_ms = predict(profiles.load(board), repository.find(name)).request_ms
             except (ModelError, ProfileError) as error:
                 print(f"{board}, {name}: {error.problem}", file=sys.stderr)
                 continue

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,9 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.loadgen.inputs import Arrays
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict_or_decline
+from edgesim.predictions.onnxruntime_cpu import predict_nodes
 from edgesim.profiles import DeviceProfile
+from edgesim.units import format_ms
 
 # The part of the board's time that the computation fills at its CPU share; the rest is for the kernel's slices.
 _FILL = 0.7
@@ -262,7 +264,7 @@ class Scale:
         if model.host_ms > _MOST_OF_TARGET * target.time_ms:
             too_close = "" if model.host_ms > target.time_ms else "without a fifth of that to spare "
             raise HostTooSlow(
-                f"this host takes {model.host_ms:.3g} ms for model {target.model.name}, the board "
+                f"this host takes {model.host_ms:.3g} ms for a request of {target.model.name}, the board "
                 f"{target.time_ms:.3g} ms: {too_close}it cannot be slowed down to that",
                 fix="use a faster host, or `execution=emulated`, whose times are not the board's",
             )
@@ -332,20 +334,41 @@ def tune(
 
 
 def predicted(
-    profile: DeviceProfile, model: Model, arrays: Arrays, *, use_calibration: bool = True
+    profile: DeviceProfile, model: Model, arrays: Arrays, others: Sequence[Arrays] = ()
 ) -> Prediction | Declined:
-    """Predict the device time of a request with these inputs, see `edgesim.predict`."""
-    sizes = {tensor.name: arrays[tensor.name].shape for tensor in model.inputs if -1 in tensor.shape}
-    return predict_or_decline(profile, model, shapes=sizes, use_calibration=use_calibration)
+    """Predict the device time of a request with these inputs, see `edgesim.predict`.
+
+    Args:
+        others: inputs of other requests. Where sizes are of the inputs, a note says how much the time differs.
+    """
+
+    def of(request: Arrays) -> Prediction | Declined:
+        sizes = {name: array.shape for name, array in request.items()}
+        return predict_or_decline(profile, model, shapes=sizes, arrays=request)
+
+    first = of(arrays)
+    if isinstance(first, Declined) or first.sizes == "inference" or not others:
+        return first
+    all_of_them = [first, *(other for other in map(of, others) if isinstance(other, Prediction))]
+    times_ms = [prediction.p50_ms for prediction in all_of_them]
+    note = f"over {len(times_ms)} inputs: {format_ms(min(times_ms))} to {format_ms(max(times_ms))} ms"
+    return replace(first, notes=(*first.notes, note))
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
-    """Return the target of a model on a board: the predicted time, and the time at the board's hot clock."""
+    """Return the target of a model on a board: a request's predicted time, and that time at the board's hot clock.
+
+    A request takes the device time and the server's time: both are in what a client of a scaled server sees.
+    """
     heated_ms = None
     if profile.thermal is not None:
         # The ratio of two predictions: a calibration by measured times is for the board's full clock.
-        cool, hot = (predicted(board, model, arrays, use_calibration=False) for board in (profile, profile.heated()))
-        assert isinstance(cool, Prediction), "`prediction` is a prediction"
-        assert isinstance(hot, Prediction), "`prediction` is a prediction"
-        heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms
-    return Target(model=model, arrays=arrays, time_ms=prediction.p50_ms, heated_ms=heated_ms)
+        nodes = [time.node for time in prediction.nodes]
+        cool, hot = (
+            predict_nodes(board, nodes, threads=prediction.threads, use_calibration=False)
+            for board in (profile, profile.heated())
+        )
+        server_ms = prediction.request_ms - prediction.p50_ms
+        slower = profile.cpu.clock_hz / profile.heated().cpu.clock_hz
+        heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms + server_ms * slower
+    return Target(model=model, arrays=arrays, time_ms=prediction.request_ms, heated_ms=heated_ms)

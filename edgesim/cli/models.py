@@ -57,7 +57,7 @@ def _rows(model: Model, fits: list[str]) -> Iterator[tuple[str, str]]:
     yield model.name, f"version {model.version}, {model.path}"
     yield from (("input", str(tensor)) for tensor in model.inputs)
     yield from (("output", str(tensor)) for tensor in model.outputs)
-    yield "opset", ", ".join(f"{domain} {version}" for domain, version in model.domains.items())
+    yield "opset", model.opset_words
     yield "operations", ", ".join(f"{count} {name}" for name, count in model.operations.most_common())
     yield "parameters", f"{model.parameters:,}"
     yield "size", format_bytes(model.size_bytes)
@@ -96,7 +96,7 @@ def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
         "sha256": model.sha256,
         "size_bytes": model.size_bytes,
         "opset": model.opset,
-        "domains": model.domains,
+        "opsets": model.opsets,
         "inputs": tensors(model.inputs),
         "outputs": tensors(model.outputs),
         "operations": dict(model.operations.most_common()),

@@ -1,6 +1,7 @@
 """``edgesim predict``."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,10 +14,12 @@ from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument, QuietOption
 from edgesim.cli._tables import text_table
-from edgesim.errors import ExitCode
+from edgesim.errors import ExitCode, UsageError
 from edgesim.models import repository
+from edgesim.options import InputOptions
 from edgesim.predictions import NodeTime, Prediction, predict
 from edgesim.predictions.alternatives import Alternative, alternatives
+from edgesim.predictions.server_time import ServerTime
 from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms
@@ -51,6 +54,27 @@ def predict_command(
             rich_help_panel=INPUTS,
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            metavar="PATH",
+            help="Take sizes from these inputs: a .npz file, or a directory of such files.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    value_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="NAME=LOW:HIGH",
+            help="Draw an input's random values from this range where only a run shows the sizes; may be repeated.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed of such random inputs.", rich_help_panel=INPUTS)
+    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Run one inference on this many threads [default: the board's cores]."),
@@ -61,12 +85,17 @@ def predict_command(
 ) -> int:
     """Predict a model's device time from its graph, without a container.
 
+    A model whose sizes, branches or loops depend on its inputs runs on this host once.
+
     The prediction is ONNX Runtime's time on the board's CPU, with a band that contains the time of 80 % of boards.
     """
     target, graph = profiles.load(profile), repository.find(model, models)
     shapes = _values.shapes(shape or [])
-    prediction = predict(target, graph, batch=batch, threads=threads, shapes=shapes)
-    others = alternatives(target, graph, batch=batch, threads=threads, shapes=shapes) if explain else []
+    if data is not None and (shapes or value_range):
+        raise UsageError("`input`: real inputs have their own shapes and values", fix="leave out `shapes` and `ranges`")
+    inputs = InputOptions(seed=seed, input=data, ranges=_values.ranges(value_range or []))
+    prediction = predict(target, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
+    others = alternatives(target, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs) if explain else []
     if as_json:
         print_json(_facts(prediction, others, explain=explain))
         return ExitCode.OK
@@ -79,6 +108,8 @@ def predict_command(
     lines: list[Any] = [heading, Text(), _headline(prediction), Paragraph(prediction.method, "dim")]
     if target.accelerator is not None:
         lines.append(Paragraph(phrases.cpu_only(target.accelerator), "dim"))
+    if prediction.server is not None:
+        lines.append(Paragraph(_request(prediction, prediction.server), "dim"))
     lines += [Paragraph(note, "yellow") for note in prediction.notes]
     if explain:
         for table in (_by_operation(prediction), _by_node(prediction), _alternatives(prediction, others)):
@@ -92,6 +123,13 @@ def _headline(prediction: Prediction) -> Text:
     return Text.assemble((f"{format_ms(prediction.p50_ms)} ms", "bold"), band)
 
 
+def _request(prediction: Prediction, server: ServerTime) -> str:
+    return (
+        f"a request to edgesim's server: {format_ms(prediction.request_ms)} ms, of which the server and its connection "
+        f"{format_ms(server.p50_ms)} ms ({format_ms(server.low_ms)} to {format_ms(server.high_ms)} ms, assumed)"
+    )
+
+
 def _by_operation(prediction: Prediction) -> TextTable:
     groups: dict[str, list[NodeTime]] = defaultdict(list)
     for time in prediction.nodes:
@@ -102,7 +140,7 @@ def _by_operation(prediction: Prediction) -> TextTable:
         rows.append(
             (
                 kind,
-                str(len(times)),
+                str(sum(t.node.turns for t in times)),
                 f"{sum(t.node.flops for t in times) / 1e9:.2f}",
                 f"{sum(t.node.moved_bytes for t in times) / 1e6:.1f}",
                 f"{total_ms:.2f}",
@@ -119,6 +157,7 @@ def _by_node(prediction: Prediction) -> TextTable:
         (
             time.node.name,
             "+".join((time.node.operation, *time.node.fused)),
+            str(time.node.turns),
             "x".join(map(str, time.node.shape)),
             f"{time.ms:.2f}",
             f"{100 * time.ms / prediction.p50_ms:.0f} %",
@@ -126,8 +165,8 @@ def _by_node(prediction: Prediction) -> TextTable:
         )
         for time in sorted(prediction.nodes, key=lambda time: -time.ms)[:_MOST_NODES]
     ]
-    heads = ("node", "operation", "gives", "ms", "share", "bound by")
-    return text_table(heads, rows, title="nodes that cost most", figures=("ms", "share"), shortened=("node",))
+    heads, figures = ("node", "operation", "turns", "gives", "ms", "share", "bound by"), ("turns", "ms", "share")
+    return text_table(heads, rows, title="nodes that cost most", figures=figures, shortened=("node",))
 
 
 def _alternatives(prediction: Prediction, others: list[Alternative]) -> TextTable:
@@ -151,6 +190,9 @@ def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) 
         "threads": prediction.threads,
         "batch": prediction.batch,
         "notes": list(prediction.notes),
+        "sizes": prediction.sizes,
+        "server_ms": prediction.server.p50_ms if prediction.server is not None else None,
+        "request_ms": prediction.request_ms,
         "flops": prediction.flops,
     }
     if explain:
@@ -163,6 +205,8 @@ def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) 
                 "shape": list(time.node.shape),
                 "flops": time.node.flops,
                 "moved_bytes": time.node.moved_bytes,
+                "precision": time.node.precision,
+                "turns": time.node.turns,
                 "ms": time.ms,
                 "bound": time.bound,
             }

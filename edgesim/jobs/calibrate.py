@@ -52,7 +52,9 @@ def calibrate(
             raise UsageError(f"{path}: a second run of {model.name}", fix="give one run for each model")
         predicted = predictions.predict(profile, model, threads=result.device.intra_op_threads, use_calibration=False)
         names.append(model.name)
-        ratios.append(math.log(measured_ms / predicted.p50_ms))
+        # The measured time is that of requests; the server's part in it is not the runtime's.
+        server_ms = predicted.request_ms - predicted.p50_ms
+        ratios.append(math.log(max(measured_ms - server_ms, measured_ms / 2) / predicted.p50_ms))
     made = Calibration(
         profile=profile.reference, profile_sha256=profile.sha256, models=tuple(names), log_ratios=tuple(ratios)
     )

@@ -31,7 +31,8 @@ from edgesim.measure.tolerance import Tolerance
 from edgesim.models import locales, precision
 from edgesim.models.repository import Model
 from edgesim.options import Execution
-from edgesim.predictions import graph
+from edgesim.predictions.node import Node
+from edgesim.predictions.onnxruntime_cpu import read_model
 from edgesim.profiles import DeviceProfile
 from edgesim.results.sections import EmulatorSection
 from edgesim.results.verdict import Item, VerdictWord
@@ -47,16 +48,8 @@ EMULATOR_ROOM = 256 << 20
 _MOST_SHARES = 2
 # How much less accurate than this host a board may be, as a part of all samples.
 _MOST_ACCURACY_LOST = 0.01
-_LOW_PRECISION = {
-    "QLinearConv",
-    "QLinearMatMul",
-    "ConvInteger",
-    "MatMulInteger",
-    "DynamicQuantizeLinear",
-    "QuantizeLinear",
-    "DequantizeLinear",
-    "QGemm",
-}
+# Operations between a quantized part of a graph and the rest of it, which compute nothing in low precision.
+_BETWEEN = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ class ReferenceOutputs:
 def artifact(model: Model, most_bytes: int | None) -> Item:
     """Judge the size of the model's files; None allows any size."""
     files = 1 + len(model.data_paths)
-    words = f"{format_bytes(model.size_bytes)} in {files} file{'s' if files > 1 else ''}, opset {model.opset}"
+    words = f"{format_bytes(model.size_bytes)} in {files} file{'s' if files > 1 else ''}, opset {model.opset_words}"
     if most_bytes is None:
         return _passed("artifact", words)
     return Item(
@@ -219,10 +212,11 @@ def low_precision(
     """
     features = set(description.get("cpu_features", ())) or set(profile.cpu.features)
     findings = []
-    if quantized := sum(count for kind, count in model.operations.items() if kind in _LOW_PRECISION):
+    nodes = _nodes(model, request)
+    if quantized := sum(node.precision in ("int8", "int4") and node.operation not in _BETWEEN for node in nodes):
         kernels = "i8mm" if "i8mm" in features else "dot product" if "asimddp" in features else "plain"
         findings.append(f"{quantized} quantized operations on {kernels} kernels")
-    if halves := _half_precision(model, request):
+    if halves := sum(node.precision == "fp16" for node in nodes):
         # ONNX Runtime's optimized graphs under the emulator show this: casts around all of them, or half kernels.
         kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"
         findings.append(f"{halves} operations in FP16, {kernels} (the core {_has('asimdhp', features)})")
@@ -241,13 +235,13 @@ def _has(feature: str, features: Collection[str]) -> str:
     return f"has {feature}" if feature in features else f"lacks {feature}"
 
 
-def _half_precision(model: Model, request: Mapping[str, np.ndarray]) -> int:
-    """Count the operations with half-precision outputs; 0 if sizes are only known at run time."""
+def _nodes(model: Model, request: Mapping[str, np.ndarray]) -> Sequence[Node]:
+    """Return the nodes as the runtime fuses them; none if this host cannot tell their sizes."""
     try:
-        nodes = graph.read(model.path, shapes={name: array.shape for name, array in request.items()})
+        shapes = {name: array.shape for name, array in request.items()}
+        return read_model(model, shapes=shapes, arrays=request).nodes
     except ModelError:
-        return 0
-    return sum(node.precision == "fp16" for node in nodes)
+        return ()
 
 
 def memory(

@@ -17,7 +17,7 @@ from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, statistics, validity, variance
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.steady_state import WarmUp
-from edgesim.measure.validity import ScaleCheck, Validity
+from edgesim.measure.validity import HostComparison, ScaleCheck, Validity
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction
@@ -77,6 +77,7 @@ class ResultBuilder:
         cut_short: whether the run ended before its last attempt.
         prediction: of the model's device time, or why there is none.
         not_scaled: why a run that should also be scaled is not.
+        host: the predicted device time beside this host's; None if one of them is not known.
     """
 
     profile: DeviceProfile
@@ -89,6 +90,7 @@ class ResultBuilder:
     emulator_failures: int = 0
     cut_short: bool = False
     not_scaled: str | None = None
+    host: HostComparison | None = None
 
     def add(self, board: Board, plan: SessionPlan) -> Measurement:
         """Add the attempt of a board that is up; return the measurement that the attempt fills."""
@@ -338,6 +340,10 @@ class ResultBuilder:
             high=predicted.high_ms,
             method=predicted.method,
             notes=predicted.notes,
+            server=predicted.server.p50_ms if predicted.server is not None else None,
+            request=predicted.request_ms,
+            sizes=predicted.sizes,
+            on_host=self.host.host_ms if self.host is not None else None,
         )
 
     def _measured_on(self) -> str:
@@ -382,6 +388,7 @@ class ResultBuilder:
                 drift=next((drift for drift in drifts if drift.notable), drifts[0] if drifts else None),
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
                 scale=self._scale_check(),
+                host=self.host if self.last.board.execution != "native" else None,
             )
         )
 

@@ -30,6 +30,7 @@ from edgesim.loadgen.inputs import Inputs
 from edgesim.measure import steady_state
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
+from edgesim.measure.validity import HostComparison
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import (
@@ -41,7 +42,7 @@ from edgesim.options import (
     RunKeywords,
     RunOptions,
 )
-from edgesim.predictions import Declined, Prediction
+from edgesim.predictions import Declined, Prediction, plausibility
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.journal import Journal
@@ -49,6 +50,9 @@ from edgesim.results.run_result import RunResult
 
 # An emulator's own failure says nothing about the model: the container is started again, this often at most.
 _MOST_EMULATOR_FAILURES = 2
+
+# How many inputs a prediction looks at where sizes are of the inputs.
+_MOST_INPUTS = 3
 
 # The options that a run has a use for.
 RUN_OPTIONS = ALL_OPTIONS - {"watch"}
@@ -109,6 +113,7 @@ class Job:
 
     Attributes:
         prediction: the model's device time, or why none is predicted.
+        host: the prediction beside this host's own time; None without a prediction.
         launch: how a board is started, but for its execution.
     """
 
@@ -119,6 +124,7 @@ class Job:
     prediction: Prediction | Declined
     launch: Launch
     stages: Stages
+    host: HostComparison | None = None
 
     def builder(self, not_scaled: str | None = None) -> ResultBuilder:
         """Return a builder for the result of one execution."""
@@ -128,6 +134,7 @@ class Job:
             stages=self.stages,
             prediction=self.prediction,
             not_scaled=not_scaled,
+            host=self.host,
         )
 
     def plan(self, options: RunOptions, defaults: RequestDefaults) -> SessionPlan:
@@ -164,15 +171,37 @@ def _prepare(
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
         require_fit(model, reference, chosen)
+        prediction = time_scaling.predicted(profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS])
+        host = _beside_host(profile, prediction, reference, chosen)
         steady_state.prepare()
     return Job(
         profile=profile,
         model=model,
         inputs=chosen,
         reference=reference,
-        prediction=time_scaling.predicted(profile, model, chosen.requests[0]),
+        prediction=prediction,
         launch=launch,
         stages=stages,
+        host=host,
+    )
+
+
+def _beside_host(
+    profile: DeviceProfile, prediction: Prediction | Declined, reference: Reference, chosen: Inputs
+) -> HostComparison | None:
+    """Return the prediction beside this host's own time; None where one of them is not known."""
+    if isinstance(prediction, Declined):
+        return None
+    try:
+        host_ms = reference.shortest_ms(chosen.requests[0])
+    except Exception:  # the comparison of the answers tells what the model refuses
+        return None
+    threads = min(prediction.threads, cores.count())
+    return HostComparison(
+        predicted_ms=plausibility.on_threads(profile, prediction, threads),
+        host_ms=host_ms,
+        threads=threads,
+        times_as_slow=plausibility.times_as_slow(profile),
     )
 
 

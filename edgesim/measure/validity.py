@@ -26,7 +26,7 @@ MOST_OTHERS_PERCENT = 10.0
 LEAST_FREQUENCY_PERCENT = 90.0
 # Percent of the load in which the CPU quota of edgesim's own container stopped edgesim.
 MOST_THROTTLED_PERCENT = 1.0
-# How far a scaled board may be from its device time; a difference of CLOSE_MS may be the connection's.
+# How far a scaled board may be from a request's time; a difference of CLOSE_MS may be the connection's.
 CLOSE_PERCENT, CLOSE_MS = 3.0, 0.2
 MOST_ERROR_PERCENT, MOST_ERROR_MS = 20.0, 1.0
 
@@ -76,11 +76,27 @@ class ScaleCheck:
 
     Attributes:
         check_ms: median of the requests after the load; None if they were not answered.
-        error_percent: difference from the board's device time.
+        error_percent: difference from the board's time for a request.
     """
 
     check_ms: float | None
     error_percent: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostComparison:
+    """The predicted device time beside this host's own time for the same model.
+
+    Attributes:
+        predicted_ms: for as many threads as this host used, at most the board's.
+        host_ms: the shortest time in ONNX Runtime on this host, without a server.
+        times_as_slow: how many times as long as this host's core the board's takes for operations of known cost.
+    """
+
+    predicted_ms: float
+    host_ms: float
+    threads: int
+    times_as_slow: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +110,8 @@ class Evidence:
         precision: the precision that the run was to reach; None if it was to reach none.
         warm_up: None if the run did not come to it.
         drift: None if there are too few requests to tell.
-        scale: of the scaled model that was farthest from its device time; None if the board is not scaled.
+        scale: of the scaled model that was farthest from its target; None if the board is not scaled.
+        host: the predicted time beside this host's; None if no time is predicted, or this host's was not measured.
     """
 
     scenario: ScenarioName
@@ -108,6 +125,7 @@ class Evidence:
     drift: Drift | None = None
     host_load: HostLoad | None = None
     scale: ScaleCheck | None = None
+    host: HostComparison | None = None
 
 
 def assess(evidence: Evidence) -> Validity:
@@ -220,6 +238,22 @@ def _no_oom_kill(e: Evidence) -> RuleOutcome:
     return (_invalid if e.oom_kills else _ok)("no out-of-memory kill", f"{e.oom_kills} seen")
 
 
+def _device_time_plausible(e: Evidence) -> RuleOutcome | None:
+    if e.host is None:
+        return None
+    threads = "1 thread" if e.host.threads == 1 else f"{e.host.threads} threads"
+    finding = f"{e.host.predicted_ms:.3g} ms predicted for {threads}, this host takes {e.host.host_ms:.3g} ms"
+    if e.host.predicted_ms >= e.host.host_ms:
+        return _ok("device time plausible", finding)
+    if e.host.times_as_slow <= 1:
+        return _ok("device time plausible", f"{finding}; the board's core is the quicker one")
+    doubt = (
+        f"and the board's core is {e.host.times_as_slow:.2g} times as slow for operations of known cost: the "
+        "prediction counts too little of this model"
+    )
+    return _suspect("device time plausible", f"{finding}, {doubt}")
+
+
 def _scale_held(e: Evidence) -> RuleOutcome | None:
     if e.scale is None:
         return None
@@ -295,6 +329,7 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _warmed_up,
     _steady,
     _no_oom_kill,
+    _device_time_plausible,
     _scale_held,
     _no_time_stolen,
     _host_quiet,

@@ -17,14 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from edgesim.errors import HostError, ModelError
-from edgesim.models import placeholders
+from edgesim.models import placeholders, tensor_types
 from edgesim.models.links import Bounds, follow
 
 if TYPE_CHECKING:
     import onnx
 
 _SAVE = "save the model with its weights beside it: onnx.save(model, 'model.onnx', save_as_external_data=True)"
-_BITS_BELOW_A_BYTE = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +152,7 @@ def _read(path: Path, tensor: "onnx.TensorProto") -> ExternalTensor:
 
 def _size_bytes(tensor: "onnx.TensorProto") -> int:
     """Return the size of a tensor's values; 0 for a type of unknown size."""
-    from onnx import TensorProto, helper
-
-    names = {number: name for name, number in TensorProto.DataType.items()}
-    if (name := names.get(tensor.data_type)) in (None, "STRING", "UNDEFINED"):
-        return 0
-    bits = _BITS_BELOW_A_BYTE.get(name) or 8 * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return math.ceil(math.prod(tensor.dims) * bits / 8)
+    return math.ceil(math.prod(tensor.dims) * (tensor_types.bits(tensor.data_type) or 0) / 8)
 
 
 def _require(path: Path, tensor: ExternalTensor, bounds: Bounds) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ModelUnsupported
-from edgesim.models import external_weights, placeholders, samples, tensor_types
+from edgesim.models import external_weights, graph_nodes, placeholders, samples, tensor_types
 from edgesim.models.configuration import Configuration
 from edgesim.server.config import ConfigError
 
@@ -22,7 +22,6 @@ FILE_NAME = "model.onnx"
 # The repository of a user who names none.
 DEFAULT = Path("models")
 # The domain of ONNX's own operators; a file may leave its name out.
-_ONNX = "ai.onnx"
 _CHUNK_BYTES = 1 << 20
 _HUGGING_FACE = re.compile(r"models--(?P<name>.+)")  # the cache's directory of the model acme/tiny: models--acme--tiny
 
@@ -54,11 +53,11 @@ class Model:
             symbolic links (see `edgesim.models.external_weights`).
         sha256: digest of the ONNX file and then of each data file, hex.
         size_bytes: size of all these files together.
-        opset: version of the ONNX operators; 0 for a model without any, such as a forest of trees of ``ai.onnx.ml``.
-        domains: version of each set of operators that the model imports, by domain; ``ai.onnx`` is ONNX's own.
+        opset: of ONNX's own operations; 0 for a model that has none of them.
+        opsets: versions of the other domains that the model takes operations from, such as ``ai.onnx.ml``.
         operations: how often each operation occurs, also in branches, loops and functions.
         parameters: number of elements of all initializers, also of branches, loops and functions, and of the constants
-            that are stored outside the ONNX file.
+            that are weights: those of floating-point numbers with a dimension, and those outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
         configuration: the configuration beside the model, by which the server loads and runs it; None without.
         origin: the reference that named the model, where a git revision with its commit; None for other models than the
@@ -76,11 +75,17 @@ class Model:
     outputs: tuple[Tensor, ...]
     operations: Counter[str]
     parameters: int
+    opsets: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
-    domains: dict[str, int] = field(default_factory=dict)
     origin: str | None = None
     samples_path: Path | None = None
     configuration: Configuration | None = None
+
+    @property
+    def opset_words(self) -> str:
+        """The opsets in words: ``17, ai.onnx.ml 3``."""
+        own = [str(self.opset)] if self.opset else []
+        return ", ".join([*own, *(f"{domain} {version}" for domain, version in sorted(self.opsets.items()))])
 
     @property
     def signature(self) -> str:
@@ -238,7 +243,6 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
     samples_path = path.parent.parent / "samples.npz"
     in_repository = path.name == FILE_NAME and path.parent.name.isdigit()
     weights = {initializer.name for initializer in proto.graph.initializer}
-    domains = {entry.domain or _ONNX: entry.version for entry in proto.opset_import}
     return Model(
         name=name,
         version=path.parent.name if path.parent.name.isdigit() else "1",
@@ -246,27 +250,36 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         data_paths=data_paths,
         sha256=_digest((path, *data_paths)),
         size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
-        opset=domains.get(_ONNX, 0),
+        opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
         inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
         outputs=tuple(_tensor(path, value) for value in proto.graph.output),
-        operations=Counter(node.op_type for node in _all_nodes(proto)),
-        parameters=sum(math.prod(tensor.dims) for tensor in external_weights.tensors(proto)),
+        opsets=_other_opsets(proto),
+        operations=Counter(node.op_type for node in graph_nodes.of_model(proto)),
+        parameters=sum(math.prod(tensor.dims) for tensor in (*external_weights.tensors(proto), *_constants(proto))),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
-        domains=domains,
         samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
 
 
-def _all_nodes(proto: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
-    """Yield the nodes of the graph, of its branches and loops, and of the model's own functions."""
-    waiting = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for attribute in node.attribute:
-            waiting += attribute.g.node
-            waiting += (inner for graph in attribute.graphs for inner in graph.node)
+def _other_opsets(proto: "onnx.ModelProto") -> dict[str, int]:
+    """Return the versions of the domains, beside ONNX's own, that a model really takes operations from."""
+    used = {node.domain for node in graph_nodes.of_model(proto)}
+    others = [entry for entry in proto.opset_import if entry.domain not in ("", "ai.onnx")]
+    return {entry.domain: entry.version for entry in others if entry.domain in used}
+
+
+def _constants(proto: "onnx.ModelProto") -> Iterator["onnx.TensorProto"]:
+    """Yield the weights that are written as constants, in the ONNX file; those outside it are `external_weights`'."""
+    from onnx import TensorProto
+
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+    for node in graph_nodes.of_model(proto):
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            tensor = attribute.t
+            inside = tensor.data_location != TensorProto.EXTERNAL
+            if inside and tensor.data_type in floats and len(tensor.dims) and math.prod(tensor.dims) > 1:
+                yield tensor
 
 
 def parse(path: Path) -> "onnx.ModelProto":
@@ -302,7 +315,8 @@ def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:
     if not value.type.HasField("tensor_type") or kind.elem_type not in tensor_types.BY_ONNX:
         raise _unsupported(path, value)
     shape = tuple(
-        dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else -1
+        # 0 is a size: that of an empty cache, before the first token.
+        dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value >= 0 else -1
         for dimension in kind.shape.dim
     )
     return Tensor(name=value.name, datatype=tensor_types.BY_ONNX[kind.elem_type].datatype, shape=shape)

@@ -54,3 +54,16 @@ TENSOR_TYPES: tuple[TensorType, ...] = (
 )
 BY_DATATYPE: Mapping[str, TensorType] = {kind.datatype: kind for kind in TENSOR_TYPES}
 BY_ONNX: Mapping[int, TensorType] = {kind.onnx: kind for kind in TENSOR_TYPES}
+
+# ONNX packs the elements of these types; numpy has a byte for each.
+_BITS_BELOW_A_BYTE: Mapping[str, int] = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+
+
+def bits(onnx: int) -> int | None:
+    """Return the bits of an element of any type that ONNX has; None where they are not fixed (text), or unknown."""
+    from onnx import TensorProto, helper  # here, because importing onnx takes 50 ms
+
+    name = {number: name for name, number in TensorProto.DataType.items()}.get(onnx)
+    if name in (None, "STRING", "UNDEFINED"):
+        return None
+    return _BITS_BELOW_A_BYTE.get(name) or 8 * helper.tensor_dtype_to_np_dtype(onnx).itemsize

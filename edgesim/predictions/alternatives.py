@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from edgesim.errors import ModelError
 from edgesim.models.repository import Model
-from edgesim.predictions import graph
-from edgesim.predictions.graph import Node
-from edgesim.predictions.onnxruntime_cpu import predict_nodes
+from edgesim.options import InputOptions
+from edgesim.predictions.node import Node
+from edgesim.predictions.onnxruntime_cpu import predict_nodes, read_model
 from edgesim.predictions.prediction import Prediction
 from edgesim.profiles import DeviceProfile
 
@@ -46,6 +46,7 @@ def alternatives(
     batch: int = 1,
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    inputs: InputOptions | None = None,
 ) -> list[Alternative]:
     """Predict the same model at half the resolution, and in int8; the arguments are those of `edgesim.predict`.
 
@@ -57,13 +58,14 @@ def alternatives(
     def predicted(nodes: Sequence[Node]) -> Prediction:
         return predict_nodes(profile, nodes, batch=batch, threads=threads)
 
-    nodes = graph.read(model.path, shapes=shapes, batch=batch)
+    nodes = read_model(model, shapes=shapes, batch=batch, inputs=inputs).nodes
     answers = []
     change = "half the resolution"
     if halves := _half_resolution(model, shapes, batch):
         try:
-            smaller = graph.read(model.path, shapes={**shapes, **halves}, batch=batch)
-            answers.append(Alternative(change=change, prediction=predicted(smaller)))
+            without = inputs.model_copy(update={"input": None}) if inputs is not None else None
+            smaller = read_model(model, shapes={**shapes, **halves}, batch=batch, inputs=without)
+            answers.append(Alternative(change=change, prediction=predicted(smaller.nodes)))
         except ModelError as error:
             reason = f"the graph has a fixed resolution: {error.problem}"
             answers.append(Alternative(change=change, prediction=None, reason=reason))
@@ -78,14 +80,15 @@ def alternatives(
 
 
 def _half_resolution(model: Model, shapes: Mapping[str, Sequence[int]], batch: int) -> dict[str, list[int]]:
-    """Return half the height and width of each image input whose shape the caller has not set."""
-    images = [
-        tensor
-        for tensor in model.inputs
-        if len(tensor.shape) == _IMAGE_DIMENSIONS and min(tensor.shape[1:]) > 0 and tensor.name not in shapes
-    ]
-    halves = {image.name: [*image.shape[:-2], *(size // 2 for size in image.shape[-2:])] for image in images}
-    return {name: [batch if size < 0 else size for size in sizes] for name, sizes in halves.items()}
+    """Return half the height and width of each image input, whether the model or the caller gives its sizes."""
+    halves = {}
+    for tensor in model.inputs:
+        sizes = list(shapes.get(tensor.name, tensor.shape))
+        if len(sizes) == _IMAGE_DIMENSIONS and min(sizes[1:]) > 0:
+            halves[tensor.name] = [batch if size < 0 else size for size in sizes[:-2]] + [
+                size // 2 for size in sizes[-2:]
+            ]
+    return halves
 
 
 def _as_int8(node: Node) -> Node:

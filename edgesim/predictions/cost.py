@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal, Self
 from edgesim.profiles import DeviceProfile, cores
 
 if TYPE_CHECKING:
-    from edgesim.predictions.graph import Node
+    from edgesim.predictions.node import Node
 
 Term = Literal["products", "depthwise", "functions", "product traffic", "other traffic", "nodes"]
 TERMS: tuple[Term, ...] = ("products", "depthwise", "functions", "product traffic", "other traffic", "nodes")
 
-_PRODUCTS = frozenset(("convolution", "pointwise convolution", "matrix product"))
+_PRODUCTS = frozenset(("convolution", "pointwise convolution", "matrix product", "recurrent", "attention"))
 _FUNCTIONS = frozenset(("transcendental", "softmax"))
 
 # fp32 arithmetic of 128 bits per cycle: one multiply-add of four numbers, the least that an arm64 core of these
@@ -26,6 +26,10 @@ _SLOWEST_MEMORY = 3.6e9
 # two published pairs on a Raspberry Pi 5 are 1.4 and 2.0 times as fast (whole models), where the instruction alone
 # could give 4; without them, one pair on a Cortex-A72 is 1.25 to 1.35 times as fast.
 _INT8_SPEEDUP = {True: 1.5, False: 1.25}
+# Clock cycles of one comparison in a decision tree: two loads that wait for the comparison before, and half of the time
+# a branch that was not foreseen. Assumed, as no figure was published: twice the 25 cycles that ONNX Runtime takes on an
+# EPYC for ensembles in its cache.
+_STEP_CYCLES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class Machine:
         copy_bytes_per_s: bytes per second that one core copies, as measured.
         memory_bytes_per_s: bandwidth of the memory by specification.
         dot_products: whether the core multiplies int8 numbers four at a time (asimddp).
+        half_precision: whether the core computes in fp16 (asimdhp).
         guessed: facts that the profile lacks and that widen the band, by their keys in the profile.
         derived: facts that the profile lacks and that do not: the memory's bandwidth is taken from the copy speed.
     """
@@ -51,6 +56,7 @@ class Machine:
     copy_bytes_per_s: float
     memory_bytes_per_s: float
     dot_products: bool = False
+    half_precision: bool = False
     guessed: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
 
@@ -80,6 +86,7 @@ class Machine:
             copy_bytes_per_s=copied,
             memory_bytes_per_s=float(memory) if memory is not None else copied / _COPY_SHARE,
             dot_products="asimddp" in cpu.features,
+            half_precision="asimdhp" in cpu.features,
             guessed=tuple(guessed),
             derived=tuple(derived),
         )
@@ -105,16 +112,18 @@ class Coefficients:
 
 
 def amounts(node: "Node") -> dict[Term, float]:
-    """Return the work of a node by term: flops, bytes, and 1 for the node itself."""
-    work: dict[Term, float] = {"nodes": 1.0}
+    """Return the work of a node by term: flops, bytes, and how often the node runs."""
+    work: dict[Term, float] = {"nodes": float(node.turns)}
     if node.kind in _PRODUCTS or (node.product is not None and node.kind == "quantized"):
-        work |= {"products": node.flops, "product traffic": node.moved_bytes}
+        work |= {"products": node.flops - node.functions, "product traffic": node.moved_bytes}
+        if node.functions:
+            work["functions"] = node.functions
     elif node.kind == "depthwise convolution":
         work |= {"depthwise": node.flops, "product traffic": node.moved_bytes}
     else:
         work["other traffic"] = node.moved_bytes
         if node.kind in _FUNCTIONS:
-            work["functions"] = node.flops
+            work["functions"] = node.functions
     return work
 
 
@@ -139,7 +148,13 @@ def unit_seconds(machine: Machine, coefficients: Coefficients) -> dict[Term, flo
 
 def seconds(node: "Node", units: Mapping[Term, float], machine: Machine) -> dict[Term, float]:
     """Return the seconds that each term adds to the node's time."""
-    terms = {term: amount * units[term] for term, amount in amounts(node).items()}
+    work = amounts(node)
+    if node.precision == "fp16" and not machine.half_precision:
+        # Without instructions for fp16 the runtime keeps such tensors in fp32 from the first node to the last.
+        work = {term: 2 * amount if term.endswith("traffic") else amount for term, amount in work.items()}
+    terms = {term: amount * units[term] for term, amount in work.items()}
     if node.precision == "int8" and "products" in terms:
         terms["products"] /= _INT8_SPEEDUP[machine.dot_products]
+    if node.steps:
+        terms["nodes"] += node.steps * _STEP_CYCLES / machine.clock_hz
     return terms

@@ -1,63 +1,85 @@
-"""A model's graph as work on the board: operations, bytes, and the nodes that the runtime fuses."""
+"""A model's graph as work on the board: the nodes that the runtime runs, with their operations and bytes.
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+Sizes come from two sources. Inference tells them at once, for most graphs all of them. Where it ends, or a branch, a
+loop or the cost of an operation is open, one run of the model on this host tells them (`edgesim.predictions.host_run`).
+"""
+
+from collections import ChainMap, Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Protocol
 
 import onnx
 from google.protobuf.message import DecodeError
+from onnx import TensorProto
 
 from edgesim.errors import ModelError
-from edgesim.predictions.operations import (
-    ACTIVATIONS_IN_CONVOLUTION,
-    ACTIVATIONS_IN_PRODUCT,
-    FLOPS,
-    KIND_OF,
-    WITHOUT_WORK,
-    Kind,
-)
-from edgesim.predictions.shape_inference import ContradictionError, GraphTensor, ShapeInference
+from edgesim.models.graph_nodes import bodies, with_bodies
+from edgesim.predictions.arithmetic import Operation, arithmetic, is_known
+from edgesim.predictions.fusions import Fusions, made_by
+from edgesim.predictions.node import Node, Precision, total
+from edgesim.predictions.operations import FLOPS, WITHOUT_WORK
+from edgesim.predictions.shape_inference import ContradictionError, ShapeInference, tensor_of
+from edgesim.predictions.tensors import GraphTensor
 
-Precision = Literal["fp32", "fp16", "int8"]
+if TYPE_CHECKING:
+    from edgesim.predictions.host_run import HostRun
+
+__all__ = ["Graph", "Node", "Runner", "read", "read_graph"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """One node as the runtime runs it, and its work.
+class Runner(Protocol):
+    """Runs a model whose inputs have fixed sizes, and whose nodes have names of their own."""
 
-    Attributes:
-        operation: ONNX's name of the operation.
-        fused: operations of the following nodes that the runtime fuses into this node.
-        flops: arithmetic, a multiply-add counting as two.
-        read_bytes, weight_bytes, written_bytes: bytes of activations, constants and outputs.
-        shape: of the first output.
-        product: rows, columns and depth of the matrix product, for one group; None for other nodes.
-        known: whether edgesim knows the cost of the operation.
-    """
+    def run(self, proto: onnx.ModelProto) -> "HostRun":
+        """Run the model once.
+
+        Raises:
+            ModelError: the model does not run on this host.
+        """
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An If of which a run took one branch, and the work of both as far as inference tells that of the other."""
 
     name: str
-    operation: str
-    kind: Kind
-    precision: Precision
-    flops: int
-    read_bytes: int
-    weight_bytes: int
-    written_bytes: int
-    shape: tuple[int, ...]
-    product: tuple[int, int, int] | None = None
-    fused: tuple[str, ...] = ()
-    known: bool = True
+    taken: tuple[Node, ...]
+    other: tuple[Node, ...]
 
-    @property
-    def moved_bytes(self) -> int:
-        """All bytes that the node reads and writes, each counted once."""
-        return self.read_bytes + self.weight_bytes + self.written_bytes
+
+@dataclass(frozen=True)
+class Graph:
+    """The nodes of a model, in the graph's order, those of a body after the node that they belong to.
+
+    Attributes:
+        run: the run that told sizes; None where inference told them all.
+        opened: what inference left open; empty where there was no run.
+        request_bytes: of the inputs, and of the outputs as far as their sizes are known.
+        choices: branches that other inputs may take.
+    """
+
+    nodes: tuple[Node, ...]
+    run: "HostRun | None" = None
+    opened: str = ""
+    request_bytes: int = 0
+    choices: tuple[Choice, ...] = ()
 
 
 def read(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, batch: int = 1) -> list[Node]:
-    """Read the nodes of an ONNX file in the graph's order, constants folded and nodes fused; weights stay unread.
+    """Return the nodes of an ONNX file by inference alone, see `read_graph`."""
+    return list(read_graph(path, shapes=shapes, batch=batch).nodes)
+
+
+def read_graph(
+    path: str | Path,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int = 1,
+    runner: Runner | None = None,
+) -> Graph:
+    """Read the nodes of an ONNX file, constants folded and nodes fused; weights stay unread.
 
     The fusions are those of ONNX Runtime's arm64 build: batch normalization, a sum or an activation into the
     convolution before it, and ``x * sigmoid(x)`` into one pass. A test compares them with the optimized graph that ONNX
@@ -67,37 +89,76 @@ def read(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None,
         shapes: sizes by input name. Needed where more than the first size is only known at run time; allowed elsewhere,
             to ask for the cost of another resolution.
         batch: the first size of every input where the graph leaves that size open or has 1.
+        runner: runs the model where inference does not suffice; None refuses such a model, and leaves the cost of an
+            unknown operation open.
 
     Raises:
-        ModelError: the file is not an ONNX model, a size is missing, or the sizes contradict each other.
+        ModelError: the file is not an ONNX model, a size is missing, the sizes contradict each other, or the model does
+            not run.
     """
     try:
         proto = onnx.load(path, load_external_data=False)
     except (OSError, DecodeError) as error:
         raise ModelError(f"{path}: cannot read as an ONNX model: {error}") from error
-    graph = proto.graph
-    _set_inputs(graph, shapes or {}, batch, path)
-    inference = ShapeInference(proto)
+    if proto.functions:
+        from onnx import inliner  # here, because few models have functions of their own
+
+        proto = inliner.inline_local_functions(proto)
+    resized = set_inputs(proto.graph, shapes or {}, batch, path)
+    name_nodes(proto.graph)
+    written = {} if resized else _written_sizes(proto.graph)
     try:
-        nodes = [node for node in graph.node if not inference.infer(node)]
+        try:
+            reader = _Reader(proto, written, must_know=runner is not None)
+            return Graph(tuple(reader.nodes()), request_bytes=reader.request_bytes)
+        except _OpenError as error:
+            if runner is None:
+                raise ModelError(f"{path}: {error}", fix=_GIVE) from error
+            opened = str(error)
+        try:
+            run = runner.run(proto)
+        except ModelError as error:
+            raise ModelError(f"{path}: {opened}, and {error.problem}", fix=error.fix) from error
+        reader = _Reader(proto, written, run)
+        return Graph(tuple(reader.nodes()), run, opened, reader.request_bytes, tuple(reader.choices))
     except ContradictionError as error:
         raise ModelError(f"{path}: the sizes contradict each other at {error}") from error
-    return _Reader(graph, inference.known, path).work(nodes)
+    except _OpenError as error:
+        raise ModelError(f"{path}: {error}, and a run on this host does not tell it", fix=_EXPORT) from error
 
 
-def _set_inputs(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]], batch: int, path: str | Path) -> None:
+_GIVE = "edgesim predict, which runs the model on this host for them"
+_EXPORT = "export the model with fixed sizes"
+
+
+class _OpenError(Exception):
+    """What inference leaves open, in words."""
+
+
+def set_inputs(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]], batch: int, path: str | Path) -> bool:
+    """Give every input its sizes; return whether a size that the model fixes was changed."""
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if unknown := set(shapes) - {value.name for value in inputs}:
         names = ", ".join(value.name for value in inputs)
         raise ModelError(f"{path}: has no input {', '.join(sorted(unknown))}; it takes {names}", fix="correct `shapes`")
+    resized = False
     for value in inputs:
-        dimensions = value.type.tensor_type.shape.dim
+        tensor = value.type.tensor_type
         shape = shapes.get(value.name)
+        if not tensor.HasField("shape"):  # a tensor of any rank
+            if shape is None:
+                raise ModelError(
+                    f"{path}: input {value.name} has no shape in the model, not even a number of dimensions",
+                    fix=f"`shapes` {value.name}=N,N, with all sizes that you use",
+                )
+            tensor.shape.dim.extend(onnx.TensorShapeProto.Dimension(dim_value=size) for size in shape)
+            continue
+        dimensions = tensor.shape.dim
         if shape is not None and len(shape) != len(dimensions):
             raise ModelError(f"{path}: input {value.name} has {len(dimensions)} dimensions, not {len(shape)}")
         for i, dimension in enumerate(dimensions):
-            size = dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else None
+            fixed = size = dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value >= 0 else None
             if shape is not None:
                 size = shape[i]
             elif i == 0 and size in (None, 1):
@@ -107,195 +168,274 @@ def _set_inputs(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]], bat
                     f"{path}: input {value.name} has sizes that are only known at run time",
                     fix=f"`shapes` {value.name}={','.join('N' * len(dimensions))}, with the sizes that you use",
                 )
+            resized = resized or fixed not in (None, size)
             dimension.dim_value = size
+    return resized
+
+
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Give every node a name of its own, also in bodies."""
+    taken: set[str] = set()
+    for node in with_bodies(graph.node):
+        name = node.name or next((output for output in node.output if output), node.op_type)
+        node.name, count = name, 1
+        while node.name in taken:
+            count += 1
+            node.name = f"{name}#{count}"
+        taken.add(node.name)
+
+
+def _written_sizes(graph: onnx.GraphProto) -> dict[str, GraphTensor]:
+    """Return the sizes that the file states for tensors within the graph."""
+    stated = ((value.name, tensor_of(value.type)) for value in (*graph.value_info, *graph.output))
+    return {name: tensor for name, tensor in stated if tensor is not None}
 
 
 class _Reader:
-    """Turns the nodes of a graph into work.
+    """Turns a model into work.
+
+    Args:
+        written: sizes that the file states, for tensors that inference does not know.
+        run: what a run showed; None reads the model by inference alone.
+        must_know: whether an operation of unknown cost asks for a run.
 
     Attributes:
-        tensors: the graph's tensors by name, as far as they are known.
-        users, makers: nodes by the tensor that they take or make.
-        outputs: names of the graph's outputs.
-        made: names of the tensors that exist before the next node runs.
+        request_bytes, choices: see `Graph`; known once `nodes` has returned.
     """
 
-    def __init__(self, graph: onnx.GraphProto, tensors: Mapping[str, GraphTensor], path: str | Path) -> None:
-        self.tensors = tensors
-        self.path = path
-        self.users: dict[str, list[onnx.NodeProto]] = {}
-        self.makers: dict[str, onnx.NodeProto] = {}
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        written: Mapping[str, GraphTensor],
+        run: "HostRun | None" = None,
+        *,
+        must_know: bool = False,
+    ) -> None:
+        self._proto, self._run, self._must_know = proto, run, must_know
+        self.request_bytes = 0
+        self.choices: list[Choice] = []
+        self._written = dict(written)
+        if run is not None:
+            for turn in run.turns(proto.graph.node)[:1]:
+                self._written |= turn
+
+    def nodes(self) -> list[Node]:
+        """Return the work of the whole model.
+
+        Raises:
+            _OpenError: a size, a branch, a number of turns or a cost is not known.
+            ContradictionError: the sizes contradict each other.
+        """
+        graph = self._proto.graph
+        nodes, sizes = self._graph(graph, outer=None, otherwise=self._written, turns=[{}])
+        weights = {tensor.name for tensor in graph.initializer}
+        ends = {value.name for value in (*graph.input, *graph.output)} - weights
+        self.request_bytes = sum(sizes.known[name].bytes for name in ends if name in sizes.known)
+        return nodes
+
+    def _graph(
+        self,
+        graph: onnx.GraphProto,
+        *,
+        outer: ShapeInference | None,
+        otherwise: Mapping[str, GraphTensor],
+        turns: Sequence[Mapping[str, GraphTensor]],
+    ) -> tuple[list[Node], ShapeInference]:
+        """Return the work of a graph, and the sizes of its tensors.
+
+        Args:
+            outer: the graph around a body.
+            otherwise: see `ShapeInference`.
+            turns: for each time that the graph runs, the sizes of tensors that differ from turn to turn.
+        """
+        inference = ShapeInference(self._proto, graph, outer, otherwise)
+        running, inner = [], {}
         for node in graph.node:
-            for name in node.input:
-                self.users.setdefault(name, []).append(node)
-            for name in node.output:
-                self.makers[name] = node
-        self.outputs = {value.name for value in graph.output}
-        self.made = {value.name for value in graph.input}
-
-    def work(self, nodes: Iterable[onnx.NodeProto]) -> list[Node]:
-        """Return the work of the nodes that run on the board, in their order."""
-        done: set[int] = set()
-        work = []
-        for node in nodes:
-            if id(node) in done:
+            if inference.infer(node):
                 continue
-            if node.op_type in WITHOUT_WORK or self._is_inside_quantized(node):
-                self.made.update(node.output)
+            running.append(node)
+            if any(True for _ in bodies(node)):
+                inner[node.name] = self._bodies(node, inference)
+        fusions = Fusions(graph, inference.known)
+        work: list[Node] = []
+        done: set[str] = set()
+        for node in running:
+            if node.name in done:
                 continue
-            members = [node, *self._fused_into(node)]
-            done.update(id(member) for member in members)
-            self.made.update(name for member in members for name in member.output)
-            work.append(self._node(members))
-        return work
+            if node.name in inner:
+                work += inner[node.name]
+            elif node.op_type not in WITHOUT_WORK and not fusions.is_inside_quantized(node):
+                members = [node, *fusions.after(node)]
+                done.update(member.name for member in members)
+                fusions.made |= made_by(members)
+                work.append(self._work(members, fusions, inference, turns))
+                continue
+            fusions.made |= made_by([node])
+        return work, inference
 
-    def _is_inside_quantized(self, node: onnx.NodeProto) -> bool:
-        """Whether the node only says how a neighbouring operation is quantized; the runtime merges such nodes."""
-        if node.op_type == "DequantizeLinear":
-            return bool(self.users.get(node.output[0]))
-        return node.op_type == "QuantizeLinear" and node.input[0] in self.makers
-
-    def _is_quantized(self, node: onnx.NodeProto) -> bool:
-        """Whether the runtime runs the node in int8, between a dequantization and a quantization."""
-        maker = self.makers.get(node.input[0]) if node.input else None
-        return maker is not None and maker.op_type == "DequantizeLinear" and node.op_type != "QuantizeLinear"
-
-    def _only_user(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
-        """Return the one node that takes the first output of `node`; None if others take it, too."""
-        users = self.users.get(node.output[0], [])
-        return users[0] if len(users) == 1 and node.output[0] not in self.outputs else None
-
-    def _fused_into(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        """Return the nodes after `node` that the runtime fuses into it."""
-        fused: list[onnx.NodeProto] = []
-        if node.op_type == "Conv":
-            following = self._only_user(node)
-            while following is not None and following.op_type in ("BatchNormalization", "Identity"):
-                fused.append(following)
-                following = self._only_user(following)
-            if following is not None and following.op_type == "Add" and self._is_sum(following, node):
-                fused.append(following)
-                following = self._only_user(following)
-                if following is not None and following.op_type == "Relu":
-                    fused.append(following)
-            elif following is not None and following.op_type in ACTIVATIONS_IN_CONVOLUTION:
-                fused.append(following)
-        elif node.op_type == "Sigmoid":
-            # x * sigmoid(x), in one pass over x.
-            product = self._only_user(node)
-            if product is not None and product.op_type == "Mul" and node.input[0] in product.input:
-                fused.append(product)
-        elif node.op_type in ("MatMul", "Gemm"):
-            following = self._only_user(node)
-            if following is not None and following.op_type == "Add" and self._has_constant(following):
-                fused.append(following)
-                following = self._only_user(following)
-            if following is not None and following.op_type in ACTIVATIONS_IN_PRODUCT:
-                fused.append(following)
-        return fused
-
-    def _is_sum(self, node: onnx.NodeProto, convolution: onnx.NodeProto) -> bool:
-        """Whether `node` adds two tensors of one shape: the convolution's output, and one that exists before it."""
-        shapes = [self.tensors[name].shape for name in node.input if name in self.tensors]
-        others = [name for name in node.input if name not in convolution.output]
-        return len(shapes) == 2 and shapes[0] == shapes[1] and all(name in self.made for name in others)
-
-    def _has_constant(self, node: onnx.NodeProto) -> bool:
-        return any(name in self.tensors and self.tensors[name].constant for name in node.input)
-
-    def _tensor(self, name: str, node: onnx.NodeProto) -> GraphTensor:
-        if name not in self.tensors:
-            raise ModelError(
-                f"{self.path}: the size of {name} (of {node.op_type} {node.name}) is only known at run time",
-                fix="give the inputs' sizes with `shapes`, or export the model with fixed sizes",
-            )
-        return self.tensors[name]
-
-    def _node(self, members: list[onnx.NodeProto]) -> Node:
-        """Return the work of a node and of the nodes that are fused into it, the node itself first."""
-        first, last = members[0], members[-1]
-        inside = {name for member in members for name in member.output}
-        sources = dict.fromkeys(name for member in members for name in member.input if name and name not in inside)
-        inputs = [self._tensor(name, first) for name in sources]
-        outputs = [self._tensor(name, last) for name in last.output if name]
-        kind = KIND_OF.get(first.op_type, "other")
-        precision: Precision = "fp32"
-        quantized = self._is_quantized(first)
-        if kind == "quantized" or quantized:
-            kind = "quantized"
-            precision = "int8"
-        elif outputs and outputs[0].item_bytes == 2:
-            precision = "fp16"
-        node = Node(
-            name=first.name or first.output[0],
-            operation=first.op_type,
-            kind=kind,
-            precision=precision,
-            flops=outputs[0].elements * sum(FLOPS.get(member.op_type, 1) for member in members),
-            read_bytes=sum(tensor.bytes for tensor in inputs if not tensor.constant),
-            weight_bytes=sum(tensor.bytes for tensor in inputs if tensor.constant),
+    def _bodies(self, node: onnx.NodeProto, inference: ShapeInference) -> list[Node]:
+        """Return the work of a node with bodies: of each body that runs, in all its turns."""
+        branch = _known_branch(node, inference)
+        if branch is not None:
+            # Within a loop, the branch runs in each turn.
+            turns = (self._run.turns(branch.node) if self._run is not None else None) or [{}]
+            nodes, sizes = self._graph(branch, outer=inference, otherwise=turns[0], turns=turns)
+            inference.take(zip(node.output, (value.name for value in branch.output), strict=False), sizes)
+            return [replace(inner, name=f"{node.name}/{inner.name}") for inner in nodes]
+        if self._run is None:
+            what = "the branch" if node.op_type == "If" else "the number of turns"
+            raise _OpenError(f"{what} of {node.op_type} {node.name} is only known at run time")
+        work, count, passed_over = [], 0, None
+        for name, body in bodies(node):
+            turns = self._run.turns(body.node)
+            count += len(turns)
+            if not turns:
+                passed_over = body
+            else:
+                nodes, _ = self._graph(body, outer=inference, otherwise={}, turns=turns)
+                work += [replace(inner, name=f"{node.name}.{name}/{inner.name}") for inner in nodes]
+        if node.op_type == "If" and count == 1 and passed_over is not None:
+            self._remember(node.name, work, passed_over, inference)
+        outputs = [inference.known[name] for name in node.output if name in inference.known]
+        own = Node(
+            name=node.name,
+            operation=node.op_type,
+            kind="control flow",
+            precision="fp32",
+            flops=0,
+            read_bytes=0,
+            weight_bytes=0,
             written_bytes=sum(tensor.bytes for tensor in outputs),
-            shape=outputs[0].shape,
+            shape=outputs[0].shape if outputs else (),
+            turns=max(count, 1),
+        )
+        return [own, *work]
+
+    def _remember(self, name: str, taken: Sequence[Node], other: onnx.GraphProto, inference: ShapeInference) -> None:
+        """Keep a choice, if inference alone tells what the branch costs that was not taken."""
+        try:
+            nodes, _ = _Reader(self._proto, {})._graph(other, outer=inference, otherwise={}, turns=[{}])
+        except (_OpenError, ContradictionError):  # sizes that do not go together may be why it was not taken
+            return
+        if all(node.known for node in nodes):
+            self.choices.append(Choice(name, tuple(taken), tuple(nodes)))
+
+    def _work(
+        self,
+        members: Sequence[onnx.NodeProto],
+        fusions: Fusions,
+        inference: ShapeInference,
+        turns: Sequence[Mapping[str, GraphTensor]],
+    ) -> Node:
+        """Return the work of a node and of the nodes that are fused into it, over all turns."""
+        first = members[0]
+        known = is_known(first)
+        if not known and self._must_know and self._run is None:
+            raise _OpenError(f"the cost of {first.op_type} is not known")
+        names = {name for member in members for name in (*member.input, *member.output) if name}
+        constants = {name for name in names if (tensor := inference.known.get(name)) is not None and tensor.constant}
+        varying = sorted(names - constants)
+        sizes = Counter(tuple(turn.get(name) for name in varying) for turn in turns)
+        each = []
+        for tensors, count in sizes.items():
+            of_turn = {name: tensor for name, tensor in zip(varying, tensors, strict=True) if tensor is not None}
+            each.append((self._node(members, fusions, ChainMap(of_turn, inference.known)), count))
+        node = total(each)
+        if known or self._run is None:
+            return node
+        host_seconds = self._run.node_seconds.get(first.name)
+        return replace(node, host_seconds=host_seconds if host_seconds is not None else self._replaced_seconds())
+
+    def _replaced_seconds(self) -> float | None:
+        """Return the time of a node that ONNX Runtime replaced: what no other node took, in equal parts."""
+        assert self._run is not None, "only a run replaces nodes"
+        names = {node.name for node in with_bodies(self._proto.graph.node)}
+        replaced = [
+            node
+            for node in with_bodies(self._proto.graph.node)
+            if not is_known(node) and node.op_type not in WITHOUT_WORK and node.name not in self._run.executions
+        ]
+        unclaimed = [seconds for name, seconds in self._run.node_seconds.items() if name not in names]
+        return sum(unclaimed) / len(replaced) if unclaimed else None
+
+    def _node(self, members: Sequence[onnx.NodeProto], fusions: Fusions, tensors: Mapping[str, GraphTensor]) -> Node:
+        """Return the work of one turn."""
+        first, last = members[0], members[-1]
+
+        taken, made = (
+            tuple(self._tensor(name, first, tensors) for name in names) for names in (first.input, first.output)
+        )
+        counted = arithmetic(Operation(first, taken, made))
+        inside = made_by(members)
+        tables = {first.input[i] for i in counted.tables if i < len(first.input)}
+        sources = dict.fromkeys(name for member in members for name in member.input if name and name not in inside)
+        packed = {name: stored for name in sources if (stored := fusions.stored(name)) is not None}
+        inputs = {
+            name: packed.get(name) or tensor
+            for name in sources
+            if name not in tables and (tensor := self._tensor(name, first, tensors)) is not None
+        }
+        outputs = [tensor for name in last.output if (tensor := self._tensor(name, last, tensors)) is not None]
+        written = sum(tensor.bytes for tensor in outputs)
+        weights = sum(tensors[name].constant and tensor.bytes for name, tensor in inputs.items())
+        read = sum(tensor.bytes for tensor in inputs.values()) - weights + counted.again_bytes
+        read += written if tables else 0
+        if not outputs:  # a sequence, whose parts are copied
+            written = read
+        quantized = counted.kind == "quantized" or fusions.is_quantized(first)
+        # The graph has fp32 tensors between dequantization and quantization; the runtime keeps one byte each.
+        part = 4 if fusions.is_quantized(first) else 1
+        # Within a product, what is fused costs nothing of note; x * sigmoid(x) is two operations in one pass.
+        fused_flops = (
+            0 if counted.product else sum(outputs[0].elements * FLOPS.get(member.op_type, 1) for member in members[1:])
+        )
+        return Node(
+            name=first.name,
+            operation=first.op_type,
+            kind="quantized" if quantized and counted.kind not in ("recurrent", "attention") else counted.kind,
+            precision=_precision(first, outputs, quantized=quantized, packed=bool(packed)),
+            flops=counted.flops + fused_flops,
+            functions=counted.functions + (fused_flops if counted.functions else 0),
+            steps=counted.steps,
+            read_bytes=read // part,
+            weight_bytes=weights // part,
+            written_bytes=written // part,
+            shape=outputs[0].shape if outputs else (),
+            product=counted.product,
             fused=tuple(member.op_type for member in members[1:] if member.op_type != "Identity"),
-            known=first.op_type in KIND_OF,
-        )
-        if quantized:
-            # The graph has fp32 tensors here, between dequantization and quantization; the runtime keeps one byte each.
-            node = replace(
-                node,
-                read_bytes=node.read_bytes // 4,
-                weight_bytes=node.weight_bytes // 4,
-                written_bytes=node.written_bytes // 4,
-            )
-        if first.op_type in ("Conv", "ConvInteger", "QLinearConv", "ConvTranspose"):
-            return self._convolution(node, first)
-        if first.op_type in ("Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "QGemm"):
-            return self._product(node, first)
-        if kind in ("pooling", "reduction"):
-            window = math.prod(_attribute(first, "kernel_shape", ())) or 1
-            return replace(node, flops=max(inputs[0].elements, outputs[0].elements * window))
-        return node
-
-    def _convolution(self, node: Node, proto: onnx.NodeProto) -> Node:
-        """Return the node with the arithmetic and the kind of its convolution."""
-        weights = self._tensor(proto.input[3 if proto.op_type == "QLinearConv" else 1], proto)
-        groups = int(_attribute(proto, "group", 1))
-        if proto.op_type == "ConvTranspose":
-            image = self._tensor(proto.input[0], proto)
-            flops = 2 * image.elements * math.prod(weights.shape[1:])
-            return replace(node, flops=flops, kind="convolution")
-        kernel, depth = weights.shape[2:], math.prod(weights.shape[1:])
-        pixels = node.shape[0] * math.prod(node.shape[2:])
-        strides = _attribute(proto, "strides", (1,) * len(kernel))
-        pointwise = math.prod(kernel) == 1 and math.prod(strides) == 1
-        flops = 2 * pixels * node.shape[1] * depth
-        kind: Kind = node.kind
-        if kind != "quantized":
-            kind = "convolution"
-            if groups > 1 and weights.shape[1] == 1:
-                kind = "depthwise convolution"
-            elif pointwise:
-                kind = "pointwise convolution"
-        return replace(
-            node,
-            kind=kind,
-            flops=flops,
-            product=(node.shape[1] // groups, pixels, depth),
+            known=is_known(first),
         )
 
-    def _product(self, node: Node, proto: onnx.NodeProto) -> Node:
-        """Return the node with the arithmetic of its matrix product."""
-        left = self._tensor(proto.input[0], proto)
-        transposed = proto.op_type == "Gemm" and _attribute(proto, "transA", 0)
-        depth = left.shape[-2 if transposed else -1] if len(left.shape) > 1 else left.elements
-        elements = math.prod(node.shape)
-        columns = node.shape[-1] if node.shape else 1
-        rows = node.shape[-2] if len(node.shape) > 1 else 1
-        return replace(node, flops=2 * elements * depth, product=(rows, columns, depth))
+    def _tensor(self, name: str, node: onnx.NodeProto, tensors: Mapping[str, GraphTensor]) -> GraphTensor | None:
+        """Return a tensor; None for one that is left out or, in a run, for one that is no tensor or was not made."""
+        if not name:
+            return None
+        if name not in tensors:
+            run = self._run
+            # The runtime replaces some operations by others, such as CastLike by Cast.
+            replaced = run is not None and node.name not in run.executions
+            if run is not None and (replaced or _takes_sequences(node) or not is_known(node)):
+                return None
+            raise _OpenError(f"the size of {name} (of {node.op_type} {node.name}) is only known at run time")
+        return tensors[name]
 
 
-def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return onnx.helper.get_attribute_value(attribute)
-    return default
+def _known_branch(node: onnx.NodeProto, inference: ShapeInference) -> onnx.GraphProto | None:
+    """Return the branch of an If whose condition is known before the graph runs."""
+    condition = inference.value(node.input[0]) if node.op_type == "If" and node.input else None
+    if condition is None:
+        return None
+    chosen = "then_branch" if condition.all() else "else_branch"
+    return next((body for name, body in bodies(node) if name == chosen), None)
+
+
+def _takes_sequences(node: onnx.NodeProto) -> bool:
+    return "Sequence" in node.op_type or "Optional" in node.op_type
+
+
+def _precision(node: onnx.NodeProto, outputs: Sequence[GraphTensor], *, quantized: bool, packed: bool) -> Precision:
+    if packed or node.op_type in ("MatMulNBits", "MatMulBnb4", "GatherBlockQuantized"):
+        return "int4"
+    if quantized or node.op_type in ("DynamicQuantizeLSTM", "QAttention"):
+        return "int8"
+    return "fp16" if outputs and outputs[0].onnx_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16) else "fp32"

@@ -3,24 +3,44 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError, did_you_mean
+from edgesim.loadgen.inputs import Arrays, choose
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
-from edgesim.predictions.cost import Machine, Term, amounts, seconds, unit_seconds
+from edgesim.predictions.cost import Coefficients, Machine, Term, amounts, seconds, unit_seconds
 from edgesim.predictions.fitted import FittedCoefficients, load_fitted
+from edgesim.predictions.operations import Kind
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
+from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
 
 if TYPE_CHECKING:
-    from edgesim.predictions.graph import Node
+    from edgesim.predictions.graph import Graph
+    from edgesim.predictions.node import Node, Precision
+    from edgesim.predictions.yardstick import Yardstick
 
 # 80 % of a normal distribution lie within this many standard deviations.
 _Z80 = 1.2816
 # Standard deviations of the logarithm of a time, for doubts that no published figure quantifies. Assumed, and wide.
-_DOUBT = {"operation": 1.0, "int8": 0.3, "fp16": 0.4, "fact": 0.3}
+_DOUBT: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fact": 0.3}
+_DOUBT_OF_KIND: Mapping[Kind, float] = {"recurrent": 0.4, "attention": 0.3, "tree ensemble": 0.7, "control flow": 0.3}
+_NAMES: Mapping[Kind, str] = {
+    "recurrent": "recurrent layers",
+    "attention": "attention operations",
+    "tree ensemble": "decision trees",
+    "control flow": "branches and loops",
+}
+# How a precision is counted, by whether the core computes in fp16.
+_HOW_COUNTED: Mapping["Precision", tuple[str, str]] = {
+    "int8": ("by a handful of published pairs",) * 2,
+    "int4": ("as fp32 that is unpacked from 4 bits",) * 2,
+    "fp16": ("as fp32, since the core has no half-precision arithmetic", "as fp32, which the runtime mostly uses"),
+}
 # For each fact that a prediction uses: what the prediction takes where the profile lacks the fact, and where to find
 # the fact. tinymembench prints MB/s of 10^6 bytes.
 _LACKING: dict[str, tuple[str, str]] = {
@@ -41,6 +61,10 @@ _LACKING: dict[str, tuple[str, str]] = {
         "read it on the board: edgesim profiles measure, or grep -m1 Features /proc/cpuinfo",
     ),
 }
+# A branch that was not taken is told if it changes the device time by more than this part.
+_NOTABLE = 0.1
+# ONNX Runtime's optimizations make a model up to about this many times as quick.
+_MOST_BY_OPTIMIZATION = 2.0
 _ARITHMETIC: frozenset[Term] = frozenset(("products", "depthwise", "functions"))
 
 
@@ -57,18 +81,95 @@ class OnnxRuntimeCpu:
         batch: int = 1,
         threads: int | None = None,
         shapes: Mapping[str, Sequence[int]] | None = None,
+        arrays: Arrays | None = None,
+        inputs: InputOptions | None = None,
         use_calibration: bool = True,
     ) -> Prediction | Declined:
         """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
-        from edgesim.predictions import graph  # here, because importing onnx takes 50 ms
-
         try:
-            nodes = graph.read(model.path, shapes=shapes, batch=batch)
-            if not nodes:
-                raise ModelError(f"{model.path}: nothing in the graph is left to do at run time")
-            return predict_nodes(profile, nodes, batch=batch, threads=threads, use_calibration=use_calibration)
+            _require_predictable(profile)
+            graph = read_model(model, shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
+            return predict_graph(profile, graph, batch=batch, threads=threads, use_calibration=use_calibration)
         except (ModelError, ProfileError) as error:
             return Declined.because_of(error)
+
+
+def read_model(
+    model: Model,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int = 1,
+    arrays: Arrays | None = None,
+    inputs: InputOptions | None = None,
+) -> "Graph":
+    """Read the nodes of a model; where inference does not tell all sizes, the model runs on this host.
+
+    Raises:
+        ModelError: see `edgesim.predictions.graph.read_graph`; or nothing is left to do at run time.
+    """
+    from edgesim.predictions.graph import read_graph  # here, because importing onnx takes 50 ms
+    from edgesim.predictions.host_run import HostRunner
+
+    if inputs is not None and inputs.input is not None:
+        arrays = choose(model, inputs).requests[0]
+        shapes = {name: array.shape for name, array in arrays.items()}
+    runner = HostRunner(model, arrays, inputs)
+    graph = read_graph(model.path, shapes=shapes, batch=batch, runner=runner)
+    if not graph.nodes:
+        raise ModelError(f"{model.path}: nothing in the graph is left to do at run time")
+    return graph
+
+
+def predict_graph(
+    profile: DeviceProfile,
+    graph: "Graph",
+    *,
+    batch: int = 1,
+    threads: int | None = None,
+    use_calibration: bool = True,
+) -> Prediction:
+    """Predict the device time of a graph, and say which sizes are of these inputs.
+
+    Raises:
+        ProfileError, ModelError: see `predict_nodes`.
+    """
+    prediction = predict_nodes(profile, graph.nodes, batch=batch, threads=threads, use_calibration=use_calibration)
+    server = ServerTime.of(Machine.of(profile, threads), graph.request_bytes)
+    prediction = replace(prediction, server=server)
+    if graph.run is None:
+        return prediction
+    run = graph.run
+    notes = [f"{graph.opened}: counted as run on this host with {run.inputs}; other inputs may take another time"]
+    for choice in graph.choices:
+        taken_ms, other_ms = (
+            predict_nodes(profile, nodes, threads=threads, use_calibration=use_calibration).p50_ms if nodes else 0.0
+            for nodes in (choice.taken, choice.other)
+        )
+        if abs(other_ms - taken_ms) > _NOTABLE * prediction.p50_ms:
+            notes.append(f"If {choice.name}: the other branch takes {other_ms:.3g} ms in place of {taken_ms:.3g} ms")
+    one_thread = predict_nodes(profile, graph.nodes, threads=1, use_calibration=use_calibration)
+    if (doubt := _too_quick(profile, one_thread.p50_ms, 1e3 * run.seconds)) is not None:
+        notes.append(doubt)
+    return replace(prediction, notes=(*prediction.notes, *notes), sizes=f"a run on this host with {run.inputs}")
+
+
+def _too_quick(profile: DeviceProfile, one_thread_ms: float, host_ms: float) -> str | None:
+    """Return a doubt where a slower core than this host's is predicted to be quicker than this host was.
+
+    Args:
+        host_ms: of one thread without optimizations, which may have made the run that much quicker.
+    """
+    if one_thread_ms >= host_ms / _MOST_BY_OPTIMIZATION:
+        return None
+    from edgesim.predictions import plausibility  # here, because it runs ONNX Runtime
+
+    slower = plausibility.times_as_slow(profile)
+    if slower <= 1:
+        return None
+    return (
+        f"suspect: predicted for one thread {one_thread_ms:.3g} ms, and this host, whose core is {slower:.2g} times as "
+        f"quick, took {host_ms:.3g} ms without optimizations: the prediction counts too little"
+    )
 
 
 def predict_nodes(
@@ -84,31 +185,24 @@ def predict_nodes(
     Raises:
         ProfileError: the board's cores are not arm64, its core is not in the table of cores and no calibration corrects
             the prediction, or the stored calibration cannot be read.
+        ModelError: the cost of an operation is not known, and it was not timed on this host.
     """
-    if profile.has_core_of_host:
-        raise ProfileError(
-            f"{profile.reference}: no prediction: it has the core of its host (cpu.core), and is as fast as that",
-            fix="edgesim run measures this host's time within the profile's limits, which is no board's",
-        )
-    if profile.architecture != "arm64":
-        raise ProfileError(
-            f"{profile.reference}: no prediction for {profile.architecture}: every published figure used is of an "
-            "arm64 core, and other cores run other kernels",
-            fix="measure the time on the board itself: edgesim run there, or with `context`",
-        )
+    _require_predictable(profile)
     machine, fitted = Machine.of(profile, threads), load_fitted()
-    units = unit_seconds(machine, fitted.coefficients(machine.core))
-    times = [seconds(node, units, machine) for node in nodes]
+    coefficients = fitted.coefficients(machine.core)
+    units = unit_seconds(machine, coefficients)
+    unknown = _Unknown.of(nodes, machine, coefficients)
+    times = [unknown.seconds(node) if not node.known else seconds(node, units, machine) for node in nodes]
     stored = calibration.find(profile) if use_calibration else None
     if use_calibration and stored is None:
         _require_known(machine.core)
-    doubt, notes = _doubts(profile.title, machine, nodes, times, fitted, stored)
+    doubt, notes = _doubts(profile.title, machine, nodes, times, fitted, stored, unknown)
     if stored is not None:
         factor, variance, source = stored.factor, stored.variance, f"calibrated by {stored.source}"
     else:
         work: Counter[Term] = Counter()
         for node in nodes:
-            work.update(amounts(node))
+            work.update(unknown.amounts(node) if not node.known else amounts(node))
         factor, variance = 1.0, fitted.variance(machine, work)
         source = "80 % band, tested on published figures that the fit had not seen"
     p50_ms = 1e3 * factor * sum(sum(time.values()) for time in times)
@@ -132,6 +226,68 @@ def predict_nodes(
     )
 
 
+def _require_predictable(profile: DeviceProfile) -> None:
+    if profile.has_core_of_host:
+        raise ProfileError(
+            f"{profile.reference}: no prediction: it has the core of its host (cpu.core), and is as fast as that",
+            fix="edgesim run measures this host's time within the profile's limits, which is no board's",
+        )
+    if profile.architecture != "arm64":
+        raise ProfileError(
+            f"{profile.reference}: no prediction for {profile.architecture}: every published figure used is of an "
+            "arm64 core, and other cores run other kernels",
+            fix="measure the time on the board itself: edgesim run there, or with `context`",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unknown:
+    """The time of operations of unknown cost on a board, by their time on this host.
+
+    Attributes:
+        doubt: standard deviation of the logarithm of such a time.
+    """
+
+    yardstick: "Yardstick | None"
+    units: Mapping[Term, float]
+    machine: Machine
+    doubt: float = 0.0
+
+    @classmethod
+    def of(cls, nodes: Sequence["Node"], machine: Machine, coefficients: Coefficients) -> "_Unknown":
+        """Measure the yardstick if a node needs it.
+
+        Raises:
+            ModelError: a node was not timed.
+        """
+        # One thread on both sides: nothing tells how such an operation uses more.
+        units = unit_seconds(replace(machine, threads=1), coefficients)
+        unknown = [node for node in nodes if not node.known]
+        if untimed := sorted({node.operation for node in unknown if node.host_seconds is None}):
+            raise ModelError(
+                f"the cost of {', '.join(untimed)} is not known, and a run on this host did not time it",
+                fix="run the model on the board itself: edgesim run there",
+            )
+        if not unknown:
+            return cls(yardstick=None, units=units, machine=machine)
+        from edgesim.predictions import yardstick  # here, because it runs ONNX Runtime
+
+        measured = yardstick.measure()
+        return cls(yardstick=measured, units=units, machine=machine, doubt=measured.doubt(units, machine))
+
+    def seconds(self, node: "Node") -> dict[Term, float]:
+        """Return the seconds that each term adds to the time of a node of unknown cost."""
+        assert self.yardstick is not None, "`of` measures it for such a node"
+        assert node.host_seconds is not None, "`of` has checked that"
+        return self.yardstick.seconds(node.host_seconds, self.units, self.machine)
+
+    def amounts(self, node: "Node") -> dict[Term, float]:
+        """Return the work of a node of unknown cost, by term."""
+        assert self.yardstick is not None, "`of` measures it for such a node"
+        assert node.host_seconds is not None, "`of` has checked that"
+        return self.yardstick.amounts(node.host_seconds, self.units, self.machine)
+
+
 def _doubts(
     title: str,
     machine: Machine,
@@ -139,6 +295,7 @@ def _doubts(
     times: Sequence[Mapping[Term, float]],
     fitted: FittedCoefficients,
     stored: Calibration | None,
+    by_host: _Unknown,
 ) -> tuple[float, tuple[str, ...]]:
     """Return the variance of the logarithm that comes on top of the coefficients', and a note for each reason.
 
@@ -160,14 +317,19 @@ def _doubts(
     unknown = [not node.known for node in nodes]
     if any(unknown):
         names = ", ".join(sorted({node.operation for node in nodes if not node.known}))
-        variance += (share(unknown) * _DOUBT["operation"]) ** 2
-        notes.append(f"the cost of {names} is not known: counted as moving its bytes")
-    for precision in ("int8", "fp16"):
+        part = share(unknown)
+        variance += (part * by_host.doubt) ** 2
+        notes.append(f"the cost of {names} is not known: {100 * part:.0f} % of the time, by its time on this host")
+    for kind, doubt in _DOUBT_OF_KIND.items():
+        chosen = [node.kind == kind for node in nodes]
+        if any(chosen):
+            variance += (share(chosen) * doubt) ** 2
+            notes.append(f"{_NAMES[kind]} are counted by their arithmetic and bytes; no published figure tests that")
+    for precision, how in _HOW_COUNTED.items():
         chosen = [node.precision == precision for node in nodes]
         if any(chosen):
             variance += (share(chosen) * _DOUBT[precision]) ** 2
-            how = "by a handful of published pairs" if precision == "int8" else "as fp32, which the runtime mostly uses"
-            notes.append(f"{precision} is counted {how}")
+            notes.append(f"{precision} is counted {how[machine.half_precision]}")
     return variance, tuple(notes)
 
 

@@ -5,10 +5,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from edgesim.errors import EdgesimError, ModelError
+from edgesim.predictions.server_time import ServerTime
 from edgesim.units import format_ms
 
 if TYPE_CHECKING:
-    from edgesim.predictions.graph import Node
+    from edgesim.predictions.node import Node
 
 # Of the slowest nodes, in a notebook.
 _MOST_SHOWN = 10
@@ -47,7 +48,10 @@ class Prediction:
             published figures that the fit had not seen.
         method: one sentence that says what the prediction is made from.
         threads, batch: of one inference.
-        notes: sentences, each with one reason for a band that is wider than that of a board with published figures.
+        notes: sentences, each with one reason for a band that is wider than that of a board with published figures, or
+            for a time that other inputs do not have.
+        server: what the server and its connection add for a request; None where only nodes were predicted.
+        sizes: where the sizes of tensors are from: ``inference``, or a run on this host, with its inputs in words.
         nodes: in the graph's order.
     """
 
@@ -58,7 +62,14 @@ class Prediction:
     threads: int
     batch: int = 1
     notes: tuple[str, ...] = ()
+    sizes: str = "inference"
+    server: ServerTime | None = None
     nodes: tuple[NodeTime, ...] = ()
+
+    @property
+    def request_ms(self) -> float:
+        """The time of one request over HTTP: the device time, and the server's time."""
+        return self.p50_ms + (self.server.p50_ms if self.server is not None else 0.0)
 
     def __repr__(self) -> str:
         """Return one line: the device time, its band, and what it is for."""

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from edgesim import profiles
 from edgesim.errors import UsageError, did_you_mean
+from edgesim.loadgen.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions
 from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
 from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.profiles import DeviceProfile
@@ -28,6 +30,8 @@ class Predictor(Protocol):
         batch: int = 1,
         threads: int | None = None,
         shapes: Mapping[str, Sequence[int]] | None = None,
+        arrays: Arrays | None = None,
+        inputs: InputOptions | None = None,
         use_calibration: bool = True,
     ) -> Prediction | Declined:
         """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
@@ -46,6 +50,8 @@ def predict(
     batch: int = 1,
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    arrays: Arrays | None = None,
+    inputs: InputOptions | None = None,
     use_calibration: bool = True,
 ) -> Prediction:
     """Predict the device time of a model on a board. Needs neither the board nor a container.
@@ -64,13 +70,16 @@ def predict(
             board.
         shapes: sizes by input name. Needed where the model leaves more than the first size open; allowed elsewhere, to
             predict another resolution.
+        arrays: inputs of a request, by name; None means those that a run sends first: the model's own samples, or
+            random ones. Only a model runs with them whose sizes, branches or turns of loops are known at run time only.
+        inputs: real inputs, or seed and ranges of random ones, in place of `arrays`.
         use_calibration: multiply by the factor that `edgesim calibrate` has stored for the board, if there is one.
 
     Raises:
         ProfileError: no such profile, the board's cores are not arm64 (all figures are of arm64 cores), or the stored
             calibration cannot be read.
-        ModelError: no such model, its sizes are only known at run time or contradict each other, or the server would
-            refuse its configuration.
+        ModelError: no such model, sizes of its inputs are open, its sizes contradict each other, it does not run on
+            this host where only a run tells its sizes, or the server would refuse its configuration.
         UsageError: no predictor for `target`.
     """
     answer = predict_or_decline(
@@ -80,6 +89,8 @@ def predict(
         batch=batch,
         threads=threads,
         shapes=shapes,
+        arrays=arrays,
+        inputs=inputs,
         use_calibration=use_calibration,
     )
     if isinstance(answer, Declined):
@@ -95,6 +106,8 @@ def predict_or_decline(
     batch: int = 1,
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    arrays: Arrays | None = None,
+    inputs: InputOptions | None = None,
     use_calibration: bool = True,
 ) -> Prediction | Declined:
     """Predict as `predict` does, and return the reason where no prediction can be made.
@@ -108,7 +121,14 @@ def predict_or_decline(
     for predictor in PREDICTORS:
         if predictor.target == target:
             return predictor.predict(
-                profile, model, batch=batch, threads=threads, shapes=shapes, use_calibration=use_calibration
+                profile,
+                model,
+                batch=batch,
+                threads=threads,
+                shapes=shapes,
+                arrays=arrays,
+                inputs=inputs,
+                use_calibration=use_calibration,
             )
     targets = [predictor.target for predictor in PREDICTORS]
     raise UsageError(

@@ -1,47 +1,19 @@
-"""Shapes of a graph's tensors, and which tensors are known before the graph runs."""
+"""Sizes of a graph's tensors by inference, and which tensors are known before the graph runs."""
 
 import math
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from edgesim.models import external_weights, tensor_types
+from edgesim.models import external_weights
+from edgesim.predictions.tensors import GraphTensor
 
 # Larger constants are weights: no node reads a shape from them, so their values stay unread.
 _SMALL_ELEMENTS = 1024
-# Bytes of an element whose type the table does not have, or whose size is not fixed.
-_DEFAULT_ITEM_BYTES = 4
-
-
-@dataclass(frozen=True)
-class GraphTensor:
-    """A tensor of a graph.
-
-    Attributes:
-        shape: all sizes are known.
-        onnx_type: type of an element, as ONNX's `TensorProto.DataType` numbers it.
-        constant: whether the tensor is known before the graph runs.
-    """
-
-    shape: tuple[int, ...]
-    onnx_type: int = TensorProto.FLOAT
-    constant: bool = False
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def item_bytes(self) -> int:
-        kind = tensor_types.BY_ONNX.get(self.onnx_type)
-        return kind.item_bytes if kind is not None and kind.item_bytes is not None else _DEFAULT_ITEM_BYTES
-
-    @property
-    def bytes(self) -> int:
-        return self.elements * self.item_bytes
 
 
 class ContradictionError(Exception):
@@ -61,20 +33,42 @@ class ShapeInference:
         known: tensors by name. A tensor whose size is only known at run time is not among them.
     """
 
-    def __init__(self, proto: onnx.ModelProto) -> None:
-        self.known: dict[str, GraphTensor] = {}
-        self._values: dict[str, np.ndarray] = {}  # of small constants
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        graph: onnx.GraphProto | None = None,
+        outer: "ShapeInference | None" = None,
+        otherwise: Mapping[str, GraphTensor] | None = None,
+    ) -> None:
+        """Prepare to infer the shapes of a graph.
+
+        Args:
+            graph: the model's own graph, or a body in it.
+            outer: the graph around a body, whose tensors the body sees.
+            otherwise: tensors by name, for those that cannot be inferred.
+        """
+        graph = graph if graph is not None else proto.graph
+        self.known: MutableMapping[str, GraphTensor] = ChainMap({}, outer.known if outer is not None else {})
+        # Values of small constants.
+        self._values: MutableMapping[str, np.ndarray] = ChainMap({}, outer._values if outer is not None else {})
+        self._proto = proto
         self._opsets = list(proto.opset_import)
         self._versions = {entry.domain: entry.version for entry in proto.opset_import}
-        self._ir_version = proto.ir_version
-        for tensor in proto.graph.initializer:
+        self._otherwise = otherwise or {}
+        for tensor in graph.initializer:
             self.known[tensor.name] = GraphTensor(tuple(tensor.dims), tensor.data_type, constant=True)
             external = tensor.data_location == TensorProto.EXTERNAL
             if math.prod(tensor.dims) <= _SMALL_ELEMENTS and not external:
                 self._values[tensor.name] = numpy_helper.to_array(tensor)
-        for value in proto.graph.input:
+        for sparse in graph.sparse_initializer:
+            self.known[sparse.values.name] = GraphTensor(tuple(sparse.dims), sparse.values.data_type, constant=True)
+        for value in graph.input:
             if value.name not in self.known:
                 self._add(value.name, value.type)
+
+    def value(self, name: str) -> np.ndarray | None:
+        """Return the value of a small tensor that is known before the graph runs."""
+        return self._values.get(name)
 
     def infer(self, node: onnx.NodeProto) -> bool:
         """Infer the outputs of `node`, whose inputs were inferred before.
@@ -85,10 +79,31 @@ class ShapeInference:
         Raises:
             ContradictionError: the sizes of the node's inputs contradict each other.
         """
+        constant = self._infer(node)
+        for name in node.output:
+            if name in self._otherwise and name not in self.known:
+                self.known[name] = self._otherwise[name]
+        return constant
+
+    def take(self, names: Iterable[tuple[str, str]], body: "ShapeInference") -> None:
+        """Take over the sizes of a body's outputs: pairs of a name here, and the name in the body."""
+        for here, there in names:
+            if there in body.known:
+                tensor = body.known[there]
+                self.known[here] = GraphTensor(tensor.shape, tensor.onnx_type)
+
+    def _infer(self, node: onnx.NodeProto) -> bool:
         inputs = [name for name in node.input if name]
         if node.op_type == "Shape" and inputs and inputs[0] in self.known:
-            return self._compute(node, {inputs[0]: np.broadcast_to(np.float32(0), self.known[inputs[0]].shape)})
+            self._values[node.output[0]] = sizes = _shape_of(node, self.known[inputs[0]].shape)
+            self.known[node.output[0]] = GraphTensor(sizes.shape, TensorProto.INT64, constant=True)
+            return True
+        if _is_random(node):
+            self._infer_types(node, inputs, constant=False)
+            return False
         constant = all(name in self.known and self.known[name].constant for name in inputs)
+        if any(attribute.HasField("g") for attribute in node.attribute):
+            return False  # a body sees more than the node's inputs
         if constant and all(name in self._values for name in inputs):
             # A graph that is stored without weights makes large ones with this operation; their shape is enough.
             if node.op_type == "ConstantOfShape":
@@ -109,10 +124,11 @@ class ShapeInference:
         from onnx.reference import ReferenceEvaluator
 
         try:
-            results = ReferenceEvaluator(node, opsets=self._versions).run(None, feeds)
+            # As a model: for a node alone, the evaluator takes its newest operators, whatever opset it is told.
+            results = ReferenceEvaluator(self._alone(node, feeds)).run(None, feeds)
         except Exception:
             return False
-        for name, result in zip(node.output, results, strict=False):
+        for name, result in zip([name for name in node.output if name], results, strict=False):
             array = np.asarray(result)
             if array.dtype == object:
                 return False
@@ -121,6 +137,17 @@ class ShapeInference:
             if array.size <= _SMALL_ELEMENTS:
                 self._values[name] = array
         return True
+
+    def _alone(self, node: onnx.NodeProto, feeds: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+        """Return a model of one node, of the opsets of the model that the node is from."""
+        model = onnx.ModelProto(ir_version=self._proto.ir_version, opset_import=self._opsets)
+        model.graph.name = "node"
+        model.graph.node.append(node)
+        for name, array in feeds.items():
+            onnx_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            model.graph.input.append(onnx.helper.make_tensor_value_info(name, onnx_type, array.shape))
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name)
+        return model
 
     def _infer_types(self, node: onnx.NodeProto, inputs: list[str], *, constant: bool) -> None:
         """Infer types and shapes of a node's outputs by ONNX's own rules for the operation."""
@@ -134,7 +161,7 @@ class ShapeInference:
             }
             values = {name: numpy_helper.from_array(self._values[name]) for name in inputs if name in self._values}
             outputs: dict[str, Any] = onnx.shape_inference.infer_node_outputs(
-                schema, node, types, values, opset_imports=self._opsets, ir_version=self._ir_version
+                schema, node, types, values, opset_imports=self._opsets, ir_version=self._proto.ir_version
             )
         except onnx.shape_inference.InferenceError as error:
             if all(name in self.known for name in inputs):
@@ -150,7 +177,25 @@ class ShapeInference:
                 raise ContradictionError(node, f"{before.elements} elements do not fill {list(after.shape)}")
 
     def _add(self, name: str, kind: onnx.TypeProto, *, constant: bool = False) -> None:
-        tensor = kind.tensor_type
-        if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
-            shape = tuple(dimension.dim_value for dimension in tensor.shape.dim)
-            self.known[name] = GraphTensor(shape, tensor.elem_type, constant)
+        tensor = tensor_of(kind, constant=constant)
+        if tensor is not None:
+            self.known[name] = tensor
+
+
+def tensor_of(kind: onnx.TypeProto, *, constant: bool = False) -> GraphTensor | None:
+    """Return the tensor that a type describes; None if it is no tensor, or has open sizes."""
+    tensor = kind.tensor_type
+    if not tensor.HasField("shape") or not all(d.HasField("dim_value") for d in tensor.shape.dim):
+        return None
+    shape = tuple(dimension.dim_value for dimension in tensor.shape.dim)
+    return GraphTensor(shape, tensor.elem_type, constant)
+
+
+def _is_random(node: onnx.NodeProto) -> bool:
+    return node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
+
+
+def _shape_of(node: onnx.NodeProto, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what the operation Shape gives for a tensor of this shape."""
+    ends = {attribute.name: attribute.i for attribute in node.attribute}
+    return np.array(shape[ends.get("start", 0) : ends.get("end")], np.int64)

@@ -108,8 +108,13 @@ def about_device_time(result: RunResult) -> tuple[str, ...]:
     time, accelerator = result.device_time_ms, result.profile.accelerator
     if time.p50 is None:
         return ()
-    only = () if accelerator is None else (cpu_only(accelerator),)
-    return (time.method, *only, *time.notes)
+    words = [time.method]
+    if accelerator is not None:
+        words.append(cpu_only(accelerator))
+    if time.server is not None and time.request is not None:
+        server = f"{format_ms(time.server)} ms of the server and connection"
+        words.append(f"a request: {format_ms(time.request)} ms, with {server}")
+    return (*words, *time.notes)
 
 
 def cpu_only(accelerator: str) -> str:

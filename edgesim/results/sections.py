@@ -517,6 +517,12 @@ class DeviceTimeSection(Section):
         low, high: ends of the band, which contains the device time of 80 % of boards; of a measured time, the minimum
             and the maximum.
         notes: what makes the prediction less certain.
+        server: predicted time that the server and its connection add to an inference, for one request; None where the
+            time was measured, which has that in it, and in results of before.
+        request: both together, the time of one request; the time that a scaled server is slowed down to.
+        sizes: where the sizes of tensors are from: ``inference``, or a run on this host, with its inputs in words.
+        on_host: this host's own time for the same inference, without a server; a slower board that is predicted quicker
+            makes the run suspect.
     """
 
     p50: float | None
@@ -524,6 +530,10 @@ class DeviceTimeSection(Section):
     high: float | None
     method: str
     notes: tuple[str, ...] = ()
+    server: float | None = None
+    request: float | None = None
+    sizes: str | None = None
+    on_host: float | None = None
 
 
 class ShareTry(Section):
@@ -540,7 +550,7 @@ class ScaledModelSection(Section):
     """How one model was slowed down to the board's device time.
 
     Attributes:
-        target_ms: the device time.
+        target_ms: the time of a request: the device time and the server's time.
         host_ms: time of a request on this host without any limit.
         host_cpu_ms: CPU time in `host_ms`.
         pace_ms: the shortest time in which the server answers; None if the CPU share alone gives the device time.
@@ -565,7 +575,7 @@ class ThrottleSection(Section):
     Attributes:
         after_s: seconds of load until the board throttles.
         clock_hz: the clock of the throttled board.
-        target_ms: device time of the throttled board.
+        target_ms: time of a request on the throttled board.
         before_ms, after_ms: medians before and after the throttling.
     """
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from edgesim import profiles
 from edgesim.boards import time_scaling
@@ -19,6 +21,7 @@ from edgesim.predictions import Prediction
 from edgesim.profiles.device_profile import Thermal
 from edgesim.reports import scaling_phrases as words
 from edgesim.results.sections import ScalingSection, ThrottleSection, section
+from tests.unit.predictions.test_arithmetic import model as write
 
 
 @dataclass
@@ -87,7 +90,7 @@ def test_share_is_raised_until_the_time_holds_if_the_kernel_gives_less(digits: M
 
 
 def test_host_slower_than_the_board_is_an_error_with_both_times(digits: Model) -> None:
-    with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for model digits, the board 10 ms"):
+    with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for a request of digits, the board 10 ms"):
         calibrated(FakeDial({"digits": 12.0}), target(digits, 10.0))
 
 
@@ -186,6 +189,20 @@ def test_report_shows_the_share_and_the_distance_from_the_target(digits: Model) 
     assert words.throttle(heat) == "1 GHz after 60 s of load: p50 60.1 ms before, 90.2 ms after (90 ms predicted)"
 
 
+def test_the_spread_of_times_over_inputs_is_told_where_sizes_are_of_the_inputs(tmp_path: Path) -> None:
+    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Identity", ["n"], ["y"])]
+    nonzero = write(tmp_path / "n.onnx", nodes, {"x": [512, 512]}, types={"y": TensorProto.INT64})
+    requests = [{"x": np.full((512, 512), value, np.float32)} for value in (1, 0)]
+    board = profiles.load("raspberry-pi-4")
+    alone = time_scaling.predicted(board, nonzero, requests[0])
+    both = time_scaling.predicted(board, nonzero, requests[0], requests[1:])
+    assert isinstance(alone, Prediction)
+    assert isinstance(both, Prediction)
+    assert both.notes[:-1] == alone.notes
+    low, high = both.notes[-1].removeprefix("over 2 inputs: ").removesuffix(" ms").split(" to ")
+    assert float(high) > 2 * float(low)
+
+
 def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None:
     cool = profiles.load("raspberry-pi-4")
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
@@ -197,5 +214,7 @@ def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
     found = time_scaling.target(board, digits, arrays, calibrated)
     assert found.heated_ms is not None
+    assert plain.server is not None
     assert 1 < found.heated_ms / found.time_ms < 2.1
-    assert found.heated_ms == pytest.approx(3 * hot.p50_ms)
+    assert found.time_ms == pytest.approx(3 * plain.p50_ms + plain.server.p50_ms)
+    assert found.heated_ms == pytest.approx(3 * hot.p50_ms + 2 * plain.server.p50_ms)

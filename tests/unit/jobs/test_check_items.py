@@ -80,8 +80,11 @@ def test_kill_under_emulation_is_inconclusive_and_a_kill_of_the_boards_own_memor
 def test_quantized_answers_of_another_core_decide_nothing(
     tmp_path: Path, execution: Execution, extra: list[str], word: str
 ) -> None:
-    nodes = [helper.make_node("QuantizeLinear", ["x", "scale"], ["y"])]
-    model = repository.find(save(tmp_path / "q.onnx", nodes, {"x": [4]}, scale=np.array(0.5, np.float32)))
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]),
+        helper.make_node("MatMulInteger", ["q", "w"], ["y"]),
+    ]
+    model = repository.find(save(tmp_path / "q.onnx", nodes, {"x": [4]}, w=np.zeros((4, 4), np.uint8)))
     profile = profiles.load("jetson-nano")
     description = {"cpu_features": [*profile.cpu.features, *extra]}
     request = {"x": np.zeros(4, np.float32)}

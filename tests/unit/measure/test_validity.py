@@ -7,7 +7,7 @@ import pytest
 from edgesim.host.host_load import HostLoad
 from edgesim.measure import validity
 from edgesim.measure.steady_state import Drift, WarmUp
-from edgesim.measure.validity import Evidence, ScaleCheck
+from edgesim.measure.validity import Evidence, HostComparison, ScaleCheck
 from edgesim.options import Precision
 from edgesim.recording import Sample
 
@@ -137,3 +137,18 @@ def test_scaled_boards_time_is_compared_with_its_device_time(target_ms: float, c
     check = ScaleCheck(check_ms=check_ms, error_percent=100 * (check_ms / target_ms - 1))
     assert verdicts(replace(GOOD, scale=check))["scale held"] == verdict
     assert "scale held" not in verdicts(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("predicted_ms", "host_ms", "times_as_slow", "verdict"),
+    [(50.0, 10.0, 5.0, "ok"), (3.7, 58.0, 5.0, "suspect"), (3.7, 58.0, 0.8, "ok")],
+)
+def test_a_slower_board_that_is_predicted_quicker_than_this_host_is_suspect(
+    predicted_ms: float, host_ms: float, times_as_slow: float, verdict: str
+) -> None:
+    host = HostComparison(predicted_ms=predicted_ms, host_ms=host_ms, threads=2, times_as_slow=times_as_slow)
+    assessed = validity.assess(replace(GOOD, host=host))
+    (rule,) = (rule for rule in assessed.rules if rule.name == "device time plausible")
+    assert rule.verdict == verdict
+    assert f"{predicted_ms:.3g} ms predicted for 2 threads, this host takes {host_ms:.3g} ms" in rule.finding
+    assert assessed.valid, "the measurement itself is as it was"

@@ -126,3 +126,51 @@ def test_a_repository_that_is_named_must_have_a_model(tmp_path: Path) -> None:
         repository.whole(tmp_path)
     assert raised.value.exit_code == 2
     assert raised.value.fix == f"edgesim models build --models {tmp_path} builds the sample models"
+
+
+def test_operations_and_weights_in_branches_and_constants_count(tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.zeros((8, 8), np.float32), "w")
+
+    def branch(name: str) -> onnx.GraphProto:
+        nodes = [
+            helper.make_node("Constant", [], [f"c{name}"], value=numpy_helper.from_array(np.zeros(8, np.float32))),
+            helper.make_node("MatMul", ["x", f"w{name}"], [f"m{name}"]),
+            helper.make_node("Add", [f"m{name}", f"c{name}"], [name]),
+        ]
+        inner = onnx.TensorProto()
+        inner.CopyFrom(weights)
+        inner.name = f"w{name}"
+        return helper.make_graph(
+            nodes, name, [], [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 8])], [inner]
+        )
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("If", ["c"], ["i"], then_branch=branch("t"), else_branch=branch("e")),
+            helper.make_node("Scaler", ["i"], ["y"], domain="ai.onnx.ml", offset=[0.0], scale=[1.0]),
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 8]),
+            helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 8])],
+    )
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("unused", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8), tmp_path / "b.onnx")
+    model = repository.read(tmp_path / "b.onnx", name="b")
+    assert model.operations == {"If": 1, "MatMul": 2, "Add": 2, "Constant": 2, "Scaler": 1}
+    assert model.parameters == 2 * (64 + 8)
+    assert model.opset_words == "17, ai.onnx.ml 3"
+
+
+def test_a_size_of_zero_is_a_size(tmp_path: Path) -> None:
+    cache = helper.make_tensor_value_info("cache", onnx.TensorProto.FLOAT, [0, 4, "past"])
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["cache"], ["y"])],
+        "g",
+        [cache],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "c.onnx")
+    assert repository.read(tmp_path / "c.onnx", name="c").inputs[0].shape == (0, 4, -1)

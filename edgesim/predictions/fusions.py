@@ -1,0 +1,102 @@
+"""The fusions of ONNX Runtime's arm64 build: which nodes of a graph it runs as one."""
+
+from collections.abc import Collection, Mapping
+
+import onnx
+
+from edgesim.models.graph_nodes import bodies, with_bodies
+from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT
+from edgesim.predictions.tensors import GraphTensor
+
+
+class Fusions:
+    """The nodes of one graph with their neighbours.
+
+    Attributes:
+        tensors: the graph's tensors by name, as far as they are known.
+        users, makers: nodes by the tensor that they take or make.
+        outputs: names of the graph's outputs.
+        made: names of the tensors that exist before the next node runs.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, tensors: Mapping[str, GraphTensor]) -> None:
+        self.tensors = tensors
+        self.users: dict[str, list[onnx.NodeProto]] = {}
+        self.makers: dict[str, onnx.NodeProto] = {}
+        for node in graph.node:
+            for name in node.input:
+                self.users.setdefault(name, []).append(node)
+            for _, body in bodies(node):  # a body uses tensors of the graph around it by their names
+                for name in {name for inner in with_bodies(body.node) for name in inner.input}:
+                    self.users.setdefault(name, []).append(node)
+            for name in node.output:
+                self.makers[name] = node
+        self.outputs = {value.name for value in graph.output}
+        self.made = {value.name for value in graph.input}
+
+    def is_inside_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether the node only says how a neighbouring operation is quantized; the runtime merges such nodes."""
+        if node.op_type == "DequantizeLinear":
+            return bool(self.users.get(node.output[0]))
+        return node.op_type == "QuantizeLinear" and node.input[0] in self.makers
+
+    def is_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether the runtime runs the node in int8, between a dequantization and a quantization."""
+        maker = self.makers.get(node.input[0]) if node.input else None
+        return maker is not None and maker.op_type == "DequantizeLinear" and node.op_type != "QuantizeLinear"
+
+    def stored(self, name: str) -> GraphTensor | None:
+        """Return a tensor of few bits that the runtime unpacks within the operation that takes it; None for others."""
+        maker = self.makers.get(name)
+        if maker is None or maker.op_type != "DequantizeLinear":
+            return None
+        packed = self.tensors.get(maker.input[0])
+        return packed if packed is not None and packed.bits < 8 else None
+
+    def after(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """Return the nodes after `node` that the runtime fuses into it."""
+        fused: list[onnx.NodeProto] = []
+        if node.op_type == "Conv":
+            following = self._only_user(node)
+            while following is not None and following.op_type in ("BatchNormalization", "Identity"):
+                fused.append(following)
+                following = self._only_user(following)
+            if following is not None and following.op_type == "Add" and self._is_sum(following, node):
+                fused.append(following)
+                following = self._only_user(following)
+                if following is not None and following.op_type == "Relu":
+                    fused.append(following)
+            elif following is not None and following.op_type in ACTIVATIONS_IN_CONVOLUTION:
+                fused.append(following)
+        elif node.op_type == "Sigmoid":
+            # x * sigmoid(x), in one pass over x.
+            product = self._only_user(node)
+            if product is not None and product.op_type == "Mul" and node.input[0] in product.input:
+                fused.append(product)
+        elif node.op_type in ("MatMul", "Gemm"):
+            following = self._only_user(node)
+            if following is not None and following.op_type == "Add" and self._has_constant(following):
+                fused.append(following)
+                following = self._only_user(following)
+            if following is not None and following.op_type in ACTIVATIONS_IN_PRODUCT:
+                fused.append(following)
+        return fused
+
+    def _only_user(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
+        """Return the one node that takes the first output of `node`; None if others take it, too."""
+        users = self.users.get(node.output[0], [])
+        return users[0] if len(users) == 1 and node.output[0] not in self.outputs else None
+
+    def _is_sum(self, node: onnx.NodeProto, convolution: onnx.NodeProto) -> bool:
+        """Whether `node` adds two tensors of one shape: the convolution's output, and one that exists before it."""
+        shapes = [self.tensors[name].shape for name in node.input if name in self.tensors]
+        others = [name for name in node.input if name not in convolution.output]
+        return len(shapes) == 2 and shapes[0] == shapes[1] and all(name in self.made for name in others)
+
+    def _has_constant(self, node: onnx.NodeProto) -> bool:
+        return any(name in self.tensors and self.tensors[name].constant for name in node.input)
+
+
+def made_by(nodes: Collection[onnx.NodeProto]) -> set[str]:
+    """Return the names of the tensors that nodes make."""
+    return {name for node in nodes for name in node.output if name}

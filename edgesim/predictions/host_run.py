@@ -1,0 +1,239 @@
+"""One run of a model on this host, for what only a run shows: sizes, branches, turns of loops, and times of nodes.
+
+ONNX Runtime's profiler writes a line for each execution of a node, also in branches and loops, with the sizes of its
+inputs and outputs. No tensor is kept for that, so a large model needs no more memory than it needs anyway. The run
+leaves out ONNX Runtime's optimizations, because these change the nodes.
+"""
+
+import math
+import os
+import time
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import orjson
+from onnx import TensorProto
+
+from edgesim.errors import ModelError
+from edgesim.host.scratch import scratch_directory
+from edgesim.loadgen import inputs
+from edgesim.loadgen.inputs import Arrays
+from edgesim.models.gathered import gathered, has_links
+from edgesim.models.repository import Model
+from edgesim.options import InputOptions
+from edgesim.predictions.tensors import GraphTensor
+
+# ONNX Runtime drops what happens after this many lines.
+_MOST_LINES = 1_000_000
+# A line takes about half a kilobyte, and several times that as Python objects.
+_MOST_PROFILE_BYTES = 1 << 30
+# As the profiler names the types of tensors; all others have the names of `TensorProto` in lower case.
+_TYPES: Mapping[str, int] = {name.lower(): number for name, number in TensorProto.DataType.items()}
+# A quick model runs again, for this long and this often: the first run of a kernel is slower than all others.
+_AT_LEAST_S = 0.02
+_FEWEST_RUNS, _MOST_RUNS = 2, 20
+# A model that takes longer than this runs once.
+_LONG_S = 0.5
+_AFTER_NAME = "_kernel_time"
+_WITH_BODIES = ("If", "Loop", "Scan", "SequenceMap")
+_FOLDER = "session.model_external_initializers_file_folder_path"
+# Levels of optimization, by ONNX Runtime's names: where a model does not load without, the least that it needs.
+_LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution of a node: sizes of the tensors that it takes and makes.
+
+    The profiler leaves out what is no tensor: `inputs` and `outputs` of a node with sequences are shorter than the
+    node's names.
+    """
+
+    inputs: tuple[GraphTensor, ...]
+    outputs: tuple[GraphTensor, ...]
+
+
+@dataclass(frozen=True)
+class HostRun:
+    """What a run showed.
+
+    Attributes:
+        executions: by the name of a node, in their order. A node that ONNX Runtime replaced is not among them.
+        node_seconds: time of all executions of a node, on one thread and without optimizations.
+        seconds: the same of the whole run.
+        inputs: what the model ran with, in a few words.
+    """
+
+    executions: Mapping[str, Sequence[Execution]]
+    node_seconds: Mapping[str, float]
+    seconds: float
+    inputs: str
+
+    def turns(self, nodes: Iterable[onnx.NodeProto]) -> list[dict[str, GraphTensor]]:
+        """Return the sizes of a graph's tensors by name, for each time that its nodes ran."""
+        turns: list[dict[str, GraphTensor]] = []
+        for node in nodes:
+            done = self.executions.get(node.name, ())
+            turns += [{} for _ in range(len(done) - len(turns))]
+            for turn, execution in zip(turns, done, strict=False):
+                for names, tensors in ((node.input, execution.inputs), (node.output, execution.outputs)):
+                    present = [name for name in names if name]
+                    if len(present) == len(tensors):
+                        turn.update(zip(present, tensors, strict=True))
+        return turns
+
+
+class HostRunner:
+    """Runs a model on this host, with the inputs of a request.
+
+    Args:
+        arrays: the inputs; None means those that a run of edgesim sends first: the model's own samples, or random ones.
+        options: seed and ranges of random inputs.
+    """
+
+    def __init__(self, model: Model, arrays: Arrays | None = None, options: InputOptions | None = None) -> None:
+        self._model, self._arrays, self._options = model, arrays, options or InputOptions()
+
+    def run(self, proto: onnx.ModelProto) -> HostRun:
+        """Run the model; the inputs of `proto` have fixed sizes, and its nodes have names of their own.
+
+        Raises:
+            ModelError: the model does not run on this host with these inputs; the error does not name the model.
+        """
+        arrays, origin = self._inputs(proto)
+        try:
+            if has_links(self._model):
+                with gathered(self._model) as path:
+                    events = _profile(proto, arrays, path.parent)
+            else:
+                events = _profile(proto, arrays, self._model.path.parent)
+        except ModelError:
+            raise
+        except Exception as error:  # the runtime's errors share no base class but this one
+            text = " ".join(str(error).split())
+            raise ModelError(
+                f"the model does not run on this host with {origin}: {text}",
+                fix="give inputs that the model takes: `input`, or `shapes` and `ranges`",
+            ) from error
+        return _host_run(events, origin)
+
+    def _inputs(self, proto: onnx.ModelProto) -> tuple[Arrays, str]:
+        if self._arrays is not None:
+            return self._arrays, "the inputs of the first request"
+        weights = {tensor.name for tensor in proto.graph.initializer}
+        sizes = {
+            value.name: tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
+            for value in proto.graph.input
+            if value.name not in weights
+        }
+        if self._options.input is not None or self._model.samples_path is not None:
+            chosen = inputs.choose(self._model, self._options)
+            if all(chosen.requests[0][name].shape == shape for name, shape in sizes.items()):
+                return chosen.requests[0], chosen.origin
+        # As `inputs.choose` makes the first request, but for sizes that the model itself does not have.
+        generator = np.random.default_rng(self._options.seed)
+        arrays = {
+            tensor.name: inputs.random_array(
+                generator, tensor, sizes[tensor.name], self._options.ranges.get(tensor.name)
+            )
+            for tensor in self._model.inputs
+        }
+        return arrays, f"random inputs, seed {self._options.seed}"
+
+
+def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
+    """Return what the last of several equal runs showed, with the shortest times of all: the first is a cold one."""
+    runs = sorted((event for event in events if event["name"] == "model_run"), key=lambda event: event["ts"])
+    executions: dict[str, list[Execution]] = defaultdict(list)
+    seconds: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(runs))
+    begins = [event["ts"] for event in runs]
+    for event in events:
+        if event["name"].endswith(_AFTER_NAME):
+            # A node with a body contains the time of the nodes in it, which have lines of their own.
+            name, run = event["name"].removesuffix(_AFTER_NAME), bisect(begins, event["ts"]) - 1
+            seconds[name][run] += 0.0 if event["args"]["op_name"] in _WITH_BODIES else event["dur"] / 1e6
+            if run == len(runs) - 1:
+                executions[name].append(_execution(event))
+    return HostRun(
+        executions=executions,
+        node_seconds={name: min(of_runs) for name, of_runs in seconds.items()},
+        seconds=min(event["dur"] for event in runs) / 1e6,
+        inputs=origin,
+    )
+
+
+def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[dict[str, Any]]:
+    """Run a model with ONNX Runtime's profiler on one thread, a quick one several times; return the profiler's lines.
+
+    Args:
+        directory: where the model's files of weights are.
+
+    Raises:
+        ModelError: the lines are too many.
+        Exception: whatever ONNX Runtime raises.
+    """
+    # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    with scratch_directory() as scratch:
+        for level in _LEVELS:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 4  # the exception says everything that the log would
+            options.intra_op_num_threads = 1
+            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(scratch) / level)
+            # Weights that a kernel has packed for itself are missing among the inputs that the profiler writes.
+            options.add_session_config_entry("session.disable_prepacking", "1")
+            options.add_session_config_entry(_FOLDER, str(directory))
+            try:
+                session = onnxruntime.InferenceSession(
+                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                )
+                begun = time.monotonic()
+                session.run(None, dict(arrays))
+                first_s = time.monotonic() - begun
+                again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
+                for _ in range(again):
+                    session.run(None, dict(arrays))
+                break
+            except Exception:
+                if level == _LEVELS[-1]:
+                    raise
+        lines = Path(session.end_profiling())
+        if lines.stat().st_size > _MOST_PROFILE_BYTES:
+            raise ModelError(_too_long(), fix=_SHORTER)
+        events: list[dict[str, Any]] = orjson.loads(lines.read_bytes())
+    if len(events) >= _MOST_LINES:
+        raise ModelError(_too_long(), fix=_SHORTER)
+    return events
+
+
+_SHORTER = "predict a shorter input: `shapes`"
+
+
+def _too_long() -> str:
+    return f"a run of the model executes more than {_MOST_LINES:,} nodes: too many to count"
+
+
+def _execution(event: Mapping[str, Any]) -> Execution:
+    arguments = event["args"]
+    return Execution(
+        inputs=_tensors(arguments.get("input_type_shape", ())),
+        outputs=_tensors(arguments.get("output_type_shape", ())),
+    )
+
+
+def _tensors(described: Iterable[Mapping[str, Sequence[int]]]) -> tuple[GraphTensor, ...]:
+    return tuple(
+        GraphTensor(tuple(shape), _TYPES.get(kind, TensorProto.FLOAT))
+        for tensor in described
+        for kind, shape in tensor.items()
+    )

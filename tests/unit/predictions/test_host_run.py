@@ -1,0 +1,296 @@
+"""Sizes, branches and turns from a run on this host, where inference ends."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgesim import profiles
+from edgesim.errors import ModelError
+from edgesim.models import repository
+from edgesim.options import InputOptions
+from edgesim.predictions import predict
+from edgesim.predictions.alternatives import alternatives
+from edgesim.predictions.graph import Graph
+from edgesim.predictions.host_run import HostRunner
+from edgesim.predictions.onnxruntime_cpu import read_model
+from tests.unit.predictions.test_arithmetic import BOARD, model, zeros
+
+INT64, BOOL = TensorProto.INT64, TensorProto.BOOL
+SIDE = 64
+
+
+def by_operation(graph: Graph) -> dict[str, int]:
+    """Return how often each operation runs."""
+    turns: dict[str, int] = {}
+    for node in graph.nodes:
+        turns[node.operation] = turns.get(node.operation, 0) + node.turns
+    return turns
+
+
+def products(name: str, count: int) -> onnx.GraphProto:
+    """Return a branch of products, one after the other."""
+    nodes, last = [], "x"
+    for i in range(count):
+        nodes.append(helper.make_node("MatMul", [last, "w"], [f"{name}{i}"]))
+        last = f"{name}{i}"
+    return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(last, TensorProto.FLOAT, [SIDE, SIDE])])
+
+
+def branching(path: Path, count: int) -> repository.Model:
+    node = helper.make_node("If", ["c"], ["y"], then_branch=products("t", count), else_branch=products("e", count))
+    return model(path, [node], {"x": [SIDE, SIDE], "c": []}, {"w": zeros(SIDE, SIDE)}, types={"c": BOOL})
+
+
+def test_a_branch_costs_what_its_nodes_cost_in_the_open(tmp_path: Path) -> None:
+    last, nodes = "x", []
+    for i in range(20):
+        nodes.append(helper.make_node("MatMul", [last, "w"], [f"h{i}" if i < 19 else "y"]))
+        last = f"h{i}"
+    plain = model(tmp_path / "p.onnx", nodes, {"x": [SIDE, SIDE]}, {"w": zeros(SIDE, SIDE)})
+    prediction = predict(BOARD, branching(tmp_path / "b.onnx", 20))
+    assert prediction.p50_ms == pytest.approx(predict(BOARD, plain).p50_ms, rel=0.1)
+    assert prediction.sizes == "a run on this host with random inputs, seed 0"
+    assert any("the branch of If y is only known at run time" in note for note in prediction.notes)
+
+
+def test_the_branch_that_the_inputs_choose_is_counted_and_no_other(tmp_path: Path) -> None:
+    node = helper.make_node("If", ["c"], ["y"], then_branch=products("t", 3), else_branch=products("e", 7))
+    chosen = model(
+        tmp_path / "b.onnx", [node], {"x": [SIDE, SIDE], "c": []}, {"w": zeros(SIDE, SIDE)}, types={"c": BOOL}
+    )
+    for condition, count in ((True, 3), (False, 7)):
+        arrays = {"x": zeros(SIDE, SIDE), "c": np.array(condition)}
+        assert by_operation(read_model(chosen, arrays=arrays)) == {"If": 1, "MatMul": count}
+        (note,) = (note for note in predict(BOARD, chosen, arrays=arrays).notes if "the other branch takes" in note)
+        other, _, taken = note.removeprefix("If y: the other branch takes ").partition(" ms in place of ")
+        assert float(other) / float(taken.removesuffix(" ms")) == pytest.approx((10 - count) / count, rel=0.05)
+
+
+def test_a_branch_that_is_known_before_the_run_needs_no_run(tmp_path: Path) -> None:
+    def body(name: str, operation: str) -> onnx.GraphProto:
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        return helper.make_graph([helper.make_node(operation, ["x"], [name])], name, [], [output])
+
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "one"], ["d"]),
+        helper.make_node("Equal", ["d", "eight"], ["c"]),
+        helper.make_node("If", ["c"], ["b"], then_branch=body("t", "Relu"), else_branch=body("e", "Exp")),
+        helper.make_node("Neg", ["b"], ["y"]),
+    ]
+    known = model(tmp_path / "k.onnx", nodes, {"x": [4, 8]}, {"one": np.array(1), "eight": np.array(8)})
+    graph = read_model(known)
+    assert graph.run is None
+    assert by_operation(graph) == {"Relu": 1, "Neg": 1}
+
+
+def looping(path: Path) -> repository.Model:
+    """Return a model that doubles the rows of a tensor in each of `n` turns, and multiplies it in each."""
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["h", "w"], ["p"]),
+            helper.make_node("Concat", ["p", "p"], ["h2"], axis=0),
+            helper.make_node("Identity", ["go"], ["go2"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("go", BOOL, []),
+            helper.make_tensor_value_info("h", TensorProto.FLOAT, None),
+        ],
+        [helper.make_tensor_value_info("go2", BOOL, []), helper.make_tensor_value_info("h2", TensorProto.FLOAT, None)],
+    )
+    nodes = [helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)]
+    weights = {"w": zeros(8, 8), "yes": np.array(True)}
+    return model(path, nodes, {"x": [1, 8], "n": []}, weights, types={"n": INT64})
+
+
+def test_a_loop_counts_each_turn_at_its_own_size(tmp_path: Path) -> None:
+    graph = read_model(looping(tmp_path / "l.onnx"), arrays={"x": zeros(1, 8), "n": np.array(5)})
+    assert by_operation(graph) == {"Loop": 5, "MatMul": 5, "Concat": 5}
+    (product,) = (node for node in graph.nodes if node.operation == "MatMul")
+    assert product.flops == 2 * 8 * 8 * (1 + 2 + 4 + 8 + 16)
+    assert product.name == "y.body/p"
+
+
+def test_the_turns_follow_the_range_of_the_inputs(tmp_path: Path) -> None:
+    loop = looping(tmp_path / "l.onnx")
+    three, six = (read_model(loop, inputs=InputOptions(ranges={"n": (n, n)})) for n in (3, 6))
+    assert (by_operation(three)["MatMul"], by_operation(six)["MatMul"]) == (3, 6)
+
+
+def test_a_scan_counts_a_turn_for_each_slice(tmp_path: Path) -> None:
+    body = helper.make_graph(
+        [helper.make_node("MatMul", ["h", "w"], ["p"]), helper.make_node("Add", ["p", "x1"], ["h2"])],
+        "body",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8]) for name in ("h", "x1")],
+        [helper.make_tensor_value_info("h2", TensorProto.FLOAT, [1, 8])],
+    )
+    nodes = [helper.make_node("Scan", ["first", "x"], ["y"], body=body, num_scan_inputs=1)]
+    scan = model(tmp_path / "s.onnx", nodes, {"x": [12, 1, 8]}, {"w": zeros(8, 8), "first": zeros(1, 8)})
+    assert by_operation(read_model(scan))["MatMul"] == 12
+
+
+def test_sizes_that_depend_on_values_are_those_of_the_inputs(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("NonZero", ["x"], ["n"]),
+        helper.make_node("Cast", ["n"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Relu", ["f"], ["y"]),
+    ]
+    nonzero = model(tmp_path / "n.onnx", nodes, {"x": [4, 4]})
+    graph = read_model(nonzero, arrays={"x": np.eye(4, dtype=np.float32)})
+    assert [node.shape for node in graph.nodes] == [(2, 4), (2, 4), (2, 4)]
+
+
+def test_sequences_are_followed(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("SplitToSequence", ["x"], ["s"], axis=0),
+        helper.make_node("SequenceAt", ["s", "one"], ["a"]),
+        helper.make_node("MatMul", ["a", "w"], ["m"]),
+        helper.make_node("ConcatFromSequence", ["s"], ["c"], axis=0),
+        helper.make_node("Add", ["m", "c"], ["y"]),
+    ]
+    sequence = model(tmp_path / "q.onnx", nodes, {"x": [3, 8]}, {"one": np.array(1), "w": zeros(8, 8)})
+    (product,) = (node for node in read_model(sequence).nodes if node.operation == "MatMul")
+    assert product.flops == 2 * 8 * 8
+
+
+def test_functions_of_the_model_are_counted_as_their_nodes(tmp_path: Path) -> None:
+    function = helper.make_function(
+        "mine", "Twice", ["a"], ["b"], [helper.make_node("MatMul", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)]
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Twice", ["x"], ["y"], domain="mine")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [8, 8])],
+    )
+    proto = helper.make_model(
+        graph,
+        functions=[function],
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)],
+        ir_version=10,
+    )
+    onnx.save(proto, tmp_path / "f.onnx")
+    (node,) = read_model(repository.read(tmp_path / "f.onnx", name="f")).nodes
+    assert (node.operation, node.flops) == ("MatMul", 2 * 8**3)
+
+
+def test_sizes_that_the_file_states_need_no_run(tmp_path: Path) -> None:
+    """The runtime's own operations have no rules of ONNX; its optimizer writes their sizes into the file."""
+    nodes = [
+        helper.make_node("QuickGelu", ["x"], ["g"], domain="com.microsoft"),
+        helper.make_node("Relu", ["g"], ["y"]),
+    ]
+    stated = model(tmp_path / "g.onnx", nodes, {"x": [4, 8]}, opsets={"com.microsoft": 1})
+    assert read_model(stated).run is not None
+    proto = onnx.load(stated.path)
+    proto.graph.value_info.append(helper.make_tensor_value_info("g", TensorProto.FLOAT, [4, 8]))
+    onnx.save(proto, stated.path)
+    again = repository.read(stated.path, name="g")
+    assert read_model(again).run is None
+    resized = read_model(again, shapes={"x": (2, 8)})
+    assert resized.nodes[0].shape == (2, 8), "what the file states is for the sizes that it fixes"
+
+
+def test_shapes_of_old_opsets_are_computed_by_their_own_rules(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "zero"], ["n"]),
+        helper.make_node("Unsqueeze", ["n"], ["n1"], axes=[0]),  # an attribute until opset 12, then an input
+        helper.make_node("Concat", ["n1", "minus"], ["to"], axis=0),
+        helper.make_node("Reshape", ["x", "to"], ["r"]),
+        helper.make_node("Relu", ["r"], ["y"]),
+    ]
+    weights = {"zero": np.array(0), "minus": np.array([-1])}
+    graph = read_model(model(tmp_path / "u.onnx", nodes, {"x": [4, 3, 8]}, weights, opsets={"": 12}))
+    assert graph.run is None
+    assert [node.shape for node in graph.nodes] == [(4, 24)]
+
+
+def test_weights_in_another_file_are_found_by_the_run(tmp_path: Path) -> None:
+    inside = branching(tmp_path / "b.onnx", 2)
+    proto = onnx.load(inside.path)
+    for initializer in proto.graph.initializer:
+        initializer.CopyFrom(numpy_helper.from_array(np.ones((SIDE, SIDE), np.float32), initializer.name))
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "m.onnx"
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=16)
+    assert by_operation(read_model(repository.read(path, name="m")))["MatMul"] == 2
+    (tmp_path / "link").mkdir()
+    linked = tmp_path / "link" / "m.onnx"
+    linked.symlink_to(path)
+    (tmp_path / "link" / "weights.bin").symlink_to(tmp_path / "out" / "weights.bin")
+    found = repository.read(linked, name="m", repositories=[tmp_path])
+    assert by_operation(read_model(found))["MatMul"] == 2
+
+
+def test_inputs_that_the_model_refuses_are_told_with_what_was_open(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["e"]),
+        helper.make_node("NonZero", ["e"], ["y"]),
+    ]
+    refusing = model(
+        tmp_path / "r.onnx", nodes, {"ids": [1, 64]}, {"table": zeros(5, 4)}, types={"ids": INT64, "y": INT64}
+    )
+    with pytest.raises(ModelError, match=r"the cost of NonZero is not known, and the model does not run") as at:
+        predict(BOARD, refusing)
+    assert "`ranges`" in at.value.fix
+    assert predict(BOARD, refusing, inputs=InputOptions(ranges={"ids": (0, 4)})).p50_ms > 0
+
+
+def test_an_operation_of_unknown_cost_is_timed_here_beside_the_yardstick(tmp_path: Path) -> None:
+    def determinant(side: int) -> repository.Model:
+        return model(tmp_path / f"d{side}.onnx", [helper.make_node("Det", ["x"], ["y"])], {"x": [side, side]})
+
+    small, large = predict(BOARD, determinant(32)), predict(BOARD, determinant(512))
+    assert large.p50_ms > 20 * small.p50_ms, "its bytes alone are 256 times as many, its operations 4096 times"
+    assert large.high_ms / large.p50_ms > 1.8
+    assert large.nodes[0].node.host_seconds is not None
+
+
+def test_a_node_that_the_runtime_replaces_gets_the_time_of_its_parts(tmp_path: Path) -> None:
+    nodes = [helper.make_node("NegativeLogLikelihoodLoss", ["x", "t"], ["y"], reduction="mean")]
+    loss = model(tmp_path / "n.onnx", nodes, {"x": [3, 5], "t": [3]}, types={"t": INT64})
+    (node,) = read_model(loss, inputs=InputOptions(ranges={"t": (0, 4)})).nodes
+    assert node.host_seconds is not None
+    assert node.host_seconds > 0
+
+
+def test_a_model_whose_sizes_are_known_does_not_run(
+    resnet18: repository.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object) -> None:
+        raise AssertionError("the model ran")
+
+    monkeypatch.setattr(HostRunner, "run", run)
+    assert predict(BOARD, resnet18).sizes == "inference"
+
+
+def test_the_half_resolution_of_a_dynamic_image_model_follows_its_given_sizes(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])]
+    image = model(tmp_path / "c.onnx", nodes, {"x": ["n", 3, "h", "w"]}, {"w": zeros(8, 3, 3, 3)})  # type: ignore[list-item]
+    half, _ = alternatives(profiles.load(BOARD), image, shapes={"x": (1, 3, 64, 64)})
+    assert half.prediction is not None
+    assert half.prediction.nodes[0].node.shape == (1, 8, 32, 32)
+
+
+def test_a_branch_that_is_known_beforehand_counts_in_each_turn_of_its_loop(tmp_path: Path) -> None:
+    branch = helper.make_node("If", ["yes"], ["p"], then_branch=products("t", 2), else_branch=products("e", 5))
+    body = helper.make_graph(
+        [branch, helper.make_node("Identity", ["go"], ["go2"]), helper.make_node("Neg", ["p"], ["h2"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("go", BOOL, []),
+            helper.make_tensor_value_info("h", TensorProto.FLOAT, [SIDE, SIDE]),
+        ],
+        [helper.make_tensor_value_info("go2", BOOL, []), helper.make_tensor_value_info("h2", TensorProto.FLOAT, None)],
+    )
+    nodes = [helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)]
+    weights = {"w": zeros(SIDE, SIDE), "yes": np.array(True), "n": np.array(4)}
+    loop = model(tmp_path / "l.onnx", nodes, {"x": [SIDE, SIDE]}, weights)
+    assert by_operation(read_model(loop)) == {"Loop": 4, "MatMul": 8, "Neg": 4}
