@@ -10,6 +10,7 @@ from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
 from edgesim.errors import EdgesimError, ExitCode, HostError, UsageError, of_host
 from edgesim.host import signals
+from edgesim.printable import harmless
 from edgesim.version import __version__
 
 _HELP = """Find out on your desk and in CI what a model will do on an edge board.
@@ -61,7 +62,7 @@ def _exit_code(arguments: list[str]) -> int:
         if isinstance(error, OSError) and (explained := of_host(error)) is not None:
             _show(explained)
             return explained.exit_code
-        traceback.print_exc()
+        print(harmless(traceback.format_exc()), end="", file=sys.stderr)
         print(
             f"edgesim {__version__}: this is a bug in edgesim; please report it with the lines above", file=sys.stderr
         )

@@ -6,6 +6,7 @@ message type that is made from the tables below.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -54,6 +55,9 @@ _DATA_TYPES = ("TYPE_INVALID", *(kind.triton_name for kind in TENSOR_TYPES))
 _ENUMS: Mapping[str, Sequence[str]] = {"DataType": _DATA_TYPES, "Kind": ("KIND_AUTO", "KIND_CPU")}
 # Triton's ONNX Runtime backend: -1 is basic, 1 extended; absent is all.
 _GRAPH_LEVELS: Mapping[str, int] = {"disable": -2, "basic": -1, "extended": 1, "all": 0}
+
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 # --- read -------------------------------------------------------------------------------------------------------------
@@ -126,7 +130,7 @@ def _from_message(message: Any, name: str, source: str) -> ModelConfig:
         if key not in _PARAMETERS:
             raise ConfigError(f"{source}: parameters: unknown key {key!r}{suggestion(key, _PARAMETERS)}")
         text = parameter.string_value
-        if not text.isdigit():
+        if not _NUMBER.fullmatch(text):
             raise refuse(f"parameters.{key}", text, "a whole number")
         field_name, convert = _PARAMETERS[key]
         try:

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from edgesim import yaml_files
 from edgesim.errors import StackError
@@ -17,8 +15,8 @@ _EXAMPLE = "docs/tasks/stacks.md has some"
 def is_stack(path: Path) -> bool:
     """Return whether a file is meant as a stack, valid or not: a mapping with services."""
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError):
+        document = yaml_files.load(path, "stack", StackError, example=_EXAMPLE)
+    except StackError:
         return False
     return isinstance(document, dict) and "services" in document
 

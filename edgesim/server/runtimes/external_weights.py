@@ -63,8 +63,13 @@ def require_inside(path: Path, content: bytes | None = None) -> Any:
         ValueError: the model names another file.
         OSError: the model cannot be read.
     """
+    from google.protobuf.message import DecodeError  # as in `_model_type`
+
     model = _model_type()()
-    model.ParseFromString(path.read_bytes() if content is None else content)
+    try:
+        model.ParseFromString(path.read_bytes() if content is None else content)
+    except DecodeError as error:
+        raise ValueError(f"not an ONNX model: {error}") from error
     if content is None:
         _require_inside(model, path)
     elif (tensor := next(_external_tensors(model), None)) is not None:
@@ -131,10 +136,11 @@ def _read_tensor(tensor: Any, directory: Path) -> Any:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     tensor_type, shape = _READABLE[tensor.data_type], tuple(tensor.dims)
     path = directory / entries["location"]
-    values = np.fromfile(path, tensor_type.dtype, count=math.prod(shape), offset=int(entries.get("offset", "0")))
-    if values.size != math.prod(shape):
+    count, offset = math.prod(shape), int(entries.get("offset") or "0")
+    # First, since numpy makes the array before it reads the file.
+    if min(offset, *shape, 0) < 0 or offset + count * tensor_type.dtype.itemsize > path.stat().st_size:
         raise ValueError(f"{entries['location']} is too short for the weights {tensor.name!r}")
-    values = values.reshape(shape)
+    values = np.fromfile(path, tensor_type.dtype, count=count, offset=offset).reshape(shape)
     if tensor_type.name == "BF16":  # the bits of a BF16 are integers in numpy, so the type has to be named
         return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(values, tensor.data_type)
     return onnxruntime.OrtValue.ortvalue_from_numpy(values)
