@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
@@ -53,7 +54,7 @@ def _exit_code(arguments: list[str]) -> int:
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # Pydantic's word for it
         if message:  # empty if the help was the answer
-            _show(UsageError(message, fix=f"{_command_of(error)} --help"))
+            _show(UsageError(message, fix=_file_with_hyphen(arguments) or f"{_command_of(error)} --help"))
         return ExitCode.USAGE
     except EdgesimError as error:
         _show(error)
@@ -73,6 +74,12 @@ def _show(error: EdgesimError) -> None:
     from edgesim.cli._console import show_error  # with Rich, which a command that succeeds may not need
 
     show_error(error)
+
+
+def _file_with_hyphen(arguments: list[str]) -> str:
+    """Return how to name a file whose name begins as an option does; empty if no argument is one."""
+    file = next((word for word in arguments if word.startswith("-") and Path(word).is_file()), None)
+    return f"to name the file, write ./{file}" if file is not None else ""
 
 
 def _command_of(error: TyperException) -> str:

@@ -65,7 +65,7 @@ class CheckOptions:
         requests: the most requests that are sent and compared; labelled inputs are one request.
     """
 
-    reference: Path | None = None
+    reference: str | Path | None = None
     tolerance: Tolerance | None = None
     outside_container: bool = False
     max_artifact_bytes: int | None = None
@@ -184,7 +184,7 @@ def _run_with_room_for_the_emulator(
 
 def _exists(reference: str, models: Path | None) -> bool:
     """Return whether a file or a model directory of that name exists, whatever is wrong with it."""
-    if reference.endswith(".onnx"):
+    if repository.names_a_file(reference):
         return Path(reference).exists()
     return ((models or Path("models")) / reference).is_dir()
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgesim import yaml_files
+from edgesim import paths, yaml_files
 from edgesim.errors import StackError
+from edgesim.models import repository
 from edgesim.stacks.stack import Stack
 
 _EXAMPLE = "docs/tasks/stacks.md has some"
@@ -30,7 +31,7 @@ def read(path: Path) -> Stack:
     Raises:
         StackError: the file is wrong; the error names the file, the line, the key and the nearest right key.
     """
-    if not path.is_file():
+    if not paths.is_file(path):
         raise StackError(f"{path}: no such stack file", fix=_EXAMPLE)
     written = yaml_files.read(path, "stack", StackError, example=_EXAMPLE)
     facts = {"name": _default_name(path)} | dict(written)
@@ -76,7 +77,7 @@ def _absolute(stack: Stack, directory: Path) -> Stack:
 
 
 def _model(reference: str, directory: Path) -> str:
-    return str(directory / reference) if reference.endswith(".onnx") else reference
+    return str(directory / reference) if repository.names_a_file(reference) else reference
 
 
 def _profile(reference: str, directory: Path) -> str:
