@@ -21,15 +21,17 @@ _MOST_LETTERS = 1500
 
 def printable(text: str) -> str:
     """Return text on one line, without what a terminal or a log would obey; the middle of a long text is left out."""
-    if len(text) > _MOST_LETTERS:
-        half = _MOST_LETTERS // 2
-        text = f"{text[:half]} … {text[-half:]}"
-    return harmless(_LINE_BREAKS.sub(" ", text))
+    return _shortened(harmless(_LINE_BREAKS.sub(" ", _shortened(text))))
 
 
 def harmless(text: str) -> str:
     """Return text of any length in its own lines, without what a terminal or a log would obey."""
     return _HARMFUL.sub(_escape, text)
+
+
+def _shortened(text: str) -> str:
+    half = _MOST_LETTERS // 2
+    return text if len(text) <= _MOST_LETTERS else f"{text[:half]} … {text[-half:]}"
 
 
 def _escape(match: re.Match[str]) -> str:

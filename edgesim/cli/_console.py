@@ -42,7 +42,7 @@ class _Harmless:
             yield segment if segment.control else Segment(harmless(segment.text), segment.style)
 
 
-class _OnlyHarmless(RenderHook):
+class OnlyHarmless(RenderHook):
     """Names in files of strangers reach every line that is printed, so every line is looked at."""
 
     def process_renderables(self, renderables: list[Any]) -> list[Any]:
@@ -50,7 +50,7 @@ class _OnlyHarmless(RenderHook):
 
 
 for _console in (err, out, _unfolded):
-    _console.push_render_hook(_OnlyHarmless())
+    _console.push_render_hook(OnlyHarmless())
 
 
 def show(renderable: RenderableType = "", *, style: str | None = None) -> None:

@@ -12,6 +12,8 @@ from edgesim.models import external_weights, tensor_types
 
 # Larger constants are weights: no node reads a shape from them, so their values stay unread.
 _SMALL_ELEMENTS = 1024
+# Elements of a tensor that is computed; where ONNX knows beforehand that it has more, it is not.
+_MOST_COMPUTED = 2**22
 # Bytes of an element whose type the table does not have, or whose size is not fixed.
 _DEFAULT_ITEM_BYTES = 4
 
@@ -51,6 +53,14 @@ class ContradictionError(Exception):
         super().__init__(f"{node.op_type} {node.name or node.output[0]}: {problem}")
 
 
+def _value_of(tensor: TensorProto) -> dict[str, np.ndarray]:
+    """Return the value of an initializer by its name; empty if it has not the values that it says."""
+    try:
+        return {tensor.name: numpy_helper.to_array(tensor)}
+    except (TypeError, ValueError, KeyError):  # KeyError: of a type that ONNX does not have
+        return {}
+
+
 class ShapeInference:
     """Infers the shapes of a graph's tensors, node by node in the graph's order.
 
@@ -71,7 +81,7 @@ class ShapeInference:
             self.known[tensor.name] = GraphTensor(tuple(tensor.dims), tensor.data_type, constant=True)
             external = tensor.data_location == TensorProto.EXTERNAL
             if math.prod(tensor.dims) <= _SMALL_ELEMENTS and not external:
-                self._values[tensor.name] = numpy_helper.to_array(tensor)
+                self._values |= _value_of(tensor)
         for value in proto.graph.input:
             if value.name not in self.known:
                 self._add(value.name, value.type)
@@ -105,6 +115,8 @@ class ShapeInference:
         """Compute the outputs of a node from the values of its inputs; return whether that worked."""
         if external_weights.are_named_in(node):  # ONNX would open the file, wherever a stranger's model says that it is
             return False
+        if self._may_not_end(node, feeds):
+            return False
         # Imported here: 50 ms that only a graph with a computed shape needs.
         from onnx.reference import ReferenceEvaluator
 
@@ -121,6 +133,21 @@ class ShapeInference:
             if array.size <= _SMALL_ELEMENTS:
                 self._values[name] = array
         return True
+
+    def _may_not_end(self, node: onnx.NodeProto, feeds: dict[str, np.ndarray]) -> bool:
+        """Return whether a node is a loop, or makes much of little: a stranger may ask for any number of turns."""
+        if any(attribute.HasField("g") for attribute in node.attribute):
+            return True
+        values = {name: numpy_helper.from_array(array) for name, array in feeds.items()}
+        types = {name: onnx.helper.make_tensor_type_proto(v.data_type, v.dims) for name, v in values.items()}
+        version = self._versions.get(node.domain, self._versions.get("ai.onnx", 1) if not node.domain else 1)
+        try:
+            schema = onnx.defs.get_schema(node.op_type, version, node.domain)
+            outputs = onnx.shape_inference.infer_node_outputs(schema, node, types, values, opset_imports=self._opsets)
+        except Exception:  # as in `_infer_types`
+            return False
+        shapes = [[dimension.dim_value for dimension in kind.tensor_type.shape.dim] for kind in outputs.values()]
+        return any(math.prod(shape) > _MOST_COMPUTED for shape in shapes)
 
     def _infer_types(self, node: onnx.NodeProto, inputs: list[str], *, constant: bool) -> None:
         """Infer types and shapes of a node's outputs by ONNX's own rules for the operation."""
@@ -140,7 +167,7 @@ class ShapeInference:
             if all(name in self.known for name in inputs):
                 raise ContradictionError(node, str(error).strip().splitlines()[0]) from error
             return
-        except (onnx.defs.SchemaError, RuntimeError, KeyError):
+        except Exception:  # of ONNX, for a node that it does not know or that is wrong: there is no base class
             return
         for name, kind in outputs.items():
             self._add(name, kind, constant=constant)

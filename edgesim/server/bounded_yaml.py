@@ -4,6 +4,8 @@ A few hundred bytes of aliases to aliases stand for gigabytes: whoever writes su
 ends. Merges (``<<``) copy already while the document is parsed.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -85,6 +87,8 @@ class _MarkedErrors:
             value = super().construct_object(node, deep)  # type: ignore[misc]  # of the constructor beside this class
             if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python writes out no number of any size
                 raise ValueError(f"a whole number of more than {_MOST_BITS} bits")
+            if isinstance(value, str) and not value.isascii():
+                value.encode()  # fails for half a pair of surrogates, which no file and no terminal takes
             return value
         except YAMLError:
             raise

@@ -74,7 +74,7 @@ def from_pbtxt(text: str, name: str, *, source: str) -> ModelConfig:
     message = _message_type()()
     try:
         text_format.Parse(text, message)
-    except text_format.ParseError as error:
+    except (text_format.ParseError, ValueError) as error:  # ValueError: a number out of its type's range
         raise ConfigError(f"{source}: {error}") from error
     return _from_message(message, name, source)
 
@@ -86,7 +86,7 @@ def from_json(text: str, name: str, *, source: str) -> ModelConfig:
     message = _message_type()()
     try:
         json_format.Parse(text, message)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
     return _from_message(message, name, source)
 
@@ -103,6 +103,9 @@ def _from_message(message: Any, name: str, source: str) -> ModelConfig:
         raise refuse("backend", message.backend, BACKEND)
     if message.default_model_filename not in ("", MODEL_FILE):
         raise refuse("default_model_filename", message.default_model_filename, MODEL_FILE)
+    for tensor in (*message.input, *message.output):
+        if tensor.data_type >= len(_DATA_TYPES) or tensor.data_type < 0:  # a file may state the number of a type
+            raise refuse(f"{tensor.name}.data_type", tensor.data_type, f"one of {', '.join(_DATA_TYPES[1:])}")
     for group in message.instance_group:
         if group.count not in (0, 1):
             raise refuse("instance_group.count", group.count, "1: one instance of a model runs at a time")
