@@ -21,6 +21,14 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
+def exists(path: Path) -> bool:
+    """Return whether a path is there; False for one that is longer than the file system takes."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def profiles_directory() -> Path:
     """Return the directory of the profiles that come with edgesim."""
     return _ROOT / "profiles"
