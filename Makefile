@@ -24,7 +24,7 @@ test: .venv/.dev
 	@scripts/browser || echo "make: no browser: tests that need one are skipped"
 	@scripts/engine exec .venv/bin/pytest $(SIDE_BY_SIDE) $(if $(REQUIRE_DOCKER),--require-docker) $(PYTEST)
 
-# Fuzzing, and the tests that need a container registry: about 15 minutes.
+# Fuzzing, and the tests that need a container registry: two hours, most of it for 10,000 files for each reader.
 test-long: .venv/.dev
 	@scripts/engine install && scripts/engine start
 	@scripts/engine exec .venv/bin/pytest -m long -s --require-docker $(PYTEST)

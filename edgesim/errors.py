@@ -46,8 +46,10 @@ with exit code 70.
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
+
+from edgesim.printable import printable
 
 # Of an `OSError`: no space, or none within the user's quota.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -73,6 +75,8 @@ class EdgesimError(Exception):
     An error on its way up may be completed: the job that was measuring sets `result`, and a caller that knows more may
     extend `problem` or `fix`. `result` is an `object` because this module knows no results; readers test its type.
 
+    The texts are printable, whatever the names in them: see `edgesim.printable`.
+
     Attributes:
         problem: what is wrong and where, in one line; each problem of a YAML file has a line of its own.
         fix: what mends it, a command if there is one; empty if nothing sensible can be said.
@@ -82,10 +86,12 @@ class EdgesimError(Exception):
 
     exit_code = ExitCode.INTERNAL
 
-    def __init__(self, problem: str, *, fix: str = "", log: str = "", result: object | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
+    def __init__(
+        self, problem: str | Sequence[str], *, fix: str = "", log: str = "", result: object | None = None
+    ) -> None:
+        self.problem = "\n".join(map(printable, [problem] if isinstance(problem, str) else problem))
+        super().__init__(self.problem)
+        self.fix = printable(fix)
         self.log = log
         self.result = result
 

@@ -4,6 +4,7 @@ The command line, Python, stacks, paired runs and the pytest plugin all take the
 `model_dump(mode="json")` with `model_validate` carries them to another process or machine.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -285,6 +286,10 @@ class RunKeywords(TypedDict, total=False):
 def _usage_error(error: ValidationError, options: type[BaseModel]) -> UsageError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "literal_error":
+        allowed = re.findall(r"'([^']+)'", str(first["ctx"]["expected"]))
+        nearest = did_you_mean(str(first["input"]), allowed)
+        return UsageError(f"`{name}={first['input']}`: not one of {', '.join(allowed)}{nearest}")
     if first["type"] == "extra_forbidden":
         return UsageError(f"`{name}`: no such option{did_you_mean(name, list(options.model_fields))}")
     return UsageError(f"`{name}={first['input']}`: {first['msg'][0].lower()}{first['msg'][1:]}")

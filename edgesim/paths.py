@@ -13,6 +13,22 @@ _INSTALLED = _PACKAGE / "_data"  # the wheel puts profiles/, Dockerfile.* and th
 _ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
 
 
+def is_file(path: str | Path) -> bool:
+    """Return whether a path is a regular file; False for a text that can be no path, because of its length."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path is there; False for one that is longer than the file system takes."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def profiles_directory() -> Path:
     """Return the directory of the profiles that come with edgesim."""
     return _ROOT / "profiles"

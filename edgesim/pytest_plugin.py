@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgesim.errors import EdgesimError, HostError, Interrupted, UsageError, did_you_mean
+from edgesim.printable import harmless
 
 if TYPE_CHECKING:
     from edgesim.boards.board import Board
@@ -294,7 +295,7 @@ def _report(result: "RunResult") -> str:
     console = Console(width=100, no_color=True, markup=False, highlight=False)
     with console.capture() as capture:
         console.print(terminal.render_result(result))
-    return capture.get()
+    return harmless(capture.get())
 
 
 def _uncertainty(result: "RunResult", name: str) -> str:
@@ -311,5 +312,6 @@ def _uncertainty(result: "RunResult", name: str) -> str:
 
 def _message(error: EdgesimError) -> str:
     """Return an error as text: a traceback through edgesim would say nothing more."""
-    lines: Iterator[str] = (line for line in (error.problem, error.log, error.fix and f"fix: {error.fix}") if line)
+    parts = (error.problem, harmless(error.log), error.fix and f"fix: {error.fix}")
+    lines: Iterator[str] = (part for part in parts if part)
     return "edgesim: " + "\n".join(lines)

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
+from edgesim import untrusted
 from edgesim.errors import UsageError, did_you_mean
+from edgesim.server import bounded_yaml
 
 _Value = TypeVar("_Value")
 
 _MOST_PROBLEMS = 10  # that one message lists: more lines push the first ones off the screen
+_MOST_LETTERS = 80  # of a value in a message
 
 
 def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> CommentedMap:
@@ -28,17 +30,24 @@ def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> Com
     Raises:
         UsageError: of the class `error`: the file cannot be read, is not YAML, or is not a mapping.
     """
-    try:
-        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as reason:
-        raise error(f"{path}: {reason.strerror}") from reason
-    except UnicodeDecodeError as reason:
-        raise error(f"{path}: not UTF-8 text", fix=f"a {kind} is a YAML file") from reason
-    except YAMLError as reason:
-        raise error(f"{path}: not valid YAML: {_yaml_problem(reason)}") from reason
+    document = load(path, kind, error, example=example)
     if not isinstance(document, CommentedMap):
         raise error(f"{path}: a {kind} is a mapping of keys", fix=example)
     return document
+
+
+def load(path: Path, kind: str, error: type[UsageError], *, example: str) -> Any:
+    """Return whatever a file contains; the arguments are those of `read`.
+
+    Raises:
+        UsageError: of the class `error`: the file cannot be read, is not YAML, or is out of bounds.
+    """
+    try:
+        return bounded_yaml.load(untrusted.read_text(path, bounded_yaml.MOST_BYTES), kind="rt")
+    except OSError as reason:
+        raise error(f"{path}: {reason.strerror}", fix=f"a {kind} is a YAML file; {example}") from reason
+    except YAMLError as reason:
+        raise error(f"{path}: not valid YAML: {bounded_yaml.problem(reason)}") from reason
 
 
 def problems(
@@ -50,8 +59,8 @@ def problems(
     more_keys: Sequence[str] = (),
     inherited: Mapping[str, str] | None = None,
     not_inherited: Mapping[str, tuple[str, str]] | None = None,
-) -> str:
-    """Return a message with one line for each problem of a file, in the file's order: ``PATH:LINE: KEY: …``.
+) -> list[str]:
+    """Return a line for each problem of a file, in the file's order: ``PATH:LINE: KEY: …``.
 
     Args:
         model: the schema that the file does not match.
@@ -72,7 +81,7 @@ def problems(
     found.sort(key=lambda problem: (problem[0] is None, problem[0]))
     lines = [f"{path}:{line}: {text}" if line else f"{path}: {text}" for line, text in found]
     more = len(lines) - _MOST_PROBLEMS
-    return "\n".join(lines[:_MOST_PROBLEMS] + ([f"{path}: {more} more problems"] if more > 0 else []))
+    return lines[:_MOST_PROBLEMS] + ([f"{path}: {more} more problems"] if more > 0 else [])
 
 
 def _is_mistyped(missing: Any, details: Sequence[Any]) -> bool:
@@ -80,12 +89,6 @@ def _is_mistyped(missing: Any, details: Sequence[Any]) -> bool:
     *section, key = missing["loc"]
     unknown = [d["loc"][-1] for d in details if d["type"] == "extra_forbidden" and [*d["loc"][:-1]] == section]
     return any(did_you_mean(str(word), [str(key)]) for word in unknown)
-
-
-def _yaml_problem(error: YAMLError) -> str:
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
 
 
 def _explain(
@@ -104,15 +107,24 @@ def _explain(
     elif kind == "literal_error":
         allowed = re.findall(r"'([^']+)'", str(context.get("expected", "")))
         nearest = did_you_mean(str(detail["input"]), allowed)
-        text = f"{key}: {detail['input']!r} is not one of {', '.join(allowed)}{nearest}"
+        text = f"{key}: {shown(detail['input'])} is not one of {', '.join(allowed)}{nearest}"
     elif kind == "value_error":
         yield from ((str(text).partition(":")[0].split("."), str(text)) for text in context["error"].args)
         return
     elif detail["input"] is None:
         text = f"{key}: has no value"
     else:
-        text = f"{key}: {detail['msg']} (given: {detail['input']!r})"
+        text = f"{key}: {detail['msg']} (given: {shown(detail['input'])})"
     yield location, text
+
+
+def shown(value: object) -> str:
+    """Return a value of a file for a message: as Python writes the value, and short."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return "a value too long to show"
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
 
 
 def _nearest(location: Sequence[str | int], by_key: Mapping[str, _Value]) -> _Value | None:

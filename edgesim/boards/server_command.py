@@ -50,7 +50,7 @@ def server_arguments(
     if results:
         arguments += ["--results", RESULTS]
     for name in model_names:
-        arguments += ["--model", name]
+        arguments.append(f"--model={name}")  # in one word, because a name may begin with a hyphen
     return arguments
 
 

@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderHook, RenderResult
+from rich.control import Control
+from rich.segment import Segment
 from rich.status import Status
 
 from edgesim.cli._flags import with_flags
 from edgesim.errors import EdgesimError
+from edgesim.printable import harmless, printable
 from edgesim.progress import Listener, Progress, Silent
 from edgesim.units import format_estimate, format_seconds
 
@@ -26,6 +29,28 @@ out = Console(highlight=False, markup=False)
 _moving = Console(stderr=True, highlight=False, markup=False)
 # So wide that no line is folded.
 _unfolded = Console(highlight=False, markup=False, width=10_000)
+
+
+class _Harmless:
+    """A renderable without what a terminal or a log would obey in its text: Rich's own styles and moves stay."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else Segment(harmless(segment.text), segment.style)
+
+
+class OnlyHarmless(RenderHook):
+    """Names in files of strangers reach every line that is printed, so every line is looked at."""
+
+    def process_renderables(self, renderables: list[Any]) -> list[Any]:
+        return [each if isinstance(each, Control) else _Harmless(each) for each in renderables]
+
+
+for _console in (err, out, _unfolded):
+    _console.push_render_hook(OnlyHarmless())
 
 
 def show(renderable: RenderableType = "", *, style: str | None = None) -> None:
@@ -75,7 +100,7 @@ class _Spinner:
 
     def begin(self, stage: str, doing: str) -> None:
         self._stop()
-        self._begun_s, self._doing = self._clock(), with_flags(doing)
+        self._begun_s, self._doing = self._clock(), printable(with_flags(doing))
         self._status = _moving.status(f"{self._doing} …")
         self._status.start()
 
@@ -130,7 +155,7 @@ class _Lines:
         self._print(f"{stage}: {format_seconds(seconds)}")
 
     def _print(self, text: str) -> None:
-        print(f"edgesim: {with_flags(text)}", file=sys.stderr, flush=True)
+        print(f"edgesim: {printable(with_flags(text))}", file=sys.stderr, flush=True)
 
 
 def listener(*, quiet: bool = False) -> Listener:
@@ -138,6 +163,11 @@ def listener(*, quiet: bool = False) -> Listener:
     if quiet:
         return Silent()
     return _Spinner() if err.is_terminal else _Lines()
+
+
+def command(text: str) -> None:
+    """Print a line that a CI log is meant to obey, on stderr."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def show_error(error: EdgesimError) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from edgesim import untrusted
 from edgesim.errors import UsageError, did_you_mean
 
 FILE_NAME = "edgesim.toml"
@@ -142,7 +143,8 @@ def _find(directory: Path) -> _Source | None:
         if (path := each / FILE_NAME).is_file():
             return _Source(str(path), _read(path), each)
         if (path := each / "pyproject.toml").is_file():
-            table = _read(path).get("tool", {}).get("edgesim")
+            tool = _read(path).get("tool")
+            table = tool.get("edgesim") if isinstance(tool, dict) else None
             if isinstance(table, dict):
                 return _Source(f"{path}: tool.edgesim", table, each)
     return None
@@ -150,8 +152,9 @@ def _find(directory: Path) -> _Source | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(untrusted.read_text(path, untrusted.MIB))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    # ValueError: not TOML, or a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not TOML: {error}") from error

@@ -1,11 +1,11 @@
 """What GitHub Actions shows of a verdict: annotations, and the summary of the step."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgesim.cli._console import err, say
+from edgesim.cli._console import command, say
+from edgesim.printable import printable
 from edgesim.reports.formats import markdown
 from edgesim.results.verdict import Verdict
 
@@ -20,7 +20,7 @@ def tell(verdict: Verdict, environment: Mapping[str, str] = os.environ) -> None:
         if item.verdict in _LEVELS:
             title = _property(f"edgesim {item.verdict}: {item.name}")
             # Actions read workflow commands on either stream; stdout may be for a program.
-            err.print(f"::{_LEVELS[item.verdict]} title={title}::{_data(item.finding)}")
+            command(f"::{_LEVELS[item.verdict]} title={title}::{_data(item.finding)}")
     summarise(markdown.render_verdict(verdict), environment)
 
 
@@ -38,8 +38,7 @@ def summarise(text: str, environment: Mapping[str, str] = os.environ) -> None:
 
 def _data(text: str) -> str:
     """Return text as the value of a workflow command, which is one line."""
-    plain = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
-    return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

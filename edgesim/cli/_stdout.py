@@ -1,18 +1,26 @@
 """Standard output that outlives its reader and a full disk."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar, cast
 
+from edgesim.printable import harmless
+
 Value = TypeVar("Value")
+
+# Bold, dim, italic, underlined, and the colours that are legible on any background.
+_COLOURS = re.compile(r"(\x1b\[(?:[0-4]|3[1-6]|9[1-6]|;)*m)")
 
 
 class _LastingStream:
     """A stream whose first failed write is remembered in `failure`, and after which everything is discarded.
 
     A verdict is an exit code, too: a command must end with its code even if nobody can read its output.
+
+    Text of strangers is made harmless on its way (`edgesim.printable`); the colours of edgesim's own reports pass.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -20,7 +28,9 @@ class _LastingStream:
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        return self._try(lambda: self._stream.write(text)) or 0
+        parts = _COLOURS.split(text)
+        parts[::2] = map(harmless, parts[::2])
+        return self._try(lambda: self._stream.write("".join(parts))) or 0
 
     def flush(self) -> None:
         self._try(self._stream.flush)

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
 from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ExitCode, HostError, UsageError, of_host
 from edgesim.host import signals
+from edgesim.printable import harmless
 from edgesim.version import __version__
 
 _HELP = """Find out on your desk and in CI what a model will do on an edge board.
@@ -90,7 +92,7 @@ def _exit_code(arguments: list[str]) -> int:
     except TyperException as error:
         message = error.format_message().replace("Value error, ", "")  # Pydantic's word for it
         if message:  # empty if the help was the answer
-            _show(UsageError(message, fix=f"{_command_of(error)} --help"))
+            _show(UsageError(message, fix=_file_with_hyphen(arguments) or f"{_command_of(error)} --help"))
         return ExitCode.USAGE
     except EdgesimError as error:
         _show(error)
@@ -101,7 +103,7 @@ def _exit_code(arguments: list[str]) -> int:
         if isinstance(error, OSError) and (explained := of_host(error)) is not None:
             _show(explained)
             return explained.exit_code
-        traceback.print_exc()
+        print(harmless(traceback.format_exc()), end="", file=sys.stderr)
         print(
             f"edgesim {__version__}: this is a bug in edgesim; please report it with the lines above", file=sys.stderr
         )
@@ -125,6 +127,12 @@ def _show(error: EdgesimError) -> None:
     from edgesim.cli._console import show_error  # with Rich, which a command that succeeds may not need
 
     show_error(error)
+
+
+def _file_with_hyphen(arguments: list[str]) -> str:
+    """Return how to name a file whose name begins as an option does; empty if no argument is one."""
+    file = next((word for word in arguments if word.startswith("-") and Path(word).is_file()), None)
+    return f"to name the file, write ./{file}" if file is not None else ""
 
 
 def _command_of(error: TyperException) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
 from edgesim.gates.comparable import differences, identity, unfit
+from edgesim.results import result_file
 from edgesim.results.proof import AS_WRITTEN
 from edgesim.results.result_file import write_text
 from edgesim.results.run_result import RunResult
@@ -92,19 +93,17 @@ def read(path: Path) -> Baseline:
     Raises:
         ResultError: the file does not exist, is not a baseline, or was changed after it was saved.
     """
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}", fix=_MAKE) from error
-    except ValueError as error:
-        raise ResultError(f"{path}: not a baseline: {error}", fix=_MAKE) from error
+    return _of(result_file.document(path, "a baseline", fix=_MAKE), path)
+
+
+def _of(document: Any, path: Path) -> Baseline:
     if not isinstance(document, dict) or "baseline_version" not in document:
         raise ResultError(f"{path}: not a baseline", fix=_MAKE)
     digest = ""
     if isinstance(document.get("result"), dict):
         digest = _digest(document["result"])
         # A result file must have both; a baseline leaves them out, since they are empty.
-        document["result"] = {"timeline": [], "samples": [], **document["result"]}
+        document = {**document, "result": {"timeline": [], "samples": [], **document["result"]}}
     try:
         # The fingerprint is of the result as it was written, whatever of the result is believed today.
         baseline = Baseline.model_validate(document, context=AS_WRITTEN)
@@ -126,11 +125,10 @@ def read_result(path: Path) -> RunResult:
     Raises:
         ResultError: the file is neither.
     """
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return RunResult.read(path)  # its error says what is wrong
-    return read(path).result if isinstance(document, dict) and "baseline_version" in document else RunResult.read(path)
+    document = result_file.document(path)
+    if isinstance(document, dict) and "baseline_version" in document:
+        return _of(document, path).result
+    return result_file.validated(RunResult, document, path)
 
 
 def read_all(directory: Path) -> list[tuple[Path, Baseline]]:

@@ -10,11 +10,14 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
 
-def gate(result: RunResult, rules: Sequence[str] | Path, baseline: RunResult | Path | str | None = None) -> Verdict:
+def gate(
+    result: RunResult, rules: Sequence[str] | Path | str, baseline: RunResult | Path | str | None = None
+) -> Verdict:
     """Judge a result by rules.
 
     Args:
-        rules: rules such as ``device_time_ms.p50 <= 120`` or ``latency_ms.p50: +5 %``, or the path of a rules file.
+        rules: rules such as ``device_time_ms.p50 <= 120`` or ``latency_ms.p50: +5 %``; one such rule; or the path of a
+            rules file, which ends in ``.yaml`` or ``.yml`` if it is a string.
         baseline: what rules of change compare with: a result, a result file or saved baseline, or a directory of
             saved baselines.
 
@@ -25,6 +28,8 @@ def gate(result: RunResult, rules: Sequence[str] | Path, baseline: RunResult | P
         UsageError: there is no rule for the result's board, or a rule is wrong or has no meaning for the execution.
         ResultError: the baseline cannot be read.
     """
+    if isinstance(rules, str):
+        rules = Path(rules) if rules.endswith((".yaml", ".yml")) else [rules]
     chosen = Rules.read(rules) if isinstance(rules, Path) else Rules.of(rules)
     reason = ""
     if isinstance(baseline, Path | str):

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from edgesim import yaml_files
 from edgesim.errors import UsageError
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES
 
 FILE_NAME = "edgesim-gate.yaml"
 # The rules of a paired run without rules of its own.
 DEFAULT_RULES = ("latency_ms.p50: +5 %",)
+_EXAMPLE = "see docs/reference/rules.md for a rules file"
 _ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
 _RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
 
@@ -49,23 +49,11 @@ class Rules:
         Raises:
             UsageError: the file cannot be read, has no rule, or has something that is not a rule, which is named.
         """
-        try:
-            document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise UsageError(
-                f"{path}: cannot be read: {why}", fix="see docs/reference/rules.md for a rules file"
-            ) from error
-        except YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
-            raise UsageError(
-                f"{where}: not valid YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
-            ) from error
+        document = yaml_files.load(path, "rules file", UsageError, example=_EXAMPLE)
         if not isinstance(document, dict) or not set(document) <= {"rules", "profiles"} or not document:
             raise UsageError(
                 f"{path}: a rules file has the keys rules and profiles",
-                fix="see docs/reference/rules.md for a rules file",
+                fix=_EXAMPLE,
             )
         by_profile = document.get("profiles") or {}
         if not isinstance(by_profile, dict):
@@ -102,7 +90,7 @@ def _rule(row: Any, where: str) -> Rule:
     if isinstance(row, dict) and len(row) == 1:
         ((name, limit),) = row.items()
         row = f"{name}: {limit}"
-    text = str(row)
+    text = row if isinstance(row, str) else yaml_files.shown(row)
     name, colon, change = text.partition(":")
     if colon and (relative := _RELATIVE.match(change)):
         sign = -1 if relative[1] == "-" else 1
@@ -112,7 +100,7 @@ def _rule(row: Any, where: str) -> Rule:
                 f"{where}: {text!r}: {metric} gets worse by {'-' if worse < 0 else '+'}",
                 fix=f"{metric}: {'-' if worse < 0 else '+'}{relative[2]} %",
             )
-        return Rule(metric, "change", sign * float(relative[2]) / 100, text)
+        return Rule(metric, "change", sign * _finite(metric, relative[2], where) / 100, text)
     if absolute := _ABSOLUTE.match(text):
         kind: Literal["<=", ">="] = "<=" if absolute[2] == "<=" else ">="
         return Rule(_metric(absolute[1], where), kind, _limit(absolute[1], absolute[3], where), text)
@@ -129,11 +117,18 @@ def _metric(name: str, where: str) -> str:
 
 
 def _limit(name: str, text: str, where: str) -> float:
+    if not name.endswith("_bytes"):
+        return _finite(name, text, where)
     try:
-        if name.endswith("_bytes"):
-            return float(TypeAdapter(ByteSize).validate_python(text))
+        return float(TypeAdapter(ByteSize).validate_python(text))
+    except (ValidationError, OverflowError) as error:
+        raise UsageError(f"{where}: {text!r} is not a limit for {name}") from error
+
+
+def _finite(name: str, text: str, where: str) -> float:
+    try:
         limit = float(text)
-    except (ValidationError, ValueError):
+    except ValueError:
         limit = math.nan
     if not math.isfinite(limit):  # an infinite limit would let everything pass
         raise UsageError(f"{where}: {text!r} is not a limit for {name}")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgesim import profiles
@@ -18,7 +17,7 @@ from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemor
 from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
-from edgesim.loadgen import client, inputs
+from edgesim.loadgen import array_files, client, inputs
 from edgesim.measure import resource_usage
 from edgesim.measure.input_fit import refusal
 from edgesim.measure.reference import Reference, RunFailed
@@ -66,7 +65,7 @@ class CheckOptions:
         requests: the most requests that are sent and compared; labelled inputs are one request.
     """
 
-    reference: Path | None = None
+    reference: str | Path | None = None
     tolerance: Tolerance | None = None
     outside_container: bool = False
     max_artifact_bytes: int | None = None
@@ -185,7 +184,7 @@ def _run_with_room_for_the_emulator(
 
 def _exists(reference: str, models: Path | None) -> bool:
     """Return whether a file or a model directory of that name exists, whatever is wrong with it."""
-    if reference.endswith(".onnx"):
+    if repository.names_a_file(reference):
         return Path(reference).exists()
     return ((models or Path("models")) / reference).is_dir()
 
@@ -234,11 +233,9 @@ def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[
     Raises:
         ModelError: the file cannot be read, or has too few outputs.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a file of outputs: {error}", fix="numpy.savez makes one") from error
+    arrays = array_files.read(path, array_files.most_bytes(), what="output")
+    if any(values.ndim == 0 for values in arrays.values()):
+        raise ModelError(f"{path}: an output has no axis of samples")
     rows, begin = [], 0
     for request in requests:
         count = next((len(values) for values in request.values()), 1)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from edgesim import untrusted
 from edgesim.boards.launch import Launch
 from edgesim.errors import HostError, NoMeasurement, UsageError
 from edgesim.gates import Rules, paired_statistics
@@ -154,8 +155,8 @@ def known(
 
 def _read(path: Path) -> Noise | None:
     try:
-        return Noise.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return Noise.model_validate(untrusted.read_json(path, untrusted.MIB))
+    except (OSError, ValueError):
         return None
 
 

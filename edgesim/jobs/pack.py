@@ -46,12 +46,12 @@ class Packed:
 
 
 def pack(
-    profile_reference: str | DeviceProfile,
+    profile_reference: str | Path | DeviceProfile,
     model_reference: str | Path | Model,
     *,
-    models: Path | None = None,
+    models: str | Path | None = None,
     name: str | None = None,
-    save: Path | None = None,
+    save: str | Path | None = None,
     base_image: str | None = None,
     runtime: str | None = None,
     context: str | None = None,
@@ -80,6 +80,7 @@ def pack(
         raise UsageError(
             f"`tag={name}`: not a valid image name", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
         )
+    save = Path(save) if save is not None else None
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)

@@ -1,6 +1,6 @@
 """Inputs of requests: real inputs from files, or random inputs from a seed that fit the model's signature."""
 
-import zipfile
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.loadgen import array_files
 from edgesim.models import table_rows, tensor_types
 from edgesim.models.repository import Model, Tensor
 from edgesim.options import InputOptions
+from edgesim.units import format_bytes
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -62,7 +64,7 @@ def choose(model: Model, options: InputOptions) -> Inputs:
 
 
 def _file(model: Model, path: Path) -> Inputs:
-    arrays = _load(path)
+    arrays = array_files.read(path, array_files.most_bytes())
     labels = arrays.pop("labels", None)
     _check_names(model, path, arrays)
     count = min(len(values) if values.ndim else 0 for values in arrays.values())
@@ -70,35 +72,35 @@ def _file(model: Model, path: Path) -> Inputs:
         raise ModelError(f"{path}: contains no inputs")
     requests = tuple({name: values[i : i + 1] for name, values in arrays.items()} for i in range(count))
     _check_fit(model, path, requests[0])
-    labelled = (arrays, labels.astype(np.int64)) if labels is not None and len(labels) == count else None
+    labelled = None
+    if labels is not None and labels.shape == (count,):
+        labelled = (arrays, _classes(labels, path))
     return Inputs(requests, f"{count} real ones from {path.name}", labelled)
+
+
+def _classes(labels: NDArray[Any], path: Path) -> NDArray[np.int64]:
+    with np.errstate(invalid="ignore"):
+        classes = labels.astype(np.int64) if labels.dtype.kind in "biuf" else None
+    if classes is None or not np.array_equal(classes, labels):
+        raise ModelError(f"{path}: labels are {labels.dtype}; a label is the number of a class")
+    return classes
 
 
 def _directory(model: Model, directory: Path) -> Inputs:
     files = sorted(path for path in directory.iterdir() if path.suffix in (".npz", ".npy"))
     if not files:
         raise ModelError(f"{directory}: contains no .npz or .npy file")
-    requests = []
+    requests, most_bytes = [], array_files.most_bytes()
     for path in files:
-        arrays = _load(path)
-        if path.suffix == ".npy" and len(model.inputs) == 1:
+        arrays = array_files.read(path, most_bytes)
+        most_bytes -= sum(values.nbytes for values in arrays.values())
+        if list(arrays) == ["array"] and len(model.inputs) == 1:  # of an .npy file
             arrays = {model.inputs[0].name: arrays["array"]}
         arrays.pop("labels", None)
         _check_names(model, path, arrays)
         _check_fit(model, path, arrays)
         requests.append(arrays)
     return Inputs(tuple(requests), f"{len(requests)} real ones from {directory.name}/")
-
-
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return {name: loaded[name] for name in loaded.files} if path.suffix != ".npy" else {"array": loaded}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"{path}: not a file of inputs: {error}", fix="write it with numpy.savez, with one array for each input"
-        ) from error
 
 
 def _check_names(model: Model, path: Path, arrays: Arrays) -> None:
@@ -112,7 +114,7 @@ def _check_fit(model: Model, path: Path, request: Arrays) -> None:
     for tensor in model.inputs:
         values = request[tensor.name]
         kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
-        same_type = kind is None or not kind.is_numeric or values.dtype == kind.dtype
+        same_type = kind is None or (values.dtype == kind.dtype if kind.is_numeric else values.dtype.kind in "US")
         if not same_type or not _fits(values.shape, tensor):
             raise ModelError(
                 f"{path}: {tensor.name} is {values.dtype} {list(values.shape)} per request; the model takes {tensor}"
@@ -139,6 +141,7 @@ def _random(model: Model, options: InputOptions) -> Inputs:
     small = {name: (0.0, count - 1.0) for name, count in rows.items() if 0 < count <= _MOST_RANDOM_INTEGER}
     ranges = {**small, **options.ranges}
     shapes = {tensor.name: _shape(model, tensor, options.shapes.get(tensor.name)) for tensor in model.inputs}
+    _require_memory(model, shapes)
     requests = tuple(
         {
             tensor.name: random_array(generator, tensor, shapes[tensor.name], ranges.get(tensor.name))
@@ -147,6 +150,18 @@ def _random(model: Model, options: InputOptions) -> Inputs:
         for _ in range(RANDOM_REQUESTS)
     )
     return Inputs(requests, f"random, seed {options.seed}", is_random=True)
+
+
+def _require_memory(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    # At least four bytes of each element while random values are made.
+    needed = RANDOM_REQUESTS * sum(4 * math.prod(shape) for shape in shapes.values())
+    if needed > array_files.most_bytes():
+        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        raise ModelError(
+            f"model {model.name}: {RANDOM_REQUESTS} random inputs of {sizes} take {format_bytes(needed)}, more than"
+            " this host has",
+            fix="give real inputs: `input=FILE.npz`",
+        )
 
 
 def _shape(model: Model, tensor: Tensor, shape: tuple[int, ...] | None) -> tuple[int, ...]:

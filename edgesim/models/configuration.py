@@ -30,6 +30,7 @@ class Tensor(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
+_CHUNK_BYTES = 1 << 20
 FILE_NAMES = (config_files.YAML_NAME, config_files.PBTXT_NAME)
 
 
@@ -129,8 +130,10 @@ def _label_files(config: ModelConfig, directory: Path) -> list[Path]:
 def _digest(directory: Path, paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(directory)}\0{len(content)}\0".encode() + content)
+        digest.update(f"{path.relative_to(directory)}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:  # of any size: the server's reader has refused a large one
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim.errors import ModelError, ModelUnsupported
-from edgesim.models import external_weights, graph_nodes, placeholders, samples, tensor_types
+from edgesim import paths
+from edgesim.errors import ModelError, ModelUnsupported, did_you_mean
+from edgesim.models import external_weights, graph_nodes, other_formats, placeholders, samples, tensor_types
 from edgesim.models.configuration import Configuration
 from edgesim.server.config import ConfigError
+from edgesim.units import format_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -23,6 +25,8 @@ FILE_NAME = "model.onnx"
 DEFAULT = Path("models")
 # The domain of ONNX's own operators; a file may leave its name out.
 _CHUNK_BYTES = 1 << 20
+_MOST_BYTES = 2**31 - 1  # of one message of protocol buffers
+_OUTSIDE = "save the weights beside it: onnx.save(model, 'model.onnx', save_as_external_data=True)"
 _HUGGING_FACE = re.compile(r"models--(?P<name>.+)")  # the cache's directory of the model acme/tiny: models--acme--tiny
 
 
@@ -96,11 +100,14 @@ class Model:
 
 @contextmanager
 def _permission_is_the_hosts() -> Iterator[None]:
-    """Turn a directory or file that this user may not read into an error of the host."""
+    """Turn a directory or file that this user may not read into an error of the host; what else fails is the model's.
+
+    Files may vanish, and names may be longer than a file system takes.
+    """
     try:
         yield
-    except PermissionError as error:
-        raise external_weights.unreadable(Path(error.filename), error) from error
+    except OSError as error:
+        raise external_weights.unreadable(Path(error.filename or "."), error) from error
 
 
 @_permission_is_the_hosts()
@@ -117,7 +124,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
         HostError: a sample model cannot be written into the cache, or this user may not read the files.
     """
     reference = str(reference)
-    if reference.endswith(".onnx"):
+    if names_a_file(reference):
         path = Path(reference)
         if not path.is_file():
             nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
@@ -133,8 +140,33 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
         return _in_repository(reference, local)
     if reference in samples.NAMES:
         return _in_repository(reference, samples.ensure(reference))
+    require_no_other_format(Path(reference))
     known = sorted({*names(local), *samples.NAMES})
-    raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}", fix="edgesim models list")
+    nearest = did_you_mean(reference, known)
+    raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}{nearest}", fix="edgesim models list")
+
+
+def names_a_file(reference: str) -> bool:
+    """Return whether a reference is the path of an ONNX file, by its suffix in any case; else it is a name."""
+    return reference.lower().endswith(".onnx")
+
+
+def require_no_other_format(path: Path) -> None:
+    """Raise for a path to a model that edgesim does not run, or to a file that is not called an ONNX file.
+
+    Raises:
+        ModelError: names the format, and what exports its models to ONNX.
+    """
+    is_file = paths.is_file(path)
+    if (is_file or path.is_dir()) and (other := other_formats.identify(path)) is not None:
+        raise ModelError(f"{path}: {other.kind}; edgesim runs ONNX models", fix=other.fix)
+    if is_file:
+        raise ModelError(
+            f"{path}: the name of an ONNX file ends in .onnx",
+            fix=f"if it is one: cp {path} {path.with_suffix('.onnx')}",
+        )
+    if path.suffix.lower() in other_formats.SUFFIXES:
+        raise ModelError(f"{path}: no such file; and edgesim runs ONNX models", fix="edgesim models list")
 
 
 @_permission_is_the_hosts()
@@ -180,15 +212,22 @@ def _require_directory(repository: Path) -> None:
 
 
 def _versions(directory: Path) -> list[int]:
-    return sorted(int(entry.name) for entry in directory.iterdir() if entry.name.isdigit() and entry.is_dir())
+    # `isdigit` takes digits that `int` does not, such as ².
+    return sorted(int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal() and entry.is_dir())
 
 
 def _in_repository(name: str, repository: Path) -> Model:
     directory = repository / name
+    if Path(name).name != name or name == "..":
+        require_no_other_format(Path(name))
+        raise ModelError(f"{repository}: {name!r} is a path, not a model's name", fix="give the path of an .onnx file")
     if not directory.is_dir():
+        require_no_other_format(directory if directory.exists() else Path(name))
         known = names(repository)
         has = f"it has {', '.join(known)}" if known else "it has none"
-        raise ModelError(f"{repository}: no model {name!r}; {has}", fix="edgesim models list")
+        raise ModelError(
+            f"{repository}: no model {name!r}; {has}{did_you_mean(name, known)}", fix="edgesim models list"
+        )
     versions = _versions(directory)
     if not versions:
         raise ModelError(
@@ -295,18 +334,24 @@ def parse(path: Path) -> "onnx.ModelProto":
 
     export = "export the model to ONNX; edgesim runs nothing else"
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ModelError(
+                f"{path}: {format_bytes(path.stat().st_size)} is more than a file of ONNX can have, 2 GiB", fix=_OUTSIDE
+            )
         proto = onnx.load(path, load_external_data=False)
         # Protocol buffers parse many files that are not models, as an empty model.
         problem = "no graph in it" if not proto.graph.node or not proto.opset_import else None
+        if any(not node.output for node in proto.graph.node):
+            problem = "a node of its graph has no output"
     except OSError as error:
         raise external_weights.unreadable(path, error) from error
     except DecodeError:
         problem = "protocol buffers cannot parse it"
     if problem is None:
         return proto
-    placeholder = placeholders.identify(path)
-    if placeholder is not None:
-        raise ModelError(f"{path}: not an ONNX model: {placeholder.kind}", fix=placeholder.fix)
+    instead = other_formats.identify(path) or placeholders.identify(path)
+    if instead is not None:
+        raise ModelError(f"{path}: not an ONNX model: {instead.kind}", fix=instead.fix)
     raise ModelError(f"{path}: not an ONNX model ({problem})", fix=export)
 
 

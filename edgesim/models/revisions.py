@@ -52,7 +52,7 @@ def _model_name(reference: str, models: Path | None) -> str | None:
     path = Path(reference)
     if path.is_dir():
         return path.resolve().name if _versions(path) else None
-    if reference.endswith(".onnx"):
+    if repository.names_a_file(reference):
         directory = path.parent.resolve()  # the file itself may be a link into a store
         return directory.parent.name if path.name == FILE_NAME and directory.name.isdigit() else None
     if not _is_model(reference, models):
@@ -76,12 +76,14 @@ def _directory_of(models: Path | None) -> Path:
 
 def _resolve(reference: str, name: str | None, models: Path | None, scratch: Path) -> Model:
     path = Path(reference)
-    if reference.endswith(".onnx"):
+    if repository.names_a_file(reference):
         return replace(repository.find(reference, models), origin=reference)
     if path.is_dir():
+        repository.require_no_other_format(path)
         return replace(_in_directory(path, name), origin=reference)
     if _is_model(reference, models):
         return replace(repository.find(reference, models), origin=reference)
+    repository.require_no_other_format(path)
     revision, _, own_name = reference.partition(":")
     return _in_git(revision, own_name or name, _directory_of(models), reference, scratch)
 

@@ -6,11 +6,12 @@
 import math
 import os
 from pathlib import Path
+from typing import Annotated
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from edgesim import paths
+from edgesim import paths, untrusted
 from edgesim.errors import DISK_FULL, DiskFull, HostError, ProfileError
 from edgesim.host import whole_file
 from edgesim.profiles import DeviceProfile
@@ -33,8 +34,9 @@ class Calibration(BaseModel):
     schema_version: int = 1
     profile: str
     profile_sha256: str
-    models: tuple[str, ...]
-    log_ratios: tuple[float, ...]
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    # No board is a million times slower or faster than predicted.
+    log_ratios: Annotated[tuple[Annotated[float, Field(ge=-14, le=14)], ...], Field(min_length=1)]
 
     @property
     def factor(self) -> float:
@@ -79,7 +81,7 @@ def find(profile: DeviceProfile) -> Calibration | None:
     except HostError:  # a user without a home directory has kept none
         return None
     try:
-        calibration = Calibration.model_validate(orjson.loads(path.read_bytes()))
+        calibration = Calibration.model_validate(untrusted.read_json(path, untrusted.MIB))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -87,9 +89,10 @@ def find(profile: DeviceProfile) -> Calibration | None:
         if not os.access(path.parent, os.X_OK):
             return None
         raise ProfileError(f"{path}: cannot read the calibration: {error.strerror}", fix=f"chmod a+r {path}") from error
-    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # pydantic's ValidationError is a ValueError, too
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise ProfileError(
-            f"{path}: not a calibration: {str(error).splitlines()[0]}",
+            f"{path}: not a calibration: {reason}",
             fix=f"remove the file, then: edgesim calibrate {profile.name}",
         ) from error
     return calibration if calibration.profile_sha256 == profile.sha256 else None

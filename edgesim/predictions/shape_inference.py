@@ -14,6 +14,8 @@ from edgesim.predictions.tensors import GraphTensor
 
 # Larger constants are weights: no node reads a shape from them, so their values stay unread.
 _SMALL_ELEMENTS = 1024
+# Elements of a tensor that is computed; where ONNX knows beforehand that it has more, it is not.
+_MOST_COMPUTED = 2**22
 
 
 class ContradictionError(Exception):
@@ -21,6 +23,14 @@ class ContradictionError(Exception):
 
     def __init__(self, node: onnx.NodeProto, problem: str) -> None:
         super().__init__(f"{node.op_type} {node.name or node.output[0]}: {problem}")
+
+
+def _value_of(tensor: TensorProto) -> dict[str, np.ndarray]:
+    """Return the value of an initializer by its name; empty if it has not the values that it says."""
+    try:
+        return {tensor.name: numpy_helper.to_array(tensor)}
+    except (TypeError, ValueError, KeyError):  # KeyError: of a type that ONNX does not have
+        return {}
 
 
 class ShapeInference:
@@ -59,7 +69,7 @@ class ShapeInference:
             self.known[tensor.name] = GraphTensor(tuple(tensor.dims), tensor.data_type, constant=True)
             external = tensor.data_location == TensorProto.EXTERNAL
             if math.prod(tensor.dims) <= _SMALL_ELEMENTS and not external:
-                self._values[tensor.name] = numpy_helper.to_array(tensor)
+                self._values |= _value_of(tensor)
         for sparse in graph.sparse_initializer:
             self.known[sparse.values.name] = GraphTensor(tuple(sparse.dims), sparse.values.data_type, constant=True)
         for value in graph.input:
@@ -120,6 +130,8 @@ class ShapeInference:
         """Compute the outputs of a node from the values of its inputs; return whether that worked."""
         if external_weights.are_named_in(node):  # ONNX would open the file, wherever a stranger's model says that it is
             return False
+        if self._may_not_end(node, feeds):
+            return False
         # Imported here: 50 ms that only a graph with a computed shape needs.
         from onnx.reference import ReferenceEvaluator
 
@@ -149,6 +161,21 @@ class ShapeInference:
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name)
         return model
 
+    def _may_not_end(self, node: onnx.NodeProto, feeds: dict[str, np.ndarray]) -> bool:
+        """Return whether a node is a loop, or makes much of little: a stranger may ask for any number of turns."""
+        if any(attribute.HasField("g") for attribute in node.attribute):
+            return True
+        values = {name: numpy_helper.from_array(array) for name, array in feeds.items()}
+        types = {name: onnx.helper.make_tensor_type_proto(v.data_type, v.dims) for name, v in values.items()}
+        version = self._versions.get(node.domain, self._versions.get("ai.onnx", 1) if not node.domain else 1)
+        try:
+            schema = onnx.defs.get_schema(node.op_type, version, node.domain)
+            outputs = onnx.shape_inference.infer_node_outputs(schema, node, types, values, opset_imports=self._opsets)
+        except Exception:  # as in `_infer_types`
+            return False
+        shapes = [[dimension.dim_value for dimension in kind.tensor_type.shape.dim] for kind in outputs.values()]
+        return any(math.prod(shape) > _MOST_COMPUTED for shape in shapes)
+
     def _infer_types(self, node: onnx.NodeProto, inputs: list[str], *, constant: bool) -> None:
         """Infer types and shapes of a node's outputs by ONNX's own rules for the operation."""
         version = self._versions.get(node.domain, self._versions.get("ai.onnx", 1) if not node.domain else 1)
@@ -167,7 +194,7 @@ class ShapeInference:
             if all(name in self.known for name in inputs):
                 raise ContradictionError(node, str(error).strip().splitlines()[0]) from error
             return
-        except (onnx.defs.SchemaError, RuntimeError, KeyError):
+        except Exception:  # of ONNX, for a node that it does not know or that is wrong: there is no base class
             return
         for name, kind in outputs.items():
             self._add(name, kind, constant=constant)

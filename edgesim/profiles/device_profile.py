@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,12 +35,17 @@ def _whole_pages(size: ByteSize) -> ByteSize:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 # "3.9 GiB", "104 MB" or a number of bytes.
-Size = Annotated[ByteSize, Field(ge=1), WithJsonSchema({"type": ["string", "integer"], "examples": ["3.9 GiB"]})]
+Size = Annotated[
+    ByteSize, Field(ge=1, le=2**60), WithJsonSchema({"type": ["string", "integer"], "examples": ["3.9 GiB"]})
+]
 
+
+# A mode's name is part of references (NAME:MODE) and of file names (`edgesim.predictions.calibration`).
+_MODE_NAME = re.compile(r"\w[\w .+-]{0,40}")
 
 # A core in any case, read as the vendor spells it; a name that is not in the table of cores stays as it is.
 CoreName = Annotated[str, AfterValidator(cores.title)]
@@ -419,6 +425,8 @@ class DeviceProfile(_Part):
         clusters = (self.cpu, *self.cpu.others)
         by_lower: dict[str, str] = {}
         for name, mode in self.modes.items():
+            if not _MODE_NAME.fullmatch(name):
+                yield f"modes: {name!r}: a mode's name has letters, digits, blanks, '.', '_', '+' and '-', at most 41"
             core = mode.core if mode.core is not None else self.cpu.core
             cluster = next((cluster for cluster in clusters if cores.same(cluster.core, core)), None)
             if cluster is None:

@@ -22,8 +22,7 @@ Facts = dict[FactPath, Any]
 # The origin of the facts that the user's own file states.
 OWN = "yours"
 _SOURCES = "sources"
-# Keys in each other of the deepest fact (cpu.caches.l2_bytes), and one more. A mapping below is one value, so that an
-# alias that contains itself has an end.
+# Keys in each other of the deepest fact (cpu.caches.l2_bytes), and one more. A mapping below is one value.
 _DEEPEST = 4
 
 # Facts that hold only together with the fact before them. Where a file overrides that fact, the extended profile's

@@ -37,7 +37,7 @@ def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
 
 
 def _split_mode(reference: str) -> tuple[str, str | None]:
-    if Path(reference).is_file():
+    if paths.is_file(reference):
         return reference, None
     base, separator, mode = reference.rpartition(":")
     return (base, mode) if separator and base and "/" not in mode else (reference, None)
@@ -46,12 +46,12 @@ def _split_mode(reference: str) -> tuple[str, str | None]:
 def _find(base: str) -> Path:
     if base.endswith((".yaml", ".yml")) or "/" in base:
         path = Path(base)
-        if not path.is_file():
+        if not paths.is_file(path):
             raise ProfileError(f"{base}: no such profile file", fix="edgesim profiles list")
         return path
     # All names of profiles are in lower case.
     path = paths.profiles_directory() / f"{base.lower()}.yaml"
-    if not path.is_file():
+    if not paths.is_file(path):
         raise ProfileError(f"unknown profile {base!r}{did_you_mean(base, names())}", fix="edgesim profiles list")
     return path
 

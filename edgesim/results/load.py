@@ -16,7 +16,8 @@ def load(path: Path | str) -> Recorded:
     Raises:
         ResultError: the file cannot be read, or is not a result file.
     """
+    document = result_file.document(path)
     try:
-        return RunResult.read(path)
+        return result_file.validated(RunResult, document, path)
     except OtherKindOfResult:
-        return result_file.read(StackResult, path)
+        return result_file.validated(StackResult, document, path)

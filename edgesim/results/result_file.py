@@ -3,13 +3,15 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from edgesim import untrusted
 from edgesim.errors import DISK_FULL, DiskFull, ResultError
 
+_MOST_BYTES = 512 * untrusted.MIB  # nearly five million requests
 _OTHER_KIND = "other_kind"
 _MAKE = "edgesim run PROFILE MODEL -o FILE.json writes one"
 _FIX = "set `output` to a file in a directory that exists and has space"
@@ -33,10 +35,27 @@ def read(kind: type[Kind], path: Path | str) -> Kind:
         OtherKindOfResult: the file is a result of another kind.
         ResultError: the file cannot be read, or is not a result file.
     """
+    return validated(kind, document(path), path)
+
+
+def document(path: Path | str, what: str = "a result file", *, fix: str = _MAKE) -> Any:
+    """Read a JSON file that may be a stranger's.
+
+    Raises:
+        ResultError: the file cannot be read, is larger than a result can be, or is not JSON.
+    """
     try:
-        return kind.model_validate_json(Path(path).read_bytes())
+        return untrusted.read_json(Path(path), _MOST_BYTES)
     except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}") from error
+        raise ResultError(f"{path}: {error.strerror}", fix=fix) from error
+    except ValueError as error:
+        raise ResultError(f"{path}: not {what}: not JSON: {error}", fix=fix) from error
+
+
+def validated(kind: type[Kind], document: Any, path: Path | str) -> Kind:
+    """Return the result of one kind that the document of a file holds; raises as `read` does."""
+    try:
+        return kind.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == _OTHER_KIND:

@@ -17,8 +17,20 @@ OPTIMIZATION_LEVELS = ("disable", "basic", "extended", "all")
 EXECUTION_MODES = ("sequential", "parallel")
 
 
+_MOST_LETTERS = 500
+
+
 class ConfigError(ValueError):
-    """An error in a model's configuration; the message names the file, the field and what is expected."""
+    """An error in a model's configuration; the message names the file, the field and what is expected.
+
+    The message is one line, and is shown in logs and to clients: it holds no control characters of the file's.
+    """
+
+    def __init__(self, message: str) -> None:
+        one_line = " ".join(message.split())
+        if len(one_line) > _MOST_LETTERS:
+            one_line = f"{one_line[: _MOST_LETTERS // 2]} … {one_line[-_MOST_LETTERS // 2 :]}"
+        super().__init__("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in one_line))
 
 
 class Versions(NamedTuple):

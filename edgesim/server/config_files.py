@@ -6,12 +6,15 @@ imported only when a model has such a file: under emulation each import delays t
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from .config import ConfigError, ModelConfig
 
 YAML_NAME = "config.yaml"
 PBTXT_NAME = "config.pbtxt"
+# ImageNet's labels have 30 kB, those of its 21,000 classes 700 kB.
+_MOST_BYTES = 16 * 2**20
 
 
 def read(directory: Path) -> ModelConfig:
@@ -27,14 +30,23 @@ def read(directory: Path) -> ModelConfig:
         if yaml_path.is_file():
             from . import config_yaml
 
-            return config_yaml.from_yaml(yaml_path.read_text(encoding="utf-8"), source=YAML_NAME)
+            return config_yaml.from_yaml(_text(yaml_path), source=YAML_NAME)
         if pbtxt_path.is_file():
             from . import triton_config
 
-            return triton_config.from_pbtxt(pbtxt_path.read_text(encoding="utf-8"), directory.name, source=PBTXT_NAME)
+            return triton_config.from_pbtxt(_text(pbtxt_path), directory.name, source=PBTXT_NAME)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{directory}: its configuration cannot be read: {error}") from error
     return ModelConfig()
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file of a bounded size; raises OSError or UnicodeDecodeError."""
+    if not path.is_file():  # a pipe that nobody writes to would never end
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+    if path.stat().st_size > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {_MOST_BYTES} bytes", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def labels(config: ModelConfig, directory: Path) -> dict[str, list[str]]:
@@ -53,7 +65,7 @@ def labels(config: ModelConfig, directory: Path) -> dict[str, list[str]]:
                     f"{config.source}: label_filename {output.label_filename!r}: not in the model's directory"
                 )
             try:
-                text = (directory / output.label_filename).read_text(encoding="utf-8")
+                text = _text(directory / output.label_filename)
             except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a name with a zero byte
                 raise ConfigError(f"{config.source}: label_filename {output.label_filename!r}: {error}") from error
             labels_by_output[output.name] = text.splitlines()

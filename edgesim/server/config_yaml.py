@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from . import bounded_yaml
 from .config import EXECUTION_MODES, OPTIMIZATION_LEVELS, ConfigError, Declared, ModelConfig, Versions, suggestion
 
 # The value of each field: one of some words, a bool, a whole number, or a form of its own.
@@ -36,9 +36,9 @@ def from_yaml(text: str, *, source: str) -> ModelConfig:
             nearest known one.
     """
     try:
-        document = YAML(typ="safe", pure=True).load(text) or {}
+        document = bounded_yaml.load(text) or {}
     except YAMLError as error:
-        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{source}: not YAML: {bounded_yaml.problem(error)}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{source}: expected a mapping of fields")
     values: dict[str, Any] = {}

@@ -6,6 +6,7 @@ message type that is made from the tables below.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -56,6 +57,9 @@ _ENUMS: Mapping[str, Sequence[str]] = {"DataType": _DATA_TYPES, "Kind": ("KIND_A
 _GRAPH_LEVELS: Mapping[str, int] = {"disable": -2, "basic": -1, "extended": 1, "all": 0}
 
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
 # --- read -------------------------------------------------------------------------------------------------------------
 
 
@@ -70,7 +74,7 @@ def from_pbtxt(text: str, name: str, *, source: str) -> ModelConfig:
     message = _message_type()()
     try:
         text_format.Parse(text, message)
-    except text_format.ParseError as error:
+    except (text_format.ParseError, ValueError) as error:  # ValueError: a number out of its type's range
         raise ConfigError(f"{source}: {error}") from error
     return _from_message(message, name, source)
 
@@ -82,7 +86,7 @@ def from_json(text: str, name: str, *, source: str) -> ModelConfig:
     message = _message_type()()
     try:
         json_format.Parse(text, message)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
     return _from_message(message, name, source)
 
@@ -99,6 +103,9 @@ def _from_message(message: Any, name: str, source: str) -> ModelConfig:
         raise refuse("backend", message.backend, BACKEND)
     if message.default_model_filename not in ("", MODEL_FILE):
         raise refuse("default_model_filename", message.default_model_filename, MODEL_FILE)
+    for tensor in (*message.input, *message.output):
+        if tensor.data_type >= len(_DATA_TYPES) or tensor.data_type < 0:  # a file may state the number of a type
+            raise refuse(f"{tensor.name}.data_type", tensor.data_type, f"one of {', '.join(_DATA_TYPES[1:])}")
     for group in message.instance_group:
         if group.count not in (0, 1):
             raise refuse("instance_group.count", group.count, "1: one instance of a model runs at a time")
@@ -126,7 +133,7 @@ def _from_message(message: Any, name: str, source: str) -> ModelConfig:
         if key not in _PARAMETERS:
             raise ConfigError(f"{source}: parameters: unknown key {key!r}{suggestion(key, _PARAMETERS)}")
         text = parameter.string_value
-        if not text.isdigit():
+        if not _NUMBER.fullmatch(text):
             raise refuse(f"parameters.{key}", text, "a whole number")
         field_name, convert = _PARAMETERS[key]
         try:

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from edgesim.boards.server_command import server_arguments, server_environment
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cpu_quota import CpuQuota
+from edgesim.printable import printable
 from edgesim.profiles.device_profile import SERVER_PORT
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.stacks.stack import Service
@@ -71,8 +72,9 @@ def text(resolved: Resolved, naming: Naming) -> str:
     """Return the text of the Compose file, with comments on what Compose itself cannot say."""
     limits = resolved.limits
     source = resolved.source.name if resolved.source is not None else resolved.name
+    board = printable(resolved.profile.title)
     head = (
-        f"# {source} as edgesim {__version__} starts it on a simulated {resolved.profile.title}.\n"
+        f"# {printable(source)} as edgesim {__version__} starts it on a simulated {board}.\n"
         f"#\n# All services are in one control group, {naming.parent}, which edgesim makes first and limits to\n"
         f"# what the board has: {format_bytes(limits.memory_bytes)} of memory, {limits.cpus:g} CPUs, "
         f"{limits.processes} processes. Without edgesim,\n# each service has only its own limits.\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgesim import profiles
+from edgesim import paths, profiles
 from edgesim.boards import placement
 from edgesim.boards.limits import Limits, limits_of
 from edgesim.delivery import contents, readable, symlinks
@@ -182,9 +182,9 @@ def _memory(name: str, service: Service, limits: Limits) -> int:
 def _check_mounts(name: str, service: Service) -> None:
     for mount in service.mounts:
         # The engine would create a missing directory, owned by root.
-        if mount.bind is not None and not mount.bind.exists():
+        if mount.bind is not None and not paths.exists(mount.bind):
             raise StackError(f"services.{name}.mounts: {mount.bind}: does not exist", fix=f"mkdir -p {mount.bind}")
-    if service.build is not None and not (service.build.context / service.build.dockerfile).is_file():
+    if service.build is not None and not paths.is_file(service.build.context / service.build.dockerfile):
         raise StackError(f"services.{name}.build: {service.build.context / service.build.dockerfile}: no such file")
 
 

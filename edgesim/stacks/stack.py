@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,11 +15,13 @@ Condition = Literal["started", "healthy", "completed"]
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,40}$"
 _ABSOLUTE = r"^/\S*[^/\s]$"
+# Of one board; and a chain of so many is no more than Python's recursion takes.
+_MOST_SERVICES = 100
 _PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 
 
 class _Element(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class StackMount(_Element):
@@ -95,7 +98,8 @@ class Service(_Element):
     @field_validator("after", mode="before")
     @classmethod
     def _after_list(cls, value: Any) -> Any:
-        return dict.fromkeys(value) if isinstance(value, list | tuple) else value
+        is_list = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+        return dict.fromkeys(value) if is_list else value
 
     @field_validator("build", mode="before")
     @classmethod
@@ -182,7 +186,7 @@ class Stack(_Element):
 
     name: Annotated[str, Field(pattern=_NAME)]
     profile: str
-    services: Annotated[dict[str, Service], Field(min_length=1)]
+    services: Annotated[dict[str, Service], Field(min_length=1, max_length=_MOST_SERVICES)]
     entry: Entry | None = None
 
     @field_validator("entry", mode="before")
@@ -215,17 +219,17 @@ class Stack(_Element):
     @property
     def order(self) -> Sequence[str]:
         """The names of the services, each after all services that it waits for."""
-        ordered: list[str] = []
+        ordered: dict[str, None] = {}
 
         def visit(name: str) -> None:
             if name not in ordered:
                 for other in self.services[name].after:
                     visit(other)
-                ordered.append(name)
+                ordered[name] = None
 
         for name in self.services:
             visit(name)
-        return ordered
+        return list(ordered)
 
     @property
     def only_steps(self) -> bool:
@@ -250,19 +254,15 @@ class Stack(_Element):
                     raise ValueError(f"{where}: {other} has no `healthy` command")
                 if self.services[other].once and condition == "healthy":
                     raise ValueError(f"{where}: {other} is a step; wait for it to be completed")
-        for name in self.services:
-            if circle := self._circle([name]):
-                raise ValueError(
-                    f"services.{circle[0]}.after: services wait for each other in a circle: {' after '.join(circle)}"
-                )
-
-    def _circle(self, path: list[str]) -> list[str] | None:
-        for other in self.services[path[-1]].after:
-            if other == path[0]:
-                return [*path, other]
-            if other not in path and (circle := self._circle([*path, other])):
-                return circle
-        return None
+        try:
+            TopologicalSorter({name: service.after for name, service in self.services.items()}).prepare()
+        except CycleError as error:
+            circle = error.args[1][:0:-1]  # from a service to one that it waits for
+            first = min(range(len(circle)), key=lambda i: list(self.services).index(circle[i]))
+            circle = [*circle[first:], *circle[: first + 1]]
+            raise ValueError(
+                f"services.{circle[0]}.after: services wait for each other in a circle: {' after '.join(circle)}"
+            ) from error
 
     def _check_ports(self) -> None:
         taken: dict[int, str] = {}

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from edgesim import yaml_files
+from edgesim import paths, yaml_files
 from edgesim.errors import StackError
+from edgesim.models import repository
 from edgesim.stacks.stack import Stack
 
 _EXAMPLE = "docs/tasks/stacks.md has some"
@@ -17,8 +16,8 @@ _EXAMPLE = "docs/tasks/stacks.md has some"
 def is_stack(path: Path) -> bool:
     """Return whether a file is meant as a stack, valid or not: a mapping with services."""
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError):
+        document = yaml_files.load(path, "stack", StackError, example=_EXAMPLE)
+    except StackError:
         return False
     return isinstance(document, dict) and "services" in document
 
@@ -32,7 +31,7 @@ def read(path: Path) -> Stack:
     Raises:
         StackError: the file is wrong; the error names the file, the line, the key and the nearest right key.
     """
-    if not path.is_file():
+    if not paths.is_file(path):
         raise StackError(f"{path}: no such stack file", fix=_EXAMPLE)
     written = yaml_files.read(path, "stack", StackError, example=_EXAMPLE)
     facts = {"name": _default_name(path)} | dict(written)
@@ -78,7 +77,7 @@ def _absolute(stack: Stack, directory: Path) -> Stack:
 
 
 def _model(reference: str, directory: Path) -> str:
-    return str(directory / reference) if reference.endswith(".onnx") else reference
+    return str(directory / reference) if repository.names_a_file(reference) else reference
 
 
 def _profile(reference: str, directory: Path) -> str:

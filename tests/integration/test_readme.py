@@ -14,7 +14,10 @@ from edgesim.models.repository import Model
 from tests.support.command_line import edgesim_here
 from tests.support.pages import DOCS, PAGES, ROOT, blocks
 
+pytest_plugins = ["pytester"]
+
 README = ROOT / "README.md"
+PYTEST = DOCS / "tasks" / "pytest.md"
 PYTHON = DOCS / "tasks" / "python.md"
 
 
@@ -76,8 +79,18 @@ def test_the_python_of_the_document_runs_from_its_top_to_its_end(
     digits: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # one block writes result.json, another one reads it
-    code = "\n".join(blocks(PYTHON, "python"))
-    exec(code.replace('"my-models"', repr(str(digits.path.parents[2]))), {})
+    Path("my-models").symlink_to(digits.path.parents[2])
+    exec("\n".join(blocks(PYTHON, "python")), {})
     accuracy_and_memory, url = capsys.readouterr().out.splitlines()
     assert float(accuracy_and_memory.split()[0]) >= 0.95
     assert url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.emulation
+def test_the_tests_of_the_document_of_pytest_pass(digits: Model, pytester: pytest.Pytester) -> None:
+    (code,) = blocks(PYTEST, "python")
+    detector = pytester.mkdir("my-models") / "detector"
+    detector.symlink_to(digits.path.parents[1])
+    pytester.makepyfile(code)
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "0")
+    done.assert_outcomes(passed=code.count("def test_"))

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from edgesim.printable import harmless
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
@@ -12,6 +13,7 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
 
 DESCRIPTION = "a row for each request"
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = ("request", "scheduled_ns", "sent_ns", "done_ns", "latency_ms", "service_time_ms", "outcome")
 
 
@@ -41,7 +43,12 @@ def _rows(result: Recorded) -> Iterator[tuple[Any, ...]]:
     for number, sample in enumerate(result.samples):
         # A failed request has no latency: the time until a failure is not a latency.
         times = (sample.latency_ms, sample.service_time_ms) if sample.ok else ("", "")
-        yield (number, sample.scheduled_ns, sample.sent_ns, sample.done_ns, *times, sample.outcome)
+        yield (number, sample.scheduled_ns, sample.sent_ns, sample.done_ns, *times, _text(sample.outcome))
+
+
+def _text(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULAS) else harmless(text)
 
 
 def _csv(rows: Iterator[tuple[Any, ...]], heads: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
 from edgesim.errors import UsageError
+from edgesim.printable import harmless
 from edgesim.reports import phrases
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
@@ -108,19 +109,19 @@ def _suite(
 ) -> str:
     suite = ElementTree.Element(
         "testsuite",
-        name=name,
+        name=_clean(name),
         tests=str(len(cases)),
         failures=str(sum(case.kind == "failure" for case in cases)),
         skipped=str(sum(case.kind == "skipped" for case in cases)),
         errors="0",
-        timestamp=created,
+        timestamp=_clean(created),
     )
     if properties:
         parent = ElementTree.SubElement(suite, "properties")
         for key, value in properties.items():
-            ElementTree.SubElement(parent, "property", name=key, value=_clean(value))
+            ElementTree.SubElement(parent, "property", name=_clean(key), value=_clean(value))
     for case in cases:
-        element = ElementTree.SubElement(suite, "testcase", classname=classname, name=_clean(case.name))
+        element = ElementTree.SubElement(suite, "testcase", classname=_clean(classname), name=_clean(case.name))
         if case.kind != "passed":
             ElementTree.SubElement(element, case.kind, message=_clean(case.message))
         ElementTree.SubElement(element, "system-out").text = _clean(case.message)
@@ -129,5 +130,8 @@ def _suite(
 
 
 def _clean(text: str) -> str:
-    """Return text without the characters that XML cannot hold, such as the escape codes of a coloured log."""
-    return "".join(letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff"))
+    """Return text without the characters that XML cannot hold, such as the escape codes of a coloured log.
+
+    CI systems print it in their logs, too.
+    """
+    return "".join(letter for letter in harmless(text) if letter not in "\ufffe\uffff")

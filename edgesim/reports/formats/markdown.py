@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from edgesim.printable import printable
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
@@ -149,5 +150,5 @@ def _plain(text: str) -> str:
 
     The space of no width after an @ keeps it from calling a user of that name.
     """
-    one_line = " ".join(text.split())
+    one_line = printable(" ".join(text.split()))
     return _SPECIAL.sub(r"\\\1", one_line).replace("@", "@\u200b")

@@ -1,9 +1,10 @@
 """A result as a notebook shows it: its headline, its figures as tables, and a plot."""
 
+import html
 from collections.abc import Sequence
-from html import escape
 from importlib.util import find_spec
 
+from edgesim.printable import harmless
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.tables import Table
 from edgesim.results.load import Recorded
@@ -11,6 +12,11 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
 
 _HEIGHT_PX = 520
+
+
+def escape(text: str) -> str:
+    """Return text of a result as HTML."""
+    return html.escape(harmless(text))
 
 
 def render(result: Recorded) -> str:
@@ -71,4 +77,4 @@ def _plot(result: RunResult) -> str:
     if (document := page.render_plots(result)) is None:
         return ""
     style = f"width: 100%; height: {_HEIGHT_PX}px; border: 0"
-    return f'<iframe title="Plots of the result" style="{style}" srcdoc="{escape(document)}"></iframe>'
+    return f'<iframe title="Plots of the result" style="{style}" srcdoc="{html.escape(document)}"></iframe>'

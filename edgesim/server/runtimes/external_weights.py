@@ -63,12 +63,19 @@ def require_inside(path: Path, content: bytes | None = None) -> Any:
         ValueError: the model names another file.
         OSError: the model cannot be read.
     """
+    from google.protobuf.message import DecodeError  # as in `_model_type`
+
     model = _model_type()()
-    model.ParseFromString(path.read_bytes() if content is None else content)
+    try:
+        model.ParseFromString(path.read_bytes() if content is None else content)
+    except DecodeError as error:
+        raise ValueError(f"not an ONNX model: {error}") from error
     if content is None:
         _require_inside(model, path)
     elif (tensor := next(_external_tensors(model), None)) is not None:
-        raise ValueError(f"the weights {tensor.name!r} are in another file, which a model that is sent cannot have")
+        raise ValueError(
+            f"the weights {_shown(tensor.name)} are in another file, which a model that is sent cannot have"
+        )
     return model
 
 
@@ -80,11 +87,13 @@ def _require_inside(model: Any, path: Path) -> None:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         if len(entries) < len(tensor.external_data):  # ONNX Runtime could take another of them
-            raise ValueError(f"the weights {tensor.name!r} name their file or place twice")
+            raise ValueError(f"the weights {_shown(tensor.name)} name their file or place twice")
         parts = PurePosixPath(location).parts
-        by_name = bool(parts) and "\0" not in location and not location.startswith("/")
+        by_name = bool(parts) and "\0" not in location and len(location) < 1024 and not location.startswith("/")
         if not by_name or {"..", ".git"} & set(parts):
-            raise ValueError(f"the weights {tensor.name!r} name a file outside the model's directory: {location!r}")
+            raise ValueError(
+                f"the weights {_shown(tensor.name)} name a file outside the model's directory: {_shown(location)}"
+            )
         target = Path(os.path.realpath(path.parent / location))
         inside = [target.relative_to(directory) for directory in directories if target.is_relative_to(directory)]
         if not inside:
@@ -93,6 +102,10 @@ def _require_inside(model: Any, path: Path) -> None:
         beside_the_model = store is not None and store == _annex_store(real)
         if all(".git" in place.parts for place in inside) and not beside_the_model:
             raise ValueError(f"{location} is a symbolic link to a file of git, {target}")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:99]}…")
 
 
 def _annex_store(path: Path) -> Path | None:
@@ -131,10 +144,11 @@ def _read_tensor(tensor: Any, directory: Path) -> Any:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     tensor_type, shape = _READABLE[tensor.data_type], tuple(tensor.dims)
     path = directory / entries["location"]
-    values = np.fromfile(path, tensor_type.dtype, count=math.prod(shape), offset=int(entries.get("offset", "0")))
-    if values.size != math.prod(shape):
-        raise ValueError(f"{entries['location']} is too short for the weights {tensor.name!r}")
-    values = values.reshape(shape)
+    count, offset = math.prod(shape), int(entries.get("offset") or "0")
+    # First, since numpy makes the array before it reads the file.
+    if min(offset, *shape, 0) < 0 or offset + count * tensor_type.dtype.itemsize > path.stat().st_size:
+        raise ValueError(f"{entries['location']} is too short for the weights {_shown(tensor.name)}")
+    values = np.fromfile(path, tensor_type.dtype, count=count, offset=offset).reshape(shape)
     if tensor_type.name == "BF16":  # the bits of a BF16 are integers in numpy, so the type has to be named
         return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(values, tensor.data_type)
     return onnxruntime.OrtValue.ortvalue_from_numpy(values)

@@ -131,9 +131,9 @@ CASES: dict[str, Callable[[Desk], Case]] = {
     "a killed run's journal": lambda d: (INVALID, ["gate", _killed(d), *ABSOLUTE]),
     "cut short": lambda d: (INCONCLUSIVE, ["gate", d.changed(complete=False), *ABSOLUTE]),
     "a median that is null": lambda d: (FAIL, ["gate", d.edited(_set("latency_ms", "p50", to=None)), *ABSOLUTE]),
-    "a median that is NaN": lambda d: (FAIL, ["gate", d.edited(_set("latency_ms", "p50", to=math.nan)), *ABSOLUTE]),
+    "a median that is NaN": lambda d: (USAGE, ["gate", d.edited(_set("latency_ms", "p50", to=math.nan)), *ABSOLUTE]),
     "an infinite throughput": lambda d: (
-        FAIL,
+        USAGE,
         ["gate", d.edited(_set("throughput_qps", to=math.inf)), "--rule", "throughput_qps >= 1"],
     ),
     "a metric that this run has not": lambda d: (FAIL, ["gate", GOOD, "--rule", "accuracy >= 0"]),

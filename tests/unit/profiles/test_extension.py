@@ -281,7 +281,6 @@ def test_a_wrong_fact_of_an_extended_file_is_said_to_be_that_files(tmp_path: Pat
 @pytest.mark.parametrize(
     "text",
     [
-        "extends: jetson-nano\ncpu: &a\n  others: *a\n",
         "extends: jetson-nano\ncpu: 3\nmodes: [1]\nsources: null\n",
         "extends: jetson-nano\nsources: [{facts: [[1], {a: 1}], source: 3}, 4, {facts: cpu}]\n",
         "extends: rk3588\ncpu: {others: {a: 1}}\ndefault_mode: [1]\n",
@@ -292,6 +291,11 @@ def test_nonsense_on_top_of_a_profile_is_refused_with_its_name(tmp_path: Path, t
     assert problem(tmp_path, text).startswith("board.yaml")
     board(tmp_path, text, "team.yaml")
     assert problem(tmp_path, "extends: ./team.yaml\ncpu: {cores: 2, clock_hz: 5}\n").startswith("board.yaml")
+
+
+def test_alias_within_what_it_stands_for_is_refused(tmp_path: Path) -> None:
+    text = problem(tmp_path, "extends: jetson-nano\ncpu: &a\n  others: *a\n")
+    assert text == "board.yaml: not valid YAML: line 2: an alias within what it stands for"
 
 
 # --- what the board calls itself --------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_native_file_without_the_proof_is_of_another_machine_than_the_board(resu
     assert RunResult.read(tmp_path / "again.json") == read
 
 
-@pytest.mark.parametrize("p50", ["9.5", None, "NaN", "1" + 400 * "0", "-1", '"x"'])
+@pytest.mark.parametrize("p50", ["9.5", None, "1e300", "-1", '"x"'])
 def test_broken_time_in_an_old_file_is_no_fault_of_the_reader(
     result: RunResult, tmp_path: Path, p50: str | None
 ) -> None:

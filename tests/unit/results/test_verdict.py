@@ -42,4 +42,4 @@ def test_junit_has_a_case_for_each_item_and_stays_readable_with_control_characte
     assert [child.tag for child in passed] == ["system-out"]
     assert failed.find("failure") is not None
     assert skipped.find("skipped") is not None
-    assert failed.find("failure").get("message") == "2 < 3 & [31mred[0m"  # type: ignore[union-attr]
+    assert failed.find("failure").get("message") == r"2 < 3 & \u001b[31mred\u001b[0m"  # type: ignore[union-attr]

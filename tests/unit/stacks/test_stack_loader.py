@@ -130,7 +130,7 @@ def test_the_compose_file_says_all_that_the_stack_does(directory: Path) -> None:
     assert {service["cgroup_parent"] for service in found["services"].values()} == {"/edgesim/shop"}
     assert (detector["mem_limit"], detector["memswap_limit"]) == (1 << 30, 1 << 30)
     assert (detector["cpu_quota"], detector["cpu_period"]) == (20_000, 10_000)
-    assert detector["command"][-2:] == ["--model", "net"]
+    assert detector["command"][-1] == "--model=net"
     assert detector["command"][detector["command"].index("--intra-op-threads") + 1] == "2"
     (model,) = detector["volumes"]
     assert (model["source"], model["target"]) == (str(directory / "net.onnx"), "/models/net/1/model.onnx")

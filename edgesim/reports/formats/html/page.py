@@ -13,6 +13,7 @@ from markupsafe import Markup
 from plotly.io import to_json
 from plotly.offline import get_plotlyjs
 
+from edgesim.printable import harmless
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.html import plots, thinning
@@ -128,7 +129,9 @@ def render_plots(result: RunResult) -> str | None:
 
 def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
     """Return a template with its values, and with all that the page needs to draw its plots."""
-    environment = Environment(loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, finalize=_finalized
+    )
     return environment.get_template(template).render(
         figures=_figures(drawn),
         library=packed(get_plotlyjs()),
@@ -137,6 +140,11 @@ def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
         version=__version__,
         **values,
     )
+
+
+def _finalized(value: Any) -> Any:
+    """Return what a template writes for a value: text of a result, such as a name, without control characters."""
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _plots(sides: Sequence[Side[RunResult]]) -> tuple[dict[str, Plot | None], bool]:

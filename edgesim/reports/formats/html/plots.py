@@ -6,11 +6,13 @@ that.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
 
+from edgesim.printable import harmless
 from edgesim.reports import phrases, tables
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.formats.html.thinning import Floats
@@ -44,6 +46,11 @@ class Side(Generic[Result]):
     def labelled(self, text: str) -> str:
         """Return a text with the side's name before it, as in a legend."""
         return f"{self.name}: {text}" if self.name else text
+
+
+def plain(text: str) -> str:
+    """Return text of a result as Plotly shows it: Plotly takes tags for markup, links included."""
+    return escape(harmless(text))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from edgesim.recording import Reading, Sample
 from edgesim.reports.formats.html import thinning
-from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, time_prefix
+from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, plain, time_prefix
 from edgesim.results.load import Recorded
 from edgesim.results.stack_result import StackResult
 from edgesim.units import format_bytes, format_seconds
@@ -211,7 +211,7 @@ def _failed(figure: go.Figure, side: Side[Recorded], failed: Sequence[Sample], h
         y=[highest_ms * 1.08] * len(drawn),
         mode="markers",
         marker={"symbol": "x", "size": 8, "color": FAILED},
-        text=[sample.outcome for sample in drawn],
+        text=[plain(sample.outcome) for sample in drawn],
         name=side.labelled("failed"),
         hovertemplate="%{text}",
         xaxis="x",
@@ -299,7 +299,7 @@ def _services(figure: go.Figure, result: StackResult, rows: Sequence[str]) -> No
                 x=at_ns / 1e9,
                 y=np.where(running, values, 0.0),
                 mode="lines",
-                name=service,
+                name=plain(service),
                 legendgroup=service,
                 showlegend=row == "memory",
                 stackgroup=row,
@@ -341,7 +341,7 @@ def _phases(figure: go.Figure, result: Recorded, rows: int) -> None:
                 y=1,
                 yref="y domain",
                 yanchor="top",
-                text=phase.name,
+                text=plain(phase.name),
                 showarrow=False,
                 font={"size": 11, "color": QUIET},
             )

@@ -1,0 +1,101 @@
+"""Reading of files that somebody else wrote: regular files and pipes, of a bounded size, and strict JSON.
+
+A path may lead to a device that never ends, to a pipe that nobody writes to, or to a file of terabytes. All of these
+are errors here, at once.
+"""
+
+import errno
+import os
+import select
+import stat
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+MIB = 2**20
+# Seconds without a byte from a program that writes into a pipe, such as the shell's <(command).
+_PATIENCE_S = 60
+_CHUNK_BYTES = 1 << 20
+
+
+def read_bytes(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file, or what a program writes into a pipe.
+
+    Raises:
+        OSError: the file cannot be read, is neither, or is larger than `most_bytes`; `strerror` says which.
+    """
+    with _opened(path, pipes=True) as file:
+        status = os.fstat(file.fileno())
+        if status.st_size > most_bytes:
+            raise _too_large(most_bytes)
+        content = bytearray()
+        while chunk := _next(file):
+            content += chunk
+            if len(content) > most_bytes:  # of a pipe, or of a file that grows
+                raise _too_large(most_bytes)
+    if not content and stat.S_ISFIFO(status.st_mode):
+        raise OSError(errno.EPIPE, "a pipe that nothing is written to")
+    return bytes(content)
+
+
+def opened(path: Path) -> FileIO:
+    """Open a regular file to read bytes from.
+
+    Raises:
+        OSError: the file cannot be read, or is something else: a directory, a device, a pipe.
+    """
+    return _opened(path, pipes=False)
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """Return the content of a file of UTF-8 text.
+
+    Raises:
+        OSError: as `read_bytes`; or the file is not UTF-8 text.
+    """
+    try:
+        return read_bytes(path, most_bytes).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, "not UTF-8 text") from error
+
+
+def read_json(path: Path, most_bytes: int) -> Any:
+    """Return the document of a JSON file. Its numbers are finite, its integers have 64 bits, its strings are Unicode.
+
+    Raises:
+        OSError: as `read_bytes`.
+        ValueError: the file is not JSON.
+    """
+    return orjson.loads(read_bytes(path, most_bytes))
+
+
+def _opened(path: Path, *, pipes: bool) -> FileIO:
+    try:
+        # Without O_NONBLOCK a pipe without a writer would not even open.
+        file = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except ValueError as error:  # a zero byte in the path
+        raise OSError(errno.EINVAL, "not a path") from error
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode) or (pipes and stat.S_ISFIFO(mode)):
+        return file
+    file.close()
+    kind = next((kind for is_kind, kind in _KINDS.items() if is_kind(mode)), "a device")
+    raise OSError(errno.EINVAL, f"not a file, but {kind}")
+
+
+_KINDS = {stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+
+
+def _next(file: FileIO) -> bytes:
+    chunk = file.read(_CHUNK_BYTES)
+    if chunk is None:  # a pipe whose writer has written nothing yet
+        if not select.select([file], [], [], _PATIENCE_S)[0]:
+            raise OSError(errno.ETIMEDOUT, f"a pipe that nothing was written to for {_PATIENCE_S} s")
+        chunk = file.read(_CHUNK_BYTES)
+    return chunk or b""
+
+
+def _too_large(most_bytes: int) -> OSError:
+    return OSError(errno.EFBIG, f"larger than {most_bytes // MIB or 1} MiB, the most that edgesim reads of such a file")
