@@ -20,7 +20,12 @@ from edgesim.paths import cache_directory
 from tests.integration.other_engine import OtherEngine, running
 from tests.support.ci_jobs import EXAMPLES, SYSTEM, Job, jobs
 
-pytestmark = [pytest.mark.emulation, pytest.mark.usefixtures("nothing_left_behind"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.emulation,
+    pytest.mark.usefixtures("nothing_left_behind"),
+    pytest.mark.timeout(900),
+]
 
 ROOT = Path(__file__).parents[2]
 INPUTS = {"profile": "jetson-nano", "model": "detector"}
