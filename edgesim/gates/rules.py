@@ -17,6 +17,7 @@ from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES
 FILE_NAME = "edgesim-gate.yaml"
 # The rules of a paired run without rules of its own.
 DEFAULT_RULES = ("latency_ms.p50: +5 %",)
+_MOST_LETTERS = 200  # of one rule
 _EXAMPLE = "see docs/reference/rules.md for a rules file"
 _ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
 _RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
@@ -91,6 +92,8 @@ def _rule(row: Any, where: str) -> Rule:
         ((name, limit),) = row.items()
         row = f"{name}: {limit}"
     text = row if isinstance(row, str) else yaml_files.shown(row)
+    if len(text) > _MOST_LETTERS:  # the expressions below would take long over them
+        raise UsageError(f"{where}: {text[:40]!r}… is not a rule: it has {len(text):,} letters")
     name, colon, change = text.partition(":")
     if colon and (relative := _RELATIVE.match(change)):
         sign = -1 if relative[1] == "-" else 1

@@ -42,6 +42,7 @@ from edgesim.predictions.calibration import Calibration
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
+from edgesim.reports.overview import Overview
 from edgesim.results.load import load
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
@@ -443,11 +444,14 @@ def _read_result(directory: Path) -> None:
         html.render_result(result, "r.json")
         rules = Rules.of(["memory_peak_bytes <= 1GiB", "device_time_ms.p50: +5 %", "energy_j <= 3", "accuracy >= 0.1"])
         judge(result, rules, result)
-        comparison = side_by_side([path, path], force=True)
+        comparison, overview = side_by_side([path] * 2, force=True), side_by_side([path] * 3, force=True)
         assert isinstance(comparison, Comparison)
+        assert isinstance(overview, Overview)
         _shown(terminal.render_comparison(comparison))
-        markdown.render_comparison(comparison)
-        html.render_comparison(comparison)
+        _shown(terminal.render_overview(overview))
+        for format_ in (markdown, html, csv_rows, json_summary):
+            format_.render_comparison(comparison)
+            format_.render_overview(overview)
         baselines.save(result, directory / "baselines")
         baselines.find(directory / "baselines", result)
     else:

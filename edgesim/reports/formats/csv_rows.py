@@ -43,17 +43,19 @@ def _rows(result: Recorded) -> Iterator[tuple[Any, ...]]:
     for number, sample in enumerate(result.samples):
         # A failed request has no latency: the time until a failure is not a latency.
         times = (sample.latency_ms, sample.service_time_ms) if sample.ok else ("", "")
-        yield (number, sample.scheduled_ns, sample.sent_ns, sample.done_ns, *times, _text(sample.outcome))
+        yield (number, sample.scheduled_ns, sample.sent_ns, sample.done_ns, *times, sample.outcome)
 
 
-def _text(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULAS) else harmless(text)
+def _cell(value: Any) -> Any:
+    """Return a figure as it is, and text of a result so that no spreadsheet takes the text for a formula."""
+    if not isinstance(value, str):
+        return value
+    return harmless(f"'{value}" if value.startswith(_FORMULAS) else value)
 
 
 def _csv(rows: Iterator[tuple[Any, ...]], heads: tuple[str, ...]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(rows)
+    writer.writerows(map(_cell, row) for row in rows)
     return text.getvalue()
