@@ -17,6 +17,7 @@ from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES
 FILE_NAME = "edgesim-gate.yaml"
 # The rules of a paired run without rules of its own.
 DEFAULT_RULES = ("latency_ms.p50: +5 %",)
+_MOST_RULES = 100
 _MOST_LETTERS = 200  # of one rule
 _EXAMPLE = "see docs/reference/rules.md for a rules file"
 _ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
@@ -84,6 +85,8 @@ class Rules:
 def _rules(rows: Any, where: str) -> tuple[Rule, ...]:
     if not isinstance(rows, list):
         raise UsageError(f"{where}: must be a list of rules")
+    if len(rows) > _MOST_RULES:  # each rule of change takes a part of a second
+        raise UsageError(f"{where}: {len(rows):,} rules, more than {_MOST_RULES}")
     return tuple(_rule(row, where) for row in rows)
 
 

@@ -141,7 +141,7 @@ def _random(model: Model, options: InputOptions) -> Inputs:
     small = {name: (0.0, count - 1.0) for name, count in rows.items() if 0 < count <= _MOST_RANDOM_INTEGER}
     ranges = {**small, **options.ranges}
     shapes = {tensor.name: _shape(model, tensor, options.shapes.get(tensor.name)) for tensor in model.inputs}
-    _require_memory(model, shapes)
+    require_memory(model, shapes, RANDOM_REQUESTS)
     requests = tuple(
         {
             tensor.name: random_array(generator, tensor, shapes[tensor.name], ranges.get(tensor.name))
@@ -152,14 +152,19 @@ def _random(model: Model, options: InputOptions) -> Inputs:
     return Inputs(requests, f"random, seed {options.seed}", is_random=True)
 
 
-def _require_memory(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    # At least four bytes of each element while random values are made.
-    needed = RANDOM_REQUESTS * sum(4 * math.prod(shape) for shape in shapes.values())
+def require_memory(model: Model, shapes: Mapping[str, tuple[int, ...]], requests: int) -> None:
+    """Refuse random inputs that this host has not the memory for, before they are made.
+
+    Raises:
+        ModelError: names the sizes.
+    """
+    # At least four bytes of each element while random values are made; numpy counts a size of 0 as 1 here, too.
+    needed = requests * sum(4 * math.prod(max(size, 1) for size in shape) for shape in shapes.values())
     if needed > array_files.most_bytes():
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
         raise ModelError(
-            f"model {model.name}: {RANDOM_REQUESTS} random inputs of {sizes} take {format_bytes(needed)}, more than"
-            " this host has",
+            f"model {model.name}: random inputs of {sizes} for {requests} requests take {format_bytes(needed)}, more"
+            " than this host has",
             fix="give real inputs: `input=FILE.npz`",
         )
 

@@ -14,6 +14,7 @@ from edgesim import paths
 from edgesim.errors import ModelError, ModelUnsupported, did_you_mean
 from edgesim.models import external_weights, graph_nodes, other_formats, placeholders, samples, tensor_types
 from edgesim.models.configuration import Configuration
+from edgesim.models.proto_text import are_text
 from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
 
@@ -343,6 +344,8 @@ def parse(path: Path) -> "onnx.ModelProto":
         problem = "no graph in it" if not proto.graph.node or not proto.opset_import else None
         if any(not node.output for node in proto.graph.node):
             problem = "a node of its graph has no output"
+        if problem is None and not are_text(proto):
+            problem = "a name in it is not UTF-8 text"
     except OSError as error:
         raise external_weights.unreadable(path, error) from error
     except DecodeError:

@@ -103,7 +103,10 @@ def read_graph(
     if proto.functions:
         from onnx import inliner  # here, because few models have functions of their own
 
-        proto = inliner.inline_local_functions(proto)
+        try:
+            proto = inliner.inline_local_functions(proto)
+        except Exception as error:  # of ONNX, as for a call that does not fit its function: there is no base class
+            raise ModelError(f"{path}: its functions cannot be put in place of their calls: {error}") from error
     resized = set_inputs(proto.graph, shapes or {}, batch, path)
     name_nodes(proto.graph)
     written = {} if resized else _written_sizes(proto.graph)

@@ -137,6 +137,7 @@ class HostRunner:
             if all(chosen.requests[0][name].shape == shape for name, shape in sizes.items()):
                 return chosen.requests[0], chosen.origin
         # As `inputs.choose` makes the first request, but for sizes that the model itself does not have.
+        inputs.require_memory(self._model, sizes, 1)
         generator = np.random.default_rng(self._options.seed)
         arrays = {
             tensor.name: inputs.random_array(
