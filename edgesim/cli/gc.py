@@ -1,5 +1,7 @@
 """``edgesim gc``."""
 
+import os
+
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, say
 from edgesim.cli._options import ContextOption, JsonOption
@@ -20,14 +22,23 @@ def gc_command(context: ContextOption = None, as_json: JsonOption = False) -> in
     temporary files. Runs that are under way, stacks that are up, and volumes that were made to be kept stay.
     """
     removed = [str(path) for path in scratch.remove_left_behind()]
+    failure: EngineMissing | EngineDenied | None = None
     try:
         removed += garbage.collect(Engine(resolve(context)))
     except (EngineMissing, EngineDenied) as error:
-        if context is not None:
-            raise
-        say(f"edgesim: looked at files only: {error.problem}")
+        failure = error
+    # An engine that was named must answer; a host may well have none.
+    named = context is not None or "DOCKER_HOST" in os.environ or "DOCKER_CONTEXT" in os.environ
     if as_json:
         print_json({"removed": removed})
-    else:
-        print("\n".join(f"removed {name}" for name in removed) or "nothing was left behind")
+    elif removed:
+        print("\n".join(f"removed {name}" for name in removed))
+    elif failure is None:
+        print("nothing was left behind")
+    elif not named:
+        print("no files were left behind")
+    if failure is not None and named:
+        raise failure
+    if failure is not None:
+        say(f"edgesim: looked at files only: {failure.problem}")
     return ExitCode.OK

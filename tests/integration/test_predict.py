@@ -73,7 +73,7 @@ def test_the_command_says_the_time_its_band_and_what_makes_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "problem"),
     [
-        (["x86-gateway", "digits"], 2, "no prediction for amd64"),
+        (["x86-gateway", "digits"], 2, "no prediction: it has the core of its host"),
         (["jetson-nano", "digits", "--shape", "image=1"], 2, "has 3 dimensions, not 1"),
         (["jetson-nano", "digits", "--threads", "0"], 2, "threads"),
     ],

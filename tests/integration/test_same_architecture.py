@@ -11,7 +11,7 @@ from edgesim.boards import time_scaling
 from edgesim.boards.placement import Placement, place
 from edgesim.jobs.run import run
 from edgesim.models.repository import Model
-from edgesim.predictions import Prediction
+from edgesim.predictions import Prediction, plausibility
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 TARGET_MS = 60.0
@@ -35,6 +35,8 @@ def test_one_container_has_the_answers_the_memory_and_the_predicted_time(
     product: Path, digits: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_scaling, "predicted", predicted)
+    monkeypatch.setattr(plausibility, "on_threads", lambda *_: TARGET_MS)
+    monkeypatch.setattr(plausibility, "times_as_slow", lambda _: 1.0)
     result = run(product, digits, requests=20)
     assert (result.execution, result.emulated, result.not_scaled) == ("same-architecture", None, None)
     assert (result.time_origin, result.host.is_the_board) == ("slowed down host", False)

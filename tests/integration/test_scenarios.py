@@ -144,7 +144,7 @@ def test_the_client_can_have_a_core_of_its_own(tmp_path: Path) -> None:
         (["--range", "image=5:1"], "--range image=5:1: 5 is above 1"),
         (["--range", "nobody=0:1"], "--range nobody: model digits takes"),
         (["--input", "missing.npz"], "missing.npz: not a file of inputs"),
-        (["--client-cores", "999"], "--client-cores 999: this host has the cores"),
+        (["--client-cores", "999"], "--client-cores 999: edgesim may use the cores"),
         (["--client-cores", "x"], "--client-cores x: not N,N"),
     ],
 )
