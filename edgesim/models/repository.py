@@ -379,9 +379,10 @@ def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:
             fix="export the model without ZipMap: convert_sklearn(..., options={'zipmap': False}), or zipmap=False",
         )
     kind = value.type.WhichOneof("value") or "no type"
-    what = "a tensor of a type" if kind == "tensor_type" else f"a {kind.removesuffix('_type').replace('_', ' ')},"
+    word = kind.removesuffix("_type").replace("_", " ")
+    what = "is a tensor of a type that" if kind == "tensor_type" else f"has the type {word}, which"
     return ModelUnsupported(
-        f"{path}: {value.name} is {what} that the Open Inference Protocol lacks; the file itself is whole",
+        f"{path}: {value.name} {what} the Open Inference Protocol lacks; the file itself is whole",
         fix="export the model with plain tensors as inputs and outputs",
     )
 
