@@ -81,7 +81,7 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
         if (proxy := proxies.named_in(log)) is not None:
             raise BaseUnavailable(
                 f"apt cannot get Debian packages through the proxy {proxy}",
-                fix="start the proxy, or correct or unset the variable; curl -x PROXY http://deb.debian.org tries it",
+                fix="start the proxy, or correct or unset the variable; sudo -E apt-get update tries it",
                 log="\n".join(log.splitlines()[-8:]),
             )
         raise BaseUnavailable(

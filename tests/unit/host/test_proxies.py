@@ -23,7 +23,7 @@ def test_proxies_of_an_environment_have_no_passwords() -> None:
     "log",
     [
         "WARNING: Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', New())'",
-        "E: Failed to fetch http://deb.debian.org/dists/x/InRelease  Unable to connect to proxy.example:3128:",
+        "E: Failed to fetch http://mirror.example/dists/x/InRelease  Unable to connect to proxy.example:3128:",
         "OSError('Tunnel connection failed: 407 Proxy Authentication Required')",
     ],
 )
