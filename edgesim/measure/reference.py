@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import HostError, ModelError
+from edgesim.errors import HostError, ModelError, ModelUnsupported
 from edgesim.host import cores
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
@@ -48,6 +48,7 @@ _FAILED_NODE = re.compile(
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
 _PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
+_BF16 = "tensor(bfloat16)"
 _NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 
@@ -98,8 +99,16 @@ class Reference:
         Raises:
             RunFailed: the model does not take these inputs.
             HostError: this host has too little memory for the model.
+            ModelUnsupported: numpy has no type for an output.
         """
-        names = [output.name for output in self._session.get_outputs()]
+        outputs = self._session.get_outputs()
+        # Asked beforehand: ONNX Runtime computes such an output, and its error would read like one about the inputs.
+        if (unread := next((output for output in outputs if output.type == _BF16), None)) is not None:
+            raise ModelUnsupported(
+                f"output {unread.name} is BF16, for which numpy has no type: nothing to compare the board with",
+                fix="export the model with a Cast of this output to FP32; edgesim serve takes the model as it is",
+            )
+        names = [output.name for output in outputs]
         try:
             return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
         except Exception as error:  # the runtime's errors share no base class but this one
