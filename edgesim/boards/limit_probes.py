@@ -23,7 +23,7 @@ from edgesim.engine.mounts import Mount
 from edgesim.errors import EdgesimError, HostError
 from edgesim.host import cache, cores, disks, whole_file
 from edgesim.host.scratch import scratch_directory
-from edgesim.profiles.device_profile import SERVER_PORT
+from edgesim.profiles.image import SERVER_PORT
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
 

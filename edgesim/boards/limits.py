@@ -7,7 +7,7 @@ from pathlib import Path
 from edgesim.host import disks
 from edgesim.host.limit_values import LimitValues
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.device_profile import Network
+from edgesim.profiles.surroundings import Network
 from edgesim.units import format_bytes
 
 # How the user's own systemd gets all controllers of control groups (systemd.resource-control(5), user@.service(5)).

@@ -18,8 +18,12 @@ from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode, UsageError
 from edgesim.jobs import measure_machine
 from edgesim.profiles import DeviceProfile, cores
-from edgesim.profiles.device_profile import NAME_PATTERN, Cluster, Memory, Mode, Power, Storage
+from edgesim.profiles.cpu import Cluster
+from edgesim.profiles.device_profile import NAME_PATTERN
 from edgesim.profiles.extension import OWN, Dropped
+from edgesim.profiles.memory import Memory
+from edgesim.profiles.mode import Mode
+from edgesim.profiles.surroundings import Power, Storage
 from edgesim.progress import Stages
 from edgesim.reports.formats.text_layout import Entries
 from edgesim.units import format_bytes, format_hz, format_rate

@@ -18,7 +18,8 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.limit_values import LimitValues
 from edgesim.host.network_shaping import Shaped
 from edgesim.host.owner import is_running
-from edgesim.profiles.device_profile import SERVER_PORT, Network
+from edgesim.profiles.image import SERVER_PORT
+from edgesim.profiles.surroundings import Network
 from edgesim.recording import Reading
 
 # Within this time the engine notices that a container's process has ended.

@@ -3,7 +3,7 @@
 import subprocess
 from dataclasses import dataclass
 
-from edgesim.profiles.device_profile import Network
+from edgesim.profiles.surroundings import Network
 
 _INTERFACE = "eth0"
 # The longest time that a packet waits in the queue of a limited rate before it is dropped (tc-tbf(8)).

@@ -1,298 +1,28 @@
-"""The device profile: the facts of a board, their types, and which facts must agree with each other."""
+"""The device profile: the facts of a board, and which facts must agree with each other."""
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ByteSize,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from edgesim.errors import ProfileError, did_you_mean
 from edgesim.profiles import cores
-from edgesim.profiles.cores import QemuCpu
+from edgesim.profiles.cpu import Cpu
+from edgesim.profiles.emulation import Emulation
 from edgesim.profiles.extension import Dropped
-from edgesim.units import format_bytes
-
-_PAGE_BYTES = 4096
-
-
-def _whole_pages(size: ByteSize) -> ByteSize:
-    """Round down to whole pages, as the kernel does with memory limits, so that a limit reads back as it was set."""
-    return ByteSize(size // _PAGE_BYTES * _PAGE_BYTES)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-# "3.9 GiB", "104 MB" or a number of bytes.
-Size = Annotated[
-    ByteSize, Field(ge=1, le=2**60), WithJsonSchema({"type": ["string", "integer"], "examples": ["3.9 GiB"]})
-]
-
-
-# A mode's name is part of references (NAME:MODE) and of file names (`edgesim.predictions.calibration`).
-_MODE_NAME = re.compile(r"\w[\w .+-]{0,40}")
-
-# A core in any case, read as the vendor spells it; a name that is not in the table of cores stays as it is.
-CoreName = Annotated[str, AfterValidator(cores.title)]
-
-
-class Caches(_Part):
-    """Caches of one core; `l2_cores` cores share `l2_bytes`, and all cores share `l3_bytes`."""
-
-    l1i_bytes: Size | None = None
-    l1d_bytes: Size | None = None
-    l2_bytes: Size | None = None
-    l2_cores: Annotated[int, Field(ge=1)] | None = None
-    l3_bytes: Size | None = None
-
-
-class Bandwidth(_Part):
-    """Bytes per second that one core copies, fills and reads, as measured with tinymembench."""
-
-    copy_bytes_per_s: Size | None = None
-    fill_bytes_per_s: Size | None = None
-    read_bytes_per_s: Size | None = None
-
-
-class Cluster(_Part):
-    """Cores of one design at one clock.
-
-    Attributes:
-        core: name of the core, see `edgesim.profiles.cores`: ``Cortex-A57``; a file may write it in any case.
-        cores: how many there are.
-        features: instruction-set features, as /proc/cpuinfo names them.
-        fp32_flops_per_cycle: the peak of one core, a multiply-add counting as two.
-    """
-
-    core: CoreName
-    cores: Annotated[int, Field(ge=1, le=1024)]
-    clock_hz: Annotated[int, Field(ge=1_000_000, le=10_000_000_000)]
-    features: tuple[str, ...] = ()
-    caches: Caches = Caches()
-    fp32_flops_per_cycle: Annotated[int, Field(ge=1)] | None = None
-    bandwidth: Bandwidth = Bandwidth()
-
-
-class Cpu(Cluster):
-    """The board's processor: the cluster that models run on, and its `others`.
-
-    Attributes:
-        brand: on x86, the processor's name in its brand string (CPUID): ``N100`` in ``Intel(R) N100``. A machine is
-            taken for the board only if its processor has this name.
-    """
-
-    brand: Annotated[str, Field(pattern=r"^\S[^\x00-\x1f]+\S$", max_length=200)] | None = None
-    others: tuple[Cluster, ...] = ()
-
-    def on(self, core: str | None) -> "Cpu":
-        """Return the processor with models on the cluster of another core; None changes nothing."""
-        if core is None or cores.same(core, self.core):
-            return self
-        (chosen,) = (cluster for cluster in self.others if cores.same(cluster.core, core))
-        main = Cluster.model_validate(self.model_dump(exclude={"others", "brand"}))
-        rest = tuple(cluster for cluster in self.others if cluster is not chosen)
-        facts = chosen.model_dump() | {"features": chosen.features or self.features}
-        return Cpu.model_validate({**facts, "brand": self.brand, "others": (main, *rest)})
-
-
-class Memory(_Part):
-    """The board's memory.
-
-    Attributes:
-        marketed_bytes: as the vendor sells it.
-        visible_bytes: total memory that Linux on the board reports; at most what is marketed.
-        usable_bytes: memory that the operating system leaves to programs; at most what is visible.
-        bandwidth_bytes_per_s: by specification.
-    """
-
-    marketed_bytes: Size
-    visible_bytes: Annotated[Size, Field(ge=_PAGE_BYTES), AfterValidator(_whole_pages)]
-    usable_bytes: Size | None = None
-    kind: str | None = None
-    bandwidth_bytes_per_s: Size | None = None
-
-    def contradictions(self) -> Iterator[str]:
-        """Yield what is wrong, in the form ``KEY: …``."""
-        most = _most_visible(self.marketed_bytes)
-        if self.visible_bytes > most:
-            yield (
-                f"memory.visible_bytes: {_exact(self.visible_bytes)} is more than memory.marketed_bytes, {_exact(most)}"
-            )
-        if self.usable_bytes is not None and _whole_pages(self.usable_bytes) > self.visible_bytes:
-            yield (
-                f"memory.usable_bytes: {_exact(self.usable_bytes)} is more than memory.visible_bytes, "
-                f"{_exact(self.visible_bytes)}"
-            )
-
-
-def _most_visible(marketed: int) -> int:
-    """Return the bytes of a marketed memory. Vendors write GB and MB of memory where they mean GiB and MiB."""
-    for decimal, binary in ((10**9, 2**30), (10**6, 2**20)):
-        if marketed % decimal == 0:
-            return marketed // decimal * binary
-    return marketed
-
-
-def _exact(size: int) -> str:
-    return f"{format_bytes(size)} ({size:,} bytes)"
-
-
-class Storage(_Part):
-    """A storage device that the board starts from, and its highest rates; None where no source states a rate."""
-
-    kind: str
-    read_bytes_per_s: Size | None = None
-    write_bytes_per_s: Size | None = None
-
-
-class System(_Part):
-    """The vendor's operating system.
-
-    Attributes:
-        glibc, kernel: the versions of its C library and of its kernel.
-        python: the version of its Python, such as ``3.6``, which wheels outside of a container have to be built for.
-        runtime: the release of ONNX Runtime that the system comes with, such as ``1.21.0``.
-    """
-
-    name: str
-    glibc: Annotated[str, Field(pattern=r"^\d+\.\d+$")] | None = None
-    kernel: str | None = None
-    python: Annotated[str, Field(pattern=r"^3\.\d+$")] | None = None
-    runtime: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
-
-
-class Power(_Part):
-    """Watts of the whole board, idle and with all cores busy; `budgets_w` are the limits that it can be set to."""
-
-    idle_w: Annotated[float, Field(gt=0)] | None = None
-    load_w: Annotated[float, Field(gt=0)] | None = None
-    budgets_w: tuple[float, ...] = ()
-
-
-class Thermal(_Part):
-    """Throttling of the board under load: its full clock for `full_speed_s` seconds, then `clock_hz`."""
-
-    full_speed_s: Annotated[float, Field(gt=0)]
-    clock_hz: Annotated[int, Field(ge=1_000_000)]
-
-
-class Limits(_Part):
-    """Limits of the board's operating system for one service: `processes` (threads included) and `open_files`."""
-
-    processes: Annotated[int, Field(ge=16)] = 4096
-    open_files: Annotated[int, Field(ge=64)] = 1024
-
-
-class Network(_Part):
-    """The network between the board and its clients: at most `rate_bytes_per_s`, and `delay_ms` besides this host's."""
-
-    rate_bytes_per_s: Size | None = None
-    delay_ms: Annotated[float, Field(gt=0)] | None = None
-
-
-class Mode(_Part):
-    """A power mode: the number of cores that are on, and their clock. `core` names a cluster; None is the main one."""
-
-    cores: Annotated[int, Field(ge=1)]
-    clock_hz: Annotated[int, Field(ge=1_000_000)]
-    core: CoreName | None = None
-
-
-class Emulation(_Part):
-    """How QEMU emulates the board.
-
-    Attributes:
-        qemu_cpu: the core that QEMU emulates (its QEMU_CPU).
-        others: the same for the other clusters, by the names of their cores.
-        wrong: in what the emulated core differs from the board's.
-    """
-
-    qemu_cpu: QemuCpu
-    others: dict[CoreName, QemuCpu] = {}
-    wrong: tuple[str, ...] = ()
-
-    @field_validator("others", mode="before")
-    @classmethod
-    def _each_core_once(cls, others: Any) -> Any:
-        """Refuse two names of one core, of which a mapping would keep the last alone."""
-        by_lower: dict[str, str] = {}
-        for name in others if isinstance(others, Mapping) else ():
-            other = by_lower.setdefault(str(name).lower(), name)
-            if other != name:
-                raise ValueError(f"emulation.others.{name}: differs from core {other!r} in case alone")
-        return others
-
-    def of(self, core: str) -> QemuCpu:
-        """Return the core that QEMU emulates for a cluster."""
-        return next((emulated for name, emulated in self.others.items() if cores.same(name, core)), self.qemu_cpu)
-
-
-SERVER_PORT = 8000  # edgesim's own server listens on this port inside its container
-
-
-class Image(_Part):
-    """The serving image: edgesim's own server, built from a Dockerfile, or any image that speaks the protocol.
-
-    Attributes:
-        dockerfile: name of a Dockerfile that comes with edgesim, or a path relative to the profile.
-        reference: an image that the engine has or can pull.
-        port: where the server of `reference` listens.
-        health_path: answers 200 when the server of `reference` is ready.
-        mount_point: where the server of `reference` looks for the model repository.
-        environment: variables that are set in the container.
-    """
-
-    dockerfile: str | None = None
-    reference: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] = SERVER_PORT
-    health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/v2/health/ready"
-    mount_point: Annotated[str, Field(pattern=r"^/\S*[^/\s]$")] = "/models"
-    environment: dict[str, str] = {}
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "Image":
-        if (self.dockerfile is None) == (self.reference is None):
-            raise ValueError("image: give either image.dockerfile or image.reference")
-        if self.reference is None:
-            own = [name for name in ("port", "health_path", "mount_point") if name in self.model_fields_set]
-            if own:
-                raise ValueError(f"image.{own[0]}: is for image.reference; edgesim's own server has a fixed one")
-        return self
-
+from edgesim.profiles.image import Image
+from edgesim.profiles.memory import Memory
+from edgesim.profiles.mode import MODE_NAME, Mode
+from edgesim.profiles.part import Part
+from edgesim.profiles.source import Source
+from edgesim.profiles.surroundings import Limits, Network, Power, Storage, System, Thermal
 
 # What a board calls itself, in full or its beginning; one or two letters would be the beginning of many names.
 # Devicetree Specification v0.4, 2.2.4: a string is of printable characters.
 BoardName = Annotated[str, Field(pattern=r"^[!-~][ -~]+[!-~]$")]
-
-
-def _in_vendors_spelling(fact: str) -> str:
-    """Return a dotted key with the core in it, which is a key of `emulation.others`, as `CoreName` reads the core."""
-    section, separator, core = fact.partition("emulation.others.")
-    return fact if section or not separator else separator + cores.title(core)
-
-
-class Source(_Part):
-    """The source of facts (dotted keys of the profile, with all keys below them), and the confidence in them."""
-
-    facts: Annotated[tuple[Annotated[str, AfterValidator(_in_vendors_spelling)], ...], Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
-    confidence: Literal["strong", "medium", "weak"] | None = None
-
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -300,7 +30,7 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 IDENTITY = ("device_tree", "cpu.brand")
 
 
-class DeviceProfile(_Part):
+class DeviceProfile(Part):
     """The description of a board.
 
     After `edgesim.profiles.load`, `mode` is the chosen power mode, and `cpu` has the cores and the clock of that mode.
@@ -325,7 +55,7 @@ class DeviceProfile(_Part):
     limits: Limits = Limits()
     network: Network | None = None
     default_mode: str | None = None
-    modes: dict[str, Mode] = {}
+    modes: dict[str, Mode] = Field(default_factory=dict)
     emulation: Emulation | None = None
     image: Image
     sources: tuple[Source, ...] = ()
@@ -425,7 +155,7 @@ class DeviceProfile(_Part):
         clusters = (self.cpu, *self.cpu.others)
         by_lower: dict[str, str] = {}
         for name, mode in self.modes.items():
-            if not _MODE_NAME.fullmatch(name):
+            if not MODE_NAME.fullmatch(name):
                 yield f"modes: {name!r}: a mode's name has letters, digits, blanks, '.', '_', '+' and '-', at most 41"
             core = mode.core if mode.core is not None else self.cpu.core
             cluster = next((cluster for cluster in clusters if cores.same(cluster.core, core)), None)

@@ -11,7 +11,7 @@ from edgesim.boards.server_command import server_arguments, server_environment
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.printable import printable
-from edgesim.profiles.device_profile import SERVER_PORT
+from edgesim.profiles.image import SERVER_PORT
 from edgesim.stacks.resolve import Resolved, ResolvedService
 from edgesim.stacks.stack import Service
 from edgesim.units import format_bytes

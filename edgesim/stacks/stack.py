@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edgesim.errors import did_you_mean
-from edgesim.profiles.device_profile import SERVER_PORT, Size
+from edgesim.profiles.image import SERVER_PORT
+from edgesim.profiles.part import Size
 
 Condition = Literal["started", "healthy", "completed"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from edgesim.engine.docker_engine import Engine
 from edgesim.host import network_shaping
-from edgesim.profiles.device_profile import Network
+from edgesim.profiles.surroundings import Network
 from tests.integration.conftest import EMULATED, TINY_BOARD, edgesim
 from tests.integration.ruler_image import container, wait_for
 

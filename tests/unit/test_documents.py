@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from edgesim import profiles
 from edgesim.gates.rules import Rules
-from edgesim.profiles.device_profile import Image
+from edgesim.profiles.image import Image
 from edgesim.server import config_yaml
 from tests.support.pages import DOCS, PAGES, ROOT, blocks
 

@@ -18,7 +18,7 @@ from edgesim.loadgen import inputs
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import Prediction
-from edgesim.profiles.device_profile import Thermal
+from edgesim.profiles.surroundings import Thermal
 from edgesim.reports import scaling_phrases as words
 from edgesim.results.sections import ScalingSection, ThrottleSection, section
 from tests.unit.predictions.test_arithmetic import model as write
