@@ -18,10 +18,11 @@ from edgesim.gates.result_metrics import is_time
 from edgesim.gates.rules import Rule
 from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
-from edgesim.jobs.board_session import SessionPlan, on_cores
+from edgesim.jobs.board_session import on_cores
 from edgesim.jobs.paired_boards import with_emulated_boards
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
 from edgesim.jobs.result_builder import ResultBuilder
+from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics

@@ -8,7 +8,7 @@ from edgesim.gates.metric_change import FEWEST_CONTAINERS
 from edgesim.gates.result_metrics import OF_THE_BOARD, is_constant
 from edgesim.gates.rules import Rule
 from edgesim.jobs.paired_rounds import Side
-from edgesim.jobs.result_builder import combined
+from edgesim.jobs.result_halves import combined
 from edgesim.jobs.run import Job, emulated_half
 from edgesim.options import RunOptions
 from edgesim.progress import Stages

@@ -11,9 +11,11 @@ from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.errors import DeviceError, HostTooSlow
 from edgesim.host.priority import real_time_priority
-from edgesim.jobs.board_session import Measurement, SessionPlan, compare_answers
+from edgesim.jobs.board_session import compare_answers
 from edgesim.jobs.load_session import LoadMeter, LoadSession, Sent
+from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.result_builder import ResultBuilder
+from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure.steady_state import WarmUp

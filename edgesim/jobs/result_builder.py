@@ -11,14 +11,24 @@ from edgesim.engine.container import OutsideFacts
 from edgesim.host import host_load
 from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.host.limit_values import LimitValues
-from edgesim.jobs.board_session import Measurement, SessionPlan, distribution, lag, throughput_qps
 from edgesim.jobs.load_session import GeneratorUse
+from edgesim.jobs.measurement import Measurement, distribution, lag, throughput_qps
+from edgesim.jobs.result_sections import (
+    energy,
+    image_section,
+    measured_time,
+    model_section,
+    profile_section,
+    query_latency,
+    requests_section,
+    scenario_section,
+)
+from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import resource_usage, statistics, validity, variance
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.steady_state import WarmUp
 from edgesim.measure.validity import HostComparison, ScaleCheck, Validity
-from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
@@ -27,28 +37,20 @@ from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     AgreementSection,
-    ConfigurationSection,
     DeviceSection,
     DeviceTimeSection,
-    Distribution,
     EmulatorSection,
     EnergySection,
     HostLoadSection,
     HostSection,
-    ImageSection,
     LifecycleSection,
     LimitSection,
-    ModelSection,
-    ProfileSection,
-    RequestsSection,
     ResourcesSection,
     Restart,
     ScalingSection,
-    ScenarioSection,
     Spread,
     ThrottleSection,
     ValiditySection,
-    WarmUpSection,
     optional_section,
     section,
 )
@@ -134,8 +136,8 @@ class ResultBuilder:
             edgesim_version=__version__,
             execution=board.execution,
             profile=profile_section(self.profile),
-            model=_model_section(self.model, own_server=self.profile.image.reference is None),
-            image=_image_section(board),
+            model=model_section(self.model, own_server=self.profile.image.reference is None),
+            image=image_section(board),
             host=section(HostSection, board.host),
             device=self._device_section(),
             scenario=scenario_section(scenario, plan.inputs.origin, self._warm_up()),
@@ -145,7 +147,7 @@ class ResultBuilder:
             latency_ms=distribution(samples, lambda sample: sample.latency_ms),
             service_time_ms=distribution(samples, lambda sample: sample.service_time_ms),
             lag_ms=lag(samples),
-            query_latency_ms=_query_latency(samples) if scenario.name == "multi-stream" else None,
+            query_latency_ms=query_latency(samples) if scenario.name == "multi-stream" else None,
             throughput_qps=self._throughput_qps(),
             generator=GeneratorUse.total([m.generator for m in self.measurements]).section(plan.client_cores),
             resources=section(ResourcesSection, self._resources()),
@@ -329,7 +331,7 @@ class ResultBuilder:
         """
         execution, predicted = self.last.board.execution, self.prediction
         if execution == "native":
-            return _measured_time(samples, self._measured_on())
+            return measured_time(samples, self._measured_on())
         if isinstance(predicted, Declined):
             others = "this host's" if execution == "same-architecture" else f"{execution}"
             method = f"none: {predicted.reason}, and {others} time is not the board's"
@@ -360,7 +362,7 @@ class ResultBuilder:
         """Return the energy of one inference; None without a device time, or with the time of any host."""
         if time.p50 is None or self.profile.has_core_of_host:
             return None
-        return _energy(self.profile, time)
+        return energy(self.profile, time)
 
     def _scale_check(self) -> ScaleCheck | None:
         """Return the last check of the scaled model whose time was farthest from its target at the end."""
@@ -397,144 +399,3 @@ def _seconds(samples: Sequence[Sample]) -> float:
     if not samples:
         return 0.0
     return (max(sample.done_ns for sample in samples) - min(sample.scheduled_ns for sample in samples)) / 1e9
-
-
-def _image_section(board: Board) -> ImageSection:
-    image = board.image
-    if image is None:
-        return ImageSection()
-    return ImageSection(
-        reference=image.reference,
-        id=image.id,
-        base=image.base,
-        cached=image.cached,
-        server_id=board.server_image if board.server_image != image.id else None,
-    )
-
-
-def _model_section(model: Model, *, own_server: bool) -> ModelSection:
-    configuration = model.configuration if own_server else None
-    return ModelSection(
-        name=model.name,
-        sha256=model.sha256,
-        version=model.version,
-        size_bytes=model.size_bytes,
-        parameters=model.parameters,
-        opset=model.opset,
-        signature=model.signature,
-        configuration=_configuration_section(configuration) if configuration is not None else None,
-        origin=model.origin,
-    )
-
-
-def _configuration_section(configuration: Configuration) -> ConfigurationSection:
-    return ConfigurationSection(
-        files=tuple(path.relative_to(configuration.directory).as_posix() for path in configuration.paths),
-        sha256=configuration.sha256,
-        settings=configuration.settings(),
-    )
-
-
-def profile_section(profile: DeviceProfile) -> ProfileSection:
-    """Return the section on the profile of a run or a stack."""
-    return ProfileSection(
-        name=profile.name,
-        sha256=profile.sha256,
-        title=profile.title,
-        mode=profile.mode,
-        core=profile.cpu.core,
-        architecture=profile.architecture,
-        accelerator=profile.accelerator,
-    )
-
-
-def scenario_section(scenario: Scenario, inputs: str, warm_up: WarmUp | None) -> ScenarioSection:
-    """Return the section on the traffic of a run or a stack; `inputs` says in words what was sent."""
-    stop = scenario.stop
-    return ScenarioSection(
-        name=scenario.name,
-        requests=stop.requests,
-        duration_s=stop.duration_s,
-        warmup=warm_up.requests if warm_up is not None else 0,
-        seed=scenario.seed,
-        inputs=inputs,
-        qps=scenario.qps,
-        samples=scenario.samples_per_query,
-        clients=scenario.clients,
-        precision=str(stop.precision) if stop.precision is not None else None,
-        warm_up=optional_section(WarmUpSection, warm_up),
-    )
-
-
-def requests_section(samples: Sequence[Sample]) -> RequestsSection:
-    """Return the section that counts the requests of a run or a stack."""
-    ok = sum(sample.ok for sample in samples)
-    failed = len(samples) - ok
-    return RequestsSection(
-        sent=len(samples), ok=ok, failed=failed, error_rate=failed / len(samples) if samples else None
-    )
-
-
-def _query_latency(samples: Sequence[Sample]) -> Distribution:
-    """Summarise, in milliseconds, from when each query was scheduled until its last request was done."""
-    done: dict[int, float] = {}
-    for sample in samples:
-        end = sample.done_ns if sample.ok else math.inf
-        done[sample.scheduled_ns] = max(done.get(sample.scheduled_ns, 0), end)
-    return section(Distribution, statistics.summarise([(end - due) / 1e6 for due, end in done.items()]))
-
-
-def _measured_time(samples: Sequence[Sample], source: str) -> DeviceTimeSection:
-    times = sorted(sample.service_time_ms for sample in samples if sample.ok)
-    median = statistics.summarise(times).p50
-    if median is None:
-        return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
-    return DeviceTimeSection(p50=median, low=times[0], high=times[-1], method=f"{source}, minimum to maximum")
-
-
-def _energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
-    """Estimate the energy of one inference: the device time at the whole board's power with all cores busy."""
-    power = profile.power
-    if power is None or power.load_w is None:
-        return EnergySection(per_inference=None, method="none: the profile has no power under load")
-    if profile.mode != profile.default_mode:
-        return EnergySection(per_inference=None, method=f"none: the profile has no power of mode {profile.mode}")
-    assert time.p50 is not None, "no time, no energy"
-    seconds = time.p50 / 1e3
-    above = (power.load_w - power.idle_w) * seconds if power.idle_w is not None else None
-    return EnergySection(
-        per_inference=power.load_w * seconds,
-        above_idle=above,
-        method=f"estimated: {power.load_w:g} W (the whole board with all cores busy) times the device time",
-    )
-
-
-def combined(scaled: RunResult, emulated: RunResult, stages: Stages) -> RunResult:
-    """Return the scaled result with the emulated one inside; it is valid if both are.
-
-    Args:
-        stages: of the work before both halves; each half has its own beside them.
-    """
-    outer, inner = scaled.validity, emulated.validity
-    return scaled.with_emulated(emulated).model_copy(
-        update={
-            "stages_s": {**stages.seconds, **scaled.stages_s},
-            "complete": scaled.complete and emulated.complete,
-            "validity": outer.model_copy(
-                update={
-                    "valid": outer.valid and inner.valid,
-                    "reasons": (*outer.reasons, *(f"emulated: {reason}" for reason in inner.reasons)),
-                    "suspect": outer.suspect or inner.suspect,
-                    "suspicions": (*outer.suspicions, *(f"emulated: {doubt}" for doubt in inner.suspicions)),
-                }
-            ),
-        }
-    )
-
-
-def without_emulated(scaled: RunResult, reason: str) -> RunResult:
-    """Return the result of a combined run that ended before its emulated half: invalid and incomplete."""
-    reasons = (*scaled.validity.reasons, f"emulated: {reason or 'interrupted'}")
-    return scaled.model_copy(
-        update={"complete": False, "validity": scaled.validity.model_copy(update={"valid": False, "reasons": reasons})}
-    )

@@ -22,9 +22,11 @@ from edgesim.errors import (
     UsageError,
 )
 from edgesim.host import cores
-from edgesim.jobs.board_session import FEW_REQUESTS, SessionPlan, check_levels, measure, scenario_of
+from edgesim.jobs.board_session import measure
 from edgesim.jobs.emulator_memory import emulator_memory
-from edgesim.jobs.result_builder import ResultBuilder, combined, without_emulated
+from edgesim.jobs.result_builder import ResultBuilder
+from edgesim.jobs.result_halves import combined, without_emulated
+from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, scenario_of
 from edgesim.loadgen import inputs
 from edgesim.loadgen.inputs import Inputs
 from edgesim.measure import steady_state

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 from edgesim.errors import EdgesimError, Interrupted, StackError
-from edgesim.jobs.board_session import scenario_of
+from edgesim.jobs.session_plan import scenario_of
 from edgesim.measure import steady_state
 from edgesim.options import REQUEST_DEFAULTS, InputOptions, RunKeywords, RunOptions, TrafficOptions
 from edgesim.progress import Listener, Stages

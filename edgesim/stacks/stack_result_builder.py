@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from edgesim.host import host_facts
 from edgesim.host.limit_values import LimitValues
-from edgesim.jobs.board_session import distribution, lag, throughput_qps
-from edgesim.jobs.result_builder import profile_section, requests_section, scenario_section
+from edgesim.jobs.measurement import distribution, lag, throughput_qps
+from edgesim.jobs.result_sections import profile_section, requests_section, scenario_section
 from edgesim.measure import resource_usage, steady_state, validity
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.validity import RuleOutcome, Validity

@@ -30,8 +30,9 @@ from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
 from edgesim.images.image import Image
 from edgesim.jobs import run as module
-from edgesim.jobs.board_session import Measurement, SessionPlan
+from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.run import Executions, choose_executions, run, what_is_kept
+from edgesim.jobs.session_plan import SessionPlan
 from edgesim.models.repository import Model
 from edgesim.options import Execution, PeakLimit, RunKeywords
 from edgesim.predictions import Declined

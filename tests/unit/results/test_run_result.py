@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from edgesim.errors import ResultError
-from edgesim.jobs.result_builder import combined, without_emulated
+from edgesim.jobs.result_halves import combined, without_emulated
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from edgesim.reports.formats import terminal

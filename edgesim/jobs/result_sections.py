@@ -1,0 +1,137 @@
+"""Sections of a result, each made of the value that it describes."""
+
+import math
+from collections.abc import Sequence
+
+from edgesim.boards.board import Board
+from edgesim.loadgen.scenario import Scenario
+from edgesim.measure import statistics
+from edgesim.measure.steady_state import WarmUp
+from edgesim.models.configuration import Configuration
+from edgesim.models.repository import Model
+from edgesim.profiles import DeviceProfile
+from edgesim.recording import Sample
+from edgesim.results.sections import (
+    ConfigurationSection,
+    DeviceTimeSection,
+    Distribution,
+    EnergySection,
+    ImageSection,
+    ModelSection,
+    ProfileSection,
+    RequestsSection,
+    ScenarioSection,
+    WarmUpSection,
+    optional_section,
+    section,
+)
+
+
+def image_section(board: Board) -> ImageSection:
+    image = board.image
+    if image is None:
+        return ImageSection()
+    return ImageSection(
+        reference=image.reference,
+        id=image.id,
+        base=image.base,
+        cached=image.cached,
+        server_id=board.server_image if board.server_image != image.id else None,
+    )
+
+
+def model_section(model: Model, *, own_server: bool) -> ModelSection:
+    configuration = model.configuration if own_server else None
+    return ModelSection(
+        name=model.name,
+        sha256=model.sha256,
+        version=model.version,
+        size_bytes=model.size_bytes,
+        parameters=model.parameters,
+        opset=model.opset,
+        signature=model.signature,
+        configuration=_configuration_section(configuration) if configuration is not None else None,
+        origin=model.origin,
+    )
+
+
+def _configuration_section(configuration: Configuration) -> ConfigurationSection:
+    return ConfigurationSection(
+        files=tuple(path.relative_to(configuration.directory).as_posix() for path in configuration.paths),
+        sha256=configuration.sha256,
+        settings=configuration.settings(),
+    )
+
+
+def profile_section(profile: DeviceProfile) -> ProfileSection:
+    """Return the section on the profile of a run or a stack."""
+    return ProfileSection(
+        name=profile.name,
+        sha256=profile.sha256,
+        title=profile.title,
+        mode=profile.mode,
+        core=profile.cpu.core,
+        architecture=profile.architecture,
+        accelerator=profile.accelerator,
+    )
+
+
+def scenario_section(scenario: Scenario, inputs: str, warm_up: WarmUp | None) -> ScenarioSection:
+    """Return the section on the traffic of a run or a stack; `inputs` says in words what was sent."""
+    stop = scenario.stop
+    return ScenarioSection(
+        name=scenario.name,
+        requests=stop.requests,
+        duration_s=stop.duration_s,
+        warmup=warm_up.requests if warm_up is not None else 0,
+        seed=scenario.seed,
+        inputs=inputs,
+        qps=scenario.qps,
+        samples=scenario.samples_per_query,
+        clients=scenario.clients,
+        precision=str(stop.precision) if stop.precision is not None else None,
+        warm_up=optional_section(WarmUpSection, warm_up),
+    )
+
+
+def requests_section(samples: Sequence[Sample]) -> RequestsSection:
+    """Return the section that counts the requests of a run or a stack."""
+    ok = sum(sample.ok for sample in samples)
+    failed = len(samples) - ok
+    return RequestsSection(
+        sent=len(samples), ok=ok, failed=failed, error_rate=failed / len(samples) if samples else None
+    )
+
+
+def query_latency(samples: Sequence[Sample]) -> Distribution:
+    """Summarise, in milliseconds, from when each query was scheduled until its last request was done."""
+    done: dict[int, float] = {}
+    for sample in samples:
+        end = sample.done_ns if sample.ok else math.inf
+        done[sample.scheduled_ns] = max(done.get(sample.scheduled_ns, 0), end)
+    return section(Distribution, statistics.summarise([(end - due) / 1e6 for due, end in done.items()]))
+
+
+def measured_time(samples: Sequence[Sample], source: str) -> DeviceTimeSection:
+    times = sorted(sample.service_time_ms for sample in samples if sample.ok)
+    median = statistics.summarise(times).p50
+    if median is None:
+        return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
+    return DeviceTimeSection(p50=median, low=times[0], high=times[-1], method=f"{source}, minimum to maximum")
+
+
+def energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
+    """Estimate the energy of one inference: the device time at the whole board's power with all cores busy."""
+    power = profile.power
+    if power is None or power.load_w is None:
+        return EnergySection(per_inference=None, method="none: the profile has no power under load")
+    if profile.mode != profile.default_mode:
+        return EnergySection(per_inference=None, method=f"none: the profile has no power of mode {profile.mode}")
+    assert time.p50 is not None, "no time, no energy"
+    seconds = time.p50 / 1e3
+    above = (power.load_w - power.idle_w) * seconds if power.idle_w is not None else None
+    return EnergySection(
+        per_inference=power.load_w * seconds,
+        above_idle=above,
+        method=f"estimated: {power.load_w:g} W (the whole board with all cores busy) times the device time",
+    )
