@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import edgesim
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.errors import HostTooSlow, ModelError, ProfileError
-from edgesim.loadgen import inputs
 from edgesim.loadgen.client import Client
 from edgesim.models import repository
 from edgesim.models.repository import Model

@@ -8,8 +8,8 @@ from typing import Protocol
 from edgesim.boards.device import ScalableDevice
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.priority import real_time_priority
+from edgesim.inputs import Arrays
 from edgesim.loadgen import client, generator
-from edgesim.loadgen.inputs import Arrays
 from edgesim.loadgen.scenario import closed_loop
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.models.repository import Model

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Unpack
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards import time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.dial import Target
@@ -13,7 +13,6 @@ from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError, ProfileError
-from edgesim.loadgen import inputs
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions

@@ -20,7 +20,7 @@ from edgesim.boards.device import ScalableDevice
 from edgesim.boards.dial import DeviceDial, Dial, Target
 from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import CpuQuota
-from edgesim.loadgen.inputs import Arrays
+from edgesim.inputs import Arrays
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict_or_decline
 from edgesim.predictions.onnxruntime_cpu import predict_nodes

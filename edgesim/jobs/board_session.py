@@ -9,12 +9,12 @@ from contextlib import closing, contextmanager, suppress
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.errors import EdgesimError
 from edgesim.host.cores import affinity
+from edgesim.inputs import samples_in
 from edgesim.jobs.board_load import BoardLoad
 from edgesim.jobs.load_session import Keeping
 from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client
-from edgesim.loadgen.inputs import samples_in
 from edgesim.measure import resource_usage
 from edgesim.measure.reference import Comparison, compare
 from edgesim.progress import Stages

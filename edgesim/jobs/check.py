@@ -9,15 +9,16 @@ from typing import Any, Unpack
 
 from numpy.typing import NDArray
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
+from edgesim.inputs import array_files
 from edgesim.jobs import check_items
 from edgesim.jobs.emulator_memory import emulator_memory
-from edgesim.loadgen import array_files, client, inputs
+from edgesim.loadgen import client
 from edgesim.measure import resource_usage
 from edgesim.measure.input_fit import refusal
 from edgesim.measure.reference import Reference, RunFailed

@@ -21,7 +21,7 @@ from edgesim.errors import (
 from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
-from edgesim.loadgen.inputs import Arrays
+from edgesim.inputs import Arrays
 from edgesim.measure import output_difference, tolerance
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.output_difference import Difference

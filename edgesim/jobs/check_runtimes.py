@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Unpack
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError
 from edgesim.images import runtime_releases
+from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check import OPTIONS, TIMEOUT_S
-from edgesim.loadgen import client, inputs
-from edgesim.loadgen.inputs import Arrays
+from edgesim.loadgen import client
 from edgesim.measure import output_difference
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards import placement, time_scaling
 from edgesim.boards.launch import Launch, resolve_context
 from edgesim.boards.start import compare_machine
@@ -23,7 +23,6 @@ from edgesim.jobs.paired_boards import with_emulated_boards
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.session_plan import SessionPlan
-from edgesim.loadgen import inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics
 from edgesim.measure.input_fit import require_fit

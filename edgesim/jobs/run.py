@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards import hang, placement, time_scaling
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import compare_machine, start
@@ -22,13 +22,12 @@ from edgesim.errors import (
     UsageError,
 )
 from edgesim.host import cores
+from edgesim.inputs import Inputs
 from edgesim.jobs.board_session import measure
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.result_halves import combined, without_emulated
 from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, scenario_of
-from edgesim.loadgen import inputs
-from edgesim.loadgen.inputs import Inputs
 from edgesim.measure import steady_state
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference

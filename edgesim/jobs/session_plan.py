@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgesim.errors import UsageError
-from edgesim.loadgen.inputs import Inputs
+from edgesim.inputs import Inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics, validity
 from edgesim.measure.reference import Reference

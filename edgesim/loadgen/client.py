@@ -10,8 +10,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from edgesim.inputs import Arrays
 from edgesim.loadgen.connection import error_text
-from edgesim.loadgen.inputs import Arrays
 from edgesim.models import tensor_types
 from edgesim.models.repository import Model
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from edgesim.errors import ModelError
-from edgesim.loadgen.inputs import Arrays, Inputs
+from edgesim.inputs import Arrays, Inputs
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.models import table_rows
 from edgesim.models.repository import Model

@@ -20,10 +20,11 @@ import onnx
 import orjson
 from onnx import TensorProto
 
+from edgesim import inputs
 from edgesim.errors import ModelError
 from edgesim.host.scratch import scratch_directory
-from edgesim.loadgen import inputs
-from edgesim.loadgen.inputs import Arrays
+from edgesim.inputs import Arrays
+from edgesim.inputs.random_arrays import random_array, require_memory
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
@@ -137,12 +138,10 @@ class HostRunner:
             if all(chosen.requests[0][name].shape == shape for name, shape in sizes.items()):
                 return chosen.requests[0], chosen.origin
         # As `inputs.choose` makes the first request, but for sizes that the model itself does not have.
-        inputs.require_memory(self._model, sizes, 1)
+        require_memory(self._model, sizes, 1)
         generator = np.random.default_rng(self._options.seed)
         arrays = {
-            tensor.name: inputs.random_array(
-                generator, tensor, sizes[tensor.name], self._options.ranges.get(tensor.name)
-            )
+            tensor.name: random_array(generator, tensor, sizes[tensor.name], self._options.ranges.get(tensor.name))
             for tensor in self._model.inputs
         }
         return arrays, f"random inputs, seed {self._options.seed}"

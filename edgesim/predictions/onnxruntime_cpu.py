@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError, did_you_mean
-from edgesim.loadgen.inputs import Arrays, choose
+from edgesim.inputs import Arrays, choose
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import calibration

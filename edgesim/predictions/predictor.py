@@ -6,7 +6,7 @@ from typing import Protocol
 
 from edgesim import profiles
 from edgesim.errors import UsageError, did_you_mean
-from edgesim.loadgen.inputs import Arrays
+from edgesim.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions

@@ -5,9 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from edgesim import inputs
 from edgesim.engine import addresses
 from edgesim.errors import StackError
-from edgesim.loadgen import client, inputs
+from edgesim.loadgen import client
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions

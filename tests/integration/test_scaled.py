@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards.dial import Target
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.errors import HostTooSlow
-from edgesim.loadgen import inputs
 from edgesim.loadgen.client import Client
 from edgesim.models import repository, samples
 from edgesim.models.repository import Model

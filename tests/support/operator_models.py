@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 
 from edgesim.errors import ModelError
-from edgesim.loadgen.inputs import Arrays
+from edgesim.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
 

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards.limits import limits_of
 from edgesim.cli import _commands, _default_options, _values
 from edgesim.cli._comparison import side_by_side
@@ -32,7 +32,6 @@ from edgesim.gates import baselines
 from edgesim.gates.judge import judge
 from edgesim.gates.rules import Rules
 from edgesim.jobs.check import _read_golden
-from edgesim.loadgen import inputs
 from edgesim.measure import statistics
 from edgesim.models import repository
 from edgesim.models.repository import Model

@@ -18,7 +18,7 @@ from edgesim import profiles, untrusted
 from edgesim.errors import EdgesimError, ModelError
 from edgesim.gates import baselines
 from edgesim.gates.rules import Rules
-from edgesim.loadgen import array_files
+from edgesim.inputs import array_files
 from edgesim.models import repository
 from edgesim.results.load import load
 from edgesim.stacks import stack_loader

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from edgesim import profiles
+from edgesim import inputs, profiles
 from edgesim.boards import time_scaling
 from edgesim.boards.dial import Target
 from edgesim.boards.time_scaling import Scale
 from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import CpuQuota
-from edgesim.loadgen import inputs
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import Prediction

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgesim import inputs
 from edgesim.errors import ModelError
-from edgesim.loadgen import inputs
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.models import repository

@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from edgesim import inputs
 from edgesim.errors import ModelError
-from edgesim.loadgen import inputs
+from edgesim.inputs.random_arrays import random_array
 from edgesim.models import repository
 from edgesim.models.repository import Tensor
 from edgesim.options import InputOptions
@@ -51,12 +52,12 @@ def test_a_shape_that_does_not_fit_is_refused(tmp_path: Path, name: str, shape: 
 )
 def test_every_type_has_random_values(datatype: str) -> None:
     tensor = Tensor(name="x", datatype=datatype, shape=(2, 3))
-    assert inputs.random_array(np.random.default_rng(0), tensor, (2, 3)).shape == (2, 3)
+    assert random_array(np.random.default_rng(0), tensor, (2, 3)).shape == (2, 3)
 
 
 @pytest.mark.parametrize("datatype", ["FP32", "INT64", "BOOL", "BYTES"])
 def test_random_scalar_is_an_array_without_axes(datatype: str) -> None:
-    values = inputs.random_array(np.random.default_rng(0), Tensor(name="t", datatype=datatype, shape=()), ())
+    values = random_array(np.random.default_rng(0), Tensor(name="t", datatype=datatype, shape=()), ())
     assert isinstance(values, np.ndarray)
     assert values.shape == ()
 
