@@ -47,10 +47,10 @@ def random_array(
             raise ModelError(f"`ranges` {tensor.name}: text has no range")
         return np.asarray(generator.integers(0, 10, shape)).astype(str).astype(np.object_)
     kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
-    if kind is None or kind.dtype is None:
+    if kind is None:
         raise ModelError(f"{tensor}: there are no random inputs of this type", fix="give real inputs: `input=FILE.npz`")
     dtype = kind.dtype
-    if tensor.datatype.startswith("FP"):
+    if tensor.datatype.startswith(("FP", "BF")):
         low, high = bounds if bounds is not None else (0.0, 1.0)
         return np.asarray(low + (high - low) * generator.random(shape, dtype=np.float32), dtype)
     if tensor.datatype == "BOOL":

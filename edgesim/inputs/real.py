@@ -17,6 +17,7 @@ def of_file(model: Model, path: Path) -> Inputs:
     arrays = array_files.read(path, array_files.most_bytes())
     labels = arrays.pop("labels", None)
     _check_names(model, path, arrays)
+    arrays = _with_bf16(model, arrays)
     count = min(len(values) if values.ndim else 0 for values in arrays.values())
     if count == 0:
         raise ModelError(f"{path}: contains no inputs")
@@ -48,6 +49,7 @@ def of_directory(model: Model, directory: Path) -> Inputs:
             arrays = {model.inputs[0].name: arrays["array"]}
         arrays.pop("labels", None)
         _check_names(model, path, arrays)
+        arrays = _with_bf16(model, arrays)
         _check_fit(model, path, arrays)
         requests.append(arrays)
     return Inputs(tuple(requests), f"{len(requests)} real ones from {directory.name}/")
@@ -57,6 +59,14 @@ def _check_names(model: Model, path: Path, arrays: Arrays) -> None:
     names = {tensor.name for tensor in model.inputs}
     if set(arrays) != names:
         raise ModelError(f"{path}: contains {', '.join(sorted(arrays))}; the model takes {', '.join(sorted(names))}")
+
+
+def _with_bf16(model: Model, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays with the bits of BF16 inputs as such: numpy writes them to a file as bytes or as UINT16."""
+    bf16 = tensor_types.BY_DATATYPE["BF16"].dtype
+    names = {tensor.name for tensor in model.inputs if tensor.datatype == "BF16"}
+    bits = {name: arrays[name] for name in names if arrays[name].dtype in (np.dtype("V2"), np.dtype(np.uint16))}
+    return arrays | {name: values.view(bf16) for name, values in bits.items()}
 
 
 def _check_fit(model: Model, path: Path, request: Arrays) -> None:

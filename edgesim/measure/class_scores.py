@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesim.models.tensor_types import is_float
+
 # Words in the names of outputs that have scores, and of outputs of the same shape that have none.
 _SCORES = re.compile(r"prob|logit|score|softmax|class|pred", re.IGNORECASE)
 _OTHERS = re.compile(
@@ -28,7 +30,7 @@ def class_scores(outputs: Mapping[str, NDArray[Any]], *, samples: int, labelled:
     tables = {name: values for name, values in outputs.items() if _is_table(values) and not _OTHERS.search(name)}
     candidates = [name for name, values in tables.items() if _are_probabilities(values)]
     candidates += [name for name in tables if _SCORES.search(name)]
-    only_floats = sum(values.dtype.kind == "f" for values in outputs.values()) == 1
+    only_floats = sum(is_float(values.dtype) for values in outputs.values()) == 1
     candidates += [
         name
         for name, values in tables.items()
@@ -38,7 +40,7 @@ def class_scores(outputs: Mapping[str, NDArray[Any]], *, samples: int, labelled:
 
 
 def _is_table(values: NDArray[Any]) -> bool:
-    return values.ndim == 2 and values.shape[0] > 0 and values.shape[1] > 1 and values.dtype.kind == "f"
+    return values.ndim == 2 and values.shape[0] > 0 and values.shape[1] > 1 and is_float(values.dtype)
 
 
 def _are_probabilities(values: NDArray[Any]) -> bool:

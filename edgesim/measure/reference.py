@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import HostError, ModelError, ModelUnsupported
+from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.output_difference import Difference, Outputs
-from edgesim.models import locales
+from edgesim.models import locales, session_run
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 
@@ -48,7 +48,6 @@ _FAILED_NODE = re.compile(
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
 _PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
-_BF16 = "tensor(bfloat16)"
 _NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 
@@ -99,18 +98,9 @@ class Reference:
         Raises:
             RunFailed: the model does not take these inputs.
             HostError: this host has too little memory for the model.
-            ModelUnsupported: numpy has no type for an output.
         """
-        outputs = self._session.get_outputs()
-        # Asked beforehand: ONNX Runtime computes such an output, and its error would read like one about the inputs.
-        if (unread := next((output for output in outputs if output.type == _BF16), None)) is not None:
-            raise ModelUnsupported(
-                f"output {unread.name} is BF16, for which numpy has no type: nothing to compare the board with",
-                fix="export the model with a Cast of this output to FP32; edgesim serve takes the model as it is",
-            )
-        names = [output.name for output in outputs]
         try:
-            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+            return session_run.run(self._session, inputs)
         except Exception as error:  # the runtime's errors share no base class but this one
             if _NO_MEMORY.search(str(error)):
                 raise HostError(

@@ -6,6 +6,7 @@ The server has a table of its own in `edgesim.server`, because the server is cop
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import ml_dtypes
 import numpy as np
 
 
@@ -17,18 +18,18 @@ class TensorType:
         datatype: the name in the Open Inference Protocol: ``FP32``.
         onnx: the number in ONNX's `TensorProto.DataType`.
         item_bytes: bytes of one element; None for text, whose elements have no fixed size.
-        dtype: the numpy type; None if numpy has none. Text is an array of Python objects.
+        dtype: the numpy type; text is an array of Python objects.
     """
 
     datatype: str
     onnx: int
     item_bytes: int | None
-    dtype: np.dtype | None
+    dtype: np.dtype
 
     @property
     def is_numeric(self) -> bool:
         """Whether numpy holds the elements as numbers of a fixed size."""
-        return self.dtype is not None and self.dtype != np.object_
+        return self.dtype != np.object_
 
 
 def _numeric(datatype: str, onnx: int, dtype: type[np.generic]) -> TensorType:
@@ -49,7 +50,8 @@ TENSOR_TYPES: tuple[TensorType, ...] = (
     _numeric("FP16", 10, np.float16),
     _numeric("FP32", 1, np.float32),
     _numeric("FP64", 11, np.float64),
-    TensorType(datatype="BF16", onnx=16, item_bytes=2, dtype=None),
+    # numpy has no BF16; it takes the type of ml_dtypes, by which onnx, too, reads such tensors.
+    TensorType(datatype="BF16", onnx=16, item_bytes=2, dtype=np.dtype(ml_dtypes.bfloat16)),
     TensorType(datatype="BYTES", onnx=8, item_bytes=None, dtype=np.dtype(np.object_)),
 )
 BY_DATATYPE: Mapping[str, TensorType] = {kind.datatype: kind for kind in TENSOR_TYPES}
@@ -57,6 +59,11 @@ BY_ONNX: Mapping[int, TensorType] = {kind.onnx: kind for kind in TENSOR_TYPES}
 
 # ONNX packs the elements of these types; numpy has a byte for each.
 _BITS_BELOW_A_BYTE: Mapping[str, int] = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+
+
+def is_float(dtype: np.dtype) -> bool:
+    """Return whether a numpy type has floating-point numbers; numpy's own kind of BF16 is that of raw bytes."""
+    return dtype.kind == "f" or dtype == BY_DATATYPE["BF16"].dtype
 
 
 def bits(onnx: int) -> int | None:

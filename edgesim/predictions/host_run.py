@@ -25,6 +25,7 @@ from edgesim.errors import ModelError
 from edgesim.host.scratch import scratch_directory
 from edgesim.inputs import Arrays
 from edgesim.inputs.random_arrays import random_array, require_memory
+from edgesim.models import session_run
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
@@ -198,11 +199,11 @@ def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[di
                     proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
                 )
                 begun = time.monotonic()
-                session.run(None, dict(arrays))
+                session_run.run(session, arrays)
                 first_s = time.monotonic() - begun
                 again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
                 for _ in range(again):
-                    session.run(None, dict(arrays))
+                    session_run.run(session, arrays)
                 break
             except Exception:
                 if level == _LEVELS[-1]:

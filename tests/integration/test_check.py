@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -232,3 +233,22 @@ def test_half_precision_is_compared_on_a_core_with_its_arithmetic_and_on_one_wit
         assert code == 0, items
         assert words in items["low precision"]["finding"]
         assert items["answers"]["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize(("of_input", "of_output"), [("FLOAT", "BFLOAT16"), ("BFLOAT16", "FLOAT")])
+@pytest.mark.parametrize("form", ["random", "bits", "ml_dtypes"])
+def test_bf16_is_sent_decoded_and_compared(tmp_path: Path, of_input: str, of_output: str, form: str) -> None:
+    kinds = [TensorProto.DataType.Value(name) for name in (of_input, of_output)]
+    x, y = (helper.make_tensor_value_info(name, kind, [1, 8]) for name, kind in zip("xy", kinds, strict=True))
+    graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=kinds[1])], "g", [x], [y])
+    path, samples = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    values = np.linspace(-3, 3, 24, dtype=np.float32).reshape(3, 8)
+    if of_input == "BFLOAT16":
+        values = values.astype(ml_dtypes.bfloat16)
+        values = values.view(np.uint16) if form == "bits" else values
+    np.savez(samples, x=values)
+    options: list[str | Path] = ["--input", samples] if form != "random" else []
+    code, _, items = check("x86-gateway", path, *LOCAL, *options)
+    assert code == 0, items
+    assert "differs from this host by at most 0 " in items["answers"]["finding"]

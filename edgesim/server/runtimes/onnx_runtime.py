@@ -98,7 +98,7 @@ class OnnxSession:
                 values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
         results = self._session.run_with_ort_values(list(outputs), values)
         return [
-            _bf16_bits(result) if self.outputs[name].datatype == "BF16" else result.numpy()
+            bf16_bits(result) if self.outputs[name].datatype == "BF16" else result.numpy()
             for name, result in zip(outputs, results)
         ]
 
@@ -146,7 +146,7 @@ def _signature(argument: Any) -> Signature:
     return Signature(argument.name, tensor_type.name, shape)
 
 
-def _bf16_bits(value: Any) -> np.ndarray:
+def bf16_bits(value: Any) -> np.ndarray:
     """Copy the bits of a BF16 value (`onnxruntime.OrtValue`), whose memory ends with the value."""
     import ctypes
 
