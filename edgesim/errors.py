@@ -181,7 +181,7 @@ class BaseUnavailable(HostError):
 
 
 class PackagesUnavailable(HostError):
-    """The server's Python packages cannot be fetched."""
+    """Python packages of the server or of the reference cannot be fetched."""
 
 
 class NoMeasurement(EdgesimError):

@@ -102,6 +102,12 @@ class RuntimeRelease:
         pins = {name: version for name, version in _pins(self.debian.python).items() if name not in own} | own
         return "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
 
+    @property
+    def requirements_of_reference(self) -> str:
+        """The packages that a model runs with on this host, whose Python decides which numpy fits."""
+        numpy = "numpy>=2" if key(self.version) >= _FIRST_WITH_NUMPY_2 else "numpy<2"
+        return f"{numpy}\nonnxruntime=={self.version}\npackaging\n"
+
 
 @cache
 def default() -> RuntimeRelease:

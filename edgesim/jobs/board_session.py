@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.errors import EdgesimError
@@ -107,13 +108,14 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
         answer = peer.infer(peer.encode(request))
     if answer.outcome != "ok":
         return None
-    return compare(
+    compared = compare(
         client.decode(answer.payload),
         plan.reference.run(request),
         labels,
         samples=samples_in(plan.model, request),
         again=lambda: plan.reference.run(request),
     )
+    return replace(compared, reference=plan.reference.release, other_release=plan.reference.other_release)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
-from edgesim.jobs import check_items
+from edgesim.jobs import check_items, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client
 from edgesim.measure import resource_usage
@@ -104,7 +104,9 @@ def check(
     options.require_only(OPTIONS, "a check has its own requests, and its own container")
     profile = profiles.load(profile)
 
-    def verdict(items: Sequence[Item], name: str, board: Board | None = None) -> Verdict:
+    def verdict(
+        items: Sequence[Item], name: str, board: Board | None = None, not_judged: Sequence[Item] = ()
+    ) -> Verdict:
         return Verdict(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             edgesim_version=__version__,
@@ -113,6 +115,7 @@ def check(
             model=name,
             execution=board.execution if board is not None else None,
             items=tuple(items),
+            not_judged=tuple(not_judged),
             mount=board.mount if board is not None else None,
         )
 
@@ -126,11 +129,14 @@ def check(
         return verdict([Item(name="artifact", verdict="FAIL", finding=error.problem)], str(model))
     launch = Launch.of(profile, [loaded], options.board)
     launch.check()
-    items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
+    items, not_judged = [check_items.artifact(loaded, checks.max_artifact_bytes)], list[Item]()
+    allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-    allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
+        reference, by_release = same_release.tell_apart(launch, loaded, reference, allowed)
+    if by_release is not None:  # what cannot be compared on this host is no doubt about the model
+        (items if by_release.verdict != "INCONCLUSIVE" else not_judged).append(by_release)
 
     def run(launch: Launch, reference: check_items.ReferenceOutputs, killed: str = "") -> tuple[Board, list[Item]]:
         with start(launch, stages) as board:
@@ -150,12 +156,12 @@ def check(
             # The question is whether the model fits: one request is enough.
             board, of_the_board = _run_with_room_for_the_emulator(run, launch, reference.first(), error)
     except DeviceError as error:
-        return verdict([*items, check_items.failure(error)], loaded.name)
+        return verdict([*items, check_items.failure(error)], loaded.name, not_judged=not_judged)
     items += of_the_board
     if checks.outside_container:
         release = runtime_releases.of_board(profile, options.board.runtime).release
         items.append(check_items.libraries(profile, release))
-    return verdict(items, loaded.name, board)
+    return verdict(items, loaded.name, board, not_judged)
 
 
 def _run_with_room_for_the_emulator(
@@ -225,7 +231,8 @@ def _reference_outputs(
         if checks.reference is not None:
             raise UsageError(f"`reference={checks.reference}`: does not take this model's inputs: {error}") from error
         raise refusal(model, chosen, requests[len(outputs)], error) from error
-    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=lambda: list(run()))
+    own = reference if checks.reference is None else None
+    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=lambda: list(run()), newest=own)
 
 
 def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[str, NDArray[Any]]]:

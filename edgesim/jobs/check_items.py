@@ -24,8 +24,8 @@ from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.inputs import Arrays
 from edgesim.measure import output_difference, tolerance
 from edgesim.measure.class_scores import class_scores
-from edgesim.measure.output_difference import Difference
-from edgesim.measure.reference import random_outputs
+from edgesim.measure.output_difference import Difference, Outputs
+from edgesim.measure.reference import Reference, random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import locales, precision
@@ -37,6 +37,9 @@ from edgesim.profiles import DeviceProfile
 from edgesim.results.sections import EmulatorSection
 from edgesim.results.verdict import Item, VerdictWord
 from edgesim.units import format_bytes, format_seconds
+
+# One tolerance for all outputs, or by output name.
+Allowed = Tolerance | Mapping[str, Tolerance] | None
 
 # Part of the memory that the board leaves to programs: less headroom is too little for a week of running.
 _HEADROOM = 0.1
@@ -60,6 +63,7 @@ class ReferenceOutputs:
         samples: number of samples in each request.
         again: computes the outputs once more, which shows those that are random; None for outputs from a file.
         problem: why there are no outputs.
+        newest: what gave the outputs, if they are the model's own in edgesim's own release on this host.
     """
 
     requests: Sequence[Arrays]
@@ -68,6 +72,7 @@ class ReferenceOutputs:
     samples: Sequence[int]
     again: Callable[[], Sequence[Mapping[str, NDArray[Any]]]] | None = None
     problem: str = ""
+    newest: Reference | None = None
 
     def first(self) -> "ReferenceOutputs":
         """Return the first request alone, with its outputs."""
@@ -122,9 +127,9 @@ def tolerances(model: Model) -> dict[str, Tolerance]:
 
 
 def answers(
-    outputs: Sequence[Mapping[str, NDArray[Any]]],
+    outputs: Sequence[Outputs],
     reference: ReferenceOutputs,
-    allowed: Tolerance | Mapping[str, Tolerance] | None,
+    allowed: Allowed,
 ) -> Item:
     """Judge the board's outputs by the reference outputs, output by output.
 
@@ -151,6 +156,19 @@ def answers(
         words = [] if len(unknown) == len(differences) else ["all other outputs agree"]
     verdict: VerdictWord = "FAIL" if failed else "INCONCLUSIVE" if unknown else "PASS"
     return Item(name="answers", verdict=verdict, finding="; ".join([*unknown, *words, count]))
+
+
+def release(outputs: Sequence[Outputs], newest: ReferenceOutputs, allowed: Allowed, *, version: str) -> Item:
+    """Judge what the board's release of ONNX Runtime answers by what edgesim's own answers, both on this host.
+
+    Args:
+        outputs: of release `version`.
+        newest: of edgesim's own release.
+    """
+    item = answers(outputs, newest, allowed)
+    return item.model_copy(
+        update={"name": "release", "finding": f"on this host, ONNX Runtime {version}: {item.finding}"}
+    )
 
 
 def _difference(worst: Difference, origin: str) -> list[str]:

@@ -18,6 +18,7 @@ from edgesim.gates.result_metrics import is_time
 from edgesim.gates.rules import Rule
 from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
+from edgesim.jobs import same_release
 from edgesim.jobs.board_session import on_cores
 from edgesim.jobs.paired_boards import with_emulated_boards
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
@@ -269,7 +270,7 @@ def _side(
     plan = SessionPlan(
         model=model,
         inputs=chosen,
-        reference=reference,
+        reference=same_release.of_board(launch, model, reference, chosen.requests[0]),
         scenario=Scenario(name="single-stream", stop=StopRule(), seed=seed),
         warm_up=None,
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,

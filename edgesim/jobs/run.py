@@ -23,6 +23,7 @@ from edgesim.errors import (
 )
 from edgesim.host import cores
 from edgesim.inputs import Inputs
+from edgesim.jobs import same_release
 from edgesim.jobs.board_session import measure
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder
@@ -31,6 +32,7 @@ from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, s
 from edgesim.measure import steady_state
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
+from edgesim.measure.release_reference import AnyReference
 from edgesim.measure.validity import HostComparison
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -121,7 +123,7 @@ class Job:
     profile: DeviceProfile
     model: Model
     inputs: Inputs
-    reference: Reference
+    reference: AnyReference
     prediction: Prediction | Declined
     launch: Launch
     stages: Stages
@@ -174,12 +176,13 @@ def _prepare(
         require_fit(model, reference, chosen)
         prediction = time_scaling.predicted(profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS])
         host = _beside_host(profile, prediction, reference, chosen)
+        compared = same_release.of_board(launch, model, reference, chosen.requests[0])
         steady_state.prepare()
     return Job(
         profile=profile,
         model=model,
         inputs=chosen,
-        reference=reference,
+        reference=compared,
         prediction=prediction,
         launch=launch,
         stages=stages,

@@ -8,7 +8,7 @@ from edgesim.errors import UsageError
 from edgesim.inputs import Inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics, validity
-from edgesim.measure.reference import Reference
+from edgesim.measure.release_reference import AnyReference
 from edgesim.models.repository import Model
 from edgesim.options import PeakLimit, RequestDefaults, TrafficOptions
 
@@ -31,7 +31,7 @@ class SessionPlan:
 
     model: Model
     inputs: Inputs
-    reference: Reference
+    reference: AnyReference
     scenario: Scenario
     warm_up: int | None
     timeout_s: float
@@ -47,7 +47,7 @@ class SessionPlan:
         *,
         model: Model,
         inputs: Inputs,
-        reference: Reference,
+        reference: AnyReference,
         seed: int,
     ) -> "SessionPlan":
         """Resolve traffic options with the defaults of a board.

@@ -1,5 +1,6 @@
 """The reference: the model's outputs from ONNX Runtime on this host, and how the board's outputs compare with them."""
 
+import copy
 import math
 import os
 import re
@@ -7,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,18 +53,25 @@ _NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 
 class Reference:
-    """A model that runs on this host.
+    """A model that runs on this host, in the release of ONNX Runtime that edgesim itself has.
+
+    Attributes:
+        release: of ONNX Runtime, such as ``1.32.0``.
+        other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
 
     Raises on construction:
         ModelError: ONNX Runtime cannot load the model, so no board could either.
         HostError: this host lacks what the model needs of it.
     """
 
+    other_release: str | None = None
+
     def __init__(self, model: Model) -> None:
         # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
+        self.release: str = onnxruntime.__version__
         options = onnxruntime.SessionOptions()
         # By itself ONNX Runtime starts a thread for each core of the machine, and binds the threads to cores that this
         # process may not be allowed to use.
@@ -92,6 +100,12 @@ class Reference:
                 f"{model.path}: ONNX Runtime does not load it: {text}", fix=f"edgesim models show {model.path}"
             ) from error
 
+    def in_place_of(self, why: str) -> Self:
+        """Return the same model, marked as another release than the board's, with the reason."""
+        marked = copy.copy(self)
+        marked.other_release = why
+        return marked
+
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs for one set of inputs, by name.
 
@@ -107,6 +121,10 @@ class Reference:
                     "this host has too little memory to run the model for comparison", fix="free memory on this host"
                 ) from error
             raise RunFailed(str(error)) from error
+
+    def run_all(self, requests: Sequence[Mapping[str, NDArray[Any]]]) -> Sequence[Outputs]:
+        """Return the outputs for each set of inputs; raises as `run`."""
+        return [self.run(inputs) for inputs in requests]
 
     def shortest_ms(self, inputs: Mapping[str, NDArray[Any]]) -> float:
         """Return the shortest of some runs, in milliseconds: what this host takes when nothing disturbs it."""
@@ -146,6 +164,8 @@ class Comparison:
         accuracy_device: share of labelled inputs that the board classifies correctly; None without labels.
         accuracy_host: the same share of the reference.
         outputs: each output by itself.
+        reference: the release of ONNX Runtime on this host, such as ``1.16.3``.
+        other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
     """
 
     compared: int
@@ -154,6 +174,8 @@ class Comparison:
     accuracy_device: float | None = None
     accuracy_host: float | None = None
     outputs: tuple[OutputComparison, ...] = ()
+    reference: str | None = None
+    other_release: str | None = None
 
 
 def compare(

@@ -375,6 +375,10 @@ def _agreement(agreement: AgreementSection) -> str:
     else:
         words = [f"they differ from this host's answers, and no number says by how much, over {count}"]
     words += [f"{output.name}: {', '.join(output.notes)}" for output in agreement.outputs if output.notes]
+    if agreement.other_release is not None:
+        words.append(f"this host ran ONNX Runtime {agreement.reference}, not the board's: {agreement.other_release}")
+    elif agreement.reference is not None:
+        words.append(f"this host ran ONNX Runtime {agreement.reference}")
     if agreement.accuracy_device is not None and agreement.accuracy_host is not None:
         words.append(f"accuracy {100 * agreement.accuracy_device:.2f} % (host {100 * agreement.accuracy_host:.2f} %)")
     elif agreement.same_class is not None:

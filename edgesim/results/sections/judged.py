@@ -31,6 +31,8 @@ class AgreementSection(Section):
         same_class: share of rows with the same largest score; None if no output has class scores.
         accuracy_device, accuracy_host: shares of labelled inputs that are classified correctly; None without labels.
         outputs: each output by itself.
+        reference: the release of ONNX Runtime on this host, such as ``1.16.3``; None in older results.
+        other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
     """
 
     compared: int
@@ -39,6 +41,8 @@ class AgreementSection(Section):
     accuracy_device: float | None = None
     accuracy_host: float | None = None
     outputs: tuple[OutputSection, ...] = ()
+    reference: str | None = None
+    other_release: str | None = None
 
 
 class ScaledSection(Section):

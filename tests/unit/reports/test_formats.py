@@ -13,13 +13,14 @@ from rich.console import Console, RenderableType
 from edgesim.cli import _summaries
 from edgesim.errors import UsageError
 from edgesim.recording import Reading, Sample
-from edgesim.reports import formats
+from edgesim.reports import formats, phrases
 from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
 from edgesim.reports.formats.html import plots, thinning
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     HOST_CORE,
+    AgreementSection,
     DeviceTimeSection,
     Distribution,
     Level,
@@ -395,3 +396,19 @@ def test_a_notebook_without_plotly_shows_the_table_and_what_to_install(
     shown = doubtful._repr_html_()
     assert "<table>" in shown
     assert "pip install 'edgesim[report]'" in shown
+
+
+@pytest.mark.parametrize(
+    ("other_release", "words"),
+    [
+        (None, "this host ran ONNX Runtime 1.16.3"),
+        ("no wheel", "this host ran ONNX Runtime 1.16.3, not the board's: no wheel"),
+    ],
+)
+def test_the_report_says_which_release_the_answers_are_compared_with(
+    doubtful: RunResult, other_release: str | None, words: str
+) -> None:
+    agreement = AgreementSection(compared=1, max_abs_difference=0.0, reference="1.16.3", other_release=other_release)
+    facts = phrases.facts(doubtful.model_copy(update={"agreement": agreement, "emulated": None}))
+    answers = next(fact.words for fact in facts if fact.label == "answers")
+    assert answers.endswith(words)

@@ -1,0 +1,81 @@
+"""The reference in the board's release of ONNX Runtime, where this host can run that release."""
+
+from dataclasses import replace
+
+from edgesim.boards.launch import Launch
+from edgesim.errors import HostError, ModelError
+from edgesim.images import python_packages
+from edgesim.inputs import Arrays
+from edgesim.jobs import check_items
+from edgesim.jobs.check_items import Allowed, ReferenceOutputs
+from edgesim.measure.reference import Reference, RunFailed
+from edgesim.measure.release_reference import AnyReference, ReleaseReference
+from edgesim.models.repository import Model
+from edgesim.results.verdict import Item
+
+
+def of_board(launch: Launch, model: Model, newest: Reference, request: Arrays) -> AnyReference:
+    """Return the model on this host in the release that the board has; where there is none, `newest` with the reason.
+
+    Args:
+        newest: the model in edgesim's own release.
+        request: one that the model takes.
+    """
+    if launch.runtime is None or launch.runtime.release.version == newest.release:
+        return newest
+    release = launch.runtime.release
+    if any(tensor.datatype == "BF16" for tensor in (*model.inputs, *model.outputs)):
+        return newest.in_place_of("BF16 is not carried between releases, whose Python interfaces differ in it")
+    try:
+        python, packages = python_packages.fetch_for_this_host(release)
+        reference = ReleaseReference(model=model, release=release.version, python=python, packages=packages)
+        reference.run(request)
+    except (HostError, ModelError) as error:
+        return newest.in_place_of(error.problem)
+    except RunFailed as error:
+        return newest.in_place_of(f"{release} on this host does not take the inputs: {error}")
+    return reference
+
+
+def tell_apart(
+    launch: Launch, model: Model, reference: ReferenceOutputs, allowed: Allowed
+) -> tuple[ReferenceOutputs, Item | None]:
+    """Return the right outputs for a board's release, and what the release alone changes in the model's answers.
+
+    The model's own outputs on this host become those of the board's release: what the board answers otherwise is then
+    the board's. Golden outputs, and those of another model, stay what they are.
+
+    Args:
+        reference: the right outputs, of whichever release.
+        allowed: the tolerance of the outputs.
+
+    Returns:
+        The item is INCONCLUSIVE where the releases cannot be compared on this host, and None where both are the same.
+    """
+    if reference.problem or launch.runtime is None:
+        return reference, None
+    try:
+        newest = reference.newest if reference.newest is not None else Reference(model)
+        beside = _outputs(newest, reference)
+    except (ModelError, RunFailed):  # the board says what it does with such a model
+        return reference, None
+    same = of_board(launch, model, newest, reference.requests[0])
+    if same is newest:
+        return reference, None
+    if isinstance(same, Reference):
+        finding = f"not compared with ONNX Runtime {same.release}, so that a difference may be the release's: "
+        item = Item(name="release", verdict="INCONCLUSIVE", finding=finding + str(same.other_release))
+        return replace(reference, origin=beside.origin if reference.newest is not None else reference.origin), item
+    of_release = _outputs(same, reference)
+    item = check_items.release(of_release.outputs, beside, allowed, version=same.release)
+    return of_release if reference.newest is not None else reference, item
+
+
+def _outputs(runs: AnyReference, reference: ReferenceOutputs) -> ReferenceOutputs:
+    """Return what a release on this host answers to the requests of `reference`."""
+    return replace(
+        reference,
+        outputs=reference.outputs if runs is reference.newest else runs.run_all(reference.requests),
+        origin=f"ONNX Runtime {runs.release} on this host",
+        again=lambda: runs.run_all(reference.requests),
+    )
