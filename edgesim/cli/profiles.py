@@ -18,6 +18,7 @@ from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode, UsageError
 from edgesim.jobs import measure_machine
 from edgesim.profiles import DeviceProfile, cores
+from edgesim.profiles.accelerator import Accelerator
 from edgesim.profiles.cpu import Cluster
 from edgesim.profiles.device_profile import NAME_PATTERN
 from edgesim.profiles.extension import OWN, Dropped
@@ -27,6 +28,8 @@ from edgesim.profiles.surroundings import Power, Storage
 from edgesim.progress import Stages
 from edgesim.reports.formats.text_layout import Entries
 from edgesim.units import format_bytes, format_hz, format_rate
+
+_RUNTIMES = {"tensorrt": "TensorRT"}
 
 app = new_app("List the boards that can be simulated, and work on profile files.")
 
@@ -66,6 +69,7 @@ def show_command(profile: ProfileArgument, as_json: JsonOption = False) -> int:
         print_json(
             {
                 **loaded.model_dump(mode="json"),
+                "accelerator": loaded.accelerator,
                 "sha256": loaded.sha256,
                 "origins": dict(loaded.origins),
                 "dropped": [asdict(entry) for entry in loaded.dropped],
@@ -105,8 +109,9 @@ def _data_sheet(profile: DeviceProfile) -> Entries:
         details += [f"Python {system.python}"] if system.python else []
         details += [f"ONNX Runtime {system.runtime}"] if system.runtime else []
         add("system", ", ".join([system.name, *details]), "system")
-    if profile.accelerator is not None:
-        add("accelerator", f"{profile.accelerator} (not simulated)", "accelerator")
+    for accelerator in profile.accelerators:
+        for label, text in _accelerator(accelerator):
+            add(label or accelerator.name, text, "accelerators")
     if profile.power is not None:
         add("power", _power(profile.power), "power")
     for name, mode in profile.modes.items():
@@ -132,7 +137,7 @@ def _not_inherited(entry: Dropped) -> str:
 def _origin(profile: DeviceProfile, sections: Sequence[str]) -> str:
     """Return who states the facts of a row: ``yours``, ``from jetson-nano``, or both with the keys of your own."""
     origins = {
-        fact: origin
+        fact.removeprefix(f"{section}.") if fact != section else fact.rpartition(".")[2]: origin
         for fact, origin in profile.origins.items()
         for section in sections
         if f"{fact}.".startswith(f"{section}.")
@@ -140,8 +145,7 @@ def _origin(profile: DeviceProfile, sections: Sequence[str]) -> str:
     names = dict.fromkeys(origins.values())
     words = []
     for name in names:
-        facts = [fact.rpartition(".")[2] for fact, origin in origins.items() if origin == name]
-        keys = f": {', '.join(facts)}" if len(names) > 1 else ""
+        keys = f": {', '.join(key for key, origin in origins.items() if origin == name)}" if len(names) > 1 else ""
         words.append(f"{name if name == OWN else f'from {name}'}{keys}")
     return "; ".join(words)
 
@@ -186,6 +190,25 @@ def _cluster(cluster: Cluster) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield "  features", " ".join(cluster.features), ("cpu.features",)
 
 
+def _accelerator(accelerator: Accelerator) -> Iterator[tuple[str, str]]:
+    """Yield the label and the text of each row about an accelerator."""
+    words = [accelerator.title]
+    words += [f"compute capability {accelerator.compute_capability}"] if accelerator.compute_capability else []
+    yield "", ", ".join(words)
+    units, clock_hz = accelerator.units, accelerator.clock_hz
+    words = [f"{units} {'multiprocessor' if accelerator.kind == 'gpu' else 'unit'}{'s' * (units > 1)}"] if units else []
+    words += [f"at {format_hz(clock_hz)}"] if clock_hz else []
+    if words:
+        yield "  units", " ".join(words)
+    peaks = [(precision, accelerator.peak_flops_per_s(precision)) for precision in accelerator.precisions]
+    words = [f"{peak / 1e12:.3g} in {precision}" for precision, peak in peaks if peak]
+    if words:
+        yield "  peak", f"{', '.join(words)} (TFLOP/s)"
+    if accelerator.runtime is not None:
+        version = accelerator.runtime.version or "of unknown version"
+        yield "  runtime", f"{_RUNTIMES.get(accelerator.runtime.name, accelerator.runtime.name)} {version}"
+
+
 def _memory(memory: Memory) -> str:
     words = [f"{format_bytes(memory.visible_bytes)} visible to Linux (marketed as {memory.marketed_bytes / 1e9:g} GB)"]
     if memory.usable_bytes:
@@ -217,7 +240,14 @@ def _mode(profile: DeviceProfile, name: str, mode: Mode) -> str:
     marks = ["default"] if name == profile.default_mode else []
     marks += ["shown"] if name == profile.mode else []
     kind = f" {mode.core}" if mode.core else ""
-    return f"{mode.cores}{kind} cores at {format_hz(mode.clock_hz)}{_marked(marks)}"
+    words = [f"{mode.cores}{kind} cores at {format_hz(mode.clock_hz)}"]
+    for key, settings in mode.accelerators.items():
+        units = f" {settings.units} units" if settings.units else ""
+        clock = f" at {format_hz(settings.clock_hz)}" if settings.clock_hz else ""
+        words.append(f"{key}{units}{clock}")
+    if mode.memory_bandwidth_bytes_per_s:
+        words.append(f"memory {mode.memory_bandwidth_bytes_per_s / 1e9:g} GB/s")
+    return f"{', '.join(words)}{_marked(marks)}"
 
 
 def _marked(marks: list[str]) -> str:

@@ -90,6 +90,7 @@ CORES: tuple[ArmCore, ...] = (
     ArmCore(title="Neoverse-N1", implementer=_ARM, part=0xD0C, emulated=True, family="out of order, twice 128 bits"),
     ArmCore(title="Neoverse-N2", implementer=_ARM, part=0xD49, emulated=True),
     ArmCore(title="Neoverse-V1", implementer=_ARM, part=0xD40, emulated=True),
+    ArmCore(title="Neoverse-V3AE", implementer=_ARM, part=0xD83),
     ArmCore(title="Carmel", implementer=_NVIDIA, part=0x004, family="out of order, twice 128 bits"),
     ArmCore(title="Denver2", implementer=_NVIDIA, part=0x003),
     ArmCore(title="A64FX", implementer=_FUJITSU, part=0x001, emulated=True),

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from edgesim.errors import ProfileError, did_you_mean
-from edgesim.profiles import cores
+from edgesim.profiles import accelerator, cores
+from edgesim.profiles.accelerator import Accelerator
 from edgesim.profiles.cpu import Cpu
 from edgesim.profiles.emulation import Emulation
 from edgesim.profiles.extension import Dropped
@@ -33,7 +34,8 @@ IDENTITY = ("device_tree", "cpu.brand")
 class DeviceProfile(Part):
     """The description of a board.
 
-    After `edgesim.profiles.load`, `mode` is the chosen power mode, and `cpu` has the cores and the clock of that mode.
+    After `edgesim.profiles.load`, `mode` is the chosen power mode; `cpu` has the cores and the clock of that mode, and
+    `accelerators` and the memory's bandwidth are those of that mode, too.
 
     Attributes:
         device_tree: what the board calls itself in /proc/device-tree/model: the full text or its beginning, one entry
@@ -49,7 +51,7 @@ class DeviceProfile(Part):
     memory: Memory
     storage: tuple[Storage, ...] = ()
     system: System | None = None
-    accelerator: str | None = None
+    accelerators: tuple[Accelerator, ...] = ()
     power: Power | None = None
     thermal: Thermal | None = None
     limits: Limits = Limits()
@@ -76,7 +78,7 @@ class DeviceProfile(Part):
         """The profile that states each fact, by dotted key; empty for a profile that extends none.
 
         A fact of the profile's own file has ``yours``, any other the name or file that ``extends`` has for its profile.
-        In a power mode, `cpu.cores` and `cpu.clock_hz` have the origin of that mode.
+        In a power mode, what the mode sets has the origin of that mode: `cpu.cores`, `cpu.clock_hz` and so on.
         """
         return self._origins
 
@@ -100,6 +102,11 @@ class DeviceProfile(Part):
         return self.name if self.mode == self.default_mode else f"{self.name}:{self.mode}"
 
     @property
+    def accelerator(self) -> str | None:
+        """All accelerators in one text, by their titles: ``Volta GPU, 384 cores; two NVDLA``; None without one."""
+        return "; ".join(each.title for each in self.accelerators) or None
+
+    @property
     def has_core_of_host(self) -> bool:
         """Whether the profile states limits alone: its core is that of whatever host runs it (`cores.HOST`)."""
         return cores.same(self.cpu.core, cores.HOST)
@@ -120,6 +127,7 @@ class DeviceProfile(Part):
     def _facts_agree(self) -> "DeviceProfile":
         contradictions = [
             *self.memory.contradictions(),
+            *accelerator.contradictions(self.accelerators),
             *self._contradictions_beside_modes(),
             *self._contradictions_of_modes(),
             *self._sources_without_facts(),
@@ -167,6 +175,18 @@ class DeviceProfile(Part):
             other = by_lower.setdefault(name.lower(), name)
             if other != name:
                 yield f"modes.{name}: differs from mode {other!r} in case alone"
+            yield from self._contradictions_of_accelerators_in(name, mode)
+
+    def _contradictions_of_accelerators_in(self, name: str, mode: Mode) -> Iterator[str]:
+        by_name = {each.name: each for each in self.accelerators}
+        for key, settings in mode.accelerators.items():
+            fact = f"modes.{name}.accelerators.{key}"
+            if key not in by_name:
+                yield f"{fact}: the board has no accelerator {key!r}{did_you_mean(key, by_name)}"
+                continue
+            units = by_name[key].units
+            if settings.units is not None and units is not None and settings.units > units:
+                yield f"{fact}.units: {settings.units} is more than the accelerator's {units}"
 
     def _sources_without_facts(self) -> Iterator[str]:
         known = set(_dotted(self.model_dump(mode="json", exclude={"sources", "mode"})))
@@ -228,7 +248,16 @@ class DeviceProfile(Part):
         emulation = self.emulation
         if emulation is not None:
             emulation = emulation.model_copy(update={"qemu_cpu": emulation.of(cpu.core)})
-        profile = self.model_copy(update={"cpu": cpu, "emulation": emulation, "mode": name})
+        memory = self.memory
+        if chosen_mode.memory_bandwidth_bytes_per_s is not None:
+            memory = memory.model_copy(update={"bandwidth_bytes_per_s": chosen_mode.memory_bandwidth_bytes_per_s})
+        accelerators = tuple(
+            each.in_mode(chosen_mode.accelerators[each.name]) if each.name in chosen_mode.accelerators else each
+            for each in self.accelerators
+        )
+        profile = self.model_copy(
+            update={"cpu": cpu, "emulation": emulation, "memory": memory, "accelerators": accelerators, "mode": name}
+        )
         profile._origins = self._origins_in_mode(name, chosen_mode)
         return profile
 
@@ -245,6 +274,12 @@ class DeviceProfile(Part):
             origins["cpu.others"] = ", ".join(dict.fromkeys(main.values()))
         for key in ("cores", "clock_hz"):
             origins[f"cpu.{key}"] = self._origins[f"modes.{name}.{key}"]
+        if mode.memory_bandwidth_bytes_per_s is not None:
+            origins["memory.bandwidth_bytes_per_s"] = self._origins[f"modes.{name}.memory_bandwidth_bytes_per_s"]
+        if mode.accelerators:
+            # `accelerators` is one fact, and a mode sets a part of it.
+            of_mode = [by for fact, by in self._origins.items() if fact.startswith(f"modes.{name}.accelerators.")]
+            origins["accelerators"] = ", ".join(dict.fromkeys([origins["accelerators"], *of_mode]))
         return origins
 
 

@@ -26,7 +26,7 @@ _SOURCES = "sources"
 _DEEPEST = 4
 
 # Facts that hold only together with the fact before them. Where a file overrides that fact, the extended profile's
-# facts are not inherited; a file that has them states them itself.
+# facts are not inherited; a file that has them states them itself. A star is any key.
 TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     # A board with another name or other hardware does not call itself what the extended board does: else a Jetson Nano
     # would pass for each board whose profile extends jetson-nano.
@@ -39,7 +39,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
         "cpu",
         "memory.kind",
         "memory.bandwidth_bytes_per_s",
-        "accelerator",
+        "accelerators",
         "power",
         "thermal",
         "default_mode",
@@ -57,7 +57,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
         "cpu.others",
         "memory.kind",
         "memory.bandwidth_bytes_per_s",
-        "accelerator",
+        "accelerators",
         "power",
         "thermal",
         "default_mode",
@@ -84,8 +84,9 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     "cpu.clock_hz": ("power.load_w", "thermal"),
     "memory.marketed_bytes": ("device_tree", "memory.visible_bytes", "memory.usable_bytes"),
     "memory.visible_bytes": ("memory.usable_bytes",),
-    "memory.kind": ("memory.bandwidth_bytes_per_s", "cpu.bandwidth"),
-    "memory.bandwidth_bytes_per_s": ("memory.kind", "cpu.bandwidth"),
+    "memory.kind": ("memory.bandwidth_bytes_per_s", "cpu.bandwidth", "modes.*.memory_bandwidth_bytes_per_s"),
+    "memory.bandwidth_bytes_per_s": ("memory.kind", "cpu.bandwidth", "modes.*.memory_bandwidth_bytes_per_s"),
+    "accelerators": ("modes.*.accelerators",),
     "system.name": ("system.glibc", "system.kernel", "system.python", "system.runtime", "memory.usable_bytes"),
     "emulation.qemu_cpu": ("emulation.wrong",),
 }
@@ -199,7 +200,7 @@ class _Extension:
         yield from (entry for entry in self.below.dropped if entry.fact.lower() not in stated)
 
     def _drop(self, section: FactPath, because: FactPath) -> None:
-        paths = [path for path in self.facts if _case_blind(path)[: len(section)] == _case_blind(section)]
+        paths = [path for path in self.facts if _is_within(_case_blind(path), _case_blind(section))]
         if paths:
             origins = ", ".join(dict.fromkeys(self.below.origins[path] for path in paths))
             self.dropped.append(Dropped(dotted(section), origins, dotted(because)))
@@ -285,6 +286,11 @@ def _case_blind(path: FactPath) -> FactPath:
     if path[:2] != ("emulation", "others") or len(path) < 3:
         return path
     return (*path[:2], str(path[2]).lower(), *path[3:])
+
+
+def _is_within(path: FactPath, section: FactPath) -> bool:
+    """Return whether a path is that of a section or of a fact in it; a star in the section's path is any key."""
+    return len(path) >= len(section) and all(key in ("*", other) for key, other in zip(section, path, strict=False))
 
 
 def _same_core(one: Any, other: Any) -> bool:

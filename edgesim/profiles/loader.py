@@ -1,5 +1,6 @@
 """Profile files: finds them by name, reads, extends and validates them. An error names each wrong line."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from edgesim import paths, yaml_files
 from edgesim.errors import ProfileError, did_you_mean
+from edgesim.profiles import accelerator
 from edgesim.profiles.device_profile import DeviceProfile
 from edgesim.profiles.extension import OWN, Extended, dotted
 
@@ -113,7 +115,7 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str)
         chain: the files that extend each other up to this document.
         origin: what the document is called in `Extended.origins`.
     """
-    own = Extended.stated({key: value for key, value in written.items() if key != _EXTENDS}, origin)
+    own = Extended.stated(_facts(written), origin)
     reference = written.get(_EXTENDS)
     if reference is None:
         return own
@@ -125,6 +127,27 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str)
         names = " extends ".join(file.name for file in [*chain, base])
         raise ProfileError(f"{path}: extends: goes round in a circle: {names}")
     return _extended(_document(base), base, [*chain, base.resolve()], reference).extended_by(own, origin)
+
+
+def _facts(written: CommentedMap) -> dict[Any, Any]:
+    """Return what a document states of the board; the text ``accelerator`` of an older profile as `accelerators`."""
+    facts = {key: value for key, value in written.items() if key != _EXTENDS}
+    former, present = "accelerator", "accelerators"
+    if former not in facts or present in facts:
+        return facts
+    facts = {
+        present if key == former else key: accelerator.from_text(value) if key == former else value
+        for key, value in facts.items()
+    }
+    sources = facts.get("sources")
+    if isinstance(sources, list):
+        facts["sources"] = [
+            {**source, "facts": [present if fact == former else fact for fact in source["facts"]]}
+            if isinstance(source, Mapping) and isinstance(source.get("facts"), list)
+            else source
+            for source in sources
+        ]
+    return facts
 
 
 def json_schema() -> dict[str, Any]:
@@ -149,12 +172,17 @@ def json_schema() -> dict[str, Any]:
     schema["then"] = {"required": schema.pop("required"), "properties": {**sections, "modes": modes}}
     properties["modes"]["additionalProperties"] = _or_null(properties["modes"]["additionalProperties"])
     properties |= {k: _or_null(v) for k, v in properties.items() if k not in schema["then"]["required"]}
+    properties["accelerator"] = {
+        "type": ["string", "null"],
+        "deprecated": True,
+        "description": "The former form of `accelerators`: one accelerator by its title alone.",
+    }
     properties[_EXTENDS] = {"type": "string", "description": "The profile to start from: a name or a file."}
     return schema
 
 
 # The parts of a profile that are entries of lists, which an extending file replaces as a whole.
-_IN_LISTS = ("Cluster", "Storage", "Source")
+_IN_LISTS = ("Accelerator", "Cluster", "Runtime", "Source", "Storage")
 
 
 def _part(value: dict[str, Any]) -> str | None:

@@ -26,6 +26,7 @@ _CORES = {
     (_ARM, 0xD0C): "neoverse-n1",
     (_ARM, 0xD0D): "cortex-a77",
     (_ARM, 0xD40): "neoverse-v1",
+    (_ARM, 0xD83): "neoverse-v3ae",
     (_ARM, 0xD41): "cortex-a78",
     (_ARM, 0xD42): "cortex-a78ae",
     (_ARM, 0xD44): "cortex-x1",

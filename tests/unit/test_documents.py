@@ -116,9 +116,9 @@ def test_image_in_the_document_of_other_servers_is_valid() -> None:
 
 
 def test_documents_state_the_number_of_boards() -> None:
-    assert len(profiles.names()) == 19
+    assert len(profiles.names()) == 25
     for page in (ROOT / "README.md", DOCS / "tasks" / "boards.md"):
-        assert "nineteen boards" in page.read_text()
+        assert "twenty-five boards" in page.read_text()
 
 
 def test_rules_in_the_document_of_the_gate_are_valid(tmp_path: Path) -> None:

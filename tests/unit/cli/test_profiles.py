@@ -41,7 +41,9 @@ def test_the_data_sheet_says_beside_each_fact_who_states_it(board: Path, capsys:
     assert rows["memory"].endswith(
         "(yours: marketed_bytes, visible_bytes; from jetson-nano: kind, bandwidth_bytes_per_s)"
     )
-    assert rows["mode 5w"] == "2 cores at 2 GHz (from jetson-nano: cores; yours: clock_hz)"
+    assert rows["mode 5w"] == (
+        "2 cores at 2 GHz, gpu at 640 MHz (from jetson-nano: cores, accelerators.gpu.clock_hz; yours: clock_hz)"
+    )
     assert [text for label, text in lines if label == "without"] == [
         "device_tree of jetson-nano is not inherited: goes with name, which this profile overrides",
         "memory.usable_bytes of jetson-nano is not inherited: goes with memory.marketed_bytes, which this profile "

@@ -390,7 +390,8 @@ def at(facts: Any, path: FactPath) -> Any:
 
 
 def is_below(path: FactPath, key: str) -> bool:
-    return f"{dotted(path)}.".startswith(f"{key}.")
+    keys = key.split(".")
+    return len(path) >= len(keys) and all(part in ("*", str(of)) for part, of in zip(keys, path, strict=False))
 
 
 @given(overrides=overrides(), has_source=st.booleans())

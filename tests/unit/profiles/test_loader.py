@@ -61,7 +61,7 @@ def test_every_mode_of_every_profile_can_be_chosen(name: str) -> None:
         assert profile.cpu.cores >= 1
 
 
-def test_the_shipped_profiles_are_these_nineteen() -> None:
+def test_the_shipped_profiles_are_these_twenty_five() -> None:
     assert set(profiles.names()) == {
         "coral-dev-board",
         "intel-i3-n305",
@@ -69,10 +69,16 @@ def test_the_shipped_profiles_are_these_nineteen() -> None:
         "intel-n100",
         "intel-x6425e",
         "jetson-agx-orin",
+        "jetson-agx-orin-64gb",
+        "jetson-agx-thor",
+        "jetson-agx-xavier",
         "jetson-nano",
+        "jetson-nano-2gb",
         "jetson-orin-nano",
         "jetson-orin-nx",
+        "jetson-orin-nx-16gb",
         "jetson-tx2",
+        "jetson-tx2-nx",
         "jetson-xavier-nx",
         "odroid-n2-plus",
         "raspberry-pi-3",
@@ -326,7 +332,7 @@ def test_more_problems_than_fit_are_counted(tmp_path: Path) -> None:
 
 def test_a_line_is_found_for_a_mode_whose_name_has_a_dot(tmp_path: Path) -> None:
     text = NANO.replace("5w: {cores: 2", '"1.4": {cores: 8')
-    with pytest.raises(ProfileError, match=r"board\.yaml:35: modes\.1\.4\.cores: 8 is more than"):
+    with pytest.raises(ProfileError, match=r"board\.yaml:45: modes\.1\.4\.cores: 8 is more than"):
         profiles.read(write(tmp_path, text))
 
 
