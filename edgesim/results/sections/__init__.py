@@ -15,6 +15,7 @@ from edgesim.results.sections.conditions import (
     LimitSection,
     ModelSection,
     ProfileSection,
+    RuntimeSection,
     ScenarioSection,
     WarmUpSection,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "ResourcesSection",
     "Restart",
     "RuleSection",
+    "RuntimeSection",
     "ScaledModelSection",
     "ScaledSection",
     "ScalingSection",

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from pydantic import Field
+from typing import Any, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from edgesim.options import MountMethod, ScenarioName
 from edgesim.results.sections.base import Section
@@ -152,6 +154,29 @@ class LimitSection(Section):
     proven: bool | None = None
 
 
+class RuntimeSection(Section):
+    """The library that ran the model.
+
+    Attributes:
+        version: None if the server names no version.
+    """
+
+    name: str
+    version: str | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_words(cls, facts: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Read ``onnxruntime 1.31.1``, too: as the server says it, and as files of older versions have it."""
+        if isinstance(facts, str):
+            name, _, version = facts.partition(" ")
+            facts = {"name": name, "version": version or None}
+        return read(facts)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}" if self.version is not None else self.name
+
+
 class DeviceSection(Section):
     """The device as seen from inside the running container, or from the server's process without a container.
 
@@ -161,7 +186,7 @@ class DeviceSection(Section):
             kernel adds by itself.
         features_extra: CPU features that this core has and the board's does not; without the kernel's own. Without an
             emulator, only those by which ONNX Runtime chooses its kernels.
-        runtime: name and version of the library that ran the model, as the server reports it.
+        runtime: the library that ran the model, as the server reports it.
         runtime_reason: why it is this release; None where edgesim did not choose it.
         shortfalls: what the board has and this host cannot give, in sentences.
         mount: how the model came into the container; None without a container.
@@ -183,7 +208,7 @@ class DeviceSection(Section):
     capabilities: str | None = None
     no_new_privileges: bool | None = None
     read_only_root: bool | None = None
-    runtime: str | None = None
+    runtime: RuntimeSection | None = None
     runtime_reason: str | None = None
     intra_op_threads: int | None = None
     limits: tuple[LimitSection, ...] = ()

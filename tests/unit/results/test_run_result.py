@@ -81,6 +81,15 @@ def test_file_that_is_no_result_is_refused(tmp_path: Path, content: str) -> None
         RunResult.read(path)
 
 
+def test_runtime_is_a_name_and_a_version_and_older_files_have_both_in_one_word(result: RunResult) -> None:
+    document = json.loads(result.as_json())
+    document["device"]["runtime"] = "onnxruntime 1.31.1"
+    read = RunResult.model_validate(document)
+    assert json.loads(read.as_json())["device"]["runtime"] == {"name": "onnxruntime", "version": "1.31.1"}
+    assert read == RunResult.model_validate(json.loads(read.as_json()))
+    assert "onnxruntime 1.31.1" in shown(read)
+
+
 def test_result_that_cannot_be_written_raises_and_leaves_no_file(result: RunResult, tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="cannot write the result"):
         result.write(tmp_path / "nowhere" / "r.json")
