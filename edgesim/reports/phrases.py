@@ -345,7 +345,10 @@ def _features(result: RunResult) -> str:
     differs = f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
     if result.execution != "same-architecture":
         return differs
-    return f"{differs}: answers may come from other kernels than the board's; an emulated run takes the board's"
+    caveat = f"{differs}: answers may come from other kernels than the board's"
+    # edgesim emulates arm64 boards, and on a host of their own architecture only this one.
+    can_be_emulated = device.architecture == "aarch64" and result.host.context is None
+    return f"{caveat}; an emulated run takes the board's" if can_be_emulated else caveat
 
 
 def compared(result: Recorded) -> Fact | None:

@@ -158,7 +158,19 @@ def test_features_beyond_the_boards_core_are_a_caveat_on_the_answers(doubtful: R
     for name in ("terminal", "markdown", "page"):
         report = everywhere(beside)[name]
         assert "this host has asimddp sve, which the board's lacks" in report, name
-        assert "answers may come from other kernels than the board's" in report, name
+        assert "answers may come from other kernels than the board's; an emulated run takes" in report, name
+
+
+@pytest.mark.parametrize(("architecture", "context"), [("x86_64", None), ("aarch64", "tcp://ci (runner)")])
+def test_no_emulated_run_is_suggested_where_there_is_none(
+    doubtful: RunResult, architecture: str, context: str | None
+) -> None:
+    device = doubtful.device.model_copy(update={"features_extra": ("avx2",), "architecture": architecture})
+    beside = results.beside_the_board(doubtful.model_copy(update={"device": device}))
+    report = everywhere(beside.model_copy(update={"host": beside.host.model_copy(update={"context": context})}))
+    for name in ("terminal", "markdown", "page"):
+        assert "answers may come from other kernels than the board's" in report[name], name
+        assert "emulated run" not in report[name], name
 
 
 def test_the_page_of_an_overloaded_board_shows_the_device_time_and_not_the_queue(result: RunResult) -> None:
