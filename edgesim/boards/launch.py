@@ -204,9 +204,7 @@ class Launch:
         if self.load_all:
             return
         for model in self.models:
-            if model.configuration is not None:
-                cores = self.profile.cpu.cores
-                model.configuration.check(model.inputs, model.outputs, version=model.version, board_cores=cores)
+            model.check_configuration(board_cores=self.profile.cpu.cores)
 
     @property
     def why_not_slowed_down(self) -> tuple[str, str] | None:

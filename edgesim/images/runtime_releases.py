@@ -7,6 +7,7 @@ from functools import cache
 
 from edgesim import paths
 from edgesim.errors import UsageError, did_you_mean
+from edgesim.models.runtime_support import key
 from edgesim.profiles import DeviceProfile
 
 # Releases with manylinux wheels on aarch64 and x86_64, for Python 3.9 (up to 1.14) or 3.11 (from 1.15). Source: the
@@ -189,11 +190,6 @@ def _newest_patches(chosen: Sequence[str]) -> Sequence[str]:
 
 def _minor(version: str) -> str:
     return version.rpartition(".")[0]
-
-
-def key(version: str) -> tuple[int, ...]:
-    """Return what releases are ordered by."""
-    return tuple(map(int, version.split(".")))
 
 
 @cache

@@ -82,7 +82,7 @@ def check_runtimes(
     own = runtime_releases.of_board(profile, None)
     versions = runtime_releases.versions(releases)
     if releases == "all" and own.release.version not in versions:
-        versions = sorted({*versions, own.release.version}, key=runtime_releases.key)
+        versions = sorted({*versions, own.release.version}, key=runtime_support.key)
     found = repository.find(str(model), options.models)
     chosen = inputs.choose(found, options.inputs)
     with stages.stage("reference", "running the model on this host"):
@@ -160,9 +160,9 @@ def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:
         sure = all(one.verdict == "FAIL" for one in tried)
         finding = f"none of {len(tried)} releases answers; {has}"
         return Item(name="needs", verdict="FAIL" if sure else "INCONCLUSIVE", finding=finding)
-    older = [one for one in tried if runtime_releases.key(one.version) < runtime_releases.key(loads[0])]
+    older = [one for one in tried if runtime_support.key(one.version) < runtime_support.key(loads[0])]
     needed = f"ONNX Runtime {loads[0]}{' or newer' if older else ', the oldest that was tried, or newer'}"
-    enough = runtime_releases.key(own.release.version) >= runtime_releases.key(loads[0])
+    enough = runtime_support.key(own.release.version) >= runtime_support.key(loads[0])
     return Item(name="needs", verdict="PASS" if enough else "FAIL", finding=f"{needed}; {has}")
 
 

@@ -84,9 +84,8 @@ def pack(
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
-    if board.image.reference is None and model.configuration is not None:
-        cores = board.cpu.cores
-        model.configuration.check(model.inputs, model.outputs, version=model.version, board_cores=cores)
+    if board.image.reference is None:
+        model.check_configuration(board_cores=board.cpu.cores)
     if runtime is not None and board.image.reference is not None:
         raise UsageError(f"`runtime={runtime}`: image {board.image.reference} has its own")
     chosen = runtime_releases.of_board(board, runtime)

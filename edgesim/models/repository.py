@@ -98,6 +98,15 @@ class Model:
         inputs, outputs = (", ".join(map(str, tensors)) for tensors in (self.inputs, self.outputs))
         return f"{inputs} → {outputs}"
 
+    def check_configuration(self, *, board_cores: int) -> None:
+        """Check what edgesim's server refuses in the model's configuration, before a server is started.
+
+        Raises:
+            ModelError: the server would refuse the configuration.
+        """
+        if self.configuration is not None:
+            self.configuration.check(self.inputs, self.outputs, version=self.version, board_cores=board_cores)
+
 
 @contextmanager
 def _permission_is_the_hosts() -> Iterator[None]:

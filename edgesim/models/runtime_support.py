@@ -58,7 +58,7 @@ class Needs:
             if version > supported[kind]:
                 return f"{_WORDS[kind]} {version}; it loads up to {supported[kind]}"
         for (domain, name, since), first in sorted(self.operations.items()):
-            if _key(release)[:2] < _key(first)[:2]:
+            if key(release)[:2] < key(first)[:2]:
                 kind = f"{domain}.{name}" if domain else f"{name} of opset {since}"
                 return f"no kernel for {kind}, which {first} is the first to have"
         return None
@@ -98,9 +98,10 @@ def _facts() -> dict[str, Any]:
 
 def _supported(release: str) -> Mapping[str, int]:
     releases: dict[str, Mapping[str, int]] = _facts()["releases"]
-    older = [version for version in releases if _key(version)[:2] <= _key(release)[:2]]
+    older = [version for version in releases if key(version)[:2] <= key(release)[:2]]
     return releases[older[-1] if older else next(iter(releases))]
 
 
-def _key(version: str) -> tuple[int, ...]:
+def key(version: str) -> tuple[int, ...]:
+    """Return what releases, and other versions of numbers and dots, are ordered by."""
     return tuple(map(int, version.split(".")))
