@@ -1,7 +1,6 @@
 """What ran, and on what: the sections with the conditions of a run."""
 
 from collections.abc import Mapping
-
 from typing import Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
