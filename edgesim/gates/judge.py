@@ -55,8 +55,9 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
         if rule.kind == "change":
             item = _change(rule, result, baseline, tail, why_no_baseline or "no baseline to compare with")
         else:
-            verdict, finding = _not_the_boards(rule, result) or _absolute(rule, metric(result, rule.metric))
-            if result.profile.has_core_of_host and is_time(measured_as(result.execution, rule.metric)):
+            verdict, finding = _not_the_boards(rule, result) or _absolute(rule, result)
+            known = metric(result, rule.metric).value is not None
+            if known and result.profile.has_core_of_host and is_time(measured_as(result.execution, rule.metric)):
                 finding += " (this host's time)"
             item = Item(name=rule.text, verdict=verdict, finding=finding)
         items.append(item if all(run.verdict == "PASS" for run in runs) else _without_measurement(item, rule, result))
@@ -143,23 +144,37 @@ def _without_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
     return item.model_copy(update={"verdict": "INCONCLUSIVE", "finding": finding})
 
 
-def _absolute(rule: Rule, metric: Metric) -> tuple[VerdictWord, str]:
-    if metric.value is None:
-        return "FAIL", f"{rule.metric} is missing in this result"
-    if metric.elsewhere:
-        return "INCONCLUSIVE", f"{figure(rule.metric, metric.value)}, {metric.elsewhere}"
-    within = metric.value <= rule.limit if rule.kind == "<=" else metric.value >= rule.limit
-    if metric.low is None or metric.high is None:
-        return ("PASS" if within else "FAIL"), exact_figure(rule.metric, metric.value)
-    low, high = figure(rule.metric, metric.low), figure(rule.metric, metric.high)
-    words = f"{exact_figure(rule.metric, metric.value)}, {metric.interval_kind} {low} to {high}"
-    all_within = metric.high <= rule.limit if rule.kind == "<=" else metric.low >= rule.limit
-    all_beyond = metric.low > rule.limit if rule.kind == "<=" else metric.high < rule.limit
+def _absolute(rule: Rule, result: RunResult) -> tuple[VerdictWord, str]:
+    reading = metric(result, rule.metric)
+    if reading.value is None:
+        return _missing(reading, result)
+    if reading.elsewhere:
+        return "INCONCLUSIVE", f"{figure(rule.metric, reading.value)}, {reading.elsewhere}"
+    within = reading.value <= rule.limit if rule.kind == "<=" else reading.value >= rule.limit
+    if reading.low is None or reading.high is None:
+        return ("PASS" if within else "FAIL"), exact_figure(rule.metric, reading.value)
+    low, high = figure(rule.metric, reading.low), figure(rule.metric, reading.high)
+    words = f"{exact_figure(rule.metric, reading.value)}, {reading.interval_kind} {low} to {high}"
+    all_within = reading.high <= rule.limit if rule.kind == "<=" else reading.low >= rule.limit
+    all_beyond = reading.low > rule.limit if rule.kind == "<=" else reading.high < rule.limit
     if all_within:
         return "PASS", words
     if all_beyond:
         return "FAIL", words
-    return "INCONCLUSIVE", f"{words}: the limit is within this interval{_rules_that_decide(rule, metric)}"
+    return "INCONCLUSIVE", f"{words}: the limit is within this interval{_rules_that_decide(rule, reading)}"
+
+
+def _missing(metric: Metric, result: RunResult) -> tuple[VerdictWord, str]:
+    """Return the verdict on a figure that the result does not have: too few requests say nothing about the model."""
+    if metric.infinite:
+        return "FAIL", f"{metric.name} reaches into the failed requests, whose time is infinite"
+    if metric.needs_samples is not None and result.requests.ok < metric.needs_samples:
+        answered = f"{result.requests.ok:,} were answered"
+        return "INCONCLUSIVE", (
+            f"{metric.name} takes {metric.needs_samples:,} answered requests, and {answered}: "
+            f"`requests={metric.needs_samples}`"
+        )
+    return "FAIL", f"{metric.name} is missing in this result"
 
 
 def _rules_that_decide(rule: Rule, metric: Metric) -> str:
@@ -205,7 +220,7 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
     if change.change is None:
         if _has(result, rule.metric):
             return item("INCONCLUSIVE", f"{rule.metric} is missing in the baseline")
-        return item("FAIL", f"{rule.metric} is missing in this result")
+        return item(*_missing(change.candidate, result))
 
     if elsewhere := change.candidate.elsewhere or change.base.elsewhere:
         return item("INCONCLUSIVE", f"{100 * change.change:+.1f} %, {elsewhere}")

@@ -62,6 +62,9 @@ class Metric:
     `low` to `high` is an interval around the value, and `interval_kind` says which: the band of a prediction, or the
     confidence interval of a measurement. `elsewhere` says why the value is not the board's, and what has the board's;
     empty if the value is the board's, or a time, about which the execution says enough.
+
+    `needs_samples` is how many answered requests a percentile takes that is missing because there are fewer;
+    `infinite` says that the value is missing because it reaches into the failed requests, whose time is infinite.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Metric:
     high: float | None = None
     interval_kind: str = ""
     elsewhere: str = ""
+    needs_samples: int | None = None
+    infinite: bool = False
 
 
 def is_time(name: str) -> bool:
@@ -93,7 +98,13 @@ def metric(result: RunResult, name: str) -> Metric:
     if section == "device_time_ms":
         return _device_time(result, name, key)
     if section in ("latency_ms", "service_time_ms"):
-        return Metric(name=name, value=_number(getattr(getattr(result, section), key)))
+        distribution: Distribution = getattr(result, section)
+        return Metric(
+            name=name,
+            value=_number(getattr(distribution, key)),
+            needs_samples=distribution.needs_samples.get(key),
+            infinite=key in distribution.infinite,
+        )
     answered = result.requests.ok
     values: Mapping[str, float | None] = {
         "throughput_qps": result.throughput_qps,

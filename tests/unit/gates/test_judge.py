@@ -94,6 +94,26 @@ def test_an_absolute_rule_passes_or_fails_and_a_missing_figure_fails_it(
     assert verdict(good, rule) == expected
 
 
+def test_a_percentile_of_too_few_requests_is_inconclusive_and_says_how_many_it_takes(good: RunResult) -> None:
+    few = run(good, 20.0, containers=1)
+    times = few.latency_ms.model_copy(update={"needs_samples": {"p99": 662}})
+    few = few.model_copy(update={"latency_ms": times})
+    for baseline, rule in ((None, "latency_ms.p99 <= 500"), (few, "latency_ms.p99: +5 %")):
+        judged = judge(few, Rules.of([rule]), baseline)
+        assert judged.word == "INCONCLUSIVE"
+        finding = "latency_ms.p99 takes 662 answered requests, and 100 were answered: `requests=662`"
+        assert judged.items[-1].finding == finding
+
+
+def test_a_percentile_that_failed_requests_make_infinite_fails_with_that_reason(good: RunResult) -> None:
+    times = good.latency_ms.model_copy(update={"infinite": ("p99",)})
+    judged = judge(good.model_copy(update={"latency_ms": times}), Rules.of(["latency_ms.p99 <= 500"]))
+    assert (judged.word, judged.items[-1].finding) == (
+        "FAIL",
+        "latency_ms.p99 reaches into the failed requests, whose time is infinite",
+    )
+
+
 @pytest.mark.parametrize(("limit", "expected"), [(130, "PASS"), (100, "INCONCLUSIVE"), (70, "FAIL")])
 def test_a_limit_within_the_band_of_a_prediction_is_inconclusive(good: RunResult, limit: int, expected: str) -> None:
     time = DeviceTimeSection(p50=100.0, low=80.0, high=125.0, method="predicted")
