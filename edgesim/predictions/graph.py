@@ -234,7 +234,7 @@ class _Reader:
         weights = {tensor.name for tensor in graph.initializer}
         ends = {value.name for value in (*graph.input, *graph.output)} - weights
         self.request_bytes = sum(sizes.known[name].bytes for name in ends if name in sizes.known)
-        return nodes
+        return nodes or [_copy(value.name, sizes.known.get(value.name)) for value in graph.output]
 
     def _graph(
         self,
@@ -421,6 +421,22 @@ class _Reader:
                 return None
             raise _OpenError(f"the size of {name} (of {node.op_type} {node.name}) is only known at run time")
         return tensors[name]
+
+
+def _copy(name: str, tensor: GraphTensor | None) -> Node:
+    """Return the copy of a tensor, which is what a graph of views and constants alone leaves to do for an output."""
+    size = tensor.bytes if tensor is not None else 0
+    return Node(
+        name=name,
+        operation="Identity",
+        kind="data movement",
+        precision="fp32",
+        flops=0,
+        read_bytes=size,
+        weight_bytes=0,
+        written_bytes=size,
+        shape=tensor.shape if tensor is not None else (),
+    )
 
 
 def _known_branch(node: onnx.NodeProto, inference: ShapeInference) -> onnx.GraphProto | None:

@@ -105,7 +105,7 @@ def read_model(
     """Read the nodes of a model; where inference does not tell all sizes, the model runs on this host.
 
     Raises:
-        ModelError: see `edgesim.predictions.graph.read_graph`; or nothing is left to do at run time.
+        ModelError: see `edgesim.predictions.graph.read_graph`; or the graph has no output.
     """
     from edgesim.predictions.graph import read_graph  # here, because importing onnx takes 50 ms
     from edgesim.predictions.host_run import HostRunner
@@ -116,7 +116,7 @@ def read_model(
     runner = HostRunner(model, arrays, inputs)
     graph = read_graph(model.path, shapes=shapes, batch=batch, runner=runner)
     if not graph.nodes:
-        raise ModelError(f"{model.path}: nothing in the graph is left to do at run time")
+        raise ModelError(f"{model.path}: has no output, so that nothing is left to do at run time")
     return graph
 
 

@@ -112,6 +112,14 @@ def test_a_size_that_depends_on_values_is_refused_with_its_node(tmp_path: Path) 
         graph.read(save(tmp_path / "m.onnx", nodes, {"x": [4, 4]}))
 
 
+def test_a_graph_of_views_and_constants_alone_copies_its_outputs(tmp_path: Path) -> None:
+    (view,) = graph.read(save(tmp_path / "v.onnx", [helper.make_node("Flatten", ["x"], ["y"])], {"x": [1, 8, 4]}))
+    assert (view.kind, view.shape, view.read_bytes, view.written_bytes) == ("data movement", (1, 32), 128, 128)
+    folded = helper.make_node("Add", ["a", "a"], ["y"])
+    (constant,) = graph.read(save(tmp_path / "c.onnx", [folded], {"x": [1]}, a=np.ones((4, 4), np.float32)))
+    assert (constant.name, constant.written_bytes) == ("y", 64)
+
+
 def test_an_unknown_operation_is_counted_and_marked(tmp_path: Path) -> None:
     nodes = [helper.make_node("Det", ["x"], ["y"])]
     (node,) = graph.read(save(tmp_path / "m.onnx", nodes, {"x": [4, 4]}))
