@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from edgesim.errors import UsageError
 from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired, differences, unfit
-from edgesim.gates.metric_change import FEWEST_CONTAINERS, metric_change
+from edgesim.gates.metric_change import FEWEST_CONTAINERS, MetricChange, metric_change
 from edgesim.gates.predicted_change import PredictedChange, predicted_change
 from edgesim.gates.result_metrics import (
     BAND,
@@ -51,9 +52,15 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
     tail = _tail(result, baseline, chosen)
     runs = [_run(result, "the run"), *([_run(baseline, "the baseline")] if baseline is not None else [])]
     items = [*runs]
+
+    @cache  # several rules may bound one metric, whose interval takes a part of a second
+    def change_of(name: str) -> MetricChange:
+        assert baseline is not None, "_change asks only with a baseline"
+        return metric_change(baseline, result, name, tail=tail)
+
     for rule in chosen:
         if rule.kind == "change":
-            item = _change(rule, result, baseline, tail, why_no_baseline or "no baseline to compare with")
+            item = _change(rule, result, baseline, tail, change_of, why_no_baseline or "no baseline to compare with")
         else:
             verdict, finding = _not_the_boards(rule, result) or _absolute(rule, result)
             known = metric(result, rule.metric).value is not None
@@ -207,7 +214,14 @@ def _not_the_boards(rule: Rule, result: RunResult) -> tuple[VerdictWord, str] | 
     return ("INCONCLUSIVE", "this host's, not the board's") if rule.metric in UNSCALED else None
 
 
-def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: float, why_no_baseline: str) -> Item:
+def _change(
+    rule: Rule,
+    result: RunResult,
+    baseline: RunResult | None,
+    tail: float,
+    change_of: Callable[[str], MetricChange],
+    why_no_baseline: str,
+) -> Item:
     def item(verdict: VerdictWord, finding: str, figures: Mapping[str, float | None] | None = None) -> Item:
         finite = {name: value for name, value in (figures or {}).items() if value is not None and math.isfinite(value)}
         return Item(name=rule.text, verdict=verdict, finding=finding, figures=finite)
@@ -216,7 +230,7 @@ def _change(rule: Rule, result: RunResult, baseline: RunResult | None, tail: flo
         return item("INCONCLUSIVE", why_no_baseline)
     if different := differences(baseline, result):
         return item("INCONCLUSIVE", f"cannot compare with the baseline: {'; '.join(different)}")
-    change = metric_change(baseline, result, rule.metric, tail=tail)
+    change = change_of(rule.metric)
     if change.change is None:
         if _has(result, rule.metric):
             return item("INCONCLUSIVE", f"{rule.metric} is missing in the baseline")

@@ -129,9 +129,12 @@ def cpu_only(accelerator: str) -> str:
 def about_times(result: Recorded) -> list[str]:
     """Return what the requests' times describe, the percentiles' confidence intervals, and the warm-up's rule."""
     lines = [_TIME_IS[result.time_origin]]
-    if intervals := result.latency_ms.intervals:
-        bounds = (f"{PERCENTILE_LABELS[name]} {interval(ends)}" for name, ends in intervals.items())
-        lines.append(f"95 % confidence intervals: {', '.join(bounds)}")
+    intervals = result.latency_ms.intervals
+    # The file may be of a newer edgesim, with other percentiles.
+    if known := [
+        f"{label} {interval(intervals[name])}" for name, label in PERCENTILE_LABELS.items() if name in intervals
+    ]:
+        lines.append(f"95 % confidence intervals: {', '.join(known)}")
     if result.scenario is not None and result.scenario.warm_up is not None:
         lines.append(f"warm-up: {result.scenario.warm_up.rule}")
     return lines

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge
 from edgesim.gates.comparable import differences
 from edgesim.gates.judge import refuse
-from edgesim.gates.metric_change import metric_change
+from edgesim.gates.metric_change import MetricChange, metric_change
 from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
@@ -223,6 +224,22 @@ def test_a_limit_for_a_time_that_is_not_the_boards_is_refused(good: RunResult, e
 def test_a_change_is_judged_by_its_interval(result: RunResult, slower: float, expected: str) -> None:
     base, candidate = run(result, 20.0, containers=8), run(result, 20.0 * slower, containers=8, seed=1)
     assert verdict(candidate, "latency_ms.p50: +5 %", baseline=base) == expected
+
+
+def test_change_of_a_metric_is_computed_once_for_all_its_rules(
+    good: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    module = sys.modules[judge.__module__]
+
+    def counted(base: RunResult, candidate: RunResult, name: str, *, tail: float) -> MetricChange:
+        computed.append(name)
+        return metric_change(base, candidate, name, tail=tail)
+
+    monkeypatch.setattr(module, "metric_change", counted)
+    rules = [f"latency_ms.p50: +{percent} %" for percent in range(5, 15)]
+    assert verdict(good, *rules, "memory_peak_bytes: +5 %", baseline=good) == "INCONCLUSIVE"
+    assert computed == ["latency_ms.p50", "memory_peak_bytes"]
 
 
 def test_identical_models_hardly_ever_fail(result: RunResult) -> None:

@@ -139,6 +139,12 @@ def test_row_of_a_level_says_whether_it_kept_the_limit_and_is_valid(result: RunR
     assert "none: no rate" in shown(result.model_copy(update={"search": search.model_copy(update={"peak_qps": None})}))
 
 
+def test_interval_of_a_percentile_that_this_version_does_not_know_is_left_out(result: RunResult) -> None:
+    times = Distribution(samples=99, p50=2.0, intervals={"p99_99": (1.0, 2.0), "p50": (1.5, 2.5)})
+    text = shown(result.model_copy(update={"latency_ms": times}))
+    assert "95 % confidence intervals: p50 1.50 to 2.50\n" in text.replace(" \n", "\n").replace("  ", "")
+
+
 def test_infinite_figure_is_shown_as_infinite_and_not_as_unknown(result: RunResult) -> None:
     times = Distribution(samples=9, min=1.0, p50=2.0, infinite=("mean", "max"), needs_samples={"p90": 64})
     row = next(
