@@ -5,9 +5,6 @@ inputs and outputs. No tensor is kept for that, so a large model needs no more m
 leaves out ONNX Runtime's optimizations, because these change the nodes.
 """
 
-import math
-import os
-import time
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,8 +22,9 @@ from edgesim.errors import ModelError
 from edgesim.host.scratch import scratch_directory
 from edgesim.inputs import Arrays
 from edgesim.inputs.random_arrays import random_array, require_memory
-from edgesim.models import session_run
+from edgesim.models import profiled_session
 from edgesim.models.gathered import gathered, has_links
+from edgesim.models.profiled_session import RunFailed
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions.tensors import GraphTensor
@@ -37,16 +35,8 @@ _MOST_LINES = 1_000_000
 _MOST_PROFILE_BYTES = 1 << 30
 # As the profiler names the types of tensors; all others have the names of `TensorProto` in lower case.
 _TYPES: Mapping[str, int] = {name.lower(): number for name, number in TensorProto.DataType.items()}
-# A quick model runs again, for this long and this often: the first run of a kernel is slower than all others.
-_AT_LEAST_S = 0.02
-_FEWEST_RUNS, _MOST_RUNS = 2, 20
-# A model that takes longer than this runs once.
-_LONG_S = 0.5
 _AFTER_NAME = "_kernel_time"
 _WITH_BODIES = ("If", "Loop", "Scan", "SequenceMap")
-_FOLDER = "session.model_external_initializers_file_folder_path"
-# Levels of optimization, by ONNX Runtime's names: where a model does not load without, the least that it needs.
-_LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED")
 
 
 @dataclass(frozen=True)
@@ -115,12 +105,9 @@ class HostRunner:
                     events = _profile(proto, arrays, path.parent)
             else:
                 events = _profile(proto, arrays, self._model.path.parent)
-        except ModelError:
-            raise
-        except Exception as error:  # the runtime's errors share no base class but this one
-            text = " ".join(str(error).split())
+        except RunFailed as error:
             raise ModelError(
-                f"the model does not run on this host with {origin}: {text}",
+                f"the model does not run on this host with {origin}: {error}",
                 fix="give inputs that the model takes: `input`, or `shapes` and `ranges`",
             ) from error
         return _host_run(events, origin)
@@ -170,48 +157,20 @@ def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
 
 
 def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[dict[str, Any]]:
-    """Run a model with ONNX Runtime's profiler on one thread, a quick one several times; return the profiler's lines.
+    """Run a model with ONNX Runtime's profiler, a quick one several times; return the profiler's lines.
 
     Args:
         directory: where the model's files of weights are.
 
     Raises:
-        ModelError: the lines are too many.
-        Exception: whatever ONNX Runtime raises.
+        ModelError: the lines are too many, or see `edgesim.models.profiled_session.profile`.
+        RunFailed: the model does not run with these inputs.
     """
-    # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
     with scratch_directory() as scratch:
-        for level in _LEVELS:
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = 4  # the exception says everything that the log would
-            options.intra_op_num_threads = 1
-            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(scratch) / level)
-            # Weights that a kernel has packed for itself are missing among the inputs that the profiler writes.
-            options.add_session_config_entry("session.disable_prepacking", "1")
-            options.add_session_config_entry(_FOLDER, str(directory))
-            try:
-                session = onnxruntime.InferenceSession(
-                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-                )
-                begun = time.monotonic()
-                session_run.run(session, arrays)
-                first_s = time.monotonic() - begun
-                again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
-                for _ in range(again):
-                    session_run.run(session, arrays)
-                break
-            except Exception:
-                if level == _LEVELS[-1]:
-                    raise
-        lines = Path(session.end_profiling())
-        if lines.stat().st_size > _MOST_PROFILE_BYTES:
+        path = profiled_session.profile(proto.SerializeToString(), arrays, weights=directory, directory=Path(scratch))
+        if path.stat().st_size > _MOST_PROFILE_BYTES:
             raise ModelError(_too_long(), fix=_SHORTER)
-        events: list[dict[str, Any]] = orjson.loads(lines.read_bytes())
+        events: list[dict[str, Any]] = orjson.loads(path.read_bytes())
     if len(events) >= _MOST_LINES:
         raise ModelError(_too_long(), fix=_SHORTER)
     return events

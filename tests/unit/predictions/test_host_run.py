@@ -9,9 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgesim import profiles
 from edgesim.errors import ModelError
-from edgesim.models import repository
+from edgesim.models import profiled_session, repository
 from edgesim.options import InputOptions
-from edgesim.predictions import predict
+from edgesim.predictions import Declined, predict, predict_or_decline
 from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.graph import Graph
 from edgesim.predictions.host_run import HostRunner
@@ -114,6 +114,28 @@ def test_a_loop_counts_each_turn_at_its_own_size(tmp_path: Path) -> None:
     (product,) = (node for node in graph.nodes if node.operation == "MatMul")
     assert product.flops == 2 * 8 * 8 * (1 + 2 + 4 + 8 + 16)
     assert product.name == "y.body/p"
+
+
+def test_a_loop_that_does_not_end_is_declined_with_the_time_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiled_session, "MOST_S", 2)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["h"], ["h2"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("go", BOOL, []),
+            helper.make_tensor_value_info("h", TensorProto.FLOAT, [8]),
+        ],
+        [helper.make_tensor_value_info("on", BOOL, []), helper.make_tensor_value_info("h2", TensorProto.FLOAT, [8])],
+    )
+    nodes = [helper.make_node("Loop", ["", "yes", "x"], ["y"], body=body)]
+    endless = model(tmp_path / "e.onnx", nodes, {"x": [8]}, {"yes": np.array(True)})
+    answer = predict_or_decline(profiles.load(BOARD), endless)
+    assert isinstance(answer, Declined)
+    assert "the number of turns of Loop y is only known at run time" in answer.reason
+    assert "a run of the model on this host did not end within 2 s" in answer.reason
 
 
 def test_the_turns_follow_the_range_of_the_inputs(tmp_path: Path) -> None:

@@ -1,0 +1,173 @@
+"""A model run under ONNX Runtime's profiler in a process of its own, which has little time and bounded memory.
+
+The model may be a stranger's: a loop may turn for years, a tensor may take terabytes, and a bug of the runtime may end
+the process that runs it. ``python -m edgesim.models.profiled_session DIRECTORY WEIGHTS BYTES`` is that process.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pickle
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from edgesim.errors import ModelError
+from edgesim.host.parent_death import end_with_parent
+from edgesim.units import format_bytes
+
+# Loading and all runs together. A model of a billion parameters takes half of it on one thread of a slow host.
+MOST_S = 120
+# The share of this host's free memory that a run may take.
+_SHARE = 0.8
+# A quick model runs again, for this long and this often: the first run of a kernel is slower than all others.
+_AT_LEAST_S = 0.02
+_FEWEST_RUNS, _MOST_RUNS = 2, 20
+# A model that takes longer than this runs once.
+_LONG_S = 0.5
+_FOLDER = "session.model_external_initializers_file_folder_path"
+# Levels of optimization, by ONNX Runtime's names: where a model does not load without, the least that it needs.
+_LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED")
+_MODEL, _INPUTS, _ANSWER = "model.onnx", "inputs.pickle", "answer.json"
+_NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena|MemoryError|Unable to allocate")
+_SMALLER = "predict a smaller or shorter input: `shapes`"
+
+
+class RunFailed(Exception):
+    """ONNX Runtime does not load the model, or does not run it with these inputs; the message is its own."""
+
+
+def profile(
+    model: bytes,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    weights: Path,
+    directory: Path,
+    most_s: float | None = None,
+    most_bytes: int | None = None,
+) -> Path:
+    """Run a model on one thread without optimizations, a quick one several times; return the profiler's file.
+
+    Args:
+        model: the ONNX file.
+        weights: the directory of the model's files of weights.
+        directory: an empty one, which takes the profiler's file.
+        most_s: seconds after which the run is ended; None means `MOST_S`.
+        most_bytes: the memory that the process may take; None means most of what is free.
+
+    Raises:
+        RunFailed: see there.
+        ModelError: the model takes more time or memory than that, or ends the process.
+    """
+    most_s = most_s if most_s is not None else MOST_S
+    if most_bytes is None:
+        most_bytes = int(_SHARE * psutil.virtual_memory().available)
+    (directory / _MODEL).write_bytes(model)
+    with (directory / _INPUTS).open("wb") as file:
+        pickle.dump(dict(inputs), file, protocol=5)
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-P", "-m", __name__, str(directory), str(weights), str(most_bytes)]
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=most_s,
+            check=False,
+            preexec_fn=end_with_parent,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"a run of the model on this host did not end within {most_s:g} s", fix=_SMALLER) from error
+    try:
+        answer: dict[str, str] = json.loads((directory / _ANSWER).read_bytes())
+    except OSError as error:
+        raise ModelError(_ended(done, most_bytes), fix=_SMALLER) from error
+    if "lines" in answer:
+        return Path(answer["lines"])
+    if _NO_MEMORY.search(answer["error"]):
+        raise ModelError(_takes_more(most_bytes), fix=_SMALLER)
+    raise RunFailed(answer["error"])
+
+
+def _takes_more(most_bytes: int) -> str:
+    return f"a run of the model takes more memory than this host can spare, {format_bytes(most_bytes)}"
+
+
+def _ended(done: "subprocess.CompletedProcess[str]", most_bytes: int) -> str:
+    """Return why there is no answer: the kernel took the process for lack of memory, or it crashed."""
+    if done.returncode == -signal.SIGKILL or _NO_MEMORY.search(done.stderr):
+        return _takes_more(most_bytes)
+    if done.returncode < 0:
+        return f"the model crashes ONNX Runtime on this host ({signal.Signals(-done.returncode).name})"
+    last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+    return f"ONNX Runtime does not run on this host: {last}"
+
+
+# --- in the process ---------------------------------------------------------------------------------------------------
+
+
+def _run(directory: Path, weights: str) -> str:
+    """Run the model; return the profiler's file."""
+    # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    from edgesim.models import session_run
+
+    model = (directory / _MODEL).read_bytes()
+    # From edgesim itself, which wrote the file a moment ago: text has no other form.
+    arrays: dict[str, np.ndarray] = pickle.loads((directory / _INPUTS).read_bytes())  # noqa: S301
+    for level in _LEVELS:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # the exception says everything that the log would
+        options.intra_op_num_threads = 1
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(directory / level)
+        # Weights that a kernel has packed for itself are missing among the inputs that the profiler writes.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.add_session_config_entry(_FOLDER, weights)
+        try:
+            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            begun = time.monotonic()
+            session_run.run(session, arrays)
+            first_s = time.monotonic() - begun
+            again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
+            for _ in range(again):
+                session_run.run(session, arrays)
+            break
+        except Exception:
+            if level == _LEVELS[-1]:
+                raise
+    return str(session.end_profiling())
+
+
+def _main(directory: Path, weights: str, most_bytes: int) -> None:
+    # Of the data segment, and not of the address space, which ONNX Runtime fills with the weights that it maps. Some
+    # kernels have no such limit.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        answer = {"lines": _run(directory, weights)}
+    except Exception as error:  # the runtime's errors share no base class but this one
+        answer = {"error": " ".join(f"{error}".split()) or type(error).__name__}
+    (directory / _ANSWER).write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,98 @@
+"""A model under the profiler in a process of its own: the process is bounded, and its end is told."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import orjson
+import pytest
+from onnx import TensorProto, helper
+
+from edgesim.errors import ModelError
+from edgesim.models import profiled_session
+from edgesim.models.profiled_session import RunFailed
+
+INT64, BOOL, FLOAT = TensorProto.INT64, TensorProto.BOOL, TensorProto.FLOAT
+
+
+def model(nodes: list[onnx.NodeProto], **inputs: int) -> bytes:
+    """Return a model with inputs of one dimension of any size."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in inputs.items()],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+    )
+    file: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    ).SerializeToString()
+    return file
+
+
+def endless() -> bytes:
+    """Return a model whose loop turns for centuries."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["h"], ["h2"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("go", BOOL, []),
+            helper.make_tensor_value_info("h", FLOAT, ["n"]),
+        ],
+        [helper.make_tensor_value_info("on", BOOL, []), helper.make_tensor_value_info("h2", FLOAT, ["n"])],
+    )
+    return model([helper.make_node("Loop", ["turns", "", "x"], ["y"], body=body)], turns=INT64, x=FLOAT)
+
+
+def expanding() -> bytes:
+    """Return a model that makes a tensor of as many floats as its input says."""
+    return model([helper.make_node("ConstantOfShape", ["s"], ["y"])], s=INT64)
+
+
+def test_lines_of_the_profiler_name_every_node_that_ran(tmp_path: Path) -> None:
+    lines = profiled_session.profile(expanding(), {"s": np.array([3, 5])}, weights=tmp_path, directory=tmp_path)
+    (sizes,) = {
+        tuple(event["args"]["output_type_shape"][0]["float"])
+        for event in orjson.loads(lines.read_bytes())
+        if event["name"].endswith("_kernel_time")
+    }
+    assert sizes == (3, 5)
+
+
+def test_run_that_does_not_end_is_ended_and_told(tmp_path: Path) -> None:
+    inputs = {"turns": np.array([2**60]), "x": np.ones(1, np.float32)}
+    with pytest.raises(ModelError, match="did not end within 3 s") as caught:
+        profiled_session.profile(endless(), inputs, weights=tmp_path, directory=tmp_path, most_s=3)
+    assert "`shapes`" in caught.value.fix
+
+
+@pytest.mark.parametrize("floats", [2**28, 2**50])
+def test_run_that_takes_more_memory_than_it_may_is_told(tmp_path: Path, floats: int) -> None:
+    inputs, most = {"s": np.array([floats])}, 2**29
+    with pytest.raises(ModelError, match=r"takes more memory than this host can spare, 512\.0 MiB"):
+        profiled_session.profile(expanding(), inputs, weights=tmp_path, directory=tmp_path, most_bytes=most)
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("kill -SEGV $$", r"crashes ONNX Runtime on this host \(SIGSEGV\)"),
+        ("kill -KILL $$", "takes more memory than this host can spare"),
+        ("echo 'No module named onnxruntime' >&2; exit 1", "does not run on this host: No module named onnxruntime"),
+    ],
+)
+def test_process_that_ends_without_an_answer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, words: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{ending}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(ModelError, match=words):
+        profiled_session.profile(expanding(), {"s": np.array([3])}, weights=tmp_path, directory=tmp_path)
+
+
+def test_inputs_that_the_model_refuses_are_the_runtimes_words(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="while running ConstantOfShape node"):
+        profiled_session.profile(expanding(), {"s": np.array([-3])}, weights=tmp_path, directory=tmp_path)
