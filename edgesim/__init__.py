@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         RunOptions,
         TrafficOptions,
     )
-    from edgesim.predictions import predict
+    from edgesim.predictions import predict, predict_targets
     from edgesim.reports.report import report
     from edgesim.results.load import load
     from edgesim.results.run_result import RunResult
@@ -119,6 +119,7 @@ __all__ = [
     "load",
     "pack",
     "predict",
+    "predict_targets",
     "report",
     "run",
     "stack",
@@ -142,6 +143,7 @@ _HOME = {
     "load": "edgesim.results.load",
     "pack": "edgesim.jobs.pack",
     "predict": "edgesim.predictions",
+    "predict_targets": "edgesim.predictions",
     "report": "edgesim.reports.report",
     "run": "edgesim.jobs.run",
     "stack": "edgesim.stacks.up",

@@ -15,6 +15,17 @@ def _profiles(incomplete: str) -> list[str]:
     return [name for name in profiles.names() if name.startswith(incomplete)]
 
 
+def _targets(context: typer.Context, incomplete: str) -> list[str]:
+    from edgesim import profiles
+    from edgesim.errors import ProfileError
+
+    try:
+        board = profiles.load(context.params.get("profile") or "")
+    except ProfileError:
+        return []
+    return [name for name in board.targets if name.startswith(incomplete)]
+
+
 def _models(incomplete: str) -> list[str]:
     from edgesim.models import repository, samples
 
@@ -88,6 +99,17 @@ RuntimeOption = Annotated[
         help="Serve with this release of ONNX Runtime, such as 1.16.3, or the newest of a range such as 1.14..1.18"
         " [default: the board's own].",
         rich_help_panel=BOARD,
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Take the time of this target of the board: cpu, or an accelerator with a runtime and a precision, such as"
+        " gpu:tensorrt-fp16 [default: cpu].",
+        rich_help_panel=BOARD,
+        autocompletion=_targets,
     ),
 ]
 ReadyTimeoutOption = Annotated[

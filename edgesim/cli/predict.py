@@ -1,6 +1,7 @@
 """``edgesim predict``."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +13,15 @@ from edgesim import profiles
 from edgesim.cli import _values
 from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
-from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument, QuietOption
+from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument, QuietOption, TargetOption
 from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode, UsageError
 from edgesim.models import repository
 from edgesim.options import InputOptions
-from edgesim.predictions import NodeTime, Prediction, predict
+from edgesim.predictions import Declined, NodeTime, Prediction, predict_targets, require_target
 from edgesim.predictions.alternatives import Alternative, alternatives
 from edgesim.predictions.server_time import ServerTime
+from edgesim.profiles.device_profile import CPU
 from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms
@@ -79,6 +81,7 @@ def predict_command(
         int | None,
         typer.Option(metavar="N", min=1, help="Run one inference on this many threads [default: the board's cores]."),
     ] = None,
+    target: TargetOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show what costs most, and what would change.")] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -87,35 +90,86 @@ def predict_command(
 
     A model whose sizes, branches or loops depend on its inputs runs on this host once.
 
-    The prediction is ONNX Runtime's time on the board's CPU, with a band that contains the time of 80 % of boards.
+    The prediction is ONNX Runtime's time on the board's CPU, and TensorRT's on its GPU if it has one, each with a band
+    that contains the time of 80 % of boards. --target chooses one of them.
     """
-    target, graph = profiles.load(profile), repository.find(model, models)
+    board, graph = profiles.load(profile), repository.find(model, models)
+    if target is not None:
+        require_target(board, target)
     shapes = _values.shapes(shape or [])
     if data is not None and (shapes or value_range):
         raise UsageError("`input`: real inputs have their own shapes and values", fix="leave out `shapes` and `ranges`")
     inputs = InputOptions(seed=seed, input=data, ranges=_values.ranges(value_range or []))
-    prediction = predict(target, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
-    others = alternatives(target, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs) if explain else []
+    targets = predict_targets(board, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
+    # The CPU's time, or the first that is known where the CPU's is not.
+    known = [name for name, answer in targets.items() if isinstance(answer, Prediction)]
+    chosen = target if target is not None else next(iter(known), CPU)
+    prediction = targets[chosen]
+    if isinstance(prediction, Declined):
+        raise prediction.as_error()
+    others: list[Alternative] = []
+    if explain and chosen == CPU:
+        others = alternatives(board, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
     if as_json:
-        print_json(_facts(prediction, others, explain=explain))
+        print_json(_facts(prediction, others, explain=explain) | {"targets": _all_targets(targets)})
         return ExitCode.OK
     for_batch = f" for a batch of {batch}" if batch > 1 else ""
-    title = f"{graph.name} on {target.title}"
+    title = f"{graph.name} on {phrases.board_and_mode(board.title, board.mode)}"
+    on_target = f" on {chosen}" if target is not None else ""
     if quiet:
-        print(f"{title}{for_batch}: device time {_headline(prediction)}")
+        print(f"{title}{for_batch}: device time{on_target} {_headline(prediction)}")
         return ExitCode.OK
     heading = Text.assemble((title, "bold"), for_batch)
-    lines: list[Any] = [heading, Text(), _headline(prediction), Paragraph(prediction.method, "dim")]
-    if target.accelerator is not None:
-        lines.append(Paragraph(phrases.cpu_only(target.accelerator), "dim"))
+    lines: list[Any] = [heading, Text()]
+    if target is None and len(targets) > 1:
+        lines += _target_lines(targets)
+    else:
+        lines += [_headline(prediction), Paragraph(prediction.method, "dim")]
+        lines += [Paragraph(note, "yellow") for note in prediction.notes]
     if prediction.server is not None:
         lines.append(Paragraph(_request(prediction, prediction.server), "dim"))
-    lines += [Paragraph(note, "yellow") for note in prediction.notes]
     if explain:
-        for table in (_by_operation(prediction), _by_node(prediction), _alternatives(prediction, others)):
+        for table in (_by_operation(prediction), _by_node(prediction)):
             lines += [Text(), table]
+        if others:
+            lines += [Text(), _alternatives(prediction, others)]
     show(Group(*lines))
     return ExitCode.OK
+
+
+def _target_lines(targets: Mapping[str, Prediction | Declined]) -> list[Any]:
+    """Return a table of all targets, and below it what is behind each: method, notes, or why nothing is predicted."""
+    rows = []
+    for name, answer in targets.items():
+        if isinstance(answer, Declined):
+            rows.append((name, "-", "not predicted"))
+        else:
+            rows.append((name, format_ms(answer.p50_ms), f"{format_ms(answer.low_ms)} to {format_ms(answer.high_ms)}"))
+    lines: list[Any] = [text_table(("target", "ms", "80 %"), rows, figures=("ms",)), Text()]
+    words: dict[tuple[str, str], list[str]] = defaultdict(list)  # targets by style and words, which several may share
+    for name, answer in targets.items():
+        if isinstance(answer, Declined):
+            words["yellow", f"not predicted: {answer.reason}"].append(name)
+        else:
+            words["dim", answer.method].append(name)
+            for note in answer.notes:
+                words["yellow", note].append(name)
+    return lines + [Paragraph(f"{', '.join(names)}: {text}", style) for (style, text), names in words.items()]
+
+
+def _all_targets(targets: Mapping[str, Prediction | Declined]) -> dict[str, Any]:
+    return {
+        name: {
+            "p50_ms": answer.p50_ms,
+            "low_ms": answer.low_ms,
+            "high_ms": answer.high_ms,
+            "method": answer.method,
+            "notes": list(answer.notes),
+        }
+        if isinstance(answer, Prediction)
+        else {"p50_ms": None, "low_ms": None, "high_ms": None, "method": f"none: {answer.reason}", "notes": []}
+        for name, answer in targets.items()
+    }
 
 
 def _headline(prediction: Prediction) -> Text:
@@ -183,6 +237,7 @@ def _alternatives(prediction: Prediction, others: list[Alternative]) -> TextTabl
 
 def _facts(prediction: Prediction, others: list[Alternative], *, explain: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {
+        "target": prediction.target,
         "p50_ms": prediction.p50_ms,
         "low_ms": prediction.low_ms,
         "high_ms": prediction.high_ms,

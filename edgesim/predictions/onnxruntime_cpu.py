@@ -18,6 +18,7 @@ from edgesim.predictions.operations import Kind
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
+from edgesim.profiles.device_profile import CPU
 
 if TYPE_CHECKING:
     from edgesim.predictions.graph import Graph
@@ -71,13 +72,16 @@ _ARITHMETIC: frozenset[Term] = frozenset(("products", "depthwise", "functions"))
 class OnnxRuntimeCpu:
     """Predicts ONNX Runtime on arm64 cores, by coefficients that are fitted to published figures."""
 
-    target = "cpu"
+    def targets(self, profile: DeviceProfile) -> Sequence[str]:
+        """Return ``cpu``, which every board has."""
+        return (CPU,)
 
     def predict(
         self,
         profile: DeviceProfile,
         model: Model,
         *,
+        target: str = CPU,
         batch: int = 1,
         threads: int | None = None,
         shapes: Mapping[str, Sequence[int]] | None = None,

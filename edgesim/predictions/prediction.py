@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import EdgesimError, ModelError
 from edgesim.predictions.server_time import ServerTime
+from edgesim.profiles.device_profile import CPU
 from edgesim.units import format_ms
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Prediction:
         p50_ms: the device time.
         low_ms, high_ms: the band. It contains the device time of 80 % of boards, by the errors of predictions for
             published figures that the fit had not seen.
+        target: what runs the model on the board: ``cpu``, ``gpu:tensorrt-fp16``.
         method: one sentence that says what the prediction is made from.
         threads, batch: of one inference.
         notes: sentences, each with one reason for a band that is wider than that of a board with published figures, or
@@ -60,6 +62,7 @@ class Prediction:
     high_ms: float
     method: str
     threads: int
+    target: str = CPU
     batch: int = 1
     notes: tuple[str, ...] = ()
     sizes: str = "inference"
@@ -74,7 +77,8 @@ class Prediction:
     def __repr__(self) -> str:
         """Return one line: the device time, its band, and what it is for."""
         batch = f", batch {self.batch}" if self.batch > 1 else ""
-        return f"<Prediction: device time {self._device_time}, {self.threads} threads{batch}, {len(self.nodes)} nodes>"
+        by = f"{self.threads} threads" if self.target == CPU else self.target
+        return f"<Prediction: device time {self._device_time}, {by}{batch}, {len(self.nodes)} nodes>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the device time, what makes it less certain, and the slowest nodes."""

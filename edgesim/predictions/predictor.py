@@ -1,11 +1,12 @@
-"""Predictors: each predicts the device time of a model on one target of a board. To add one, extend `PREDICTORS`."""
+"""Predictors: each predicts the device time of a model on targets of a board. To add one, extend `PREDICTORS`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from edgesim import profiles
-from edgesim.errors import UsageError, did_you_mean
+from edgesim.errors import ProfileError, UsageError, did_you_mean
 from edgesim.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -13,20 +14,21 @@ from edgesim.options import InputOptions
 from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
 from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.profiles import DeviceProfile
+from edgesim.profiles.device_profile import CPU
 
 
 class Predictor(Protocol):
-    """Predicts the device time of a model on one target of a board, with a band, or declines with a reason."""
+    """Predicts the device time of a model on targets of a board, with a band, or declines with a reason."""
 
-    @property
-    def target(self) -> str:
-        """What runs the model: ``cpu``."""
+    def targets(self, profile: DeviceProfile) -> Sequence[str]:
+        """Return the targets of a board that this predictor answers for: ``cpu``, ``gpu:tensorrt-fp16``."""
 
     def predict(
         self,
         profile: DeviceProfile,
         model: Model,
         *,
+        target: str,
         batch: int = 1,
         threads: int | None = None,
         shapes: Mapping[str, Sequence[int]] | None = None,
@@ -34,10 +36,10 @@ class Predictor(Protocol):
         inputs: InputOptions | None = None,
         use_calibration: bool = True,
     ) -> Prediction | Declined:
-        """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
+        """Return the device time of one inference on one of `targets`; the arguments are those of `edgesim.predict`."""
 
 
-# One predictor for each target.
+# The first that answers for a target predicts it.
 PREDICTORS: tuple[Predictor, ...] = (OnnxRuntimeCpu(),)
 
 
@@ -45,7 +47,7 @@ def predict(
     profile: str | Path | DeviceProfile,
     model: str | Path | Model,
     *,
-    target: str = "cpu",
+    target: str = CPU,
     models: str | Path | None = None,
     batch: int = 1,
     threads: int | None = None,
@@ -63,7 +65,8 @@ def predict(
     Args:
         profile: name, file or `DeviceProfile` of the board.
         model: name, file or `Model`.
-        target: what runs the model on the board; one of those of `PREDICTORS`.
+        target: what runs the model on the board: ``cpu``, or an accelerator with a runtime and a precision, such as
+            ``gpu:tensorrt-fp16``. `edgesim.predict_targets` predicts all targets of a board.
         models: the model repository; None means ``models/``, then the sample models.
         batch: first size of each input, where the model leaves that size open or has 1.
         threads: threads of one inference; None means those of the model's configuration, else one for each core of the
@@ -80,7 +83,7 @@ def predict(
             calibration cannot be read.
         ModelError: no such model, sizes of its inputs are open, its sizes contradict each other, it does not run on
             this host where only a run tells its sizes, or the server would refuse its configuration.
-        UsageError: no predictor for `target`.
+        UsageError: the board has no such target.
     """
     answer = predict_or_decline(
         profiles.load(profile),
@@ -98,11 +101,65 @@ def predict(
     return answer
 
 
+def predict_targets(
+    profile: str | Path | DeviceProfile,
+    model: str | Path | Model,
+    *,
+    models: str | Path | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    arrays: Arrays | None = None,
+    inputs: InputOptions | None = None,
+    use_calibration: bool = True,
+) -> dict[str, Prediction | Declined]:
+    """Predict the device time of a model on each target of a board, the CPU first.
+
+    The arguments are those of `edgesim.predict`.
+
+    Returns:
+        The prediction by target; for a target of which nothing can be said, the reason.
+
+    Raises:
+        ProfileError: no such profile; ModelError: no such model, or the server would refuse its configuration.
+    """
+    profile = profiles.load(profile)
+    model = model if isinstance(model, Model) else repository.find(model, models)
+    return {
+        target: predict_or_decline(
+            profile,
+            model,
+            target=target,
+            batch=batch,
+            threads=threads,
+            shapes=shapes,
+            arrays=arrays,
+            inputs=inputs,
+            use_calibration=use_calibration,
+        )
+        for target in profile.targets
+    }
+
+
+def require_target(profile: DeviceProfile, target: str) -> None:
+    """Refuse a target that a board does not have.
+
+    Raises:
+        UsageError: names the targets of the board, and the nearest.
+    """
+    if target not in profile.targets:
+        longer = [name for name in profile.targets if name.startswith(target)]
+        raise UsageError(
+            f"`target={target}`: {profile.title} has no such target; it has {', '.join(profile.targets)}"
+            f"{did_you_mean(longer[0] if longer else target, profile.targets)}"
+        )
+
+
 def predict_or_decline(
     profile: DeviceProfile,
     model: Model,
     *,
-    target: str = "cpu",
+    target: str = CPU,
     batch: int = 1,
     threads: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -113,24 +170,25 @@ def predict_or_decline(
     """Predict as `predict` does, and return the reason where no prediction can be made.
 
     Raises:
-        UsageError: no predictor for `target`.
+        UsageError: the board has no such target.
         ModelError: the server would refuse the model's configuration.
     """
+    require_target(profile, target)
     if threads is None and model.configuration is not None and profile.image.reference is None:
         threads = model.configuration.served().intra_op_threads
-    for predictor in PREDICTORS:
-        if predictor.target == target:
-            return predictor.predict(
-                profile,
-                model,
-                batch=batch,
-                threads=threads,
-                shapes=shapes,
-                arrays=arrays,
-                inputs=inputs,
-                use_calibration=use_calibration,
-            )
-    targets = [predictor.target for predictor in PREDICTORS]
-    raise UsageError(
-        f"`target={target}`: no predictor for it; there are {', '.join(targets)}{did_you_mean(target, targets)}"
+    predictor = next((each for each in PREDICTORS if target in each.targets(profile)), None)
+    if predictor is None:
+        title = next(each.title for each in profile.accelerators if target in each.targets)
+        return Declined(reason=f"no figures that a prediction for {title} could be fitted to", error_class=ProfileError)
+    answer = predictor.predict(
+        profile,
+        model,
+        target=target,
+        batch=batch,
+        threads=threads,
+        shapes=shapes,
+        arrays=arrays,
+        inputs=inputs,
+        use_calibration=use_calibration,
     )
+    return replace(answer, target=target) if isinstance(answer, Prediction) else answer

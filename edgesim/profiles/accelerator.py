@@ -95,7 +95,7 @@ def contradictions(accelerators: tuple[Accelerator, ...]) -> Iterator[str]:
     before: set[str] = set()
     for index, accelerator in enumerate(accelerators):
         key = f"accelerators.{index}"
-        if accelerator.name == "cpu":
+        if accelerator.name == "cpu":  # `edgesim.profiles.device_profile.CPU`
             yield f"{key}.name: cpu is the processor's own name among targets"
         if accelerator.name in before:
             yield f"{key}.name: {accelerator.name!r} is another accelerator's; one name is for one accelerator"

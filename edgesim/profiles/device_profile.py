@@ -25,6 +25,9 @@ from edgesim.profiles.surroundings import Limits, Network, Power, Storage, Syste
 # Devicetree Specification v0.4, 2.2.4: a string is of printable characters.
 BoardName = Annotated[str, Field(pattern=r"^[!-~][ -~]+[!-~]$")]
 
+# The target that every board has: its processor.
+CPU = "cpu"
+
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 # Facts by which a machine is recognised as the board.
@@ -100,6 +103,11 @@ class DeviceProfile(Part):
     def reference(self) -> str:
         """The name of the profile with its power mode: ``jetson-nano:5w``; without the mode in the default mode."""
         return self.name if self.mode == self.default_mode else f"{self.name}:{self.mode}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What runs models on the board: ``cpu``, then each accelerator with its runtime and precisions."""
+        return (CPU, *(target for each in self.accelerators for target in each.targets))
 
     @property
     def accelerator(self) -> str | None:

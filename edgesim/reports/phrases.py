@@ -68,7 +68,12 @@ def side(result: RunResult, file: str) -> str:
 
 def board(profile: ProfileSection) -> str:
     """Return the board and its power mode."""
-    return f"{profile.title} ({profile.mode})" if profile.mode else profile.title
+    return board_and_mode(profile.title, profile.mode)
+
+
+def board_and_mode(title: str, mode: str | None) -> str:
+    """Return a board's title with the power mode."""
+    return f"{title} ({mode})" if mode else title
 
 
 def execution(result: RunResult) -> str:

@@ -177,9 +177,11 @@ def test_a_declined_prediction_is_a_value_with_the_error_that_predict_raises(res
     assert isinstance(predict_or_decline(profiles.load("jetson-nano"), resnet18), Prediction)
 
 
-def test_a_target_without_a_predictor_is_refused(digits: Model) -> None:
-    with pytest.raises(UsageError, match="`target=gpu`: no predictor for it; there are cpu"):
+def test_a_target_that_the_board_lacks_is_refused_with_the_nearest(digits: Model) -> None:
+    with pytest.raises(UsageError, match=r"`target=gpu`: .* has no such target; it has cpu, gpu:tensorrt-fp16, .*16'"):
         predict("jetson-nano", digits, target="gpu")
+    with pytest.raises(UsageError, match="it has cpu; did you mean 'cpu'"):
+        predict("raspberry-pi-4", digits, target="gpu")
 
 
 def test_predicting_imports_no_engine_no_scipy_and_no_training(resnet18: Model) -> None:
