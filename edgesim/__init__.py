@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from edgesim.jobs.run import run
     from edgesim.options import (
         BoardOptions,
+        DetectionMatch,
         InputOptions,
         PeakLimit,
         Precision,
@@ -74,6 +75,7 @@ __all__ = [
     "BuildxMissing",
     "CheckOptions",
     "ComposeMissing",
+    "DetectionMatch",
     "DeviceDied",
     "DeviceError",
     "DiskFull",
@@ -130,6 +132,7 @@ _HOME = {
     "__version__": "edgesim.version",
     "BoardOptions": "edgesim.options",
     "CheckOptions": "edgesim.jobs.check",
+    "DetectionMatch": "edgesim.options",
     "InputOptions": "edgesim.options",
     "PeakLimit": "edgesim.options",
     "Precision": "edgesim.options",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from edgesim.errors import UsageError, did_you_mean
 
@@ -140,6 +140,27 @@ class InputOptions(_Options):
     ranges: Mapping[str, tuple[float, float]] = {}
 
 
+class DetectionMatch(_Options):
+    """How a detector's rows are matched with those of the reference: by class and overlap, not by their order.
+
+    Attributes:
+        boxes, scores, classes: the outputs with these, each with a row for each detection; None means to find them.
+        rows: the output that is a table of detections; None means to find it.
+        columns: of that table, a letter each: x, y, w, h of the box, s its score, c its class, i its image, - another,
+            such as ``xyxysc`` or ``icxywhs``; None means to tell them by their values.
+        iou: the least overlap of a pair, as intersection over union.
+        threshold: the score from which on the model gives a row; None means the graph's NonMaxSuppression.
+    """
+
+    boxes: str | None = None
+    scores: str | None = None
+    classes: str | None = None
+    rows: str | None = None
+    columns: str | None = Field(default=None, pattern=r"^[sci-]*(x[sci-]*y[sci-]*){2}$|^[sci-]*xywh[sci-]*$")
+    iou: float = Field(default=0.5, gt=0, le=1)
+    threshold: float | None = Field(default=None, ge=0)
+
+
 class BoardOptions(_Options):
     """How a board is started.
 
@@ -176,6 +197,8 @@ class RunOptions(_Options):
 
     Attributes:
         models: the model repository; None means ``models/``, then the sample models.
+        match: how rows of outputs are matched before they are compared, `DetectionMatch` or ``detections``; None means
+            by their order.
         repeat: number of fresh containers, one after the other.
         output: file that the result is written to.
     """
@@ -184,8 +207,14 @@ class RunOptions(_Options):
     inputs: InputOptions = InputOptions()
     board: BoardOptions = BoardOptions()
     models: Path | None = None
+    match: DetectionMatch | None = None
     repeat: int = Field(default=1, ge=1)
     output: Path | None = None
+
+    @field_validator("match", mode="before")
+    @classmethod
+    def _match_by_name(cls, value: object) -> object:
+        return DetectionMatch() if value == "detections" else value
 
     def changed(self) -> frozenset[str]:
         """Return the names of the fields, those of the sections included, that differ from their defaults."""
@@ -238,7 +267,7 @@ class RunOptions(_Options):
 
 
 _SECTIONS: Mapping[str, type[_Options]] = {"traffic": TrafficOptions, "inputs": InputOptions, "board": BoardOptions}
-_OWN = ("models", "repeat", "output")
+_OWN = ("models", "match", "repeat", "output")
 _SECTION_OF = {field: name for name, section in _SECTIONS.items() for field in section.model_fields}
 # The names of all fields, those of the sections included.
 ALL_OPTIONS = frozenset({*_OWN, *_SECTION_OF})
@@ -279,6 +308,7 @@ class RunKeywords(TypedDict, total=False):
     watch: bool
     ready_timeout_s: float
     models: Path | str | None
+    match: DetectionMatch | Literal["detections"] | None
     repeat: int
     output: Path | str | None
 

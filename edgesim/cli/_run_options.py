@@ -197,6 +197,21 @@ class InputFlags:
     ] = 0
 
 
+class AnswerFlags:
+    """How the board's answers are compared."""
+
+    match: Annotated[
+        str | None,
+        typer.Option(
+            "--match",
+            metavar="detections[:KEY=VALUE,…]",
+            help="Match a detector's rows by class and overlap before they are compared. Keys: boxes, scores, classes,"
+            " or rows and columns, name outputs; iou and threshold are bounds.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None
+
+
 class BoardFlags:
     """How a board is started."""
 
@@ -233,6 +248,7 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "client_cores": _values.cores,
     "shapes": _values.shapes,
     "ranges": _values.ranges,
+    "match": _values.match,
 }
 
 # Fields that several flags make.

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from edgesim.errors import UsageError
 from edgesim.measure.tolerance import Tolerance
-from edgesim.options import PeakLimit, Precision
+from edgesim.options import DetectionMatch, PeakLimit, Precision
 from edgesim.units import parse_seconds
 
 
@@ -77,6 +78,22 @@ def ranges(words: Sequence[str]) -> Mapping[str, tuple[float, float]]:
         if not ranges[name][0] <= ranges[name][1]:
             raise UsageError(f"--range {word}: {low} is above {high}")
     return ranges
+
+
+def match(word: str) -> DetectionMatch:
+    """Return what ``detections:iou=0.7,boxes=dets`` asks for. Raises UsageError: the word does not say that."""
+    kind, _, keys = word.partition(":")
+    pairs = [pair.partition("=") for pair in keys.split(",")] if keys else []
+    if kind != "detections" or any(not value for _, _, value in pairs):
+        raise UsageError(
+            f"--match {word}: not detections[:KEY=VALUE,…]",
+            fix="for example --match detections, or --match detections:boxes=dets,scores=conf,iou=0.7",
+        )
+    try:
+        values: dict[str, Any] = {name: value for name, _, value in pairs}
+        return DetectionMatch(**values)
+    except UsageError as error:
+        raise UsageError(f"--match {word}: {error.problem}", fix=error.fix) from error
 
 
 def tolerance(word: str | None) -> Tolerance | None:

@@ -17,7 +17,7 @@ from edgesim.cli._options import (
     QuietOption,
 )
 from edgesim.cli._outputs import require_writable
-from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
+from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, takes_run_options
 from edgesim.errors import UsageError
 from edgesim.jobs.check import CheckOptions, check
 from edgesim.jobs.check_runtimes import check_runtimes
@@ -31,7 +31,7 @@ app = new_app()
     "edgesim check jetson-nano detector --runtimes all --markdown runtimes.md",
     "edgesim check jetson-nano detector --input real.npz --max-artifact 50MiB --junit check.xml",
 )
-@takes_run_options(InputFlags, BoardFlags)
+@takes_run_options(InputFlags, AnswerFlags, BoardFlags)
 def check_command(
     profile: ProfileArgument,
     model: ModelArgument,

@@ -20,7 +20,7 @@ from edgesim.cli._options import (
     QuietOption,
 )
 from edgesim.cli._outputs import make_directory, require_outputs
-from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
+from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, takes_run_options
 from edgesim.errors import ExitCode, UsageError
 from edgesim.gates import baselines, judge, paired_statistics
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
@@ -42,7 +42,7 @@ app = new_app()
     "edgesim gate result.json --baseline baselines --junit gate.xml",
     "edgesim gate --base main --cand HEAD jetson-nano --rule 'latency_ms.p50: +5 %'",
 )
-@takes_run_options(InputFlags, BoardFlags, without=("models", "volume"))
+@takes_run_options(InputFlags, AnswerFlags, BoardFlags, without=("models", "volume"))
 def gate_command(
     call: typer.Context,
     result: Annotated[

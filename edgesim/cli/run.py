@@ -16,7 +16,7 @@ from edgesim.cli._options import (
     ResultsDirectoryOption,
 )
 from edgesim.cli._outputs import require_writable
-from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, parameters_of, takes_run_options
+from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, TrafficFlags, parameters_of, takes_run_options
 from edgesim.cli._server_image import ServerImage, takes_server_image
 from edgesim.errors import DiskFull, EdgesimError, ExitCode, ResultError, StackError, UsageError
 from edgesim.jobs.run import run
@@ -35,7 +35,7 @@ app = new_app()
     "edgesim run jetson-nano:5w models/detector.onnx --qps 20 --duration 60 -o result.json",
     "edgesim run examples/stacks/parallel/stack.yaml",
 )
-@takes_run_options(TrafficFlags, InputFlags, BoardFlags)
+@takes_run_options(TrafficFlags, InputFlags, AnswerFlags, BoardFlags)
 @takes_server_image
 def run_command(
     call: typer.Context,

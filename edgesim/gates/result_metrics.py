@@ -17,6 +17,7 @@ from edgesim.units import format_bytes
 # Times of whatever ran the model: an emulator's say nothing about the board.
 _TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
 _STATISTICS = ("min", "mean", *PERCENTILES, "max")
+_DETECTIONS = ("matched", "more", "fewer", "min_iou", "max_score_difference")
 
 NAMES = (
     *(f"device_time_ms.{name}" for name in ("p50", "low", "high")),
@@ -29,21 +30,32 @@ NAMES = (
     "memory_unreclaimable_bytes",
     "artifact_bytes",
     "accuracy",
+    *(f"detections.{name}" for name in _DETECTIONS),
     "energy_j",
     "failed_requests",
 )
 
 # Metrics of the board's own instructions: a run of another architecture's does not have them.
-OF_THE_BOARD = frozenset(("memory_peak_bytes", "memory_anon_bytes", "memory_unreclaimable_bytes", "accuracy"))
+OF_THE_BOARD = frozenset(
+    (
+        "memory_peak_bytes",
+        "memory_anon_bytes",
+        "memory_unreclaimable_bytes",
+        "accuracy",
+        *(f"detections.{name}" for name in _DETECTIONS),
+    )
+)
 # Machines as the kernel names them, by the architecture in a profile.
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 # The interval around a predicted device time; its ends are metrics of their own.
 BAND = "80 % band"
 # Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
-HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy"))
+HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy", "detections.matched", "detections.min_iou"))
 # These depend on the model and its answers alone, so they are equal in every run.
-_CONSTANT = frozenset(("artifact_bytes", "accuracy", "failed_requests"))
+_CONSTANT = frozenset(
+    ("artifact_bytes", "accuracy", "failed_requests", *(f"detections.{name}" for name in _DETECTIONS))
+)
 # From this part of the memory limit on, a peak is what page cache was allowed to fill.
 _SATURATED = 0.99
 # What the device time of a native run is, which is measured and not predicted; its energy follows from the median.
@@ -105,6 +117,8 @@ def metric(result: RunResult, name: str) -> Metric:
             needs_samples=distribution.needs_samples.get(key),
             infinite=key in distribution.infinite,
         )
+    if section == "detections":
+        return Metric(name=name, value=_detections(result, key), elsewhere=_elsewhere(result, name))
     answered = result.requests.ok
     values: Mapping[str, float | None] = {
         "throughput_qps": result.throughput_qps,
@@ -124,6 +138,15 @@ def metric(result: RunResult, name: str) -> Metric:
     if name.startswith("memory_") and value is not None:
         return _memory(result, name, value, elsewhere)
     return Metric(name=name, value=value, elsewhere=elsewhere)
+
+
+def _detections(result: RunResult, key: str) -> float | None:
+    """Return a figure of the matched detections; None where the run did not match any, or could not."""
+    found = result.agreement.detections if result.agreement is not None else None
+    if found is None or found.problem:
+        return None
+    value = getattr(found, key)
+    return float(len(value)) if key in ("more", "fewer") else _number(value)
 
 
 def _memory(result: RunResult, name: str, value: float, elsewhere: str) -> Metric:

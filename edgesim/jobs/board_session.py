@@ -114,6 +114,7 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
         labels,
         samples=samples_in(plan.model, request),
         again=lambda: plan.reference.run(request),
+        matcher=plan.matcher,
     )
     return replace(compared, reference=plan.reference.release, other_release=plan.reference.other_release)
 

@@ -19,7 +19,8 @@ from edgesim.inputs import array_files
 from edgesim.jobs import check_items, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client
-from edgesim.measure import resource_usage
+from edgesim.measure import model_tolerances, resource_usage
+from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import refusal
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.resource_usage import ResourceUsage
@@ -43,6 +44,7 @@ OPTIONS = frozenset(
     {
         *InputOptions.model_fields,
         "models",
+        "match",
         "engine",
         "context",
         "base_image",
@@ -130,18 +132,23 @@ def check(
     launch = Launch.of(profile, [loaded], options.board)
     launch.check()
     items, not_judged = [check_items.artifact(loaded, checks.max_artifact_bytes)], list[Item]()
-    allowed = checks.tolerance if checks.tolerance is not None else check_items.tolerances(loaded)
+    allowed = checks.tolerance if checks.tolerance is not None else model_tolerances.of_outputs(loaded)
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
-        reference, by_release = same_release.tell_apart(launch, loaded, reference, allowed)
+        first = reference.outputs[0] if reference.outputs else {}
+        matcher = Matcher.of(loaded, options.match, lambda: first) if first else None
+        reference, by_release = same_release.tell_apart(launch, loaded, reference, allowed, matcher)
     if by_release is not None:  # what cannot be compared on this host is no doubt about the model
         (items if by_release.verdict != "INCONCLUSIVE" else not_judged).append(by_release)
+
+    def answers(board: Board, reference: check_items.ReferenceOutputs) -> list[Item]:
+        return list(_items_of_the_answers(board, loaded, chosen, reference, allowed, matcher, profile, stages))
 
     def run(launch: Launch, reference: check_items.ReferenceOutputs, killed: str = "") -> tuple[Board, list[Item]]:
         with start(launch, stages) as board:
             with resource_usage.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder:
-                of_the_board = list(_items_of_the_answers(board, loaded, chosen, reference, allowed, profile, stages))
+                of_the_board = answers(board, reference)
             used = resource_usage.summarise([*board.start_readings, *recorder.readings], [])
             of_the_board += _items_of_the_start(board, launch, loaded, profile, used, stages, killed=killed)
             return board, of_the_board
@@ -260,6 +267,7 @@ def _items_of_the_answers(
     chosen: inputs.Inputs,
     reference: check_items.ReferenceOutputs,
     allowed: Tolerance | Mapping[str, Tolerance],
+    matcher: Matcher | None,
     profile: DeviceProfile,
     stages: Stages,
 ) -> Iterator[Item]:
@@ -286,7 +294,7 @@ def _items_of_the_answers(
                 yield Item(name="answers", verdict="FAIL", finding=f"a request failed: {failed[0]}")
             else:
                 outputs = [client.decode(answer.payload) for answer in answers]
-                yield check_items.answers(outputs, reference, allowed)
+                yield check_items.answers(outputs, reference, allowed, matcher)
         if chosen.labelled is not None and not failed:
             yield check_items.accuracy(outputs[0], chosen.labelled[1], reference)
         yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)

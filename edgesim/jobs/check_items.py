@@ -22,19 +22,20 @@ from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.inputs import Arrays
-from edgesim.measure import output_difference, tolerance
+from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
+from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.measure.reference import Reference, random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import locales, precision
+from edgesim.models import locales
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.predictions.node import Node
 from edgesim.predictions.onnxruntime_cpu import read_model
 from edgesim.profiles import DeviceProfile
-from edgesim.results.sections import EmulatorSection
+from edgesim.results.sections import DetectionsSection, EmulatorSection, section
 from edgesim.results.verdict import Item, VerdictWord
 from edgesim.units import format_bytes, format_seconds
 
@@ -110,26 +111,11 @@ def _kinds(count: int) -> str:
     return "its one kind" if count == 1 else f"each of {count} kinds"
 
 
-def tolerances(model: Model) -> dict[str, Tolerance]:
-    """Return the tolerance of each output whose rounding is not that of its own type: by the model's precision.
-
-    An output of whole numbers, such as a class, stays exact, unless it is itself quantized.
-    """
-    datatypes = {output.name: output.datatype for output in model.outputs}
-    allowed = {}
-    for name, computed in precision.of_outputs(model).items():
-        is_float, is_quantized = datatypes[name].startswith(("FP", "BF")), datatypes[name] in ("INT8", "UINT8")
-        if computed.kind == "int8" and (is_float or (is_quantized and computed.step is not None)):
-            allowed[name] = tolerance.quantized(computed.step)
-        elif computed.kind != "int8" and is_float:
-            allowed[name] = tolerance.half_precision(computed.kind)
-    return allowed
-
-
 def answers(
     outputs: Sequence[Outputs],
     reference: ReferenceOutputs,
     allowed: Allowed,
+    matcher: Matcher | None = None,
 ) -> Item:
     """Judge the board's outputs by the reference outputs, output by output.
 
@@ -137,10 +123,14 @@ def answers(
 
     Args:
         allowed: one tolerance for all outputs, or by output name; an output without one has that of its type.
+        matcher: matches the rows of detections before they are compared; None leaves them in their order.
     """
     if reference.problem:
         return Item(name="answers", verdict="INCONCLUSIVE", finding=f"nothing to compare with: {reference.problem}")
-    differences = output_difference.compare(outputs, reference.outputs, allowed, samples=reference.samples)
+    right, detections = reference.outputs, None
+    if matcher is not None:
+        outputs, right, detections = matcher.match(outputs, right, allowed)
+    differences = output_difference.compare(outputs, right, allowed, samples=reference.samples)
     random = random_outputs(reference.outputs, reference.again, differences) if reference.again is not None else {}
     samples = sum(reference.samples)
     count = f"over {samples} sample{'s' if samples != 1 else ''}"
@@ -148,24 +138,51 @@ def answers(
     failed = [difference for difference in judged if not difference.within]
     unknown = [f"{name} is {words}" for name, words in random.items()]
     unknown += [f"{one.output}: these inputs give NaN on this host, too" for one in judged if one.shows_nothing]
-    if failed or not unknown:
+    if judged and (failed or not unknown):
         worst = max(failed or judged, key=lambda difference: difference.max_absolute)
         words = _difference(worst, reference.origin)
         words += [f"{one.output}: {', '.join(one.notes())}" for one in judged if one.notes() and not one.problem]
     else:
         words = [] if len(unknown) == len(differences) else ["all other outputs agree"]
-    verdict: VerdictWord = "FAIL" if failed else "INCONCLUSIVE" if unknown else "PASS"
-    return Item(name="answers", verdict=verdict, finding="; ".join([*unknown, *words, count]))
+    verdicts: set[VerdictWord] = {"FAIL" if failed else "INCONCLUSIVE" if unknown else "PASS"}
+    if detections is not None:
+        verdicts.add(detections.verdict)
+        words = [*section(DetectionsSection, detections).words(), *words]
+    verdict: VerdictWord = next(word for word in ("FAIL", "INCONCLUSIVE", "PASS") if word in verdicts)
+    return Item(
+        name="answers",
+        verdict=verdict,
+        finding="; ".join([*unknown, *words, count]),
+        figures=_figures(detections) if detections is not None else {},
+    )
 
 
-def release(outputs: Sequence[Outputs], newest: ReferenceOutputs, allowed: Allowed, *, version: str) -> Item:
+def _figures(detections: Detections) -> dict[str, float]:
+    known = {
+        "matched": detections.matched,
+        "more": len(detections.more),
+        "fewer": len(detections.fewer),
+        "min_iou": detections.min_iou,
+        "max_score_difference": detections.max_score_difference,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def release(
+    outputs: Sequence[Outputs],
+    newest: ReferenceOutputs,
+    allowed: Allowed,
+    matcher: Matcher | None = None,
+    *,
+    version: str,
+) -> Item:
     """Judge what the board's release of ONNX Runtime answers by what edgesim's own answers, both on this host.
 
     Args:
         outputs: of release `version`.
         newest: of edgesim's own release.
     """
-    item = answers(outputs, newest, allowed)
+    item = answers(outputs, newest, allowed, matcher)
     return item.model_copy(
         update={"name": "release", "finding": f"on this host, ONNX Runtime {version}: {item.finding}"}
     )

@@ -77,7 +77,7 @@ def check_runtimes(
         HostError: this host cannot run the board.
     """
     stages, options = Stages(listener), RunOptions.of(options, **keywords)
-    options.require_only(OPTIONS - {"runtime"}, "a check of releases chooses them itself: `runtimes`")
+    options.require_only(OPTIONS - {"runtime", "match"}, "a check of releases chooses them itself: `runtimes`")
     profile = profiles.load(profile)
     own = runtime_releases.of_board(profile, None)
     versions = runtime_releases.versions(releases)

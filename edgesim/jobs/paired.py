@@ -26,6 +26,7 @@ from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics
+from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.statistics import PERCENTILES
@@ -116,7 +117,7 @@ def run_pair(
         chosen = inputs.choose(origin, options.inputs)
 
         def side(name: SideName, model: Model, launch: Launch) -> Side:
-            return _side(name, model, chosen, stages, launch, client_cores, options.inputs.seed)
+            return _side(name, model, chosen, stages, launch, client_cores, options)
 
         sides = side("base", base, launches[0]), side("candidate", candidate, launches[1])
     looks = paired_statistics.looks(max_rounds)
@@ -159,6 +160,7 @@ PAIR_OPTIONS = frozenset(
         "input",
         "shapes",
         "ranges",
+        "match",
     }
 )
 
@@ -251,7 +253,7 @@ def _side(
     stages: Stages,
     launch: Launch,
     client_cores: Sequence[int] | None,
-    seed: int,
+    options: RunOptions,
 ) -> Side:
     """Return one side; `launch` has the execution that both sides run in."""
     execution = launch.options.execution
@@ -271,10 +273,11 @@ def _side(
         model=model,
         inputs=chosen,
         reference=same_release.of_board(launch, model, reference, chosen.requests[0]),
-        scenario=Scenario(name="single-stream", stop=StopRule(), seed=seed),
+        scenario=Scenario(name="single-stream", stop=StopRule(), seed=options.inputs.seed),
         warm_up=None,
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,
         client_cores=client_cores,
+        matcher=Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0])),
     )
     builder = ResultBuilder(profile=launch.profile, model=model, stages=stages, prediction=prediction)
     return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)

@@ -30,6 +30,7 @@ from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.result_halves import combined, without_emulated
 from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, scenario_of
 from edgesim.measure import steady_state
+from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.release_reference import AnyReference
@@ -118,6 +119,7 @@ class Job:
         prediction: the model's device time, or why none is predicted.
         host: the prediction beside this host's own time; None without a prediction.
         launch: how a board is started, but for its execution.
+        matcher: matches the rows of detections, if the options ask for that.
     """
 
     profile: DeviceProfile
@@ -128,6 +130,7 @@ class Job:
     launch: Launch
     stages: Stages
     host: HostComparison | None = None
+    matcher: Matcher | None = None
 
     def builder(self, not_scaled: str | None = None) -> ResultBuilder:
         """Return a builder for the result of one execution."""
@@ -149,6 +152,7 @@ class Job:
             inputs=self.inputs,
             reference=self.reference,
             seed=options.inputs.seed,
+            matcher=self.matcher,
         )
 
 
@@ -174,6 +178,7 @@ def _prepare(
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
         require_fit(model, reference, chosen)
+        matcher = Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0]))
         prediction = time_scaling.predicted(profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS])
         host = _beside_host(profile, prediction, reference, chosen)
         compared = same_release.of_board(launch, model, reference, chosen.requests[0])
@@ -187,6 +192,7 @@ def _prepare(
         launch=launch,
         stages=stages,
         host=host,
+        matcher=matcher,
     )
 
 

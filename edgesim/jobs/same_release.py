@@ -8,6 +8,7 @@ from edgesim.images import python_packages
 from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import Allowed, ReferenceOutputs
+from edgesim.measure.detections import Matcher
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.release_reference import AnyReference, ReleaseReference
 from edgesim.models.repository import Model
@@ -38,7 +39,7 @@ def of_board(launch: Launch, model: Model, newest: Reference, request: Arrays) -
 
 
 def tell_apart(
-    launch: Launch, model: Model, reference: ReferenceOutputs, allowed: Allowed
+    launch: Launch, model: Model, reference: ReferenceOutputs, allowed: Allowed, matcher: Matcher | None = None
 ) -> tuple[ReferenceOutputs, Item | None]:
     """Return the right outputs for a board's release, and what the release alone changes in the model's answers.
 
@@ -48,6 +49,7 @@ def tell_apart(
     Args:
         reference: the right outputs, of whichever release.
         allowed: the tolerance of the outputs.
+        matcher: see `check_items.answers`.
 
     Returns:
         The item is INCONCLUSIVE where the releases cannot be compared on this host, and None where both are the same.
@@ -67,7 +69,7 @@ def tell_apart(
         item = Item(name="release", verdict="INCONCLUSIVE", finding=finding + str(same.other_release))
         return replace(reference, origin=beside.origin if reference.newest is not None else reference.origin), item
     of_release = _outputs(same, reference)
-    item = check_items.release(of_release.outputs, beside, allowed, version=same.release)
+    item = check_items.release(of_release.outputs, beside, allowed, matcher, version=same.release)
     return of_release if reference.newest is not None else reference, item
 
 

@@ -8,6 +8,7 @@ from edgesim.errors import UsageError
 from edgesim.inputs import Inputs
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics, validity
+from edgesim.measure.detections import Matcher
 from edgesim.measure.release_reference import AnyReference
 from edgesim.models.repository import Model
 from edgesim.options import PeakLimit, RequestDefaults, TrafficOptions
@@ -27,6 +28,7 @@ class SessionPlan:
         sweep: rates, in requests per second, of the server scenario, in place of `scenario`.
         peak: the limit of a search for the highest rate, in place of `scenario`.
         client_cores: the cores of this host that the load generator uses; None means any.
+        matcher: matches the rows of detections before they are compared; None leaves them in their order.
     """
 
     model: Model
@@ -38,6 +40,7 @@ class SessionPlan:
     sweep: Sequence[float] = ()
     peak: PeakLimit | None = None
     client_cores: Sequence[int] | None = None
+    matcher: Matcher | None = None
 
     @classmethod
     def of(
@@ -49,6 +52,7 @@ class SessionPlan:
         inputs: Inputs,
         reference: AnyReference,
         seed: int,
+        matcher: Matcher | None = None,
     ) -> "SessionPlan":
         """Resolve traffic options with the defaults of a board.
 
@@ -65,6 +69,7 @@ class SessionPlan:
             sweep=traffic.sweep,
             peak=traffic.peak,
             client_cores=traffic.client_cores,
+            matcher=matcher,
         )
 
     def with_few_requests(self, defaults: RequestDefaults) -> "SessionPlan":

@@ -85,22 +85,23 @@ def compare(
         samples: number of samples in each request, which tells rows of class scores from other rows; None means 1.
     """
     counts = samples if samples is not None else [1] * len(expected)
-
-    def allowed(name: str, array: NDArray[Any]) -> Tolerance:
-        if isinstance(tolerances, Tolerance):
-            return tolerances
-        return (tolerances or {}).get(name) or tolerance_of(array.dtype)
-
     return [
         _combined(
             [
-                _compare(name, request, outputs.get(name), right[name], allowed(name, right[name]))
+                _compare(name, request, outputs.get(name), right[name], allowed(name, right[name], tolerances))
                 for request, (outputs, right) in enumerate(zip(actual, expected, strict=True))
             ],
             _top_1(name, actual, expected, counts),
         )
         for name in expected[0]
     ]
+
+
+def allowed(name: str, array: NDArray[Any], tolerances: Tolerance | Mapping[str, Tolerance] | None) -> Tolerance:
+    """Return the tolerance of an output: the one for all, the one by its name, or that of its type."""
+    if isinstance(tolerances, Tolerance):
+        return tolerances
+    return (tolerances or {}).get(name) or tolerance_of(array.dtype)
 
 
 def _combined(differences: Sequence[Difference], top_1: float | None) -> Difference:

@@ -17,6 +17,7 @@ from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
+from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.models import locales, session_run
 from edgesim.models.gathered import gathered, has_links
@@ -166,6 +167,7 @@ class Comparison:
         outputs: each output by itself.
         reference: the release of ONNX Runtime on this host, such as ``1.16.3``.
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
+        detections: the rows of detections that were matched before they were compared; None if they were not.
     """
 
     compared: int
@@ -176,6 +178,7 @@ class Comparison:
     outputs: tuple[OutputComparison, ...] = ()
     reference: str | None = None
     other_release: str | None = None
+    detections: Detections | None = None
 
 
 def compare(
@@ -185,6 +188,7 @@ def compare(
     *,
     samples: int = 1,
     again: Callable[[], Outputs] | None = None,
+    matcher: Matcher | None = None,
 ) -> Comparison:
     """Compare the board's outputs with the reference, output by output.
 
@@ -194,12 +198,16 @@ def compare(
         labels: the correct classes, shape (inputs,).
         samples: number of samples in the request; with labels, their number.
         again: runs the reference once more, which shows the outputs that are random; None leaves that out.
+        matcher: matches the rows of detections before they are compared; None leaves them in their order.
     """
     samples = len(labels) if labels is not None else samples
-    differences = output_difference.compare([device], [host], samples=[samples])
+    matched = matcher.match([device], [host]) if matcher is not None else None
+    actual, expected = matched[:2] if matched is not None else ([device], [host])
+    differences = output_difference.compare(actual, expected, samples=[samples])
     random = random_outputs([host], lambda: [again()], differences) if again is not None else {}
     known = [difference for difference in differences if difference.output not in random]
-    largest = max((difference.max_absolute for difference in known), default=math.inf)
+    nothing = 0.0 if matched is not None and not differences else math.inf
+    largest = max((difference.max_absolute for difference in known), default=nothing)
     accuracy_device, accuracy_host = _accuracies(device, host, labels)
     return Comparison(
         compared=samples,
@@ -216,6 +224,7 @@ def compare(
             )
             for difference in differences
         ),
+        detections=matched.detections if matched is not None else None,
     )
 
 

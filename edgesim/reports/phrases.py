@@ -385,6 +385,7 @@ def _agreement(agreement: AgreementSection) -> str:
         words = [f"nothing to compare with this host's answers, over {count}"]
     else:
         words = [f"they differ from this host's answers, and no number says by how much, over {count}"]
+    words += agreement.detections.words() if agreement.detections is not None else []
     words += [f"{output.name}: {', '.join(output.notes)}" for output in agreement.outputs if output.notes]
     if agreement.other_release is not None:
         words.append(f"this host ran ONNX Runtime {agreement.reference}, not the board's: {agreement.other_release}")

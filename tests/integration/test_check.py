@@ -252,3 +252,58 @@ def test_bf16_is_sent_decoded_and_compared(tmp_path: Path, of_input: str, of_out
     code, _, items = check("x86-gateway", path, *LOCAL, *options)
     assert code == 0, items
     assert "differs from this host by at most 0 " in items["answers"]["finding"]
+
+
+def detector(path: Path, *, lift: float) -> Path:
+    """A detector of four boxes, whose scores are the input plus `lift`, with a score threshold of 0.5."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "boxes": np.array([[[0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9]]], np.float32),
+        "lift": np.array([lift], np.float32),
+        "most": np.array([9], np.int64),
+        "iou": np.array([0.5], np.float32),
+        "threshold": np.array([0.5], np.float32),
+        "third": np.array([2], np.int64),
+        "flat": np.array([-1], np.int64),
+        "four": np.array([-1, 4], np.int64),
+    }
+    nodes = [
+        helper.make_node("Add", ["x", "lift"], ["of_classes"]),
+        helper.make_node("NonMaxSuppression", ["boxes", "of_classes", "most", "iou", "threshold"], ["chosen"]),
+        helper.make_node("Gather", ["chosen", "third"], ["column"], axis=1),
+        helper.make_node("Reshape", ["column", "flat"], ["index"]),
+        helper.make_node("Reshape", ["boxes", "four"], ["all_boxes"]),
+        helper.make_node("Reshape", ["of_classes", "flat"], ["all_scores"]),
+        helper.make_node("Gather", ["all_boxes", "index"], ["dets"]),
+        helper.make_node("Gather", ["all_scores", "index"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4])],
+        [
+            helper.make_tensor_value_info("dets", TensorProto.FLOAT, ["n", 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n"]),
+        ],
+        [numpy_helper.from_array(values, name) for name, values in arrays.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_row_more_at_the_threshold_of_the_graph_passes_with_match_and_fails_without(tmp_path: Path) -> None:
+    model, reference = (detector(tmp_path / f"{name}.onnx", lift=lift) for name, lift in (("m", 2e-6), ("r", 0.0)))
+    np.savez(tmp_path / "x.npz", x=np.array([[[0.9, 0.499999, 0.1, 0.7]]], np.float32))
+    options: list[str | Path] = [*LOCAL, "--input", tmp_path / "x.npz", "--reference", reference]
+    code, _, items = check("x86-gateway", model, *options)
+    assert (code, "has another shape" in items["answers"]["finding"]) == (1, True)
+    code, _, items = check("x86-gateway", model, *options, "--match", "detections")
+    assert code == 0, items
+    finding = items["answers"]["finding"]
+    assert "2 detections matched by class and overlap" in finding
+    assert "1 more (score 0.5), at the threshold of 0.5" in finding
+
+
+def test_match_of_outputs_that_are_no_detections_is_refused_before_a_board_starts(digits: Model) -> None:
+    done = edgesim("run", "x86-gateway", digits.path, *LOCAL, "--match", "detections")
+    assert done.returncode == 2
+    assert "no output looks like boxes: probabilities [1, 10]" in done.stderr

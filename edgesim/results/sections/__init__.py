@@ -27,7 +27,15 @@ from edgesim.results.sections.device_time import (
     ShareTry,
     ThrottleSection,
 )
-from edgesim.results.sections.judged import AgreementSection, OutputSection, RuleSection, ScaledSection, ValiditySection
+from edgesim.results.sections.judged import (
+    AgreementSection,
+    DetectionRowSection,
+    DetectionsSection,
+    OutputSection,
+    RuleSection,
+    ScaledSection,
+    ValiditySection,
+)
 from edgesim.results.sections.measured import (
     Distribution,
     EmulatorSection,
@@ -49,6 +57,8 @@ __all__ = [
     "AgreementSection",
     "ComparedSection",
     "ConfigurationSection",
+    "DetectionRowSection",
+    "DetectionsSection",
     "DeviceSection",
     "DeviceTimeSection",
     "Distribution",

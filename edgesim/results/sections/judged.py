@@ -1,9 +1,13 @@
 """What is judged: the answers, the rules of validity and their verdicts."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from edgesim.results.sections.base import Section
 from edgesim.results.sections.measured import ResourcesSection
+
+# How many detections that one side alone has are named.
+_MOST_ROWS = 3
 
 
 class OutputSection(Section):
@@ -21,6 +25,74 @@ class OutputSection(Section):
     notes: tuple[str, ...] = ()
 
 
+class DetectionRowSection(Section):
+    """A detection that one side alone has.
+
+    Attributes:
+        explained: whether its score is so near the threshold that rounding decides whether the row exists; None if the
+            threshold is not known, and the score is below those of all matched rows.
+    """
+
+    request: int
+    image: int
+    label: int | None
+    score: float | None
+    explained: bool | None
+
+    def __str__(self) -> str:
+        words = [f"class {self.label}"] if self.label is not None else []
+        words += [f"score {self.score:.4g}"] if self.score is not None else []
+        return " ".join(words) or f"in request {self.request}"
+
+
+class DetectionsSection(Section):
+    """The rows of detections, matched by class and overlap before the outputs were compared.
+
+    Attributes:
+        layout: which outputs were read as what, in words.
+        matched: number of pairs.
+        min_iou: the smallest overlap of a pair, as intersection over union.
+        max_score_difference: of a pair; None without scores.
+        more, fewer: the rows that the board alone, or the reference alone, has.
+        threshold: the score from which on a row exists; None if it is not known.
+        verdict: FAIL where a row is missing that no threshold explains.
+        problem: why the rows could not be matched.
+    """
+
+    layout: str
+    matched: int
+    min_iou: float | None = None
+    max_score_difference: float | None = None
+    more: tuple[DetectionRowSection, ...] = ()
+    fewer: tuple[DetectionRowSection, ...] = ()
+    threshold: float | None = None
+    verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"]
+    problem: str = ""
+
+    def words(self) -> list[str]:
+        """Return what was matched and what was not, in words."""
+        if self.problem:
+            return [f"detections not matched: {self.problem}"]
+        if not self.matched and not self.more and not self.fewer:
+            return ["no detections on either side"]
+        words = [f"{self.matched} detection{'s' if self.matched != 1 else ''} matched by class and overlap"]
+        if self.min_iou is not None:
+            scores = self.max_score_difference
+            words[0] += f" (IoU {self.min_iou:.4f} or more"
+            words[0] += f", scores differ by at most {scores:.2g})" if scores is not None else ")"
+        return words + [self._alone(rows, side) for rows, side in ((self.more, "more"), (self.fewer, "fewer")) if rows]
+
+    def _alone(self, rows: Sequence[DetectionRowSection], side: str) -> str:
+        shown = ", ".join(map(str, rows[:_MOST_ROWS])) + (", …" if len(rows) > _MOST_ROWS else "")
+        words = f"{len(rows)} {side} ({shown})"
+        threshold = f" of {self.threshold:.4g}" if self.threshold is not None else ""
+        if all(row.explained for row in rows):
+            return f"{words}, at the threshold{threshold}"
+        if any(row.explained is False for row in rows):
+            return f"{words}, which the threshold{threshold} does not explain"
+        return f"{words}, below all others: `match=detections:threshold=SCORE` says whether that is the threshold"
+
+
 class AgreementSection(Section):
     """The board's outputs compared with the reference: ONNX Runtime on this host, with the same inputs.
 
@@ -33,6 +105,7 @@ class AgreementSection(Section):
         outputs: each output by itself.
         reference: the release of ONNX Runtime on this host, such as ``1.16.3``; None in older results.
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
+        detections: None unless rows of detections were matched.
     """
 
     compared: int
@@ -43,6 +116,7 @@ class AgreementSection(Section):
     outputs: tuple[OutputSection, ...] = ()
     reference: str | None = None
     other_release: str | None = None
+    detections: DetectionsSection | None = None
 
 
 class ScaledSection(Section):

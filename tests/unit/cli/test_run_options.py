@@ -3,20 +3,20 @@
 import pytest
 
 from edgesim.cli import _commands
-from edgesim.cli._run_options import BoardFlags, InputFlags, TrafficFlags, run_options
+from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, TrafficFlags, run_options
 from edgesim.errors import UsageError
-from edgesim.options import BoardOptions, InputOptions, PeakLimit, RunOptions, TrafficOptions
+from edgesim.options import BoardOptions, DetectionMatch, InputOptions, PeakLimit, RunOptions, TrafficOptions
 
 
 def test_every_option_of_a_run_has_a_flag_of_its_name() -> None:
     flags = {parameter.name for parameter in _commands.load("run").params}
     fields = {*TrafficOptions.model_fields, *InputOptions.model_fields, *BoardOptions.model_fields}
-    fields |= {"models", "repeat", "output"}
+    fields |= {"models", "match", "repeat", "output"}
     # A peak search has two flags; a run takes any free port, and does not reload models.
     assert fields - flags == {"peak", "port", "watch"}
 
 
-@pytest.mark.parametrize("flags", [TrafficFlags, InputFlags, BoardFlags])
+@pytest.mark.parametrize("flags", [TrafficFlags, InputFlags, AnswerFlags, BoardFlags])
 def test_flags_that_are_not_given_leave_the_options_at_their_defaults(flags: type) -> None:
     values = {name: getattr(flags, name) for name in flags.__annotations__}
     assert run_options(**values) == RunOptions()
@@ -49,3 +49,35 @@ def test_a_word_that_is_not_a_value_is_refused_with_its_flag(flags: dict[str, ob
     with pytest.raises(UsageError) as caught:
         run_options(**flags)  # type: ignore[arg-type]
     assert caught.value.problem.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ("detections", DetectionMatch()),
+        ("detections:iou=0.7,boxes=dets", DetectionMatch(iou=0.7, boxes="dets")),
+        (
+            "detections:rows=out,columns=xyxysc,threshold=0.3",
+            DetectionMatch(rows="out", columns="xyxysc", threshold=0.3),
+        ),
+    ],
+)
+def test_match_names_outputs_and_bounds(words: str, match: DetectionMatch) -> None:
+    assert run_options(match=words).match == match
+    assert RunOptions.of(match=match) == RunOptions.model_validate(RunOptions.of(match=match).model_dump(mode="json"))
+    assert RunOptions.of(match="detections").match == DetectionMatch()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("boxes", "not detections"),
+        ("detections:iou", "not detections"),
+        ("detections:iou=2", "less than or equal to 1"),
+        ("detections:box=a", "did you mean 'boxes'"),
+        ("detections:columns=xyz", "columns"),
+    ],
+)
+def test_match_that_says_something_else_is_refused(words: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        run_options(match=words)

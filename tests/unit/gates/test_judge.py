@@ -20,6 +20,8 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     HOST_CORE,
     AgreementSection,
+    DetectionRowSection,
+    DetectionsSection,
     DeviceTimeSection,
     Distribution,
     EmulatorSection,
@@ -597,3 +599,23 @@ def test_finding_on_a_profile_with_the_core_of_its_host_says_whose_time_it_is(go
     assert [item.verdict for item in judged.items] == ["PASS"] * 3
     assert judged.items[1].finding.endswith(" (this host's time)")
     assert not judged.items[2].finding.endswith(" (this host's time)")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("detections.more <= 1", "PASS"),
+        ("detections.more <= 0", "FAIL"),
+        ("detections.fewer <= 0", "PASS"),
+        ("detections.min_iou >= 0.9", "PASS"),
+        ("detections.max_score_difference <= 0.001", "FAIL"),
+    ],
+)
+def test_rules_on_matched_detections(good: RunResult, rule: str, expected: str) -> None:
+    row = DetectionRowSection(request=0, image=0, label=1, score=0.3, explained=True)
+    found = DetectionsSection(
+        layout="boxes in b", matched=3, min_iou=0.98, max_score_difference=0.01, more=(row,), verdict="PASS"
+    )
+    agreement = AgreementSection(compared=1, max_abs_difference=0.01, detections=found)
+    assert verdict(good.model_copy(update={"agreement": agreement}), rule) == expected
+    assert verdict(good, rule) == "FAIL"  # nothing was matched

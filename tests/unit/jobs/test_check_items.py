@@ -11,11 +11,12 @@ from edgesim import profiles
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, KilledFromOutside, OutOfMemory
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import ReferenceOutputs
+from edgesim.measure.detections import Matcher
 from edgesim.measure.output_difference import Outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance, half_precision
 from edgesim.models import repository
-from edgesim.options import Execution
+from edgesim.options import DetectionMatch, Execution
 from edgesim.results.sections import EmulatorSection
 from tests.unit.predictions.test_graph import save
 
@@ -164,3 +165,18 @@ def test_only_what_the_model_did_is_its_failure(error: DeviceError, word: str) -
     item = check_items.failure(error)
     assert (item.name, item.verdict) == ("loads", word)
     assert error.problem in item.finding
+
+
+def test_detection_more_at_the_threshold_passes_and_is_told_with_its_figures() -> None:
+    host = {"boxes": np.array([[0, 0, 9, 9]], np.float32), "scores": np.array([0.9], np.float32)}
+    board = {
+        "boxes": np.array([[0, 0, 9, 9], [20, 20, 30, 30]], np.float32),
+        "scores": np.array([0.9, 0.30001], np.float32),
+    }
+    reference = ReferenceOutputs([{}], [host], "this host", [1])
+    matcher = Matcher(option=DetectionMatch(), threshold=0.3)
+    item = check_items.answers([board], reference, None, matcher)
+    assert item.verdict == "PASS"
+    assert "1 more (score 0.3), at the threshold of 0.3" in item.finding
+    assert item.figures["more"] == 1
+    assert check_items.answers([board], reference, None).verdict == "FAIL"

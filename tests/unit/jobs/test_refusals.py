@@ -11,7 +11,7 @@ from edgesim.gates import Rules
 from edgesim.jobs import check as checking
 from edgesim.jobs import paired
 from edgesim.models.repository import Model
-from edgesim.options import RunKeywords
+from edgesim.options import RunKeywords, RunOptions
 from edgesim.predictions import Declined
 from edgesim.progress import Stages
 
@@ -51,6 +51,6 @@ def test_a_paired_run_without_a_prediction_names_the_engine_that_needs_none(
     launch: Any = SimpleNamespace(profile=None, options=SimpleNamespace(execution="scaled"))
     chosen: Any = SimpleNamespace(requests=[{}])
     with pytest.raises(ModelError, match="If has no price") as raised:
-        paired._side("base", digits, chosen, Stages(), launch, None, 0)
+        paired._side("base", digits, chosen, Stages(), launch, None, RunOptions())
     assert raised.value.fix.startswith(fix)
     assert raised.value.fix.endswith("`engine=local` judges the change by this host's own time")
