@@ -1,6 +1,6 @@
-"""The calibration of a board: measured times beside predicted ones, stored for later predictions.
+"""The calibration of a target of a board: measured times beside predicted ones, stored for later predictions.
 
-`edgesim.jobs.calibrate` makes a calibration from native runs; this module defines, stores and finds it.
+`edgesim.jobs.calibrate` makes a calibration from measured times; this module defines, stores and finds it.
 """
 
 import math
@@ -17,15 +17,20 @@ from edgesim.host import whole_file
 from edgesim.profiles import DeviceProfile
 
 # Standard deviation of the logarithm of the ratio between two models on one board: how far apart the errors of
-# predictions for published figures are, each model held out.
+# predictions for published figures are, each model held out. Of an accelerator it is assumed: its kernels differ more.
 _BETWEEN_MODELS = 0.10
+_BETWEEN_MODELS_OF_ACCELERATOR = 0.15
+
+
+CPU = "cpu"
 
 
 class Calibration(BaseModel):
-    """Measured times on one board, compared with the predicted ones.
+    """Measured times on one target of a board, compared with the predicted ones.
 
     Attributes:
         profile: reference of the profile, with its power mode.
+        target: what the models ran on: ``cpu``, ``gpu:tensorrt-fp16``.
         log_ratios: natural logarithm of measured time over predicted time, one for each of `models`.
     """
 
@@ -34,13 +39,14 @@ class Calibration(BaseModel):
     schema_version: int = 1
     profile: str
     profile_sha256: str
+    target: Annotated[str, Field(pattern=r"^[a-z0-9]+(:[a-z0-9-]+)?$", max_length=60)] = CPU
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     # No board is a million times slower or faster than predicted.
     log_ratios: Annotated[tuple[Annotated[float, Field(ge=-14, le=14)], ...], Field(min_length=1)]
 
     @property
     def factor(self) -> float:
-        """The factor that every prediction for the board is multiplied by."""
+        """The factor that every prediction for the target is multiplied by."""
         return math.exp(sum(self.log_ratios) / len(self.log_ratios))
 
     @property
@@ -49,7 +55,8 @@ class Calibration(BaseModel):
         count = len(self.log_ratios)
         mean = sum(self.log_ratios) / count
         # One prior observation of how models differ, so that two models that agree by chance do not count too much.
-        between = (_BETWEEN_MODELS**2 + sum((ratio - mean) ** 2 for ratio in self.log_ratios)) / count
+        prior = _BETWEEN_MODELS if self.target == CPU else _BETWEEN_MODELS_OF_ACCELERATOR
+        between = (prior**2 + sum((ratio - mean) ** 2 for ratio in self.log_ratios)) / count
         return between * (1 + 1 / count)
 
     @property
@@ -58,26 +65,28 @@ class Calibration(BaseModel):
         return f"{', '.join(self.models)} on the board itself"
 
 
-def path_of(profile: DeviceProfile) -> Path:
-    """Return the path of a board's calibration. Each power mode has its own.
+def path_of(profile: DeviceProfile, target: str = CPU) -> Path:
+    """Return the path of the calibration of a board's target. Each power mode has its own.
 
     The calibration of a user's own profile is beside the profile, to be committed with it. The calibration of a profile
     that comes with edgesim is in the user's configuration, because edgesim may be installed where a user cannot write.
     """
     name = profile.reference.replace(":", "@")
+    if target != CPU:
+        name += f".{target.replace(':', '-')}"
     if profile.file is not None:
         return profile.file.with_name(f"{name}.calibration.json")
     return paths.configuration_directory() / "calibrations" / f"{name}.json"
 
 
-def find(profile: DeviceProfile) -> Calibration | None:
-    """Return the calibration of a board; None without one, or if the profile has changed since it was made.
+def find(profile: DeviceProfile, target: str = CPU) -> Calibration | None:
+    """Return the calibration of a board's target; None without one, or if the profile has changed since it was made.
 
     Raises:
         ProfileError: the file is not what `edgesim calibrate` writes.
     """
     try:
-        path = path_of(profile)
+        path = path_of(profile, target)
     except HostError:  # a user without a home directory has kept none
         return None
     try:
@@ -95,18 +104,22 @@ def find(profile: DeviceProfile) -> Calibration | None:
             f"{path}: not a calibration: {reason}",
             fix=f"remove the file, then: edgesim calibrate {profile.name}",
         ) from error
+    if calibration.target != target:
+        raise ProfileError(f"{path}: a calibration of {calibration.target}, not of {target}", fix="remove the file")
     return calibration if calibration.profile_sha256 == profile.sha256 else None
 
 
 def write(profile: DeviceProfile, calibration: Calibration) -> Path:
-    """Store the calibration of a board, in place of an earlier one; return its path.
+    """Store the calibration of a board's target, in place of an earlier one; return its path.
 
     Raises:
         HostError: the file cannot be written.
     """
-    path = path_of(profile)
+    path = path_of(profile, calibration.target)
+    # A calibration of the CPU reads as it always has, by older releases, too.
+    document = calibration.model_dump(mode="json", exclude={"target"} if calibration.target == CPU else None)
     try:
-        whole_file.write(path, orjson.dumps(calibration.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
+        whole_file.write(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     except OSError as error:
         if error.errno in DISK_FULL:
             raise DiskFull(

@@ -139,7 +139,7 @@ def test_a_core_that_is_not_in_the_table_is_declined_unless_a_calibration_correc
         predict(profile, resnet18)
     basis = predict(profile, resnet18, use_calibration=False)  # what a calibration corrects
     stored = Calibration(profile="mine", profile_sha256="", models=("net",), log_ratios=(math.log(2),))
-    monkeypatch.setattr(calibration, "find", lambda _: stored)
+    monkeypatch.setattr(calibration, "find", lambda *_: stored)
     assert predict(profile, resnet18).p50_ms == pytest.approx(2 * basis.p50_ms)
 
 
