@@ -25,7 +25,7 @@ _PROFILES = {
     "Jetson Xavier NX": "jetson-xavier-nx",
     "Jetson AGX Xavier": "jetson-agx-xavier",
     "Jetson Orin Nano 8GB": "jetson-orin-nano",
-    "Jetson Orin NX 16GB": "jetson-orin-nx",
+    "Jetson Orin NX 16GB": "jetson-orin-nx-16gb",
     "Jetson AGX Orin 32GB": "jetson-agx-orin",
     "Jetson AGX Orin 64GB": "jetson-agx-orin-64gb",
     "Jetson AGX Orin": "jetson-agx-orin jetson-agx-orin-64gb",  # the source does not say which
