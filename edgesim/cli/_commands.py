@@ -38,7 +38,7 @@ COMMANDS = (
     Entry("build", "Build the serving image of a board.", _MAINTENANCE),
     Entry("baseline", "Keep results to compare later results with.", _MAINTENANCE),
     Entry("noise", "Measure the smallest change that `edgesim gate` can detect on this host.", _MAINTENANCE),
-    Entry("calibrate", "Correct predictions by results that were measured on your own board.", _MAINTENANCE),
+    Entry("calibrate", "Correct predictions by times that were measured on your own board.", _MAINTENANCE),
     Entry("volumes", "Work on the engine's volumes that hold models.", _MAINTENANCE),
     Entry("gc", "Remove what killed runs left behind.", _MAINTENANCE),
 )

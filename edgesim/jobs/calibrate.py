@@ -1,4 +1,4 @@
-"""``edgesim calibrate``: makes a board's calibration from results that were measured on the board."""
+"""``edgesim calibrate``: makes a calibration of a board's target from times that were measured on the board."""
 
 import math
 from collections.abc import Sequence
@@ -7,92 +7,83 @@ from pathlib import Path
 
 from edgesim import predictions
 from edgesim.errors import UsageError
-from edgesim.models import repository
+from edgesim.jobs import measured_time
+from edgesim.jobs.measured_time import MeasuredTime
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
-from edgesim.results.run_result import RunResult
+from edgesim.profiles.device_profile import CPU
+
+# No board is a hundred times slower or faster than predicted: somebody gave seconds, or another model.
+_MOST_RATIO = 100.0
 
 
 @dataclass(frozen=True)
 class StoredCalibration:
-    """A calibration, and the file that it was written to."""
+    """A calibration, the times that it is made of, in its order, and the file that it was written to."""
 
     calibration: Calibration
+    measured: tuple[MeasuredTime, ...]
     path: Path
 
 
 def calibrate(
-    profile: DeviceProfile, results: Sequence[str | Path], *, models: str | Path | None = None
+    profile: DeviceProfile,
+    measured: Sequence[str | Path],
+    *,
+    target: str = CPU,
+    models: str | Path | None = None,
 ) -> StoredCalibration:
-    """Compare native runs with the predictions for the board, and store the calibration in place of an earlier one.
+    """Compare measured times with the predictions for a target, and store the calibration in place of an earlier one.
 
     Args:
-        results: result files of native single-stream runs, each of another model.
+        measured: result files of native single-stream runs, files of trtexec, or words such as ``resnet50=29.3``, each
+            of another model; see `edgesim.jobs.measured_time.read`.
+        target: what the models ran on; the calibrations of other targets stay as they are.
         models: the repository with the models that were measured; None means ``models/``, then the sample models.
 
     Raises:
         UsageError: a result is not of a run on a machine that has proven to be this board, is INVALID, or its model
-            differs from the one in the repository.
+            differs from the one in the repository; or see `edgesim.jobs.measured_time.read`.
         ResultError: a file is not a result.
         ModelError, ProfileError: see `edgesim.predict`.
     """
-    names: list[str] = []
+    times: list[MeasuredTime] = []
     ratios: list[float] = []
-    for path in map(Path, results):
-        result = RunResult.read(path)
-        measured_ms = _measured_ms(path, result, profile)
-        model = repository.find(result.model.name, models)
-        if model.sha256 != result.model.sha256:
-            raise UsageError(
-                f"{path}: model {result.model.name} here is not the one that was measured",
-                fix="`models=DIR`, with the repository of the run",
-            )
-        if model.name in names:
-            raise UsageError(f"{path}: a second run of {model.name}", fix="give one run for each model")
-        predicted = predictions.predict(profile, model, threads=result.device.intra_op_threads, use_calibration=False)
-        names.append(model.name)
-        # The measured time is that of requests; the server's part in it is not the runtime's.
-        server_ms = predicted.request_ms - predicted.p50_ms
-        ratios.append(math.log(max(measured_ms - server_ms, measured_ms / 2) / predicted.p50_ms))
+    for word in map(str, measured):
+        time = measured_time.read(word, profile, target, models=models)
+        if time.model.name in [other.model.name for other in times]:
+            raise UsageError(f"{word}: a second run of {time.model.name}", fix="give one run for each model")
+        times.append(time)
+        ratios.append(_log_ratio(time, profile, target))
     made = Calibration(
-        profile=profile.reference, profile_sha256=profile.sha256, models=tuple(names), log_ratios=tuple(ratios)
+        profile=profile.reference,
+        profile_sha256=profile.sha256,
+        target=target,
+        models=tuple(time.model.name for time in times),
+        log_ratios=tuple(ratios),
     )
-    return StoredCalibration(calibration=made, path=calibration.write(profile, made))
+    return StoredCalibration(calibration=made, measured=tuple(times), path=calibration.write(profile, made))
 
 
-def _measured_ms(path: Path, result: RunResult, profile: DeviceProfile) -> float:
-    """Return the median service time of a run that shows the board's time.
+def _log_ratio(time: MeasuredTime, profile: DeviceProfile, target: str) -> float:
+    """Return the natural logarithm of the measured time over the predicted one.
 
     Raises:
-        UsageError: the run does not.
+        UsageError: they are further apart than any board is.
     """
-    problem = None
-    if result.profile.name != profile.name or result.profile.mode != profile.mode:
-        problem = f"is of {result.profile.name}, not of {profile.reference}"
-    elif result.time_origin != "board":
-        problem = f"is {_whose(result)}; only a run on the board itself shows the board's time"
-    elif not result.validity.valid or not result.complete:
-        problem = "is INVALID, or was cut short"
-    elif result.scenario.name != "single-stream" or result.scenario.clients != 1:
-        problem = "has concurrent requests, which wait for each other"
-    elif result.service_time_ms.p50 is None:
-        problem = "has no median"
-    if problem is not None or result.service_time_ms.p50 is None:
-        run = f"edgesim run {profile.reference} MODEL -o {path.name}"
-        raise UsageError(f"{path}: {problem}", fix=f"on the board, or with its `context`: {run}")
-    return result.service_time_ms.p50
-
-
-def _whose(result: RunResult) -> str:
-    """Return what a run on another machine than the board is, and why the machine was not taken for the board."""
-    if result.profile.has_core_of_host:
-        return f"of {result.profile.name}, which has the core of its host: its time is that host's"
-    if result.execution != "same-architecture":
-        return f"a run of execution {result.execution}"
-    differences = "; ".join(
-        f"{each.name} {each.host or 'not reported'}, the board's {each.profile or 'is not in the profile'}"
-        for each in result.host.compared
-        if each.stands_against
+    predicted = predictions.predict(
+        profile, time.model, target=target, threads=time.threads, shapes=time.shapes, use_calibration=False
     )
-    return "a run on a machine that has not proven to be the board" + (f" ({differences})" if differences else "")
+    ms = time.ms
+    if time.is_request:
+        # The measured time is that of requests; the server's part in it is not the runtime's.
+        ms = max(ms - (predicted.request_ms - predicted.p50_ms), ms / 2)
+    ratio = ms / predicted.p50_ms
+    if not 1 / _MOST_RATIO < ratio < _MOST_RATIO:
+        raise UsageError(
+            f"{time.model.name}: {time.ms:g} ms measured, {predicted.p50_ms:.3g} ms predicted: {ratio:.2g} times is no "
+            "error of a prediction",
+            fix="check the unit (milliseconds), the model and the target",
+        )
+    return math.log(ratio)

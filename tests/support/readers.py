@@ -31,6 +31,7 @@ from edgesim.errors import EdgesimError
 from edgesim.gates import baselines
 from edgesim.gates.judge import judge
 from edgesim.gates.rules import Rules
+from edgesim.jobs import measured_time
 from edgesim.jobs.check import _read_golden
 from edgesim.measure import statistics
 from edgesim.models import repository
@@ -38,6 +39,7 @@ from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import calibration, predict_or_decline
 from edgesim.predictions.calibration import Calibration
+from edgesim.printable import printable
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
@@ -73,7 +75,7 @@ from edgesim.server.runtimes.external_weights import read_external_weights, requ
 from edgesim.stacks import stack_loader
 from edgesim.stacks.compose_file import Naming, text
 from edgesim.stacks.resolve import resolve
-from tests.support import mutation, results, weights
+from tests.support import mutation, results, trtexec, weights
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -511,6 +513,41 @@ def _read_calibration(directory: Path) -> None:
     _ = repr(answer)
 
 
+_TRTEXEC_WORDS = (
+    *("&&&& FAILED", "&&&& RUNNING TensorRT.trtexec [TensorRT v99999] # --int8", "inf", "nan", "1e400", "9" * 4000),
+    *("Precision: FP8", "dimensions 999999999999999x1", "x=" + "1x" * 300 + "1", "--loadEngine='", "\x1b[31m"),
+)
+
+
+def _write_trtexec(generator: random.Random, directory: Path) -> None:
+    kind = generator.random()
+    path = directory / "measured"
+    if kind < 0.3:
+        exported = generator.choice((trtexec.export_times(), trtexec.export_profile({"Conv_0 + Relu_1": 1.0})))
+        path.write_bytes(_mutated_json(generator, exported))
+        return
+    log = trtexec.log(
+        release=generator.choice(("8.2", "10.3")),
+        model=generator.choice(("net.onnx", "other.onnx")),
+        inputs={"x": "1x4"},
+        outputs={"y": "1x4"},
+        ending=generator.choice(("PASSED", "PASSED", "FAILED", "")),
+    )
+    if kind < 0.6:
+        path.write_bytes(mutation.of_text(generator, log, _TRTEXEC_WORDS).encode(errors="surrogatepass"))
+    elif kind < 0.8:
+        path.write_bytes(mutation.of_lines(generator, log).encode())
+    else:
+        path.write_bytes(mutation.of_bytes(generator, log.encode(generator.choice(("utf-8", "utf-16")))))
+
+
+def _read_trtexec(directory: Path) -> None:
+    word = f"{small_model().path}={directory / 'measured'}"
+    time = measured_time.read(word, profiles.load("jetson-nano"), "gpu:tensorrt-fp16")
+    assert 0 < time.ms < 1e9
+    assert all(remark == printable(remark) for remark in time.remarks)
+
+
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 _ARRAYS: dict[str, NDArray[Any]] = {
@@ -688,6 +725,7 @@ READERS = {
         Reader("result of a stack", _write_stack_result, _read_result),
         Reader("baseline", _write_baseline, _read_baseline),
         Reader("calibration", _write_calibration, _read_calibration),
+        Reader("trtexec", _write_trtexec, _read_trtexec),
         Reader("arrays", _write_arrays, _read_arrays),
         Reader("model", _write_model, _read_model),
         Reader("served model", _write_model, _read_served_model, (ValueError, OSError)),

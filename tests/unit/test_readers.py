@@ -19,6 +19,7 @@ from edgesim.errors import EdgesimError, ModelError
 from edgesim.gates import baselines
 from edgesim.gates.rules import Rules
 from edgesim.inputs import array_files
+from edgesim.measure import trtexec
 from edgesim.models import repository
 from edgesim.results.load import load
 from edgesim.stacks import stack_loader
@@ -41,6 +42,7 @@ BY_PATH: dict[str, Callable[[Path], object]] = {
     "baseline": baselines.read,
     "arrays": lambda path: array_files.read(path, 2**30),
     "model": repository.find,
+    "trtexec": trtexec.read,
 }
 
 
