@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -130,13 +130,18 @@ class InputOptions(_Options):
         seed: of random inputs and of arrivals.
         input: real inputs: an ``.npz`` file with one array for each input and samples along the first axis, or a
             directory of ``.npz`` files with one request each (``.npy`` files for a model with one input).
+        inputs_file: a file that says which values the inputs have (`edgesim.inputs.inputs_file`); None means
+            ``inputs.yaml`` beside the model, if there is one.
         shapes: sizes of inputs whose dimensions the model leaves open, by input name.
+        dims: such sizes by the name that the model has for them, for all inputs that use the name.
         ranges: smallest and largest random value, by input name.
     """
 
     seed: int = 0
     input: Path | None = None
-    shapes: Mapping[str, tuple[int, ...]] = {}
+    inputs_file: Path | None = None
+    shapes: Mapping[str, tuple[Annotated[int, Field(ge=0)], ...]] = {}
+    dims: Mapping[str, Annotated[int, Field(ge=0)]] = {}
     ranges: Mapping[str, tuple[float, float]] = {}
 
 
@@ -294,7 +299,9 @@ class RunKeywords(TypedDict, total=False):
     client_cores: Sequence[int] | None
     seed: int
     input: Path | str | None
+    inputs_file: Path | str | None
     shapes: Mapping[str, tuple[int, ...]]
+    dims: Mapping[str, int]
     ranges: Mapping[str, tuple[float, float]]
     execution: Execution | None
     engine: EngineName

@@ -6,7 +6,9 @@ from edgesim.options import BoardOptions, InputOptions, RunOptions, TrafficOptio
 
 # Flags that are not their field's name with hyphens.
 _SPECIAL = {
+    "dims": "--dim",
     "duration_s": "--duration",
+    "inputs_file": "--inputs",
     "max_artifact_bytes": "--max-artifact",
     "peak": "--find-peak",
     "ranges": "--range",
@@ -19,6 +21,7 @@ _FIELDS = {
     *BoardOptions.model_fields,
     *RunOptions.model_fields,
     *_SPECIAL,
+    "batch",
     "max_rounds",
     "model",
     "outside_container",

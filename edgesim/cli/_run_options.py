@@ -173,12 +173,30 @@ class InputFlags:
             rich_help_panel=INPUTS,
         ),
     ] = None
+    inputs_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs",
+            metavar="FILE",
+            help="Take the inputs' values from this YAML file [default: inputs.yaml beside the model].",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None
     shapes: Annotated[
         list[str] | None,
         typer.Option(
             "--shape",
             metavar="NAME=N,N,…",
             help="Use these sizes for an input whose sizes the model leaves open; may be repeated.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None
+    dims: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dim",
+            metavar="NAME=N",
+            help="Use this size wherever the model has this name for one, such as sequence=128; may be repeated.",
             rich_help_panel=INPUTS,
         ),
     ] = None
@@ -247,6 +265,7 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "until": _values.precision,
     "client_cores": _values.cores,
     "shapes": _values.shapes,
+    "dims": _values.dims,
     "ranges": _values.ranges,
     "match": _values.match,
 }

@@ -57,10 +57,24 @@ def shapes(words: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
     for word in words:
         name, _, sizes = word.rpartition("=")
         try:
-            shapes[name] = tuple(int(size) for size in sizes.split(","))
+            # Nothing is the shape of a scalar.
+            shapes[name] = tuple(int(size) for size in sizes.split(",")) if sizes else ()
         except ValueError:
             raise UsageError(f"--shape {word}: not NAME=N,N,…", fix="for example --shape image=1,3,640,640") from None
+        if not name or min(shapes[name], default=0) < 0:
+            raise UsageError(f"--shape {word}: not NAME=N,N,…", fix="for example --shape image=1,3,640,640")
     return shapes
+
+
+def dims(words: Sequence[str]) -> Mapping[str, int]:
+    """Return sizes by the model's names for them: ``batch=1``. Raises UsageError: a word is not NAME=N."""
+    dims = {}
+    for word in words:
+        name, equals, size = word.rpartition("=")
+        if not (equals and name and size.isdecimal()):
+            raise UsageError(f"--dim {word}: not NAME=N", fix="for example --dim sequence=128")
+        dims[name] = int(size)
+    return dims
 
 
 def ranges(words: Sequence[str]) -> Mapping[str, tuple[float, float]]:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,14 +9,14 @@ from rich.console import Group
 from rich.text import Text
 
 from edgesim import profiles
-from edgesim.cli import _values
 from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
-from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption, ProfileArgument, QuietOption, TargetOption
+from edgesim.cli._options import JsonOption, ModelArgument, ProfileArgument, QuietOption, TargetOption
+from edgesim.cli._run_options import InputFlags, takes_run_options
 from edgesim.cli._tables import text_table
-from edgesim.errors import ExitCode, UsageError
+from edgesim.errors import ExitCode
 from edgesim.models import repository
-from edgesim.options import InputOptions
+from edgesim.options import RunOptions
 from edgesim.predictions import Declined, NodeTime, Prediction, predict_targets, require_target
 from edgesim.predictions.alternatives import Alternative, alternatives
 from edgesim.predictions.server_time import ServerTime
@@ -35,10 +34,12 @@ app = new_app()
     "edgesim predict jetson-nano mobilenet_v2",
     "edgesim predict raspberry-pi-4 models/detector.onnx --batch 4 --explain",
 )
+@takes_run_options(InputFlags)
 def predict_command(
     profile: ProfileArgument,
     model: ModelArgument,
-    models: ModelsOption = None,
+    *,
+    options: RunOptions,
     batch: Annotated[
         int,
         typer.Option(
@@ -48,35 +49,6 @@ def predict_command(
             rich_help_panel=INPUTS,
         ),
     ] = 1,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=N,N,…",
-            help="Use these sizes for an input whose sizes the model leaves open; may be repeated.",
-            rich_help_panel=INPUTS,
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--input",
-            metavar="PATH",
-            help="Take sizes from these inputs: a .npz file, or a directory of such files.",
-            rich_help_panel=INPUTS,
-        ),
-    ] = None,
-    value_range: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range",
-            metavar="NAME=LOW:HIGH",
-            help="Draw an input's random values from this range where only a run shows the sizes; may be repeated.",
-            rich_help_panel=INPUTS,
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Seed of such random inputs.", rich_help_panel=INPUTS)
-    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Run one inference on this many threads [default: the board's cores]."),
@@ -93,14 +65,10 @@ def predict_command(
     The prediction is ONNX Runtime's time on the board's CPU, and TensorRT's on its GPU if it has one, each with a band
     that contains the time of 80 % of boards. --target chooses one of them.
     """
-    board, graph = profiles.load(profile), repository.find(model, models)
+    board, graph, inputs = profiles.load(profile), repository.find(model, options.models), options.inputs
     if target is not None:
         require_target(board, target)
-    shapes = _values.shapes(shape or [])
-    if data is not None and (shapes or value_range):
-        raise UsageError("`input`: real inputs have their own shapes and values", fix="leave out `shapes` and `ranges`")
-    inputs = InputOptions(seed=seed, input=data, ranges=_values.ranges(value_range or []))
-    targets = predict_targets(board, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
+    targets = predict_targets(board, graph, batch=batch, threads=threads, inputs=inputs)
     # The CPU's time, or the first that is known where the CPU's is not.
     known = [name for name, answer in targets.items() if isinstance(answer, Prediction)]
     chosen = target if target is not None else next(iter(known), CPU)
@@ -109,7 +77,7 @@ def predict_command(
         raise prediction.as_error()
     others: list[Alternative] = []
     if explain and chosen == CPU:
-        others = alternatives(board, graph, batch=batch, threads=threads, shapes=shapes, inputs=inputs)
+        others = alternatives(board, graph, batch=batch, threads=threads, inputs=inputs)
     if as_json:
         print_json(_facts(prediction, others, explain=explain) | {"targets": _all_targets(targets)})
         return ExitCode.OK

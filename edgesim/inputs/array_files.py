@@ -25,6 +25,7 @@ _MOST_BYTES = 4 * 2**30
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # As numpy writes BF16 (`ml_dtypes.bfloat16`), for which its format has no name.
 _BF16_BITS = np.dtype("V2")
+UNNAMED = "array"
 _ZIP, _NPY = b"PK", b"\x93NUMPY"
 
 
@@ -34,7 +35,7 @@ def most_bytes() -> int:
 
 
 def read(path: Path, most_bytes: int, *, what: str = "input") -> dict[str, NDArray[Any]]:
-    """Return the arrays of an ``.npz`` file by name, or that of an ``.npy`` file as ``array``; none can be written to.
+    """Return the arrays of an ``.npz`` file by name, or that of an ``.npy`` file as `UNNAMED`; none can be written to.
 
     Raises:
         ModelError: the file cannot be read, is neither, holds something else than arrays of plain types, or arrays of
@@ -47,7 +48,7 @@ def read(path: Path, most_bytes: int, *, what: str = "input") -> dict[str, NDArr
             file.seek(0)
             if head == _NPY:
                 _require(size, most_bytes)
-                return {"array": _array(file.read())}
+                return {UNNAMED: _array(file.read())}
             if not head.startswith(_ZIP):
                 raise ValueError("neither .npz nor .npy")
             return _members(file, most_bytes)

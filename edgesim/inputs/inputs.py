@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.models.repository import Model
+from edgesim.models.repository import Model, Tensor
 
 Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class Labelled(NamedTuple):
+    """A request whose answer is known: the class of each of its samples."""
+
+    arrays: Arrays
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -18,14 +26,22 @@ class Inputs:
     Attributes:
         requests: for each request, arrays by input name.
         origin: where the inputs come from, in a few words for the result.
-        labelled: all real inputs as one batch, and the class of each; None without labels.
+        labelled: all real inputs in as few requests as the model takes, with the class of each; empty without labels.
         is_random: whether the inputs are drawn at random, and may not fit what the model takes.
     """
 
     requests: tuple[Arrays, ...]
     origin: str
-    labelled: tuple[Arrays, NDArray[np.int64]] | None = None
+    labelled: tuple[Labelled, ...] = ()
     is_random: bool = False
+
+
+def batch_axis(model: Model, tensor: Tensor) -> int:
+    """Return the axis of an input along which samples lie: that of the batch by its name, else the first."""
+    if tensor.shape[:1] == (-1,) or not tensor.dims:
+        return 0
+    batches = {other.dims[0] for other in model.inputs if other.shape[:1] == (-1,) and other.dims} - {""}
+    return next((axis for axis, name in enumerate(tensor.dims) if name in batches), 0)
 
 
 def samples_in(model: Model, request: Arrays) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
+import numpy as np
+
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.errors import EdgesimError
 from edgesim.host.cores import affinity
@@ -17,9 +19,13 @@ from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client
 from edgesim.measure import resource_usage
+from edgesim.measure.output_difference import Outputs, joined
 from edgesim.measure.reference import Comparison, compare
 from edgesim.progress import Stages
 from edgesim.recording import Sample
+
+# Of labelled inputs, where the model fixes how many samples a request has: an emulated request takes seconds.
+_MOST_LABELLED_REQUESTS = 8
 
 
 def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Keeping) -> None:
@@ -97,23 +103,27 @@ def _heating(board: Board, into: Measurement) -> Iterator[None]:
 
 
 def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan) -> Comparison | None:
-    """Compare the answers to all labelled inputs as one batch, or to the first request if there are no labels.
+    """Compare the answers to all labelled inputs together, or to the first request if there are no labels.
+
+    Labelled inputs are one batch where the model takes them so, else a few requests.
 
     Returns None if the board does not answer.
     """
-    labelled, answer, labels = plan.inputs.labelled, first, None
-    request = plan.inputs.requests[0]
-    if labelled is not None:
-        request, labels = labelled
-        answer = peer.infer(peer.encode(request))
-    if answer.outcome != "ok":
+    labelled = plan.inputs.labelled[:_MOST_LABELLED_REQUESTS]
+    requests = [one.arrays for one in labelled] or [plan.inputs.requests[0]]
+    answers = [peer.infer(peer.encode(arrays)) for arrays in requests] if labelled else [first]
+    if any(answer.outcome != "ok" for answer in answers):
         return None
+
+    def reference() -> Outputs:
+        return joined([plan.reference.run(arrays) for arrays in requests])
+
     compared = compare(
-        client.decode(answer.payload),
-        plan.reference.run(request),
-        labels,
-        samples=samples_in(plan.model, request),
-        again=lambda: plan.reference.run(request),
+        joined([client.decode(answer.payload) for answer in answers]),
+        reference(),
+        np.concatenate([one.labels for one in labelled]) if labelled else None,
+        samples=samples_in(plan.model, requests[0]),
+        again=reference,
         matcher=plan.matcher,
     )
     return replace(compared, reference=plan.reference.release, other_release=plan.reference.other_release)

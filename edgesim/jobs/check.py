@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgesim import inputs, profiles
@@ -22,6 +23,7 @@ from edgesim.loadgen import client
 from edgesim.measure import model_tolerances, resource_usage
 from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import refusal
+from edgesim.measure.output_difference import joined
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
@@ -65,7 +67,7 @@ class CheckOptions:
         tolerance: of the outputs; None means by their types, and by the precision in which the model computes them.
         outside_container: whether the model will run on the vendor's system and not in a container.
         max_artifact_bytes: the most that the model's files may take.
-        requests: the most requests that are sent and compared; labelled inputs are one request.
+        requests: the most requests that are sent and compared; labelled inputs are one if they can.
     """
 
     reference: str | Path | None = None
@@ -212,9 +214,9 @@ def _reference_outputs(
         UsageError: the reference model does not take the inputs.
         ModelError: the model itself does not take them, or the file of golden outputs is wrong.
     """
-    # A labelled set is sent as the one batch that the accuracy needs anyway, so every sample is compared.
-    if chosen.labelled is not None:
-        requests, samples = [chosen.labelled[0]], [len(chosen.labelled[1])]
+    # A labelled set is sent in the batches that the accuracy needs anyway, so every sample of them is compared.
+    if labelled := chosen.labelled[: checks.requests]:
+        requests, samples = [one.arrays for one in labelled], [len(one.labels) for one in labelled]
     else:
         requests = list(chosen.requests[: checks.requests])
         samples = [inputs.samples_in(model, request) for request in requests]
@@ -295,8 +297,9 @@ def _items_of_the_answers(
             else:
                 outputs = [client.decode(answer.payload) for answer in answers]
                 yield check_items.answers(outputs, reference, allowed, matcher)
-        if chosen.labelled is not None and not failed:
-            yield check_items.accuracy(outputs[0], chosen.labelled[1], reference)
+        if chosen.labelled and not failed:
+            labels = np.concatenate([one.labels for one in chosen.labelled[: len(outputs)]])
+            yield check_items.accuracy(joined(outputs), labels, reference)
         yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)
 
 

@@ -215,7 +215,7 @@ def accuracy(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64], ref
         return Item(name="accuracy", verdict="INCONCLUSIVE", finding="no output has class scores")
     board = float((classes == labels).mean())
     words = f"{100 * board:.2f} % of {len(labels)}"
-    reference_classes = _classes(reference.outputs[0], labels) if reference.outputs else None
+    reference_classes = _classes(output_difference.joined(reference.outputs), labels) if reference.outputs else None
     if reference_classes is None:
         return Item(name="accuracy", verdict="INCONCLUSIVE", finding=f"{words}, and nothing to compare with")
     host = float((reference_classes == labels).mean())

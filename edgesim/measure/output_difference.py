@@ -17,6 +17,21 @@ from edgesim.measure.tolerance import Tolerance, tolerance_of
 Outputs = Mapping[str, NDArray[Any]]
 
 
+def joined(answers: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of several requests as those of one: their rows one after the other.
+
+    Outputs whose rows differ in their sizes, and scalars, lose their shape: all values are in one row.
+    """
+    if len(answers) == 1:
+        return answers[0]
+    together = {}
+    for name in answers[0]:
+        parts = [np.asarray(answer[name]) for answer in answers if name in answer]
+        have_rows = parts[0].ndim > 0 and all(part.shape[1:] == parts[0].shape[1:] for part in parts)
+        together[name] = np.concatenate(parts if have_rows else [part.reshape(-1) for part in parts])
+    return together
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """The difference of one output over all requests.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import onnx
 
 FILE_NAME = "model.onnx"
+INPUTS_NAME = "inputs.yaml"
 # The repository of a user who names none.
 DEFAULT = Path("models")
 # The domain of ONNX's own operators; a file may leave its name out.
@@ -38,14 +39,27 @@ class Tensor:
     Attributes:
         datatype: the type in the Open Inference Protocol: ``FP32``.
         shape: -1 where a size is only known at run time.
+        dims: the name that the model gives to each size, such as ``sequence``; empty for a size without one.
+        any_rank: the model states no shape, not even a number of dimensions; `shape` is empty then.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    dims: tuple[str, ...] = ()
+    any_rank: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} {self.datatype}[{', '.join('?' if n < 0 else str(n) for n in self.shape)}]"
+        sizes = "..." if self.any_rank else ", ".join("?" if n < 0 else str(n) for n in self.shape)
+        return f"{self.name} {self.datatype}[{sizes}]"
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Return whether the tensor may have this shape, in which every size is known."""
+        if self.any_rank:
+            return True
+        return len(shape) == len(self.shape) and all(
+            own in (-1, size) for size, own in zip(shape, self.shape, strict=True)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +78,7 @@ class Model:
         parameters: number of elements of all initializers, also of branches, loops and functions, and of the constants
             that are weights: those of floating-point numbers with a dimension, and those outside the ONNX file.
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
+        inputs_path: a file that says which inputs the model takes (`edgesim.inputs.inputs_file`); None without.
         configuration: the configuration beside the model, by which the server loads and runs it; None without.
         origin: the reference that named the model, where a git revision with its commit; None for other models than the
             sides of a comparison.
@@ -84,6 +99,7 @@ class Model:
     metadata: dict[str, str] = field(default_factory=dict)
     origin: str | None = None
     samples_path: Path | None = None
+    inputs_path: Path | None = None
     configuration: Configuration | None = None
 
     @property
@@ -307,7 +323,16 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         parameters=sum(math.prod(tensor.dims) for tensor in (*external_weights.tensors(proto), *_constants(proto))),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
         samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
+        inputs_path=_inputs_path(path, in_repository=in_repository),
         configuration=Configuration.beside(path, repositories) if in_repository else None,
+    )
+
+
+def _inputs_path(path: Path, *, in_repository: bool) -> Path | None:
+    """Return the file beside a model that says which inputs it takes, beside the versions in a repository."""
+    beside = path.parent.parent if in_repository else path.parent
+    return next(
+        (file for name in (f"{path.stem}.{INPUTS_NAME}", INPUTS_NAME) if (file := beside / name).is_file()), None
     )
 
 
@@ -376,7 +401,13 @@ def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:
         dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value >= 0 else -1
         for dimension in kind.shape.dim
     )
-    return Tensor(name=value.name, datatype=tensor_types.BY_ONNX[kind.elem_type].datatype, shape=shape)
+    return Tensor(
+        name=value.name,
+        datatype=tensor_types.BY_ONNX[kind.elem_type].datatype,
+        shape=shape,
+        dims=tuple(dimension.dim_param for dimension in kind.shape.dim),
+        any_rank=not kind.HasField("shape"),
+    )
 
 
 def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:

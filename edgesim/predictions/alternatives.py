@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgesim.errors import ModelError
+from edgesim.inputs.first_request import FirstRequest
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions.node import Node
@@ -12,6 +13,8 @@ from edgesim.predictions.prediction import Prediction
 from edgesim.profiles import DeviceProfile
 
 _IMAGE_DIMENSIONS = 4
+# How many colors an image has: one of these sizes at the end is that of images with their colors last.
+_COLORS = (1, 3, 4)
 # Kinds of nodes that the usual quantization turns into int8; everything between such nodes becomes int8, too.
 _QUANTIZABLE = frozenset(
     (
@@ -53,18 +56,19 @@ def alternatives(
     Raises:
         ProfileError, ModelError: see `edgesim.predict`.
     """
-    shapes = shapes or {}
 
     def predicted(nodes: Sequence[Node]) -> Prediction:
         return predict_nodes(profile, nodes, batch=batch, threads=threads)
 
     nodes = read_model(model, shapes=shapes, batch=batch, inputs=inputs).nodes
+    sizes = FirstRequest(model, shapes=shapes, batch=batch, options=inputs).shapes
     answers = []
     change = "half the resolution"
-    if halves := _half_resolution(model, shapes, batch):
+    if halves := _half_resolution(sizes):
         try:
-            without = inputs.model_copy(update={"input": None}) if inputs is not None else None
-            smaller = read_model(model, shapes={**shapes, **halves}, batch=batch, inputs=without)
+            # Real inputs have the whole resolution: the smaller model runs with random ones, if it must.
+            options = (inputs if inputs is not None else InputOptions()).model_copy(update={"input": None})
+            smaller = read_model(model, shapes={**sizes, **halves}, inputs=options)
             answers.append(Alternative(change=change, prediction=predicted(smaller.nodes)))
         except ModelError as error:
             reason = f"the graph has a fixed resolution: {error.problem}"
@@ -79,16 +83,18 @@ def alternatives(
     return answers
 
 
-def _half_resolution(model: Model, shapes: Mapping[str, Sequence[int]], batch: int) -> dict[str, list[int]]:
-    """Return half the height and width of each image input, whether the model or the caller gives its sizes."""
+def _half_resolution(sizes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return half the height and width of each image input: the last two sizes, or those before its colors."""
     halves = {}
-    for tensor in model.inputs:
-        sizes = list(shapes.get(tensor.name, tensor.shape))
-        if len(sizes) == _IMAGE_DIMENSIONS and min(sizes[1:]) > 0:
-            halves[tensor.name] = [batch if size < 0 else size for size in sizes[:-2]] + [
-                size // 2 for size in sizes[-2:]
-            ]
-    return halves
+    for name, shape in sizes.items():
+        if len(shape) != _IMAGE_DIMENSIONS or min(shape[1:]) < 1:
+            continue
+        batch, *image = shape
+        if image[-1] in _COLORS and image[0] not in _COLORS:
+            halves[name] = (batch, image[0] // 2, image[1] // 2, image[2])
+        else:
+            halves[name] = (batch, image[0], image[1] // 2, image[2] // 2)
+    return {name: shape for name, shape in halves.items() if min(shape[1:]) > 0}
 
 
 def _as_int8(node: Node) -> Node:

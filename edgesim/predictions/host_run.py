@@ -7,26 +7,22 @@ leaves out ONNX Runtime's optimizations, because these change the nodes.
 
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import orjson
 from onnx import TensorProto
 
-from edgesim import inputs
 from edgesim.errors import ModelError
 from edgesim.host.scratch import scratch_directory
 from edgesim.inputs import Arrays
-from edgesim.inputs.random_arrays import random_array, require_memory
 from edgesim.models import profiled_session
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.profiled_session import RunFailed
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions
 from edgesim.predictions.tensors import GraphTensor
 
 # ONNX Runtime drops what happens after this many lines.
@@ -85,12 +81,11 @@ class HostRunner:
     """Runs a model on this host, with the inputs of a request.
 
     Args:
-        arrays: the inputs; None means those that a run of edgesim sends first: the model's own samples, or random ones.
-        options: seed and ranges of random inputs.
+        inputs: the arrays; or what makes them and says where they come from, called when the model runs.
     """
 
-    def __init__(self, model: Model, arrays: Arrays | None = None, options: InputOptions | None = None) -> None:
-        self._model, self._arrays, self._options = model, arrays, options or InputOptions()
+    def __init__(self, model: Model, inputs: Arrays | Callable[[], tuple[Arrays, str]]) -> None:
+        self._model, self._inputs = model, inputs
 
     def run(self, proto: onnx.ModelProto) -> HostRun:
         """Run the model; the inputs of `proto` have fixed sizes, and its nodes have names of their own.
@@ -98,7 +93,10 @@ class HostRunner:
         Raises:
             ModelError: the model does not run on this host with these inputs; the error does not name the model.
         """
-        arrays, origin = self._inputs(proto)
+        if callable(self._inputs):
+            arrays, origin = self._inputs()
+        else:
+            arrays, origin = self._inputs, "the inputs of the first request"
         try:
             if has_links(self._model):
                 with gathered(self._model) as path:
@@ -111,28 +109,6 @@ class HostRunner:
                 fix="give inputs that the model takes: `input`, or `shapes` and `ranges`",
             ) from error
         return _host_run(events, origin)
-
-    def _inputs(self, proto: onnx.ModelProto) -> tuple[Arrays, str]:
-        if self._arrays is not None:
-            return self._arrays, "the inputs of the first request"
-        weights = {tensor.name for tensor in proto.graph.initializer}
-        sizes = {
-            value.name: tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
-            for value in proto.graph.input
-            if value.name not in weights
-        }
-        if self._options.input is not None or self._model.samples_path is not None:
-            chosen = inputs.choose(self._model, self._options)
-            if all(chosen.requests[0][name].shape == shape for name, shape in sizes.items()):
-                return chosen.requests[0], chosen.origin
-        # As `inputs.choose` makes the first request, but for sizes that the model itself does not have.
-        require_memory(self._model, sizes, 1)
-        generator = np.random.default_rng(self._options.seed)
-        arrays = {
-            tensor.name: random_array(generator, tensor, sizes[tensor.name], self._options.ranges.get(tensor.name))
-            for tensor in self._model.inputs
-        }
-        return arrays, f"random inputs, seed {self._options.seed}"
 
 
 def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:

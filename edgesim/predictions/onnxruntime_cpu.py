@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError, did_you_mean
-from edgesim.inputs import Arrays, choose
+from edgesim.inputs import Arrays
+from edgesim.inputs.first_request import FirstRequest
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import calibration
@@ -114,10 +115,11 @@ def read_model(
     from edgesim.predictions.graph import read_graph  # here, because importing onnx takes 50 ms
     from edgesim.predictions.host_run import HostRunner
 
-    if inputs is not None and inputs.input is not None:
-        arrays = choose(model, inputs).requests[0]
-        shapes = {name: array.shape for name, array in arrays.items()}
-    runner = HostRunner(model, arrays, inputs)
+    if arrays is not None:
+        shapes, runner = {name: array.shape for name, array in arrays.items()}, HostRunner(model, arrays)
+    else:
+        made = FirstRequest(model, shapes=shapes, batch=batch, options=inputs)
+        shapes, runner = made.shapes, HostRunner(model, made.arrays)
     graph = read_graph(model.path, shapes=shapes, batch=batch, runner=runner)
     if not graph.nodes:
         raise ModelError(f"{model.path}: has no output, so that nothing is left to do at run time")

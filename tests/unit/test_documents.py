@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from edgesim import profiles
 from edgesim.gates.rules import Rules
+from edgesim.inputs.inputs_file import Entry, InputsFile
 from edgesim.profiles.image import Image
 from edgesim.server import config_yaml
 from tests.support.pages import DOCS, PAGES, ROOT, blocks
@@ -119,6 +120,13 @@ def test_documents_state_the_number_of_boards() -> None:
     assert len(profiles.names()) == 25
     for page in (ROOT / "README.md", DOCS / "tasks" / "boards.md"):
         assert "twenty-five boards" in page.read_text()
+
+
+def test_inputs_file_in_the_document_is_valid_and_has_every_key_of_an_entry() -> None:
+    page = DOCS / "reference" / "inputs-file.md"
+    (text,) = blocks(page, "yaml")
+    assert InputsFile.model_validate(parsed(text)).dims == {"batch": 1, "sequence": 128}
+    assert [key for key in Entry.model_fields if f"`{key}" not in page.read_text()] == []
 
 
 def test_rules_in_the_document_of_the_gate_are_valid(tmp_path: Path) -> None:

@@ -1,0 +1,150 @@
+"""The sizes of a request's inputs: the model's own, and those that the user gives by input or by name."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from edgesim.errors import ModelError, did_you_mean
+from edgesim.inputs.dim_expressions import evaluate, names_in
+from edgesim.models.repository import Model, Tensor
+
+_IMAGE_DIMENSIONS = 4
+_LETTERS = "NMKLPQRS"
+
+
+class Sizes:
+    """The sizes of a model's inputs, as far as they are known.
+
+    The first size of an input is the batch, and so is every size of that name: 1, unless the user says otherwise.
+
+    Args:
+        shapes: sizes by input name, which go before everything else.
+        dims: sizes by the name that the model has for them.
+        batch: the first size of every input, where the model leaves that size open or, with `resize`, has 1.
+        resize: take shapes that contradict the sizes that the model fixes, to ask for the cost of another resolution.
+
+    Raises:
+        ModelError: there is no such input or no such name, or a shape does not fit its input.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        dims: Mapping[str, int] | None = None,
+        batch: int = 1,
+        resize: bool = False,
+    ) -> None:
+        self._model, self._batch, self._resize = model, batch, resize
+        self._shapes = {name: tuple(sizes) for name, sizes in (shapes or {}).items()}
+        _require_dims(model, dims or {})
+        self._values = self._first_values(dims or {})
+
+    def of(self, tensor: Tensor) -> tuple[int, ...] | None:
+        """Return the sizes of an input, -1 for an unknown one; None where not even their number is known."""
+        if (shape := self._shapes.get(tensor.name)) is not None:
+            return shape
+        if tensor.any_rank:
+            return None
+        return tuple(self._size(tensor, axis) for axis in range(len(tensor.shape)))
+
+    def complete(self) -> dict[str, tuple[int, ...]]:
+        """Return all sizes by input name.
+
+        Raises:
+            ModelError: sizes are unknown; the error names all of them, and its fix has the options to give.
+        """
+        shapes = {tensor.name: self.of(tensor) for tensor in self._model.inputs}
+        known = {name: shape for name, shape in shapes.items() if shape is not None and -1 not in shape}
+        if len(known) < len(shapes):
+            raise self._unknown([tensor for tensor in self._model.inputs if tensor.name not in known])
+        return known
+
+    def _first_values(self, dims: Mapping[str, int]) -> dict[str, int]:
+        """Return sizes by name: those that are given, those of shapes that are given, and 1 for the batch."""
+        values: dict[str, int] = {}
+        for tensor in self._model.inputs:
+            shape = self._shapes.get(tensor.name)
+            if shape is None:
+                continue
+            if not (tensor.fits(shape) or (self._resize and len(shape) == len(tensor.shape))):
+                sizes = ",".join(map(str, shape))
+                raise ModelError(f"`shapes` {tensor.name}={sizes}: model {self._model.name} takes {tensor}")
+            for name, size in zip(tensor.dims, shape, strict=False):
+                if name:
+                    values.setdefault(name, size)
+        values |= dims
+        firsts = {tensor.dims[0] for tensor in self._model.inputs if tensor.shape[:1] == (-1,) and tensor.dims}
+        return {name: self._batch for name in firsts if name} | values
+
+    def _size(self, tensor: Tensor, axis: int) -> int:
+        own, name = tensor.shape[axis], tensor.dims[axis] if tensor.dims else ""
+        if own >= 0:
+            return self._batch if self._resize and axis == 0 and own == 1 else own
+        size = evaluate(name, self._values) if name else None
+        if size is None:
+            return self._batch if axis == 0 else -1
+        return size
+
+    def _unknown(self, tensors: Sequence[Tensor]) -> ModelError:
+        """Return the error for inputs of unknown sizes, with the options that give all of them."""
+        return ModelError(
+            f"model {self._model.name}: sizes are only known at run time: {', '.join(map(_with_names, tensors))}",
+            fix=f"{' '.join(self._options(tensors))}, with your sizes for the letters",
+        )
+
+    def _options(self, tensors: Sequence[Tensor]) -> list[str]:
+        """Return the options to give: a size for each name, and a shape for each input with a size without a name."""
+        names: dict[str, None] = {}
+        options = []
+        for tensor in tensors:
+            shape = self.of(tensor)
+            open_names = [tensor.dims[axis] if tensor.dims else "" for axis, size in enumerate(shape or ()) if size < 0]
+            if shape is None or not all(open_names):
+                letters = _letters(shape) if shape is not None else "N,N"
+                options.append(f"`shapes` {shlex.quote(tensor.name)}={letters}")
+                continue
+            # Names with a value may be in an expression, too: past + sequence.
+            names |= dict.fromkeys(
+                name for dim in open_names for name in sorted(names_in(dim)) if name not in self._values
+            )
+        letters_of_names = (f"`dims` {shlex.quote(name)}={_letter(name)}" for name in names)
+        return [*options, *letters_of_names]
+
+
+def _require_dims(model: Model, dims: Mapping[str, int]) -> None:
+    """Refuse sizes of names that no input has."""
+    known = sorted({name for tensor in model.inputs for dim in tensor.dims for name in (*names_in(dim), dim) if name})
+    if unknown := sorted(set(dims) - set(known)):
+        has = f"its inputs have {', '.join(known)}" if known else "its inputs name no size"
+        raise ModelError(
+            f"`dims` {unknown[0]}={dims[unknown[0]]}: model {model.name} has no size of that name; {has}"
+            f"{did_you_mean(unknown[0], known)}",
+            fix=f"`shapes` {shlex.quote(model.inputs[0].name)}=N,N gives the sizes of one input"
+            if model.inputs and not known
+            else "",
+        )
+
+
+def _with_names(tensor: Tensor) -> str:
+    """Return an input in words, with the names of its open sizes: ``ids INT64[batch, sequence]``."""
+    if tensor.any_rank:
+        return f"{tensor.name} {tensor.datatype}, of any number of dimensions"
+    dims = tensor.dims or ("",) * len(tensor.shape)
+    sizes = [str(size) if size >= 0 else dim or "?" for size, dim in zip(tensor.shape, dims, strict=True)]
+    return f"{tensor.name} {tensor.datatype}[{', '.join(sizes)}]"
+
+
+def _letters(shape: Sequence[int]) -> str:
+    """Return a shape to fill in: known sizes, and a letter for each that is not; H and W for those of an image."""
+    open_axes = [axis for axis, size in enumerate(shape) if size < 0]
+    if len(shape) == _IMAGE_DIMENSIONS and open_axes in ([2, 3], [1, 2]):
+        letters = iter("HW")
+    else:
+        letters = iter(_LETTERS[number % len(_LETTERS)] for number in count())
+    return ",".join(str(size) if size >= 0 else next(letters) for size in shape)
+
+
+def _letter(name: str) -> str:
+    return {"height": "H", "width": "W"}.get(name.lower(), "N")

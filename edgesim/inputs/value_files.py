@@ -1,0 +1,111 @@
+"""Files with the values of one input: arrays, and lines of text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim import untrusted
+from edgesim.errors import ModelError
+from edgesim.inputs import array_files
+from edgesim.inputs.array_types import as_type_of
+from edgesim.inputs.samples import divide
+from edgesim.models.repository import Model, Tensor
+
+_MOST_FILES = 10_000
+_MOST_TEXT_BYTES = 64 * untrusted.MIB
+_WILD = "*?["
+
+
+class ValueFiles:
+    """Reads the files that a file of inputs names.
+
+    Args:
+        directory: what relative paths are relative to.
+        stay_inside: refuse files outside of the directory, as for a file of inputs that came with a stranger's model.
+    """
+
+    def __init__(self, model: Model, directory: Path, *, stay_inside: bool) -> None:
+        self._model, self._directory, self._stay_inside = model, directory.absolute(), stay_inside
+        self._most_bytes = array_files.most_bytes()
+
+    def lines(self, tensor: Tensor, path: Path) -> Sequence[NDArray[Any]]:
+        """Return the lines of a text file, each as the smallest array that the tensor takes.
+
+        Raises:
+            ModelError: the file cannot be read or is empty, or the tensor is no text or of more elements.
+        """
+        where = f"inputs.{tensor.name}.lines"
+        if tensor.datatype != "BYTES":
+            raise ModelError(f"{where}: is for text; the model takes {tensor}")
+        if any(size not in (-1, 1) for size in tensor.shape):
+            raise ModelError(f"{where}: a line is one text; the model takes {tensor}", fix="give lists: value, one_of")
+        file = self._inside(path, where)
+        try:
+            lines = untrusted.read_text(file, _MOST_TEXT_BYTES).splitlines()
+        except OSError as error:
+            raise ModelError(f"{where}: {file}: {error.strerror}") from error
+        if not lines:
+            raise ModelError(f"{where}: {file}: contains no line")
+        return [np.array([line], np.object_).reshape((1,) * len(tensor.shape)) for line in lines]
+
+    def arrays(self, tensor: Tensor, pattern: str, key: str | None) -> Sequence[NDArray[Any]]:
+        """Return the arrays of files: of a single file its samples, of several files one array each.
+
+        Raises:
+            ModelError: no file, or one cannot be read or does not fit the tensor.
+        """
+        where = f"inputs.{tensor.name}.file"
+        files = self._files(pattern, where)
+        requests: list[NDArray[Any]] = []
+        for file in files:
+            values = self._array(tensor, file, key)
+            if len(files) > 1:
+                requests.append(values)
+            else:
+                requests += [request[tensor.name] for request in divide(self._model, {tensor.name: values}, str(file))]
+        for values in requests:
+            if not tensor.fits(values.shape):
+                raise ModelError(f"{where}: {pattern}: {list(values.shape)} per request; the model takes {tensor}")
+        if not requests:
+            raise ModelError(f"{where}: {pattern}: contains no inputs")
+        return requests
+
+    def _array(self, tensor: Tensor, file: Path, key: str | None) -> NDArray[Any]:
+        arrays = array_files.read(file, self._most_bytes)
+        name = key if key is not None else tensor.name
+        if name not in arrays and len(arrays) == 1 and key is None:
+            (name,) = arrays
+        if name not in arrays:
+            raise ModelError(f"{file}: has no array {name!r}; it has {', '.join(sorted(arrays))}", fix="key: NAME")
+        self._most_bytes -= arrays[name].nbytes
+        return as_type_of(tensor, arrays[name], f"{file}: {name}")
+
+    def _files(self, pattern: str, where: str) -> Sequence[Path]:
+        if not any(letter in pattern for letter in _WILD):
+            return [self._inside(Path(pattern), where)]
+        base = self._inside(Path(pattern).parent, where)
+        if any(letter in str(base) for letter in _WILD):
+            raise ModelError(f"{where}: {pattern}: a pattern is for names of files, not of directories")
+        files = sorted(base.glob(Path(pattern).name)) if base.is_dir() else []
+        if not files:
+            raise ModelError(f"{where}: {pattern}: no such file")
+        if len(files) > _MOST_FILES:
+            raise ModelError(f"{where}: {pattern}: more than {_MOST_FILES:,} files")
+        return files
+
+    def _inside(self, path: Path, where: str) -> Path:
+        """Return the absolute path of a file that is named in the file of inputs.
+
+        Raises:
+            ModelError: it leads out of the directory, and must not.
+        """
+        file = self._directory / path.expanduser()
+        if self._stay_inside and not file.resolve().is_relative_to(self._directory.resolve()):
+            raise ModelError(
+                f"{where}: {path}: leads out of the model's directory",
+                fix="name the file of inputs, if you trust it: `inputs_file`",
+            )
+        return file
