@@ -95,7 +95,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
-    with running("edgesimtest0", required=pytestconfig.getoption("--require-docker")) as engine:
+    with running(required=pytestconfig.getoption("--require-docker")) as engine:
         yield engine
 
 

@@ -16,16 +16,18 @@ from pathlib import Path
 import pytest
 
 _PATIENCE_S = 60
-_ADDRESS = "172.31.78.1"  # the bridge's
+_BRIDGE = "edgesimtest"  # and a number, which is the third of its network's address, too
+_NUMBERS = range(64, 128)
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class OtherEngine:
-    """The engine's addresses: `host` is local, `address` is TCP, as another machine's would be."""
+    """The engine's addresses: `host` is local, `address` is TCP to `machine`, as another machine's would be."""
 
     host: str
     address: str
+    machine: str
 
     def docker(self, *arguments: str, **options: object) -> str:
         """Run the docker command on this engine; return what the command prints."""
@@ -36,8 +38,8 @@ class OtherEngine:
 
 
 @contextmanager
-def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
-    """Start the engine, with a network that leads nowhere, and without any rule in this host's firewall.
+def running(*, required: bool) -> Iterator[OtherEngine]:
+    """Start the engine, with a network of its own that leads nowhere, and without any rule in this host's firewall.
 
     If the engine cannot run here, the test is skipped, or fails if Docker is `required`.
     """
@@ -46,9 +48,10 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
         give_up("a second engine takes root, dockerd and ip")
     # The path of a socket must be short, and pytest's directories have long paths.
     directory = Path(tempfile.mkdtemp(prefix="edgesim-engine-", dir="/tmp"))
+    bridge, machine = _new_bridge()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"tcp://{_ADDRESS}:{free.getsockname()[1]}"
+        address = f"tcp://{machine}:{free.getsockname()[1]}"
     host = f"unix://{directory}/docker.sock"
     command = [
         "dockerd",
@@ -72,11 +75,8 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
         "--containerd-plugins-namespace",
         f"{bridge}-plugins",
     ]
-    # Leftovers of a test run that was killed.
-    subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
-    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     try:
-        subprocess.run(["ip", "addr", "add", f"{_ADDRESS}/24", "dev", bridge], check=True)
+        subprocess.run(["ip", "addr", "add", f"{machine}/24", "dev", bridge], check=True)
         subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
         with (directory / "log").open("wb") as log:
             daemon = subprocess.Popen(
@@ -84,13 +84,36 @@ def running(bridge: str, *, required: bool) -> Iterator[OtherEngine]:
             )
         try:
             _wait(daemon, host, directory / "log", give_up)
-            yield OtherEngine(host, address)
+            yield OtherEngine(host, address, machine)
         finally:
             daemon.terminate()
             daemon.wait(timeout=_PATIENCE_S)
     finally:
         subprocess.run(["ip", "link", "delete", bridge], check=True)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _new_bridge() -> tuple[str, str]:
+    """Make a bridge; return its name and address.
+
+    Two test runs on one host have two bridges, since the kernel refuses a name that is taken. A bridge's alias is the
+    process that made it.
+    """
+    for number in _NUMBERS:
+        bridge = f"{_BRIDGE}{number}"
+        if _is_left_behind(bridge):
+            subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
+        add = ["ip", "link", "add", bridge, "type", "bridge"]
+        if subprocess.run(add, capture_output=True, check=False).returncode == 0:
+            subprocess.run(["ip", "link", "set", "dev", bridge, "alias", str(os.getpid())], check=True)
+            return bridge, f"172.31.{number}.1"
+    pytest.fail(f"no bridge can be made: {_BRIDGE}{_NUMBERS[0]} to {_NUMBERS[-1]} are taken")
+
+
+def _is_left_behind(bridge: str) -> bool:
+    """Return whether the test run that made a bridge is gone, which was killed."""
+    alias = Path("/sys/class/net") / bridge / "ifalias"
+    return alias.exists() and not Path(f"/proc/{alias.read_text().strip()}").is_dir()
 
 
 def _end_with_parent() -> None:

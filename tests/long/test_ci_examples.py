@@ -91,7 +91,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def empty_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
-    with running("edgesimci0", required=pytestconfig.getoption("--require-docker")) as engine:
+    with running(required=pytestconfig.getoption("--require-docker")) as engine:
         yield engine
 
 
