@@ -28,6 +28,8 @@ _CACHED_NODES = (1 << 20) // 40
 _WAITING_STEPS = 3
 # The scores of attention are written by the product, read and written by the softmax, and read by the next product.
 _PASSES_OVER_SCORES = 4
+# From this opset on, ONNX Runtime's AveragePool has a kernel without vectors, for dilations: 5 to 75 times as long.
+_SCALAR_POOLING = 19
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,42 @@ def arithmetic(operation: Operation) -> Arithmetic:
     return counted(operation) if counted is not None else _each_element(operation)
 
 
-def is_known(node: onnx.NodeProto) -> bool:
-    """Whether the cost of a node's operation is known."""
+def is_known(node: onnx.NodeProto, opset: int) -> bool:
+    """Whether the cost of a node's operation is known.
+
+    Args:
+        opset: of ONNX's own operations.
+    """
     if node.op_type in ("Resize", "Upsample"):
         return all(attribute.s == b"nearest" for attribute in node.attribute if attribute.name == "mode")
+    if node.op_type == "AveragePool":
+        return opset < _SCALAR_POOLING
+    if node.op_type == "Transpose":
+        return _moves_blocks(next((tuple(attribute.ints) for attribute in node.attribute), None))
     return node.op_type in KIND_OF
+
+
+def _moves_blocks(order: tuple[int, ...] | None) -> bool:
+    """Whether ONNX Runtime's Transpose moves blocks; otherwise it moves element by element, 20 to 200 times as long.
+
+    Blocks are moved where the last axis stays the last, and where a single axis moves past the others
+    (onnxruntime/core/providers/cpu/tensor/transpose.cc).
+
+    Args:
+        order: the permutation; None reverses the axes, however many there are.
+    """
+    if order is None:
+        return False
+    axes = range(len(order))
+    return order[-1:] == (len(order) - 1,) or any(
+        [axis for axis in order if axis != moved] == [axis for axis in axes if axis != moved] for moved in axes
+    )
+
+
+def _where(operation: Operation) -> Arithmetic:
+    """Each side is selected into a tensor of its own, and both are merged (…/cpu/tensor/where_op.cc)."""
+    output = operation.output
+    return Arithmetic(kind="element-wise", flops=output.elements, again_bytes=4 * output.bytes)
 
 
 def _each_element(operation: Operation) -> Arithmetic:
@@ -346,6 +379,7 @@ _BY_OPERATION: Mapping[str, Callable[[Operation], Arithmetic]] = {
     ),
     **dict.fromkeys(("MatMulNBits", "MatMulBnb4"), _packed_product),
     "Einsum": _einsum,
+    "Where": _where,
     **dict.fromkeys(("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"), _linear_model),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), _recurrent),
     **dict.fromkeys(("Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention"), _attention),

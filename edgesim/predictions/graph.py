@@ -215,6 +215,7 @@ class _Reader:
         must_know: bool = False,
     ) -> None:
         self._proto, self._run, self._must_know = proto, run, must_know
+        self._opset = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
         self.request_bytes = 0
         self.choices: list[Choice] = []
         self._written = dict(written)
@@ -332,7 +333,7 @@ class _Reader:
     ) -> Node:
         """Return the work of a node and of the nodes that are fused into it, over all turns."""
         first = members[0]
-        known = is_known(first)
+        known = self._is_known(first)
         if not known and self._must_know and self._run is None:
             raise _OpenError(f"the cost of {first.op_type} is not known")
         names = {name for member in members for name in (*member.input, *member.output) if name}
@@ -356,7 +357,7 @@ class _Reader:
         replaced = [
             node
             for node in with_bodies(self._proto.graph.node)
-            if not is_known(node) and node.op_type not in WITHOUT_WORK and node.name not in self._run.executions
+            if not self._is_known(node) and node.op_type not in WITHOUT_WORK and node.name not in self._run.executions
         ]
         unclaimed = [seconds for name, seconds in self._run.node_seconds.items() if name not in names]
         return sum(unclaimed) / len(replaced) if unclaimed else None
@@ -406,8 +407,11 @@ class _Reader:
             shape=outputs[0].shape if outputs else (),
             product=counted.product,
             fused=tuple(member.op_type for member in members[1:] if member.op_type != "Identity"),
-            known=is_known(first),
+            known=self._is_known(first),
         )
+
+    def _is_known(self, node: onnx.NodeProto) -> bool:
+        return is_known(node, self._opset)
 
     def _tensor(self, name: str, node: onnx.NodeProto, tensors: Mapping[str, GraphTensor]) -> GraphTensor | None:
         """Return a tensor; None for one that is left out or, in a run, for one that is no tensor or was not made."""
@@ -417,7 +421,7 @@ class _Reader:
             run = self._run
             # The runtime replaces some operations by others, such as CastLike by Cast.
             replaced = run is not None and node.name not in run.executions
-            if run is not None and (replaced or _takes_sequences(node) or not is_known(node)):
+            if run is not None and (replaced or _takes_sequences(node) or not self._is_known(node)):
                 return None
             raise _OpenError(f"the size of {name} (of {node.op_type} {node.name}) is only known at run time")
         return tensors[name]

@@ -229,3 +229,39 @@ def test_half_precision_is_not_quicker_on_a_core_without_it(tmp_path: Path) -> N
     assert predict(BOARD, halves).p50_ms >= predict(BOARD, singles).p50_ms
     assert any("no half-precision arithmetic" in note for note in predict(BOARD, halves).notes)
     assert predict("raspberry-pi-5", halves).p50_ms < predict("raspberry-pi-5", singles).p50_ms
+
+
+@pytest.mark.parametrize(
+    ("order", "known"),
+    [
+        ([0, 2, 1, 3], True),  # the last axis stays
+        ([0, 2, 3, 1], True),  # one axis moves
+        ([0, 3, 1, 2], True),
+        ([3, 2, 1, 0], False),
+        ([0, 3, 2, 1], False),
+        ([1, 0, 3, 2], False),
+    ],
+)
+def test_a_transpose_that_moves_element_by_element_is_timed_on_this_host(
+    order: list[int], known: bool, tmp_path: Path
+) -> None:
+    transposed = model(
+        tmp_path / "t.onnx", [helper.make_node("Transpose", ["x"], ["y"], perm=order)], {"x": [2, 3, 4, 5]}
+    )
+    (node,) = read_model(transposed).nodes
+    assert (node.known, node.host_seconds is None) == (known, known)
+
+
+@pytest.mark.parametrize(("opset", "known"), [(17, True), (19, False), (22, False)])
+def test_average_pooling_of_new_opsets_is_timed_on_this_host(opset: int, known: bool, tmp_path: Path) -> None:
+    pooling = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3])
+    (node,) = read_model(model(tmp_path / "p.onnx", [pooling], {"x": [1, 4, 8, 8]}, opsets={"": opset})).nodes
+    assert (node.known, node.host_seconds is None) == (known, known)
+
+
+def test_a_selection_writes_and_reads_each_side_once_more(tmp_path: Path) -> None:
+    inputs = {"c": [4, 1], "a": [4, 8], "b": [1]}
+    nodes, kinds = [helper.make_node("Where", ["c", "a", "b"], ["y"])], {"c": TensorProto.BOOL}
+    node = only(tmp_path / "w.onnx", nodes, inputs, types=kinds)
+    sides, output = 4 + 4 * 32 + 4, 4 * 32
+    assert node.moved_bytes == sides + output + 4 * output
