@@ -28,6 +28,7 @@ app = new_app()
 
 @app.examples(
     "edgesim check jetson-nano models/detector.onnx",
+    "edgesim check jetson-nano detector --target gpu:tensorrt-fp16",
     "edgesim check jetson-nano detector --runtimes all --markdown runtimes.md",
     "edgesim check jetson-nano detector --input real.npz --max-artifact 50MiB --junit check.xml",
 )
@@ -60,6 +61,14 @@ def check_command(
         bool,
         typer.Option("--outside-container", help="Also check the runtime's wheels against the vendor's glibc."),
     ] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Judge also whether the model runs on this target of the board, such as gpu:tensorrt-fp16; may be"
+            " repeated [default: all are shown, and none is judged].",
+        ),
+    ] = None,
     runtimes: Annotated[
         str | None,
         typer.Option(
@@ -84,9 +93,9 @@ def check_command(
             require_writable(path, option)
     listener = _console.listener(quiet=quiet)
     if runtimes is not None:
-        if (reference, tolerance, max_artifact, outside_container) != (None, None, None, False):
+        if (reference, tolerance, max_artifact, outside_container, target) != (None, None, None, False, None):
             raise UsageError(
-                "--runtimes: goes without --reference, --tolerance, --max-artifact and --outside-container"
+                "--runtimes: goes without --reference, --tolerance, --max-artifact, --outside-container and --target"
             )
         verdict = check_runtimes(profile, model, runtimes, options, listener=listener)
     else:
@@ -96,6 +105,7 @@ def check_command(
             outside_container=outside_container,
             max_artifact_bytes=_values.size(max_artifact, "--max-artifact"),
             requests=requests,
+            targets=tuple(target or ()),
         )
         verdict = check(profile, model, checks, options, listener=listener)
     return _verdict.deliver(

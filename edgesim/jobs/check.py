@@ -17,7 +17,7 @@ from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
-from edgesim.jobs import check_items, same_release
+from edgesim.jobs import check_items, check_targets, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client
 from edgesim.measure import model_tolerances, resource_usage
@@ -30,6 +30,7 @@ from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunKeywords, RunOptions
+from edgesim.predictions import require_target
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages, Tally
 from edgesim.results.verdict import Item, Verdict
@@ -68,6 +69,8 @@ class CheckOptions:
         outside_container: whether the model will run on the vendor's system and not in a container.
         max_artifact_bytes: the most that the model's files may take.
         requests: the most requests that are sent and compared; labelled inputs are one if they can.
+        targets: accelerators with a runtime and a precision, such as ``gpu:tensorrt-fp16``, that are judged, too. None
+            are by default: all of the board's are then shown, and not judged.
     """
 
     reference: str | Path | None = None
@@ -75,6 +78,7 @@ class CheckOptions:
     outside_container: bool = False
     max_artifact_bytes: int | None = None
     requests: int = _REQUESTS
+    targets: tuple[str, ...] = ()
 
 
 def check(
@@ -107,6 +111,8 @@ def check(
     options = RunOptions.of(options, **keywords)
     options.require_only(OPTIONS, "a check has its own requests, and its own container")
     profile = profiles.load(profile)
+    for target in checks.targets:
+        require_target(profile, target)
 
     def verdict(
         items: Sequence[Item], name: str, board: Board | None = None, not_judged: Sequence[Item] = ()
@@ -143,6 +149,11 @@ def check(
         reference, by_release = same_release.tell_apart(launch, loaded, reference, allowed, matcher)
     if by_release is not None:  # what cannot be compared on this host is no doubt about the model
         (items if by_release.verdict != "INCONCLUSIVE" else not_judged).append(by_release)
+    # The file alone decides these, whatever the board does with the model.
+    of_targets = list(check_targets.items(profile, loaded, checks.targets or None))
+    if not checks.targets:
+        not_judged += of_targets
+        of_targets = []
 
     def answers(board: Board, reference: check_items.ReferenceOutputs) -> list[Item]:
         return list(_items_of_the_answers(board, loaded, chosen, reference, allowed, matcher, profile, stages))
@@ -165,12 +176,12 @@ def check(
             # The question is whether the model fits: one request is enough.
             board, of_the_board = _run_with_room_for_the_emulator(run, launch, reference.first(), error)
     except DeviceError as error:
-        return verdict([*items, check_items.failure(error)], loaded.name, not_judged=not_judged)
+        return verdict([*items, check_items.failure(error), *of_targets], loaded.name, not_judged=not_judged)
     items += of_the_board
     if checks.outside_container:
         release = runtime_releases.of_board(profile, options.board.runtime).release
         items.append(check_items.libraries(profile, release))
-    return verdict(items, loaded.name, board, not_judged)
+    return verdict([*items, *of_targets], loaded.name, board, not_judged)
 
 
 def _run_with_room_for_the_emulator(

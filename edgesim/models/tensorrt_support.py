@@ -113,11 +113,9 @@ class _Examination:
             if operator in tensorrt_facts.plugins():
                 return
             if self._typed.is_folded(node):
-                self._doubt(
-                    node, f"not among the operators of TensorRT {facts.version}, and made of constants: {_FOLD}"
-                )
+                self._doubt(node, f"not among its operators, and made of constants: {_FOLD}")
             else:
-                self._refuse(node, f"not among the operators of TensorRT {facts.version}")
+                self._refuse(node, "not among its operators")
             return
         for restriction in facts.restrictions(operator):
             self._restricted(node, restriction)
@@ -199,7 +197,7 @@ class _Examination:
             return
         taken = self._facts.operators[node.op_type]
         if kind not in taken and not (kind == "int8" and "fp32" in taken):
-            self._doubt(node, f"of {kind} here; TensorRT {self._facts.documented} lists {', '.join(sorted(taken))}")
+            self._doubt(node, f"of {kind} here, documented for {', '.join(sorted(taken))}")
 
     def _newer_definition(self, node: "onnx.NodeProto") -> str | None:
         """Return why a node may mean something else than the release's newest operator set says; None if it does not.
@@ -234,10 +232,8 @@ class _Examination:
         )
         if same and not gone and not moved and not changed:
             return None
-        return (
-            f"defined anew in opset {new.since_version}, and TensorRT {self._facts.version} is documented up to opset "
-            f"{self._facts.opset}: export with that"
-        )
+        documented = f"documented up to opset {self._facts.opset}: export with that"
+        return f"defined anew in opset {new.since_version}, and {documented}"
 
     # --- the whole model ----------------------------------------------------------------------------------------------
 
@@ -253,7 +249,7 @@ class _Examination:
             if kind in facts.tensor_types or kind in facts.narrowed or (kind == "uint8" and kind in ends):
                 continue
             taken = ", ".join(sorted(facts.tensor_types))
-            yield f"type {kind} ({count} tensors): TensorRT {facts.version} takes {taken}"
+            yield f"type {kind} ({count} tensors): it takes {taken}"
 
     def _of_opset(self) -> Iterator[str]:
         opset = self._opsets.get("ai.onnx", 0)
@@ -263,7 +259,7 @@ class _Examination:
     def _remarks(self, model: Model) -> Iterator[str]:
         facts, opset = self._facts, self._opsets.get("ai.onnx", 0)
         if opset > facts.opset:
-            yield f"opset {opset}, documented up to {facts.opset}; what is not named has the meaning that it has there"
+            yield f"opset {opset} (documented up to {facts.opset}), whose other operations mean the same in both"
         for kind, other in facts.narrowed.items():
             names = [tensor.name for tensor in model.inputs if self._type(tensor.name) == kind]
             if names:

@@ -59,11 +59,12 @@ def render_overview(overview: Overview) -> str:
 
 
 def render_verdict(verdict: Verdict, command: str) -> str:
-    """Return a case for each item; one that is INCONCLUSIVE is skipped, with the reason.
+    """Return a case for each item; one that is INCONCLUSIVE or not judged is skipped, with the reason.
 
     `command` is the one that gave the verdict.
     """
     cases = [_Case(item.name, _VERDICT_KINDS[item.verdict], item.finding) for item in verdict.items]
+    cases += [_Case(item.name, "skipped", f"not judged: {item.verdict}: {item.finding}") for item in verdict.not_judged]
     name = f"edgesim {command} {verdict.profile} {verdict.model}"
     return _suite(
         name, f"edgesim.{command}.{verdict.profile}.{verdict.model}", verdict.created, cases, dict(verdict.sides)

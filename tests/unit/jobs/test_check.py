@@ -1,6 +1,6 @@
 """A check whose emulated board is killed for lack of memory: it gets room for the emulator, and is judged then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from onnx import TensorProto, helper
 from edgesim.boards import launch as launching
 from edgesim.boards.board import Board
 from edgesim.boards.launch import Launch
-from edgesim.errors import ModelUnsupported, OutOfMemory
+from edgesim.errors import ModelUnsupported, OutOfMemory, UsageError
 from edgesim.host.host_facts import HostFacts
 from edgesim.jobs import check as checking
 from edgesim.jobs.check_items import EMULATOR_ROOM
 from edgesim.models.repository import Model
 from edgesim.progress import Stages
 from edgesim.recording import Reading
-from edgesim.results.verdict import Verdict
+from edgesim.results.verdict import Item, Verdict
 from tests.support.fake_device import FakeDevice
 
 MACHINE = HostFacts(cpu="x", cores=2, memory_bytes=2**33, kernel="Linux", engine="Docker", emulator="QEMU 10")
@@ -54,7 +54,13 @@ class Emulation:
         )
 
 
-def check(model: Model, emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> Verdict:
+def check(
+    model: Model,
+    emulation: Emulation,
+    monkeypatch: pytest.MonkeyPatch,
+    profile: str = "raspberry-pi-zero-2",
+    targets: tuple[str, ...] = (),
+) -> Verdict:
     def no_answers(*_: Any) -> list[Any]:
         return []
 
@@ -62,7 +68,7 @@ def check(model: Model, emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(checking, "_items_of_the_answers", no_answers)
     monkeypatch.setattr(checking, "emulator_memory", lambda *_: None)
     monkeypatch.setattr(launching, "resolve_context", lambda engine, name: None)
-    return checking.check("raspberry-pi-zero-2", model.path)
+    return checking.check(profile, model.path, checking.CheckOptions(targets=targets))
 
 
 def test_output_that_edgesim_cannot_serve_is_no_fault_of_the_artifact(tmp_path: Path) -> None:
@@ -102,3 +108,29 @@ def test_board_that_is_killed_without_an_emulator_does_not_fit(digits: Model, mo
     emulation = Emulation(killed_below_bytes=2**40, needed_bytes=0, emulated=False)
     (memory,) = (item for item in check(digits, emulation, monkeypatch).items if item.name == "memory")
     assert (memory.verdict, len(emulation.limits)) == ("FAIL", 1)
+
+
+def test_targets_of_the_board_are_shown_and_judged_only_where_they_are_named(
+    digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulation = Emulation(killed_below_bytes=0, needed_bytes=1 << 20)
+    shown = check(digits, emulation, monkeypatch, "jetson-nano")
+    assert _gpus(shown.not_judged) == [f"gpu:tensorrt-{name}" for name in ("fp16", "fp32", "int8")]
+    assert shown.word == "PASS", "int8, which the board has no fast path for, is none that anybody named"
+    named = check(digits, emulation, monkeypatch, "jetson-nano", ("gpu:tensorrt-int8",))
+    assert _gpus(named.not_judged) == []
+    assert named.items[-1].name == "gpu:tensorrt-int8"
+    assert named.word == "FAIL"
+    with pytest.raises(UsageError, match="has no such target"):
+        check(digits, emulation, monkeypatch, "jetson-nano", ("gpu",))
+
+
+def test_what_a_gpu_makes_of_a_model_is_said_of_a_board_that_does_not_start_too(
+    digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulation = Emulation(killed_below_bytes=2**40, needed_bytes=0)
+    assert len(_gpus(check(digits, emulation, monkeypatch, "jetson-nano").not_judged)) == 3
+
+
+def _gpus(items: Sequence[Item]) -> list[str]:
+    return [item.name for item in items if item.name.startswith("gpu:")]

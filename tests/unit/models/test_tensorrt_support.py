@@ -58,9 +58,7 @@ def test_an_operator_is_refused_by_the_releases_before_the_first_that_takes_it(
 ) -> None:
     nodes = [node("Relu", "x", "r"), node(operator, "r")]
     before, after = found(tmp_path, lacks, nodes), found(tmp_path, takes, nodes)
-    assert before.refused == (
-        f"{operator} (1 node, {operator.lower()}_y): not among the operators of TensorRT {lacks}",
-    )
+    assert before.refused == (f"{operator} (1 node, {operator.lower()}_y): not among its operators",)
     assert (before.parts, before.left) == (1, {operator: 1})
     assert (after.refused, after.doubted, after.left) == ((), (), {})
 
@@ -80,7 +78,7 @@ def test_an_operator_in_a_branch_is_found(tmp_path: Path) -> None:
     condition = helper.make_node("Cast", ["m"], ["c"], to=TensorProto.BOOL)
     choice = helper.make_node("If", ["c"], ["y"], then_branch=branches[0], else_branch=branches[1], name="if")
     findings = found(tmp_path, "8.6", [flag, condition, choice])
-    assert findings.refused == ("Det (1 node): not among the operators of TensorRT 8.6",)
+    assert findings.refused == ("Det (1 node): not among its operators",)
     assert "If (1 node, if): both branches must give" in findings.doubted[0]
     assert findings.left == {"If": 1}
 
@@ -142,13 +140,13 @@ def test_a_type_of_tensors_that_the_release_lacks_is_refused(
     findings = found(tmp_path, release, [node("Identity", "x")], kind=kind, output=kind)
     assert (findings.refused == ()) == taken
     if not taken:
-        assert f"(2 tensors): TensorRT {release} takes" in findings.refused[0]
+        assert "(2 tensors): it takes" in findings.refused[0]
 
 
 def test_a_type_that_one_operator_is_not_listed_for_is_doubted(tmp_path: Path) -> None:
     findings = found(tmp_path, "8.5", [node("MatMul", "x x")], kind=TensorProto.INT32, output=TensorProto.INT32)
     assert findings.refused == ()
-    assert "MatMul (1 node, matmul_y): of int32 here; TensorRT 8.5 lists fp16, fp32" in findings.doubted[0]
+    assert "MatMul (1 node, matmul_y): of int32 here, documented for fp16, fp32" in findings.doubted[0]
 
 
 @pytest.mark.parametrize(("zero_point", "refused"), [(np.uint8(0), True), (np.int8(3), True), (np.int8(0), False)])
@@ -162,7 +160,7 @@ def test_only_symmetric_quantization_is_taken(tmp_path: Path, zero_point: Any, r
 def test_an_opset_is_no_reason_where_its_operators_mean_the_same(tmp_path: Path) -> None:
     findings = found(tmp_path, "8.2", [node("Relu", "x")], opset=17)
     assert (findings.refused, findings.doubted) == ((), ())
-    assert "opset 17, documented up to 13" in findings.remarks[0]
+    assert "opset 17 (documented up to 13)" in findings.remarks[0]
 
 
 def test_an_operator_that_a_newer_opset_defines_anew_is_doubted(tmp_path: Path) -> None:

@@ -43,3 +43,13 @@ def test_junit_has_a_case_for_each_item_and_stays_readable_with_control_characte
     assert failed.find("failure") is not None
     assert skipped.find("skipped") is not None
     assert failed.find("failure").get("message") == r"2 < 3 & \u001b[31mred\u001b[0m"  # type: ignore[union-attr]
+
+
+def test_junit_skips_what_was_not_judged() -> None:
+    item = Item(name="gpu", verdict="FAIL", finding="no fast path")
+    suite = ElementTree.fromstring(
+        junit.render_verdict(made("PASS").model_copy(update={"not_judged": (item,)}), "check")
+    )
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "0", "1")
+    skipped = suite.findall("testcase/skipped")
+    assert [each.get("message") for each in skipped] == ["not judged: FAIL: no fast path"]
