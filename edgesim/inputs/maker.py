@@ -10,11 +10,20 @@ from edgesim.inputs.constants import constant, with_rank_of
 from edgesim.inputs.description import InputDescription
 from edgesim.inputs.inputs import Arrays
 from edgesim.inputs.inputs_file import Entry
-from edgesim.inputs.random_arrays import MOST_INTEGER, require_memory
+from edgesim.inputs.random_arrays import require_memory
 from edgesim.inputs.sizes import Sizes
-from edgesim.inputs.sources import ArraysSource, ConstantSource, InTurnSource, LengthSource, RandomSource, Source
+from edgesim.inputs.sources import (
+    ArraysSource,
+    ChoiceSource,
+    ConstantSource,
+    InTurnSource,
+    LengthSource,
+    RandomSource,
+    Source,
+)
 from edgesim.inputs.value_files import ValueFiles
-from edgesim.models import table_rows
+from edgesim.models import input_uses
+from edgesim.models.input_uses import InputUse
 from edgesim.models.repository import Model, Tensor
 
 RANDOM_REQUESTS = 8
@@ -33,6 +42,7 @@ class RequestMaker:
     Attributes:
         count: how many different requests there are to make.
         is_random: whether values are drawn at random.
+        by_graph: the inputs whose values the graph suggests, each with its value in words.
 
     Raises:
         ModelError: what the user says does not fit the model, or a file of values does not.
@@ -49,7 +59,8 @@ class RequestMaker:
     ) -> None:
         self._model, self._description = model, description
         self._batch, self._resize = batch, resize
-        self._rows = table_rows.by_input(model)
+        self._uses = input_uses.by_input(model)
+        self.by_graph: list[str] = []
         # What the user says of sizes is checked before a file is read for its own.
         self._sizes({})
         self._sources = {
@@ -67,10 +78,12 @@ class RequestMaker:
     @property
     def origin(self) -> str:
         """Where the inputs come from, in a few words."""
-        file, seed = self._description.file, f"seed {self._description.seed}"
-        if file is None or not self._description.entries:
-            return f"random, {seed}"
-        return f"as {file.name} says, {seed}" if self.is_random else f"as {file.name} says"
+        file = self._description.file
+        words = [f"as {file.name} says"] if file is not None and self._description.entries else []
+        words += ["random"] if not words and (self.is_random or not self.by_graph) else []
+        words += [f"seed {self._description.seed}"] if self.is_random or not words else []
+        suggested = f"{', '.join(self.by_graph)} (by the graph)" if self.by_graph else ""
+        return "; ".join(filter(None, (", ".join(words), suggested)))
 
     def shapes(self, number: int) -> dict[str, tuple[int, ...]]:
         """Return the sizes of a request's inputs, of which no array is made for that.
@@ -131,7 +144,7 @@ class RequestMaker:
             return ArraysSource(self._files().arrays(tensor, entry.file, entry.key))
         if entry.value is not None:
             return self._constant(tensor, entry.value)
-        return RandomSource(tensor, self._bounds(tensor))
+        return self._by_graph(tensor)
 
     def _constant(self, tensor: Tensor, value: object) -> Source:
         if isinstance(value, str) and tensor.datatype != "BYTES":
@@ -142,7 +155,7 @@ class RequestMaker:
                 )
             value = _WORDS[value]
             if value is None:
-                return RandomSource(tensor, self._bounds(tensor))
+                return self._random(tensor)
         values = constant(tensor, value)
         if not isinstance(value, list):
             return ConstantSource(tensor, values)
@@ -165,10 +178,31 @@ class RequestMaker:
             )
         return others[name]
 
-    def _bounds(self, tensor: Tensor) -> tuple[float, float] | None:
-        """Return the bounds of random values that the graph tells.
+    def _by_graph(self, tensor: Tensor) -> Source:
+        """Return the values that the graph suggests: a mask of ones, a length, a known rate; else random ones."""
+        use = self._uses.get(tensor.name, InputUse())
+        if use.constant is not None:
+            self.by_graph.append(f"{tensor.name} {use.constant}")
+            return ConstantSource(tensor, constant(tensor, use.constant))
+        other = self._sequence_of(tensor) if use.length else None
+        if other is not None:
+            self.by_graph.append(f"{tensor.name} the length of {other[0].name}")
+            return LengthSource(tensor, *other)
+        return self._random(tensor)
 
-        Values below 100 are within most tables; a smaller table, as of the types of tokens, is known from the graph.
-        """
-        rows = self._rows.get(tensor.name, 0)
-        return (0.0, rows - 1.0) if 0 < rows <= MOST_INTEGER else None
+    def _random(self, tensor: Tensor) -> Source:
+        """Return random values within the bounds that the graph tells."""
+        use = self._uses.get(tensor.name, InputUse())
+        if use.choices or use.columns:
+            return ChoiceSource(tensor, use.choices, use.columns)
+        return RandomSource(tensor, (use.low, use.high) if use.high is not None else None)
+
+    def _sequence_of(self, lengths: Tensor) -> tuple[Tensor, int] | None:
+        """Return the input whose sequences have these lengths, and the axis of their steps, beside the batch."""
+        for other in self._model.inputs:
+            if other.name != lengths.name and len(other.shape) > 1:
+                batch = lengths.dims[0] if lengths.dims and lengths.dims[0] else None
+                is_time_first = batch in other.dims[1:2] if batch is not None else lengths.shape == other.shape[1:2]
+                is_batch_first = batch in other.dims[:1] if batch is not None else lengths.shape == other.shape[:1]
+                return other, 0 if is_time_first and not is_batch_first else 1
+        return None

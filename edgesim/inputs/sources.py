@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.inputs.constants import constant
 from edgesim.inputs.random_arrays import random_array
+from edgesim.models.input_uses import Value
 from edgesim.models.repository import Tensor
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -49,6 +51,33 @@ class RandomSource(Source):
         return random_array(generator, self._tensor, shapes[self._tensor.name], self._bounds)
 
 
+class ChoiceSource(Source):
+    """Random ones of the values that the model knows, in all columns of a table or in each its own."""
+
+    is_random = True
+
+    def __init__(self, tensor: Tensor, choices: Sequence[Value], columns: Mapping[int, Sequence[Value]]) -> None:
+        self._tensor = tensor
+        self._choices = [constant(tensor, one) for one in choices]
+        self._columns = {column: [constant(tensor, one) for one in own] for column, own in columns.items()}
+
+    def array(self, number: int, shapes: Shapes, generator: np.random.Generator) -> NDArray[np.generic]:
+        shape = shapes[self._tensor.name]
+        if self._choices:
+            values = self._drawn(self._choices, shape, generator)
+        else:
+            values = random_array(generator, self._tensor, shape)
+        for column, own in self._columns.items():
+            values[:, column] = self._drawn(own, shape[:1], generator)
+        return values
+
+    @staticmethod
+    def _drawn(
+        choices: Sequence[NDArray[np.generic]], shape: tuple[int, ...], generator: np.random.Generator
+    ) -> NDArray[np.generic]:
+        return np.stack(choices)[generator.integers(0, len(choices), shape)]
+
+
 class ConstantSource(Source):
     """One value for all elements."""
 
@@ -83,8 +112,6 @@ class LengthSource(Source):
         self._tensor, self._other, self._axis = tensor, value_of, axis
 
     def array(self, number: int, shapes: Shapes, generator: np.random.Generator) -> NDArray[np.generic]:
-        from edgesim.inputs.constants import constant
-
         sizes = shapes[self._other.name]
         axis = self._axis if self._axis is not None else min(1, len(sizes) - 1)
         if not -len(sizes) <= axis < len(sizes):

@@ -8,7 +8,7 @@ import numpy as np
 from edgesim.errors import ModelError
 from edgesim.inputs import Arrays, Inputs
 from edgesim.measure.reference import Reference, RunFailed
-from edgesim.models import table_rows
+from edgesim.models import input_uses
 from edgesim.models.repository import Model
 
 # Later requests are tried for at most this long: one that is refused is then a failed request of the run.
@@ -54,5 +54,5 @@ def _inputs_with(model: Model, request: Arrays, *, value: int, rows: int) -> lis
     """Return the names of the inputs that have a value: those that index a table of `rows` rows, if there are any."""
     numbers = {tensor.name: request[tensor.name] for tensor in model.inputs if request[tensor.name].dtype.kind in "iu"}
     names = [name for name, values in numbers.items() if np.any(values == value)]
-    tables = table_rows.by_input(model)
-    return [name for name in names if tables.get(name) == rows] or names
+    uses = input_uses.by_input(model)
+    return [name for name in names if name in uses and uses[name].high == rows - 1] or names
