@@ -133,6 +133,7 @@ class InputOptions(_Options):
         inputs_file: a file that says which values the inputs have (`edgesim.inputs.inputs_file`); None means
             ``inputs.yaml`` beside the model, if there is one.
         shapes: sizes of inputs whose dimensions the model leaves open, by input name.
+        auto_dims: guess the sizes that neither the model nor the options give; the result says which.
         dims: such sizes by the name that the model has for them, for all inputs that use the name.
         ranges: smallest and largest random value, by input name.
     """
@@ -142,6 +143,7 @@ class InputOptions(_Options):
     inputs_file: Path | None = None
     shapes: Mapping[str, tuple[Annotated[int, Field(ge=0)], ...]] = {}
     dims: Mapping[str, Annotated[int, Field(ge=0)]] = {}
+    auto_dims: bool = False
     ranges: Mapping[str, tuple[float, float]] = {}
 
 
@@ -302,6 +304,7 @@ class RunKeywords(TypedDict, total=False):
     inputs_file: Path | str | None
     shapes: Mapping[str, tuple[int, ...]]
     dims: Mapping[str, int]
+    auto_dims: bool
     ranges: Mapping[str, tuple[float, float]]
     execution: Execution | None
     engine: EngineName

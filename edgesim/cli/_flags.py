@@ -6,6 +6,7 @@ from edgesim.options import BoardOptions, InputOptions, RunOptions, TrafficOptio
 
 # Flags that are not their field's name with hyphens.
 _SPECIAL = {
+    "auto_dims": "--dim auto",
     "dims": "--dim",
     "duration_s": "--duration",
     "inputs_file": "--inputs",

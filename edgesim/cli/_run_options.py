@@ -195,8 +195,9 @@ class InputFlags:
         list[str] | None,
         typer.Option(
             "--dim",
-            metavar="NAME=N",
-            help="Use this size wherever the model has this name for one, such as sequence=128; may be repeated.",
+            metavar="NAME=N|auto",
+            help="Use this size wherever the model has this name for one, such as sequence=128; may be repeated. `auto`"
+            " guesses the sizes that are not known, and says them.",
             rich_help_panel=INPUTS,
         ),
     ] = None
@@ -270,8 +271,8 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "match": _values.match,
 }
 
-# Fields that several flags make.
-_PARAMETERS: Mapping[str, tuple[str, ...]] = {"peak": ("find_peak", "p99_under")}
+# Fields that several flags make, or another than that of their name.
+_PARAMETERS: Mapping[str, tuple[str, ...]] = {"peak": ("find_peak", "p99_under"), "auto_dims": ("dims",)}
 
 
 def parameters_of(field: str) -> tuple[str, ...]:
@@ -288,6 +289,8 @@ def run_options(*, find_peak: bool = False, p99_under: str | None = None, **flag
     values: dict[str, Any] = {
         name: _VALUES[name](words) if name in _VALUES and words is not None else words for name, words in flags.items()
     }
+    if _values.AUTO in (flags.get("dims") or ()):
+        values["auto_dims"] = True
     # A flag without a value leaves the field at its default.
     values = {name: value for name, value in values.items() if value is not None}
     return RunOptions.of(peak=_values.peak(find_peak, p99_under), **values)

@@ -66,13 +66,23 @@ def shapes(words: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
     return shapes
 
 
+# In place of a size by name: guess all sizes that are not known.
+AUTO = "auto"
+
+
 def dims(words: Sequence[str]) -> Mapping[str, int]:
-    """Return sizes by the model's names for them: ``batch=1``. Raises UsageError: a word is not NAME=N."""
+    """Return sizes by the model's names for them: ``batch=1``. `AUTO` is left out.
+
+    Raises:
+        UsageError: a word is neither NAME=N nor `AUTO`.
+    """
     dims = {}
     for word in words:
         name, equals, size = word.rpartition("=")
+        if word == AUTO:
+            continue
         if not (equals and name and size.isdecimal()):
-            raise UsageError(f"--dim {word}: not NAME=N", fix="for example --dim sequence=128")
+            raise UsageError(f"--dim {word}: not NAME=N", fix=f"for example --dim sequence=128; or --dim {AUTO}")
         dims[name] = int(size)
     return dims
 

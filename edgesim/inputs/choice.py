@@ -25,7 +25,8 @@ def choose(model: Model, options: InputOptions) -> Inputs:
     if description.samples is not None:
         return _real(model, description, description.samples)
     maker = RequestMaker(model, description)
-    return Inputs(maker.requests(), maker.origin, is_random=maker.is_random)
+    requests = maker.requests()
+    return Inputs(requests, maker.origin, is_random=maker.is_random)
 
 
 def _real(model: Model, description: InputDescription, path: Path) -> Inputs:

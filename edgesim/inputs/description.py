@@ -18,6 +18,7 @@ class InputDescription:
     Attributes:
         shapes: sizes by input name.
         dims: sizes by the name that the model has for them.
+        auto_dims: guess the sizes that are not known.
         entries: what gives the values, by input name; the values of other inputs are random.
         samples: a file or directory of real inputs; None without. They go before `entries`.
         file: the file that says it; None without.
@@ -26,6 +27,7 @@ class InputDescription:
 
     shapes: Mapping[str, tuple[int, ...]]
     dims: Mapping[str, int]
+    auto_dims: bool
     entries: Mapping[str, Entry]
     samples: Path | None
     file: Path | None
@@ -44,7 +46,7 @@ class InputDescription:
                 raise ModelError(
                     f"`{field}` {unknown[0]}: model {model.name} takes {', '.join(map(str, model.inputs))}"
                 )
-        by_hand = options.shapes or options.ranges or options.dims
+        by_hand = options.shapes or options.ranges or options.dims or options.auto_dims
         if options.input is not None and by_hand:
             raise ModelError(
                 "`input`: real inputs have their own shapes and values",
@@ -59,6 +61,7 @@ class InputDescription:
         return cls(
             shapes={**shapes, **options.shapes},
             dims={**said.dims, **options.dims},
+            auto_dims=options.auto_dims,
             entries={**said.inputs, **{name: Entry(range=bounds) for name, bounds in options.ranges.items()}},
             samples=samples,
             file=file,

@@ -21,6 +21,7 @@ class FirstRequest:
 
     Attributes:
         shapes: sizes by input name.
+        guessed: the sizes that were guessed, in words; empty without.
 
     Raises:
         ModelError: sizes are unknown; the options do not fit the model, or a file that they name does not.
@@ -40,12 +41,14 @@ class FirstRequest:
             options = InputOptions(**(dict(options) | {"shapes": {**options.shapes, **given}}))
         self._options = options
         self._real: Inputs | None = None
+        self.guessed = ""
         if options.input is not None:
             self._real = choose(model, options)
             self.shapes = {name: array.shape for name, array in self._real.requests[0].items()}
         else:
             self._maker = RequestMaker(model, InputDescription.of(model, options), batch=batch, resize=True)
             self.shapes = self._maker.shapes(0)
+            self.guessed = self._maker.guessed_words
         if batch > 1 and not any(batch in self.shapes[tensor.name][:1] for tensor in model.inputs):
             raise ModelError(
                 f"`batch={batch}`: model {model.name} has no input with such a first size:"

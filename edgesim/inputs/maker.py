@@ -42,6 +42,7 @@ class RequestMaker:
     Attributes:
         count: how many different requests there are to make.
         is_random: whether values are drawn at random.
+        guessed: the sizes that were guessed, in words; known once `shapes` has told sizes.
         by_graph: the inputs whose values the graph suggests, each with its value in words.
 
     Raises:
@@ -61,6 +62,7 @@ class RequestMaker:
         self._batch, self._resize = batch, resize
         self._uses = input_uses.by_input(model)
         self.by_graph: list[str] = []
+        self.guessed: dict[str, None] = {}
         # What the user says of sizes is checked before a file is read for its own.
         self._sizes({})
         self._sources = {
@@ -83,7 +85,12 @@ class RequestMaker:
         words += ["random"] if not words and (self.is_random or not self.by_graph) else []
         words += [f"seed {self._description.seed}"] if self.is_random or not words else []
         suggested = f"{', '.join(self.by_graph)} (by the graph)" if self.by_graph else ""
-        return "; ".join(filter(None, (", ".join(words), suggested)))
+        return "; ".join(filter(None, (", ".join(words), suggested, self.guessed_words)))
+
+    @property
+    def guessed_words(self) -> str:
+        """The sizes that were guessed, in a few words; empty without."""
+        return f"guessed sizes: {', '.join(self.guessed)}" if self.guessed else ""
 
     def shapes(self, number: int) -> dict[str, tuple[int, ...]]:
         """Return the sizes of a request's inputs, of which no array is made for that.
@@ -92,7 +99,10 @@ class RequestMaker:
             ModelError: sizes are unknown.
         """
         own = {name: shape for name, source in self._sources.items() if (shape := source.shape(number)) is not None}
-        return self._sizes(own).complete()
+        sizes = self._sizes(own)
+        shapes = sizes.complete()
+        self.guessed = dict.fromkeys((*self.guessed, *sizes.guessed))
+        return shapes
 
     def requests(self) -> tuple[Arrays, ...]:
         """Return the arrays of all requests.
@@ -129,6 +139,7 @@ class RequestMaker:
             dims=self._description.dims,
             batch=self._batch,
             resize=self._resize,
+            guess=self._description.auto_dims,
         )
 
     def _source(self, tensor: Tensor, entry: Entry) -> Source:

@@ -3,13 +3,18 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import count
+from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, did_you_mean
 from edgesim.inputs.dim_expressions import evaluate, names_in
 from edgesim.models.repository import Model, Tensor
 
+if TYPE_CHECKING:
+    from edgesim.inputs.guessed_sizes import Key
+
 _IMAGE_DIMENSIONS = 4
 _LETTERS = "NMKLPQRS"
+_MOST_TRIES = 16  # of guesses, each of which may run the model
 
 
 class Sizes:
@@ -22,6 +27,10 @@ class Sizes:
         dims: sizes by the name that the model has for them.
         batch: the first size of every input, where the model leaves that size open or, with `resize`, has 1.
         resize: take shapes that contradict the sizes that the model fixes, to ask for the cost of another resolution.
+        guess: guess the sizes that are not known, see `edgesim.inputs.guessed_sizes`.
+
+    Attributes:
+        guessed: the sizes that `complete` has guessed, in words.
 
     Raises:
         ModelError: there is no such input or no such name, or a shape does not fit its input.
@@ -35,11 +44,14 @@ class Sizes:
         dims: Mapping[str, int] | None = None,
         batch: int = 1,
         resize: bool = False,
+        guess: bool = False,
     ) -> None:
-        self._model, self._batch, self._resize = model, batch, resize
+        self._model, self._batch, self._resize, self._guess = model, batch, resize, guess
+        self.guessed: tuple[str, ...] = ()
         self._shapes = {name: tuple(sizes) for name, sizes in (shapes or {}).items()}
+        self._unnamed: dict[Key, int] = {}
         _require_dims(model, dims or {})
-        self._values = self._first_values(dims or {})
+        self._known_values = self._values = self._first_values(dims or {})
 
     def of(self, tensor: Tensor) -> tuple[int, ...] | None:
         """Return the sizes of an input, -1 for an unknown one; None where not even their number is known."""
@@ -55,11 +67,59 @@ class Sizes:
         Raises:
             ModelError: sizes are unknown; the error names all of them, and its fix has the options to give.
         """
+        if self._guess:
+            self._guess_unknown()
         shapes = {tensor.name: self.of(tensor) for tensor in self._model.inputs}
         known = {name: shape for name, shape in shapes.items() if shape is not None and -1 not in shape}
         if len(known) < len(shapes):
             raise self._unknown([tensor for tensor in self._model.inputs if tensor.name not in known])
         return known
+
+    def _guess_unknown(self) -> None:
+        """Give sizes to what has none, if a guess does not contradict the graph."""
+        self._guess = False
+        open_axes = [
+            (tensor, axis)
+            for tensor in self._model.inputs
+            for axis, size in enumerate(self.of(tensor) or ())
+            if size < 0
+        ]
+        any_rank = [tensor for tensor in self._model.inputs if self.of(tensor) is None]
+        if not open_axes and not any_rank:
+            return
+        from edgesim.inputs.guessed_sizes import Guesser, assignments  # here: it reads the model once more
+
+        guesser = Guesser(self._model)
+        for tensor in any_rank:
+            if (last := guesser.last_size(tensor)) is not None:
+                self._shapes[tensor.name] = (self._batch, last)
+                self.guessed += (f"{tensor.name} {[self._batch, last]}",)
+        if not open_axes:
+            return
+        candidates: dict[Key, Sequence[int]] = {}
+        for tensor, axis in open_axes:
+            for key in self._keys(tensor, axis):
+                candidates.setdefault(key, guesser.candidates(tensor, axis))
+        tries = list(assignments(candidates))
+        for sizes in tries[:_MOST_TRIES] if len(tries) > 1 else ():
+            if not guesser.contradicts(self._with(sizes)):
+                break
+        else:  # a single choice, or inputs that the model does not take as zeros: the usual sizes
+            sizes = tries[0]
+        shapes = self._with(sizes)
+        self.guessed += tuple(f"{key} {size}" for key, size in sizes.items() if isinstance(key, str))
+        self.guessed += tuple(f"{name} {list(shapes[name])}" for name in dict.fromkeys(key[0] for key in self._unnamed))
+
+    def _with(self, sizes: "Mapping[Key, int]") -> dict[str, tuple[int, ...]]:
+        """Take guessed sizes, and return all sizes that are known with them."""
+        self._values = {**self._known_values, **{key: size for key, size in sizes.items() if isinstance(key, str)}}
+        self._unnamed = {key: size for key, size in sizes.items() if not isinstance(key, str)}
+        return {tensor.name: shape for tensor in self._model.inputs if (shape := self.of(tensor)) is not None}
+
+    def _keys(self, tensor: Tensor, axis: int) -> "Sequence[Key]":
+        """Return what stands for an open size: the names in its own name that have no value, or its place."""
+        dim = tensor.dims[axis] if tensor.dims else ""
+        return sorted(names_in(dim) - self._values.keys()) or [(tensor.name, axis)]
 
     def _first_values(self, dims: Mapping[str, int]) -> dict[str, int]:
         """Return sizes by name: those that are given, those of shapes that are given, and 1 for the batch."""
@@ -83,6 +143,7 @@ class Sizes:
         if own >= 0:
             return self._batch if self._resize and axis == 0 and own == 1 else own
         size = evaluate(name, self._values) if name else None
+        size = self._unnamed.get((tensor.name, axis)) if size is None else size
         if size is None:
             return self._batch if axis == 0 else -1
         return size
@@ -91,7 +152,7 @@ class Sizes:
         """Return the error for inputs of unknown sizes, with the options that give all of them."""
         return ModelError(
             f"model {self._model.name}: sizes are only known at run time: {', '.join(map(_with_names, tensors))}",
-            fix=f"{' '.join(self._options(tensors))}, with your sizes for the letters",
+            fix=f"{' '.join(self._options(tensors))}, with your sizes for the letters; or `auto_dims`, which guesses",
         )
 
     def _options(self, tensors: Sequence[Tensor]) -> list[str]:
@@ -121,10 +182,16 @@ def _require_dims(model: Model, dims: Mapping[str, int]) -> None:
         raise ModelError(
             f"`dims` {unknown[0]}={dims[unknown[0]]}: model {model.name} has no size of that name; {has}"
             f"{did_you_mean(unknown[0], known)}",
-            fix=f"`shapes` {shlex.quote(model.inputs[0].name)}=N,N gives the sizes of one input"
-            if model.inputs and not known
-            else "",
+            fix="" if known else _without_names(model),
         )
+
+
+def _without_names(model: Model) -> str:
+    """Return what to do about a size by name for a model whose inputs name none."""
+    open_input = next((tensor for tensor in model.inputs if -1 in tensor.shape or tensor.any_rank), None)
+    if open_input is None:
+        return "leave `dims` out: the model fixes all sizes"
+    return f"`shapes` {shlex.quote(open_input.name)}={_letters(open_input.shape) or 'N,N'} gives the sizes of one input"
 
 
 def _with_names(tensor: Tensor) -> str:

@@ -31,7 +31,7 @@ from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
-from edgesim.options import REQUEST_DEFAULTS, Execution, RunKeywords, RunOptions
+from edgesim.options import REQUEST_DEFAULTS, Execution, InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import Declined
 from edgesim.predictions.ratio import RatioBand, ratio_band
 from edgesim.profiles import DeviceProfile
@@ -156,10 +156,7 @@ PAIR_OPTIONS = frozenset(
         "runtime",
         "mount",
         "ready_timeout_s",
-        "seed",
-        "input",
-        "shapes",
-        "ranges",
+        *InputOptions.model_fields,
         "match",
     }
 )

@@ -58,6 +58,7 @@ class Graph:
         opened: what inference left open; empty where there was no run.
         request_bytes: of the inputs, and of the outputs as far as their sizes are known.
         choices: branches that other inputs may take.
+        guessed: the sizes of inputs that were guessed, in words; empty without.
     """
 
     nodes: tuple[Node, ...]
@@ -65,6 +66,7 @@ class Graph:
     opened: str = ""
     request_bytes: int = 0
     choices: tuple[Choice, ...] = ()
+    guessed: str = ""
 
 
 def read(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, batch: int = 1) -> list[Node]:

@@ -116,11 +116,11 @@ def read_model(
     from edgesim.predictions.host_run import HostRunner
 
     if arrays is not None:
-        shapes, runner = {name: array.shape for name, array in arrays.items()}, HostRunner(model, arrays)
+        shapes, runner, guessed = {name: array.shape for name, array in arrays.items()}, HostRunner(model, arrays), ""
     else:
         made = FirstRequest(model, shapes=shapes, batch=batch, options=inputs)
-        shapes, runner = made.shapes, HostRunner(model, made.arrays)
-    graph = read_graph(model.path, shapes=shapes, batch=batch, runner=runner)
+        shapes, runner, guessed = made.shapes, HostRunner(model, made.arrays), made.guessed
+    graph = replace(read_graph(model.path, shapes=shapes, batch=batch, runner=runner), guessed=guessed)
     if not graph.nodes:
         raise ModelError(f"{model.path}: has no output, so that nothing is left to do at run time")
     return graph
@@ -142,6 +142,8 @@ def predict_graph(
     prediction = predict_nodes(profile, graph.nodes, batch=batch, threads=threads, use_calibration=use_calibration)
     server = ServerTime.of(Machine.of(profile, threads), graph.request_bytes)
     prediction = replace(prediction, server=server)
+    if graph.guessed:
+        prediction = replace(prediction, notes=(graph.guessed, *prediction.notes))
     if graph.run is None:
         return prediction
     run = graph.run

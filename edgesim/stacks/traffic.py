@@ -42,7 +42,7 @@ def check(resolved: Resolved, options: InputOptions) -> None:
         inputs.choose(_model(resolved, entry), options)
         return
     if options != InputOptions(seed=options.seed):
-        raise StackError("`input`, `shapes` and `ranges` are for entry.model; entry.request has its own body")
+        raise StackError("options of inputs are for entry.model; entry.request has its own body")
     _body(entry.request)
 
 

@@ -12,8 +12,8 @@ def test_every_option_of_a_run_has_a_flag_of_its_name() -> None:
     flags = {parameter.name for parameter in _commands.load("run").params}
     fields = {*TrafficOptions.model_fields, *InputOptions.model_fields, *BoardOptions.model_fields}
     fields |= {"models", "match", "repeat", "output"}
-    # A peak search has two flags; a run takes any free port, and does not reload models.
-    assert fields - flags == {"peak", "port", "watch"}
+    # A peak search has two flags, and sizes and guesses one; a run takes any free port, and does not reload models.
+    assert fields - flags == {"auto_dims", "peak", "port", "watch"}
 
 
 @pytest.mark.parametrize("flags", [TrafficFlags, InputFlags, AnswerFlags, BoardFlags])
