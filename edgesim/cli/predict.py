@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -94,6 +95,7 @@ def predict_command(
     else:
         lines += [_headline(prediction), Paragraph(prediction.method, "dim")]
         lines += [Paragraph(note, "yellow") for note in prediction.notes]
+        lines += [Paragraph(f"published: {figure}", "dim") for figure in prediction.published]
     if prediction.server is not None:
         lines.append(Paragraph(_request(prediction, prediction.server), "dim"))
     if explain:
@@ -122,6 +124,8 @@ def _target_lines(targets: Mapping[str, Prediction | Declined]) -> list[Any]:
             words["dim", answer.method].append(name)
             for note in answer.notes:
                 words["yellow", note].append(name)
+            for figure in answer.published:
+                words["dim", f"published: {figure}"].append(name)
     return lines + [Paragraph(f"{', '.join(names)}: {text}", style) for (style, text), names in words.items()]
 
 
@@ -133,9 +137,17 @@ def _all_targets(targets: Mapping[str, Prediction | Declined]) -> dict[str, Any]
             "high_ms": answer.high_ms,
             "method": answer.method,
             "notes": list(answer.notes),
+            "published": [asdict(figure) for figure in answer.published],
         }
         if isinstance(answer, Prediction)
-        else {"p50_ms": None, "low_ms": None, "high_ms": None, "method": f"none: {answer.reason}", "notes": []}
+        else {
+            "p50_ms": None,
+            "low_ms": None,
+            "high_ms": None,
+            "method": f"none: {answer.reason}",
+            "notes": [],
+            "published": [],
+        }
         for name, answer in targets.items()
     }
 

@@ -11,6 +11,7 @@ from edgesim.units import format_ms
 
 if TYPE_CHECKING:
     from edgesim.predictions.node import Node
+    from edgesim.predictions.published import PublishedFigure
 
 # Of the slowest nodes, in a notebook.
 _MOST_SHOWN = 10
@@ -55,6 +56,7 @@ class Prediction:
         server: what the server and its connection add for a request; None where only nodes were predicted.
         sizes: where the sizes of tensors are from: ``inference``, or a run on this host, with its inputs in words.
         nodes: in the graph's order.
+        published: what others have published for the same network on the same target of the board.
     """
 
     p50_ms: float
@@ -68,6 +70,7 @@ class Prediction:
     sizes: str = "inference"
     server: ServerTime | None = None
     nodes: tuple[NodeTime, ...] = ()
+    published: tuple["PublishedFigure", ...] = ()
 
     @property
     def request_ms(self) -> float:
@@ -82,7 +85,7 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the device time, what makes it less certain, and the slowest nodes."""
-        about = "<br>".join(map(escape, (self.method, *self.notes)))
+        about = "<br>".join(map(escape, (self.method, *self.notes, *(f"published: {each}" for each in self.published))))
         slowest = sorted(self.nodes, key=lambda time: -time.ms)[:_MOST_SHOWN]
         rows = "".join(
             f"<tr><th>{escape(time.node.name)}</th><td>{escape(time.node.operation)}</td><td>{format_ms(time.ms)}</td>"

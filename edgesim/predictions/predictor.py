@@ -11,8 +11,10 @@ from edgesim.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
+from edgesim.predictions import published
 from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
 from edgesim.predictions.prediction import Declined, Prediction
+from edgesim.predictions.refusals import refusal_notes
 from edgesim.profiles import DeviceProfile
 from edgesim.profiles.device_profile import CPU
 
@@ -191,4 +193,13 @@ def predict_or_decline(
         inputs=inputs,
         use_calibration=use_calibration,
     )
-    return replace(answer, target=target) if isinstance(answer, Prediction) else answer
+    if isinstance(answer, Declined):
+        return answer
+    if arrays is not None:
+        shapes = {name: array.shape for name, array in arrays.items()}
+    return replace(
+        answer,
+        target=target,
+        notes=(*answer.notes, *refusal_notes(profile, model, target)),
+        published=published.find(profile, model, target, shapes=shapes, batch=batch),
+    )

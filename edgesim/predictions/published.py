@@ -8,13 +8,17 @@ import csv
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesim.errors import ModelError
+from edgesim.units import format_ms
+
 if TYPE_CHECKING:
+    from edgesim.models.repository import Model
     from edgesim.predictions.node import Node
     from edgesim.profiles import DeviceProfile
 
@@ -59,6 +63,16 @@ class PublishedFigure:
     quality: str
     source: str
     note: str
+
+    def __str__(self) -> str:
+        """Return the figure in words, with its source: what was measured, under which release, and who says so."""
+        mode = "" if self.power_mode.startswith("not stated") else f", {self.power_mode}"
+        release = "" if self.release.startswith("not stated") else f", {self.release}"
+        note = f"; {self.note}" if self.note else ""
+        return (
+            f"{format_ms(self.ms)} ms for {self.model} on {self.board}{mode}: {self.runtime}{release}; {self.measure}, "
+            f"{self.stat}{note}; {self.source}"
+        )
 
 
 def fingerprint(nodes: Sequence["Node"]) -> str:
@@ -110,12 +124,33 @@ def figures() -> tuple[PublishedFigure, ...]:
         )
 
 
-def find(profile: "DeviceProfile", nodes: Sequence["Node"], *, batch: int = 1) -> tuple[PublishedFigure, ...]:
-    """Return the published figures of a network on a board, whatever their target, the same sizes and batch only."""
-    if not (own := fingerprint(nodes)):
+def find(
+    profile: "DeviceProfile",
+    model: "Model",
+    target: str,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int = 1,
+) -> tuple[PublishedFigure, ...]:
+    """Return the published figures of a model's network on a target of a board, at the same sizes and batch only.
+
+    Args:
+        shapes, batch: as of `edgesim.predict`. A model whose sizes inference does not tell is not recognised.
+    """
+    own = [figure for figure in figures() if profile.name in figure.profiles and figure.target == target]
+    if not own:
         return ()
-    return tuple(
-        figure
-        for figure in figures()
-        if figure.fingerprint == own and profile.name in figure.profiles and figure.batch == batch
-    )
+    sizes = tuple((name, tuple(shape)) for name, shape in sorted((shapes or {}).items()))
+    network = _fingerprint_of(model.path, model.sha256, sizes, batch)
+    return tuple(figure for figure in own if network and figure.fingerprint == network and figure.batch == batch)
+
+
+@lru_cache(maxsize=64)
+def _fingerprint_of(path: Path, _sha256: str, sizes: tuple[tuple[str, tuple[int, ...]], ...], batch: int) -> str:
+    """Return the fingerprint of a file; it is asked for once for each target of a board."""
+    from edgesim.predictions.graph import read_graph  # here, because importing onnx takes 50 ms
+
+    try:
+        return fingerprint(read_graph(path, shapes=dict(sizes), batch=batch).nodes)
+    except ModelError:
+        return ""

@@ -54,6 +54,7 @@ def test_json_has_all_targets_and_the_chosen_one_on_top() -> None:
         "high_ms": None,
         "method": "none: no fast path for int8",
         "notes": [],
+        "published": [],
     }
     facts = json.loads(printed([*NANO, "--json"]))
     assert facts["target"] == "cpu"
@@ -65,3 +66,13 @@ def test_an_unknown_target_is_a_usage_error_and_a_declined_one_says_why() -> Non
     assert (unknown.returncode, declined.returncode) == (2, 2)
     assert "did you mean 'gpu:tensorrt-fp16'" in unknown.stderr
     assert "no fast path for int8" in declined.stderr
+
+
+def test_published_figures_of_the_network_stand_beside_the_prediction_with_their_source() -> None:
+    resnet = ["predict", "jetson-nano", "resnet18"]
+    for arguments in (resnet, [*resnet, "--target", "gpu:tensorrt-fp16"]):
+        text = " ".join(printed(arguments).split())
+        assert "published: 11.4 ms for resnet18 on Jetson Nano" in text
+        assert "torch2trt:benchmarks/JETSON_NANO.md@ebfa3bcde7" in text
+    published = json.loads(printed([*resnet, "--json"]))["targets"]["gpu:tensorrt-fp16"]["published"]
+    assert [figure["ms"] for figure in published] == [11.4, 10.8578]

@@ -11,7 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgesim import profiles
 from edgesim.models import repository
-from edgesim.predictions import graph, published
+from edgesim.predictions import graph, predictor, published
+from tests.support.targets import FixedGpu
+
+FP16 = "gpu:tensorrt-fp16"
 
 
 def _network(
@@ -91,19 +94,28 @@ def test_a_network_that_only_resembles_another_is_not_taken_for_it(
 
 
 def test_a_graph_of_few_products_has_no_fingerprint() -> None:
-    nodes = graph.read(repository.find("digits").path)
-    assert published.fingerprint(nodes) == ""
-    assert published.find(profiles.load("jetson-nano"), nodes) == ()
+    model = repository.find("digits")
+    assert published.fingerprint(graph.read(model.path)) == ""
+    assert published.find(profiles.load("jetson-nano"), model, FP16) == ()
 
 
-def test_a_sample_model_finds_the_figures_of_its_network_on_the_board_only() -> None:
-    nodes = graph.read(repository.find("resnet18").path)
-    found = published.find(profiles.load("jetson-nano"), nodes)
+def test_a_sample_model_finds_the_figures_of_its_network_on_the_board_and_target_only() -> None:
+    model, nano = repository.find("resnet18"), profiles.load("jetson-nano")
+    found = published.find(nano, model, FP16)
     assert {figure.model for figure in found} == {"resnet18"}
-    assert {figure.target for figure in found} == {"gpu:tensorrt-fp16"}
     assert all(figure.source and 5 < figure.ms < 20 for figure in found)
-    assert published.find(profiles.load("raspberry-pi-3"), nodes) == ()
-    assert published.find(profiles.load("jetson-nano"), nodes, batch=2) == ()
+    assert published.find(nano, model, "cpu") == ()
+    assert published.find(profiles.load("raspberry-pi-3"), model, "cpu") == ()
+    assert published.find(nano, model, FP16, batch=2) == ()
+    assert published.find(nano, model, FP16, shapes={"image": (1, 3, 256, 256)}) == ()
+
+
+def test_a_prediction_has_the_published_figures_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "PREDICTORS", (FixedGpu(12.0),))
+    prediction = predictor.predict("jetson-nano", "resnet18", target=FP16)
+    assert len(prediction.published) == 2
+    assert "ms for resnet18 on Jetson Nano" in str(prediction.published[0])
+    assert "torch2trt" in str(prediction.published[0])
 
 
 def test_every_figure_has_a_source_and_a_time() -> None:
