@@ -178,6 +178,8 @@ class BoardOptions(_Options):
         base_image: the image that the serving image is built on; None means Debian's.
         runtime: the release of ONNX Runtime in the serving image, such as ``1.16.3``, or the newest of a range such as
             ``1.14..1.18``; None means the board's own, else edgesim's default.
+        gpus: ``all`` gives the container the GPUs of the engine's machine, ``none`` does not; None means what the
+            profile says (`image.gpus`).
         mount: how models get into the container; None means ``bind``, or ``volume`` where files cannot be mounted.
         volume: name of the volume; None means a name derived from its contents.
         results: a directory of this host that the container may write to, at ``/results``.
@@ -191,6 +193,7 @@ class BoardOptions(_Options):
     context: str | None = None
     base_image: str | None = None
     runtime: str | None = None
+    gpus: Literal["all", "none"] | None = None
     mount: MountMethod | None = None
     volume: str | None = None
     results: Path | None = None
@@ -311,6 +314,7 @@ class RunKeywords(TypedDict, total=False):
     context: str | None
     base_image: str | None
     runtime: str | None
+    gpus: Literal["all", "none"] | None
     mount: MountMethod | None
     volume: str | None
     results: Path | str | None

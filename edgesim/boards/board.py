@@ -44,6 +44,7 @@ class Board:
         full_speed_s: seconds of load after which a board that is slowed down is throttled; None if it never is.
         mount: how the models got into the container; None for a plain process.
         volume: name of the volume with the models; None without one.
+        gpus: how the engine gave the container the GPUs of its machine; None means that it has none.
         runtime_reason: why the image has the release of ONNX Runtime that it has; None for another image's server and
             for a plain process.
     """
@@ -67,6 +68,7 @@ class Board:
     full_speed_s: float | None = None
     mount: MountMethod | None = None
     volume: str | None = None
+    gpus: str | None = None
     runtime_reason: str | None = None
 
     def scaled_by(self, scale: Scale, full_speed_s: float | None) -> "Board":

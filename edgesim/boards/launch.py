@@ -119,6 +119,18 @@ class Launch:
         return self.profile.image.reference is None
 
     @property
+    def gpus(self) -> bool:
+        """Whether the container is to have the GPUs of the engine's machine."""
+        chosen = self.options.gpus if self.options.gpus is not None else self.profile.image.gpus
+        return chosen == "all"
+
+    @property
+    def gpu_precision(self) -> str:
+        """The precision in which edgesim's own server runs models on a GPU: the lowest float that it is fast in."""
+        fast = {precision for accelerator in self.profile.accelerators for precision in accelerator.precisions}
+        return "fp16" if "fp16" in fast else "fp32"
+
+    @property
     def model_names(self) -> list[str]:
         """Names of the models that the server must load; none means all models that load."""
         return [] if self.load_all else [model.name for model in self.models]
@@ -153,6 +165,7 @@ class Launch:
             watch=self.options.watch,
             paced=self.is_slowed_down,
             results=self.options.results is not None,
+            gpus=self.gpu_precision if self.gpus else None,
         )
 
     @property
@@ -181,6 +194,8 @@ class Launch:
             raise UsageError(f"port {options.port} of 127.0.0.1: {reason}", fix="give another `port`, or none")
         if options.engine == "local" and (options.mount, options.volume, options.results) != (None, None, None):
             raise UsageError("`engine=local`: has no container, which `mount`, `volume` and `results` need")
+        if options.engine == "local" and options.gpus == "all":
+            raise UsageError("`gpus=all`: is for a container, and `engine=local` has none", fix="`engine=docker`")
         if options.watch and self.delivery.method == "image":
             raise UsageError("`watch`: nothing changes inside an image", fix="use `mount=bind` or `mount=volume`")
         self.delivery.check()

@@ -20,6 +20,7 @@ def server_arguments(
     watch: bool = False,
     paced: bool = False,
     results: bool = False,
+    gpus: str | None = None,
 ) -> list[str]:
     """Return the command line of edgesim's own server.
 
@@ -30,6 +31,7 @@ def server_arguments(
         watch: reload models when the repository changes.
         paced: accept a pace, as time scaling sets it.
         results: write statistics into the directory for results.
+        gpus: the precision in which a GPU runs models; None means the CPU alone.
     """
     arguments = [
         "--models",
@@ -49,6 +51,8 @@ def server_arguments(
         arguments.append("--paced")
     if results:
         arguments += ["--results", RESULTS]
+    if gpus is not None:
+        arguments += ["--gpus", gpus]
     for name in model_names:
         arguments.append(f"--model={name}")  # in one word, because a name may begin with a hyphen
     return arguments

@@ -15,10 +15,11 @@ from edgesim.boards.placement import Placement, compare, local_execution, place
 from edgesim.boards.server_command import emulated_entrypoint, emulator_mount, server_environment
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
-from edgesim.engine import emulation, machine, own_container
+from edgesim.engine import emulation, gpus, machine, own_container
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
-from edgesim.errors import HostTooSlow, LimitsDenied, ScaleFailed
+from edgesim.engine.gpus import GpuAccess
+from edgesim.errors import HostError, HostTooSlow, LimitsDenied, ScaleFailed
 from edgesim.host import cores, disks, emulator, host_facts
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
@@ -139,6 +140,7 @@ class _Prepared:
     """
 
     engine: Engine
+    gpus: GpuAccess | None
     placement: Placement
     limits: Limits
     server_image: Image
@@ -151,6 +153,7 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
         engine = Engine(launch.context)
         if launch.options.execution == "scaled" and "CPU" in engine.facts.unlimited:
             raise LimitsDenied(f"`execution=scaled`: {engine.facts.title} cannot limit CPU time", fix=DELEGATE)
+        access = gpus.require(engine) if launch.gpus else None
     checked = check_files(engine, launch.delivery)
     images: list[Image] = []
     image_s = 0.0
@@ -165,6 +168,11 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
         return images[0]
 
     placement = _place(launch, engine, lambda: server_image_for(launch.profile.architecture).reference)
+    if access is not None and placement.execution not in ("native", "same-architecture"):
+        raise HostError(
+            f"`gpus=all`: this is a run of execution {placement.execution}, and a GPU runs no emulated programs",
+            fix="on the board, or with its `context`; here, `gpus=none`",
+        )
     if placement.comparison.remedy:
         stages.note(f"not taken for the board: {placement.comparison.remedy}")
     limits = _limits(launch, engine, placement)
@@ -177,6 +185,7 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
         stages.note(f"serving image {delivered.image.reference}: unchanged, nothing to build")
     return _Prepared(
         engine=engine,
+        gpus=access,
         placement=placement,
         limits=limits,
         server_image=server_image,
@@ -263,6 +272,7 @@ def _container(launch: Launch, prepared: _Prepared, threads: int) -> Container:
         entrypoint=emulated_entrypoint() if in_front is not None else None,
         mounts=[*delivered.mounts, *([emulator_mount(in_front)] if in_front is not None else [])],
         user=delivered.user,
+        gpus=prepared.gpus,
         memory_bytes=limits.memory_bytes,
         cpus=limits.cpus,
         environment=server_environment(
@@ -304,6 +314,7 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
         create_s=create_s,
         mount=launch.delivery.method,
         volume=delivered.volume,
+        gpus=prepared.gpus.method if prepared.gpus is not None else None,
         runtime_reason=launch.runtime.reason if launch.runtime is not None else None,
     )
 

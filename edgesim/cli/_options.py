@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -110,6 +110,16 @@ TargetOption = Annotated[
         " gpu:tensorrt-fp16 [default: cpu].",
         rich_help_panel=BOARD,
         autocompletion=_targets,
+    ),
+]
+GpusOption = Annotated[
+    Literal["all", "none"] | None,
+    typer.Option(
+        "--gpus",
+        metavar="all|none",
+        help="Give the container the GPUs of the engine's machine, which is the board itself or its --context"
+        " [default: the profile's].",
+        rich_help_panel=BOARD,
     ),
 ]
 ReadyTimeoutOption = Annotated[

@@ -17,6 +17,7 @@ from edgesim.cli._options import (
     BaseImageOption,
     ContextOption,
     EngineOption,
+    GpusOption,
     ModelsOption,
     ReadyTimeoutOption,
     RuntimeOption,
@@ -238,6 +239,7 @@ class BoardFlags:
     context: ContextOption = None
     base_image: BaseImageOption = None
     runtime: RuntimeOption = None
+    gpus: GpusOption = None
     mount: Annotated[
         MountMethod | None,
         typer.Option(

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgesim.engine import addresses, api_stats
 from edgesim.engine.api_errors import engine_call
+from edgesim.engine.gpus import GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host import cores, proxies
 from edgesim.host.architecture import machine_of
@@ -71,6 +72,7 @@ class Container:
         cores: cores of the host that the container may use; None means all.
         processes: limit on processes and threads together.
         read_bytes_per_s, write_bytes_per_s: rates of `storage_device`.
+        gpus: how the engine gives the container the GPUs of its machine; None means no GPU.
         session: names everything that one run makes in the engine.
     """
 
@@ -93,6 +95,7 @@ class Container:
     entrypoint: Sequence[str] | None = None
     network: Network | None = None
     user: str | None = None
+    gpus: GpuAccess | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(4))
 
 

@@ -3,9 +3,10 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,8 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
         # The recorder fills these lists from now on: after an interrupt they hold what was read until then.
         into.readings, into.phases = recorder.readings, recorder.phases
         into.description = peer.get_json(DESCRIPTION)
+        if board.gpus is not None and (words := _without_gpu(into.description)) is not None:
+            stages.note(words)
         payload = peer.encode(plan.inputs.requests[0])
         with stages.stage("first inference", "first inference"), recorder.phase("first inference"):
             sent_ns = time.monotonic_ns()
@@ -141,3 +144,14 @@ def on_cores(cores: Sequence[int] | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def _without_gpu(description: Mapping[str, Any]) -> str | None:
+    """Return why edgesim's own server runs models on the CPU in a container that has GPUs; None if it does not."""
+    providers = description.get("providers")
+    if not providers or providers[0] != "CPUExecutionProvider":
+        return None
+    return (
+        f"gpus: {description.get('runtime', 'the runtime')} in this image has no provider for GPUs, so that models run "
+        "on the CPU; a Dockerfile of your own (image.dockerfile) can have one that does"
+    )

@@ -52,6 +52,7 @@ OPTIONS = frozenset(
         "context",
         "base_image",
         "runtime",
+        "gpus",
         "mount",
         "volume",
         "ready_timeout_s",

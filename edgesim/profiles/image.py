@@ -1,6 +1,6 @@
 """What serves the models on a board."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,8 @@ class Image(Part):
         health_path: answers 200 when the server of `reference` is ready.
         mount_point: where the server of `reference` looks for the model repository.
         environment: variables that are set in the container.
+        gpus: ``all`` gives the container the GPUs of the engine's machine, which a run on the board itself needs for
+            them.
     """
 
     dockerfile: str | None = None
@@ -27,6 +29,7 @@ class Image(Part):
     health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/v2/health/ready"
     mount_point: Annotated[str, Field(pattern=r"^/\S*[^/\s]$")] = "/models"
     environment: dict[str, str] = Field(default_factory=dict)
+    gpus: Literal["all"] | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Image":

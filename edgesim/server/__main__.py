@@ -100,12 +100,17 @@ def main() -> int:
         metavar="N",
         help="bound of all requests and responses in flight together (default: a quarter of the memory, at most 1 GiB)",
     )
+    parser.add_argument(
+        "--gpus",
+        choices=("fp32", "fp16", "int8"),
+        help="run models by TensorRT in this precision, or by CUDA, as far as the installed ONNX Runtime has them",
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 lets the system choose a port (default: 8000)")
     arguments = parser.parse_args()
 
     illegal_instruction.install_handler()
-    runtime = OnnxRuntime()
+    runtime = OnnxRuntime(arguments.gpus)
     models = ServedModels(
         arguments.models,
         runtime,

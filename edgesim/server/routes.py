@@ -271,6 +271,7 @@ class Routes:
         description = introspection.describe()
         runtime = self.models.runtime
         description["runtime"] = f"{runtime.name} {runtime.version}"
+        description["providers"] = list(runtime.providers)
         description["model_load_s"] = {model.name: model.load_s for model in self.models.loaded()}
         return description
 

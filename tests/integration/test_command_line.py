@@ -208,3 +208,20 @@ def test_tests_without_docker_are_skipped_with_the_reason_or_fail_where_it_is_re
     assert done.returncode == code, done.stdout
     assert words in done.stdout
     assert "no Docker Engine answers" in done.stdout
+
+
+@pytest.mark.docker
+def test_an_engine_without_gpus_is_refused_before_anything_is_built() -> None:
+    runtimes = subprocess.run(
+        ["docker", "info", "--format", "{{range $name, $_ := .Runtimes}}{{$name}} {{end}}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    if "nvidia" in runtimes:
+        pytest.skip("this engine has GPUs to give")
+    done = edgesim("run", "x86-gateway", "digits", "--gpus", "all")
+    assert done.returncode == 3
+    assert "has no GPU to give" in done.stderr
+    assert "nvidia-ctk runtime configure" in done.stderr
+    assert "building" not in done.stderr

@@ -187,6 +187,7 @@ class DeviceSection(Section):
             emulator, only those by which ONNX Runtime chooses its kernels.
         runtime: the library that ran the model, as the server reports it.
         runtime_reason: why it is this release; None where edgesim did not choose it.
+        providers: what of the runtime ran operations, in the order of preference; empty where the server does not say.
         shortfalls: what the board has and this host cannot give, in sentences.
         mount: how the model came into the container; None without a container.
         volume: name of the volume with the model.
@@ -209,6 +210,7 @@ class DeviceSection(Section):
     read_only_root: bool | None = None
     runtime: RuntimeSection | None = None
     runtime_reason: str | None = None
+    providers: tuple[str, ...] = ()
     intra_op_threads: int | None = None
     limits: tuple[LimitSection, ...] = ()
     shortfalls: tuple[str, ...] = ()

@@ -67,6 +67,11 @@ class Runtime(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """What runs the operations of a model, in the order of preference."""
+        ...
+
     def load(
         self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
     ) -> Session:

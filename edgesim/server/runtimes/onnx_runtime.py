@@ -35,8 +35,19 @@ class OnnxRuntime:
     name = "onnxruntime"
     version: str = onnxruntime.__version__
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: str | None = None) -> None:
+        """Choose what runs models.
+
+        Args:
+            gpus: the precision for which TensorRT builds its engines: ``fp32``, ``fp16``, ``int8``. TensorRT and CUDA
+                are used as far as this ONNX Runtime has them; None means the CPU alone.
+        """
         onnxruntime.disable_telemetry_events()
+        options: dict[str, dict[str, Any]] = {} if gpus is None else _gpu_providers(gpus)
+        available = onnxruntime.get_available_providers()
+        self._providers = [(name, options[name]) for name in options if name in available]
+        self._providers.append(("CPUExecutionProvider", {}))
+        self.providers = tuple(name for name, _ in self._providers)
 
     def load(
         self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
@@ -50,7 +61,7 @@ class OnnxRuntime:
         weights = _read_weights(path, checked) if files_change and content is None else {}
         if weights:
             options.add_external_initializers(list(weights), list(weights.values()))
-        session = onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content or str(path), options, providers=self._providers)
         return OnnxSession(session, weights, load_s=time.perf_counter() - started_s)
 
 
@@ -101,6 +112,16 @@ class OnnxSession:
             bf16_bits(result) if self.outputs[name].datatype == "BF16" else result.numpy()
             for name, result in zip(outputs, results)
         ]
+
+
+def _gpu_providers(precision: str) -> dict[str, dict[str, Any]]:
+    """Return ONNX Runtime's providers for NVIDIA's GPUs with their options, in the order of preference."""
+    tensorrt: dict[str, Any] = {}
+    if precision in ("fp16", "int8"):
+        tensorrt["trt_fp16_enable"] = True
+    if precision == "int8":
+        tensorrt["trt_int8_enable"] = True
+    return {"TensorrtExecutionProvider": tensorrt, "CUDAExecutionProvider": {}}
 
 
 def _session_options(config: ModelConfig, threads: int) -> Any:

@@ -46,9 +46,23 @@ def test_scaled_launch_has_its_targets_and_a_paced_server(digits: Model) -> None
     assert plain.options.execution is None, "the launch itself is unchanged"
 
 
+def test_gpus_are_those_of_the_options_else_of_the_profile(digits: Model) -> None:
+    assert not launch(digits).gpus
+    assert "--gpus" not in (launch(digits).server_arguments(intra_op_threads=1) or [])
+    asked = launch(digits, gpus="all")
+    assert asked.gpus
+    arguments = asked.server_arguments(intra_op_threads=1) or []
+    assert arguments[arguments.index("--gpus") + 1] == "fp16"
+    image = asked.profile.image.model_copy(update={"gpus": "all"})
+    of_profile = replace(launch(digits), profile=asked.profile.model_copy(update={"image": image}))
+    assert of_profile.gpus
+    assert not replace(of_profile, options=of_profile.options.model_copy(update={"gpus": "none"})).gpus
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"engine": "local", "gpus": "all"}, "`gpus=all`: is for a container"),
         ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
         ({"engine": "local", "execution": "native"}, "`execution=native`: `engine=local` runs as host"),
         ({"engine": "local", "execution": "scaled"}, "`execution=scaled`: the CPU share of a plain process"),

@@ -35,6 +35,7 @@ class DoublingRuntime:
 
     name = "doubling"
     version = "1"
+    providers = ("CPU",)
 
     def load(
         self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
