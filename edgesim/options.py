@@ -16,6 +16,8 @@ from edgesim.errors import UsageError, did_you_mean
 
 # What a run is the truth about follows from its execution: see docs/architecture.md.
 Execution = Literal["emulated", "scaled", "native", "same-architecture", "host"]
+# The target that every board has: its processor.
+CPU = "cpu"
 # What runs the server: a container of the Docker Engine, or a plain process of this host.
 EngineName = Literal["docker", "local"]
 # How models get into the container.
@@ -173,6 +175,8 @@ class BoardOptions(_Options):
 
     Attributes:
         execution: None means the executions that suit the board and the host.
+        target: what runs the model on the board, and whose predicted time a scaled server takes: ``cpu``, or an
+            accelerator with its runtime and a precision, such as ``gpu:tensorrt-fp16``; None means ``cpu``.
         engine: ``docker``, or ``local`` for a plain process of this host.
         context: docker context or URL of the engine; None means the current context.
         base_image: the image that the serving image is built on; None means Debian's.
@@ -189,6 +193,7 @@ class BoardOptions(_Options):
     """
 
     execution: Execution | None = None
+    target: str | None = None
     engine: EngineName = "docker"
     context: str | None = None
     base_image: str | None = None
@@ -310,6 +315,7 @@ class RunKeywords(TypedDict, total=False):
     auto_dims: bool
     ranges: Mapping[str, tuple[float, float]]
     execution: Execution | None
+    target: str | None
     engine: EngineName
     context: str | None
     base_image: str | None

@@ -16,7 +16,8 @@ from edgesim.errors import HostError, UsageError
 from edgesim.host import ports
 from edgesim.images import runtime_releases
 from edgesim.models.repository import Model
-from edgesim.options import BoardOptions, EngineName, Execution
+from edgesim.options import CPU, BoardOptions, EngineName, Execution
+from edgesim.predictions import require_target
 from edgesim.profiles import DeviceProfile
 
 
@@ -114,6 +115,11 @@ class Launch:
         return self.context.machine if self.context is not None else None
 
     @property
+    def target(self) -> str:
+        """What runs the models on the board: ``cpu``, ``gpu:tensorrt-fp16``."""
+        return self.options.target if self.options.target is not None else CPU
+
+    @property
     def own_server(self) -> bool:
         """Whether edgesim's own server serves, and not the server of another image."""
         return self.profile.image.reference is None
@@ -183,11 +189,12 @@ class Launch:
         """Check the options before any work.
 
         Raises:
-            UsageError: the options exclude each other, a plain process cannot run in the requested execution, or
-                the port is taken.
+            UsageError: the board has no such target, the options exclude each other, a plain process cannot run in the
+                requested execution, or the port is taken.
             ModelError: edgesim's own server refuses a model's configuration.
         """
         options, image = self.options, self.profile.image.reference
+        require_target(self.profile, self.target)
         if options.watch and not self.own_server:
             raise UsageError(f"`watch`: needs edgesim's own server; image {image} has its own")
         if self.machine is None and (reason := ports.why_taken(options.port)) is not None:

@@ -8,7 +8,7 @@ from edgesim.errors import UsageError
 from edgesim.host import identity
 from edgesim.host.emulator import Emulator, host_architecture
 from edgesim.host.identity import Comparison, MachineIdentity
-from edgesim.options import Execution
+from edgesim.options import CPU, Execution
 from edgesim.profiles import DeviceProfile
 
 
@@ -119,6 +119,19 @@ def check_execution(
             fix=f"{comparison.remedy}, or {fix}" if comparison.remedy else fix,
         )
     raise UsageError(f"`execution={requested}`: {what} runs as {actual}", fix=fix)
+
+
+def require_processor(target: str | None, execution: Execution | None) -> None:
+    """Refuse another target than the processor in an execution that measures what the processor takes.
+
+    Raises:
+        UsageError: the execution is ``native``, and the target is an accelerator.
+    """
+    if execution == "native" and target not in (None, CPU):
+        raise UsageError(
+            f"`target={target}`: a native run measures edgesim's server, which runs on the board's processor",
+            fix="leave `target` out: the result has the predictions of all targets beside what is measured",
+        )
 
 
 def _check_emulated_anyway(profile: DeviceProfile, context: Context) -> None:

@@ -12,11 +12,11 @@ from edgesim.boards.dial import Target
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.engine.mounts import Mount
-from edgesim.errors import ModelError, ProfileError
+from edgesim.errors import ModelError, ProfileError, UsageError
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions
-from edgesim.predictions import Declined
+from edgesim.predictions import Declined, require_target
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 
@@ -37,7 +37,7 @@ def board(
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
         options: `models` (None means ``models/``, or the sample models) and the section `board` apply. All models of
-            the repository are loaded; a broken one is left out. ``scaled`` answers in the board's predicted time;
+            the repository are loaded; a broken one is left out. ``scaled`` answers in the predicted time of `target`;
             without `execution` the board is emulated or native.
         keywords: single options by name.
 
@@ -56,7 +56,12 @@ def board(
     mounts = [Mount(directory.resolve(), profile.image.mount_point)]
     launch = Launch.of(profile, models, options.board, mounts=mounts, load_all=True)
     if options.board.execution == "scaled":
-        launch = launch.scaled_to(_targets(profile, models, stages))
+        require_target(profile, launch.target)
+        launch = launch.scaled_to(_targets(profile, models, launch.target, stages))
+    elif options.board.target is not None:
+        raise UsageError(
+            f"`target={options.board.target}`: only a scaled board answers in a target's time", fix="`execution=scaled`"
+        )
     with start(launch, stages) as started:
         yield started
 
@@ -74,8 +79,10 @@ def _models(directory: Path, stages: Stages) -> list[Model]:
     return models
 
 
-def _targets(profile: DeviceProfile, models: Sequence[Model], stages: Stages) -> list[Target]:
-    """Return the predicted times of the models; a model without one answers as fast as the CPU share lets it.
+def _targets(profile: DeviceProfile, models: Sequence[Model], target: str, stages: Stages) -> list[Target]:
+    """Return the predicted times of the models on a target of the board.
+
+    A model without a predicted time answers as fast as the CPU share lets it.
 
     Raises:
         ModelError, ProfileError: no model has a predicted time; the error says why.
@@ -84,7 +91,7 @@ def _targets(profile: DeviceProfile, models: Sequence[Model], stages: Stages) ->
     for model in models:
         try:
             arrays = inputs.choose(model, InputOptions()).requests[0]
-            prediction = time_scaling.predicted(profile, model, arrays)
+            prediction = time_scaling.predicted(profile, model, arrays, target=target)
             if isinstance(prediction, Declined):
                 raise prediction.as_error()
         except (ModelError, ProfileError) as error:

@@ -25,6 +25,7 @@ from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
 from edgesim.images import serving_image
 from edgesim.images.image import Image
+from edgesim.options import CPU
 from edgesim.progress import Stages
 from edgesim.recording import Reading
 
@@ -395,6 +396,7 @@ def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stag
                 launch.targets,
                 threads=threads,
                 cores=prepared.limits.cpus,
+                by_pace=launch.target != CPU,
                 previous=launch.previous_scaling,
             )
     except OSError as error:
@@ -404,5 +406,5 @@ def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stag
         raise ScaleFailed(
             f"a request failed during the tuning of the time scaling: {error}", log=device.log()
         ) from error
-    thermal = launch.profile.thermal
+    thermal = launch.profile.thermal if launch.target == CPU else None
     return board.scaled_by(scale, thermal.full_speed_s if thermal is not None else None)

@@ -22,6 +22,7 @@ from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.inputs import Arrays
 from edgesim.models.repository import Model
+from edgesim.options import CPU
 from edgesim.predictions import Declined, Prediction, predict_or_decline
 from edgesim.predictions.onnxruntime_cpu import predict_nodes
 from edgesim.profiles import DeviceProfile
@@ -151,14 +152,18 @@ class Scale:
     Args:
         threads: of one inference.
         cores: the most that the server may use, in cores of this host.
+        by_pace: leave the server all `cores`, and slow it down by the pace alone: the board's processor has no part in
+            an accelerator's time.
 
     Attributes:
         quota: the CPU limit of all models together.
         heated: whether the board is throttled to its hot clock.
     """
 
-    def __init__(self, dial: Dial, targets: Sequence[Target], *, threads: int, cores: float) -> None:
-        self._dial, self._threads, self._cores = dial, threads, cores
+    def __init__(
+        self, dial: Dial, targets: Sequence[Target], *, threads: int, cores: float, by_pace: bool = False
+    ) -> None:
+        self._dial, self._threads, self._cores, self._by_pace = dial, threads, cores, by_pace
         self._models = [_ModelState(target, target.time_ms) for target in targets]
         self.quota = CpuQuota.of_share(cores)
         self.heated = False
@@ -228,12 +233,15 @@ class Scale:
         filled = [m.cpu_ms / self.quota.share / m.time_ms for m in self._models]
         low, high = 100 * min(filled), 100 * min(max(filled), 1.0)
         part = f"{high:.0f} %" if high - low < 1 else f"{low:.0f} to {high:.0f} %"
+        method = f"the CPU share makes {part} of the time, the server waits for the rest of each inference's"
+        if self._by_pace:
+            method = f"the computation fills {part} of the time, without a CPU share; the server waits for the rest"
         return ScalingRecord(
             share=self.quota.share,
             quota_us=self.quota.quota_us,
             period_us=self.quota.period_us,
             threads=self._threads,
-            method=f"the CPU share makes {part} of the time, the server waits for the rest of each inference's",
+            method=method,
             models=tuple(model.record() for model in self._models),
         )
 
@@ -245,7 +253,7 @@ class Scale:
             self._measure_at_full_speed(model)
             # The rest of a request's time is in the network and the client, which the pace does not slow down.
             model.pace_ms = max(model.target.time_ms - max(model.host_ms - model.cpu_ms, 0.0), 0.0)
-        return max(model.share for model in self._models)
+        return self._cores if self._by_pace else max(model.share for model in self._models)
 
     def _begin_at(self, previous: ScalingRecord) -> float:
         for model, before in zip(self._models, previous.models, strict=True):
@@ -315,6 +323,7 @@ def tune(
     *,
     threads: int,
     cores: float,
+    by_pace: bool = False,
     previous: ScalingRecord | None = None,
 ) -> Scale:
     """Slow a running server down until its requests take the board's time.
@@ -322,21 +331,22 @@ def tune(
     Args:
         threads: of one inference.
         cores: the most that the device may use, in cores of this host.
+        by_pace: see `Scale`.
         previous: see `Scale.find`.
 
     Raises:
         HostTooSlow: this host takes longer than the board.
         OSError: the server does not answer.
     """
-    scale = Scale(DeviceDial(device, targets[0].model), targets, threads=threads, cores=cores)
+    scale = Scale(DeviceDial(device, targets[0].model), targets, threads=threads, cores=cores, by_pace=by_pace)
     scale.find(previous)
     return scale
 
 
 def predicted(
-    profile: DeviceProfile, model: Model, arrays: Arrays, others: Sequence[Arrays] = ()
+    profile: DeviceProfile, model: Model, arrays: Arrays, others: Sequence[Arrays] = (), *, target: str = CPU
 ) -> Prediction | Declined:
-    """Predict the device time of a request with these inputs, see `edgesim.predict`.
+    """Predict the device time of a request with these inputs on a target, see `edgesim.predict`.
 
     Args:
         others: inputs of other requests. Where sizes are of the inputs, a note says how much the time differs.
@@ -344,7 +354,7 @@ def predicted(
 
     def of(request: Arrays) -> Prediction | Declined:
         sizes = {name: array.shape for name, array in request.items()}
-        return predict_or_decline(profile, model, shapes=sizes, arrays=request)
+        return predict_or_decline(profile, model, target=target, shapes=sizes, arrays=request)
 
     first = of(arrays)
     if isinstance(first, Declined) or first.sizes == "inference" or not others:
@@ -358,10 +368,11 @@ def predicted(
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
     """Return the target of a model on a board: a request's predicted time, and that time at the board's hot clock.
 
-    A request takes the device time and the server's time: both are in what a client of a scaled server sees.
+    A request takes the device time and the server's time: both are in what a client of a scaled server sees. The hot
+    clock is the processor's.
     """
     heated_ms = None
-    if profile.thermal is not None:
+    if profile.thermal is not None and prediction.target == CPU:
         # The ratio of two predictions: a calibration by measured times is for the board's full clock.
         nodes = [time.node for time in prediction.nodes]
         cool, hot = (

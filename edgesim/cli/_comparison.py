@@ -7,7 +7,7 @@ from edgesim.cli._flags import with_flags
 from edgesim.errors import UsageError
 from edgesim.gates.comparable import differences
 from edgesim.gates.metric_change import metric_change
-from edgesim.gates.result_metrics import NAMES, figure
+from edgesim.gates.result_metrics import NAMES, figure, of_targets
 from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.overview import Overview
 from edgesim.results.run_result import RunResult
@@ -61,7 +61,7 @@ def _beside_board_and_model(different: Sequence[str], *, same_model: bool) -> tu
 
 def _changes(base: RunResult, candidate: RunResult) -> Iterator[Change]:
     """Yield a change for each metric that either side has."""
-    for name in NAMES:
+    for name in (*NAMES, *of_targets(base, candidate)):
         change = metric_change(base, candidate, name)
         values = change.base.value, change.candidate.value
         if values == (None, None):

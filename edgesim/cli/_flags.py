@@ -31,7 +31,6 @@ _FIELDS = {
     "runtimes",
     "save",
     "tag",
-    "target",
     "tolerance",
 }
 _FIELD = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")

@@ -21,6 +21,7 @@ from edgesim.cli._options import (
     ModelsOption,
     ReadyTimeoutOption,
     RuntimeOption,
+    TargetOption,
 )
 from edgesim.options import READY_TIMEOUT_S, REQUEST_DEFAULTS, MountMethod, RunOptions, ScenarioName
 
@@ -235,6 +236,7 @@ class AnswerFlags:
 class BoardFlags:
     """How a board is started."""
 
+    target: TargetOption = None
     engine: EngineOption = "docker"
     context: ContextOption = None
     base_image: BaseImageOption = None

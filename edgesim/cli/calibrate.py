@@ -11,7 +11,7 @@ from edgesim.cli._console import out, show
 from edgesim.cli._options import ModelsOption, ProfileArgument
 from edgesim.errors import ExitCode
 from edgesim.jobs.calibrate import calibrate
-from edgesim.profiles.device_profile import CPU
+from edgesim.options import CPU
 from edgesim.reports.formats.text_layout import Paragraph
 from edgesim.units import format_ms
 

@@ -32,7 +32,7 @@ app = new_app()
     "edgesim check jetson-nano detector --runtimes all --markdown runtimes.md",
     "edgesim check jetson-nano detector --input real.npz --max-artifact 50MiB --junit check.xml",
 )
-@takes_run_options(InputFlags, AnswerFlags, BoardFlags)
+@takes_run_options(InputFlags, AnswerFlags, BoardFlags, without=("target",))
 def check_command(
     profile: ProfileArgument,
     model: ModelArgument,

@@ -17,11 +17,10 @@ from edgesim.cli._run_options import InputFlags, takes_run_options
 from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode
 from edgesim.models import repository
-from edgesim.options import RunOptions
+from edgesim.options import CPU, RunOptions
 from edgesim.predictions import Declined, NodeTime, Prediction, predict_targets, require_target
 from edgesim.predictions.alternatives import Alternative, alternatives
 from edgesim.predictions.server_time import ServerTime
-from edgesim.profiles.device_profile import CPU
 from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms

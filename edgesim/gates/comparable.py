@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeGuard
 
+from edgesim.options import CPU
 from edgesim.results.run_result import RunResult
 
 # The names are in every baseline's fingerprint: a name that changes makes all saved baselines incomparable.
@@ -38,6 +39,8 @@ def identity(result: RunResult) -> dict[str, object]:
         # Time scaling gives each run its own CPU share, so the limits in force differ between runs of the same board.
         del fields["limits"]
     values = {name: value(result) for name, value in fields.items()}
+    if result.device_time_ms.target != CPU:  # left out for the CPU, as in baselines that were saved without targets
+        values["target"] = result.device_time_ms.target
     if result.execution == "same-architecture":  # the one execution with and without time scaling
         values["slowed down"] = slowed_down
     return values
@@ -64,10 +67,14 @@ def differences(base: RunResult, candidate: RunResult) -> list[str]:
     base_fields, candidate_fields = identity(base), identity(candidate)
     if are_paired(base, candidate):
         # A paired run makes sure that both take the same requests: one may leave a size open that the other fixes.
-        del candidate_fields["model's signature"]
+        del base_fields["model's signature"], candidate_fields["model's signature"]
+    # Fields that the base has alone are left out: where they count, another field differs, too. Not so the target.
+    targets = base.device_time_ms.target, candidate.device_time_ms.target
+    fields = candidate_fields | ({"target": targets[1]} if targets[0] != targets[1] else {})
+    base_fields.setdefault("target", targets[0])
     return [
         f"{name}: {_both(base_fields.get(name), value)}"
-        for name, value in candidate_fields.items()
+        for name, value in fields.items()
         if name not in base_fields or base_fields[name] != value
     ]
 

@@ -181,17 +181,23 @@ def _missing(metric: Metric, result: RunResult) -> tuple[VerdictWord, str]:
             f"{metric.name} takes {metric.needs_samples:,} answered requests, and {answered}: "
             f"`requests={metric.needs_samples}`"
         )
+    if metric.unknown:
+        return "INCONCLUSIVE", f"not predicted: {metric.unknown}"
+    if metric.name.startswith("targets."):
+        has = f", which has {', '.join(result.targets)}" if result.targets else ""
+        return "FAIL", f"{metric.name} is missing in this result{has}"
     return "FAIL", f"{metric.name} is missing in this result"
 
 
 def _rules_that_decide(rule: Rule, metric: Metric) -> str:
     """Return the rules to write where a limit lies within a prediction's band, whose ends are metrics, too."""
-    if metric.name != "device_time_ms.p50" or metric.interval_kind != BAND:
+    if metric.interval_kind != BAND:
         return ""
+    stem = metric.name.removesuffix(".p50")
     sure, doubtful = ("high", "low") if rule.kind == "<=" else ("low", "high")
     limit = f"{rule.kind} {rule.limit:g}"
     return (
-        f"; device_time_ms.{sure} {limit} passes only if the whole band keeps the limit, device_time_ms.{doubtful}"
+        f"; {stem}.{sure} {limit} passes only if the whole band keeps the limit, {stem}.{doubtful}"
         f" {limit} fails only if no part of the band does"
     )
 

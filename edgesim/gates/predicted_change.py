@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from edgesim.gates.comparable import are_paired
-from edgesim.gates.result_metrics import HIGHER_IS_BETTER, UNSCALED, is_time
+from edgesim.gates.result_metrics import HIGHER_IS_BETTER, UNSCALED, is_predicted, is_time, target_of
 from edgesim.results.run_result import RunResult
+from edgesim.results.sections import TargetSection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,22 +40,26 @@ class PredictedChange:
 def predicted_change(base: RunResult, candidate: RunResult, name: str) -> PredictedChange | None:
     """Return the prediction's part in the change of a metric; None if no prediction is in the metric.
 
-    It is in a predicted device time and its energy, and in the times of a scaled server, which is slowed down to it.
+    It is in a predicted device time and its energy, in the times of targets, and in the times of a scaled server, which
+    is slowed down to it.
     Results that are not of one paired run tell no band of the ratio: it is then not known if the predictions have
     different doubts, such as of int8 on one side alone.
     """
-    predicted = name.startswith(("device_time_ms.", "energy_j")) and candidate.execution != "native"
+    predicted = is_predicted(name, candidate.execution)
     slowed_down = candidate.execution == "scaled" or candidate.scaling is not None
     scaled = slowed_down and is_time(name) and name not in UNSCALED
-    times = base.device_time_ms, candidate.device_time_ms
-    if not (predicted or scaled) or times[0].p50 is None or times[1].p50 is None:
+    target = target_of(name)
+    times = _time(base, target), _time(candidate, target)
+    if not (predicted or scaled) or times[0].p50_ms is None or times[1].p50_ms is None:
         return None
     ratio = candidate.interleaved.predicted if candidate.interleaved and are_paired(base, candidate) else None
+    if target not in (None, candidate.device_time_ms.target):
+        ratio = None  # a paired run tells the band for the target that its sides run as
     if ratio is not None:
         ends = (ratio.low, ratio.ratio, ratio.high)
         low, change, high = (1 / end - 1 for end in ends[::-1]) if name in HIGHER_IS_BETTER else (e - 1 for e in ends)
         return PredictedChange(change=change, low=low, high=high, words="; ".join(ratio.reasons))
-    change = times[1].p50 / times[0].p50 - 1
+    change = times[1].p50_ms / times[0].p50_ms - 1
     if name in HIGHER_IS_BETTER:
         change = 1 / (1 + change) - 1
     if times[0] == times[1]:
@@ -65,3 +70,11 @@ def predicted_change(base: RunResult, candidate: RunResult, name: str) -> Predic
         return PredictedChange(change=change, low=None, high=None, words=words)
     words = "these results tell no band of it; a new paired run does: edgesim gate --base REF --cand REF"
     return PredictedChange(change=change, low=change, high=change, words=words)
+
+
+def _time(result: RunResult, target: str | None) -> TargetSection:
+    """Return the predicted time of a target; None is the one of the result's device time."""
+    if target is not None:
+        return result.targets.get(target, TargetSection(p50_ms=None, low_ms=None, high_ms=None, method="none"))
+    time = result.device_time_ms
+    return TargetSection(p50_ms=time.p50, low_ms=time.low, high_ms=time.high, method=time.method, notes=time.notes)

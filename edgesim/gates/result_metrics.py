@@ -1,6 +1,7 @@
 """Metrics: the figures of a result that rules can bound, by name."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,9 @@ NAMES = (
     "energy_j",
     "failed_requests",
 )
+
+# A predicted time of one target of the board: ``targets.gpu:tensorrt-fp16.p50``, in milliseconds.
+_TARGET = re.compile(r"targets\.([a-z][a-z0-9]*(?::[a-z0-9-]+)?)\.(p50|low|high)(?:_ms)?")
 
 # Metrics of the board's own instructions: a run of another architecture's does not have them.
 OF_THE_BOARD = frozenset(
@@ -76,7 +80,8 @@ class Metric:
     empty if the value is the board's, or a time, about which the execution says enough.
 
     `needs_samples` is how many answered requests a percentile takes that is missing because there are fewer;
-    `infinite` says that the value is missing because it reaches into the failed requests, whose time is infinite.
+    `infinite` says that the value is missing because it reaches into the failed requests, whose time is infinite;
+    `unknown` says why nothing is predicted.
     """
 
     name: str
@@ -87,6 +92,41 @@ class Metric:
     elsewhere: str = ""
     needs_samples: int | None = None
     infinite: bool = False
+    unknown: str = ""
+
+
+def canonical(name: str) -> str | None:
+    """Return the name of a metric as results and baselines have it; None if there is no such metric.
+
+    ``targets.cpu.p50_ms``, as the result file writes it, is ``targets.cpu.p50``.
+    """
+    if name in NAMES:
+        return name
+    target = _TARGET.fullmatch(name)
+    return f"targets.{target[1]}.{target[2]}" if target is not None else None
+
+
+def target_of(name: str) -> str | None:
+    """Return the target that a metric is the predicted time of; None for any other metric."""
+    match = _TARGET.fullmatch(name)
+    return match[1] if match is not None else None
+
+
+def of_targets(*results: RunResult) -> list[str]:
+    """Return the metrics of the targets that all these results predict, but for the one of their device time."""
+    first, *others = results
+    return [
+        f"targets.{name}.p50"
+        for name, section in first.targets.items()
+        if section.p50_ms is not None
+        and name != first.device_time_ms.target
+        and all(name in other.targets and other.targets[name].p50_ms is not None for other in others)
+    ]
+
+
+def is_predicted(name: str, execution: Execution) -> bool:
+    """Whether a metric follows from a prediction, which it does not in a native run but for other targets' times."""
+    return name.startswith("targets.") or (name in _MEASURED_AS and execution != "native")
 
 
 def is_time(name: str) -> bool:
@@ -96,7 +136,7 @@ def is_time(name: str) -> bool:
 
 def is_constant(result: RunResult, name: str) -> bool:
     """Whether a metric is equal in every run of a model, so that any change is a real one."""
-    return name in _CONSTANT or (name in _MEASURED_AS and result.execution != "native")
+    return name in _CONSTANT or is_predicted(name, result.execution)
 
 
 def measured_as(execution: Execution, name: str) -> str:
@@ -105,8 +145,10 @@ def measured_as(execution: Execution, name: str) -> str:
 
 
 def metric(result: RunResult, name: str) -> Metric:
-    """Return the metric of a name in `NAMES`."""
+    """Return the metric of a name that `canonical` returns."""
     section, _, key = name.partition(".")
+    if section == "targets":
+        return _of_target(result, name)
     if section == "device_time_ms":
         return _device_time(result, name, key)
     if section in ("latency_ms", "service_time_ms"):
@@ -196,6 +238,17 @@ def _device_time(result: RunResult, name: str, key: str) -> Metric:
         bounds, kind = result.service_time_ms.intervals["p50"], "95 % interval"
     low, high = map(_number, bounds)
     return Metric(name=name, value=_number(getattr(time, key)), low=low, high=high, interval_kind=kind)
+
+
+def _of_target(result: RunResult, name: str) -> Metric:
+    """Return the predicted time of a target with its band."""
+    section, key = result.targets.get(target_of(name) or ""), name.rpartition(".")[2]
+    if section is None:
+        return Metric(name=name, value=None)
+    if section.p50_ms is None:
+        return Metric(name=name, value=None, unknown=section.method.removeprefix("none: "))
+    low, high, kind = (section.low_ms, section.high_ms, BAND) if key == "p50" else (None, None, "")
+    return Metric(name=name, value=getattr(section, f"{key}_ms"), low=low, high=high, interval_kind=kind)
 
 
 def _cold_start_s(times: LifecycleSection) -> float | None:

@@ -12,7 +12,7 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from edgesim import yaml_files
 from edgesim.errors import UsageError
-from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES
+from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES, canonical
 
 FILE_NAME = "edgesim-gate.yaml"
 # The rules of a paired run without rules of its own.
@@ -20,7 +20,7 @@ DEFAULT_RULES = ("latency_ms.p50: +5 %",)
 _MOST_RULES = 100
 _MOST_LETTERS = 200  # of one rule
 _EXAMPLE = "see docs/reference/rules.md for a rules file"
-_ABSOLUTE = re.compile(r"^\s*([a-z0-9_.]+)\s*(<=|>=)\s*(.+?)\s*$")
+_ABSOLUTE = re.compile(r"^\s*([a-z0-9_.:-]+)\s*(<=|>=)\s*(.+?)\s*$")
 _RELATIVE = re.compile(r"^\s*([+-])\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%\s*$")
 
 
@@ -97,7 +97,7 @@ def _rule(row: Any, where: str) -> Rule:
     text = row if isinstance(row, str) else yaml_files.shown(row)
     if len(text) > _MOST_LETTERS:  # the expressions below would take long over them
         raise UsageError(f"{where}: {text[:40]!r}… is not a rule: it has {len(text):,} letters")
-    name, colon, change = text.partition(":")
+    name, colon, change = text.rpartition(":")  # the last one: a target's name has one, too
     if colon and (relative := _RELATIVE.match(change)):
         sign = -1 if relative[1] == "-" else 1
         metric = _metric(name.strip(), where)
@@ -116,8 +116,13 @@ def _rule(row: Any, where: str) -> Rule:
 
 
 def _metric(name: str, where: str) -> str:
-    if name in NAMES:
-        return name
+    if (known := canonical(name)) is not None:
+        return known
+    if name.startswith("targets."):
+        raise UsageError(
+            f"{where}: no metric {name!r}",
+            fix="write targets.NAME.p50, .low or .high, as in targets.gpu:tensorrt-fp16.p50",
+        )
     near = difflib.get_close_matches(name, NAMES, n=1)
     raise UsageError(f"{where}: no metric {name!r}{f'; did you mean {near[0]}?' if near else ''}")
 

@@ -9,10 +9,10 @@ from edgesim import predictions
 from edgesim.errors import UsageError
 from edgesim.jobs import measured_time
 from edgesim.jobs.measured_time import MeasuredTime
+from edgesim.options import CPU
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.device_profile import CPU
 
 # No board is a hundred times slower or faster than predicted: somebody gave seconds, or another model.
 _MOST_RATIO = 100.0

@@ -12,9 +12,9 @@ from edgesim.measure import trtexec
 from edgesim.measure.trtexec import TrtexecTime
 from edgesim.models import repository
 from edgesim.models.repository import Model, Tensor
+from edgesim.options import CPU
 from edgesim.printable import printable
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.device_profile import CPU
 from edgesim.results.run_result import RunResult
 from edgesim.units import format_hz, parse_seconds
 

@@ -31,7 +31,7 @@ from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
-from edgesim.options import REQUEST_DEFAULTS, Execution, InputOptions, RunKeywords, RunOptions
+from edgesim.options import CPU, REQUEST_DEFAULTS, Execution, InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import Declined
 from edgesim.predictions.ratio import RatioBand, ratio_band
 from edgesim.profiles import DeviceProfile
@@ -149,6 +149,7 @@ def run_pair(
 # The options that a paired run has a use for: it has its own traffic and its own containers.
 PAIR_OPTIONS = frozenset(
     {
+        "target",
         "engine",
         "context",
         "execution",
@@ -170,7 +171,11 @@ def _execution(launch: Launch, stages: Stages) -> Execution:
             f"`execution=native`: {profile.name} is {profile.architecture}, and the host that runs it is not",
             fix="`execution=scaled` or emulated",
         )
-    return requested if requested is not None else default
+    execution = requested if requested is not None else default
+    placement.require_processor(launch.options.target, execution)
+    if requested is None and launch.target != CPU:
+        return "scaled"  # the processor of a host says nothing about an accelerator
+    return execution
 
 
 def _invalid_for_good(results: Sequence[RunResult]) -> bool:
@@ -255,7 +260,11 @@ def _side(
     """Return one side; `launch` has the execution that both sides run in."""
     execution = launch.options.execution
     assert execution is not None, "a paired run chooses one"
-    prediction = time_scaling.predicted(launch.profile, model, chosen.requests[0])
+    targets = {
+        target: time_scaling.predicted(launch.profile, model, chosen.requests[0], target=target)
+        for target in launch.profile.targets
+    }
+    prediction = targets[launch.target]
     if execution == "scaled":
         if isinstance(prediction, Declined):
             error = prediction.as_error()
@@ -276,7 +285,14 @@ def _side(
         client_cores=client_cores,
         matcher=Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0])),
     )
-    builder = ResultBuilder(profile=launch.profile, model=model, stages=stages, prediction=prediction)
+    builder = ResultBuilder(
+        profile=launch.profile,
+        model=model,
+        stages=stages,
+        prediction=prediction,
+        targets=targets,
+        target=launch.target,
+    )
     return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)
 
 

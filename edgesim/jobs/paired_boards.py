@@ -66,6 +66,7 @@ def _job(side: Side, options: RunOptions, stages: Stages) -> Job:
         inputs=side.plan.inputs,
         reference=side.plan.reference,
         prediction=side.builder.prediction,
+        targets=side.builder.targets,
         launch=Launch.of(profile, [side.model], options.board, context=side.launch.context),
         stages=stages,
     )

@@ -1,7 +1,7 @@
 """The result of a run, built from its attempts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,6 +22,7 @@ from edgesim.jobs.result_sections import (
     query_latency,
     requests_section,
     scenario_section,
+    target_section,
 )
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen.scenario import Scenario
@@ -30,6 +31,7 @@ from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.steady_state import WarmUp
 from edgesim.measure.validity import HostComparison, ScaleCheck, Validity
 from edgesim.models.repository import Model
+from edgesim.options import CPU
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
@@ -77,7 +79,9 @@ class ResultBuilder:
         outside: what this host knew of the last attempt's container while it ran.
         emulator_failures: how often the emulator failed by itself.
         cut_short: whether the run ended before its last attempt.
-        prediction: of the model's device time, or why there is none.
+        prediction: of the model's device time on `target`, or why there is none.
+        target: what runs the model on the board.
+        targets: predictions for each target of the board, or why there is none.
         not_scaled: why a run that should also be scaled is not.
         host: the predicted device time beside this host's; None if one of them is not known.
     """
@@ -86,6 +90,8 @@ class ResultBuilder:
     model: Model
     stages: Stages
     prediction: Prediction | Declined
+    target: str = CPU
+    targets: Mapping[str, Prediction | Declined] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     outside: OutsideFacts = field(default_factory=OutsideFacts)
     emulator_memory: EmulatorSection | None = None
@@ -155,6 +161,7 @@ class ResultBuilder:
             emulator_failures=self.emulator_failures,
             host_load=optional_section(HostLoadSection, loads),
             device_time_ms=device_time,
+            targets={name: target_section(answer) for name, answer in self.targets.items()},
             energy_j=self._energy(device_time),
             scaling=self._scaling(),
             not_scaled=self.not_scaled if board.execution in ("emulated", "same-architecture") else None,
@@ -335,12 +342,13 @@ class ResultBuilder:
         if isinstance(predicted, Declined):
             others = "this host's" if execution == "same-architecture" else f"{execution}"
             method = f"none: {predicted.reason}, and {others} time is not the board's"
-            return DeviceTimeSection(p50=None, low=None, high=None, method=method)
+            return DeviceTimeSection(p50=None, low=None, high=None, method=method, target=self.target)
         return DeviceTimeSection(
             p50=predicted.p50_ms,
             low=predicted.low_ms,
             high=predicted.high_ms,
             method=predicted.method,
+            target=self.target,
             notes=predicted.notes,
             server=predicted.server.p50_ms if predicted.server is not None else None,
             request=predicted.request_ms,
@@ -362,6 +370,8 @@ class ResultBuilder:
         """Return the energy of one inference; None without a device time, or with the time of any host."""
         if time.p50 is None or self.profile.has_core_of_host:
             return None
+        if self.target != CPU:
+            return EnergySection(per_inference=None, method="none: the profile's watts are of busy processor cores")
         return energy(self.profile, time)
 
     def _scale_check(self) -> ScaleCheck | None:

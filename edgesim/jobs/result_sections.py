@@ -9,6 +9,7 @@ from edgesim.measure import statistics
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
+from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Sample
 from edgesim.results.sections import (
@@ -21,6 +22,7 @@ from edgesim.results.sections import (
     ProfileSection,
     RequestsSection,
     ScenarioSection,
+    TargetSection,
     WarmUpSection,
     optional_section,
     section,
@@ -118,6 +120,15 @@ def measured_time(samples: Sequence[Sample], source: str) -> DeviceTimeSection:
     if median is None:
         return DeviceTimeSection(p50=None, low=None, high=None, method="none: too few requests")
     return DeviceTimeSection(p50=median, low=times[0], high=times[-1], method=f"{source}, minimum to maximum")
+
+
+def target_section(answer: Prediction | Declined) -> TargetSection:
+    """Return the section on one target of the board; a declined one has the reason as its method."""
+    if isinstance(answer, Declined):
+        return TargetSection(p50_ms=None, low_ms=None, high_ms=None, method=f"none: {answer.reason}")
+    return TargetSection(
+        p50_ms=answer.p50_ms, low_ms=answer.low_ms, high_ms=answer.high_ms, method=answer.method, notes=answer.notes
+    )
 
 
 def energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:

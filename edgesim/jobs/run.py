@@ -1,9 +1,9 @@
 """The main job: profile + model → board → load → measurement → result."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -39,6 +39,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import (
     ALL_OPTIONS,
+    CPU,
     REQUEST_DEFAULTS,
     EngineName,
     Execution,
@@ -116,7 +117,8 @@ class Job:
     """What all attempts of a run share.
 
     Attributes:
-        prediction: the model's device time, or why none is predicted.
+        prediction: the model's device time on the chosen target, or why none is predicted.
+        targets: the same for each target of the board.
         host: the prediction beside this host's own time; None without a prediction.
         launch: how a board is started, but for its execution.
         matcher: matches the rows of detections, if the options ask for that.
@@ -129,6 +131,7 @@ class Job:
     prediction: Prediction | Declined
     launch: Launch
     stages: Stages
+    targets: Mapping[str, Prediction | Declined] = field(default_factory=dict)
     host: HostComparison | None = None
     matcher: Matcher | None = None
 
@@ -139,6 +142,8 @@ class Job:
             model=self.model,
             stages=self.stages,
             prediction=self.prediction,
+            targets=self.targets,
+            target=self.launch.target,
             not_scaled=not_scaled,
             host=self.host,
         )
@@ -168,6 +173,7 @@ def _prepare(
     stages.seconds.update(_stages_before())
     profile = profiles.load(profile)
     check_levels(options.traffic)
+    placement.require_processor(options.board.target, options.board.execution)
     device_cores = _device_cores(options.traffic.client_cores, options.board.engine)
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
     with stages.stage("model", "reading the model"):
@@ -179,7 +185,13 @@ def _prepare(
         reference = Reference(model)
         require_fit(model, reference, chosen)
         matcher = Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0]))
-        prediction = time_scaling.predicted(profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS])
+        targets = {
+            name: time_scaling.predicted(
+                profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS], target=name
+            )
+            for name in profile.targets
+        }
+        prediction = targets[launch.target]
         host = _beside_host(profile, prediction, reference, chosen)
         compared = same_release.of_board(launch, model, reference, chosen.requests[0])
         steady_state.prepare()
@@ -189,6 +201,7 @@ def _prepare(
         inputs=chosen,
         reference=compared,
         prediction=prediction,
+        targets=targets,
         launch=launch,
         stages=stages,
         host=host,
@@ -199,8 +212,8 @@ def _prepare(
 def _beside_host(
     profile: DeviceProfile, prediction: Prediction | Declined, reference: Reference, chosen: Inputs
 ) -> HostComparison | None:
-    """Return the prediction beside this host's own time; None where one of them is not known."""
-    if isinstance(prediction, Declined):
+    """Return the prediction beside this host's own time; None where one of them is not known, or not a processor's."""
+    if isinstance(prediction, Declined) or prediction.target != CPU:
         return None
     try:
         host_ms = reference.shortest_ms(chosen.requests[0])
@@ -243,6 +256,17 @@ def choose_executions(
     return "both" if runs_as == "emulated" else "slowed down" if runs_as == "same-architecture" else "unscaled"
 
 
+def _by_itself(job: Job) -> Execution:
+    """Return how the engine's host runs the board by itself.
+
+    Raises:
+        UsageError: the host is the board, where the processor runs the models, and the target is another one.
+    """
+    execution = placement.by_itself(job.profile, compare_machine(job.launch, job.stages))
+    placement.require_processor(job.launch.options.target, execution)
+    return execution
+
+
 def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     """Run each execution, and combine the results.
 
@@ -253,7 +277,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     executions = choose_executions(
         options.board.execution,
         can_be_slowed_down=why_not is None,
-        host=lambda: placement.by_itself(job.profile, compare_machine(job.launch, job.stages)),
+        host=lambda: _by_itself(job),
     )
     scaled: RunResult | None = None
     not_scaled = why_not[0] if why_not is not None else None

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgesim import paths, untrusted
 from edgesim.errors import DISK_FULL, DiskFull, HostError, ProfileError
 from edgesim.host import whole_file
+from edgesim.options import CPU
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.device_profile import CPU
 
 # Standard deviation of the logarithm of the ratio between two models on one board: how far apart the errors of
 # predictions for published figures are, each model held out. Of an accelerator it is assumed: its kernels differ more.

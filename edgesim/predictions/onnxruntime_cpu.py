@@ -10,7 +10,7 @@ from edgesim.errors import ModelError, ProfileError, did_you_mean
 from edgesim.inputs import Arrays
 from edgesim.inputs.first_request import FirstRequest
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions
+from edgesim.options import CPU, InputOptions
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.predictions.cost import Coefficients, Machine, Term, amounts, seconds, unit_seconds
@@ -19,7 +19,6 @@ from edgesim.predictions.operations import Kind
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
-from edgesim.profiles.device_profile import CPU
 
 if TYPE_CHECKING:
     from edgesim.predictions.graph import Graph

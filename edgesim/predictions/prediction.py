@@ -5,8 +5,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from edgesim.errors import EdgesimError, ModelError
+from edgesim.options import CPU
 from edgesim.predictions.server_time import ServerTime
-from edgesim.profiles.device_profile import CPU
 from edgesim.units import format_ms
 
 if TYPE_CHECKING:

@@ -10,13 +10,12 @@ from edgesim.errors import ProfileError, UsageError, did_you_mean
 from edgesim.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions
+from edgesim.options import CPU, InputOptions
 from edgesim.predictions import published
 from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
 from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.predictions.refusals import refusal_notes
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.device_profile import CPU
 
 
 class Predictor(Protocol):

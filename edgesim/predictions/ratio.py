@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgesim.options import CPU
 from edgesim.predictions.cost import Machine, Term, amounts
 from edgesim.predictions.fitted import load_fitted
 from edgesim.predictions.prediction import NodeTime, Prediction
@@ -45,12 +46,14 @@ def ratio_band(profile: DeviceProfile, base: Prediction, candidate: Prediction) 
       core;
     - the factor of a precision, and operations without a published cost, by the difference of their shares.
     """
-    fitted, machine = load_fitted(), Machine.of(profile, base.threads)
     ratio = candidate.p50_ms / base.p50_ms
     only_base, only_candidate = _shares_of_own_nodes(base.nodes, candidate.nodes)
     if not only_base and not only_candidate:
         return RatioBand(ratio=ratio, low=ratio, high=ratio)
     reasons = [f"{100 * max(only_base, only_candidate):.0f} % of the time is in nodes that one model has alone"]
+    if base.target != CPU:
+        return _of_accelerator(base, candidate, (only_base, only_candidate), reasons)
+    fitted, machine = load_fitted(), Machine.of(profile, base.threads)
     variance = fitted.spread**2 * (only_base**2 + only_candidate**2 + (only_candidate - only_base) ** 2)
     gradients = [fitted.gradient(machine, _work(side.nodes)) for side in (base, candidate)]
     difference = gradients[1] - gradients[0]
@@ -66,6 +69,19 @@ def ratio_band(profile: DeviceProfile, base: Prediction, candidate: Prediction) 
     unknown = [_share(side, [not n.node.known for n in side.nodes]) for side in (base, candidate)]
     variance += ((unknown[1] - unknown[0]) * _DOUBT_OF_OPERATION) ** 2
     width = math.exp(_Z80 * math.sqrt(variance))
+    return RatioBand(ratio=ratio, low=ratio / width, high=ratio * width, reasons=tuple(reasons))
+
+
+def _of_accelerator(
+    base: Prediction, candidate: Prediction, only: tuple[float, float], reasons: list[str]
+) -> RatioBand:
+    """Return the band of the ratio on an accelerator, where the wider of both predictions' bands stands for each node.
+
+    That band has the board's own error, too, which cancels: this one is wide enough rather than exact.
+    """
+    spread = max(math.log(side.high_ms / side.p50_ms) for side in (base, candidate)) / _Z80
+    variance = spread**2 * (only[0] ** 2 + only[1] ** 2 + (only[1] - only[0]) ** 2)
+    ratio, width = candidate.p50_ms / base.p50_ms, math.exp(_Z80 * math.sqrt(variance))
     return RatioBand(ratio=ratio, low=ratio / width, high=ratio * width, reasons=tuple(reasons))
 
 

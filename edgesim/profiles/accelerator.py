@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from edgesim.options import CPU
 from edgesim.profiles.part import Part, Size
 
 Kind = Literal["gpu", "npu", "dla"]
@@ -95,8 +96,8 @@ def contradictions(accelerators: tuple[Accelerator, ...]) -> Iterator[str]:
     before: set[str] = set()
     for index, accelerator in enumerate(accelerators):
         key = f"accelerators.{index}"
-        if accelerator.name == "cpu":  # `edgesim.profiles.device_profile.CPU`
-            yield f"{key}.name: cpu is the processor's own name among targets"
+        if accelerator.name == CPU:
+            yield f"{key}.name: {CPU} is the processor's own name among targets"
         if accelerator.name in before:
             yield f"{key}.name: {accelerator.name!r} is another accelerator's; one name is for one accelerator"
         before.add(accelerator.name)

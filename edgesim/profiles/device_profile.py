@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from edgesim.errors import ProfileError, did_you_mean
+from edgesim.options import CPU
 from edgesim.profiles import accelerator, cores
 from edgesim.profiles.accelerator import Accelerator
 from edgesim.profiles.cpu import Cpu
@@ -24,9 +25,6 @@ from edgesim.profiles.surroundings import Limits, Network, Power, Storage, Syste
 # What a board calls itself, in full or its beginning; one or two letters would be the beginning of many names.
 # Devicetree Specification v0.4, 2.2.4: a string is of printable characters.
 BoardName = Annotated[str, Field(pattern=r"^[!-~][ -~]+[!-~]$")]
-
-# The target that every board has: its processor.
-CPU = "cpu"
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from edgesim.options import CPU
 from edgesim.reports import phrases
 from edgesim.reports.tables import Table
 from edgesim.results.run_result import RunResult
@@ -62,10 +63,11 @@ class Overview:
         labels = self.labels
         files = files and labels != self.files
         rows = tuple(
-            (label, *_cells(result), result.validity.words, *((file,) if files else ()))
+            (label, *_cells(result), *self._accelerated(result), result.validity.words, *((file,) if files else ()))
             for label, result, file in zip(labels, self.results, self.files, strict=True)
         )
-        heads = ("result", *_HEADS, "validity", *(("file",) if files else ()))
+        accelerated = ("accelerator, ms",) if self._targets else ()
+        heads = ("result", *_HEADS, *accelerated, "validity", *(("file",) if files else ()))
         return Table("results side by side", heads, rows, text=(0, *range(len(_HEADS) + 1, len(heads))))
 
     def notes(self) -> Iterator[str]:
@@ -87,9 +89,32 @@ class Overview:
     def figures(self) -> list[dict[str, Any]]:
         """Return the table for programs: numbers with their units in their names, None where one is not known."""
         return [
-            {"result": label, "file": file, **_figures(result)}
+            {"result": label, "file": file, **_figures(result), **self._targets_of(result)}
             for label, result, file in zip(self.labels, self.results, self.files, strict=True)
         ]
+
+    @property
+    def _targets(self) -> tuple[str, ...]:
+        """The accelerators' targets that any of the results has."""
+        return tuple(dict.fromkeys(name for result in self.results for name in result.targets if name != CPU))
+
+    def _targets_of(self, result: RunResult) -> dict[str, float | None]:
+        """Return a result's times by target, for all targets that any of the results has."""
+        if not self._targets:
+            return {}
+        sections = {name: result.targets.get(name) for name in (CPU, *self._targets)}
+        return {
+            f"targets.{name}.p50_ms": section.p50_ms if section is not None else None
+            for name, section in sections.items()
+        }
+
+    def _accelerated(self, result: RunResult) -> tuple[str, ...]:
+        """Return a cell with a result's shortest time on an accelerator; none if no result has an accelerator."""
+        if not self._targets:
+            return ()
+        times = [(result.targets[name].p50_ms, name) for name in self._targets if name in result.targets]
+        known = [(ms, name) for ms, name in times if ms is not None]
+        return (f"{format_ms(min(known)[0])} on {min(known)[1]}" if known else "-",)
 
 
 def _model(result: RunResult) -> str:
@@ -118,6 +143,7 @@ def _figures(result: RunResult) -> dict[str, Any]:
         "profile": result.profile.name,
         "mode": result.profile.mode,
         "execution": result.execution,
+        "device_time_target": time.target,
         "device_time_p50_ms": time.p50,
         "device_time_low_ms": time.low,
         "device_time_high_ms": time.high,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from edgesim.options import CPU
 from edgesim.reports import scaling_phrases
 from edgesim.results.load import Recorded
 from edgesim.results.proof import TimeOrigin
@@ -27,6 +28,9 @@ _TIME_IS: Mapping[TimeOrigin, str] = {
     "emulator": "emulated time: hundreds of times slower than the board, and never to be compared with it",
     "host": "this host's time, not a board's",
 }
+
+# Which part of a run an accelerator has: its time alone, and that by prediction.
+NEVER_EMULATED = "an accelerator's time is predicted, never emulated: answers and memory come from the CPU build"
 
 LIMIT_NAMES = {
     "memory_bytes": "memory",
@@ -110,25 +114,46 @@ def device_time(result: RunResult) -> tuple[str, str]:
 
 def about_device_time(result: RunResult) -> tuple[str, ...]:
     """Return where the device time comes from, and what makes it less certain."""
-    time, accelerator = result.device_time_ms, result.profile.accelerator
+    time = result.device_time_ms
     if time.p50 is None:
         return ()
-    words = [time.method]
-    if accelerator is not None:
-        words.append(cpu_only(accelerator))
+    words = [time.method, *_about_accelerators(result)]
     if time.server is not None and time.request is not None:
         server = f"{format_ms(time.server)} ms of the server and connection"
         words.append(f"a request: {format_ms(time.request)} ms, with {server}")
     return (*words, *time.notes)
 
 
-def cpu_only(accelerator: str) -> str:
-    """Return that a device time is the CPU's, on a board that has more."""
-    return (
-        f"CPU only: the board's {accelerator}, is not simulated"
-        if "," in accelerator
-        else (f"CPU only: the board's {accelerator} is not simulated")
-    )
+def _about_accelerators(result: RunResult) -> Iterator[str]:
+    """Yield which of a board's targets a device time is of, and what of the run the other ones have no part in."""
+    accelerator, target = result.profile.accelerator, result.device_time_ms.target
+    if accelerator is None:
+        return
+    predicted = [name for name, section in result.targets.items() if section.p50_ms is not None and name != CPU]
+    if target == CPU and not predicted:
+        yield f"CPU only: no time is predicted for the board's {accelerator}"
+    elif target == CPU:
+        yield f"of the CPU; {NEVER_EMULATED}"
+    else:
+        yield f"of {target}; {NEVER_EMULATED}"
+
+
+def targets(result: RunResult) -> Iterator[Fact]:
+    """Yield the predicted time of each target of the board beside the one that the device time is of.
+
+    What several targets share, such as the method, is said once.
+    """
+    said = set(about_device_time(result))
+    for name, section in result.targets.items():
+        if name == result.device_time_ms.target and result.execution != "native":
+            continue
+        if section.p50_ms is None or section.low_ms is None or section.high_ms is None:
+            yield Fact(name, f"not predicted: {section.method.removeprefix('none: ')}")
+            continue
+        band = f"({format_ms(section.low_ms)} to {format_ms(section.high_ms)} ms)"
+        notes = tuple(words for words in (section.method, *section.notes) if words not in said)
+        said |= set(notes)
+        yield Fact(name, band, notes, f"{format_ms(section.p50_ms)} ms")
 
 
 def about_times(result: Recorded) -> list[str]:
@@ -152,6 +177,8 @@ def facts(result: RunResult) -> Iterator[Fact]:
     device, agreement = inside.device, inside.agreement
     lead, band = device_time(result)
     yield Fact(result.time_label, band, about_device_time(result), lead)
+    if len(result.targets) > 1:
+        yield from targets(result)
     if device.runtime is not None:
         yield Fact("runtime", _runtime(device))
     if result.energy_j is not None and result.energy_j.per_inference is not None:

@@ -8,7 +8,7 @@ from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, Level, ResourcesSection, ScenarioSection, Spread
 from edgesim.results.stack_result import ServiceSection, StackResult
-from edgesim.units import format_bytes, format_seconds
+from edgesim.units import format_bytes, format_ms, format_seconds
 
 # The statistics of a distribution in the table of times: field names and heads.
 STATISTICS = {"min": "min", "mean": "mean", **phrases.PERCENTILE_LABELS, "max": "max"}
@@ -54,6 +54,17 @@ def times(result: Recorded, scenario: ScenarioSection) -> Table:
         if section is not None
     )
     return Table(phrases.times_title(result, scenario), ("ms", *STATISTICS.values()), rows)
+
+
+def targets(result: RunResult) -> Table:
+    """Return the predicted time of each target of the board, in milliseconds, or why there is none."""
+    rows = tuple(
+        (name, format_ms(section.p50_ms), f"{format_ms(section.low_ms)} to {format_ms(section.high_ms)}")
+        if section.p50_ms is not None and section.low_ms is not None and section.high_ms is not None
+        else (name, "-", f"not predicted: {section.method.removeprefix('none: ')}")
+        for name, section in result.targets.items()
+    )
+    return Table("predicted for each target of the board", ("target", "ms", "80 % band"), rows, text=(0, 2))
 
 
 def levels(result: RunResult) -> Table:

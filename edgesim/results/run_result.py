@@ -36,6 +36,7 @@ from edgesim.results.sections import (
     SearchSection,
     Section,
     Spread,
+    TargetSection,
     ValiditySection,
 )
 from edgesim.units import format_ms
@@ -57,6 +58,7 @@ class RunResult(Section):
     Attributes:
         stages_s: seconds of each stage of the run. A run that is scaled and emulated has those of the work before both
             and of the scaled half here, and those of the emulated half in `emulated`.
+        targets: the predicted device time on each target of the board, by its name: ``cpu``, ``gpu:tensorrt-fp16``.
         emulator_failures: how often the emulator crashed by itself, and the run started again.
         not_scaled: why a run that should be scaled is not.
         complete: False if the run was cut short, or is under way.
@@ -86,6 +88,7 @@ class RunResult(Section):
     emulator_failures: int = 0
     host_load: HostLoadSection | None = None
     device_time_ms: DeviceTimeSection
+    targets: dict[str, TargetSection] = Field(default={})
     energy_j: EnergySection | None = None
     scaling: ScalingSection | None = None
     not_scaled: str | None = None

@@ -106,6 +106,9 @@ def _headline(result: RunResult, *, execution: bool = True) -> Iterator[str]:
     if about := phrases.about_device_time(result):
         yield ""
         yield from _quoted(about)
+    if len(result.targets) > 1:
+        yield ""
+        yield from _table(tables.targets(result))
     if result.not_scaled is not None:
         yield from ("", f"not scaled: {_plain(result.not_scaled)}")
 

@@ -31,6 +31,7 @@ def _run(result: RunResult) -> list[str]:
     return [
         f"<p><b>{escape(phrases.title(result))}</b>, {escape(phrases.execution(result))}</p>",
         f"<p><b>{escape(result.time_label)} {escape(lead)}</b> {escape(band)}<br>{about}</p>",
+        _table(tables.targets(result)) if len(result.targets) > 1 else "",
         _validity(result),
         _table(tables.times(result, result.scenario)),
         f"<p>{_lines(phrases.about_times(result))}</p>",

@@ -25,6 +25,7 @@ from edgesim.results.sections.device_time import (
     ScaledModelSection,
     ScalingSection,
     ShareTry,
+    TargetSection,
     ThrottleSection,
 )
 from edgesim.results.sections.judged import (
@@ -89,6 +90,7 @@ __all__ = [
     "Section",
     "ShareTry",
     "Spread",
+    "TargetSection",
     "ThrottleSection",
     "ValiditySection",
     "WarmUpSection",

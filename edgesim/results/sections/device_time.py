@@ -1,5 +1,6 @@
 """The board's time: predicted or measured, how the host was slowed down to it, and the energy that it takes."""
 
+from edgesim.options import CPU
 from edgesim.results.sections.base import Section
 
 
@@ -9,6 +10,7 @@ class DeviceTimeSection(Section):
     All figures are None, and `method` says why, if the device time is not known.
 
     Attributes:
+        target: what runs the model on the board: ``cpu``, ``gpu:tensorrt-fp16``.
         low, high: ends of the band, which contains the device time of 80 % of boards; of a measured time, the minimum
             and the maximum.
         notes: what makes the prediction less certain.
@@ -24,11 +26,29 @@ class DeviceTimeSection(Section):
     low: float | None
     high: float | None
     method: str
+    target: str = CPU
     notes: tuple[str, ...] = ()
     server: float | None = None
     request: float | None = None
     sizes: str | None = None
     on_host: float | None = None
+
+
+class TargetSection(Section):
+    """The predicted device time on one target of the board, in milliseconds.
+
+    All figures are None, and `method` says why, if nothing is predicted.
+
+    Attributes:
+        low_ms, high_ms: ends of the band, which contains the device time of 80 % of boards.
+        notes: what makes the prediction less certain.
+    """
+
+    p50_ms: float | None
+    low_ms: float | None
+    high_ms: float | None
+    method: str
+    notes: tuple[str, ...] = ()
 
 
 class ShareTry(Section):

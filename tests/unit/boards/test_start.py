@@ -65,7 +65,10 @@ class Host:
         finally:
             self.running.remove(threads)
 
-    def _tune(self, _: Any, targets: list[Target], *, threads: int, cores: float, previous: Any) -> Scale:
+    def _tune(
+        self, _: Any, targets: list[Target], *, threads: int, cores: float, by_pace: bool, previous: Any
+    ) -> Scale:
+        assert not by_pace, "the processor's time comes from its share"
         if threads in self._too_slow:
             raise HostTooSlow("too slow")
         return Scale(None, targets, threads=threads, cores=cores / 4)  # type: ignore[arg-type]

@@ -98,6 +98,23 @@ def test_host_with_too_little_to_spare_is_an_error(digits: Model) -> None:
         calibrated(FakeDial({"digits": 9.0}), target(digits, 10.0))
 
 
+@pytest.mark.parametrize(("cpu_ms", "time_ms"), [(0.2, 3.0), (5.0, 8.0), (20.0, 30.0)])
+def test_an_accelerators_time_is_made_by_the_pace_alone(digits: Model, cpu_ms: float, time_ms: float) -> None:
+    dial = FakeDial({"digits": cpu_ms})
+    scale = Scale(dial, [target(digits, time_ms)], threads=1, cores=2.0, by_pace=True)
+    scale.find()
+    scale.check()
+    record = scale.record()
+    assert {attempt.share for model in record.models for attempt in model.tries} == {2.0}, "all that the server may use"
+    assert record.models[0].check_ms == pytest.approx(time_ms, rel=0.01)
+    assert "without a CPU share" in record.method
+
+
+def test_a_host_slower_than_the_accelerator_is_an_error(digits: Model) -> None:
+    with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for a request of digits, the board 10 ms"):
+        Scale(FakeDial({"digits": 12.0}), [target(digits, 10.0)], threads=1, cores=2.0, by_pace=True).find()
+
+
 def test_most_demanding_model_sets_the_share_and_each_model_has_its_pace(digits: Model) -> None:
     dial = FakeDial({"quick": 2.0, "slow": 100.0})
     quick, slow = target(digits, 100.0, name="quick"), target(digits, 300.0, name="slow")

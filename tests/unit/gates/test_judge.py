@@ -12,7 +12,7 @@ import pytest
 
 from edgesim.errors import UsageError
 from edgesim.gates import Rules, judge
-from edgesim.gates.comparable import differences
+from edgesim.gates.comparable import differences, identity
 from edgesim.gates.judge import refuse
 from edgesim.gates.metric_change import MetricChange, metric_change
 from edgesim.recording import Sample
@@ -28,6 +28,7 @@ from edgesim.results.sections import (
     LimitSection,
     Restart,
     ScalingSection,
+    TargetSection,
     ValiditySection,
 )
 from tests.support import results
@@ -136,6 +137,53 @@ def test_the_finding_on_a_limit_within_the_band_names_the_rules_that_decide(
     assert f"{doubtful_rule} fails only if no part of the band does" in finding
     assert verdict(predicted, sure_rule) == "FAIL"
     assert verdict(predicted, doubtful_rule) == "PASS"
+
+
+@pytest.fixture
+def with_targets(good: RunResult) -> RunResult:
+    """A run on a board whose GPU takes 3.25 ms in fp16, and has no fast path for int8."""
+    fast = TargetSection(p50_ms=3.25, low_ms=2.5, high_ms=4.25, method="predicted")
+    none = TargetSection(p50_ms=None, low_ms=None, high_ms=None, method="none: no fast path for int8")
+    targets = {"cpu": fast, "gpu:tensorrt-fp16": fast, "gpu:tensorrt-int8": none}
+    return good.model_copy(update={"targets": targets})
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "finding"),
+    [
+        ("targets.gpu:tensorrt-fp16.p50 <= 5", "PASS", "3.25, 80 % band 2.5 to 4.25"),
+        ("targets.gpu:tensorrt-fp16.p50_ms <= 2", "FAIL", "3.25, 80 % band 2.5 to 4.25"),
+        ("targets.gpu:tensorrt-fp16.p50 <= 4", "INCONCLUSIVE", "; targets.gpu:tensorrt-fp16.high <= 4 passes only if"),
+        ("targets.gpu:tensorrt-fp16.high <= 4.25", "PASS", "4.25"),
+        ("targets.gpu:tensorrt-int8.p50 <= 5", "INCONCLUSIVE", "not predicted: no fast path for int8"),
+        ("targets.npu.p50 <= 5", "FAIL", "targets.npu.p50 is missing in this result, which has cpu, gpu:tensorrt-fp16"),
+    ],
+)
+def test_the_predicted_time_of_a_target_is_judged_with_its_band(
+    with_targets: RunResult, rule: str, expected: str, finding: str
+) -> None:
+    item = judge(with_targets, Rules.of([rule])).items[-1]
+    assert item.verdict == expected
+    assert finding in item.finding
+
+
+def test_a_change_of_a_targets_time_is_a_change_of_the_prediction(with_targets: RunResult) -> None:
+    slower = TargetSection(p50_ms=4.0, low_ms=3.0, high_ms=5.0, method="predicted")
+    candidate = with_targets.model_copy(update={"targets": {**with_targets.targets, "gpu:tensorrt-fp16": slower}})
+    rule = Rules.of(["targets.gpu:tensorrt-fp16.p50: +5 %"])
+    assert judge(with_targets, rule, with_targets).items[-1].verdict == "PASS"
+    item = judge(candidate, rule, with_targets).items[-1]
+    assert item.verdict == "FAIL"
+    assert "of this the prediction makes +23.1 %: these results tell no band of it" in item.finding
+
+
+def test_runs_of_different_targets_are_not_compared(with_targets: RunResult) -> None:
+    time = with_targets.device_time_ms.model_copy(update={"target": "gpu:tensorrt-fp16"})
+    on_gpu = with_targets.model_copy(update={"device_time_ms": time})
+    assert differences(with_targets, on_gpu) == ["target: cpu and gpu:tensorrt-fp16"]
+    assert differences(on_gpu, with_targets) == ["target: gpu:tensorrt-fp16 and cpu"]
+    assert differences(on_gpu, on_gpu) == []
+    assert "target" not in identity(with_targets), "baselines of runs on the CPU keep their fingerprint"
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(23, "PASS"), (20.1, "INCONCLUSIVE"), (18, "FAIL")])

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+import edgesim
+from edgesim import profiles
 from edgesim.boards import time_scaling
 from edgesim.errors import ModelError, UsageError
 from edgesim.gates import Rules
@@ -47,10 +49,36 @@ def test_a_paired_run_without_a_prediction_names_the_engine_that_needs_none(
     digits: Model, monkeypatch: pytest.MonkeyPatch, fix: str
 ) -> None:
     declined = Declined(reason="If has no price", fix=fix)
-    monkeypatch.setattr(time_scaling, "predicted", lambda profile, model, arrays: declined)
-    launch: Any = SimpleNamespace(profile=None, options=SimpleNamespace(execution="scaled"))
+    monkeypatch.setattr(time_scaling, "predicted", lambda profile, model, arrays, target: declined)
+    launch: Any = SimpleNamespace(
+        profile=profiles.load("raspberry-pi-4"), target="cpu", options=SimpleNamespace(execution="scaled")
+    )
     chosen: Any = SimpleNamespace(requests=[{}])
     with pytest.raises(ModelError, match="If has no price") as raised:
         paired._side("base", digits, chosen, Stages(), launch, None, RunOptions())
     assert raised.value.fix.startswith(fix)
     assert raised.value.fix.endswith("`engine=local` judges the change by this host's own time")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (
+            {"target": "gpu"},
+            "`target=gpu`: NVIDIA Jetson Nano 4GB .* has no such target; .* did you mean 'gpu:tensorrt-f",
+        ),
+        (
+            {"target": "gpu:tensorrt-fp16", "execution": "native"},
+            "a native run measures edgesim's server, which runs on",
+        ),
+    ],
+)
+def test_a_target_that_a_run_cannot_take_is_refused(options: dict[str, Any], problem: str, digits: Model) -> None:
+    with pytest.raises(UsageError, match=problem):
+        edgesim.run("jetson-nano", digits, **options)
+
+
+def test_a_board_answers_at_a_targets_pace_only_if_it_is_scaled() -> None:
+    board = edgesim.board("jetson-nano", target="gpu:tensorrt-fp16")
+    with pytest.raises(UsageError, match="only a scaled board answers in a target's time"), board:
+        pass

@@ -382,7 +382,7 @@ def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_few_requests_and_s
 def declined(monkeypatch: pytest.MonkeyPatch) -> Declined:
     """Why no device time is predicted, for any model."""
     reason = Declined(reason="an operation without a figure")
-    monkeypatch.setattr(time_scaling, "predicted", lambda *_: reason)
+    monkeypatch.setattr(time_scaling, "predicted", lambda *_, target: reason)
     return reason
 
 

@@ -27,6 +27,7 @@ from edgesim.results.sections import (
     RuleSection,
     ScaledModelSection,
     ScalingSection,
+    TargetSection,
     ValiditySection,
 )
 from tests.support import results
@@ -213,7 +214,7 @@ def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result
 
 
 def test_every_format_says_that_a_time_is_the_cpus_on_a_board_that_has_more(doubtful: RunResult) -> None:
-    words = "CPU only: the board's Maxwell GPU, 128 cores, is not simulated"
+    words = "CPU only: no time is predicted for the board's Maxwell GPU, 128 cores"
     profile = doubtful.profile.model_copy(update={"accelerator": "Maxwell GPU, 128 cores"})
     on_jetson = doubtful.model_copy(update={"profile": profile})
     for result, count in ((on_jetson, 1), (doubtful, 0)):
@@ -224,10 +225,41 @@ def test_every_format_says_that_a_time_is_the_cpus_on_a_board_that_has_more(doub
             json_summary.render_result(result, "r.json"),
         ):
             assert report.count(words) == count
-    tpu = on_jetson.profile.model_copy(update={"accelerator": "Edge TPU"})
-    assert "CPU only: the board's Edge TPU is not simulated" in on_a_terminal(
-        on_jetson.model_copy(update={"profile": tpu})
-    )
+
+
+def test_every_format_has_the_time_of_each_target_or_the_reason_why_there_is_none(doubtful: RunResult) -> None:
+    profile = doubtful.profile.model_copy(update={"accelerator": "Maxwell GPU, 128 cores"})
+    fast = TargetSection(p50_ms=3.25, low_ms=2.5, high_ms=4.25, method="as TensorRT runs it")
+    none = TargetSection(p50_ms=None, low_ms=None, high_ms=None, method="none: no fast path for int8")
+    targets = {"cpu": fast, "gpu:tensorrt-fp16": fast, "gpu:tensorrt-int8": none}
+    result = doubtful.model_copy(update={"profile": profile, "targets": targets})
+    reports = [
+        on_a_terminal(result),
+        plain(markdown.render_result(result)),
+        plain(html.render_result(result, "r.json")),
+        notebook.render(result),
+    ]
+    for report in reports:
+        for words in ("gpu:tensorrt-fp16", "3.25", "2.50 to 4.25", "not predicted: no fast path for int8"):
+            assert words in report
+        assert report.count("an accelerator's time is predicted, never emulated") <= 2
+    assert "predicted, never emulated" in reports[0]
+    assert 'name="gpu:tensorrt-fp16" value="3.25 ms (2.50 to 4.25 ms)"' in junit.render_result(result)
+    assert json.loads(json_summary.render_result(result, "r.json"))["targets"]["gpu:tensorrt-fp16"]["p50_ms"] == 3.25
+    on_gpu = result.device_time_ms.model_copy(update={"target": "gpu:tensorrt-fp16"})
+    text = on_a_terminal(result.model_copy(update={"device_time_ms": on_gpu}))
+    assert "of gpu:tensorrt-fp16; an accelerator's time is predicted, never emulated" in " ".join(text.split())
+    assert "\ncpu " in text, "the other targets stand below"
+
+
+def test_a_board_without_accelerators_says_nothing_of_targets(doubtful: RunResult) -> None:
+    only = {"cpu": TargetSection(p50_ms=3.25, low_ms=2.5, high_ms=4.25, method="by nodes")}
+    result = doubtful.model_copy(update={"targets": only})
+    for render in (on_a_terminal, markdown.render_result, junit.render_result):
+        assert render(result) == render(doubtful)
+    page = html.render_result(result, "r.json")
+    assert "predicted for each target" not in page
+    assert "by nodes" not in page
 
 
 def test_a_models_name_neither_breaks_markdown_nor_mentions_a_user(doubtful: RunResult) -> None:

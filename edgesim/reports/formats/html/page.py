@@ -235,6 +235,7 @@ def _side(side: Side[RunResult], file: str) -> Mapping[str, Any]:
         "lead": lead,
         "band": band,
         "about_device_time": phrases.about_device_time(result),
+        "targets": tables.targets(result) if len(result.targets) > 1 else None,
         "validity": result.validity,
         "badge": _BADGES[result.validity.words],
         "rules": _rules(result),
