@@ -66,6 +66,7 @@ class Arithmetic:
         flops: all arithmetic, a multiply-add counting as two.
         functions: the part of `flops` that is not products: sigmoids, exponentials.
         product: rows, columns and depth of the matrix product, for one group; None for other operations.
+        window: sizes of a convolution's kernel, and its largest stride; empty for other operations.
         steps: comparisons of decision trees, each after another.
         again_bytes: bytes that are moved besides one reading of each input and one writing of each output.
         tables: inputs of which only as many bytes are read as the output has.
@@ -75,6 +76,7 @@ class Arithmetic:
     flops: int
     functions: int = 0
     product: tuple[int, int, int] | None = None
+    window: tuple[int, ...] = ()
     steps: int = 0
     again_bytes: int = 0
     tables: frozenset[int] = frozenset()
@@ -157,6 +159,7 @@ def _convolution(operation: Operation) -> Arithmetic:
         kind=kind,
         flops=2 * pixels * output.shape[1] * depth,
         product=(output.shape[1] // groups, pixels, depth),
+        window=(*kernel, max(strides, default=1)),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 import onnx
 
 from edgesim.models.graph_nodes import bodies, with_bodies
+from edgesim.predictions import arithmetic
 from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT
 from edgesim.predictions.tensors import GraphTensor
 
@@ -52,6 +53,11 @@ class Fusions:
             return None
         packed = self.tensors.get(maker.input[0])
         return packed if packed is not None and packed.bits < 8 else None
+
+    @staticmethod
+    def is_known(node: onnx.NodeProto, opset: int) -> bool:
+        """Whether the cost of a node's operation is known."""
+        return arithmetic.is_known(node, opset)
 
     def after(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """Return the nodes after `node` that the runtime fuses into it."""

@@ -69,9 +69,15 @@ class Graph:
     guessed: str = ""
 
 
-def read(path: str | Path, *, shapes: Mapping[str, Sequence[int]] | None = None, batch: int = 1) -> list[Node]:
+def read(
+    path: str | Path,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int = 1,
+    fusions: type[Fusions] = Fusions,
+) -> list[Node]:
     """Return the nodes of an ONNX file by inference alone, see `read_graph`."""
-    return list(read_graph(path, shapes=shapes, batch=batch).nodes)
+    return list(read_graph(path, shapes=shapes, batch=batch, fusions=fusions).nodes)
 
 
 def read_graph(
@@ -80,6 +86,7 @@ def read_graph(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int = 1,
     runner: Runner | None = None,
+    fusions: type[Fusions] = Fusions,
 ) -> Graph:
     """Read the nodes of an ONNX file, constants folded and nodes fused; weights stay unread.
 
@@ -93,6 +100,7 @@ def read_graph(
         batch: the first size of every input where the graph leaves that size open or has 1.
         runner: runs the model where inference does not suffice; None refuses such a model, and leaves the cost of an
             unknown operation open.
+        fusions: which nodes the board's runtime runs as one, and which it knows the cost of.
 
     Raises:
         ModelError: the file is not an ONNX model, a size is missing, the sizes contradict each other, or the model does
@@ -114,7 +122,7 @@ def read_graph(
     written = {} if resized else _written_sizes(proto.graph)
     try:
         try:
-            reader = _Reader(proto, written, must_know=runner is not None)
+            reader = _Reader(proto, written, fusions=fusions, must_know=runner is not None)
             return Graph(tuple(reader.nodes()), request_bytes=reader.request_bytes)
         except _OpenError as error:
             if runner is None:
@@ -124,7 +132,7 @@ def read_graph(
             run = runner.run(proto)
         except ModelError as error:
             raise ModelError(f"{path}: {opened}, and {error.problem}", fix=error.fix) from error
-        reader = _Reader(proto, written, run)
+        reader = _Reader(proto, written, run, fusions=fusions)
         return Graph(tuple(reader.nodes()), run, opened, reader.request_bytes, tuple(reader.choices))
     except ContradictionError as error:
         raise ModelError(f"{path}: the sizes contradict each other at {error}") from error
@@ -202,6 +210,7 @@ class _Reader:
     Args:
         written: sizes that the file states, for tensors that inference does not know.
         run: what a run showed; None reads the model by inference alone.
+        fusions: see `read_graph`.
         must_know: whether an operation of unknown cost asks for a run.
 
     Attributes:
@@ -214,9 +223,10 @@ class _Reader:
         written: Mapping[str, GraphTensor],
         run: "HostRun | None" = None,
         *,
+        fusions: type[Fusions] = Fusions,
         must_know: bool = False,
     ) -> None:
-        self._proto, self._run, self._must_know = proto, run, must_know
+        self._proto, self._run, self._fusions, self._must_know = proto, run, fusions, must_know
         self._opset = next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
         self.request_bytes = 0
         self.choices: list[Choice] = []
@@ -262,7 +272,7 @@ class _Reader:
             running.append(node)
             if any(True for _ in bodies(node)):
                 inner[node.name] = self._bodies(node, inference)
-        fusions = Fusions(graph, inference.known)
+        fusions = self._fusions(graph, inference.known)
         work: list[Node] = []
         done: set[str] = set()
         for node in running:
@@ -320,7 +330,9 @@ class _Reader:
     def _remember(self, name: str, taken: Sequence[Node], other: onnx.GraphProto, inference: ShapeInference) -> None:
         """Keep a choice, if inference alone tells what the branch costs that was not taken."""
         try:
-            nodes, _ = _Reader(self._proto, {})._graph(other, outer=inference, otherwise={}, turns=[{}])
+            nodes, _ = _Reader(self._proto, {}, fusions=self._fusions)._graph(
+                other, outer=inference, otherwise={}, turns=[{}]
+            )
         except (_OpenError, ContradictionError):  # sizes that do not go together may be why it was not taken
             return
         if all(node.known for node in nodes):
@@ -408,12 +420,13 @@ class _Reader:
             written_bytes=written // part,
             shape=outputs[0].shape if outputs else (),
             product=counted.product,
+            window=counted.window,
             fused=tuple(member.op_type for member in members[1:] if member.op_type != "Identity"),
             known=self._is_known(first),
         )
 
     def _is_known(self, node: onnx.NodeProto) -> bool:
-        return is_known(node, self._opset)
+        return self._fusions.is_known(node, self._opset)
 
     def _tensor(self, name: str, node: onnx.NodeProto, tensors: Mapping[str, GraphTensor]) -> GraphTensor | None:
         """Return a tensor; None for one that is left out or, in a run, for one that is no tensor or was not made."""

@@ -23,6 +23,7 @@ class Node:
         read_bytes, weight_bytes, written_bytes: bytes of activations, constants and outputs.
         shape: of the first output, in the last turn.
         product: rows, columns and depth of the matrix product, for one group; None for other nodes.
+        window: sizes of a convolution's kernel, and its largest stride; empty for other nodes.
         known: whether edgesim knows the cost of the operation.
         turns: how often the node runs in one inference.
         host_seconds: the time of all turns on one thread of this host; None unless the cost is unknown.
@@ -40,6 +41,7 @@ class Node:
     functions: int = 0
     steps: int = 0
     product: tuple[int, int, int] | None = None
+    window: tuple[int, ...] = ()
     fused: tuple[str, ...] = ()
     known: bool = True
     turns: int = 1

@@ -21,6 +21,7 @@ from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
 
 if TYPE_CHECKING:
+    from edgesim.predictions.fusions import Fusions
     from edgesim.predictions.graph import Graph
     from edgesim.predictions.node import Node, Precision
     from edgesim.predictions.yardstick import Yardstick
@@ -105,13 +106,18 @@ def read_model(
     batch: int = 1,
     arrays: Arrays | None = None,
     inputs: InputOptions | None = None,
+    fusions: "type[Fusions] | None" = None,
 ) -> "Graph":
     """Read the nodes of a model; where inference does not tell all sizes, the model runs on this host.
+
+    Args:
+        fusions: which nodes the board's runtime runs as one; None means those of ONNX Runtime.
 
     Raises:
         ModelError: see `edgesim.predictions.graph.read_graph`; or the graph has no output.
     """
-    from edgesim.predictions.graph import read_graph  # here, because importing onnx takes 50 ms
+    from edgesim.predictions.fusions import Fusions  # here, because importing onnx takes 50 ms
+    from edgesim.predictions.graph import read_graph
     from edgesim.predictions.host_run import HostRunner
 
     if arrays is not None:
@@ -119,7 +125,8 @@ def read_model(
     else:
         made = FirstRequest(model, shapes=shapes, batch=batch, options=inputs)
         shapes, runner, guessed = made.shapes, HostRunner(model, made.arrays), made.guessed
-    graph = replace(read_graph(model.path, shapes=shapes, batch=batch, runner=runner), guessed=guessed)
+    graph = read_graph(model.path, shapes=shapes, batch=batch, runner=runner, fusions=fusions or Fusions)
+    graph = replace(graph, guessed=guessed)
     if not graph.nodes:
         raise ModelError(f"{model.path}: has no output, so that nothing is left to do at run time")
     return graph
