@@ -20,6 +20,7 @@ from edgesim.models import repository
 from edgesim.options import CPU, RunOptions
 from edgesim.predictions import Declined, NodeTime, Prediction, predict_targets, require_target
 from edgesim.predictions.alternatives import Alternative, alternatives
+from edgesim.predictions.prediction import bound_by
 from edgesim.predictions.server_time import ServerTime
 from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
@@ -169,7 +170,7 @@ def _by_operation(prediction: Prediction) -> TextTable:
         groups[time.node.kind].append(time)
     rows = []
     for kind, times in sorted(groups.items(), key=lambda item: -sum(time.ms for time in item[1])):
-        arithmetic_ms, total_ms = sum(t.arithmetic_ms for t in times), sum(t.ms for t in times)
+        total_ms = sum(t.ms for t in times)
         rows.append(
             (
                 kind,
@@ -178,7 +179,7 @@ def _by_operation(prediction: Prediction) -> TextTable:
                 f"{sum(t.node.moved_bytes for t in times) / 1e6:.1f}",
                 f"{total_ms:.2f}",
                 f"{100 * total_ms / prediction.p50_ms:.0f} %",
-                "compute" if 2 * arithmetic_ms > total_ms else "memory",
+                bound_by(times),
             )
         )
     figures = ("nodes", "GFLOP", "MB moved", "ms", "share")

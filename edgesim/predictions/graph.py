@@ -436,7 +436,7 @@ class _Reader:
             run = self._run
             # The runtime replaces some operations by others, such as CastLike by Cast.
             replaced = run is not None and node.name not in run.executions
-            if run is not None and (replaced or _takes_sequences(node) or not self._is_known(node)):
+            if run is not None and (replaced or _takes_sequences(node) or not is_known(node, self._opset)):
                 return None
             raise _OpenError(f"the size of {name} (of {node.op_type} {node.name}) is only known at run time")
         return tensors[name]

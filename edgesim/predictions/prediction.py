@@ -1,5 +1,6 @@
 """What a predictor returns: a device time with its band, or the reason why there is none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -23,21 +24,33 @@ class NodeTime:
 
     Attributes:
         arithmetic_ms: time of the node's arithmetic.
-        memory_ms: time of the bytes that the node moves, and of starting the node. Both add up to `ms`.
+        memory_ms: time of the bytes that the node moves; on a core, and of starting the node.
+        launch_ms: time of launching the node's kernel on a GPU. All three add up to `ms`.
     """
 
     node: "Node"
     arithmetic_ms: float
     memory_ms: float
+    launch_ms: float = 0.0
 
     @property
     def ms(self) -> float:
-        return self.arithmetic_ms + self.memory_ms
+        return self.arithmetic_ms + self.memory_ms + self.launch_ms
 
     @property
     def bound(self) -> str:
-        """What limits the node: ``compute`` or ``memory``."""
-        return "compute" if self.arithmetic_ms > self.memory_ms else "memory"
+        """What limits the node: ``compute``, ``memory`` or ``launch``."""
+        return bound_by((self,))
+
+
+def bound_by(times: Sequence[NodeTime]) -> str:
+    """Return what takes most of the time of nodes: ``compute``, ``memory`` or ``launch``."""
+    parts = {
+        "memory": sum(time.memory_ms for time in times),
+        "compute": sum(time.arithmetic_ms for time in times),
+        "launch": sum(time.launch_ms for time in times),
+    }
+    return max(parts, key=lambda part: parts[part])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

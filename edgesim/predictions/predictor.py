@@ -15,6 +15,7 @@ from edgesim.predictions import published
 from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
 from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.predictions.refusals import refusal_notes
+from edgesim.predictions.tensorrt.predictor import TensorRtGpu
 from edgesim.profiles import DeviceProfile
 
 
@@ -41,7 +42,7 @@ class Predictor(Protocol):
 
 
 # The first that answers for a target predicts it.
-PREDICTORS: tuple[Predictor, ...] = (OnnxRuntimeCpu(),)
+PREDICTORS: tuple[Predictor, ...] = (OnnxRuntimeCpu(), TensorRtGpu())
 
 
 def predict(

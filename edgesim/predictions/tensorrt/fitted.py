@@ -1,0 +1,80 @@
+"""The fitted coefficients that come with edgesim, and how sure they are."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+# `python -m edgesim.predictions.tensorrt.fit` writes this file.
+FILE = Path(__file__).with_name("fitted.json")
+# 80 % of a normal distribution lie within this many standard deviations.
+Z80 = 1.2816
+# Step of the logarithm of a coefficient for a derivative.
+STEP = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedCoefficients:
+    """Coefficients, with what published figures leave open about them.
+
+    Attributes:
+        names: those of `edgesim.predictions.tensorrt.cost.NAMES`.
+        values, covariance: of the coefficients' logarithms; shapes (n,), (n, n).
+        spread: standard deviation of the logarithm of a time besides the covariance, for a board with figures and a
+            family of networks without; with it, 80 % of the networks of families that are held out are in their bands.
+        board_spread: the same for a board without figures.
+        boards: names of the profiles with figures.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    covariance: np.ndarray
+    spread: float
+    board_spread: float
+    boards: frozenset[str]
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """The coefficients themselves, by name."""
+        return dict(zip(self.names, np.exp(self.values).tolist(), strict=True))
+
+    def variance(self, logarithm: Callable[[Mapping[str, float]], float]) -> float:
+        """Return the variance that the coefficients leave to the logarithm of a time, a function of them."""
+        here = logarithm(self.by_name)
+        slopes = np.array(
+            [
+                (logarithm(self.by_name | {name: math.exp(value + STEP)}) - here) / STEP
+                for name, value in zip(self.names, self.values.tolist(), strict=True)
+            ]
+        )
+        return float(slopes @ self.covariance @ slopes)
+
+    def write(self, path: str | Path = FILE) -> None:
+        """Write the coefficients as JSON."""
+        document = {
+            "names": list(self.names),
+            "values": self.values.round(5).tolist(),
+            "covariance": self.covariance.round(6).tolist(),
+            "spread": round(self.spread, 5),
+            "board_spread": round(self.board_spread, 5),
+            "boards": sorted(self.boards),
+        }
+        Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+@cache
+def load_fitted() -> FittedCoefficients:
+    """Return the coefficients that come with edgesim."""
+    document = orjson.loads(FILE.read_bytes())
+    return FittedCoefficients(
+        names=tuple(document["names"]),
+        values=np.array(document["values"]),
+        covariance=np.array(document["covariance"]),
+        spread=document["spread"],
+        board_spread=document["board_spread"],
+        boards=frozenset(document["boards"]),
+    )
