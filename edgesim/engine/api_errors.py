@@ -12,7 +12,7 @@ import requests.utils
 import urllib3
 
 from edgesim import paths
-from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError
+from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError, KilledFromOutside
 from edgesim.host.proxies import without_password
 from edgesim.host.signals import deferred
 
@@ -52,6 +52,10 @@ def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
         return HostError(
             f"the engine may use other cores than this host has: {text}",
             fix="leave `client_cores` out, or give the engine all cores (its cpuset or affinity)",
+        )
+    if "No such container" in text or "marked for removal" in text:
+        return KilledFromOutside(
+            f"another program removed the container: {text}", fix="docker events shows what removes containers"
         )
     return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what a run needs")
 

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from edgesim.engine.api_errors import engine_call
-from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, HostError
+from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, HostError, KilledFromOutside
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +68,12 @@ def test_refusal_that_is_the_hosts_says_what_to_do(text: str, words: str) -> Non
     assert type(error) is HostError
     assert text in error.problem
     assert words in error.fix
+
+
+@pytest.mark.parametrize(
+    "text", ["No such container: 92bb68", "can not get logs from container which is dead or marked for removal"]
+)
+def test_container_that_somebody_removed_is_told_as_that(text: str) -> None:
+    error = translated(docker.errors.APIError("409", explanation=text))
+    assert type(error) is KilledFromOutside
+    assert "another program removed the container" in error.problem
