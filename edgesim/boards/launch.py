@@ -72,6 +72,8 @@ class Launch:
         Raises:
             UsageError: there is no such context.
         """
+        for model in models:
+            _ = model.sha256  # of what is about to be served, whatever happens to the files meanwhile
         mount_point = profile.image.mount_point
         return cls(
             profile=profile,

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ from edgesim.results.verdict import Item, Verdict
 from edgesim.units import format_bytes
 from edgesim.version import __version__
 
+Ran = TypeVar("Ran")
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
 # More inputs tell little more, and an emulated request takes seconds.
 _REQUESTS = 8
@@ -141,6 +143,12 @@ def check(
     launch = Launch.of(profile, [loaded], options.board)
     launch.check()
     items, not_judged = [check_items.artifact(loaded, checks.max_artifact_bytes)], list[Item]()
+    if loaded.size_bytes > profile.memory.visible_bytes and options.board.engine != "local":
+        # The reference takes this host's memory and minutes, and a model that does not fit needs none.
+        try:
+            _require_memory(launch, stages)
+        except OutOfMemory as error:
+            return verdict([*items, check_items.failure(error)], loaded.name)
     allowed = checks.tolerance if checks.tolerance is not None else model_tolerances.of_outputs(loaded)
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
@@ -175,7 +183,8 @@ def check(
                 raise
             stages.note(f"{error.problem}; once more with room for the emulator")
             # The question is whether the model fits: one request is enough.
-            board, of_the_board = _run_with_room_for_the_emulator(run, launch, reference.first(), error)
+            once_more = partial(run, reference=reference.first(), killed=error.problem)
+            board, of_the_board = _with_room_for_the_emulator(once_more, launch)
     except DeviceError as error:
         return verdict([*items, check_items.failure(error), *of_targets], loaded.name, not_judged=not_judged)
     items += of_the_board
@@ -185,12 +194,31 @@ def check(
     return verdict([*items, *of_targets], loaded.name, board, not_judged)
 
 
-def _run_with_room_for_the_emulator(
-    run: Callable[[Launch, check_items.ReferenceOutputs, str], tuple[Board, list[Item]]],
-    launch: Launch,
-    reference: check_items.ReferenceOutputs,
-    error: OutOfMemory,
-) -> tuple[Board, list[Item]]:
+def _require_memory(launch: Launch, stages: Stages) -> None:
+    """Load the model on the board, to see whether it fits; whatever else goes wrong is not looked at.
+
+    Raises:
+        OutOfMemory: the model does not fit, whatever the emulator takes.
+    """
+
+    def load(launch: Launch) -> None:
+        try:
+            with start(launch, stages):
+                pass
+        except OutOfMemory:
+            raise
+        except DeviceError:
+            pass
+
+    try:
+        load(launch)
+    except OutOfMemory as error:
+        if not error.emulated:
+            raise
+        _with_room_for_the_emulator(load, launch)
+
+
+def _with_room_for_the_emulator(run: Callable[[Launch], Ran], launch: Launch) -> Ran:
     """Run a board that was killed once more, with more memory than the emulator takes on top of the board's.
 
     Raises:
@@ -200,7 +228,7 @@ def _run_with_room_for_the_emulator(
     larger = memory.model_copy(update={"visible_bytes": memory.visible_bytes + room})
     profile = launch.profile.model_copy(update={"memory": larger})
     try:
-        return run(replace(launch, profile=profile), reference, error.problem)
+        return run(replace(launch, profile=profile))
     except OutOfMemory as again:
         raise OutOfMemory(
             f"does not fit: killed at the board's memory limit of {format_bytes(memory.visible_bytes)}, and again with"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,6 @@ class Model:
         path: the ONNX file, in its real directory; the file itself may be a symbolic link.
         data_paths: the files of weights that the ONNX file refers to, in the same directory or below; they may be
             symbolic links (see `edgesim.models.external_weights`).
-        sha256: digest of the ONNX file and then of each data file, hex.
         size_bytes: size of all these files together.
         opset: of ONNX's own operations; 0 for a model that has none of them.
         opsets: versions of the other domains that the model takes operations from, such as ``ai.onnx.ml``.
@@ -88,7 +88,6 @@ class Model:
     version: str
     path: Path
     data_paths: tuple[Path, ...]
-    sha256: str
     size_bytes: int
     opset: int
     inputs: tuple[Tensor, ...]
@@ -101,6 +100,16 @@ class Model:
     samples_path: Path | None = None
     inputs_path: Path | None = None
     configuration: Configuration | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the ONNX file and then of each data file, hex; read when it is first asked for.
+
+        Raises:
+            HostError: this user may not read the files.
+        """
+        with _permission_is_the_hosts():
+            return _digest((self.path, *self.data_paths))
 
     @property
     def opset_words(self) -> str:
@@ -313,7 +322,6 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         version=path.parent.name if path.parent.name.isdigit() else "1",
         path=path,
         data_paths=data_paths,
-        sha256=_digest((path, *data_paths)),
         size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
         opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
         inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),

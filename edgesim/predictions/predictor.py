@@ -1,6 +1,6 @@
 """Predictors: each predicts the device time of a model on targets of a board. To add one, extend `PREDICTORS`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,7 @@ from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.predictions.refusals import refusal_notes
 from edgesim.predictions.tensorrt.predictor import TensorRtGpu
 from edgesim.profiles import DeviceProfile
+from edgesim.units import format_bytes
 
 
 class Predictor(Protocol):
@@ -200,6 +201,17 @@ def predict_or_decline(
     return replace(
         answer,
         target=target,
-        notes=(*answer.notes, *refusal_notes(profile, model, target)),
+        notes=(*_does_not_fit(profile, model), *answer.notes, *refusal_notes(profile, model, target)),
         published=published.find(profile, model, target, shapes=shapes, batch=batch),
     )
+
+
+def _does_not_fit(profile: DeviceProfile, model: Model) -> Iterator[str]:
+    """Yield a note if the files of a model alone are more than the memory of a board: the board then has no time."""
+    memory = profile.memory
+    room = int(memory.usable_bytes or memory.visible_bytes)
+    if model.size_bytes > room:
+        yield (
+            f"does not fit: the model's files take {format_bytes(model.size_bytes)}, and programs on the board have "
+            f"{format_bytes(room)} of memory"
+        )

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.predictions.test_sizes import check
 
 
+@pytest.mark.timeout(3600)
 def test_sizes_of_every_operator_agree(tmp_path: Path) -> None:
     assert check(tmp_path, 1) > 1500

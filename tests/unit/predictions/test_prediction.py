@@ -2,13 +2,15 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 import edgesim
 from edgesim import profiles
@@ -146,6 +148,26 @@ def test_a_core_that_is_not_in_the_table_is_declined_unless_a_calibration_correc
 def test_a_core_may_be_written_in_any_case(resnet18: Model) -> None:
     profile = profiles.load("jetson-nano")
     assert predict(with_cpu(profile, core="cortex-a57"), resnet18) == predict(profile, resnet18)
+
+
+def test_a_model_whose_files_are_more_than_the_boards_memory_is_told_without_reading_them(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").touch()
+    os.truncate(tmp_path / "w.bin", 2**30)  # takes no disk
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL, dims=[2**14, 2**14])
+    weight.external_data.add(key="location", value="w.bin")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2**14])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [weight],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    large = read(tmp_path / "m.onnx", name="m")
+    note = "does not fit: the model's files take 1.0 GiB, and programs on the board have 427.0 MiB of memory"
+    assert note in predict("raspberry-pi-zero-2", large).notes
+    assert "sha256" not in vars(large), "a digest of all weights takes seconds"
+    assert not any(note.startswith("does not fit") for note in predict("raspberry-pi-4", large).notes)
 
 
 def test_an_operation_of_unknown_cost_widens_the_band_and_is_named(tmp_path: Path) -> None:
