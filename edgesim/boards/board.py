@@ -100,7 +100,7 @@ class Board:
 
     def hangs(self, readings: Sequence[Reading]) -> bool:
         """Return whether the emulator stands still, by readings that were taken while a request waited."""
-        return self.execution == "emulated" and hang.stands_still(readings)
+        return self.execution == "emulated" and hang.hangs(self.device, readings)
 
     def wait(self, seconds: float = math.inf) -> None:
         """Wait for `seconds`, or for as long as the server runs.

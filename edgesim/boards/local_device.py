@@ -15,6 +15,7 @@ import psutil
 from edgesim.boards.server_command import server_arguments
 from edgesim.engine.container import OutsideFacts, State
 from edgesim.engine.mounts import Mount
+from edgesim.host import busy
 from edgesim.host.cgroup import READING_INTERVAL_S
 from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import scratch_directory
@@ -90,6 +91,9 @@ class LocalDevice:
             processes=1,
             threads=threads,
         )
+
+    def is_busy(self) -> bool:
+        return busy.is_busy(self._process.pid)
 
 
 def _end_with_parent_at_high_priority() -> None:

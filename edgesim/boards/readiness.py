@@ -75,7 +75,7 @@ def wait(
             looked_s = now
             if crash := emulator_crash(device.log()):
                 raise crash
-            if emulated and hang.stands_still(readings):
+            if emulated and hang.hangs(device, readings):
                 raise hang.error(device.log(), "loading the model")
         if now - begin_s > timeout_s:
             raise NotReady(

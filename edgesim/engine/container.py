@@ -12,7 +12,7 @@ from edgesim.engine import addresses, api_stats
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.gpus import GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
-from edgesim.host import cores, proxies
+from edgesim.host import busy, cores, proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
@@ -208,6 +208,9 @@ class DockerDevice:
         if self._cgroup is not None:
             return self._cgroup.read()
         return api_stats.read(self._container.client.api, self._container.id)
+
+    def is_busy(self) -> bool:
+        return self._cgroup is not None and busy.is_busy(self.pid)
 
     def _find_cgroup(self) -> Cgroup | None:
         self._container.reload()

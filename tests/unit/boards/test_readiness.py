@@ -106,7 +106,16 @@ class BusyDevice(FakeDevice):
         return Reading(0, cpu_seconds=next(self.seconds), memory_bytes=1)
 
 
-@pytest.mark.parametrize(("device", "error"), [(StillDevice(), EmulatorCrashed), (BusyDevice(), NotReady)])
+class StarvedDevice(StillDevice):
+    """A device that a busy host gives no CPU."""
+
+    def is_busy(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("device", "error"), [(StillDevice(), EmulatorCrashed), (StarvedDevice(), NotReady), (BusyDevice(), NotReady)]
+)
 def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice, error: type[DeviceError]) -> None:
     clock = Clock()
     with pytest.raises(error):
