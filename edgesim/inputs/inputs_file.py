@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edgesim import yaml_files
 from edgesim.errors import ModelError, did_you_mean
+from edgesim.inputs.pictures import Colors, Fit, Normalization
 from edgesim.models.repository import Model
 
 _EXAMPLE = "docs/reference/inputs-file.md has some"
 # An entry has one of these.
 _SOURCES = ("value", "range", "one_of", "lines", "file", "length_of")
+# Options of an entry, each with the source that it goes with.
+_OPTIONS = {"key": "file", "normalize": "file", "colors": "file", "fit": "file", "rate": "file", "axis": "length_of"}
 _Size = Annotated[int, Field(ge=0)]
 
 
@@ -30,8 +33,11 @@ class Entry(_Section):
         range: smallest and largest random value.
         one_of: several entries, which the requests take in turn.
         lines: a file of text; each request has the next line.
-        file: a file of arrays, or a pattern such as ``requests/*.npy``; each request has the next file.
+        file: a file of arrays, a picture or a sound, or a pattern such as ``requests/*.npy``; each request has the
+            next file.
         key: name of the array in an ``.npz`` file; None means the name of the input.
+        normalize, colors, fit: of pictures, see `edgesim.inputs.pictures.read`.
+        rate: samples a second that a sound must have.
         length_of: the name of another input; the value is the size of its axis `axis`.
         axis: None means the second axis, or the only one.
     """
@@ -43,6 +49,10 @@ class Entry(_Section):
     lines: Path | None = None
     file: str | None = None
     key: str | None = None
+    normalize: Normalization | None = None
+    colors: Colors | None = None
+    fit: Fit | None = None
+    rate: Annotated[int, Field(gt=0)] | None = None
     length_of: str | None = None
     axis: int | None = None
 
@@ -59,7 +69,7 @@ class Entry(_Section):
             yield f"{key}: {' and '.join(sources)} exclude each other"
         if self.range is not None and not self.range[0] <= self.range[1]:
             yield f"{key}.range: the smallest value comes first"
-        for option, source in (("key", "file"), ("axis", "length_of")):
+        for option, source in _OPTIONS.items():
             if getattr(self, option) is not None and source not in sources:
                 yield f"{key}.{option}: goes with {source}"
         for number, entry in enumerate(self.one_of or ()):

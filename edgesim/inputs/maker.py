@@ -1,6 +1,7 @@
 """Makes the arrays of requests from what the user says of the inputs, and random ones where the user says nothing."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class RequestMaker:
         self._uses = input_uses.by_input(model)
         self.by_graph: list[str] = []
         self.guessed: dict[str, None] = {}
+        self._shapes: dict[tuple[tuple[str, tuple[int, ...]], ...], dict[str, tuple[int, ...]]] = {}
         # What the user says of sizes is checked before a file is read for its own.
         self._sizes({})
         self._sources = {
@@ -99,10 +101,12 @@ class RequestMaker:
             ModelError: sizes are unknown.
         """
         own = {name: shape for name, source in self._sources.items() if (shape := source.shape(number)) is not None}
-        sizes = self._sizes(own)
-        shapes = sizes.complete()
-        self.guessed = dict.fromkeys((*self.guessed, *sizes.guessed))
-        return shapes
+        key = tuple(own.items())
+        if key not in self._shapes:  # mostly, all requests have the same
+            sizes = self._sizes(own)
+            self._shapes[key] = sizes.complete()
+            self.guessed = dict.fromkeys((*self.guessed, *sizes.guessed))
+        return self._shapes[key]
 
     def requests(self) -> tuple[Arrays, ...]:
         """Return the arrays of all requests.
@@ -110,9 +114,7 @@ class RequestMaker:
         Raises:
             ModelError: sizes are unknown, or this host has not the memory for the arrays.
         """
-        generator = np.random.default_rng(self._description.seed)
-        require_memory(self._model, self.shapes(0), self.count)
-        return tuple(self._request(number, generator) for number in range(self.count))
+        return self._made(self.count)
 
     def first(self) -> Arrays:
         """Return the arrays of the first request.
@@ -120,12 +122,16 @@ class RequestMaker:
         Raises:
             ModelError: as `requests`.
         """
-        require_memory(self._model, self.shapes(0), 1)
-        return self._request(0, np.random.default_rng(self._description.seed))
+        return self._made(1)[0]
 
-    def _request(self, number: int, generator: np.random.Generator) -> Arrays:
-        shapes = self.shapes(number)
-        return {name: source.array(number, shapes, generator) for name, source in self._sources.items()}
+    def _made(self, count: int) -> tuple[Arrays, ...]:
+        generator = np.random.default_rng(self._description.seed)
+        shapes = [self.shapes(number) for number in range(count)]
+        require_memory(self._model, shapes)
+        return tuple(
+            {name: source.array(number, sizes, generator) for name, source in self._sources.items()}
+            for number, sizes in enumerate(shapes)
+        )
 
     def _sizes(self, own: Mapping[str, tuple[int, ...]]) -> Sizes:
         """Return the sizes of a request; `own` are those that its values have."""
@@ -150,9 +156,9 @@ class RequestMaker:
         if entry.range is not None:
             return RandomSource(tensor, entry.range)
         if entry.lines is not None:
-            return ArraysSource(self._files().lines(tensor, entry.lines))
+            return ArraysSource(self._files.lines(tensor, entry.lines))
         if entry.file is not None:
-            return ArraysSource(self._files().arrays(tensor, entry.file, entry.key))
+            return ArraysSource(self._files.arrays(tensor, entry, self._sizes({}).of(tensor) or ()))
         if entry.value is not None:
             return self._constant(tensor, entry.value)
         return self._by_graph(tensor)
@@ -175,7 +181,9 @@ class RequestMaker:
             raise ModelError(f"inputs.{tensor.name}: has the shape {list(values.shape)}; the model takes {tensor}")
         return ArraysSource([values])
 
+    @cached_property
     def _files(self) -> ValueFiles:
+        """The reader of all files, which counts their bytes together."""
         file = self._description.file
         assert file is not None, "an entry with a path is from a file"
         return ValueFiles(self._model, file.parent, stay_inside=file == self._model.inputs_path)

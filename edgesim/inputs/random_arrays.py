@@ -1,7 +1,7 @@
 """Random arrays that fit a tensor."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +15,28 @@ from edgesim.units import format_bytes
 MOST_INTEGER = 99
 
 
-def require_memory(model: Model, shapes: Mapping[str, tuple[int, ...]], requests: int) -> None:
-    """Refuse random inputs that this host has not the memory for, before they are made.
+def require_memory(model: Model, requests: Sequence[Mapping[str, tuple[int, ...]]]) -> None:
+    """Refuse inputs that this host has not the memory for, before they are made.
+
+    Args:
+        requests: sizes by input name, for each request.
 
     Raises:
         ModelError: names the sizes.
     """
-    # At least four bytes of each element while random values are made; numpy counts a size of 0 as 1 here, too.
-    needed = requests * sum(4 * math.prod(max(size, 1) for size in shape) for shape in shapes.values())
+    needed, largest = sum(map(_bytes, requests)), max(requests, key=_bytes)
     if needed > array_files.most_bytes():
-        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in largest.items())
         raise ModelError(
-            f"model {model.name}: random inputs of {sizes} for {requests} requests take {format_bytes(needed)}, more"
-            " than this host has",
+            f"model {model.name}: inputs of {sizes} for {len(requests)} requests take {format_bytes(needed)}, more"
+            " than this host has for them",
             fix="give real inputs: `input=FILE.npz`",
         )
+
+
+def _bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    # At least four bytes of each element while random values are made; numpy counts a size of 0 as 1 here, too.
+    return sum(4 * math.prod(max(size, 1) for size in shape) for shape in shapes.values())
 
 
 def random_array(

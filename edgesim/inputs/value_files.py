@@ -1,4 +1,4 @@
-"""Files with the values of one input: arrays, and lines of text."""
+"""Files with the values of one input: arrays, pictures, sounds, and lines of text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from edgesim import untrusted
 from edgesim.errors import ModelError
-from edgesim.inputs import array_files
+from edgesim.inputs import array_files, pictures, sounds
 from edgesim.inputs.array_types import as_type_of
+from edgesim.inputs.inputs_file import Entry
 from edgesim.inputs.samples import divide
 from edgesim.models.repository import Model, Tensor
 
@@ -51,27 +52,56 @@ class ValueFiles:
             raise ModelError(f"{where}: {file}: contains no line")
         return [np.array([line], np.object_).reshape((1,) * len(tensor.shape)) for line in lines]
 
-    def arrays(self, tensor: Tensor, pattern: str, key: str | None) -> Sequence[NDArray[Any]]:
-        """Return the arrays of files: of a single file its samples, of several files one array each.
+    def arrays(self, tensor: Tensor, entry: Entry, shape: Sequence[int]) -> Sequence[NDArray[Any]]:
+        """Return the arrays of an entry's files: of a single file its samples, of several files one array each.
+
+        Args:
+            shape: the tensor's sizes as far as they are known, for pictures and sounds; -1 where one is not.
 
         Raises:
             ModelError: no file, or one cannot be read or does not fit the tensor.
         """
-        where = f"inputs.{tensor.name}.file"
+        where, pattern = f"inputs.{tensor.name}.file", entry.file or ""
         files = self._files(pattern, where)
         requests: list[NDArray[Any]] = []
         for file in files:
-            values = self._array(tensor, file, key)
-            if len(files) > 1:
-                requests.append(values)
+            if file.suffix.lower() in pictures.SUFFIXES:
+                requests.append(self._picture(tensor, entry, file, shape))
+            elif file.suffix.lower() == sounds.SUFFIX:
+                requests += self._counted(sounds.read(file, tensor, shape, rate_hz=entry.rate), where)
+            elif len(files) > 1:
+                requests.append(self._array(tensor, file, entry.key))
             else:
-                requests += [request[tensor.name] for request in divide(self._model, {tensor.name: values}, str(file))]
+                samples = {tensor.name: self._array(tensor, file, entry.key)}
+                requests += [request[tensor.name] for request in divide(self._model, samples, str(file))]
         for values in requests:
             if not tensor.fits(values.shape):
                 raise ModelError(f"{where}: {pattern}: {list(values.shape)} per request; the model takes {tensor}")
         if not requests:
             raise ModelError(f"{where}: {pattern}: contains no inputs")
         return requests
+
+    def _picture(self, tensor: Tensor, entry: Entry, file: Path, shape: Sequence[int]) -> NDArray[Any]:
+        values = pictures.read(
+            file,
+            tensor,
+            shape,
+            normalization=entry.normalize,
+            colors=entry.colors or "rgb",
+            fit=entry.fit or "stretch",
+        )
+        return self._counted([values], f"inputs.{tensor.name}.file")[0]
+
+    def _counted(self, arrays: Sequence[NDArray[Any]], where: str) -> Sequence[NDArray[Any]]:
+        """Return arrays if there is memory for them beside the others.
+
+        Raises:
+            ModelError: there is not.
+        """
+        self._most_bytes -= sum(values.nbytes for values in arrays)
+        if self._most_bytes < 0:
+            raise ModelError(f"{where}: takes more memory than this host has for inputs", fix="name fewer files")
+        return arrays
 
     def _array(self, tensor: Tensor, file: Path, key: str | None) -> NDArray[Any]:
         arrays = array_files.read(file, self._most_bytes)

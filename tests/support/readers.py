@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import tempfile
+import wave
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from PIL import Image
 from rich.console import Console
 from ruamel.yaml import YAML
 
@@ -76,6 +78,7 @@ from edgesim.stacks import stack_loader
 from edgesim.stacks.compose_file import Naming, text
 from edgesim.stacks.resolve import resolve
 from tests.support import mutation, results, trtexec, weights
+from tests.support.input_models import model_with
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -616,6 +619,58 @@ def _read_arrays(directory: Path) -> None:
     assert {name: values.dtype.str for name, values in chosen.requests[0].items()} == {"x": "<f4"}
 
 
+_INPUTS = """dims: {n: 2, m: 3}
+inputs:
+  x: {range: [0, 1.5], shape: [2, 4]}
+  ids: {one_of: [[1, 2, 3], {file: ids.npy}, 7, ones]}
+  text: {lines: lines.txt}
+  words: [[a, b], [c, 1]]
+  image: {file: "*.png", normalize: unit, colors: bgr, fit: letterbox}
+  sound: {file: a.wav, rate: 8000}
+  size: {length_of: ids, axis: 1}
+  flag: true
+"""
+
+
+@cache
+def _inputs_model() -> Model:
+    """Return a model that takes every kind of input that a file of inputs can give."""
+    integer, text = TensorProto.INT64, TensorProto.STRING
+    taken: dict[str, tuple[int, list[int | str]]] = {
+        "x": (TensorProto.FLOAT, ["n", 4]),
+        "ids": (integer, ["n", "m"]),
+        "text": (text, ["k", 1]),
+        "words": (text, ["n", "n"]),
+        "image": (TensorProto.FLOAT, [1, 3, "h", "w"]),
+        "sound": (TensorProto.FLOAT, [1, "samples"]),
+        "size": (integer, []),
+        "flag": (TensorProto.BOOL, []),
+    }
+    return model_with(Path(tempfile.mkdtemp(prefix="readers-")) / "net.onnx", taken)
+
+
+def _write_inputs(generator: random.Random, directory: Path) -> None:
+    np.save(directory / "ids.npy", np.ones((2, 3), np.int64))
+    (directory / "lines.txt").write_text("one\ntwo\n")
+    picture, sound = io.BytesIO(), io.BytesIO()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(picture, "PNG")
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 4, "NONE", "not compressed"))
+        file.writeframes(bytes(8))
+    contents = {"a.png": picture.getvalue(), "a.wav": sound.getvalue()}
+    broken = generator.choice((None, *contents))
+    for name, content in contents.items():
+        (directory / name).write_bytes(mutation.of_bytes(generator, content) if name == broken else content)
+    good = _INPUTS.encode()
+    (directory / "inputs.yaml").write_bytes(good if broken else _mutated_yaml(generator, _INPUTS))
+
+
+def _read_inputs(directory: Path) -> None:
+    chosen = inputs.choose(_inputs_model(), InputOptions(inputs_file=directory / "inputs.yaml"))
+    for request in chosen.requests:
+        assert all(tensor.fits(request[tensor.name].shape) for tensor in _inputs_model().inputs)
+
+
 # --- ONNX -------------------------------------------------------------------------------------------------------------
 
 
@@ -674,6 +729,7 @@ _WORDS: Sequence[tuple[str, Callable[[str], object]]] = (
     ("10,20,40", _values.rates),
     ("p99:5%", _values.precision),
     ("x=1,3,640,640", lambda word: _values.shapes([word])),
+    ("sequence=128", lambda word: _values.dims([word])),
     ("x=0:30521", lambda word: _values.ranges([word])),
     ("1e-3,1e-4", _values.tolerance),
     ("50MiB", lambda word: _values.size(word, "--max-artifact")),
@@ -727,6 +783,7 @@ READERS = {
         Reader("calibration", _write_calibration, _read_calibration),
         Reader("trtexec", _write_trtexec, _read_trtexec),
         Reader("arrays", _write_arrays, _read_arrays),
+        Reader("inputs file", _write_inputs, _read_inputs),
         Reader("model", _write_model, _read_model),
         Reader("served model", _write_model, _read_served_model, (ValueError, OSError)),
         Reader("option", _write_word, _read_word),

@@ -18,13 +18,13 @@ from edgesim import profiles, untrusted
 from edgesim.errors import EdgesimError, ModelError
 from edgesim.gates import baselines
 from edgesim.gates.rules import Rules
-from edgesim.inputs import array_files
+from edgesim.inputs import array_files, inputs_file
 from edgesim.measure import trtexec
 from edgesim.models import repository
 from edgesim.results.load import load
 from edgesim.stacks import stack_loader
 from tests.support import fuzzing
-from tests.support.readers import READERS
+from tests.support.readers import READERS, small_model
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -41,6 +41,7 @@ BY_PATH: dict[str, Callable[[Path], object]] = {
     "result": load,
     "baseline": baselines.read,
     "arrays": lambda path: array_files.read(path, 2**30),
+    "inputs file": lambda path: inputs_file.read(path, small_model()),
     "model": repository.find,
     "trtexec": trtexec.read,
 }
