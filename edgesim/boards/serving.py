@@ -13,6 +13,7 @@ from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError, ProfileError, UsageError
+from edgesim.inputs.of_several import of_model
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions
@@ -22,6 +23,8 @@ from edgesim.progress import Listener, Stages
 
 # The options of a run that a board has a use for: it gets its requests from its users.
 BOARD_OPTIONS = frozenset({*BoardOptions.model_fields, "models"})
+# Of inputs, those that predicted times and examples are for.
+_OPTIONS = BOARD_OPTIONS | frozenset(InputOptions.model_fields)
 
 
 @contextmanager
@@ -37,8 +40,9 @@ def board(
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
         options: `models` (None means ``models/``, or the sample models) and the section `board` apply. All models of
-            the repository are loaded; a broken one is left out. ``scaled`` answers in the predicted time of `target`;
-            without `execution` the board is emulated or native.
+            the repository are loaded; a broken one is left out. The section `inputs` says which inputs a predicted time
+            is for; sizes and ranges are for the models that have such a name. ``scaled`` answers in the predicted time
+            of `target`; without `execution` the board is emulated or native.
         keywords: single options by name.
 
     Raises:
@@ -46,18 +50,20 @@ def board(
         HostError: this host cannot run the board; DeviceError: the image, the container or the server failed.
     """
     options, stages = RunOptions.of(options, **keywords), Stages(listener)
-    options.require_only(BOARD_OPTIONS, "a board that serves gets its requests from its users")
+    options.require_only(_OPTIONS, "a board that serves gets its requests from its users")
     profile = profiles.load(profile)
     with stages.stage("models", "reading the models"):
         directory = repository.whole(options.models)
         if options.models is None and directory != repository.DEFAULT:
             stages.note(f"no model in {repository.DEFAULT}/: the sample models are served")
         models = _models(directory, stages)
+    for model in models:
+        of_model(options.inputs, model, models)  # refuses a name that no model has
     mounts = [Mount(directory.resolve(), profile.image.mount_point)]
     launch = Launch.of(profile, models, options.board, mounts=mounts, load_all=True)
     if options.board.execution == "scaled":
         require_target(profile, launch.target)
-        launch = launch.scaled_to(_targets(profile, models, launch.target, stages))
+        launch = launch.scaled_to(_targets(profile, models, launch.target, options.inputs, stages))
     elif options.board.target is not None:
         raise UsageError(
             f"`target={options.board.target}`: only a scaled board answers in a target's time", fix="`execution=scaled`"
@@ -79,7 +85,9 @@ def _models(directory: Path, stages: Stages) -> list[Model]:
     return models
 
 
-def _targets(profile: DeviceProfile, models: Sequence[Model], target: str, stages: Stages) -> list[Target]:
+def _targets(
+    profile: DeviceProfile, models: Sequence[Model], target: str, options: InputOptions, stages: Stages
+) -> list[Target]:
     """Return the predicted times of the models on a target of the board.
 
     A model without a predicted time answers as fast as the CPU share lets it.
@@ -90,7 +98,7 @@ def _targets(profile: DeviceProfile, models: Sequence[Model], target: str, stage
     targets, declined = [], None
     for model in models:
         try:
-            arrays = inputs.choose(model, InputOptions()).requests[0]
+            arrays = inputs.choose(model, of_model(options, model, models)).requests[0]
             prediction = time_scaling.predicted(profile, model, arrays, target=target)
             if isinstance(prediction, Declined):
                 raise prediction.as_error()

@@ -1,13 +1,16 @@
 """What people see while a board serves: its address, a command to try it with, and live counters."""
 
+import contextlib
 import json
-import math
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
@@ -15,9 +18,13 @@ from rich.text import Text
 from edgesim.boards.board import Board
 from edgesim.cli._console import err, say
 from edgesim.cli._tables import text_table
+from edgesim.errors import ModelError
+from edgesim.inputs import Arrays, choose
+from edgesim.inputs.of_several import of_model
 from edgesim.loadgen.client import Client
 from edgesim.models import tensor_types
-from edgesim.models.repository import Model
+from edgesim.models.repository import Model, Tensor
+from edgesim.options import InputOptions
 from edgesim.results.sections import ScalingSection, section
 from edgesim.units import format_bytes
 
@@ -26,42 +33,58 @@ _MOST_JSON_VALUES = 64  # of an input in the command; a larger input is sent as 
 _MOST_NAMES = 3  # of models in the first line
 
 
-def curl_line(url: str, model: Model) -> str:
-    """Return a shell command that sends `model` a request of zeros."""
+def curl_line(url: str, model: Model, request: Arrays | None = None) -> str:
+    """Return a shell command that sends `model` a request.
+
+    Args:
+        request: the inputs; large ones are sent as zeros. None sends zeros for all, with open sizes of 1.
+    """
     inputs: list[dict[str, Any]] = []
     binary = 0
     address = f"{url}/v2/models/{model.name}/infer"
     for tensor in model.inputs:
-        shape = [1 if size < 0 else size for size in tensor.shape]
-        entry: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": shape}
-        count = math.prod(shape)
-        if count <= _MOST_JSON_VALUES:
-            zero: Any = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
-            inputs.append(entry | {"data": [zero] * count})
+        values = request[tensor.name] if request is not None else _zeros(tensor)
+        entry: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(values.shape)}
+        if values.size <= _MOST_JSON_VALUES:
+            is_bf16 = values.dtype == tensor_types.BY_DATATYPE["BF16"].dtype
+            inputs.append(entry | {"data": (values.astype(np.float32) if is_bf16 else values).reshape(-1).tolist()})
         else:
             # An empty text is its length of 0, in four bytes.
-            size = count * (tensor_types.BY_DATATYPE[tensor.datatype].item_bytes or 4)
+            size = values.size * (tensor_types.BY_DATATYPE[tensor.datatype].item_bytes or 4)
             inputs.append(entry | {"parameters": {"binary_data_size": size}})
             binary += size
     document = orjson.dumps({"inputs": inputs}).decode()
+    quoted = shlex.quote(document)
     if not binary:
-        return f"curl -s {address} -H 'Content-Type: application/json' -d '{document}'"
-    header = f"Inference-Header-Content-Length: {len(document)}"
-    return (
-        f"{{ printf %s '{document}'; head -c {binary} /dev/zero; }} | curl -s {address} -H '{header}' --data-binary @-"
-    )
+        return f"curl -s {address} -H 'Content-Type: application/json' -d {quoted}"
+    header = f"Inference-Header-Content-Length: {len(document.encode())}"
+    return f"{{ printf %s {quoted}; head -c {binary} /dev/zero; }} | curl -s {address} -H '{header}' --data-binary @-"
 
 
-def introduction(board: Board, profile: str) -> list[str]:
-    """Return the lines that follow the address: what is served, how to end it, and a command to try it with."""
+def _zeros(tensor: Tensor) -> NDArray[np.generic]:
+    shape = [1 if size < 0 else size for size in tensor.shape]
+    if tensor.datatype == "BYTES":
+        return np.full(shape, "", np.object_)
+    return np.zeros(shape, tensor_types.BY_DATATYPE[tensor.datatype].dtype)
+
+
+def introduction(board: Board, profile: str, options: InputOptions | None = None) -> list[str]:
+    """Return the lines that follow the address: what is served, how to end it, and a command to try it with.
+
+    Args:
+        options: what the user says of inputs, for the command.
+    """
     names = [model.name for model in board.models]
     listed = ", ".join(names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    model, request = board.models[0], None
+    with contextlib.suppress(ModelError):  # of open sizes: a server is not asked for inputs
+        request = choose(model, of_model(options or InputOptions(), model, board.models)).requests[0]
     return [
         f"serving {listed}{more} on {profile} ({board.execution}); Ctrl-C ends it",
         *scale_lines(board),
         "try it:",
-        curl_line(board.url, board.models[0]),
+        curl_line(board.url, model, request),
     ]
 
 

@@ -8,8 +8,8 @@ import typer
 from edgesim.boards.serving import board
 from edgesim.cli import _console, _serving
 from edgesim.cli._app import BOARD, new_app
-from edgesim.cli._options import JsonOption, ModelsOption, ProfileArgument, ResultsDirectoryOption
-from edgesim.cli._run_options import BoardFlags, takes_run_options
+from edgesim.cli._options import JsonOption, ProfileArgument, ResultsDirectoryOption
+from edgesim.cli._run_options import BoardFlags, InputFlags, takes_run_options
 from edgesim.cli._server_image import ServerImage, takes_server_image
 from edgesim.errors import ExitCode
 from edgesim.options import Execution, RunOptions
@@ -22,12 +22,11 @@ app = new_app()
     "edgesim serve jetson-nano --models my-models --watch",
     "edgesim serve raspberry-pi-4 --execution scaled --port 8000",
 )
-@takes_run_options(BoardFlags)
+@takes_run_options(InputFlags, BoardFlags)
 @takes_server_image
 def serve_command(
     profile: ProfileArgument,
     *,
-    models: ModelsOption = None,
     options: RunOptions,
     execution: Annotated[
         Execution | None,
@@ -61,7 +60,7 @@ def serve_command(
 
     All models of the repository are served.
     """
-    options = RunOptions.of(options, models=models, execution=execution, port=port, watch=watch, results=results)
+    options = RunOptions.of(options, execution=execution, port=port, watch=watch, results=results)
     with (
         board(server_image.profile(profile), options, listener=_console.listener()) as started,
         contextlib.suppress(KeyboardInterrupt),  # a program that has read the address may end the board at once
@@ -70,7 +69,7 @@ def serve_command(
             print(_serving.as_json(started), flush=True)
         else:
             print(started.url, flush=True)
-            for line in _serving.introduction(started, profile):
+            for line in _serving.introduction(started, profile, options.inputs):
                 _console.err.print(line)  # not folded: the last line is a command
         with _serving.counted(started):
             _serving.watch(started)

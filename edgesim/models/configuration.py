@@ -29,6 +29,9 @@ class Tensor(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
 
+    @property
+    def any_rank(self) -> bool: ...
+
 
 _CHUNK_BYTES = 1 << 20
 FILE_NAMES = (config_files.YAML_NAME, config_files.PBTXT_NAME)
@@ -147,4 +150,4 @@ def _require_inside(paths: Sequence[Path], bounds: Bounds) -> None:
 
 
 def _signatures(tensors: Sequence[Tensor]) -> dict[str, Signature]:
-    return {tensor.name: Signature(tensor.name, tensor.datatype, tensor.shape) for tensor in tensors}
+    return {tensor.name: Signature(tensor.name, tensor.datatype, tensor.shape, tensor.any_rank) for tensor in tensors}

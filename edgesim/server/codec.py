@@ -183,6 +183,8 @@ def _checked_shape(entry: dict[str, Any], expected: Signature) -> list[int]:
         raise BadRequest(f"{where} has datatype {_shorten(datatype)}; expected {expected.datatype}")
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 1 << 62 for size in shape):
         raise BadRequest(f"{where} has shape {_shorten(shape)}; expected a list of sizes like {list(expected.shape)}")
+    if expected.any_rank:
+        return shape
     if len(shape) != len(expected.shape) or any(
         expected_size not in (-1, size) for size, expected_size in zip(shape, expected.shape)
     ):

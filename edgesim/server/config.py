@@ -133,7 +133,7 @@ class ModelConfig:
         if self.max_batch_size:
             for kind, signatures in (("input", inputs), ("output", outputs)):
                 for signature in signatures.values():
-                    if not signature.shape or signature.shape[0] != -1:
+                    if not signature.any_rank and (not signature.shape or signature.shape[0] != -1):
                         raise ConfigError(
                             f"{self.source}: max_batch_size: {kind} {signature.name!r} has shape "
                             f"{list(signature.shape)}; its first dimension must be open (-1) to hold a batch"
@@ -146,7 +146,7 @@ class ModelConfig:
             raise ConfigError(f"{where}: the model has {', '.join(map(repr, signatures))}")
         if tensor.datatype is not None and tensor.datatype != signature.datatype:
             raise ConfigError(f"{where}: data_type {tensor.datatype}; the model's is {signature.datatype}")
-        if tensor.dims is not None:
+        if tensor.dims is not None and not signature.any_rank:
             dims = self.without_batch(signature)
             fits = len(dims) == len(tensor.dims) and all(
                 -1 in (size, declared) or size == declared for size, declared in zip(dims, tensor.dims)
@@ -155,7 +155,9 @@ class ModelConfig:
                 raise ConfigError(f"{where}: dims {list(tensor.dims)}; the model's are {list(dims)}")
 
     def without_batch(self, signature: Signature) -> tuple[int, ...]:
-        """Return the shape of one row of a batch; the whole shape for a model without batches."""
+        """Return the shape of one row of a batch; the whole shape for a model without batches, -1 for any rank."""
+        if signature.any_rank:
+            return (-1,)
         return signature.shape[1:] if self.max_batch_size else signature.shape
 
 

@@ -113,7 +113,7 @@ def _rows(model: LoadedModel, request: InferRequest) -> int:
     largest = model.config.max_batch_size
     if not largest:
         return 1
-    sizes = {name: array.shape[0] for name, array in request.inputs.items()}
+    sizes = {name: array.shape[0] if array.ndim else 0 for name, array in request.inputs.items()}
     if len(set(sizes.values())) > 1:
         raise BadRequest(
             f"inputs of different batch sizes: {', '.join(f'{name!r} {size}' for name, size in sizes.items())}"

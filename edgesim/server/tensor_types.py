@@ -61,15 +61,21 @@ INTEGERS = frozenset(kind.name for kind in TENSOR_TYPES if kind.name.startswith(
 class Signature(NamedTuple):
     """One input or output of a model: its name, its type in the protocol, and its shape.
 
-    -1 in `shape` is a dimension of any size, known only at run time.
+    -1 in `shape` is a dimension of any size, known only at run time. With `any_rank` even the number of dimensions is
+    open, and `shape` is empty.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    any_rank: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        tensor: dict[str, Any] = {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        if self.any_rank:
+            # The protocol has no word for it: [] would be a scalar.
+            tensor |= {"shape": [-1], "parameters": {"any_rank": True}}
+        return tensor
 
 
 def bf16_to_float(bits: np.ndarray) -> np.ndarray:

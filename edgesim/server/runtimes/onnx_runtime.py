@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import onnxruntime
 from ..config import ModelConfig
 from ..tensor_types import BY_ONNX_TYPE, DTYPES, Signature
 from . import InferenceFailed
+from .ranks import of_any_rank
 
 _BF16_ONNX_NUMBER = BY_ONNX_TYPE["tensor(bfloat16)"].onnx_number
 _OPTIMIZATION_LEVELS = {
@@ -62,19 +63,26 @@ class OnnxRuntime:
         if weights:
             options.add_external_initializers(list(weights), list(weights.values()))
         session = onnxruntime.InferenceSession(content or str(path), options, providers=self._providers)
-        return OnnxSession(session, weights, load_s=time.perf_counter() - started_s)
+        load_s = time.perf_counter() - started_s
+        # ONNX Runtime describes a tensor of any rank as it describes a scalar.
+        scalars = any(not end.shape for end in (*session.get_inputs(), *session.get_outputs()))
+        any_rank = of_any_rank(path, content) if scalars else frozenset()
+        return OnnxSession(session, weights, load_s=load_s, any_rank=any_rank)
 
 
 class OnnxSession:
     """A session of ONNX Runtime (see `Session`)."""
 
-    def __init__(self, session: Any, weights: Mapping[str, Any], *, load_s: float) -> None:
+    def __init__(
+        self, session: Any, weights: Mapping[str, Any], *, load_s: float, any_rank: Collection[str] = ()
+    ) -> None:
         """Describe a session.
 
         Args:
             session: an `onnxruntime.InferenceSession`.
             weights: the external weights by name. ONNX Runtime does not copy them, so they live as long as the session.
             load_s: see `Session.load_s`.
+            any_rank: names of inputs and outputs whose number of dimensions is open.
 
         Raises:
             ValueError: an input or output is of a type that the protocol does not have.
@@ -82,8 +90,8 @@ class OnnxSession:
         self._session = session
         self._weights = weights
         self.load_s = load_s
-        self.inputs = _signatures(session.get_inputs())
-        self.outputs = _signatures(session.get_outputs())
+        self.inputs = _signatures(session.get_inputs(), any_rank)
+        self.outputs = _signatures(session.get_outputs(), any_rank)
         # numpy has no BF16, so such a model takes the longer way through ONNX Runtime's own values.
         signatures = [*self.inputs.values(), *self.outputs.values()]
         self._has_bf16 = any(signature.datatype == "BF16" for signature in signatures)
@@ -154,17 +162,17 @@ def _require_weights_inside(path: Path, content: bytes | None) -> Any:
     return require_inside(path, content)
 
 
-def _signatures(arguments: Sequence[Any]) -> Mapping[str, Signature]:
-    return {argument.name: _signature(argument) for argument in arguments}
+def _signatures(arguments: Sequence[Any], any_rank: Collection[str]) -> Mapping[str, Signature]:
+    return {argument.name: _signature(argument, argument.name in any_rank) for argument in arguments}
 
 
-def _signature(argument: Any) -> Signature:
+def _signature(argument: Any, any_rank: bool) -> Signature:
     """Describe an input or output (an `onnxruntime.NodeArg`)."""
     tensor_type = BY_ONNX_TYPE.get(argument.type)
     if tensor_type is None:
         raise ValueError(f"{argument.name!r} is a {argument.type}, which the inference protocol does not have")
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in argument.shape)
-    return Signature(argument.name, tensor_type.name, shape)
+    return Signature(argument.name, tensor_type.name, shape, any_rank)
 
 
 def bf16_bits(value: Any) -> np.ndarray:

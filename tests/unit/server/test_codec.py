@@ -33,6 +33,14 @@ def decode(document: Any, *inputs: Signature, outputs: tuple[Signature, ...] = (
     return decoder.decode(memoryview(body), len(body))
 
 
+def test_a_tensor_of_any_rank_takes_every_shape_and_a_scalar_only_its_own() -> None:
+    any_rank = Signature("image", "FP32", (), any_rank=True)
+    for shape in ([2], [1, 2], [1, 1, 2]):
+        assert list(decode(request(shape=shape), any_rank).inputs["image"].shape) == shape
+    with pytest.raises(BadRequest, match=r"expected \[\]"):
+        decode(request(), Signature("image", "FP32", ()))
+
+
 def test_tensor_data_may_be_flat_or_nested() -> None:
     flat = decode(request(), IMAGE).inputs["image"]
     nested = decode(request(data=[[1.5, 2.5]]), IMAGE).inputs["image"]
