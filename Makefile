@@ -27,6 +27,7 @@ test: .venv/.dev
 # Fuzzing, and the tests that need a container registry: two hours, most of it for 10,000 files for each reader.
 test-long: .venv/.dev
 	@scripts/engine install && scripts/engine start
+	@scripts/counting-emulator build
 	@scripts/engine exec .venv/bin/pytest -m long -s --require-docker $(PYTEST)
 
 lint: .venv/.dev

@@ -44,6 +44,11 @@ def engine_script() -> Path:
     return _ROOT / "scripts" / "engine"
 
 
+def counting_emulator_script() -> Path:
+    """Return the path of the script that makes the emulator which counts instructions."""
+    return _ROOT / "scripts" / "counting-emulator"
+
+
 def server_directory() -> Path:
     """Return the directory of the server package, which is copied into the image unchanged."""
     return _PACKAGE / "server"

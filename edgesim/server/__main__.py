@@ -15,6 +15,7 @@ from pathlib import Path
 from . import illegal_instruction, introspection
 from .http_connection import ClientLimits, Connection
 from .routes import Routes
+from .runtimes import Runtime
 from .runtimes.onnx_runtime import OnnxRuntime
 from .served_models import NotLoaded, NotServed, ServedModels
 
@@ -92,6 +93,11 @@ def main() -> int:
         "--paced", action="store_true", help="let inferences take at least the times that POST /edgesim/pace sets"
     )
     parser.add_argument(
+        "--marks",
+        action="store_true",
+        help="mark where loads and inferences begin and end, for an emulator that counts instructions",
+    )
+    parser.add_argument(
         "--results", type=Path, metavar="DIR", help="write statistics.json into this directory at the end"
     )
     parser.add_argument(
@@ -110,7 +116,11 @@ def main() -> int:
     arguments = parser.parse_args()
 
     illegal_instruction.install_handler()
-    runtime = OnnxRuntime(arguments.gpus)
+    runtime: Runtime = OnnxRuntime(arguments.gpus)
+    if arguments.marks:
+        from .runtimes.marked import MarkedRuntime  # ctypes takes start-up time, and only this option needs it
+
+        runtime = MarkedRuntime(runtime)
     models = ServedModels(
         arguments.models,
         runtime,

@@ -1,0 +1,65 @@
+"""The emulator that counts instructions, as ``scripts/counting-emulator`` has made it."""
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesim import paths
+from edgesim.errors import EmulatorMissing
+
+PLUGIN = Path(__file__).with_name("plugin.c")
+
+# Where a container has the emulator, and the directory of the plugin's socket.
+MOUNT_POINT = "/run/edgesim-counting-emulator"
+SOCKET_DIRECTORY = "/run/edgesim-counts"
+SOCKET = "socket"
+
+
+@dataclass(frozen=True)
+class CountingEmulator:
+    """QEMU's user-mode emulator with the plugin that counts.
+
+    Attributes:
+        directory: has the emulator, its loader and libraries, and the plugin.
+        version: of QEMU.
+    """
+
+    directory: Path
+    version: str
+
+    def __str__(self) -> str:
+        return f"QEMU {self.version}, counting"
+
+    def command(self, program: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the command that runs a program of a container under the emulator.
+
+        The container's own C library is another one, or of another architecture, so that the emulator's loader comes
+        first. An emulator looks for no program on the PATH: `program` begins with a path.
+        """
+        return (
+            f"{MOUNT_POINT}/loader",
+            "--library-path",
+            f"{MOUNT_POINT}/lib",
+            f"{MOUNT_POINT}/qemu-aarch64",
+            "-plugin",
+            f"{MOUNT_POINT}/count.so,socket={SOCKET_DIRECTORY}/{SOCKET}",
+            *program,
+        )
+
+
+def find() -> CountingEmulator:
+    """Return the emulator that counts with this edgesim's plugin.
+
+    Raises:
+        EmulatorMissing: it has not been made.
+    """
+    digest = hashlib.sha256(PLUGIN.read_bytes()).hexdigest()[:12]
+    directory = paths.cache_directory() / "counting-emulator" / f"{platform.machine()}-{digest}"
+    try:
+        return CountingEmulator(directory, (directory / "VERSION").read_text().strip())
+    except OSError:
+        raise EmulatorMissing(
+            "no emulator that counts instructions: distributions build QEMU's user mode without plugins",
+            fix=f"{paths.counting_emulator_script()} build (about 4 minutes)",
+        ) from None
