@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from edgesim.gates.gate import gate
     from edgesim.jobs.check import CheckOptions, check
+    from edgesim.jobs.count import count
     from edgesim.jobs.pack import pack
     from edgesim.jobs.run import run
     from edgesim.options import (
@@ -117,6 +118,7 @@ __all__ = [
     "__version__",
     "board",
     "check",
+    "count",
     "gate",
     "load",
     "pack",
@@ -142,6 +144,7 @@ _HOME = {
     "TrafficOptions": "edgesim.options",
     "board": "edgesim.boards.serving",
     "check": "edgesim.jobs.check",
+    "count": "edgesim.jobs.count",
     "gate": "edgesim.gates.gate",
     "load": "edgesim.results.load",
     "pack": "edgesim.jobs.pack",

@@ -190,6 +190,9 @@ class BoardOptions(_Options):
         port: of 127.0.0.1, where the server answers; 0 means any free port.
         watch: reload models when the repository changes.
         ready_timeout_s: seconds until the server must be ready.
+        count: emulate the board with an emulator that counts instructions.
+        count_threads: threads of an inference that is counted. Several threads wait for each other by spinning, which
+            makes the counts waver.
     """
 
     execution: Execution | None = None
@@ -205,6 +208,8 @@ class BoardOptions(_Options):
     port: int = Field(default=0, ge=0, le=65535)
     watch: bool = False
     ready_timeout_s: float = Field(default=READY_TIMEOUT_S, gt=0)
+    count: bool = False
+    count_threads: int = Field(default=1, ge=1)
 
 
 class RunOptions(_Options):
@@ -327,6 +332,8 @@ class RunKeywords(TypedDict, total=False):
     port: int
     watch: bool
     ready_timeout_s: float
+    count: bool
+    count_threads: int
     models: Path | str | None
     match: DetectionMatch | Literal["detections"] | None
     repeat: int

@@ -9,6 +9,7 @@ from edgesim.boards import hang, readiness
 from edgesim.boards.device import Device
 from edgesim.boards.limits import Limits
 from edgesim.boards.time_scaling import Scale
+from edgesim.counting.counter import Counter
 from edgesim.engine.container import State
 from edgesim.errors import DeviceError
 from edgesim.host.host_facts import HostFacts
@@ -47,6 +48,7 @@ class Board:
         gpus: how the engine gave the container the GPUs of its machine; None means that it has none.
         runtime_reason: why the image has the release of ONNX Runtime that it has; None for another image's server and
             for a plain process.
+        counter: reads the instructions that the server has executed; None for a board that is not counted.
     """
 
     device: Device
@@ -70,6 +72,7 @@ class Board:
     volume: str | None = None
     gpus: str | None = None
     runtime_reason: str | None = None
+    counter: Counter | None = None
 
     def scaled_by(self, scale: Scale, full_speed_s: float | None) -> "Board":
         """Return this board with its tuned scale, and the CPU limit that the tuning set."""

@@ -174,6 +174,7 @@ class Launch:
             paced=self.is_slowed_down,
             results=self.options.results is not None,
             gpus=self.gpu_precision if self.gpus else None,
+            marks=self.options.count,
         )
 
     @property
@@ -213,6 +214,8 @@ class Launch:
             raise UsageError(f"`runtime={options.runtime}`: for edgesim's serving image; {server}")
         if self.own_server:
             self._check_configurations()
+        if options.count:
+            self._check_count()
         if options.execution == "scaled":
             if (problem := self.why_not_slowed_down) is not None:
                 raise UsageError(f"`execution=scaled`: {problem[0]}", fix=problem[1])
@@ -222,6 +225,28 @@ class Launch:
             if options.execution != "host":
                 execution, comparison = local_execution(self.profile)
                 check_execution(options.execution, execution, "`engine=local`", comparison)
+
+    def _check_count(self) -> None:
+        """Check that the instructions of this board can be counted.
+
+        Raises:
+            UsageError: they cannot, as far as the options say.
+        """
+        profile, options = self.profile, self.options
+        problem = fix = None
+        if profile.architecture != "arm64":
+            problem, fix = f"counts arm64 instructions, and {profile.name} is {profile.architecture}", "an arm64 board"
+        elif options.engine == "local":
+            problem, fix = "counts what a container executes, and `engine=local` has none", "`engine=docker`"
+        elif options.execution not in (None, "emulated"):
+            problem, fix = f"counts in an emulator, and not with `execution={options.execution}`", "no `execution`"
+        elif not self.own_server:
+            problem = f"image {profile.image.reference} starts a server of its own, which the emulator that counts"
+            problem, fix = f"{problem} cannot stand before", "edgesim's own server, with `base_image` if need be"
+        elif self.machine is not None:
+            problem, fix = f"the emulator that counts is a file of this machine, not of {self.machine}", "no `context`"
+        if problem is not None:
+            raise UsageError(f"`count`: {problem}", fix=f"use {fix}")
 
     def _check_configurations(self) -> None:
         """Check what the server would refuse once it runs. A server that loads all models leaves such a model out."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from edgesim.counting.emulator import CountingEmulator
 from edgesim.engine.context import Context
 from edgesim.errors import UsageError
 from edgesim.host import identity
@@ -22,6 +23,7 @@ class Placement:
         emulator: what runs the container's programs; None if the machine runs them itself.
         emulator_in_command: the emulator stands before the server's command, since the machine's kernel runs the
             board's programs without one.
+        counting: the emulator in the command counts instructions; None for one that does not.
     """
 
     execution: Execution
@@ -29,6 +31,12 @@ class Placement:
     comparison: Comparison
     emulator: Emulator | None = None
     emulator_in_command: bool = False
+    counting: CountingEmulator | None = None
+
+    def counted_by(self, counting: CountingEmulator) -> "Placement":
+        """Return the placement of an emulated board with an emulator that counts before its command."""
+        emulator = Emulator(counting.version, str(counting.directory))
+        return replace(self, execution="emulated", emulator=emulator, emulator_in_command=True, counting=counting)
 
 
 def compare(profile: DeviceProfile, machine: Callable[[], MachineIdentity], *, engine_architecture: str) -> Comparison:

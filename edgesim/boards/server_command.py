@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgesim.counting.counter import Counter
+from edgesim.counting.emulator import MOUNT_POINT, SOCKET_DIRECTORY, CountingEmulator
 from edgesim.engine.mounts import RESULTS, Mount
 from edgesim.host.emulator import Emulator
 from edgesim.options import Execution
@@ -21,6 +23,7 @@ def server_arguments(
     paced: bool = False,
     results: bool = False,
     gpus: str | None = None,
+    marks: bool = False,
 ) -> list[str]:
     """Return the command line of edgesim's own server.
 
@@ -32,6 +35,7 @@ def server_arguments(
         paced: accept a pace, as time scaling sets it.
         results: write statistics into the directory for results.
         gpus: the precision in which a GPU runs models; None means the CPU alone.
+        marks: mark loads and inferences for an emulator that counts instructions.
     """
     arguments = [
         "--models",
@@ -53,6 +57,8 @@ def server_arguments(
         arguments += ["--results", RESULTS]
     if gpus is not None:
         arguments += ["--gpus", gpus]
+    if marks:
+        arguments.append("--marks")
     for name in model_names:
         arguments.append(f"--model={name}")  # in one word, because a name may begin with a hyphen
     return arguments
@@ -81,13 +87,23 @@ _EMULATOR = "/run/edgesim-qemu-aarch64"
 _SERVER = ("/usr/bin/python3", "-m", "edgesim_server")
 
 
-def emulated_entrypoint() -> tuple[str, ...]:
-    """Return the entrypoint of edgesim's own server behind an emulator, which `emulator_mount` brings along.
+def emulated_entrypoint(counting: CountingEmulator | None = None) -> tuple[str, ...]:
+    """Return the entrypoint of edgesim's own server behind an emulator.
+
+    `emulator_mount` brings the emulator along, and `counting_mounts` one that counts.
 
     A kernel of the board's architecture runs the server's program itself, and no registration stands before it. The
     server starts no other program, which would run without the emulator.
     """
-    return (_EMULATOR, *_SERVER)
+    return counting.command(_SERVER) if counting is not None else (_EMULATOR, *_SERVER)
+
+
+def counting_mounts(counting: CountingEmulator, counter: Counter) -> list[Mount]:
+    """Return the mounts of an emulator that counts, and of the directory in which it answers."""
+    return [
+        Mount(counting.directory, MOUNT_POINT),
+        Mount(counter.directory, SOCKET_DIRECTORY, writable=True),
+    ]
 
 
 def emulator_mount(emulator: Emulator) -> Mount:

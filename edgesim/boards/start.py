@@ -12,17 +12,21 @@ from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
 from edgesim.boards.limits import DELEGATE, Limits, cores_shortfall, limits_of
 from edgesim.boards.placement import Placement, compare, local_execution, place
-from edgesim.boards.server_command import emulated_entrypoint, emulator_mount, server_environment
+from edgesim.boards.server_command import counting_mounts, emulated_entrypoint, emulator_mount, server_environment
+from edgesim.counting import emulator as counting_emulator
+from edgesim.counting.counter import Counter
 from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
 from edgesim.engine import emulation, gpus, machine, own_container
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.gpus import GpuAccess
+from edgesim.engine.mounts import Mount
 from edgesim.errors import HostError, HostTooSlow, LimitsDenied, ScaleFailed
 from edgesim.host import cores, disks, emulator, host_facts
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
+from edgesim.host.scratch import scratch_directory
 from edgesim.images import serving_image
 from edgesim.images.image import Image
 from edgesim.options import CPU
@@ -48,7 +52,8 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
             yield _start_scaled(launch, stages, stack)
         else:
             prepared = _prepare(launch, stages)
-            board, _ = _start_container(launch, prepared, prepared.limits.intra_op_threads, stages, stack)
+            threads = launch.options.count_threads if launch.options.count else prepared.limits.intra_op_threads
+            board, _ = _start_container(launch, prepared, threads, stages, stack)
             yield board
 
 
@@ -197,13 +202,16 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
 
 def _place(launch: Launch, engine: Engine, image: Callable[[], str]) -> Placement:
     profile, architecture = launch.profile, engine.facts.architecture
+    # An emulator that counts stands before the command on any machine, whatever else would run the board.
     placement = place(
         profile,
-        launch.options.execution,
+        launch.options.execution if not launch.options.count else None,
         engine_architecture=architecture,
         context=engine.context,
         machine=lambda: machine.identity_of(engine, image),
     )
+    if launch.options.count:
+        return placement.counted_by(counting_emulator.find())
     if placement.execution != "emulated":
         return placement
     core = profile.emulation.qemu_cpu if profile.emulation is not None else None
@@ -255,23 +263,32 @@ def _start_container(
         for path in _model_files(launch):
             disks.forget(path)
     reference = prepared.delivered.image.reference
+    counter = _counter(stack) if prepared.placement.counting is not None else None
     begin_s = time.monotonic()
     with stages.stage("create", f"starting {reference} within {launch.profile.reference}'s limits"):
-        device = stack.enter_context(prepared.engine.start(_container(launch, prepared, threads)))
+        device = stack.enter_context(prepared.engine.start(_container(launch, prepared, threads, counter)))
     create_s = time.monotonic() - begin_s - (device.start_s or 0.0)
-    board = _board(launch, prepared, device, threads, create_s)
+    board = replace(_board(launch, prepared, device, threads, create_s), counter=counter)
     return _until_ready(board, launch, stages), device
 
 
-def _container(launch: Launch, prepared: _Prepared, threads: int) -> Container:
+def _counter(stack: ExitStack) -> Counter:
+    """Return a counter with a directory for its socket, which the container writes to and nobody else sees."""
+    private = Path(stack.enter_context(scratch_directory(ignore_cleanup_errors=True)))
+    directory = private / "counts"
+    directory.mkdir()
+    directory.chmod(0o777)
+    return Counter(directory)
+
+
+def _container(launch: Launch, prepared: _Prepared, threads: int, counter: Counter | None) -> Container:
     profile, placement, limits, delivered = launch.profile, prepared.placement, prepared.limits, prepared.delivered
-    in_front = placement.emulator if placement.emulator_in_command else None
     return Container(
         image=delivered.image.id,
         platform=f"linux/{placement.architecture}",
         arguments=launch.server_arguments(intra_op_threads=threads),
-        entrypoint=emulated_entrypoint() if in_front is not None else None,
-        mounts=[*delivered.mounts, *([emulator_mount(in_front)] if in_front is not None else [])],
+        entrypoint=emulated_entrypoint(placement.counting) if placement.emulator_in_command else None,
+        mounts=[*delivered.mounts, *_emulator_mounts(placement, counter)],
         user=delivered.user,
         gpus=prepared.gpus,
         memory_bytes=limits.memory_bytes,
@@ -295,6 +312,14 @@ def _container(launch: Launch, prepared: _Prepared, threads: int) -> Container:
         write_bytes_per_s=limits.write_bytes_per_s,
         network=limits.network,
     )
+
+
+def _emulator_mounts(placement: Placement, counter: Counter | None) -> list[Mount]:
+    if placement.counting is not None and counter is not None:
+        return counting_mounts(placement.counting, counter)
+    if placement.emulator_in_command and placement.emulator is not None:
+        return [emulator_mount(placement.emulator)]
+    return []
 
 
 def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: int, create_s: float) -> Board:

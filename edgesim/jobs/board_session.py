@@ -15,6 +15,7 @@ from edgesim.errors import EdgesimError
 from edgesim.host.cores import affinity
 from edgesim.inputs import samples_in
 from edgesim.jobs.board_load import BoardLoad
+from edgesim.jobs.instructions import count
 from edgesim.jobs.load_session import Keeping
 from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.session_plan import SessionPlan
@@ -76,6 +77,8 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
             recorder.phase("comparison"),
         ):
             into.agreement = compare_answers(peer, first, plan)
+        if board.counter is not None:
+            into.instructions = count(board, board.counter, plan, stages)
         if board.scale is not None:
             with stages.stage("scale", "checking that the scaled times still hold"), suppress(OSError):
                 board.scale.check()

@@ -13,6 +13,7 @@ from typing import Literal
 from edgesim import paths, profiles
 from edgesim.boards import limit_probes
 from edgesim.boards.limits import DELEGATE, limits_of
+from edgesim.counting import emulator as counting_emulator
 from edgesim.engine import buildx, compose_project, docker_command, docker_engine, emulation, machine
 from edgesim.engine.context import Context
 from edgesim.errors import BaseUnavailable, EdgesimError, EmulatorMissing, HostError, UsageError
@@ -53,6 +54,7 @@ def diagnose(context: Context) -> list[Diagnosis]:
         "buildx": lambda: buildx.version(),
         "compose": lambda: f"{compose_project.version()}, for stacks",
         "emulation": lambda: _emulation(context),
+        "counting": lambda: _counting(),
         "base": lambda: _base(),
         "proxies": lambda: _proxies(),
     }
@@ -97,6 +99,14 @@ def _cache() -> str:
     if not os.access(directory, os.W_OK | os.X_OK):
         raise cache.explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), directory)
     return str(directory)
+
+
+def _counting() -> str:
+    """Return the emulator that counts; a host without it lacks `edgesim count` alone."""
+    try:
+        return f"{counting_emulator.find()} instructions, for edgesim count"
+    except EmulatorMissing as error:
+        return f"not made, and edgesim count needs it: {error.fix}"
 
 
 def _scratch() -> str:

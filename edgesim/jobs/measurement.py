@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgesim.boards.time_scaling import ScalingRecord
+from edgesim.counting.counts import InstructionCount
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse
 from edgesim.loadgen.scenario import Scenario
@@ -25,6 +26,7 @@ class Measurement:
         description: what the server reports from inside its container.
         samples: of the load; after several levels, of the level that the result stands for.
         heated_ns: when a scaled board was throttled to its hot clock, on `time.monotonic_ns`; None if it was not.
+        instructions: what the board has executed; None for a board that is not counted.
     """
 
     scenario: Scenario
@@ -44,6 +46,7 @@ class Measurement:
     alive: bool = True
     scaling: ScalingRecord | None = None
     heated_ns: int | None = None
+    instructions: InstructionCount | None = None
 
     @property
     def load(self) -> list[Phase]:

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
@@ -20,6 +19,7 @@ from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
 from edgesim.jobs import same_release
 from edgesim.jobs.board_session import on_cores
+from edgesim.jobs.pair import Pair
 from edgesim.jobs.paired_boards import with_emulated_boards
 from edgesim.jobs.paired_rounds import Rounds, Side, SideName
 from edgesim.jobs.result_builder import ResultBuilder
@@ -40,15 +40,6 @@ from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import InterleavedSection, PredictedRatio, optional_section
 from edgesim.results.verdict import Verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The results of both sides of a paired run, and the verdict by the rules."""
-
-    base: RunResult
-    candidate: RunResult
-    verdict: Verdict
 
 
 def run_pair(

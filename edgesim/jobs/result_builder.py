@@ -16,6 +16,7 @@ from edgesim.jobs.measurement import Measurement, distribution, lag, throughput_
 from edgesim.jobs.result_sections import (
     energy,
     image_section,
+    instructions_section,
     measured_time,
     model_section,
     profile_section,
@@ -159,6 +160,7 @@ class ResultBuilder:
             resources=section(ResourcesSection, self._resources()),
             emulator_memory=self.emulator_memory,
             emulator_failures=self.emulator_failures,
+            instructions=instructions_section([m.instructions for m in self.measurements], board.intra_op_threads),
             host_load=optional_section(HostLoadSection, loads),
             device_time_ms=device_time,
             targets={name: target_section(answer) for name, answer in self.targets.items()},
@@ -385,6 +387,12 @@ class ResultBuilder:
         farthest = models[errors.index(max(errors))]
         return ScaleCheck(check_ms=farthest.check_ms, error_percent=farthest.error_percent)
 
+    def _counts(self) -> int | None:
+        """Return how many requests were counted; None for boards that are not counted."""
+        if all(attempt.board.counter is None for attempt in self.attempts):
+            return None
+        return sum(len(m.instructions.requests) for m in self.measurements if m.instructions is not None)
+
     def _validity(self, scenario: Scenario, samples: Sequence[Sample]) -> Validity:
         drifts = [drift for m in self.measurements if (drift := m.drift()) is not None]
         return validity.assess(
@@ -400,6 +408,7 @@ class ResultBuilder:
                 drift=next((drift for drift in drifts if drift.notable), drifts[0] if drifts else None),
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
                 scale=self._scale_check(),
+                counts=self._counts(),
                 host=self.host if self.last.board.execution != "native" else None,
             )
         )

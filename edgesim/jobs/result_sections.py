@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from edgesim.boards.board import Board
+from edgesim.counting.counts import Counts, InstructionCount, interval_of_median, median
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import statistics
 from edgesim.measure.steady_state import WarmUp
@@ -14,10 +15,12 @@ from edgesim.profiles import DeviceProfile
 from edgesim.recording import Sample
 from edgesim.results.sections import (
     ConfigurationSection,
+    CountSection,
     DeviceTimeSection,
     Distribution,
     EnergySection,
     ImageSection,
+    InstructionsSection,
     ModelSection,
     ProfileSection,
     RequestsSection,
@@ -145,4 +148,40 @@ def energy(profile: DeviceProfile, time: DeviceTimeSection) -> EnergySection:
         per_inference=power.load_w * seconds,
         above_idle=above,
         method=f"estimated: {power.load_w:g} W (the whole board with all cores busy) times the device time",
+    )
+
+
+def instructions_section(counts: Sequence[InstructionCount | None], threads: int) -> InstructionsSection | None:
+    """Return the instructions of all containers of a run; None if nothing was counted.
+
+    Args:
+        threads: of one inference.
+    """
+    known = [count for count in counts if count is not None and count.requests]
+    if not known:
+        return None
+    return InstructionsSection(
+        inference=_count_section([each for count in known for each in count.inferences]),
+        request=_count_section([each for count in known for each in count.requests]),
+        load=_count_section([count.load for count in known if count.load is not None]),
+        start=_count_section([count.start for count in known if count.start is not None]),
+        threads=threads,
+        by_thread={str(thread): used for thread, used in known[-1].threads.items()},
+        method=f"{known[-1].emulator}: a plugin adds up the instructions of each block that runs",
+    )
+
+
+def _count_section(counts: Sequence[Counts]) -> CountSection | None:
+    if not counts:
+        return None
+    middle = median(counts)
+    low, high = interval_of_median([count.instructions for count in counts])
+    return CountSection(
+        p50=middle.instructions,
+        low=low,
+        high=high,
+        samples=len(counts),
+        by_class=dict(middle.by_class),
+        loaded_bytes=middle.loaded_bytes,
+        stored_bytes=middle.stored_bytes,
     )

@@ -276,7 +276,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
     why_not = job.launch.why_not_slowed_down
     executions = choose_executions(
         options.board.execution,
-        can_be_slowed_down=why_not is None,
+        can_be_slowed_down=why_not is None and not options.board.count,
         host=lambda: _by_itself(job),
     )
     scaled: RunResult | None = None
@@ -378,7 +378,8 @@ def _attempt_all(
                 builder.forget_since(complete)
                 builder.emulator_failures += 1
                 job.stages.note(f"{error.problem}; once more")
-        builder.emulator_memory = emulator_memory(launch, builder.last.board, job.stages)
+        if not options.board.count:  # the emulator that counts has memory of its own, which is not the board's either
+            builder.emulator_memory = emulator_memory(launch, builder.last.board, job.stages)
     except (EdgesimError, KeyboardInterrupt) as error:
         if not builder.attempts:
             raise

@@ -26,6 +26,8 @@ MOST_OTHERS_PERCENT = 10.0
 LEAST_FREQUENCY_PERCENT = 90.0
 # Percent of the load in which the CPU quota of edgesim's own container stopped edgesim.
 MOST_THROTTLED_PERCENT = 1.0
+# Fewer counts have no interval of their median with a confidence worth the name.
+FEWEST_COUNTS = 5
 # How far a scaled board may be from a request's time; a difference of CLOSE_MS may be the connection's.
 CLOSE_PERCENT, CLOSE_MS = 3.0, 0.2
 MOST_ERROR_PERCENT, MOST_ERROR_MS = 20.0, 1.0
@@ -112,6 +114,7 @@ class Evidence:
         drift: None if there are too few requests to tell.
         scale: of the scaled model that was farthest from its target; None if the board is not scaled.
         host: the predicted time beside this host's; None if no time is predicted, or this host's was not measured.
+        counts: how many requests had their instructions counted; None if times are measured, and no instructions.
     """
 
     scenario: ScenarioName
@@ -126,11 +129,13 @@ class Evidence:
     host_load: HostLoad | None = None
     scale: ScaleCheck | None = None
     host: HostComparison | None = None
+    counts: int | None = None
 
 
 def assess(evidence: Evidence) -> Validity:
     """Apply every rule that has something to look at."""
-    outcomes = [rule(evidence) for rule in _RULES]
+    rules = _RULES if evidence.counts is None else _RULES_OF_COUNTS
+    outcomes = [rule(evidence) for rule in rules]
     return Validity(tuple(outcome for outcome in outcomes if outcome is not None))
 
 
@@ -274,6 +279,12 @@ def _scale_held(e: Evidence) -> RuleOutcome | None:
 # --- the host ---------------------------------------------------------------------------------------------------------
 
 
+def _enough_counts(e: Evidence) -> RuleOutcome:
+    counts = e.counts or 0
+    text = f"{counts} requests counted, {FEWEST_COUNTS} needed"
+    return _ok("enough counts", text) if counts >= FEWEST_COUNTS else _invalid("enough counts", text)
+
+
 def _no_time_stolen(e: Evidence) -> RuleOutcome | None:
     if e.host_load is None:
         return None
@@ -335,6 +346,16 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _host_quiet,
     _not_throttled,
     _clock_steady,
+)
+
+# The host's load, and the time that it leaves, change no count.
+_RULES_OF_COUNTS: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
+    _not_interrupted,
+    _device_alive,
+    _no_failures,
+    _enough_requests,
+    _enough_counts,
+    _no_oom_kill,
 )
 
 

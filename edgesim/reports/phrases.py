@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from edgesim.options import CPU
-from edgesim.reports import scaling_phrases
+from edgesim.reports import instruction_phrases, scaling_phrases
 from edgesim.results.load import Recorded
 from edgesim.results.proof import TimeOrigin
 from edgesim.results.run_result import RunResult
@@ -206,6 +206,10 @@ def facts(result: RunResult) -> Iterator[Fact]:
         yield Fact("shortfall", shortfall)
     if agreement is not None:
         yield Fact("answers", _agreement(agreement))
+    if result.instructions is not None:
+        yield Fact(
+            "instructions", instruction_phrases.headline(result), tuple(instruction_phrases.notes(result.instructions))
+        )
     if inside.resources.memory_peak_bytes is not None:
         yield Fact("memory peak", _memory(inside))
     if result.scaling is not None:

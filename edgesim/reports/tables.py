@@ -3,15 +3,31 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from edgesim.reports import phrases
+from edgesim.reports import instruction_phrases, phrases
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import Distribution, Level, ResourcesSection, ScenarioSection, Spread
+from edgesim.results.sections import (
+    CountSection,
+    Distribution,
+    InstructionsSection,
+    Level,
+    ResourcesSection,
+    ScenarioSection,
+    Spread,
+)
 from edgesim.results.stack_result import ServiceSection, StackResult
 from edgesim.units import format_bytes, format_ms, format_seconds
 
 # The statistics of a distribution in the table of times: field names and heads.
 STATISTICS = {"min": "min", "mean": "mean", **phrases.PERCENTILE_LABELS, "max": "max"}
+# Classes of instructions: keys of a count, and heads.
+_CLASSES = {
+    "vector": "vector",
+    "vector_memory": "vector memory",
+    "scalar_memory": "scalar memory",
+    "branches": "branches",
+    "scalar": "other",
+}
 _SHORT = ("p50", "p90", "p99")
 
 
@@ -170,3 +186,27 @@ def _used(resources: ResourcesSection) -> tuple[str, str, str, str]:
     throttled = format_seconds(resources.throttled_s) if resources.throttled_s else "-"
     peak = format_bytes(resources.memory_peak_bytes) if resources.memory_peak_bytes is not None else "-"
     return seconds, share, throttled, peak
+
+
+def instructions(section: InstructionsSection) -> Table:
+    """Return a row for each part of the server's life, in millions of instructions and bytes."""
+    parts = {
+        "inference": section.inference,
+        "request": section.request,
+        "model load": section.load,
+        "start": section.start,
+    }
+    rows = tuple(_count_row(name, count) for name, count in parts.items() if count is not None)
+    heads = ("million instructions", "all", *_CLASSES.values(), "loaded", "stored")
+    return Table("instructions by class", heads, rows)
+
+
+def _count_row(name: str, count: CountSection) -> tuple[str, ...]:
+    classes = (instruction_phrases.millions(count.by_class.get(each, 0)) for each in _CLASSES)
+    return (
+        name,
+        instruction_phrases.millions(count.p50),
+        *classes,
+        format_bytes(count.loaded_bytes),
+        format_bytes(count.stored_bytes),
+    )

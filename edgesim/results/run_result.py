@@ -22,6 +22,7 @@ from edgesim.results.sections import (
     HostLoadSection,
     HostSection,
     ImageSection,
+    InstructionsSection,
     InterleavedSection,
     Level,
     LifecycleSection,
@@ -59,6 +60,7 @@ class RunResult(Section):
         stages_s: seconds of each stage of the run. A run that is scaled and emulated has those of the work before both
             and of the scaled half here, and those of the emulated half in `emulated`.
         targets: the predicted device time on each target of the board, by its name: ``cpu``, ``gpu:tensorrt-fp16``.
+        instructions: counted by `edgesim count`; None in other runs.
         emulator_failures: how often the emulator crashed by itself, and the run started again.
         not_scaled: why a run that should be scaled is not.
         complete: False if the run was cut short, or is under way.
@@ -86,6 +88,7 @@ class RunResult(Section):
     resources: ResourcesSection
     emulator_memory: EmulatorSection | None = None
     emulator_failures: int = 0
+    instructions: InstructionsSection | None = None
     host_load: HostLoadSection | None = None
     device_time_ms: DeviceTimeSection
     targets: dict[str, TargetSection] = Field(default={})

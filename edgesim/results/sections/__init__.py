@@ -38,10 +38,12 @@ from edgesim.results.sections.judged import (
     ValiditySection,
 )
 from edgesim.results.sections.measured import (
+    CountSection,
     Distribution,
     EmulatorSection,
     GeneratorSection,
     HostLoadSection,
+    InstructionsSection,
     InterleavedSection,
     Level,
     LifecycleSection,
@@ -58,6 +60,7 @@ __all__ = [
     "AgreementSection",
     "ComparedSection",
     "ConfigurationSection",
+    "CountSection",
     "DetectionRowSection",
     "DetectionsSection",
     "DeviceSection",
@@ -69,6 +72,7 @@ __all__ = [
     "HostLoadSection",
     "HostSection",
     "ImageSection",
+    "InstructionsSection",
     "InterleavedSection",
     "Level",
     "LifecycleSection",

@@ -133,6 +133,48 @@ class EmulatorSection(Section):
     share_bytes: int
 
 
+class CountSection(Section):
+    """Instructions of the same work, done `samples` times.
+
+    Attributes:
+        p50: the median number of instructions.
+        low, high: an interval that holds the median with at least 93 % confidence, if there are five samples or more.
+        by_class: instructions of the sample with the median, by class: vector, vector_memory, scalar_memory, branches,
+            scalar.
+        loaded_bytes, stored_bytes: bytes that the loads and stores of that sample name.
+    """
+
+    p50: int
+    low: int
+    high: int
+    samples: int
+    by_class: dict[str, int]
+    loaded_bytes: int
+    stored_bytes: int
+
+
+class InstructionsSection(Section):
+    """The board's own instructions, counted in an emulator. They are no time: instructions differ in what they take.
+
+    Attributes:
+        inference: the runtime's work for one inference, without the server's.
+        request: a whole request: the server's work and the inference.
+        load: the loading of the model.
+        start: from the first instruction of the server's program until it loads the model.
+        threads: of one inference.
+        by_thread: instructions of the last request, by thread of the server.
+        method: the emulator, and how it counts.
+    """
+
+    inference: CountSection | None
+    request: CountSection | None
+    load: CountSection | None = None
+    start: CountSection | None = None
+    threads: int
+    by_thread: dict[str, int] = Field(default_factory=dict)
+    method: str
+
+
 class HostLoadSection(Section):
     """What this host did during the load, besides the load.
 

@@ -1,0 +1,41 @@
+"""A paired count: the instructions of two models on one emulated board, one after the other."""
+
+from edgesim.gates import Rules, judge
+from edgesim.gates.result_metrics import is_count
+from edgesim.jobs.count import COUNT_OPTIONS, count
+from edgesim.jobs.pair import Pair
+from edgesim.models.repository import Model
+from edgesim.options import RunOptions
+from edgesim.profiles import DeviceProfile
+from edgesim.progress import Listener
+
+
+def counts_decide(profile: DeviceProfile, rules: Rules) -> bool:
+    """Return whether a rule for the board bounds instructions, so that both sides have to be counted."""
+    return any(is_count(rule.metric) for rule in rules.of_board(profile.name, profile.mode))
+
+
+def count_pair(
+    profile: DeviceProfile,
+    base: Model,
+    candidate: Model,
+    rules: Rules,
+    options: RunOptions,
+    *,
+    listener: Listener | None = None,
+) -> Pair:
+    """Count the instructions of two models, and judge the candidate.
+
+    No turns are needed: the host and what else runs on it have no part in a count. Both get the same inputs, those that
+    came with the candidate before those that came with the base. Rules on answers, size and predicted device time are
+    judged along; rules on times are refused, as of any emulated board.
+
+    Raises:
+        UsageError: an option has no meaning for counts, or as `edgesim.count`.
+    """
+    options.require_only(COUNT_OPTIONS, "a rule on instructions counts both models in an emulator")
+    if options.inputs.input is None:
+        samples = candidate.samples_path if candidate.samples_path is not None else base.samples_path
+        options = RunOptions.of(options, input=samples)
+    results = [count(profile, model, options, listener=listener) for model in (base, candidate)]
+    return Pair(base=results[0], candidate=results[1], verdict=judge(results[1], rules, results[0]))
