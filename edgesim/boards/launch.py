@@ -246,7 +246,7 @@ class Launch:
         elif self.machine is not None:
             problem, fix = f"the emulator that counts is a file of this machine, not of {self.machine}", "no `context`"
         if problem is not None:
-            raise UsageError(f"`count`: {problem}", fix=f"use {fix}")
+            raise UsageError(f"count: {problem}", fix=f"use {fix}")
 
     def _check_configurations(self) -> None:
         """Check what the server would refuse once it runs. A server that loads all models leaves such a model out."""

@@ -32,7 +32,7 @@ _FIELDS = {
     "save",
     "tag",
     "tolerance",
-}
+} - {"count"}  # a command of its own sets this field
 _FIELD = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
 
 

@@ -49,10 +49,10 @@ def count_command(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Count the arm64 instructions of one inference on an emulated board.
+    """Count the arm64 instructions of one inference, the same on any host.
 
-    The count is no time. It is the same on any host, busy or idle, so that a rule such as `instructions: +1 %` finds
-    small changes of a model, a runtime or a server (see `edgesim gate`).
+    The board is emulated. A count is no time, and no other program changes it, so that a rule such as
+    `instructions: +1 %` finds small changes of a model, a runtime or a server (see `edgesim gate`).
     """
     if output is not None:
         require_writable(output, "--output")

@@ -25,6 +25,7 @@ from edgesim.errors import ExitCode, UsageError
 from edgesim.gates import baselines, judge, paired_statistics
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
 from edgesim.jobs.paired import run_pair
+from edgesim.jobs.paired_counts import count_pair, counts_decide
 from edgesim.models import revisions
 from edgesim.options import Execution, RunOptions
 from edgesim.results.run_result import RunResult
@@ -41,6 +42,7 @@ app = new_app()
     "edgesim gate result.json --rule 'device_time_ms.p50 <= 120'",
     "edgesim gate result.json --baseline baselines --junit gate.xml",
     "edgesim gate --base main --cand HEAD jetson-nano --rule 'latency_ms.p50: +5 %'",
+    "edgesim gate --base main --cand HEAD jetson-nano --rule 'instructions: +1 %'",
 )
 @takes_run_options(InputFlags, AnswerFlags, BoardFlags, without=("models", "volume"))
 def gate_command(
@@ -123,7 +125,7 @@ def gate_command(
     """Judge a result, or the difference of two models, by rules.
 
     The exit code is 0 for PASS, 1 for FAIL, 6 for INCONCLUSIVE, and 5 if a run is INVALID. Two models (`--base` and
-    `--cand`) run in turns on fresh boards.
+    `--cand`) run in turns on fresh boards; with a rule on instructions, both are counted in an emulator instead.
     """
     inputs = [rules, baseline, Path(result) if base is None else None]
     require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
@@ -171,16 +173,20 @@ def gate_command(
         )
         if base_model.sha256 == candidate.sha256:
             say("edgesim: both are the same model")
-        pair = run_pair(
-            profile,
-            base_model,
-            candidate,
-            chosen,
-            options,
-            max_rounds=max_rounds,
-            listener=_console.listener(quiet=quiet),
-            unfinished=functools.partial(_keep_unfinished, output) if output is not None else None,
-        )
+        listener = _console.listener(quiet=quiet)
+        if counts_decide(profile, chosen):
+            pair = count_pair(profile, base_model, candidate, chosen, options, listener=listener)
+        else:
+            pair = run_pair(
+                profile,
+                base_model,
+                candidate,
+                chosen,
+                options,
+                max_rounds=max_rounds,
+                listener=listener,
+                unfinished=functools.partial(_keep_unfinished, output) if output is not None else None,
+            )
     code = deliver(pair.verdict, (pair.base, pair.candidate))
     if output is not None:
         _write(output, pair.base, pair.candidate)

@@ -31,8 +31,22 @@ _OF_THE_HOST: Mapping[str, _Field] = {
 }
 
 
+# What instructions depend on. No host, and no load of one, has a part in them; image and runtime are what is judged.
+_OF_COUNTS: Mapping[str, _Field] = {
+    "schema_version": lambda r: r.schema_version,
+    "profile": lambda r: (r.profile.name, r.profile.mode),
+    "emulated core": lambda r: r.device.qemu_cpu,
+    "model's signature": lambda r: r.model.signature,
+    "inputs": lambda r: (r.scenario.inputs, r.scenario.seed),
+    "threads of an inference": lambda r: r.device.intra_op_threads,
+    "counted by": lambda r: r.instructions.method if r.instructions is not None else None,
+}
+
+
 def identity(result: RunResult) -> dict[str, object]:
-    """Return the fields that must be equal in two results, by name."""
+    """Return the fields that must be equal in two results, by name: of counted instructions, no host is among them."""
+    if result.instructions is not None:
+        return {name: value(result) for name, value in _OF_COUNTS.items()}
     fields = {**_OF_THE_RUN, **_OF_THE_HOST}
     slowed_down = result.time_origin == "slowed down host"
     if slowed_down:

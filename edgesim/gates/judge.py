@@ -18,6 +18,7 @@ from edgesim.gates.result_metrics import (
     exact_figure,
     figure,
     is_constant,
+    is_count,
     is_time,
     measured_as,
     metric,
@@ -186,7 +187,8 @@ def _missing(metric: Metric, result: RunResult) -> tuple[VerdictWord, str]:
     if metric.name.startswith("targets."):
         has = f", which has {', '.join(result.targets)}" if result.targets else ""
         return "FAIL", f"{metric.name} is missing in this result{has}"
-    return "FAIL", f"{metric.name} is missing in this result"
+    how = "; edgesim count counts it" if is_count(metric.name) else ""
+    return "FAIL", f"{metric.name} is missing in this result{how}"
 
 
 def _rules_that_decide(rule: Rule, metric: Metric) -> str:
@@ -248,7 +250,9 @@ def _change(
     def worse(change: float) -> bool:
         return change < rule.limit if rule.metric in HIGHER_IS_BETTER else change > rule.limit
 
-    words = f"{100 * change.change:+.1f} %"
+    # Counts are known to a hundredth of a percent, times to a tenth at best.
+    decimals = 2 if change.by == "counts" else 1
+    words = f"{100 * change.change:+.{decimals}f} %"
     figures = {
         "base": change.base.value,
         "candidate": change.candidate.value,
@@ -265,8 +269,8 @@ def _change(
             return item("INCONCLUSIVE", f"{words}; no confidence interval: needs {needs}", figures)
         by_figures = item("FAIL" if worse(change.change) else "PASS", words, figures)
         return _with_prediction(by_figures, prediction, change.change, change.change, worse)
-    confidence = f"{100 * (1 - 2 * tail):.4g} % confidence interval"
-    words += f" ({confidence} {100 * change.low:+.1f} to {100 * change.high:+.1f} %)"
+    kind = "by the counts' scatter" if change.by == "counts" else f"{100 * (1 - 2 * tail):.4g} % confidence interval"
+    words += f" ({kind} {100 * change.low:+.{decimals}f} to {100 * change.high:+.{decimals}f} %)"
     effects = [change.low, change.high]
     if change.pairs is not None:
         pairs = change.pairs
@@ -280,7 +284,7 @@ def _change(
             "p_value": pairs.p_value(rule.limit),
         }
         effects.append(pairs.median)  # the median must agree with both ends, so that no single odd round decides
-    elif change.by != "containers":
+    elif change.by not in ("containers", "counts"):
         needs = f"`repeat={FEWEST_CONTAINERS}` or more on both sides"
         return item(
             "INCONCLUSIVE", f"{words}; the interval covers these containers only: one for others needs {needs}", figures

@@ -12,6 +12,7 @@ from edgesim.gates.comparable import are_paired
 from edgesim.gates.result_metrics import (
     OF_THE_BOARD,
     Metric,
+    is_count,
     is_time,
     measured_as,
     metric,
@@ -38,7 +39,8 @@ class MetricChange:
         change: the candidate's value divided by the base's, minus 1; None if either value is missing.
         low, high: the confidence interval of the change; None if the results have no scatter to compute one from.
         by: what the interval covers: ``rounds`` (both sides took turns: the most reliable), ``containers`` (holds for
-            another run, too) or ``requests`` (holds for these containers only).
+            another run, too), ``requests`` (holds for these containers only) or ``counts`` (of instructions, which
+            differ by nothing that another run would change).
         pairs: more statistics of the rounds.
     """
 
@@ -66,6 +68,9 @@ def metric_change(
         return replace(uncertain, change=None)  # a figure of requests that the result does not have
     if change is None or not math.isfinite(change):
         return uncertain
+    if is_count(name):
+        low, high = _between_counts(base_metric, candidate_metric)
+        return replace(uncertain, low=low, high=high, by="counts")
     base_figures = _all_positive(per_container(base, name, base_times))
     candidate_figures = _all_positive(per_container(candidate, name, candidate_times))
     error = _common_error(base, candidate, name)
@@ -86,6 +91,12 @@ def metric_change(
         low, high = _wider(*_between_requests(*pooled, measured_as(base.execution, name), tail), error)
         return replace(uncertain, low=low, high=high, by="requests")
     return uncertain
+
+
+def _between_counts(base: Metric, candidate: Metric) -> tuple[float | None, float | None]:
+    """Return the interval of the change of two medians: from the ends of both intervals that are farthest apart."""
+    low, high = _change(base.high, candidate.low), _change(base.low, candidate.high)
+    return low, high
 
 
 def _common_error(base: RunResult, candidate: RunResult, name: str) -> float:

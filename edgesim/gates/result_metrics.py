@@ -34,6 +34,9 @@ NAMES = (
     *(f"detections.{name}" for name in _DETECTIONS),
     "energy_j",
     "failed_requests",
+    "instructions",
+    "instructions.request",
+    "instructions.load",
 )
 
 # A predicted time of one target of the board: ``targets.gpu:tensorrt-fp16.p50``, in milliseconds.
@@ -134,6 +137,11 @@ def is_time(name: str) -> bool:
     return name.startswith(_TIMES)
 
 
+def is_count(name: str) -> bool:
+    """Whether the metric is a number of instructions, on which no host has an influence."""
+    return name.partition(".")[0] == "instructions"
+
+
 def is_constant(result: RunResult, name: str) -> bool:
     """Whether a metric is equal in every run of a model, so that any change is a real one."""
     return name in _CONSTANT or is_predicted(name, result.execution)
@@ -149,6 +157,8 @@ def metric(result: RunResult, name: str) -> Metric:
     section, _, key = name.partition(".")
     if section == "targets":
         return _of_target(result, name)
+    if is_count(name):
+        return _instructions(result, name)
     if section == "device_time_ms":
         return _device_time(result, name, key)
     if section in ("latency_ms", "service_time_ms"):
@@ -191,6 +201,21 @@ def _detections(result: RunResult, key: str) -> float | None:
     return float(len(value)) if key in ("more", "fewer") else _number(value)
 
 
+def _instructions(result: RunResult, name: str) -> Metric:
+    """Return counted instructions; those of whole requests for a server that does not mark its inferences."""
+    section = result.instructions
+    if section is None:
+        return Metric(name=name, value=None)
+    parts = {
+        "instructions": section.inference if section.inference is not None else section.request,
+        "instructions.request": section.request,
+        "instructions.load": section.load,
+    }
+    if (count := parts[name]) is None:
+        return Metric(name=name, value=None)
+    return Metric(name=name, value=count.p50, low=count.low, high=count.high, interval_kind=f"{count.samples} counts,")
+
+
 def _memory(result: RunResult, name: str, value: float, elsewhere: str) -> Metric:
     """Return memory with the interval that the board's own is in, as far as the figure has what is not the board's.
 
@@ -220,6 +245,8 @@ def _elsewhere(result: RunResult, name: str) -> str:
     if name not in OF_THE_BOARD:
         return ""
     decides = "an emulated run decides it: leave `execution` out, or `execution=emulated`"
+    if result.instructions is not None and name.startswith("memory_"):
+        return "with the emulator that counts, whose memory is not the board's; a run without counts decides it"
     if result.execution == "scaled" and result.emulated is None:
         return f"of a scaled server, which runs this host's instructions and not the board's; {decides}"
     if result.execution == "host" and result.device.architecture != _MACHINES.get(result.profile.architecture or ""):
@@ -336,7 +363,7 @@ def figure(name: str, value: float) -> str:
     """Return a metric's value in words."""
     if name.endswith("_bytes"):
         return format_bytes(value)
-    return f"{value:,.0f}" if name.endswith("_requests") else f"{value:.4g}"
+    return f"{value:,.0f}" if name.endswith("_requests") or is_count(name) else f"{value:.4g}"
 
 
 def exact_figure(name: str, value: float) -> str:

@@ -53,6 +53,10 @@ class MarkedRuntime:
     def version(self) -> str:
         return self._runtime.version
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return self._runtime.providers
+
     def load(
         self, path: Path, config: ModelConfig, *, content: bytes | None, threads: int, files_change: bool
     ) -> Session:

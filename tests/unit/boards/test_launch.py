@@ -78,6 +78,22 @@ def test_options_that_exclude_each_other_are_refused(digits: Model, options: Run
     assert words in caught.value.problem
 
 
+@pytest.mark.parametrize(
+    ("profile", "options", "words"),
+    [
+        ("x86-gateway", {}, "counts arm64 instructions, and x86-gateway is amd64"),
+        ("jetson-nano", {"engine": "local"}, "counts what a container executes"),
+        ("jetson-nano", {"execution": "scaled"}, "counts in an emulator, and not with `execution=scaled`"),
+    ],
+)
+def test_count_is_refused_where_no_emulator_can_stand_before_the_server(
+    digits: Model, profile: str, options: RunKeywords, words: str
+) -> None:
+    board = Launch.of(profiles.load(profile), [digits], RunOptions.of(count=True, **options).board)
+    with pytest.raises(UsageError, match=f"count: {words}"):
+        board.check()
+
+
 def test_another_image_is_neither_watched_nor_scaled(digits: Model) -> None:
     profile = profiles.load("jetson-nano").served_by(reference="someone/server:1")
     for options, words in ((BoardOptions(watch=True), "`watch`: needs"), (BoardOptions(execution="scaled"), "only")):
