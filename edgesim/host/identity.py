@@ -240,6 +240,8 @@ class Comparison:
         return tuple(each for each in self.compared if _stands_against(each))
 
 
+# What virtual machines of any core call themselves. Source: create_fdt in hw/arm/virt.c of QEMU.
+_VIRTUAL = frozenset(("linux,dummy-virt",))
 # What a machine has to have in common with the board. The clock is not always reported, and the cores beside those that
 # run models may be off.
 _PROOF = ("core", "cores", "board", "processor")
@@ -272,7 +274,7 @@ def _remedy(machine: MachineIdentity, profile: DeviceProfile) -> str:
         if mode != profile.mode and not any(map(_stands_against, _compared(machine, profile.in_mode(mode)))):
             return f"this is the board in mode {mode}: use {profile.name}:{mode}, or switch the board's power mode"
     named = profile.model_copy(update={"device_tree": (machine.board,) if machine.board else ()})
-    if not profile.device_tree and not any(map(_stands_against, _compared(machine, named))):
+    if not profile.device_tree and machine.board not in _VIRTUAL and not any(map(_stands_against, _compared(machine, named))):
         return f"if this is the board, add device_tree: [{machine.board}] to its profile"
     return ""
 

@@ -155,6 +155,8 @@ def test_profile_that_does_not_say_what_its_board_calls_itself_is_never_proven()
     assert comparison.differences == "board: the profile does not state it"
     assert comparison.remedy == f"if this is the board, add device_tree: [{NANO}] to its profile"
     assert identity.compare(machine(*4 * [A57]), nano(device_tree=())).remedy == ""
+    virtual = machine(*4 * [A57], board="linux,dummy-virt")
+    assert identity.compare(virtual, nano(device_tree=())).remedy == "", "every virtual machine of QEMU has that name"
 
 
 @pytest.mark.parametrize(
