@@ -273,8 +273,10 @@ def _remedy(machine: MachineIdentity, profile: DeviceProfile) -> str:
     for mode in profile.modes:
         if mode != profile.mode and not any(map(_stands_against, _compared(machine, profile.in_mode(mode)))):
             return f"this is the board in mode {mode}: use {profile.name}:{mode}, or switch the board's power mode"
+    if profile.device_tree or machine.board in _VIRTUAL:
+        return ""
     named = profile.model_copy(update={"device_tree": (machine.board,) if machine.board else ()})
-    if not profile.device_tree and machine.board not in _VIRTUAL and not any(map(_stands_against, _compared(machine, named))):
+    if not any(map(_stands_against, _compared(machine, named))):
         return f"if this is the board, add device_tree: [{machine.board}] to its profile"
     return ""
 

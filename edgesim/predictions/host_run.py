@@ -25,10 +25,11 @@ from edgesim.models.profiled_session import RunFailed
 from edgesim.models.repository import Model
 from edgesim.predictions.tensors import GraphTensor
 
-# ONNX Runtime drops what happens after this many lines.
-_MOST_LINES = 1_000_000
-# A line takes about half a kilobyte, and several times that as Python objects.
-_MOST_PROFILE_BYTES = 1 << 30
+# Of the profiler's file, each an execution of a node, in up to three runs of a quick model: read in some seconds, and
+# within some 300 MB.
+_MOST_LINES = 400_000
+# A line takes about half a kilobyte.
+_MOST_PROFILE_BYTES = 1 << 28
 # As the profiler names the types of tensors; all others have the names of `TensorProto` in lower case.
 _TYPES: Mapping[str, int] = {name.lower(): number for name, number in TensorProto.DataType.items()}
 _AFTER_NAME = "_kernel_time"
@@ -146,9 +147,10 @@ def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[di
         path = profiled_session.profile(proto.SerializeToString(), arrays, weights=directory, directory=Path(scratch))
         if path.stat().st_size > _MOST_PROFILE_BYTES:
             raise ModelError(_too_long(), fix=_SHORTER)
-        events: list[dict[str, Any]] = orjson.loads(path.read_bytes())
-    if len(events) >= _MOST_LINES:
+        lines = path.read_bytes()
+    if lines.count(b"\n") > _MOST_LINES:
         raise ModelError(_too_long(), fix=_SHORTER)
+    events: list[dict[str, Any]] = orjson.loads(lines)
     return events
 
 

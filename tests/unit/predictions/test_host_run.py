@@ -11,7 +11,7 @@ from edgesim import profiles
 from edgesim.errors import ModelError
 from edgesim.models import profiled_session, repository
 from edgesim.options import InputOptions
-from edgesim.predictions import Declined, predict, predict_or_decline
+from edgesim.predictions import Declined, host_run, predict, predict_or_decline
 from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.graph import Graph
 from edgesim.predictions.host_run import HostRunner
@@ -316,3 +316,10 @@ def test_a_branch_that_is_known_beforehand_counts_in_each_turn_of_its_loop(tmp_p
     weights = {"w": zeros(SIDE, SIDE), "yes": np.array(True), "n": np.array(4)}
     loop = model(tmp_path / "l.onnx", nodes, {"x": [SIDE, SIDE]}, weights)
     assert by_operation(read_model(loop)) == {"Loop": 4, "MatMul": 8, "Neg": 4}
+
+
+def test_a_loop_of_more_turns_than_can_be_counted_is_declined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_run, "_MOST_LINES", 20)
+    long = looping(tmp_path / "l.onnx")
+    with pytest.raises(ModelError, match="executes more than 20 nodes: too many to count"):
+        read_model(long, arrays={"x": zeros(1, 8), "n": np.array(9)})
