@@ -1,6 +1,6 @@
 """Records of a measurement: samples, readings of resources, and phases."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
@@ -10,12 +10,14 @@ class Sample(NamedTuple):
         scheduled_ns, sent_ns, done_ns: nanoseconds of the monotonic clock; in a result, since the first request was
             scheduled.
         outcome: ``ok``, or in a few words why the request failed.
+        step: which request of its sequence this is, from 0 on; None for a request that stands for itself.
     """
 
     scheduled_ns: int
     sent_ns: int
     done_ns: int
     outcome: str
+    step: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -24,7 +26,11 @@ class Sample(NamedTuple):
 
     def since(self, origin_ns: int) -> "Sample":
         """Return the same sample on a clock that is 0 at `origin_ns`."""
-        return Sample(self.scheduled_ns - origin_ns, self.sent_ns - origin_ns, self.done_ns - origin_ns, self.outcome)
+        return self._replace(
+            scheduled_ns=self.scheduled_ns - origin_ns,
+            sent_ns=self.sent_ns - origin_ns,
+            done_ns=self.done_ns - origin_ns,
+        )
 
     @property
     def latency_ms(self) -> float:
@@ -87,3 +93,11 @@ class Phase(NamedTuple):
     def since(self, origin_ns: int) -> "Phase":
         """Return the same phase on a clock that is 0 at `origin_ns`."""
         return Phase(self.name, self.begin_ns - origin_ns, self.end_ns - origin_ns)
+
+
+def as_row(record: Sample | Reading | Phase) -> dict[str, Any]:
+    """Return a record as the result file has it; a request that stands for itself has no step there."""
+    row = record._asdict()
+    if row.get("step", 0) is None:
+        del row["step"]
+    return row

@@ -14,6 +14,7 @@ import numpy as np
 from edgesim.host.host_load import HostCounters, HostLoad
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
+from edgesim.loadgen.generator import InTurn, Requests
 from edgesim.loadgen.scenario import Scenario, closed_loop
 from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
@@ -32,10 +33,12 @@ class Sent(NamedTuple):
 
 
 class LoadSession:
-    """Requests to one server, taken in turn from `requests` (each the bytes of a whole HTTP request).
+    """Requests to one server.
 
     Args:
         url: address of the server.
+        requests: the bytes of whole HTTP requests, which are sent in turn; or a function that begins a sequence of
+            requests, each made of the answer before it, for a number of clients.
         timeout_s: a request without an answer after this many seconds has failed.
         is_alive: asked after a failed request: can the next one succeed?
         is_lost: asked twice a second, and quick: is the server known to have ended?
@@ -44,21 +47,26 @@ class LoadSession:
     def __init__(
         self,
         url: str,
-        requests: Sequence[bytes],
+        requests: Sequence[bytes] | Callable[[int], Requests],
         *,
         timeout_s: float,
         is_alive: Callable[[], bool],
         is_lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._url, self._requests, self._timeout_s = url, list(requests), timeout_s
+        self._url, self._timeout_s = url, timeout_s
         self._is_alive, self._is_lost = is_alive, is_lost
-        self._next = 0
+        self._keeps_answers = not isinstance(requests, Sequence)
+        self._begin: Callable[[int], Requests]
+        self._begin = requests if not isinstance(requests, Sequence) else lambda _: InTurn(requests)
+        self._of_turns: Requests | None = None
 
     def connect(self, connections: int, into: list[Sample]) -> HttpTransport | None:
         """Connect to the server; a server that has died since its last answer is a failed request in `into`."""
         now = time.monotonic_ns()
         try:
-            return HttpTransport(self._url, connections=connections, timeout_s=self._timeout_s)
+            return HttpTransport(
+                self._url, connections=connections, timeout_s=self._timeout_s, keeps_answers=self._keeps_answers
+            )
         except OSError as error:
             into.append(Sample(now, now, time.monotonic_ns(), f"connection: {type(error).__name__}"))
             return None
@@ -69,17 +77,17 @@ class LoadSession:
         if transport is None:
             return Sent()
         with transport, real_time_priority() as real_time:
-            self._drive(transport, scenario, self._requests, into)
+            self._drive(transport, scenario, self._begin(scenario.clients), into)
             return Sent(transport.most_open, real_time)
 
     def take_turn(self, transport: generator.Transport, count: int, into: list[Sample]) -> None:
         """Send `count` requests one at a time over an open connection; the next turn continues where this one ends."""
-        begin = self._next % len(self._requests)
-        self._drive(transport, closed_loop(count), self._requests[begin:] + self._requests[:begin], into)
-        self._next += count
+        if self._of_turns is None:
+            self._of_turns = self._begin(1)
+        self._drive(transport, closed_loop(count), self._of_turns, into)
 
     def _drive(
-        self, transport: generator.Transport, scenario: Scenario, requests: Sequence[bytes], into: list[Sample]
+        self, transport: generator.Transport, scenario: Scenario, requests: Requests, into: list[Sample]
     ) -> None:
         precision = scenario.stop.precision
 

@@ -12,22 +12,9 @@ from numpy.typing import NDArray
 
 from edgesim.inputs import Arrays
 from edgesim.loadgen.connection import error_text
+from edgesim.loadgen.payload import EMPTY, JSON_LENGTH, Payload
 from edgesim.models import tensor_types
 from edgesim.models.repository import Model
-
-_JSON_LENGTH = "Inference-Header-Content-Length"
-
-
-@dataclass(frozen=True)
-class Payload:
-    """The body of a request or an answer.
-
-    Attributes:
-        json_length: bytes of the JSON part, which tensors in binary form follow; None if all of the body is JSON.
-    """
-
-    content: bytes
-    json_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class Answer:
     """
 
     outcome: str
-    payload: Payload = Payload(b"")
+    payload: Payload = EMPTY
 
 
 class Client:
@@ -122,7 +109,7 @@ class Client:
         try:
             self._connection.request(method, path, body=payload.content if payload else None, headers=headers)
             response = self._connection.getresponse()
-            json_length = response.headers.get(_JSON_LENGTH)
+            json_length = response.headers.get(JSON_LENGTH)
             return response.status, int(json_length) if json_length else None, response.read()
         except BaseException:
             # The next bytes on this connection would answer this request; the next request opens a new connection.
@@ -136,7 +123,7 @@ class Client:
 def _headers(payload: Payload) -> dict[str, str]:
     if payload.json_length is None:
         return {"Content-Type": "application/json"}
-    return {"Content-Type": "application/octet-stream", _JSON_LENGTH: str(payload.json_length)}
+    return {"Content-Type": "application/octet-stream", JSON_LENGTH: str(payload.json_length)}
 
 
 def decode(payload: Payload) -> dict[str, NDArray[Any]]:

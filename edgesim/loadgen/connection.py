@@ -1,12 +1,16 @@
 """One connection to a server, for a loop that waits for many connections: sends bytes, and receives an answer."""
 
 import contextlib
+import math
 import socket
 
 import httptools
 import orjson
 
+from edgesim.loadgen.payload import EMPTY, JSON_LENGTH, Payload
+
 _PIECE = 1 << 18
+_JSON_LENGTH = JSON_LENGTH.lower().encode()
 
 
 class Heads:
@@ -26,15 +30,18 @@ class Connection:
     Attributes:
         token: token of the request; 0 if no request is under way.
         may_stay: whether the server keeps the connection open after the answer.
+        payload: the last successful answer's body; empty unless the connection keeps answers.
     """
 
-    def __init__(self, family: int, heads: Heads) -> None:
+    def __init__(self, family: int, heads: Heads, *, keeps_answers: bool = False) -> None:
         self.socket = socket.socket(family)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.token = 0
         self.may_stay = True
+        self.payload = EMPTY
         self._heads = heads
+        self._keeps_answers = keeps_answers
         self._unsent = memoryview(b"")
         self._piece = bytearray(_PIECE)
         self._missing = 0  # bytes still to come of an answer whose head is known
@@ -78,7 +85,7 @@ class Connection:
 
     def _parse(self, data: bytes) -> str | None:
         if self._answer is None:
-            self._answer = _Answer()
+            self._answer = _Answer(keeps_all=self._keeps_answers)
         answer = self._answer
         answer.parser.feed_data(data)
         answer.length += len(data)
@@ -91,8 +98,10 @@ class Connection:
         self.may_stay = answer.keep_alive
         status = answer.parser.get_status_code()
         if status != 200:
-            return f"HTTP {status}: {error_text(answer.body)}"
-        if answer.has_length and self.may_stay:
+            return f"HTTP {status}: {error_text(answer.body())}"
+        if self._keeps_answers:  # an answer that is not parsed is not kept, so no head is remembered
+            self.payload = Payload(answer.body(), answer.json_length)
+        elif answer.has_length and self.may_stay:
             self._heads.head, self._heads.length = answer.head, answer.length
         return "ok"
 
@@ -102,19 +111,27 @@ class _Answer:
 
     _KEPT = 4096  # bytes of the body, for its error message
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_all: bool) -> None:
         self.parser = httptools.HttpResponseParser(self)
         self.complete = self.keep_alive = self.has_length = False
         self.head: bytes | None = None
+        self.json_length: int | None = None
         self.length = 0
-        self.body = b""
+        self._parts: list[bytes] = []
+        self._room: float = math.inf if keeps_all else self._KEPT
+
+    def body(self) -> bytes:
+        return b"".join(self._parts)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.has_length = self.has_length or name.lower() == b"content-length"
+        if name.lower() == _JSON_LENGTH:
+            self.json_length = int(value)
 
     def on_body(self, body: bytes) -> None:
-        if len(self.body) < self._KEPT:
-            self.body += body[: self._KEPT]
+        if self._room > 0:
+            self._parts.append(body if len(body) <= self._room else body[: int(self._room)])
+            self._room -= len(self._parts[-1])
 
     def on_message_complete(self) -> None:
         self.complete = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
+from edgesim.loadgen.payload import EMPTY, Payload
 from edgesim.loadgen.scenario import Scenario
 from edgesim.recording import Sample
 
@@ -15,11 +16,61 @@ _GONE = "connection: the server has ended"
 
 
 class Completion(NamedTuple):
-    """A request that is done: its token from `Transport.send`, the time, and the outcome."""
+    """A request that is done: its token from `Transport.send`, the time, and the outcome.
+
+    Attributes:
+        payload: the answer, if the transport keeps answers.
+    """
 
     token: int
     done_ns: int
     outcome: str
+    payload: Payload = EMPTY
+
+
+class Request(NamedTuple):
+    """The bytes of a request, and the step that the request is in its sequence; None if each stands for itself."""
+
+    content: bytes
+    step: int | None = None
+
+
+class Requests(Protocol):
+    """The requests of a load, in their order. A request may be made of the answer to the one before it."""
+
+    def next(self) -> Request:
+        """Return the request to send next; the same one until it is sent."""
+
+    def sent(self, token: int) -> None:
+        """Take note that the request from `next` is sent."""
+
+    def answered(self, completion: Completion) -> None:
+        """Take note that a request is done.
+
+        In a closed loop the next request is due only after this call: its time is part of no latency.
+        """
+
+    def may_end(self) -> bool:
+        """Return whether the load may end now: not in the middle of a sequence."""
+
+
+class InTurn:
+    """Requests that each stand for themselves, sent in turn, over and over."""
+
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self._requests, self._sent = [Request(content) for content in requests], 0
+
+    def next(self) -> Request:
+        return self._requests[self._sent % len(self._requests)]
+
+    def sent(self, token: int) -> None:
+        self._sent += 1
+
+    def answered(self, completion: Completion) -> None:
+        pass
+
+    def may_end(self) -> bool:
+        return True
 
 
 class Transport(Protocol):
@@ -38,7 +89,7 @@ class Transport(Protocol):
 def drive(
     scenario: Scenario,
     transport: Transport,
-    requests: Sequence[bytes],
+    requests: Sequence[bytes] | Requests,
     *,
     into: list[Sample],
     still_alive: Callable[[], bool],
@@ -48,7 +99,7 @@ def drive(
     """Send requests until the scenario's stop rule is met, or the board is gone; what is under way then has failed.
 
     Args:
-        requests: sent in turn, over and over.
+        requests: bytes are sent in turn, over and over.
         into: gets a sample for each request, in the order in which the requests are done, with times of the transport's
             clock. A sample is in the list before the next wait begins, so that an interruption loses none.
         still_alive: whether the board is alive; called after failed requests.
@@ -58,17 +109,21 @@ def drive(
             while requests are under way, so it must take next to no time while the board is there.
     """
     arrivals = scenario.arrivals()
-    under_way: dict[int, tuple[int, int]] = {}  # token: scheduled, sent
-    done: list[tuple[int, int, Completion]] = []  # scheduled, sent, completion: not yet in `into`
+    source = InTurn(requests) if isinstance(requests, Sequence) else requests
+    under_way: dict[int, tuple[int, int, int | None]] = {}  # token: scheduled, sent, step
+    done: list[tuple[int, int, int | None, Completion]] = []  # the same with the completion: not yet in `into`
     latencies = array("q")
     issued, over, gone = 0, False, False
     ask_alive_at = look_at = 0
     is_over = _StopCheck(scenario, enough)
 
+    def may_end() -> bool:
+        return arrivals.may_end() and source.may_end()
+
     def record() -> None:
         """Append the samples; called while the server works, so that no request waits for this."""
-        for scheduled, sent, completion in done:
-            into.append(Sample(scheduled, sent, completion.done_ns, completion.outcome))
+        for scheduled, sent, step, completion in done:
+            into.append(Sample(scheduled, sent, completion.done_ns, completion.outcome, step))
             latencies.append(completion.done_ns - scheduled)
         done.clear()
 
@@ -80,14 +135,16 @@ def drive(
             due = None if over else arrivals.next_due_ns(now - begun)
             if scenario.stop.precision is not None:
                 record()  # the last answer may spoil a precision that the answers before it had reached
-            if due is not None and arrivals.may_end() and is_over(issued, due, now - begun, latencies):
+            if due is not None and may_end() and is_over(issued, due, now - begun, latencies):
                 over, due = True, None
             until = begun + due if due is not None else None
             if due is not None and until is not None and until <= now:
-                token = transport.send(requests[issued % len(requests)])
+                request = source.next()
+                token = transport.send(request.content)
                 if token is not None:
-                    under_way[token] = until, now
+                    under_way[token] = until, now, request.step
                     arrivals.sent(due)
+                    source.sent(token)
                     issued += 1
                 else:
                     until = None  # nothing can be sent until something is done
@@ -99,6 +156,7 @@ def drive(
             for completion in transport.wait(waits_until):
                 done.append((*under_way.pop(completion.token), completion))
                 arrivals.answered()
+                source.answered(completion)
                 if completion.outcome != "ok" and completion.done_ns >= ask_alive_at:
                     gone = gone or not still_alive()
                     ask_alive_at = transport.now_ns() + _ALIVE_INTERVAL_NS

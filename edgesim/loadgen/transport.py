@@ -30,6 +30,9 @@ class HttpTransport:
 
     A request without an answer within `timeout_s` has failed, and its connection is closed.
 
+    Args:
+        keeps_answers: whether completions have the answers' bodies, which takes a little more time.
+
     Attributes:
         most_open: the largest number of connections that were open at a time.
 
@@ -37,7 +40,7 @@ class HttpTransport:
         OSError: no server listens.
     """
 
-    def __init__(self, url: str, *, connections: int, timeout_s: float) -> None:
+    def __init__(self, url: str, *, connections: int, timeout_s: float, keeps_answers: bool = False) -> None:
         address = urlsplit(url)
         first = socket.getaddrinfo(address.hostname, address.port, type=socket.SOCK_STREAM)[0]
         self._family, self._address = first[0], first[4]
@@ -49,6 +52,7 @@ class HttpTransport:
         self._deadlines: deque[tuple[int, int, Connection]] = deque()
         self._done: list[Completion] = []  # requests that failed while they were sent
         self._heads = Heads()
+        self._keeps_answers = keeps_answers
         self._tokens = 0
         self.most_open = 0
         try:
@@ -118,7 +122,7 @@ class HttpTransport:
         self.close()
 
     def _connect(self) -> Connection:
-        connection = Connection(self._family, self._heads)
+        connection = Connection(self._family, self._heads, keeps_answers=self._keeps_answers)
         self._open[connection.socket.fileno()] = connection
         self.most_open = max(self.most_open, len(self._open))
         self._epoll.register(connection.socket, select.EPOLLIN)
@@ -157,7 +161,7 @@ class HttpTransport:
             return None
         if outcome is None:
             return None
-        completion = Completion(connection.token, time.monotonic_ns(), outcome)
+        completion = Completion(connection.token, time.monotonic_ns(), outcome, connection.payload)
         connection.token = 0
         if connection.may_stay:
             self._idle.append(connection)

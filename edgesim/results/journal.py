@@ -12,7 +12,7 @@ from typing import Protocol
 import orjson
 
 from edgesim.errors import DiskFull, ResultError
-from edgesim.recording import Sample
+from edgesim.recording import Sample, as_row
 
 _INTERVAL_S = 1.0
 _END = b"\n  ]\n}\n"
@@ -90,7 +90,7 @@ class Journal:
         if not self._file_exists:
             self._begin(so_far())
             self._file_exists, self._origin_ns, separator = True, new[0].scheduled_ns, b""
-        rows = [orjson.dumps(sample.since(self._origin_ns)._asdict()) for sample in new]
+        rows = [orjson.dumps(as_row(sample.since(self._origin_ns))) for sample in new]
         text = separator + b"\n    " + b",\n    ".join(rows) + _END
         with self.path.open("r+b", buffering=0) as file:
             # One call overwrites the closing brackets: the file is complete before and after it.

@@ -8,7 +8,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_val
 
 import edgesim
 from edgesim.options import Execution
-from edgesim.recording import Phase, Reading, Sample
+from edgesim.recording import Phase, Reading, Sample, as_row
 from edgesim.results import result_file
 from edgesim.results.proof import TimeOrigin, time_origin, without_false_proof
 from edgesim.results.sections import (
@@ -194,7 +194,7 @@ class RunResult(Section):
         if self.emulated is not None:
             document["emulated"] = self.emulated._document()
         for name in ("phases", "timeline", "samples"):
-            document[name] = [row._asdict() for row in getattr(self, name)]
+            document[name] = [as_row(row) for row in getattr(self, name)]
         return document
 
     @classmethod

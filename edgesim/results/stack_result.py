@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 import edgesim
 from edgesim.options import Execution
-from edgesim.recording import Phase, Reading, Sample
+from edgesim.recording import Phase, Reading, Sample, as_row
 from edgesim.results import result_file
 from edgesim.results.proof import TimeOrigin, time_origin, without_false_proof
 from edgesim.results.sections import (
@@ -169,7 +169,7 @@ class StackResult(Section):
         """Return the text of the result file; samples and readings are objects with named fields."""
         document: dict[str, Any] = self.model_dump(mode="json")
         for name in ("phases", "timeline", "samples"):
-            document[name] = [row._asdict() for row in getattr(self, name)]
-        document["timelines"] = {name: [row._asdict() for row in rows] for name, rows in self.timelines.items()}
+            document[name] = [as_row(row) for row in getattr(self, name)]
+        document["timelines"] = {name: [as_row(row) for row in rows] for name, rows in self.timelines.items()}
         option = orjson.OPT_INDENT_2 if indented else 0
         return orjson.dumps(document, option=option).decode() + "\n"
