@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from edgesim.options import (
         BoardOptions,
         DetectionMatch,
+        Generate,
         InputOptions,
         PeakLimit,
         Precision,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         TrafficOptions,
     )
     from edgesim.predictions import predict, predict_targets
+    from edgesim.predictions.generation import predict_generation
     from edgesim.reports.report import report
     from edgesim.results.load import load
     from edgesim.results.run_result import RunResult
@@ -88,6 +90,7 @@ __all__ = [
     "EmulatorTooOld",
     "EngineDenied",
     "EngineMissing",
+    "Generate",
     "HostError",
     "HostTooSlow",
     "IllegalInstruction",
@@ -123,6 +126,7 @@ __all__ = [
     "load",
     "pack",
     "predict",
+    "predict_generation",
     "predict_targets",
     "report",
     "run",
@@ -135,6 +139,7 @@ _HOME = {
     "BoardOptions": "edgesim.options",
     "CheckOptions": "edgesim.jobs.check",
     "DetectionMatch": "edgesim.options",
+    "Generate": "edgesim.options",
     "InputOptions": "edgesim.options",
     "PeakLimit": "edgesim.options",
     "Precision": "edgesim.options",
@@ -149,6 +154,7 @@ _HOME = {
     "load": "edgesim.results.load",
     "pack": "edgesim.jobs.pack",
     "predict": "edgesim.predictions",
+    "predict_generation": "edgesim.predictions.generation",
     "predict_targets": "edgesim.predictions",
     "report": "edgesim.reports.report",
     "run": "edgesim.jobs.run",

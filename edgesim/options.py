@@ -125,6 +125,15 @@ class TrafficOptions(_Options):
     client_cores: tuple[int, ...] | None = None
 
 
+class Generate(BaseModel):
+    """How much text a decoder generates: `tokens`, one by each request, after a prompt of `prompt` tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: int = Field(ge=1)
+    tokens: int = Field(ge=1)
+
+
 class InputOptions(_Options):
     """The inputs that requests carry.
 
@@ -138,6 +147,9 @@ class InputOptions(_Options):
         auto_dims: guess the sizes that neither the model nor the options give; the result says which.
         dims: such sizes by the name that the model has for them, for all inputs that use the name.
         ranges: smallest and largest random value, by input name.
+        state: outputs that are fed into an input of the next request, each with the input's name; ``auto`` feeds those
+            that look like such a state by their names and sizes, and the result says which.
+        generate: measure the generation of text by a decoder with a cache; None means single requests.
     """
 
     seed: int = 0
@@ -147,6 +159,8 @@ class InputOptions(_Options):
     dims: Mapping[str, Annotated[int, Field(ge=0)]] = {}
     auto_dims: bool = False
     ranges: Mapping[str, tuple[float, float]] = {}
+    state: Mapping[str, str] | Literal["auto"] = {}
+    generate: Generate | None = None
 
 
 class DetectionMatch(_Options):
@@ -319,6 +333,8 @@ class RunKeywords(TypedDict, total=False):
     dims: Mapping[str, int]
     auto_dims: bool
     ranges: Mapping[str, tuple[float, float]]
+    state: Mapping[str, str] | Literal["auto"]
+    generate: Generate | Mapping[str, int] | None
     execution: Execution | None
     target: str | None
     engine: EngineName

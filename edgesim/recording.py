@@ -10,7 +10,7 @@ class Sample(NamedTuple):
         scheduled_ns, sent_ns, done_ns: nanoseconds of the monotonic clock; in a result, since the first request was
             scheduled.
         outcome: ``ok``, or in a few words why the request failed.
-        step: which request of its sequence this is, from 0 on; None for a request that stands for itself.
+        step: which request of its sequence this is, from 1 on; None for a request that stands for itself.
     """
 
     scheduled_ns: int

@@ -25,12 +25,21 @@ class Target:
 
     Attributes:
         heated_ms: the time at the clock that heat leaves the board; None if the board has no `thermal` section.
+        step: the step of a sequence that the request is, from 0 on; None for a request that stands for itself. Several
+            targets of one model are several steps of one sequence.
+        about: which step that is, in words.
     """
 
     model: Model
     arrays: Arrays
     time_ms: float
     heated_ms: float | None = None
+    step: int | None = None
+    about: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.model.name}, {self.about}" if self.about else self.model.name
 
 
 class Dial(Protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 from edgesim import inputs, profiles
-from edgesim.boards import time_scaling
+from edgesim.boards import scaling_targets
 from edgesim.boards.board import Board
 from edgesim.boards.dial import Target
 from edgesim.boards.launch import Launch
@@ -99,14 +99,14 @@ def _targets(
     for model in models:
         try:
             arrays = inputs.choose(model, of_model(options, model, models)).requests[0]
-            prediction = time_scaling.predicted(profile, model, arrays, target=target)
+            prediction = scaling_targets.predicted(profile, model, arrays, target=target)
             if isinstance(prediction, Declined):
                 raise prediction.as_error()
         except (ModelError, ProfileError) as error:
             declined = error
             stages.note(f"model {model.name} is not slowed down to a time: {error.problem}")
             continue
-        targets.append(time_scaling.target(profile, model, arrays, prediction))
+        targets.append(scaling_targets.target(profile, model, arrays, prediction))
     if declined is not None and not targets:
         raise declined
     return targets

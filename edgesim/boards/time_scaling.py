@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +20,6 @@ from edgesim.boards.device import ScalableDevice
 from edgesim.boards.dial import DeviceDial, Dial, Target
 from edgesim.errors import HostTooSlow
 from edgesim.host.cpu_quota import CpuQuota
-from edgesim.inputs import Arrays
-from edgesim.models.repository import Model
-from edgesim.options import CPU
-from edgesim.predictions import Declined, Prediction, predict_or_decline
-from edgesim.predictions.onnxruntime_cpu import predict_nodes
-from edgesim.profiles import DeviceProfile
-from edgesim.units import format_ms
 
 # The part of the board's time that the computation fills at its CPU share; the rest is for the kernel's slices.
 _FILL = 0.7
@@ -45,6 +38,9 @@ _FEWEST_REQUESTS, _MOST_REQUESTS = 3, 300
 _SETTLE_MS = 1_000.0
 _LEAST_STEP, _LARGEST_STEP = 1.15, 1.5
 _FULL_SPEED_S = 0.6
+# A pace that changes by less than this from one step of a sequence to the next is not set anew: the server would work
+# for that, too.
+_PACE_STEP = 0.01
 _WARM_UP = 3
 _LIMIT_S = 10.0
 
@@ -134,7 +130,7 @@ class _ModelState:
     def record(self) -> ModelScaling:
         error = self.check_ms / self.time_ms - 1 if self.check_ms is not None else None
         return ModelScaling(
-            name=self.target.model.name,
+            name=self.target.name,
             target_ms=self.target.time_ms,
             host_ms=self.host_ms,
             host_cpu_ms=self.cpu_ms,
@@ -167,6 +163,9 @@ class Scale:
         self._models = [_ModelState(target, target.time_ms) for target in targets]
         self.quota = CpuQuota.of_share(cores)
         self.heated = False
+        # One model has one pace at a time, and the steps of a sequence have several.
+        self._has_steps = any(target.step is not None for target in targets)
+        self._step_pace_ms = math.inf
 
     @property
     def times_ms(self) -> Sequence[float]:
@@ -211,7 +210,24 @@ class Scale:
             OSError: a request was not answered.
         """
         for model in self._models:
-            model.check_ms = statistics.median(self._dial.ask(model.target, _requests(model.target)))
+            model.check_ms = statistics.median(self._ask(model, _requests(model.target)))
+
+    def pace_step(self, step: int) -> None:
+        """Set the pace for the next step of a sequence; nothing to do where all requests have one time.
+
+        The prompt of a generation has a pace of its own; those of the other steps, of which the first and the last one
+        are tuned, lie on a straight line.
+
+        Raises:
+            OSError: the server does not answer.
+        """
+        if not self._has_steps:
+            return
+        tuned = {model.target.step or 0: model.pace_ms for model in self._models}
+        later = sorted(number for number in tuned if number)
+        pace_ms = tuned[0] if not step else float(np.interp(step, later, [tuned[number] for number in later]))
+        if abs(pace_ms - self._step_pace_ms) > _PACE_STEP * pace_ms:
+            self._set_pace(pace_ms)
 
     def heat(self) -> None:
         """Throttle the board to the hot clock of its `thermal` section.
@@ -226,6 +242,7 @@ class Scale:
             model.pace_ms += heated_ms - model.time_ms
             model.time_ms = heated_ms
         self.heated = True
+        self._step_pace_ms = math.inf
         self._set(self.quota.share / slower)
 
     def record(self) -> ScalingRecord:
@@ -280,7 +297,18 @@ class Scale:
     def _set(self, share: float) -> None:
         self.quota = CpuQuota.of_share(min(share, self._cores))
         self._dial.limit_cpu(self.quota)
-        self._dial.set_pace({model.target.model.name: model.pace_ms for model in self._models})
+        if not self._has_steps:
+            self._dial.set_pace({model.target.model.name: model.pace_ms for model in self._models})
+
+    def _set_pace(self, pace_ms: float) -> None:
+        """Set the pace of the only model."""
+        self._dial.set_pace({self._models[0].target.model.name: pace_ms})
+        self._step_pace_ms = pace_ms
+
+    def _ask(self, model: _ModelState, requests: int) -> list[float]:
+        if self._has_steps:
+            self._set_pace(model.pace_ms)
+        return self._dial.ask(model.target, requests)
 
     def _go_back_to(self, index: int) -> None:
         """Set the share and the paces of an earlier try."""
@@ -292,8 +320,8 @@ class Scale:
     def _try(self, model: _ModelState, *, settle: bool) -> _Outcome:
         """Measure a model at its present share and pace, and correct the pace for the next try."""
         if settle and model.time_ms < _SETTLE_MS:
-            self._dial.ask(model.target, 2)  # the first requests still see the previous share and pace
-        times = np.asarray(self._dial.ask(model.target, _requests(model.target)))
+            self._ask(model, 2)  # the first requests still see the previous share and pace
+        times = np.asarray(self._ask(model, _requests(model.target)))
         low, p50, high = (float(value) for value in np.percentile(times, (10, 50, 90)))
         model.tries.append(
             TuningTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
@@ -341,45 +369,3 @@ def tune(
     scale = Scale(DeviceDial(device, targets[0].model), targets, threads=threads, cores=cores, by_pace=by_pace)
     scale.find(previous)
     return scale
-
-
-def predicted(
-    profile: DeviceProfile, model: Model, arrays: Arrays, others: Sequence[Arrays] = (), *, target: str = CPU
-) -> Prediction | Declined:
-    """Predict the device time of a request with these inputs on a target, see `edgesim.predict`.
-
-    Args:
-        others: inputs of other requests. Where sizes are of the inputs, a note says how much the time differs.
-    """
-
-    def of(request: Arrays) -> Prediction | Declined:
-        sizes = {name: array.shape for name, array in request.items()}
-        return predict_or_decline(profile, model, target=target, shapes=sizes, arrays=request)
-
-    first = of(arrays)
-    if isinstance(first, Declined) or first.sizes == "inference" or not others:
-        return first
-    all_of_them = [first, *(other for other in map(of, others) if isinstance(other, Prediction))]
-    times_ms = [prediction.p50_ms for prediction in all_of_them]
-    note = f"over {len(times_ms)} inputs: {format_ms(min(times_ms))} to {format_ms(max(times_ms))} ms"
-    return replace(first, notes=(*first.notes, note))
-
-
-def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:
-    """Return the target of a model on a board: a request's predicted time, and that time at the board's hot clock.
-
-    A request takes the device time and the server's time: both are in what a client of a scaled server sees. The hot
-    clock is the processor's.
-    """
-    heated_ms = None
-    if profile.thermal is not None and prediction.target == CPU:
-        # The ratio of two predictions: a calibration by measured times is for the board's full clock.
-        nodes = [time.node for time in prediction.nodes]
-        cool, hot = (
-            predict_nodes(board, nodes, threads=prediction.threads, use_calibration=False)
-            for board in (profile, profile.heated())
-        )
-        server_ms = prediction.request_ms - prediction.p50_ms
-        slower = profile.cpu.clock_hz / profile.heated().cpu.clock_hz
-        heated_ms = prediction.p50_ms * hot.p50_ms / cool.p50_ms + server_ms * slower
-    return Target(model=model, arrays=arrays, time_ms=prediction.request_ms, heated_ms=heated_ms)

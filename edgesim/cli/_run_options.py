@@ -212,6 +212,26 @@ class InputFlags:
             rich_help_panel=INPUTS,
         ),
     ] = None
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="OUTPUT=INPUT",
+            help="Feed this output into this input of the next request, such as the state of a recurrent model; may be"
+            " repeated. --state auto feeds the outputs that look like it.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None
+    generate: Annotated[
+        str | None,
+        typer.Option(
+            "--generate",
+            metavar="prompt=N,tokens=N",
+            help="Let a decoder with a cache generate tokens after a prompt, and measure the time to the first one and"
+            " the tokens per second.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None
     seed: Annotated[
         int,
         typer.Option("--seed", metavar="N", help="Seed of random inputs and of arrivals.", rich_help_panel=INPUTS),
@@ -273,6 +293,8 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "dims": _values.dims,
     "ranges": _values.ranges,
     "match": _values.match,
+    "state": _values.state,
+    "generate": _values.generate,
 }
 
 # Fields that several flags make, or another than that of their name.

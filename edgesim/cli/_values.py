@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from edgesim.errors import UsageError
 from edgesim.measure.tolerance import Tolerance
-from edgesim.options import DetectionMatch, PeakLimit, Precision
+from edgesim.options import DetectionMatch, Generate, PeakLimit, Precision
 from edgesim.units import parse_seconds
 
 
@@ -118,6 +118,35 @@ def match(word: str) -> DetectionMatch:
         return DetectionMatch(**values)
     except UsageError as error:
         raise UsageError(f"--match {word}: {error.problem}", fix=error.fix) from error
+
+
+def state(words: Sequence[str]) -> Mapping[str, str] | Literal["auto"]:
+    """Return the outputs fed into inputs: ``stateN=state``; or ``auto``. Raises UsageError: a word is neither."""
+    if list(words) == ["auto"]:
+        return "auto"
+    fed = {}
+    for word in words:
+        output, equals, name = word.partition("=")
+        if not (output and equals and name):
+            raise UsageError(
+                f"--state {word}: not OUTPUT=INPUT", fix="for example --state stateN=state; or --state auto alone"
+            )
+        fed[output] = name
+    return fed
+
+
+def generate(word: str) -> Generate:
+    """Return the tokens of ``prompt=128,tokens=32``. Raises UsageError: the word does not say both."""
+    try:
+        parts = {name: int(count) for name, _, count in (part.partition("=") for part in word.split(","))}
+    except ValueError:
+        parts = {}
+    if parts.keys() != {"prompt", "tokens"} or min(parts.values()) < 1:
+        raise UsageError(
+            f"--generate {word}: not prompt=N,tokens=N, each 1 or more",
+            fix="for example --generate prompt=128,tokens=32",
+        )
+    return Generate(**parts)
 
 
 def tolerance(word: str | None) -> Tolerance | None:

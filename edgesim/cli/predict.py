@@ -10,18 +10,23 @@ from rich.console import Group
 from rich.text import Text
 
 from edgesim import profiles
+from edgesim.cli import _generation
 from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ProfileArgument, QuietOption, TargetOption
 from edgesim.cli._run_options import InputFlags, takes_run_options
 from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode
+from edgesim.inputs.description import InputDescription
 from edgesim.models import repository
-from edgesim.options import CPU, RunOptions
+from edgesim.models.repository import Model
+from edgesim.options import CPU, Generate, InputOptions, RunOptions
 from edgesim.predictions import Declined, NodeTime, Prediction, predict_targets, require_target
 from edgesim.predictions.alternatives import Alternative, alternatives
+from edgesim.predictions.generation import predict_generation
 from edgesim.predictions.prediction import bound_by
 from edgesim.predictions.server_time import ServerTime
+from edgesim.profiles import DeviceProfile
 from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms
@@ -69,6 +74,8 @@ def predict_command(
     board, graph, inputs = profiles.load(profile), repository.find(model, options.models), options.inputs
     if target is not None:
         require_target(board, target)
+    if (generate := InputDescription.of(graph, inputs).generate) is not None:
+        return _predict_generation(board, graph, inputs, generate, target, threads, quiet=quiet, as_json=as_json)
     targets = predict_targets(board, graph, batch=batch, threads=threads, inputs=inputs)
     # The CPU's time, or the first that is known where the CPU's is not.
     known = [name for name, answer in targets.items() if isinstance(answer, Prediction)]
@@ -104,6 +111,38 @@ def predict_command(
         if others:
             lines += [Text(), _alternatives(prediction, others)]
     show(Group(*lines))
+    return ExitCode.OK
+
+
+def _predict_generation(
+    board: DeviceProfile,
+    model: Model,
+    inputs: InputOptions,
+    generate: Generate,
+    target: str | None,
+    threads: int | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Show the times of the prompt and of the tokens after it."""
+    prediction = predict_generation(
+        board,
+        model,
+        prompt=generate.prompt,
+        tokens=generate.tokens,
+        target=target if target is not None else CPU,
+        threads=threads,
+        inputs=inputs,
+    )
+    title = f"{model.name} on {phrases.board_and_mode(board.title, board.mode)}"
+    if as_json:
+        typical = _facts(prediction.typical.prediction, [], explain=False)
+        print_json(typical | {"generation": _generation.facts(generate, prediction)})
+    elif quiet:
+        print(f"{title}: {_generation.in_a_line(prediction)}")
+    else:
+        show(_generation.table(title, generate, prediction))
     return ExitCode.OK
 
 

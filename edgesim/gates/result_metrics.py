@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,28 @@ import numpy as np
 from edgesim.gates.histogram import times_ms
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
+from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, LifecycleSection, ResourcesSection, Restart
 from edgesim.units import format_bytes
 
 # Times of whatever ran the model: an emulator's say nothing about the board.
-_TIMES = ("latency_ms.", "service_time_ms.", "throughput_qps", "cold_start_s", "cpu_seconds_per_request")
+_TIMES = (
+    "latency_ms.",
+    "service_time_ms.",
+    "generation.",
+    "throughput_qps",
+    "cold_start_s",
+    "cpu_seconds_per_request",
+)
 _STATISTICS = ("min", "mean", *PERCENTILES, "max")
 _DETECTIONS = ("matched", "more", "fewer", "min_iou", "max_score_difference")
 
 NAMES = (
     *(f"device_time_ms.{name}" for name in ("p50", "low", "high")),
     *(f"{time}.{name}" for time in ("latency_ms", "service_time_ms") for name in _STATISTICS),
+    *(f"generation.{time}.{name}" for time in ("time_to_first_token_ms", "inter_token_ms") for name in _STATISTICS),
+    "generation.tokens_per_second",
     "throughput_qps",
     "cold_start_s",
     "cpu_seconds_per_request",
@@ -58,7 +68,9 @@ _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 BAND = "80 % band"
 # Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
-HIGHER_IS_BETTER = frozenset(("throughput_qps", "accuracy", "detections.matched", "detections.min_iou"))
+HIGHER_IS_BETTER = frozenset(
+    ("throughput_qps", "accuracy", "detections.matched", "detections.min_iou", "generation.tokens_per_second")
+)
 # These depend on the model and its answers alone, so they are equal in every run.
 _CONSTANT = frozenset(
     ("artifact_bytes", "accuracy", "failed_requests", *(f"detections.{name}" for name in _DETECTIONS))
@@ -162,13 +174,9 @@ def metric(result: RunResult, name: str) -> Metric:
     if section == "device_time_ms":
         return _device_time(result, name, key)
     if section in ("latency_ms", "service_time_ms"):
-        distribution: Distribution = getattr(result, section)
-        return Metric(
-            name=name,
-            value=_number(getattr(distribution, key)),
-            needs_samples=distribution.needs_samples.get(key),
-            infinite=key in distribution.infinite,
-        )
+        return _of_distribution(name, getattr(result, section), key)
+    if section == "generation":
+        return _of_generation(result, name)
     if section == "detections":
         return Metric(name=name, value=_detections(result, key), elsewhere=_elsewhere(result, name))
     answered = result.requests.ok
@@ -214,6 +222,24 @@ def _instructions(result: RunResult, name: str) -> Metric:
     if (count := parts[name]) is None:
         return Metric(name=name, value=None)
     return Metric(name=name, value=count.p50, low=count.low, high=count.high, interval_kind=f"{count.samples} counts,")
+
+
+def _of_distribution(name: str, distribution: Distribution, key: str) -> Metric:
+    return Metric(
+        name=name,
+        value=_number(getattr(distribution, key)),
+        needs_samples=distribution.needs_samples.get(key),
+        infinite=key in distribution.infinite,
+    )
+
+
+def _of_generation(result: RunResult, name: str) -> Metric:
+    """Return a figure of the generation, such as ``generation.inter_token_ms.p50``."""
+    _, section, *statistic = name.split(".")
+    figure = getattr(result.generation, section) if result.generation is not None else None
+    if isinstance(figure, Distribution):
+        return _of_distribution(name, figure, *statistic)
+    return Metric(name=name, value=_number(figure))
 
 
 def _memory(result: RunResult, name: str, value: float, elsewhere: str) -> Metric:
@@ -306,16 +332,35 @@ def times(result: RunResult, name: str) -> list[np.ndarray] | None:
     metric.
     """
     section = measured_as(result.execution, name).partition(".")[0]
+    if section == "generation":
+        return _times_of_generation(result, name)
     if section not in ("latency_ms", "service_time_ms"):
         return None
     if result.samples:
-        parts = [(restart.first_sample, restart.samples) for restart in result.restarts] or [(0, len(result.samples))]
         return [
-            np.array([getattr(sample, section) for sample in result.samples[first : first + count] if sample.ok])
-            for first, count in parts
+            np.array([getattr(sample, section) for sample in samples if sample.ok]) for samples in _by_container(result)
         ]
     distributions: list[Distribution] = [getattr(restart, section) for restart in result.restarts]
     return [times_ms(distribution) for distribution in distributions or [getattr(result, section)]]
+
+
+def _times_of_generation(result: RunResult, name: str) -> list[np.ndarray] | None:
+    """Return the times of the prompts, or of the tokens after them, for each container; None without a generation."""
+    if result.generation is None:
+        return None
+    of_prompt = "time_to_first_token_ms" in name
+    if result.samples:
+        return [
+            np.array([sample.service_time_ms for sample in samples if sample.ok and (sample.step == 1) == of_prompt])
+            for samples in _by_container(result)
+        ]
+    return [times_ms(result.generation.time_to_first_token_ms if of_prompt else result.generation.inter_token_ms)]
+
+
+def _by_container(result: RunResult) -> list[Sequence[Sample]]:
+    """Return the samples of each container."""
+    parts = [(restart.first_sample, restart.samples) for restart in result.restarts] or [(0, len(result.samples))]
+    return [result.samples[first : first + count] for first, count in parts]
 
 
 def statistic(times_ms: np.ndarray, name: str) -> float | None:
@@ -326,7 +371,9 @@ def statistic(times_ms: np.ndarray, name: str) -> float | None:
     """
     if not len(times_ms):
         return None
-    key = name.partition(".")[2]
+    if name == "generation.tokens_per_second":
+        return 1e3 / float(np.mean(times_ms))
+    key = name.rpartition(".")[2]
     if key in PERCENTILES:
         return float(np.percentile(times_ms, PERCENTILES[key]))
     reduce: Mapping[str, Callable[[np.ndarray], Any]] = {"min": np.min, "mean": np.mean, "max": np.max}

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgesim.inputs import real
+from edgesim.inputs import generation_choice, real
 from edgesim.inputs.description import InputDescription
 from edgesim.inputs.inputs import Arrays, Inputs, Labelled
 from edgesim.inputs.maker import RequestMaker
+from edgesim.inputs.sequences import StateSequence
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
+
+# The state of random inputs has its first value again after this many requests.
+_RANDOM_STEPS = 32
 
 
 def choose(model: Model, options: InputOptions) -> Inputs:
@@ -22,6 +26,19 @@ def choose(model: Model, options: InputOptions) -> Inputs:
         ModelError: what the user says does not fit the model's inputs, or a file does not.
     """
     description = InputDescription.of(model, options)
+    if description.generate is not None:
+        return generation_choice.choose(model, description, description.generate)
+    chosen = _single(model, description)
+    if not description.state:
+        return chosen
+    # Random inputs have no end, and neither has a single request that is sent over and over.
+    is_endless = chosen.is_random or len(chosen.requests) == 1
+    steps = _RANDOM_STEPS if is_endless else len(chosen.requests)
+    sequence = StateSequence(chosen.requests, description.state, steps)
+    return replace(chosen, sequence=sequence, labelled=(), origin=f"{chosen.origin}; {sequence}")
+
+
+def _single(model: Model, description: InputDescription) -> Inputs:
     if description.samples is not None:
         return _real(model, description, description.samples)
     maker = RequestMaker(model, description)

@@ -7,8 +7,9 @@ from pathlib import Path
 from edgesim.errors import ModelError
 from edgesim.inputs import inputs_file
 from edgesim.inputs.inputs_file import Entry, InputsFile
+from edgesim.models import state
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions
+from edgesim.options import Generate, InputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,9 @@ class InputDescription:
         auto_dims: guess the sizes that are not known.
         entries: what gives the values, by input name; the values of other inputs are random.
         samples: a file or directory of real inputs; None without. They go before `entries`.
+        state: outputs that are fed into an input of the next request, each with that input. Its first value is zeros,
+            unless there is an entry for it.
+        generate: how much text a decoder generates; None means single requests.
         file: the file that says it; None without.
         seed: of random values.
     """
@@ -32,6 +36,8 @@ class InputDescription:
     samples: Path | None
     file: Path | None
     seed: int
+    state: Mapping[str, str]
+    generate: Generate | None
 
     @classmethod
     def of(cls, model: Model, options: InputOptions) -> "InputDescription":
@@ -58,12 +64,17 @@ class InputDescription:
         file = options.inputs_file if options.inputs_file is not None else model.inputs_path
         said = inputs_file.read(file, model) if file is not None else InputsFile()
         shapes = {name: entry.shape for name, entry in said.inputs.items() if entry.shape is not None}
+        fed = state.chosen(model, options.state or said.state)
+        of_state = {name: Entry(value="zeros") for name in fed.values()}
+        ranges = {name: Entry(range=bounds) for name, bounds in options.ranges.items()}
         return cls(
             shapes={**shapes, **options.shapes},
             dims={**said.dims, **options.dims},
             auto_dims=options.auto_dims,
-            entries={**said.inputs, **{name: Entry(range=bounds) for name, bounds in options.ranges.items()}},
+            entries={**of_state, **said.inputs, **ranges},
             samples=samples,
             file=file,
             seed=options.seed,
+            state=fed,
+            generate=options.generate if options.generate is not None else said.generate,
         )

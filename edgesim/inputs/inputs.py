@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.models.repository import Model, Tensor
+
+if TYPE_CHECKING:
+    from edgesim.inputs.sequences import RequestSequence
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -28,12 +31,15 @@ class Inputs:
         origin: where the inputs come from, in a few words for the result.
         labelled: all real inputs in as few requests as the model takes, with the class of each; empty without labels.
         is_random: whether the inputs are drawn at random, and may not fit what the model takes.
+        sequence: the requests as a sequence, each made of the answer before; None if each stands for itself. The
+            requests have the first value of the state then.
     """
 
     requests: tuple[Arrays, ...]
     origin: str
     labelled: tuple[Labelled, ...] = ()
     is_random: bool = False
+    sequence: "RequestSequence | None" = None
 
 
 def batch_axis(model: Model, tensor: Tensor) -> int:

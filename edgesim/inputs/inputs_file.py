@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -10,6 +10,7 @@ from edgesim import yaml_files
 from edgesim.errors import ModelError, did_you_mean
 from edgesim.inputs.pictures import Colors, Fit, Normalization
 from edgesim.models.repository import Model
+from edgesim.options import Generate
 
 _EXAMPLE = "docs/reference/inputs-file.md has some"
 # An entry has one of these.
@@ -84,10 +85,14 @@ class InputsFile(_Section):
     Attributes:
         dims: sizes by the name that the model has for them.
         inputs: entries by input name; an input without an entry is random.
+        state: outputs that are fed into an input of the next request, each with that input; or ``auto``.
+        generate: how much text a decoder generates.
     """
 
     dims: Mapping[str, _Size] = {}
     inputs: Mapping[str, Entry] = {}
+    state: Mapping[str, str] | Literal["auto"] = {}
+    generate: Generate | None = None
 
     @model_validator(mode="after")
     def _goes_together(self) -> "InputsFile":

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edgesim.boards.board import Board
@@ -10,6 +10,7 @@ from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSess
 from edgesim.jobs.measurement import Measurement, distribution, lag, throughput_qps
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import load_progress
+from edgesim.loadgen.generator import Requests
 from edgesim.loadgen.peak_search import MOST_TRIES, USUAL_TRIES, PeakSearch
 from edgesim.loadgen.scenario import Misses, Scenario, StopRule, closed_loop
 from edgesim.measure import resource_usage, statistics, steady_state, validity
@@ -43,7 +44,7 @@ class BoardLoad:
         board: Board,
         plan: SessionPlan,
         url: str,
-        requests: Sequence[bytes],
+        requests: Sequence[bytes] | Callable[[int], Requests],
         recorder: resource_usage.Recorder,
         stages: Stages,
         into: Measurement,
@@ -62,6 +63,8 @@ class BoardLoad:
                 requests=0, rule=f"none beyond the {'calibration' if self._board.scale else 'first inference'}"
             )
             return
+        if count is None and self._into.is_generation:
+            count = 1  # which goes on to the end of its generation
         if count is None:
             doing = "warming up until the level is steady"
             with self._stages.stage("warm-up", doing), self._recorder.phase("warm-up"):
@@ -72,7 +75,8 @@ class BoardLoad:
         watch = load_progress.watch(scenario, samples)
         with self._stages.stage("warm-up", doing, watch), self._recorder.phase("warm-up"):
             self._session.send(scenario, samples)
-        self._into.warm_up = WarmUp(requests=count, rule=f"{count} requests, set by the user")
+        rule = f"{count} requests, set by the user" if self._plan.warm_up is not None else "one generation"
+        self._into.warm_up = WarmUp(requests=len(samples), rule=rule)
 
     def _warm_up_by_rule(self) -> WarmUp:
         samples: list[Sample] = []

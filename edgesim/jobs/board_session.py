@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -11,23 +11,31 @@ from typing import Any
 import numpy as np
 
 from edgesim.boards.board import DESCRIPTION, Board
+from edgesim.boards.time_scaling import Scale
 from edgesim.errors import EdgesimError
 from edgesim.host.cores import affinity
 from edgesim.inputs import samples_in
+from edgesim.inputs.sequences import RequestSequence
 from edgesim.jobs.board_load import BoardLoad
 from edgesim.jobs.instructions import count
 from edgesim.jobs.load_session import Keeping
 from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client
-from edgesim.measure import resource_usage
+from edgesim.loadgen.generator import Requests
+from edgesim.loadgen.sequence_requests import SequenceRequests
+from edgesim.measure import resource_usage, sequence_comparison
 from edgesim.measure.output_difference import Outputs, joined
-from edgesim.measure.reference import Comparison, compare
+from edgesim.measure.reference import Comparison, compare, compare_sequence
+from edgesim.measure.release_reference import AnyReference
+from edgesim.measure.sequence_comparison import compared_steps
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 
 # Of labelled inputs, where the model fixes how many samples a request has: an emulated request takes seconds.
 _MOST_LABELLED_REQUESTS = 8
+# A difference that adds up shows within these steps; emulated, each of them takes a while.
+_COMPARED_STEPS = 16
 
 
 def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Keeping) -> None:
@@ -57,8 +65,7 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
             return
         into.first_inference_s = (done_ns - sent_ns) / 1e9
 
-        # Each request's bytes on the wire, and no second copy of the inputs: real inputs can be many and large.
-        requests = [peer.on_the_wire(peer.encode(arrays)) for arrays in plan.inputs.requests]
+        requests = requests_of(plan, peer, board.scale)
         load = BoardLoad(board, plan, url, requests, recorder, stages, into, keeping)
         load.warm_up()
         into.steady_at_s = time.monotonic() - begin_s
@@ -83,6 +90,29 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
             with stages.stage("scale", "checking that the scaled times still hold"), suppress(OSError):
                 board.scale.check()
             into.scaling = board.scale.record()
+
+
+def requests_of(
+    plan: SessionPlan, peer: client.Client, scale: Scale | None
+) -> Sequence[bytes] | Callable[[int], Requests]:
+    """Return the requests of a plan: their bytes, or what begins a sequence of them for a number of clients."""
+    sequence = plan.inputs.sequence
+    if sequence is None:
+        # Each request's bytes on the wire, and no second copy of the inputs: real inputs can be many and large.
+        return [peer.on_the_wire(peer.encode(arrays)) for arrays in plan.inputs.requests]
+
+    def pace(step: int) -> None:
+        if scale is not None:
+            with suppress(OSError):  # the request itself fails if the server is gone
+                scale.pace_step(step)
+
+    return lambda clients: SequenceRequests(
+        sequence,
+        peer,
+        clients=clients,
+        is_whole=sequence.is_whole and plan.whole_sequences,
+        prepare=pace,
+    )
 
 
 @contextmanager
@@ -115,6 +145,8 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
 
     Returns None if the board does not answer.
     """
+    if (sequence := plan.inputs.sequence) is not None:
+        return _compare_sequence(peer, sequence, plan.reference)
     labelled = plan.inputs.labelled[:_MOST_LABELLED_REQUESTS]
     requests = [one.arrays for one in labelled] or [plan.inputs.requests[0]]
     answers = [peer.infer(peer.encode(arrays)) for arrays in requests] if labelled else [first]
@@ -133,6 +165,17 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
         matcher=plan.matcher,
     )
     return replace(compared, reference=plan.reference.release, other_release=plan.reference.other_release)
+
+
+def _compare_sequence(peer: client.Client, sequence: RequestSequence, reference: AnyReference) -> Comparison | None:
+    """Compare the board's answers to the steps of a sequence; None if the board does not answer."""
+    host = sequence_comparison.run_on_host(sequence, reference.run, compared_steps(sequence, _COMPARED_STEPS))
+    try:
+        board = sequence_comparison.ask_board(sequence, host, peer.answer)
+    except client.RequestFailed:
+        return None
+    compared = compare_sequence(sequence, board, host, again=reference.run)
+    return replace(compared, reference=reference.release, other_release=reference.other_release)
 
 
 @contextmanager

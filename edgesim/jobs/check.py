@@ -18,17 +18,18 @@ from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
+from edgesim.inputs.sequences import GenerationSequence
 from edgesim.jobs import check_items, check_targets, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client
-from edgesim.measure import model_tolerances, resource_usage
+from edgesim.measure import model_tolerances, resource_usage, sequence_comparison
 from edgesim.measure.detections import Matcher
-from edgesim.measure.input_fit import refusal
-from edgesim.measure.output_difference import joined
+from edgesim.measure.input_fit import refusal, require_fit
+from edgesim.measure.output_difference import Outputs, joined
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import repository
+from edgesim.models import repository, state
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import require_target
@@ -152,6 +153,8 @@ def check(
     allowed = checks.tolerance if checks.tolerance is not None else model_tolerances.of_outputs(loaded)
     with stages.stage("reference", "running the reference on this host"):
         chosen = inputs.choose(loaded, options.inputs)
+        if chosen.sequence is None and (suggestion := state.suggestion(loaded)):
+            stages.note(suggestion)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
         first = reference.outputs[0] if reference.outputs else {}
         matcher = Matcher.of(loaded, options.match, lambda: first) if first else None
@@ -172,7 +175,9 @@ def check(
             with resource_usage.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder:
                 of_the_board = answers(board, reference)
             used = resource_usage.summarise([*board.start_readings, *recorder.readings], [])
-            of_the_board += _items_of_the_start(board, launch, loaded, profile, used, stages, killed=killed)
+            of_the_board += _items_of_the_start(
+                board, launch, loaded, profile, used, stages, killed=killed, grown=_grown(chosen)
+            )
             return board, of_the_board
 
     try:
@@ -182,8 +187,8 @@ def check(
             if not error.emulated:
                 raise
             stages.note(f"{error.problem}; once more with room for the emulator")
-            # The question is whether the model fits: one request is enough.
-            once_more = partial(run, reference=reference.first(), killed=error.problem)
+            # The question is whether the model fits: one request is enough, and the one with the longest cache.
+            once_more = partial(run, reference=reference.fewest(), killed=error.problem)
             board, of_the_board = _with_room_for_the_emulator(once_more, launch)
     except DeviceError as error:
         return verdict([*items, check_items.failure(error), *of_targets], loaded.name, not_judged=not_judged)
@@ -261,27 +266,51 @@ def _reference_outputs(
         requests = list(chosen.requests[: checks.requests])
         samples = [inputs.samples_in(model, request) for request in requests]
     golden = model.samples_path.with_name(GOLDEN) if model.samples_path is not None else None
-    if checks.reference is None and real_inputs is None and golden is not None and golden.is_file():
+    if (
+        chosen.sequence is None
+        and checks.reference is None
+        and real_inputs is None
+        and golden is not None
+        and golden.is_file()
+    ):
         right = _read_golden(golden, requests)
         return check_items.ReferenceOutputs(requests, right, f"the golden outputs in {golden.name}", samples)
     reference_model = repository.find(str(checks.reference)) if checks.reference is not None else model
     origin = f"{reference_model.path.name} on this host" if checks.reference is not None else "this host"
     outputs: list[Mapping[str, NDArray[Any]]] = []
+    steps: list[int] = []
     try:
         reference = Reference(reference_model)
+        if chosen.sequence is not None:
+            steps = sequence_comparison.compared_steps(chosen.sequence, checks.requests)
+            host = sequence_comparison.run_on_host(chosen.sequence, reference.run, steps)
+            requests, samples = [step.arrays for step in host], [1] * len(host)
+            outputs.extend(step.outputs for step in host)
 
         def run() -> Iterator[Mapping[str, NDArray[Any]]]:
             return (reference.run(arrays) for arrays in requests)
 
-        outputs.extend(run())
+        if chosen.sequence is None:
+            outputs.extend(run())
     except ModelError as error:
-        return check_items.ReferenceOutputs(requests, [], origin, samples, problem=error.problem)
+        return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=error.problem)
     except RunFailed as error:
         if checks.reference is not None:
             raise UsageError(f"`reference={checks.reference}`: does not take this model's inputs: {error}") from error
+        if chosen.sequence is not None:
+            require_fit(model, reference, chosen)
         raise refusal(model, chosen, requests[len(outputs)], error) from error
     own = reference if checks.reference is None else None
-    return check_items.ReferenceOutputs(requests, outputs, origin, samples, again=lambda: list(run()), newest=own)
+    return check_items.ReferenceOutputs(
+        requests,
+        outputs,
+        origin,
+        samples,
+        again=lambda: list(run()),
+        newest=own,
+        sequence=chosen.sequence,
+        steps=steps,
+    )
 
 
 def _read_golden(path: Path, requests: Sequence[inputs.Arrays]) -> list[Mapping[str, NDArray[Any]]]:
@@ -323,24 +352,39 @@ def _items_of_the_answers(
         yield from check_items.loaded(model, description, board.execution)
         tally = Tally(len(reference.requests), "requests")
         with stages.stage("answers", "comparing the board's answers with the right ones", tally.progress):
-            answers = []
-            for arrays in reference.requests:
-                answers.append(peer.infer(peer.encode(arrays)))
+
+            def ask(arrays: inputs.Arrays) -> Outputs:
+                outputs = peer.answer(arrays)
                 tally.add()
                 tally.announce(stages)
-            failed = [answer.outcome for answer in answers if answer.outcome != "ok"]
-            if failed:
+                return outputs
+
+            outputs: list[Outputs] = []
+            try:
+                if reference.sequence is not None and reference.outputs:
+                    outputs = sequence_comparison.ask_board(reference.sequence, reference.host_steps(), ask)
+                else:
+                    outputs = list(map(ask, reference.requests))
+            except client.RequestFailed as error:
                 state = board.device.state()
                 if not state.running:
-                    raise board.death(state, "answering")
-                yield Item(name="answers", verdict="FAIL", finding=f"a request failed: {failed[0]}")
+                    raise board.death(state, "answering") from error
+                yield Item(name="answers", verdict="FAIL", finding=f"a request failed: {error}")
             else:
-                outputs = [client.decode(answer.payload) for answer in answers]
                 yield check_items.answers(outputs, reference, allowed, matcher)
-        if chosen.labelled and not failed:
+        if chosen.labelled and outputs:
             labels = np.concatenate([one.labels for one in chosen.labelled[: len(outputs)]])
             yield check_items.accuracy(joined(outputs), labels, reference)
         yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)
+
+
+def _grown(chosen: inputs.Inputs) -> str:
+    """Return how large the cache of a generation grows, in words; empty for other inputs."""
+    sequence = chosen.sequence
+    if not isinstance(sequence, GenerationSequence):
+        return ""
+    length = sequence.cached(sequence.steps)
+    return f"with a cache of {format_bytes(sequence.cache_bytes_at(length))} for {length} tokens"
 
 
 def _items_of_the_start(
@@ -352,14 +396,17 @@ def _items_of_the_start(
     stages: Stages,
     *,
     killed: str,
+    grown: str,
 ) -> Iterator[Item]:
     """Yield what a board took to load the model and answer: its memory, and the time of its start.
 
     Args:
         profile: of the board, whatever memory `launch` gives it.
         killed: why the board was killed before, if it was; see `check_items.memory`.
+        grown: what grew until the last request; see there, too.
     """
     emulator = emulator_memory(launch, board, stages) if used.memory_peak_bytes is not None else None
-    yield check_items.memory(used, emulator, profile, emulated=board.execution == "emulated", killed=killed)
+    emulated = board.execution == "emulated"
+    yield check_items.memory(used, emulator, profile, emulated=emulated, killed=killed, grown=grown)
     with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
         yield check_items.cold_start(board, peer.get_json(DESCRIPTION), model, profile)

@@ -22,12 +22,14 @@ from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.inputs import Arrays
+from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.measure.reference import Reference, random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.sequence_comparison import HostStep, compare_steps
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import locales
 from edgesim.models.repository import Model
@@ -35,7 +37,8 @@ from edgesim.options import Execution
 from edgesim.predictions.node import Node
 from edgesim.predictions.onnxruntime_cpu import read_model
 from edgesim.profiles import DeviceProfile
-from edgesim.results.sections import DetectionsSection, EmulatorSection, section
+from edgesim.reports import generation_phrases
+from edgesim.results.sections import DetectionsSection, EmulatorSection, SequenceSection, section
 from edgesim.results.verdict import Item, VerdictWord
 from edgesim.units import format_bytes, format_seconds
 
@@ -65,6 +68,8 @@ class ReferenceOutputs:
         again: computes the outputs once more, which shows those that are random; None for outputs from a file.
         problem: why there are no outputs.
         newest: what gave the outputs, if they are the model's own in edgesim's own release on this host.
+        sequence: what makes each request of the answer before; None where each stands for itself.
+        steps: the steps of the sequence that the requests are, from 0 on.
     """
 
     requests: Sequence[Arrays]
@@ -74,17 +79,26 @@ class ReferenceOutputs:
     again: Callable[[], Sequence[Mapping[str, NDArray[Any]]]] | None = None
     problem: str = ""
     newest: Reference | None = None
+    sequence: RequestSequence | None = None
+    steps: Sequence[int] = ()
 
-    def first(self) -> "ReferenceOutputs":
-        """Return the first request alone, with its outputs."""
+    def fewest(self) -> "ReferenceOutputs":
+        """Return the first request alone, with its outputs; and the last one of a sequence that grows until then."""
         again = self.again
+        grows = self.sequence is not None and self.sequence.is_whole and len(self.requests) > 1
+        chosen = [0, len(self.requests) - 1] if grows else [0]
         return replace(
             self,
-            requests=self.requests[:1],
-            outputs=self.outputs[:1],
-            samples=self.samples[:1],
-            again=(lambda: again()[:1]) if again is not None else None,
+            requests=[self.requests[i] for i in chosen],
+            outputs=[self.outputs[i] for i in chosen if self.outputs],
+            samples=[self.samples[i] for i in chosen],
+            again=(lambda: [again()[i] for i in chosen]) if again is not None else None,
+            steps=[self.steps[i] for i in chosen if self.steps],
         )
+
+    def host_steps(self) -> list[HostStep]:
+        """Return the steps of a sequence on this host."""
+        return [HostStep(*step) for step in zip(self.steps, self.requests, self.outputs, strict=True)]
 
 
 def artifact(model: Model, most_bytes: int | None) -> Item:
@@ -142,6 +156,9 @@ def answers(
         worst = max(failed or judged, key=lambda difference: difference.max_absolute)
         words = _difference(worst, reference.origin)
         words += [f"{one.output}: {', '.join(one.notes())}" for one in judged if one.notes() and not one.problem]
+        if reference.sequence is not None and not worst.problem:
+            steps = compare_steps(reference.sequence, outputs, reference.host_steps(), worst.output)
+            words.append(generation_phrases.steps(section(SequenceSection, steps)))
     else:
         words = [] if len(unknown) == len(differences) else ["all other outputs agree"]
     verdicts: set[VerdictWord] = {"FAIL" if failed else "INCONCLUSIVE" if unknown else "PASS"}
@@ -286,6 +303,7 @@ def memory(
     *,
     emulated: bool,
     killed: str = "",
+    grown: str = "",
 ) -> Item:
     """Judge the memory that the kernel cannot give back by what the board leaves to programs.
 
@@ -297,6 +315,7 @@ def memory(
         emulator: the emulator's own share, a lower bound; None if the device was not emulated or it is not known.
         emulated: whether the emulator's memory is in the figures.
         killed: why an emulated device was killed within the board's memory, if this one has `EMULATOR_ROOM` on top.
+        grown: what grew until the last request, such as a cache, in words.
     """
     needed, peak = used.memory_unreclaimable_bytes, used.memory_peak_bytes
     if (judged := needed if needed is not None else peak) is None:
@@ -310,6 +329,7 @@ def memory(
     left = f"{100 * (1 - without_emulator / room):.0f} % left"
     usable = "usable" if profile.memory.usable_bytes else "seen by Linux"
     words.append(f"{format_bytes(room)} {usable} on the board, {left}")
+    words += [grown] if grown else []
     if killed:
         words.append(f"{killed}; these figures are with {format_bytes(EMULATOR_ROOM)} more, for the emulator")
     # The board needs at most `without_emulator`, since the emulator's share is a lower bound, and at least what is left

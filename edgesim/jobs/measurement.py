@@ -27,9 +27,11 @@ class Measurement:
         samples: of the load; after several levels, of the level that the result stands for.
         heated_ns: when a scaled board was throttled to its hot clock, on `time.monotonic_ns`; None if it was not.
         instructions: what the board has executed; None for a board that is not counted.
+        is_generation: whether the samples are steps of generations, of which the later ones take longer.
     """
 
     scenario: Scenario
+    is_generation: bool = False
     description: dict[str, Any] = field(default_factory=dict)
     first_inference_s: float | None = None
     warm_up: WarmUp | None = None
@@ -59,7 +61,21 @@ class Measurement:
             return None  # a throttled board slows down by definition
         offline = self.scenario.name == "offline"
         ordered = sorted(self.samples, key=lambda sample: sample.sent_ns if offline else sample.scheduled_ns)
+        if self.is_generation:  # a cache that fills is no drift: the prompts alone are alike
+            ordered = [sample for sample in ordered if sample.step == 1]
         return steady_state.drift([s.service_time_ms if offline else s.latency_ms for s in ordered if s.ok])
+
+    @property
+    def throughput_qps(self) -> float | None:
+        """Answered requests per second of the load; None if none was answered.
+
+        What the client takes to make a request of the answer before counts for no request.
+        """
+        if not self.samples or self.samples[0].step is None:
+            return throughput_qps(self.samples)
+        busy_s = sum(sample.latency_ms for sample in self.samples) / 1e3 / self.scenario.clients
+        ok = sum(sample.ok for sample in self.samples)
+        return ok / busy_s if ok and busy_s else None
 
 
 def distribution(samples: Sequence[Sample], time_ms: Callable[[Sample], float]) -> Distribution:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Unpack
 
 from edgesim import inputs, profiles
-from edgesim.boards import placement, time_scaling
+from edgesim.boards import placement
 from edgesim.boards.launch import Launch, resolve_context
+from edgesim.boards.scaling_targets import PredictedTimes
 from edgesim.boards.start import compare_machine
 from edgesim.engine.context import Context
 from edgesim.errors import UsageError
@@ -17,6 +18,7 @@ from edgesim.gates.result_metrics import is_time
 from edgesim.gates.rules import Rule
 from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
+from edgesim.inputs.sequences import RequestSequence
 from edgesim.jobs import same_release
 from edgesim.jobs.board_session import on_cores
 from edgesim.jobs.pair import Pair
@@ -115,7 +117,9 @@ def run_pair(
     predicted = _predicted_ratio(profile, sides) if execution != "native" else None
     ratio = optional_section(PredictedRatio, predicted)
     section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0, predicted=ratio)
-    job = Rounds(sides=sides, stages=stages, needed=_needed(board_rules), most=max_rounds, all_rounds=all_rounds)
+    job = Rounds(
+        sides=sides, stages=stages, needed=_needed(board_rules, chosen.sequence), most=max_rounds, all_rounds=all_rounds
+    )
     with on_cores(client_cores):
         if options.board.engine == "docker":
             job.prime()
@@ -150,6 +154,8 @@ PAIR_OPTIONS = frozenset(
         "ready_timeout_s",
         *InputOptions.model_fields,
         "match",
+        "state",
+        "generate",
     }
 )
 
@@ -233,9 +239,11 @@ def _check_signatures(base: Model, candidate: Model) -> None:
             raise UsageError(f"cannot compare: the models' {what} differ: {words[0]} and {words[1]}")
 
 
-def _needed(rules: Sequence[Rule]) -> int:
+def _needed(rules: Sequence[Rule], sequence: RequestSequence | None) -> int:
     """Return how many requests each side needs in a round, so that the percentiles of the rules are known."""
-    percentiles = [PERCENTILES.get(rule.metric.partition(".")[2], 50.0) for rule in rules if is_time(rule.metric)]
+    if any(rule.metric.startswith("generation.time_to_first_token_ms") for rule in rules) and sequence is not None:
+        return sequence.steps * _needed(rules, None)  # one request of a generation has the prompt
+    percentiles = [PERCENTILES.get(rule.metric.rpartition(".")[2], 50.0) for rule in rules if is_time(rule.metric)]
     return max((statistics.smallest_sample(percentile) for percentile in percentiles), default=1)
 
 
@@ -251,25 +259,23 @@ def _side(
     """Return one side; `launch` has the execution that both sides run in."""
     execution = launch.options.execution
     assert execution is not None, "a paired run chooses one"
-    targets = {
-        target: time_scaling.predicted(launch.profile, model, chosen.requests[0], target=target)
-        for target in launch.profile.targets
-    }
-    prediction = targets[launch.target]
+    times = PredictedTimes.of(launch.profile, model, chosen, launch.target)
+    prediction = times.prediction
     if execution == "scaled":
         if isinstance(prediction, Declined):
             error = prediction.as_error()
             others = "`engine=local` judges the change by this host's own time"
             error.fix = f"{error.fix}; or {others}" if error.fix else others
             raise error
-        target = time_scaling.target(launch.profile, model, chosen.requests[0], prediction)
-        launch = launch.scaled_to([target])
+        launch = launch.scaled_to(times.scaling_targets())
     reference = Reference(model)
     require_fit(model, reference, chosen)
     plan = SessionPlan(
         model=model,
         inputs=chosen,
-        reference=same_release.of_board(launch, model, reference, chosen.requests[0]),
+        reference=same_release.of_board(
+            launch, model, reference, chosen.requests[0], is_sequence=chosen.sequence is not None
+        ),
         scenario=Scenario(name="single-stream", stop=StopRule(), seed=options.inputs.seed),
         warm_up=None,
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,
@@ -281,10 +287,11 @@ def _side(
         model=model,
         stages=stages,
         prediction=prediction,
-        targets=targets,
+        targets=times.targets,
         target=launch.target,
+        generation=times.generation,
     )
-    return Side(name=name, model=model, launch=launch, plan=plan, builder=builder)
+    return Side(name=name, model=model, launch=launch, plan=plan, builder=builder, times=times)
 
 
 def _predicted_ratio(profile: DeviceProfile, sides: tuple[Side, Side]) -> RatioBand | None:

@@ -65,8 +65,7 @@ def _job(side: Side, options: RunOptions, stages: Stages) -> Job:
         model=side.model,
         inputs=side.plan.inputs,
         reference=side.plan.reference,
-        prediction=side.builder.prediction,
-        targets=side.builder.targets,
+        times=side.times,
         launch=Launch.of(profile, [side.model], options.board, context=side.launch.context),
         stages=stages,
     )

@@ -8,10 +8,11 @@ from typing import Literal
 
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
+from edgesim.boards.scaling_targets import PredictedTimes
 from edgesim.boards.start import start
 from edgesim.errors import DeviceError, HostTooSlow
 from edgesim.host.priority import real_time_priority
-from edgesim.jobs.board_session import compare_answers
+from edgesim.jobs.board_session import compare_answers, requests_of
 from edgesim.jobs.load_session import LoadMeter, LoadSession, Sent
 from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.result_builder import ResultBuilder
@@ -42,6 +43,7 @@ class Side:
     launch: Launch
     plan: SessionPlan
     builder: ResultBuilder
+    times: PredictedTimes
 
 
 @dataclass(kw_only=True)
@@ -165,7 +167,7 @@ class Rounds:
         measurement.first_inference_s = (done - begun) / 1e9
         seat.session = LoadSession(
             seat.board.device.direct_url,
-            [seat.peer.on_the_wire(seat.peer.encode(arrays)) for arrays in plan.inputs.requests],
+            requests_of(plan, seat.peer, seat.board.scale),
             timeout_s=plan.timeout_s,
             is_alive=seat.is_alive,
         )

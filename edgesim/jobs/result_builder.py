@@ -11,6 +11,8 @@ from edgesim.engine.container import OutsideFacts
 from edgesim.host import host_load
 from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.host.limit_values import LimitValues
+from edgesim.inputs.sequences import GenerationSequence
+from edgesim.jobs.generation_result import further_tokens, generation_section
 from edgesim.jobs.load_session import GeneratorUse
 from edgesim.jobs.measurement import Measurement, distribution, lag, throughput_qps
 from edgesim.jobs.result_sections import (
@@ -34,6 +36,7 @@ from edgesim.measure.validity import HostComparison, ScaleCheck, Validity
 from edgesim.models.repository import Model
 from edgesim.options import CPU
 from edgesim.predictions import Declined, Prediction
+from edgesim.predictions.generation import GenerationPrediction
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.recording import Sample
@@ -44,6 +47,7 @@ from edgesim.results.sections import (
     DeviceTimeSection,
     EmulatorSection,
     EnergySection,
+    GenerationSection,
     HostLoadSection,
     HostSection,
     LifecycleSection,
@@ -85,6 +89,7 @@ class ResultBuilder:
         targets: predictions for each target of the board, or why there is none.
         not_scaled: why a run that should also be scaled is not.
         host: the predicted device time beside this host's; None if one of them is not known.
+        generation: the predicted times of a generation; None for other inputs, or without a prediction.
     """
 
     profile: DeviceProfile
@@ -100,11 +105,15 @@ class ResultBuilder:
     cut_short: bool = False
     not_scaled: str | None = None
     host: HostComparison | None = None
+    generation: GenerationPrediction | None = None
 
     def add(self, board: Board, plan: SessionPlan) -> Measurement:
         """Add the attempt of a board that is up; return the measurement that the attempt fills."""
         self.outside = board.device.from_outside()  # the host forgets a container that is gone
-        attempt = Attempt(board=board, plan=plan, measurement=Measurement(scenario=plan.scenario))
+        sequence = plan.inputs.sequence
+        is_generation = sequence is not None and sequence.is_whole
+        measurement = Measurement(scenario=plan.scenario, is_generation=is_generation)
+        attempt = Attempt(board=board, plan=plan, measurement=measurement)
         self.attempts.append(attempt)
         return attempt.measurement
 
@@ -156,6 +165,7 @@ class ResultBuilder:
             lag_ms=lag(samples),
             query_latency_ms=query_latency(samples) if scenario.name == "multi-stream" else None,
             throughput_qps=self._throughput_qps(),
+            generation=self._generation(),
             generator=GeneratorUse.total([m.generator for m in self.measurements]).section(plan.client_cores),
             resources=section(ResourcesSection, self._resources()),
             emulator_memory=self.emulator_memory,
@@ -273,7 +283,7 @@ class ResultBuilder:
 
     def _throughput_qps(self) -> float | None:
         """Return answered requests per second over the load times of all containers."""
-        rates = [(throughput_qps(m.samples), sum(sample.ok for sample in m.samples)) for m in self.measurements]
+        rates = [(m.throughput_qps, sum(sample.ok for sample in m.samples)) for m in self.measurements]
         seconds = sum(count / rate for rate, count in rates if rate)
         return sum(count for rate, count in rates if rate) / seconds if seconds else None
 
@@ -293,7 +303,7 @@ class ResultBuilder:
                     memory_peak_bytes=used.memory_peak_bytes,
                     memory_anon_bytes=used.memory_anon_bytes,
                     memory_unreclaimable_bytes=used.memory_unreclaimable_bytes,
-                    throughput_qps=throughput_qps(measured.samples),
+                    throughput_qps=measured.throughput_qps,
                 )
             )
             first += len(measured.samples)
@@ -318,6 +328,8 @@ class ResultBuilder:
             return None
         rate, time_ms = throughput_qps(measured.samples), scale.times_ms[0]
         busy = min(rate * time_ms / 10, 100.0) if rate is not None and measured.heated_ns is None else None
+        if measured.is_generation:  # its requests have no time in common
+            busy = None
         scaling = section(ScalingSection, measured.scaling).model_copy(update={"busy_percent": busy})
         if thermal is None or measured.heated_ns is None:
             return scaling
@@ -340,7 +352,9 @@ class ResultBuilder:
         """
         execution, predicted = self.last.board.execution, self.prediction
         if execution == "native":
-            return measured_time(samples, self._measured_on())
+            further = further_tokens(samples) if self.last.measurement.is_generation else []
+            what = ", the tokens after the first one" if further else ""
+            return measured_time(further or samples, f"{self._measured_on()}{what}")
         if isinstance(predicted, Declined):
             others = "this host's" if execution == "same-architecture" else f"{execution}"
             method = f"none: {predicted.reason}, and {others} time is not the board's"
@@ -357,6 +371,12 @@ class ResultBuilder:
             sizes=predicted.sizes,
             on_host=self.host.host_ms if self.host is not None else None,
         )
+
+    def _generation(self) -> GenerationSection | None:
+        sequence = self.last.plan.inputs.sequence
+        if not isinstance(sequence, GenerationSequence):
+            return None
+        return generation_section(sequence, self.measurements, self.generation)
 
     def _measured_on(self) -> str:
         """Return whose time a native run measures, in words."""

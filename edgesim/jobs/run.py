@@ -1,15 +1,16 @@
 """The main job: profile + model → board → load → measurement → result."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
 from edgesim import inputs, profiles
-from edgesim.boards import hang, placement, time_scaling
+from edgesim.boards import hang, placement
 from edgesim.boards.launch import Launch
+from edgesim.boards.scaling_targets import PredictedTimes
 from edgesim.boards.start import compare_machine, start
 from edgesim.errors import (
     EdgesimError,
@@ -28,14 +29,14 @@ from edgesim.jobs.board_session import measure
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.result_halves import combined, without_emulated
-from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, scenario_of
+from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, check_sequence, scenario_of
 from edgesim.measure import steady_state
 from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
 from edgesim.measure.release_reference import AnyReference
 from edgesim.measure.validity import HostComparison
-from edgesim.models import repository
+from edgesim.models import repository, state
 from edgesim.models.repository import Model
 from edgesim.options import (
     ALL_OPTIONS,
@@ -47,7 +48,7 @@ from edgesim.options import (
     RunKeywords,
     RunOptions,
 )
-from edgesim.predictions import Declined, Prediction, plausibility
+from edgesim.predictions import Declined, plausibility
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.results.journal import Journal
@@ -55,9 +56,6 @@ from edgesim.results.run_result import RunResult
 
 # An emulator's own failure says nothing about the model: the container is started again, this often at most.
 _MOST_EMULATOR_FAILURES = 2
-
-# How many inputs a prediction looks at where sizes are of the inputs.
-_MOST_INPUTS = 3
 
 # The options that a run has a use for.
 RUN_OPTIONS = ALL_OPTIONS - {"watch"}
@@ -117,8 +115,7 @@ class Job:
     """What all attempts of a run share.
 
     Attributes:
-        prediction: the model's device time on the chosen target, or why none is predicted.
-        targets: the same for each target of the board.
+        times: the model's device time on each target of the board, or why none is predicted.
         host: the prediction beside this host's own time; None without a prediction.
         launch: how a board is started, but for its execution.
         matcher: matches the rows of detections, if the options ask for that.
@@ -128,10 +125,9 @@ class Job:
     model: Model
     inputs: Inputs
     reference: AnyReference
-    prediction: Prediction | Declined
+    times: PredictedTimes
     launch: Launch
     stages: Stages
-    targets: Mapping[str, Prediction | Declined] = field(default_factory=dict)
     host: HostComparison | None = None
     matcher: Matcher | None = None
 
@@ -141,11 +137,12 @@ class Job:
             profile=self.profile,
             model=self.model,
             stages=self.stages,
-            prediction=self.prediction,
-            targets=self.targets,
+            prediction=self.times.prediction,
+            targets=self.times.targets,
             target=self.launch.target,
             not_scaled=not_scaled,
             host=self.host,
+            generation=self.times.generation,
         )
 
     def plan(self, options: RunOptions, defaults: RequestDefaults) -> SessionPlan:
@@ -181,27 +178,25 @@ def _prepare(
         launch = Launch.of(profile, [model], options.board, cores=device_cores)
         launch.check()
         chosen = inputs.choose(model, options.inputs)
+        check_sequence(chosen.sequence, options.traffic)
+    if chosen.sequence is None and (suggestion := state.suggestion(model)):
+        stages.note(suggestion)
     with stages.stage("model", "running the model on this host for comparison"):
         reference = Reference(model)
         require_fit(model, reference, chosen)
         matcher = Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0]))
-        targets = {
-            name: time_scaling.predicted(
-                profile, model, chosen.requests[0], chosen.requests[1:_MOST_INPUTS], target=name
-            )
-            for name in profile.targets
-        }
-        prediction = targets[launch.target]
-        host = _beside_host(profile, prediction, reference, chosen)
-        compared = same_release.of_board(launch, model, reference, chosen.requests[0])
+        times = PredictedTimes.of(profile, model, chosen, launch.target)
+        host = _beside_host(profile, times, reference)
+        compared = same_release.of_board(
+            launch, model, reference, chosen.requests[0], is_sequence=chosen.sequence is not None
+        )
         steady_state.prepare()
     return Job(
         profile=profile,
         model=model,
         inputs=chosen,
         reference=compared,
-        prediction=prediction,
-        targets=targets,
+        times=times,
         launch=launch,
         stages=stages,
         host=host,
@@ -209,14 +204,13 @@ def _prepare(
     )
 
 
-def _beside_host(
-    profile: DeviceProfile, prediction: Prediction | Declined, reference: Reference, chosen: Inputs
-) -> HostComparison | None:
+def _beside_host(profile: DeviceProfile, times: PredictedTimes, reference: Reference) -> HostComparison | None:
     """Return the prediction beside this host's own time; None where one of them is not known, or not a processor's."""
+    prediction = times.prediction
     if isinstance(prediction, Declined) or prediction.target != CPU:
         return None
     try:
-        host_ms = reference.shortest_ms(chosen.requests[0])
+        host_ms = reference.shortest_ms(times.arrays)
     except Exception:  # the comparison of the answers tells what the model refuses
         return None
     threads = min(prediction.threads, cores.count())
@@ -341,10 +335,7 @@ def _part(job: Job, name: str) -> Job:
 
 
 def _run_scaled(job: Job, options: RunOptions, journal: Journal | None, execution: Execution) -> RunResult:
-    if isinstance(job.prediction, Declined):
-        raise job.prediction.as_error()
-    target = time_scaling.target(job.profile, job.model, job.inputs.requests[0], job.prediction)
-    return _attempt_all(job, job.launch.scaled_to([target], execution), options, journal)
+    return _attempt_all(job, job.launch.scaled_to(job.times.scaling_targets(), execution), options, journal)
 
 
 def _attempt_all(

@@ -15,16 +15,21 @@ from edgesim.models.repository import Model
 from edgesim.results.verdict import Item
 
 
-def of_board(launch: Launch, model: Model, newest: Reference, request: Arrays) -> AnyReference:
+def of_board(
+    launch: Launch, model: Model, newest: Reference, request: Arrays, *, is_sequence: bool = False
+) -> AnyReference:
     """Return the model on this host in the release that the board has; where there is none, `newest` with the reason.
 
     Args:
         newest: the model in edgesim's own release.
         request: one that the model takes.
+        is_sequence: whether each request is made of the answer before.
     """
     if launch.runtime is None or launch.runtime.release.version == newest.release:
         return newest
     release = launch.runtime.release
+    if is_sequence:  # each call of another release loads the model anew, and a sequence takes many
+        return newest.in_place_of("the steps of a sequence run in edgesim's own release")
     if any(tensor.datatype == "BF16" for tensor in (*model.inputs, *model.outputs)):
         return newest.in_place_of("BF16 is not carried between releases, whose Python interfaces differ in it")
     try:
@@ -61,7 +66,7 @@ def tell_apart(
         beside = _outputs(newest, reference)
     except (ModelError, RunFailed):  # the board says what it does with such a model
         return reference, None
-    same = of_board(launch, model, newest, reference.requests[0])
+    same = of_board(launch, model, newest, reference.requests[0], is_sequence=reference.sequence is not None)
     if same is newest:
         return reference, None
     if isinstance(same, Reference):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from edgesim.errors import UsageError
 from edgesim.inputs import Inputs
+from edgesim.inputs.sequences import RequestSequence
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics, validity
 from edgesim.measure.detections import Matcher
@@ -29,6 +30,7 @@ class SessionPlan:
         peak: the limit of a search for the highest rate, in place of `scenario`.
         client_cores: the cores of this host that the load generator uses; None means any.
         matcher: matches the rows of detections before they are compared; None leaves them in their order.
+        whole_sequences: whether the load ends with a whole sequence, where the inputs are one.
     """
 
     model: Model
@@ -41,6 +43,7 @@ class SessionPlan:
     peak: PeakLimit | None = None
     client_cores: Sequence[int] | None = None
     matcher: Matcher | None = None
+    whole_sequences: bool = True
 
     @classmethod
     def of(
@@ -81,6 +84,7 @@ class SessionPlan:
             sweep=(),
             peak=None,
             warm_up=defaults.warm_up,
+            whole_sequences=False,
         )
 
 
@@ -138,6 +142,36 @@ def check_levels(traffic: TrafficOptions) -> None:
     if traffic.scenario not in (None, "server") or others:
         raise UsageError(
             f"`{option}` sets the rate itself, in the server scenario", fix=f"only `{option}`, without the other"
+        )
+
+
+def check_sequence(sequence: RequestSequence | None, traffic: TrafficOptions) -> None:
+    """Check that the traffic suits inputs of which each takes something of the answer before.
+
+    Only a closed loop waits for that answer. Several clients have a state each; a generation has one client, since a
+    scaled board is paced step by step.
+
+    Raises:
+        UsageError: the scenario sends requests before earlier ones are answered, or a generation has several clients.
+    """
+    if sequence is None:
+        return
+    of = "generate" if sequence.is_whole else "state"
+    levels = "sweep" if traffic.sweep else "peak" if traffic.peak is not None else ""
+    implied = "server" if traffic.qps is not None else "multi-stream" if traffic.samples_per_query else "single-stream"
+    name = traffic.scenario if traffic.scenario is not None else implied
+    if levels or name != "single-stream":
+        what = f"`{levels}`" if levels else f"scenario {name}"
+        raise UsageError(
+            f"`{of}`: a request is made of the answer to the one before, and {what} sends it without waiting for that",
+            fix="`scenario=single-stream`; `clients=N` runs N sequences side by side"
+            if of == "state"
+            else "`scenario=single-stream`",
+        )
+    if of == "generate" and (traffic.clients or 1) > 1:
+        raise UsageError(
+            "`generate`: one text at a time; a board that generates several shares its cores among them",
+            fix="leave `clients` out",
         )
 
 

@@ -30,6 +30,10 @@ class Answer:
     payload: Payload = EMPTY
 
 
+class RequestFailed(Exception):
+    """A request was not answered; the message says why."""
+
+
 class Client:
     """One connection to a server, open between requests.
 
@@ -87,6 +91,17 @@ class Client:
         if status != 200:
             return Answer(f"HTTP {status}: {error_text(data)}")
         return Answer("ok", Payload(data, json_length))
+
+    def answer(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        """Send one request, and return the outputs by name.
+
+        Raises:
+            RequestFailed: with the outcome.
+        """
+        answer = self.infer(self.encode(arrays))
+        if answer.outcome != "ok":
+            raise RequestFailed(answer.outcome)
+        return decode(answer.payload)
 
     def get_json(self, path: str) -> dict[str, Any]:
         """Return the JSON document at `path`; empty if the server has none there, or does not answer."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from edgesim.errors import ModelError
 from edgesim.inputs import Arrays, Inputs
+from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.models import input_uses
 from edgesim.models.repository import Model
@@ -25,6 +26,9 @@ def require_fit(model: Model, reference: Reference, chosen: Inputs) -> None:
             Runtime tells them.
         HostError: this host cannot run the model.
     """
+    if chosen.sequence is not None:
+        _require_sequence(model, reference, chosen, chosen.sequence)
+        return
     begin_s = time.monotonic()
     has_codes = any(not tensor.datatype.startswith(("FP", "BF", "BOOL")) for tensor in model.inputs)
     for request in chosen.requests if has_codes else chosen.requests[:1]:
@@ -34,6 +38,26 @@ def require_fit(model: Model, reference: Reference, chosen: Inputs) -> None:
             raise refusal(model, chosen, request, error) from error
         if time.monotonic() - begin_s > _LONGEST_S:
             return
+
+
+def _require_sequence(model: Model, reference: Reference, chosen: Inputs, sequence: RequestSequence) -> None:
+    """Run the steps of a sequence, of which each takes what the one before gives."""
+    begin_s, arrays = time.monotonic(), sequence.first()
+    for step in range(sequence.steps):
+        try:
+            outputs = reference.run(arrays)
+        except RunFailed as error:
+            if not step:
+                raise refusal(model, chosen, arrays, error) from error
+            sizes = ", ".join(f"{name} {list(arrays[name].shape)}" for name in sequence.fed.values())
+            raise ModelError(
+                f"model {model.name} takes the first {step} requests of the sequence and not the next, with {sizes}:"
+                f" {error}",
+                fix="feed outputs that the inputs take; a mask beside a cache grows with `generate`",
+            ) from error
+        if step + 1 == sequence.steps or time.monotonic() - begin_s > _LONGEST_S:
+            return
+        arrays = sequence.following(step + 1, arrays, outputs)
 
 
 def refusal(model: Model, chosen: Inputs, request: Arrays, failure: RunFailed) -> ModelError:

@@ -119,23 +119,28 @@ def allowed(name: str, array: NDArray[Any], tolerances: Tolerance | Mapping[str,
     return (tolerances or {}).get(name) or tolerance_of(array.dtype)
 
 
+def worst(differences: Sequence[Difference]) -> Difference:
+    """Return the difference that is largest, one that its tolerance does not allow before all others."""
+    return max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
+
+
 def _combined(differences: Sequence[Difference], top_1: float | None) -> Difference:
     """Return the difference over all requests; the worst request stands for all."""
-    worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
+    largest = worst(differences)
     return Difference(
-        output=worst.output,
-        problem=worst.problem,
+        output=largest.output,
+        problem=largest.problem,
         values=sum(difference.values for difference in differences),
         not_finite=sum(difference.not_finite for difference in differences),
         not_a_number=sum(difference.not_a_number for difference in differences),
-        max_absolute=worst.max_absolute,
+        max_absolute=largest.max_absolute,
         max_relative=max(difference.max_relative for difference in differences),
         cosine=min(difference.cosine for difference in differences),
         top_1=top_1,
-        worst=worst.worst,
-        actual=worst.actual,
-        expected=worst.expected,
-        allowed=worst.allowed,
+        worst=largest.worst,
+        actual=largest.actual,
+        expected=largest.expected,
+        allowed=largest.allowed,
         within=all(difference.within for difference in differences),
     )
 

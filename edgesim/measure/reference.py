@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
+from edgesim.inputs import Arrays
+from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.output_difference import Difference, Outputs
+from edgesim.measure.sequence_comparison import HostStep, SequenceComparison, compare_steps
 from edgesim.models import locales, session_run
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
@@ -168,6 +171,7 @@ class Comparison:
         reference: the release of ONNX Runtime on this host, such as ``1.16.3``.
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
         detections: the rows of detections that were matched before they were compared; None if they were not.
+        sequence: how the largest difference develops over a sequence of requests; None unless they are one.
     """
 
     compared: int
@@ -179,6 +183,7 @@ class Comparison:
     reference: str | None = None
     other_release: str | None = None
     detections: Detections | None = None
+    sequence: SequenceComparison | None = None
 
 
 def compare(
@@ -205,16 +210,47 @@ def compare(
     actual, expected = matched[:2] if matched is not None else ([device], [host])
     differences = output_difference.compare(actual, expected, samples=[samples])
     random = random_outputs([host], lambda: [again()], differences) if again is not None else {}
-    known = [difference for difference in differences if difference.output not in random]
-    nothing = 0.0 if matched is not None and not differences else math.inf
-    largest = max((difference.max_absolute for difference in known), default=nothing)
     accuracy_device, accuracy_host = _accuracies(device, host, labels)
+    nothing = 0.0 if matched is not None and not differences else math.inf
+    return replace(
+        _comparison(samples, differences, random, nothing=nothing),
+        accuracy_device=accuracy_device,
+        accuracy_host=accuracy_host,
+        detections=matched.detections if matched is not None else None,
+    )
+
+
+def compare_sequence(
+    sequence: RequestSequence, board: Sequence[Outputs], host: Sequence[HostStep], *, again: Callable[[Arrays], Outputs]
+) -> Comparison:
+    """Compare the board's answers to the steps of a sequence with those of the reference.
+
+    Args:
+        again: runs the reference once more, which shows the outputs that are random.
+    """
+    expected = [step.outputs for step in host]
+    differences = output_difference.compare(board, expected)
+    random = random_outputs(expected, lambda: [again(step.arrays) for step in host], differences)
+    worst = output_difference.worst([one for one in differences if one.output not in random] or differences)
+    steps = compare_steps(sequence, board, host, worst.output)
+    return replace(_comparison(len(host), differences, random), sequence=steps)
+
+
+def _comparison(
+    samples: int, differences: Sequence[Difference], random: Mapping[str, str], *, nothing: float = math.inf
+) -> Comparison:
+    """Return what the differences of all outputs say; `random` has words for the outputs that are random.
+
+    Args:
+        samples: number of samples that were compared.
+        nothing: the difference if there is no output to compare.
+    """
+    known = [difference for difference in differences if difference.output not in random]
+    largest = max((difference.max_absolute for difference in known), default=nothing)
     return Comparison(
         compared=samples,
         max_abs_difference=_finite(largest),
         same_class=next((difference.top_1 for difference in known if difference.top_1 is not None), None),
-        accuracy_device=accuracy_device,
-        accuracy_host=accuracy_host,
         outputs=tuple(
             OutputComparison(
                 name=difference.output,
@@ -224,7 +260,6 @@ def compare(
             )
             for difference in differences
         ),
-        detections=matched.detections if matched is not None else None,
     )
 
 

@@ -5,6 +5,7 @@ A graph does not say that an output is to be fed into an input. Names and sizes 
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from edgesim.errors import ModelError, did_you_mean
 from edgesim.models.repository import Model, Tensor
@@ -34,6 +35,39 @@ def look_alikes(model: Model) -> dict[str, str]:
             pairs[output.name] = inputs[0]
     # A model of nothing but state has no request.
     return pairs if len(pairs) < len(model.inputs) else {}
+
+
+def suggestion(model: Model) -> str:
+    """Return that some outputs look like the state of the next request, and how to feed them; empty if none does."""
+    if not (alike := look_alikes(model)):
+        return ""
+    looks = "looks" if len(alike) == 1 else "look"
+    return (
+        f"{words(alike)} {looks} like a state, and every request has the same one: `state=auto` feeds the outputs into"
+        " the next request"
+    )
+
+
+def chosen(model: Model, state: Mapping[str, str] | Literal["auto"]) -> Mapping[str, str]:
+    """Return the outputs that are fed into an input of the next request, each with its input.
+
+    Args:
+        state: those that the user names; ``auto`` takes those that look like a state.
+
+    Raises:
+        ModelError: what the user names does not fit the model, or nothing looks like a state.
+    """
+    if state != "auto":
+        require(model, state)
+        return state
+    if not (alike := look_alikes(model)):
+        outputs, inputs = (", ".join(tensor.name for tensor in side) for side in (model.outputs, model.inputs))
+        raise ModelError(
+            f"`state=auto`: no output of model {model.name} looks like the state of a next request: {outputs} beside"
+            f" {inputs}",
+            fix="`state` OUTPUT=INPUT",
+        )
+    return alike
 
 
 def fits(output: Tensor, tensor: Tensor) -> bool:
@@ -68,7 +102,7 @@ def require(model: Model, state: Mapping[str, str]) -> None:
     if len(set(state.values())) < len(state):
         twice = next(name for name in state.values() if [*state.values()].count(name) > 1)
         raise ModelError(f"`state`: two outputs are fed into input {twice}", fix="one output for each input")
-    if len(state) == len(model.inputs):
+    if state and len(state) == len(model.inputs):
         raise ModelError(f"`state`: feeds all inputs of model {model.name}, and leaves none for the request")
 
 

@@ -144,7 +144,17 @@ def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[di
         RunFailed: the model does not run with these inputs.
     """
     with scratch_directory() as scratch:
-        path = profiled_session.profile(proto.SerializeToString(), arrays, weights=directory, directory=Path(scratch))
+
+        def profile(proto: onnx.ModelProto) -> Path:
+            content = proto.SerializeToString()
+            return profiled_session.profile(content, arrays, weights=directory, directory=Path(scratch))
+
+        try:
+            path = profile(proto)
+        except RunFailed:
+            if not any(node.op_type == "If" for node in proto.graph.node):
+                raise
+            path = profile(_with_open_sizes(proto))
         if path.stat().st_size > _MOST_PROFILE_BYTES:
             raise ModelError(_too_long(), fix=_SHORTER)
         lines = path.read_bytes()
@@ -152,6 +162,20 @@ def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[di
         raise ModelError(_too_long(), fix=_SHORTER)
     events: list[dict[str, Any]] = orjson.loads(lines)
     return events
+
+
+def _with_open_sizes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with inputs of any size.
+
+    The branch that these inputs do not take need not fit their sizes, and ONNX Runtime refuses it where they are fixed:
+    in a decoder with `use_cache_branch`, the branch without a cache does not fit a mask that is longer than the tokens.
+    """
+    opened = onnx.ModelProto()
+    opened.CopyFrom(proto)
+    for value in opened.graph.input:
+        for dimension in value.type.tensor_type.shape.dim:
+            dimension.Clear()
+    return opened
 
 
 _SHORTER = "predict a shorter input: `shapes`"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from edgesim.options import CPU
-from edgesim.reports import instruction_phrases, scaling_phrases
+from edgesim.reports import generation_phrases, instruction_phrases, scaling_phrases
 from edgesim.results.load import Recorded
 from edgesim.results.proof import TimeOrigin
 from edgesim.results.run_result import RunResult
@@ -179,6 +179,12 @@ def facts(result: RunResult) -> Iterator[Fact]:
     yield Fact(result.time_label, band, about_device_time(result), lead)
     if len(result.targets) > 1:
         yield from targets(result)
+    if result.generation is not None:
+        yield Fact("generation", generation_phrases.measured(result.generation, time_prefix(result)))
+        if result.generation.predicted is not None:
+            yield Fact("predicted", generation_phrases.predicted(result.generation.predicted))
+        if result.generation.cache_bytes is not None:
+            yield Fact("cache", generation_phrases.cache(result.generation))
     if device.runtime is not None:
         yield Fact("runtime", _runtime(device))
     if result.energy_j is not None and result.energy_j.per_inference is not None:
@@ -422,6 +428,8 @@ def _agreement(agreement: AgreementSection) -> str:
         words.append(f"this host ran ONNX Runtime {agreement.reference}, not the board's: {agreement.other_release}")
     elif agreement.reference is not None:
         words.append(f"this host ran ONNX Runtime {agreement.reference}")
+    if agreement.sequence is not None:
+        words.append(generation_phrases.steps(agreement.sequence))
     if agreement.accuracy_device is not None and agreement.accuracy_host is not None:
         words.append(f"accuracy {100 * agreement.accuracy_device:.2f} % (host {100 * agreement.accuracy_host:.2f} %)")
     elif agreement.same_class is not None:

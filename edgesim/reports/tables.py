@@ -58,7 +58,10 @@ def figure(times: Distribution, name: str) -> str:
 
 def times(result: Recorded, scenario: ScenarioSection) -> Table:
     """Return the times of the requests: a row for each kind of time, a column for each of `STATISTICS`."""
+    generation = result.generation if isinstance(result, RunResult) else None
     sections = {
+        "first token": generation.time_to_first_token_ms if generation is not None else None,
+        "further token": generation.inter_token_ms if generation is not None else None,
         "query latency": result.query_latency_ms if isinstance(result, RunResult) else None,
         "latency": result.latency_ms,
         "service time": result.service_time_ms,

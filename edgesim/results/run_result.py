@@ -18,6 +18,7 @@ from edgesim.results.sections import (
     Distribution,
     EmulatorSection,
     EnergySection,
+    GenerationSection,
     GeneratorSection,
     HostLoadSection,
     HostSection,
@@ -84,6 +85,7 @@ class RunResult(Section):
     lag_ms: Distribution = Distribution()
     query_latency_ms: Distribution | None = None
     throughput_qps: float | None
+    generation: GenerationSection | None = None
     generator: GeneratorSection | None = None
     resources: ResourcesSection
     emulator_memory: EmulatorSection | None = None

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from edgesim import profiles
 from edgesim.gates.rules import Rules
 from edgesim.inputs.inputs_file import Entry, InputsFile
+from edgesim.options import Generate
 from edgesim.profiles.image import Image
 from edgesim.server import config_yaml
 from tests.support.pages import DOCS, PAGES, ROOT, blocks
@@ -124,8 +125,9 @@ def test_documents_state_the_number_of_boards() -> None:
 
 def test_inputs_file_in_the_document_is_valid_and_has_every_key_of_an_entry() -> None:
     page = DOCS / "reference" / "inputs-file.md"
-    (text,) = blocks(page, "yaml")
-    assert InputsFile.model_validate(parsed(text)).dims == {"batch": 1, "sequence": 128}
+    inputs, sequences = (InputsFile.model_validate(parsed(text)) for text in blocks(page, "yaml"))
+    assert inputs.dims == {"batch": 1, "sequence": 128}
+    assert (sequences.state, sequences.generate) == ({"stateN": "state"}, Generate(prompt=128, tokens=32))
     assert [key for key in Entry.model_fields if f"`{key}" not in page.read_text()] == []
 
 

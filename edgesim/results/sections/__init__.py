@@ -28,6 +28,11 @@ from edgesim.results.sections.device_time import (
     TargetSection,
     ThrottleSection,
 )
+from edgesim.results.sections.generation import (
+    GenerationSection,
+    PredictedGenerationSection,
+    PredictedStepSection,
+)
 from edgesim.results.sections.judged import (
     AgreementSection,
     DetectionRowSection,
@@ -35,6 +40,7 @@ from edgesim.results.sections.judged import (
     OutputSection,
     RuleSection,
     ScaledSection,
+    SequenceSection,
     ValiditySection,
 )
 from edgesim.results.sections.measured import (
@@ -68,6 +74,7 @@ __all__ = [
     "Distribution",
     "EmulatorSection",
     "EnergySection",
+    "GenerationSection",
     "GeneratorSection",
     "HostLoadSection",
     "HostSection",
@@ -79,7 +86,9 @@ __all__ = [
     "LimitSection",
     "ModelSection",
     "OutputSection",
+    "PredictedGenerationSection",
     "PredictedRatio",
+    "PredictedStepSection",
     "ProfileSection",
     "RequestsSection",
     "ResourcesSection",
@@ -92,6 +101,7 @@ __all__ = [
     "ScenarioSection",
     "SearchSection",
     "Section",
+    "SequenceSection",
     "ShareTry",
     "Spread",
     "TargetSection",

@@ -93,6 +93,29 @@ class DetectionsSection(Section):
         return f"{words}, below all others: `match=detections:threshold=SCORE` says whether that is the threshold"
 
 
+class SequenceSection(Section):
+    """How the difference of one output develops over the steps of a sequence of requests.
+
+    Each request takes something of the answer before, so that an error may add up. The board's state is its own; the
+    tokens of a generation are those that this host chooses. After a gap in `steps` the state is this host's.
+
+    Attributes:
+        output: the output that differs most, by its tolerance.
+        steps: the steps that were compared, from 1 on.
+        differences: the largest absolute difference in each of them; None if no number says it.
+        worst_step: the step with the largest difference.
+        grows: whether the difference grows from step to step; None if there are too few steps to tell.
+        same_token: share of the steps in which both choose the same next token; None unless tokens are generated.
+    """
+
+    output: str
+    steps: tuple[int, ...]
+    differences: tuple[float | None, ...]
+    worst_step: int
+    grows: bool | None = None
+    same_token: float | None = None
+
+
 class AgreementSection(Section):
     """The board's outputs compared with the reference: ONNX Runtime on this host, with the same inputs.
 
@@ -106,6 +129,7 @@ class AgreementSection(Section):
         reference: the release of ONNX Runtime on this host, such as ``1.16.3``; None in older results.
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
         detections: None unless rows of detections were matched.
+        sequence: how the largest difference develops over a sequence of requests; None unless the requests are one.
     """
 
     compared: int
@@ -117,6 +141,7 @@ class AgreementSection(Section):
     reference: str | None = None
     other_release: str | None = None
     detections: DetectionsSection | None = None
+    sequence: SequenceSection | None = None
 
 
 class ScaledSection(Section):

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgesim import inputs, profiles
-from edgesim.boards import time_scaling
+from edgesim.boards import scaling_targets
 from edgesim.boards.dial import Target
 from edgesim.boards.time_scaling import Scale
 from edgesim.errors import HostTooSlow
@@ -210,8 +210,8 @@ def test_the_spread_of_times_over_inputs_is_told_where_sizes_are_of_the_inputs(t
     nonzero = write(tmp_path / "n.onnx", nodes, {"x": [512, 512]}, types={"y": TensorProto.INT64})
     requests = [{"x": np.full((512, 512), value, np.float32)} for value in (1, 0)]
     board = profiles.load("raspberry-pi-4")
-    alone = time_scaling.predicted(board, nonzero, requests[0])
-    both = time_scaling.predicted(board, nonzero, requests[0], requests[1:])
+    alone = scaling_targets.predicted(board, nonzero, requests[0])
+    both = scaling_targets.predicted(board, nonzero, requests[0], requests[1:])
     assert isinstance(alone, Prediction)
     assert isinstance(both, Prediction)
     assert both.notes[:-1] == alone.notes
@@ -223,12 +223,12 @@ def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None
     cool = profiles.load("raspberry-pi-4")
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
     arrays = inputs.choose(digits, InputOptions()).requests[0]
-    plain = time_scaling.predicted(board, digits, arrays)
-    hot = time_scaling.predicted(board.heated(), digits, arrays)
+    plain = scaling_targets.predicted(board, digits, arrays)
+    hot = scaling_targets.predicted(board.heated(), digits, arrays)
     assert isinstance(plain, Prediction)
     assert isinstance(hot, Prediction)
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)
-    found = time_scaling.target(board, digits, arrays, calibrated)
+    found = scaling_targets.target(board, digits, arrays, calibrated)
     assert found.heated_ms is not None
     assert plain.server is not None
     assert 1 < found.heated_ms / found.time_ms < 2.1

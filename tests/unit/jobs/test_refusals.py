@@ -7,7 +7,7 @@ import pytest
 
 import edgesim
 from edgesim import profiles
-from edgesim.boards import time_scaling
+from edgesim.boards import scaling_targets
 from edgesim.errors import ModelError, UsageError
 from edgesim.gates import Rules
 from edgesim.jobs import check as checking
@@ -49,11 +49,11 @@ def test_a_paired_run_without_a_prediction_names_the_engine_that_needs_none(
     digits: Model, monkeypatch: pytest.MonkeyPatch, fix: str
 ) -> None:
     declined = Declined(reason="If has no price", fix=fix)
-    monkeypatch.setattr(time_scaling, "predicted", lambda profile, model, arrays, target: declined)
+    monkeypatch.setattr(scaling_targets, "predicted", lambda *_, target: declined)
     launch: Any = SimpleNamespace(
         profile=profiles.load("raspberry-pi-4"), target="cpu", options=SimpleNamespace(execution="scaled")
     )
-    chosen: Any = SimpleNamespace(requests=[{}])
+    chosen: Any = SimpleNamespace(requests=[{}], sequence=None)
     with pytest.raises(ModelError, match="If has no price") as raised:
         paired._side("base", digits, chosen, Stages(), launch, None, RunOptions())
     assert raised.value.fix.startswith(fix)

@@ -10,7 +10,7 @@ import pytest
 
 from edgesim import profiles
 from edgesim.boards import launch as launching
-from edgesim.boards import time_scaling
+from edgesim.boards import scaling_targets
 from edgesim.boards.board import Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.placement import by_itself
@@ -382,7 +382,7 @@ def test_a_board_that_cannot_be_scaled_is_emulated_alone_with_few_requests_and_s
 def declined(monkeypatch: pytest.MonkeyPatch) -> Declined:
     """Why no device time is predicted, for any model."""
     reason = Declined(reason="an operation without a figure")
-    monkeypatch.setattr(time_scaling, "predicted", lambda *_, target: reason)
+    monkeypatch.setattr(scaling_targets, "predicted", lambda *_, target: reason)
     return reason
 
 

@@ -1,0 +1,140 @@
+"""The predicted times of a generation: the prompt in one inference, and a token an inference while the cache grows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgesim import profiles
+from edgesim.inputs import Arrays, choose
+from edgesim.inputs.sequences import GenerationSequence
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.options import CPU, Generate, InputOptions
+from edgesim.predictions.prediction import Declined, Prediction
+from edgesim.predictions.predictor import predict_or_decline
+from edgesim.profiles import DeviceProfile
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPrediction:
+    """The predicted time of one step of a generation.
+
+    Attributes:
+        step: from 0 on; step 0 is the prompt's.
+        cached: number of tokens in the cache when the step begins.
+        arrays: the inputs that the prediction is for; the cache holds zeros.
+    """
+
+    step: int
+    cached: int
+    arrays: Arrays
+    prediction: Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationPrediction:
+    """The predicted times of a generation. A step takes the longer the more tokens the cache holds.
+
+    Attributes:
+        prompt: the step that gives the first token.
+        first, mean, last: the steps that give a further token: the first one, the one in the middle, whose cache has
+            the mean length, and the last one; None where the prompt's token is the only one.
+    """
+
+    prompt: StepPrediction
+    first: StepPrediction | None = None
+    mean: StepPrediction | None = None
+    last: StepPrediction | None = None
+
+    @property
+    def typical(self) -> StepPrediction:
+        """The step that stands for an inference: the one in the middle."""
+        return self.mean if self.mean is not None else self.prompt
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens after the first one, by the time of the step in the middle."""
+        return 1e3 / self.mean.prediction.p50_ms if self.mean is not None else None
+
+    def steps(self) -> Iterator[StepPrediction]:
+        """Yield the steps whose times tell those of all others: first, last, and the prompt's."""
+        if self.first is not None and self.last is not None:
+            yield self.first
+            if self.last.step != self.first.step:
+                yield self.last
+        yield self.prompt
+
+
+def predict_generation(
+    profile: str | Path | DeviceProfile,
+    model: str | Path | Model,
+    *,
+    prompt: int,
+    tokens: int,
+    target: str = CPU,
+    models: str | Path | None = None,
+    threads: int | None = None,
+    inputs: InputOptions | None = None,
+    use_calibration: bool = True,
+) -> GenerationPrediction:
+    """Predict the times of a generation on a board. Needs neither the board nor a container.
+
+    Args:
+        prompt: tokens of the prompt, which take one inference.
+        tokens: tokens that are generated, one by each inference.
+        inputs: sizes and values of inputs that have nothing to do with the tokens, and which outputs are the cache
+            (`state`) where their names do not tell.
+        profile, model, target, models, threads, use_calibration: see `edgesim.predict`.
+
+    Raises:
+        ModelError: the model is no decoder with a cache that edgesim knows, or as `edgesim.predict`.
+        ProfileError, UsageError: as `edgesim.predict`.
+    """
+    model = model if isinstance(model, Model) else repository.find(model, models)
+    options = (inputs if inputs is not None else InputOptions()).model_copy(
+        update={"generate": Generate(prompt=prompt, tokens=tokens)}
+    )
+    sequence = choose(model, options).sequence
+    assert isinstance(sequence, GenerationSequence), "the options ask for one"
+    answer = predict_steps(
+        profiles.load(profile), model, sequence, target=target, threads=threads, use_calibration=use_calibration
+    )
+    if isinstance(answer, Declined):
+        raise answer.as_error()
+    return answer
+
+
+def predict_steps(
+    profile: DeviceProfile,
+    model: Model,
+    sequence: GenerationSequence,
+    *,
+    target: str = CPU,
+    threads: int | None = None,
+    use_calibration: bool = True,
+) -> GenerationPrediction | Declined:
+    """Predict the times of a sequence's steps on a board; the other arguments are those of `edgesim.predict`."""
+    numbers = [0] if sequence.tokens == 1 else [0, 1, sequence.tokens // 2, sequence.tokens - 1]
+    steps: dict[int, StepPrediction] = {}
+    for number in dict.fromkeys(numbers):
+        cached = sequence.cached(number)
+        arrays = sequence.with_cache(cached) if number else sequence.first()
+        prediction = predict_or_decline(
+            profile,
+            model,
+            target=target,
+            threads=threads,
+            shapes={name: array.shape for name, array in arrays.items()},
+            arrays=arrays,
+            use_calibration=use_calibration,
+        )
+        if isinstance(prediction, Declined):
+            return prediction
+        about = f"{cached} tokens in the cache" if number else f"a prompt of {sequence.prompt_tokens} tokens"
+        prediction = replace(prediction, notes=(*prediction.notes, f"for {about}"))
+        steps[number] = StepPrediction(step=number, cached=cached, arrays=arrays, prediction=prediction)
+    if len(numbers) == 1:
+        return GenerationPrediction(prompt=steps[0])
+    return GenerationPrediction(
+        prompt=steps[0], first=steps[1], mean=steps[sequence.tokens // 2], last=steps[sequence.tokens - 1]
+    )
