@@ -62,10 +62,8 @@ from edgesim.results.sections import (
     RequestsSection,
     Restart,
     RuleSection,
-    ScaledModelSection,
     ScalingSection,
     SearchSection,
-    ShareTry,
     Spread,
     ThrottleSection,
     ValiditySection,
@@ -359,17 +357,6 @@ def _scaled() -> RunResult:
         )
         for first in (0, 20)
     )
-    model = ScaledModelSection(
-        name="net",
-        target_ms=45.9,
-        host_ms=3.0,
-        host_cpu_ms=2.9,
-        pace_ms=45.0,
-        calibrated_ms=45.8,
-        tries=(ShareTry(share=0.1, pace_ms=45.0, requests=5, p50_ms=45.9, high_ms=46.5),),
-        check_ms=46.0,
-        error_percent=0.2,
-    )
     return emulated.model_copy(
         update={
             "execution": "scaled",
@@ -397,7 +384,7 @@ def _scaled() -> RunResult:
                 period_us=50000,
                 threads=2,
                 method="by its share",
-                models=(model,),
+                models=(results.scaled_model(),),
                 busy_percent=80,
                 throttle=ThrottleSection(after_s=3, clock_hz=10**9, target_ms=60, before_ms=46, after_ms=60),
             ),

@@ -16,7 +16,9 @@ from edgesim.results.sections import (
     RequestsSection,
     ResourcesSection,
     RuleSection,
+    ScaledModelSection,
     ScenarioSection,
+    ShareTry,
     ValiditySection,
     section,
 )
@@ -56,6 +58,21 @@ def emulated_and_invalid() -> RunResult:
         validity=ValiditySection(valid=False, reasons=("enough requests: 1 answered, 3 needed",)),
         samples=(Sample(0, 10, 2_500_000_000, "ok"),),
         timeline=(Reading(0, 1.0, 100),),
+    )
+
+
+def scaled_model() -> ScaledModelSection:
+    """Return the tuning of a model that was slowed down to 40 ms, in one try."""
+    return ScaledModelSection(
+        name="net",
+        target_ms=40.0,
+        host_ms=6.0,
+        host_cpu_ms=5.5,
+        pace_ms=39.0,
+        calibrated_ms=40.2,
+        tries=(ShareTry(share=0.25, pace_ms=39.5, requests=30, p50_ms=40.5, high_ms=41.0),),
+        check_ms=40.4,
+        error_percent=1.0,
     )
 
 

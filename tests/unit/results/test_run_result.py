@@ -20,14 +20,13 @@ from edgesim.results.sections import (
     Level,
     ResourcesSection,
     Restart,
-    ScaledModelSection,
     ScaledSection,
     ScalingSection,
     SearchSection,
-    ShareTry,
     Spread,
     ValiditySection,
 )
+from tests.support import results
 
 
 def shown(result: RunResult) -> str:
@@ -185,19 +184,7 @@ def scaled(result: RunResult) -> RunResult:
         period_us=4000,
         threads=1,
         method="the CPU share makes 60 % of the time",
-        models=(
-            ScaledModelSection(
-                name="net",
-                target_ms=40.0,
-                host_ms=6.0,
-                host_cpu_ms=5.5,
-                pace_ms=39.0,
-                calibrated_ms=40.2,
-                tries=(ShareTry(share=0.25, pace_ms=39.5, requests=30, p50_ms=40.5, high_ms=41.0),),
-                check_ms=40.4,
-                error_percent=1.0,
-            ),
-        ),
+        models=(results.scaled_model(),),
     )
     time = DeviceTimeSection(p50=40.0, low=30.0, high=50.0, method="predicted")
     energy = EnergySection(per_inference=0.2, above_idle=0.15, method="estimated: 5 W")
