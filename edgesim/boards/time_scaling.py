@@ -332,7 +332,10 @@ class Scale:
             # The share causes the slow requests; the pace may cause the fast ones.
             model.pace_ms = max(model.pace_ms - max(low - model.time_ms, 0.0), 0.0)
             return _Outcome(error + too_late, min(max(late, _LEAST_STEP), _LARGEST_STEP))
-        model.pace_ms = max(model.pace_ms - (p50 - model.time_ms), 0.0)
+        # Beside the pace, a request takes at most what it takes at full speed. What is above that is other programs'
+        # doing: a pace that made up for it would let the server run ahead of the board once they rest.
+        least_ms = max(model.time_ms - model.host_ms, 0.0) if self._by_pace else 0.0
+        model.pace_ms = max(model.pace_ms - (p50 - model.time_ms), least_ms)
         return _Outcome(error, 1.0)
 
 

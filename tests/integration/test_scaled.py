@@ -226,3 +226,29 @@ def test_only_a_paced_server_accepts_a_pace(tmp_path: Path) -> None:
         assert post(server.address, '{"least_ms": {"m": 1.5}}') == 200
         assert post(server.address, '{"least_ms": [1]}') == 400
         assert post(server.address, '{"least_ms": {"m": "long"}}') == 400
+
+
+def test_server_answers_at_the_pace_of_the_boards_gpu_with_all_of_its_cpu_share(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    target = "gpu:tensorrt-fp16"
+    done = edgesim(
+        "run", "jetson-nano", "digits", "--execution", "scaled", "--target", target, "--duration", "1", "-o", path
+    )
+    document = json.loads(path.read_text())
+    (found,) = document["scaling"]["models"]
+    assert document["device_time_ms"]["target"] == target
+    assert document["device_time_ms"]["p50"] == document["targets"][target]["p50_ms"]
+    assert document["targets"]["cpu"]["p50_ms"] != document["targets"][target]["p50_ms"]
+    assert found["target_ms"] == document["device_time_ms"]["request"]
+    assert {attempt["share"] for attempt in found["tries"]} == {document["scaling"]["share"]}
+    assert "without a CPU share" in document["scaling"]["method"]
+    # Other programs on the host may make the time longer, by any factor.
+    assert found["host_ms"] < 0.8 * found["target_ms"]
+    assert document["service_time_ms"]["p50"] > found["target_ms"] - found["host_ms"]
+    assert f"of {target}; an accelerator's time is predicted, never emulated" in " ".join(done.stdout.split())
+
+
+def test_host_slower_than_the_boards_gpu_is_refused() -> None:
+    done = edgesim("run", "jetson-agx-thor", "resnet18", "--execution", "scaled", "--target", "gpu:tensorrt-fp16")
+    assert done.returncode == 3
+    assert "it cannot be slowed down to that" in done.stderr

@@ -16,7 +16,7 @@ OPSET = 17
 CLASSES = 1000
 
 
-class _Builder:
+class Builder:
     """Collects the nodes and weights of one graph; each method adds a node and returns its output's name."""
 
     def __init__(self, seed: int) -> None:
@@ -79,7 +79,7 @@ def mobilenet_v2(seed: int = 0) -> onnx.ModelProto:
 
     Input ``image`` float32 [batch, 3, 224, 224]; output ``logits`` float32 [batch, 1000].
     """
-    net = _Builder(seed)
+    net = Builder(seed)
     low, high = net.weight(np.array(0)), net.weight(np.array(6))
 
     def relu6(source: str) -> str:
@@ -105,7 +105,7 @@ def resnet18(seed: int = 0) -> onnx.ModelProto:
 
     Input ``image`` float32 [batch, 3, 224, 224]; output ``logits`` float32 [batch, 1000].
     """
-    net = _Builder(seed)
+    net = Builder(seed)
     x = net.node("Relu", [net.convolution("image", 3, 64, 7, stride=2)])
     x, channels = net.node("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]), 64
     for outputs in (64, 128, 256, 512):

@@ -110,6 +110,16 @@ def test_an_accelerators_time_is_made_by_the_pace_alone(digits: Model, cpu_ms: f
     assert "without a CPU share" in record.method
 
 
+def test_a_busy_host_does_not_make_an_accelerators_pace_run_ahead_of_the_board(digits: Model) -> None:
+    class Late(FakeDial):
+        def ask(self, target: Target, requests: int) -> list[float]:
+            return [ms + (20.0 if self.pace_ms else 0.0) for ms in super().ask(target, requests)]
+
+    dial = Late({"digits": 0.3})
+    Scale(dial, [target(digits, 3.0)], threads=1, cores=2.0, by_pace=True).find()
+    assert dial.pace_ms["digits"] == pytest.approx(3.0 - (0.3 + dial.network_ms))
+
+
 def test_a_host_slower_than_the_accelerator_is_an_error(digits: Model) -> None:
     with pytest.raises(HostTooSlow, match=r"takes 12\.4 ms for a request of digits, the board 10 ms"):
         Scale(FakeDial({"digits": 12.0}), [target(digits, 10.0)], threads=1, cores=2.0, by_pace=True).find()
