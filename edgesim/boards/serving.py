@@ -14,6 +14,7 @@ from edgesim.boards.start import start
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ModelError, ProfileError, UsageError
 from edgesim.inputs.of_several import of_model
+from edgesim.inputs.sequences import GenerationSequence
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions
@@ -98,7 +99,11 @@ def _targets(
     targets, declined = [], None
     for model in models:
         try:
-            arrays = inputs.choose(model, of_model(options, model, models)).requests[0]
+            chosen = inputs.choose(model, of_model(options, model, models))
+            arrays = chosen.requests[0]
+            if isinstance(chosen.sequence, GenerationSequence):  # a server has one pace for all requests
+                arrays = chosen.sequence.with_cache(chosen.sequence.cached(chosen.sequence.tokens // 2))
+                stages.note(f"model {model.name} answers every request in the time of a token in the middle")
             prediction = scaling_targets.predicted(profile, model, arrays, target=target)
             if isinstance(prediction, Declined):
                 raise prediction.as_error()

@@ -22,7 +22,7 @@ from edgesim.errors import ModelError
 from edgesim.inputs import Arrays, choose
 from edgesim.inputs.of_several import of_model
 from edgesim.loadgen.client import Client
-from edgesim.models import tensor_types
+from edgesim.models import state, tensor_types
 from edgesim.models.repository import Model, Tensor
 from edgesim.options import InputOptions
 from edgesim.results.sections import ScalingSection, section
@@ -77,14 +77,18 @@ def introduction(board: Board, profile: str, options: InputOptions | None = None
     names = [model.name for model in board.models]
     listed = ", ".join(names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    model, request = board.models[0], None
+    model, request, feeding = board.models[0], None, list[str]()
     with contextlib.suppress(ModelError):  # of open sizes: a server is not asked for inputs
-        request = choose(model, of_model(options or InputOptions(), model, board.models)).requests[0]
+        chosen = choose(model, of_model(options or InputOptions(), model, board.models))
+        request = chosen.requests[0]
+        if chosen.sequence is not None:
+            feeding = [f"the next request takes from each answer: {state.words(chosen.sequence.fed)}"]
     return [
         f"serving {listed}{more} on {profile} ({board.execution}); Ctrl-C ends it",
         *scale_lines(board),
         "try it:",
         curl_line(board.url, model, request),
+        *feeding,
     ]
 
 

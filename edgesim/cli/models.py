@@ -12,7 +12,7 @@ from edgesim.cli._console import print_json, show
 from edgesim.cli._options import JsonOption, ModelArgument, ModelsOption
 from edgesim.cli._tables import fact_list
 from edgesim.errors import ExitCode
-from edgesim.models import repository, samples
+from edgesim.models import repository, samples, state
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
 from edgesim.server.config import ConfigError
@@ -61,6 +61,8 @@ def _rows(model: Model, fits: list[str]) -> Iterator[tuple[str, str]]:
     yield "operations", ", ".join(f"{count} {name}" for name, count in model.operations.most_common())
     yield "parameters", f"{model.parameters:,}"
     yield "size", format_bytes(model.size_bytes)
+    if alike := state.look_alikes(model):
+        yield "state", f"{state.words(alike)} (by the names; --state auto feeds it)"
     if model.configuration is not None:
         yield "configuration", _settings(model.configuration)
     yield "weights fit on", ", ".join(fits) or "no board"
@@ -104,6 +106,7 @@ def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
         "metadata": {key: value[:_MOST_JSON_LETTERS] for key, value in model.metadata.items()},
         "metadata_cut": [key for key, value in model.metadata.items() if len(value) > _MOST_JSON_LETTERS],
         "configuration": _configuration(model.configuration) if model.configuration is not None else None,
+        "looks_like_state": state.look_alikes(model),
         "weights_fit_on": fits,
     }
 

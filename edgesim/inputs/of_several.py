@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from edgesim.errors import ModelError, did_you_mean
 from edgesim.inputs.dim_expressions import names_in
 from edgesim.models.repository import Model
+from edgesim.models.state import look_alikes
 from edgesim.options import InputOptions
 
 
 def of_model(options: InputOptions, model: Model, models: Sequence[Model]) -> InputOptions:
-    """Return the options that are for one of several models: sizes and ranges of names that it has.
+    """Return the options that are for one of several models: sizes, ranges and states of names that it has.
 
     Raises:
         ModelError: no model has a name, or a file is named for more than one model.
@@ -26,8 +27,17 @@ def of_model(options: InputOptions, model: Model, models: Sequence[Model]) -> In
     for field, names in known.items():
         if unknown := sorted(set(getattr(options, field)) - names):
             raise ModelError(f"`{field}` {unknown[0]}: no model has that name{did_you_mean(unknown[0], names)}")
+    state = options.state
+    if state != "auto":
+        if not any(_has_state(one, *pair) for one in models for pair in state.items()) and state:
+            raise ModelError(f"`state` {'='.join(next(iter(state.items())))}: no model has that output and that input")
+        state = {output: name for output, name in state.items() if _has_state(model, output, name)}
+    elif len(models) > 1 and not look_alikes(model):
+        state = {}
     return options.model_copy(
         update={
+            "state": state,
+            "generate": options.generate if len(models) == 1 or look_alikes(model) or state else None,
             "shapes": {name: shape for name, shape in options.shapes.items() if name in inputs},
             "ranges": {name: bounds for name, bounds in options.ranges.items() if name in inputs},
             "dims": {name: size for name, size in options.dims.items() if name in dims},
@@ -37,6 +47,10 @@ def of_model(options: InputOptions, model: Model, models: Sequence[Model]) -> In
 
 def _inputs(model: Model) -> set[str]:
     return {tensor.name for tensor in model.inputs}
+
+
+def _has_state(model: Model, output: str, name: str) -> bool:
+    return name in _inputs(model) and output in {tensor.name for tensor in model.outputs}
 
 
 def _dims(model: Model) -> set[str]:

@@ -147,7 +147,8 @@ def answers(
     differences = output_difference.compare(outputs, right, allowed, samples=reference.samples)
     random = random_outputs(reference.outputs, reference.again, differences) if reference.again is not None else {}
     samples = sum(reference.samples)
-    count = f"over {samples} sample{'s' if samples != 1 else ''}"
+    kind = "sample" if reference.sequence is None else "request"
+    count = f"over {samples} {kind}{'s' if samples != 1 else ''}"
     judged = [difference for difference in differences if difference.output not in random]
     failed = [difference for difference in judged if not difference.within]
     unknown = [f"{name} is {words}" for name, words in random.items()]

@@ -1,5 +1,7 @@
 """The generation of text, and sequences of requests, in words."""
 
+from collections.abc import Sequence
+
 from edgesim.results.sections import (
     GenerationSection,
     PredictedGenerationSection,
@@ -11,18 +13,25 @@ from edgesim.units import format_bytes, format_ms
 
 def steps(sequence: SequenceSection) -> str:
     """Return how a difference develops over the steps of a sequence."""
-    first, last = sequence.steps[0], sequence.steps[-1]
+    compared = _steps(sequence.steps)
     worst = sequence.differences[sequence.steps.index(sequence.worst_step)]
     if worst == 0:
-        words = [f"no difference over steps {first} to {last}"]
+        words = [f"no difference over steps {compared}"]
         return ", ".join([*words, *_tokens(sequence)])
     words = [
-        f"{sequence.output} over steps {first} to {last}: {_difference(sequence.differences[0])} at the first,"
+        f"{sequence.output} over steps {compared}: {_difference(sequence.differences[0])} at the first,"
         f" at most {_difference(worst)} at step {sequence.worst_step}"
     ]
     if sequence.grows is not None:
         words.append("growing from step to step" if sequence.grows else "not growing")
     return ", ".join([*words, *_tokens(sequence)])
+
+
+def _steps(steps: Sequence[int]) -> str:
+    """Return ``1 to 8 and 40``: the first steps, and a last one after a gap."""
+    if len(steps) > 1 and steps[-1] != steps[-2] + 1:
+        return f"{_steps(steps[:-1])} and {steps[-1]}"
+    return f"{steps[0]} to {steps[-1]}" if len(steps) > 1 else str(steps[0])
 
 
 def _tokens(sequence: SequenceSection) -> list[str]:

@@ -244,3 +244,37 @@ def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None
     assert 1 < found.heated_ms / found.time_ms < 2.1
     assert found.time_ms == pytest.approx(3 * plain.p50_ms + plain.server.p50_ms)
     assert found.heated_ms == pytest.approx(3 * hot.p50_ms + 2 * plain.server.p50_ms)
+
+
+def test_steps_of_a_sequence_have_paces_on_a_straight_line_between_the_tuned_ones(digits: Model) -> None:
+    dial = FakeDial({"digits": 2.0})
+    of_model = target(digits, 20.0)
+    steps = [replace(of_model, step=step, time_ms=time_ms) for step, time_ms in ((1, 20.0), (11, 40.0), (0, 200.0))]
+    scale = calibrated(dial, *steps)
+    times_ms = {}
+    for step in (0, 1, 6, 11):
+        scale.pace_step(step)
+        times_ms[step] = dial.ask(of_model, 1)[0]
+    assert times_ms == pytest.approx({0: 200.0, 1: 20.0, 6: 30.0, 11: 40.0}, rel=0.02)
+
+
+def test_step_whose_pace_hardly_differs_sets_no_pace_anew(digits: Model) -> None:
+    dial = FakeDial({"digits": 2.0})
+    of_model = target(digits, 20.0)
+    scale = calibrated(
+        dial, *(replace(of_model, step=step, time_ms=time_ms) for step, time_ms in ((1, 20.0), (99, 20.4)))
+    )
+    scale.pace_step(1)
+    pace_ms = dial.pace_ms
+    scale.pace_step(2)
+    assert dial.pace_ms is pace_ms
+    scale.pace_step(98)
+    assert dial.pace_ms is not pace_ms
+
+
+def test_requests_of_one_time_have_no_pace_by_step(digits: Model) -> None:
+    dial = FakeDial({"digits": 2.0})
+    scale = calibrated(dial, target(digits, 20.0))
+    pace_ms = dial.pace_ms
+    scale.pace_step(3)
+    assert dial.pace_ms is pace_ms

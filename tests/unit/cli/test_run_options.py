@@ -2,10 +2,18 @@
 
 import pytest
 
-from edgesim.cli import _commands
+from edgesim.cli import _commands, _values
 from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, TrafficFlags, run_options
 from edgesim.errors import UsageError
-from edgesim.options import BoardOptions, DetectionMatch, InputOptions, PeakLimit, RunOptions, TrafficOptions
+from edgesim.options import (
+    BoardOptions,
+    DetectionMatch,
+    Generate,
+    InputOptions,
+    PeakLimit,
+    RunOptions,
+    TrafficOptions,
+)
 
 
 def test_every_option_of_a_run_has_a_flag_of_its_name() -> None:
@@ -81,3 +89,25 @@ def test_match_names_outputs_and_bounds(words: str, match: DetectionMatch) -> No
 def test_match_that_says_something_else_is_refused(words: str, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         run_options(match=words)
+
+
+@pytest.mark.parametrize(
+    ("words", "fed"), [(["hn=h0", "cn=c0"], {"hn": "h0", "cn": "c0"}), (["auto"], "auto"), (["a=b=c"], {"a": "b=c"})]
+)
+def test_states_are_pairs_of_an_output_and_an_input_or_found_on_request(words: list[str], fed: object) -> None:
+    assert _values.state(words) == fed
+
+
+@pytest.mark.parametrize("words", [["hn"], ["=h0"], ["hn="], ["auto", "hn=h0"]])
+def test_words_that_are_no_state_are_refused(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="not OUTPUT=INPUT"):
+        _values.state(words)
+
+
+@pytest.mark.parametrize(
+    "word", ["128,32", "prompt=128", "prompt=0,tokens=3", "prompt=1,tokens=x", "prompt=1,tokens=2,k=3"]
+)
+def test_words_that_are_no_generation_are_refused(word: str) -> None:
+    assert _values.generate("prompt=128,tokens=32") == Generate(prompt=128, tokens=32)
+    with pytest.raises(UsageError, match="not prompt=N,tokens=N"):
+        _values.generate(word)
