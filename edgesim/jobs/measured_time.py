@@ -178,7 +178,7 @@ def _service_ms(path: Path, result: RunResult, profile: DeviceProfile, target: s
 
 def _target_of(result: RunResult) -> str:
     """Return the target that a run measured; runs of older releases have measured the CPU."""
-    return getattr(result.device_time_ms, "target", None) or CPU
+    return result.device_time_ms.target
 
 
 def _whose(result: RunResult) -> str:

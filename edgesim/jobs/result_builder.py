@@ -19,6 +19,7 @@ from edgesim.jobs.result_sections import (
     energy,
     image_section,
     instructions_section,
+    measured_target,
     measured_time,
     model_section,
     profile_section,
@@ -354,7 +355,8 @@ class ResultBuilder:
         if execution == "native":
             further = further_tokens(samples) if self.last.measurement.is_generation else []
             what = ", the tokens after the first one" if further else ""
-            return measured_time(further or samples, f"{self._measured_on()}{what}")
+            target = measured_target(self.last.board.gpus, self.last.measurement.description, chosen=self.target)
+            return measured_time(further or samples, f"{self._measured_on()}{what}").model_copy(update={"target": target})
         if isinstance(predicted, Declined):
             others = "this host's" if execution == "same-architecture" else f"{execution}"
             method = f"none: {predicted.reason}, and {others} time is not the board's"

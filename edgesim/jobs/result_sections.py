@@ -1,7 +1,8 @@
 """Sections of a result, each made of the value that it describes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgesim.boards.board import Board
 from edgesim.counting.counts import Counts, InstructionCount, interval_of_median, median
@@ -10,6 +11,7 @@ from edgesim.measure import statistics
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
+from edgesim.options import CPU
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Sample
@@ -23,6 +25,7 @@ from edgesim.results.sections import (
     InstructionsSection,
     ModelSection,
     ProfileSection,
+    PublishedSection,
     RequestsSection,
     ScenarioSection,
     TargetSection,
@@ -125,12 +128,35 @@ def measured_time(samples: Sequence[Sample], source: str) -> DeviceTimeSection:
     return DeviceTimeSection(p50=median, low=times[0], high=times[-1], method=f"{source}, minimum to maximum")
 
 
+def measured_target(gpus: str | None, description: Mapping[str, Any], *, chosen: str) -> str:
+    """Return what ran the model in a native run.
+
+    Args:
+        gpus: how the container has GPUs; None means that it has none.
+        description: what edgesim's own server reports; empty for another image's server.
+        chosen: the target that the user chose, which is taken for what another image's server uses.
+    """
+    if gpus is None:
+        return CPU
+    providers = description.get("providers")
+    if not providers:
+        return chosen
+    if providers[0] == "TensorrtExecutionProvider":
+        return f"gpu:tensorrt-{description.get('gpus')}"
+    return "gpu:cuda" if providers[0] == "CUDAExecutionProvider" else CPU
+
+
 def target_section(answer: Prediction | Declined) -> TargetSection:
     """Return the section on one target of the board; a declined one has the reason as its method."""
     if isinstance(answer, Declined):
         return TargetSection(p50_ms=None, low_ms=None, high_ms=None, method=f"none: {answer.reason}")
     return TargetSection(
-        p50_ms=answer.p50_ms, low_ms=answer.low_ms, high_ms=answer.high_ms, method=answer.method, notes=answer.notes
+        p50_ms=answer.p50_ms,
+        low_ms=answer.low_ms,
+        high_ms=answer.high_ms,
+        method=answer.method,
+        notes=answer.notes,
+        published=tuple(section(PublishedSection, figure) for figure in answer.published),
     )
 
 

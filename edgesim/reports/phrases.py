@@ -14,6 +14,7 @@ from edgesim.results.sections import (
     DeviceSection,
     EnergySection,
     ProfileSection,
+    PublishedSection,
     ScenarioSection,
 )
 from edgesim.units import format_bytes, format_ms, format_seconds
@@ -154,6 +155,20 @@ def targets(result: RunResult) -> Iterator[Fact]:
         notes = tuple(words for words in (section.method, *section.notes) if words not in said)
         said |= set(notes)
         yield Fact(name, band, notes, f"{format_ms(section.p50_ms)} ms")
+
+
+def published(result: RunResult) -> Iterator[Fact]:
+    """Yield what others have published for the model's network on the targets of the board, with the sources."""
+    for name, section in result.targets.items():
+        for figure in section.published:
+            yield Fact("published", f"on {name}: {about_published(figure)}", (), f"{format_ms(figure.ms)} ms")
+
+
+def about_published(figure: PublishedSection) -> str:
+    """Return what a published figure is of, and its source; what a source does not state is left out."""
+    stated = [words for words in (figure.power_mode, figure.release) if not words.startswith("not stated")]
+    words = [f"{figure.model} on {figure.board}", figure.runtime, *stated, f"{figure.measure} ({figure.stat})"]
+    return "; ".join([*words, *filter(None, (figure.note, figure.source))])
 
 
 def about_times(result: Recorded) -> list[str]:

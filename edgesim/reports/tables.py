@@ -86,6 +86,17 @@ def targets(result: RunResult) -> Table:
     return Table("predicted for each target of the board", ("target", "ms", "80 % band"), rows, text=(0, 2))
 
 
+def published(result: RunResult) -> Table | None:
+    """Return what others have published for the model's network on the board, in milliseconds; None without any."""
+    rows = tuple(
+        (name, format_ms(figure.ms), phrases.about_published(figure))
+        for name, section in result.targets.items()
+        for figure in section.published
+    )
+    heads = ("target", "ms", "of what, and source")
+    return Table("published for the same network", heads, rows, text=(0, 2)) if rows else None
+
+
 def levels(result: RunResult) -> Table:
     """Return the request rates of a sweep or of a peak search, in ascending order; latency and lag in milliseconds."""
     rows = []

@@ -272,6 +272,7 @@ class Routes:
         runtime = self.models.runtime
         description["runtime"] = f"{runtime.name} {runtime.version}"
         description["providers"] = list(runtime.providers)
+        description["gpus"] = runtime.gpus
         description["model_load_s"] = {model.name: model.load_s for model in self.models.loaded()}
         return description
 

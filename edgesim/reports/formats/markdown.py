@@ -109,6 +109,9 @@ def _headline(result: RunResult, *, execution: bool = True) -> Iterator[str]:
     if len(result.targets) > 1:
         yield ""
         yield from _table(tables.targets(result))
+    if (published := tables.published(result)) is not None:
+        yield ""
+        yield from _table(published)
     if result.not_scaled is not None:
         yield from ("", f"not scaled: {_plain(result.not_scaled)}")
 

@@ -22,6 +22,7 @@ from edgesim.results.sections.conditions import (
 from edgesim.results.sections.device_time import (
     DeviceTimeSection,
     EnergySection,
+    PublishedSection,
     ScaledModelSection,
     ScalingSection,
     ShareTry,
@@ -90,6 +91,7 @@ __all__ = [
     "PredictedRatio",
     "PredictedStepSection",
     "ProfileSection",
+    "PublishedSection",
     "RequestsSection",
     "ResourcesSection",
     "Restart",

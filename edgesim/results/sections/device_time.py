@@ -34,6 +34,28 @@ class DeviceTimeSection(Section):
     on_host: float | None = None
 
 
+class PublishedSection(Section):
+    """A time that others have published for the model's network on a target of the board, in milliseconds.
+
+    Attributes:
+        model, board, power_mode, runtime, release: as the source names them.
+        measure, stat: what was timed, and which statistic of the times `ms` is.
+        source: where the figure stands.
+        note: in what the network may differ from the model.
+    """
+
+    ms: float
+    model: str
+    board: str
+    power_mode: str
+    runtime: str
+    release: str
+    measure: str
+    stat: str
+    source: str
+    note: str = ""
+
+
 class TargetSection(Section):
     """The predicted device time on one target of the board, in milliseconds.
 
@@ -42,6 +64,7 @@ class TargetSection(Section):
     Attributes:
         low_ms, high_ms: ends of the band, which contains the device time of 80 % of boards.
         notes: what makes the prediction less certain.
+        published: what others have published for the same network, recognised by its graph.
     """
 
     p50_ms: float | None
@@ -49,6 +72,7 @@ class TargetSection(Section):
     high_ms: float | None
     method: str
     notes: tuple[str, ...] = ()
+    published: tuple[PublishedSection, ...] = ()
 
 
 class ShareTry(Section):

@@ -68,6 +68,11 @@ class Runtime(Protocol):
     def version(self) -> str: ...
 
     @property
+    def gpus(self) -> str | None:
+        """The precision in which GPUs run models; None for the CPU alone."""
+        ...
+
+    @property
     def providers(self) -> tuple[str, ...]:
         """What runs the operations of a model, in the order of preference."""
         ...

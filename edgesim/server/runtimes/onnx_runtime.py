@@ -48,6 +48,7 @@ class OnnxRuntime:
         available = onnxruntime.get_available_providers()
         self._providers = [(name, options[name]) for name in options if name in available]
         self._providers.append(("CPUExecutionProvider", {}))
+        self.gpus = gpus
         self.providers = tuple(name for name, _ in self._providers)
 
     def load(

@@ -24,6 +24,7 @@ from edgesim.results.sections import (
     DeviceTimeSection,
     Distribution,
     Level,
+    PublishedSection,
     RuleSection,
     ScaledModelSection,
     ScalingSection,
@@ -250,6 +251,31 @@ def test_every_format_has_the_time_of_each_target_or_the_reason_why_there_is_non
     text = on_a_terminal(result.model_copy(update={"device_time_ms": on_gpu}))
     assert "of gpu:tensorrt-fp16; an accelerator's time is predicted, never emulated" in " ".join(text.split())
     assert "\ncpu " in text, "the other targets stand below"
+
+
+def test_reports_show_published_figures_of_the_network_with_their_sources(doubtful: RunResult) -> None:
+    figure = PublishedSection(
+        ms=11.4,
+        model="resnet18",
+        board="Jetson Nano",
+        power_mode="not stated",
+        runtime="TensorRT",
+        release="JetPack 4.6",
+        measure="GPU compute time",
+        stat="median",
+        source="somebody/repository:table.md@abc",
+    )
+    section = TargetSection(p50_ms=12.0, low_ms=9.0, high_ms=15.0, method="as TensorRT runs it", published=(figure,))
+    result = doubtful.model_copy(update={"targets": {"gpu:tensorrt-fp16": section}})
+    for report in (
+        " ".join(on_a_terminal(result).split()),
+        plain(markdown.render_result(result)),
+        plain(html.render_result(result, "r.json")),
+    ):
+        assert "11.4" in report
+        assert "resnet18 on Jetson Nano; TensorRT; JetPack 4.6; GPU compute time (median)" in report
+        assert "somebody/repository:table.md@abc" in report
+    assert "published" not in on_a_terminal(doubtful)
 
 
 def test_a_board_without_accelerators_says_nothing_of_targets(doubtful: RunResult) -> None:

@@ -35,6 +35,7 @@ class DoublingRuntime:
 
     name = "doubling"
     version = "1"
+    gpus = None
     providers = ("CPU",)
 
     def load(

@@ -236,6 +236,7 @@ def _side(side: Side[RunResult], file: str) -> Mapping[str, Any]:
         "band": band,
         "about_device_time": phrases.about_device_time(result),
         "targets": tables.targets(result) if len(result.targets) > 1 else None,
+        "published": tables.published(result),
         "validity": result.validity,
         "badge": _BADGES[result.validity.words],
         "rules": _rules(result),
