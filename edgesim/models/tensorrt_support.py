@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import onnx
 
 _FOLD = "fold constants before the build: polygraphy surgeon sanitize --fold-constants"
+# No model has a newer one.
+_NEWEST_OPSET = 9999
 _FLOW = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _QUANTIZING = frozenset(("QuantizeLinear", "DequantizeLinear"))
 # Names of ONNX's types as TensorRT's documentation has them; all others are written as ONNX does.
@@ -70,7 +72,9 @@ class _Examination:
     def __init__(self, proto: "onnx.ModelProto", facts: TensorRt) -> None:
         self._proto, self._facts = proto, facts
         self._typed = TypedGraph.of(proto)
-        self._opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
+        # Bounded, since ONNX's own functions take 32 bits.
+        opsets = (entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+        self._opset = min(next(opsets, 0), _NEWEST_OPSET)
         self._functions = {(function.domain, function.name) for function in proto.functions}
         self._refused: dict[str, list[str]] = {}
         self._doubted: dict[str, list[str]] = {}
@@ -206,7 +210,7 @@ class _Examination:
         """
         from onnx import defs
 
-        opset = self._opsets.get("ai.onnx", 0)
+        opset = self._opset
         if opset <= self._facts.opset:
             return None
         old: Any  # the stubs lack two properties
@@ -252,12 +256,12 @@ class _Examination:
             yield f"type {kind} ({count} tensors): it takes {taken}"
 
     def _of_opset(self) -> Iterator[str]:
-        opset = self._opsets.get("ai.onnx", 0)
+        opset = self._opset
         if 0 < opset < self._facts.oldest_opset:
             yield f"opset {opset}: documented from {self._facts.oldest_opset} on; convert the model"
 
     def _remarks(self, model: Model) -> Iterator[str]:
-        facts, opset = self._facts, self._opsets.get("ai.onnx", 0)
+        facts, opset = self._facts, self._opset
         if opset > facts.opset:
             yield f"opset {opset} (documented up to {facts.opset}), whose other operations mean the same in both"
         for kind, other in facts.narrowed.items():
@@ -289,7 +293,7 @@ class _Examination:
             parts += taken and not inside
             inside = taken
             if not taken:
-                left[node.op_type] += 1
+                left[printable(node.op_type)] += 1
         return parts, left
 
     def _type(self, name: str) -> str | None:

@@ -33,7 +33,7 @@ from edgesim.errors import EdgesimError
 from edgesim.gates import baselines
 from edgesim.gates.judge import judge
 from edgesim.gates.rules import Rules
-from edgesim.jobs import measured_time
+from edgesim.jobs import check_targets, measured_time
 from edgesim.jobs.check import _read_golden
 from edgesim.measure import statistics
 from edgesim.models import profiled_session, repository
@@ -41,7 +41,7 @@ from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import calibration, predict_or_decline
 from edgesim.predictions.calibration import Calibration
-from edgesim.printable import printable
+from edgesim.printable import harmless, printable
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
@@ -704,6 +704,8 @@ def _read_model(directory: Path) -> None:
         inputs.choose(model, InputOptions())
     answer = predict_or_decline(profiles.load("jetson-nano"), model)
     _ = repr(answer)
+    for item in check_targets.items(profiles.load("jetson-nano"), model):
+        assert item.finding == harmless(item.finding)
 
 
 def _read_served_model(directory: Path) -> None:

@@ -275,7 +275,6 @@ def test_reports_show_published_figures_of_the_network_with_their_sources(doubtf
         assert "11.4" in report
         assert "resnet18 on Jetson Nano; TensorRT; JetPack 4.6; GPU compute time (median)" in report
         assert "somebody/repository:table.md@abc" in report
-    assert "published" not in on_a_terminal(doubtful)
 
 
 def test_a_board_without_accelerators_says_nothing_of_targets(doubtful: RunResult) -> None:
