@@ -356,7 +356,9 @@ class ResultBuilder:
             further = further_tokens(samples) if self.last.measurement.is_generation else []
             what = ", the tokens after the first one" if further else ""
             target = measured_target(self.last.board.gpus, self.last.measurement.description, chosen=self.target)
-            return measured_time(further or samples, f"{self._measured_on()}{what}").model_copy(update={"target": target})
+            return measured_time(further or samples, f"{self._measured_on()}{what}").model_copy(
+                update={"target": target}
+            )
         if isinstance(predicted, Declined):
             others = "this host's" if execution == "same-architecture" else f"{execution}"
             method = f"none: {predicted.reason}, and {others} time is not the board's"

@@ -54,6 +54,10 @@ class MarkedRuntime:
         return self._runtime.version
 
     @property
+    def gpus(self) -> str | None:
+        return self._runtime.gpus
+
+    @property
     def providers(self) -> tuple[str, ...]:
         return self._runtime.providers
 
