@@ -203,6 +203,8 @@ class BoardOptions(_Options):
         results: a directory of this host that the container may write to, at ``/results``.
         port: of 127.0.0.1, where the server answers; 0 means any free port.
         watch: reload models when the repository changes.
+        host_libraries: libraries of custom operations that edgesim may load on this host, for the comparison and for
+            ``engine=local``: files, or ``onnxruntime-extensions``. They are code, and run as this user.
         ready_timeout_s: seconds until the server must be ready.
         count: emulate the board with an emulator that counts instructions.
         count_threads: threads of an inference that is counted. Several threads wait for each other by spinning, which
@@ -221,6 +223,7 @@ class BoardOptions(_Options):
     results: Path | None = None
     port: int = Field(default=0, ge=0, le=65535)
     watch: bool = False
+    host_libraries: tuple[str, ...] = ()
     ready_timeout_s: float = Field(default=READY_TIMEOUT_S, gt=0)
     count: bool = False
     count_threads: int = Field(default=1, ge=1)
@@ -347,6 +350,7 @@ class RunKeywords(TypedDict, total=False):
     results: Path | str | None
     port: int
     watch: bool
+    host_libraries: Sequence[str]
     ready_timeout_s: float
     count: bool
     count_threads: int

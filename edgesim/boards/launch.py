@@ -14,7 +14,9 @@ from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
 from edgesim.errors import HostError, UsageError
 from edgesim.host import ports
+from edgesim.host.emulator import host_architecture
 from edgesim.images import runtime_releases
+from edgesim.models import custom_libraries
 from edgesim.models.repository import Model
 from edgesim.options import CPU, BoardOptions, EngineName, Execution
 from edgesim.predictions import require_target
@@ -122,6 +124,11 @@ class Launch:
         return self.options.target if self.options.target is not None else CPU
 
     @property
+    def architecture(self) -> str:
+        """The architecture of the board's server: this host's for a plain process."""
+        return host_architecture() if self.options.engine == "local" else self.profile.architecture
+
+    @property
     def own_server(self) -> bool:
         """Whether edgesim's own server serves, and not the server of another image."""
         return self.profile.image.reference is None
@@ -186,7 +193,9 @@ class Launch:
         """
         if not self.own_server or self.options.engine == "local":
             return None
-        return runtime_releases.of_board(self.profile, self.options.runtime)
+        choice = runtime_releases.of_board(self.profile, self.options.runtime)
+        packages = {name for model in self.models for name in custom_libraries.packages(model)}
+        return replace(choice, release=runtime_releases.with_extras(choice.release, packages))
 
     def check(self) -> None:
         """Check the options before any work.
@@ -249,11 +258,16 @@ class Launch:
             raise UsageError(f"count: {problem}", fix=f"use {fix}")
 
     def _check_configurations(self) -> None:
-        """Check what the server would refuse once it runs. A server that loads all models leaves such a model out."""
-        if self.load_all:
-            return
-        for model in self.models:
+        """Check what the server would refuse once it runs. A server that loads all models leaves such a model out.
+
+        It would load their libraries all the same: on this host, only those that the user has named.
+        """
+        if self.options.engine == "local":
+            for model in self.models:
+                custom_libraries.require_named(model, self.architecture, self.options.host_libraries)
+        for model in self.models if not self.load_all else ():
             model.check_configuration(board_cores=self.profile.cpu.cores)
+            custom_libraries.require(model, self.architecture)
 
     @property
     def why_not_slowed_down(self) -> tuple[str, str] | None:
@@ -267,6 +281,10 @@ class Launch:
                 f"image {self.profile.image.reference} has a server of its own, for the board's architecture only",
                 "leave `execution` out, or use edgesim's own server",
             )
+        for model in self.models if not self.load_all else ():
+            for file in custom_libraries.files(model, host_architecture()):
+                if file.problem:
+                    return f"library {file.name}: {file.problem}", f"name a build for {host_architecture()}, too"
         return None
 
 

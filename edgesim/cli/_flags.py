@@ -12,6 +12,7 @@ _SPECIAL = {
     "inputs_file": "--inputs",
     "max_artifact_bytes": "--max-artifact",
     "peak": "--find-peak",
+    "host_libraries": "--host-library",
     "ranges": "--range",
     "ready_timeout_s": "--ready-timeout",
     "shapes": "--shape",

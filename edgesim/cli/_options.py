@@ -112,6 +112,16 @@ TargetOption = Annotated[
         autocompletion=_targets,
     ),
 ]
+HostLibraryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host-library",
+        metavar="FILE|PACKAGE",
+        help="Load this library of custom operations on this host, too: for the comparison, and with --engine local. It"
+        " is code, and runs as you; may be repeated.",
+        rich_help_panel=BOARD,
+    ),
+]
 GpusOption = Annotated[
     Literal["all", "none"] | None,
     typer.Option(

@@ -18,6 +18,7 @@ from edgesim.cli._options import (
     ContextOption,
     EngineOption,
     GpusOption,
+    HostLibraryOption,
     ModelsOption,
     ReadyTimeoutOption,
     RuntimeOption,
@@ -281,6 +282,7 @@ class BoardFlags:
             rich_help_panel=BOARD,
         ),
     ] = None
+    host_libraries: HostLibraryOption = None
     ready_timeout_s: ReadyTimeoutOption = READY_TIMEOUT_S
 
 
@@ -295,6 +297,7 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "match": _values.match,
     "state": _values.state,
     "generate": _values.generate,
+    "host_libraries": tuple,
 }
 
 # Fields that several flags make, or another than that of their name.

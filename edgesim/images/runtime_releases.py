@@ -1,8 +1,8 @@
 """The releases of ONNX Runtime that a serving image can have, and the Python and Debian that each of them needs."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 from edgesim import paths
@@ -44,6 +44,9 @@ _WHEELS = (
     Wheels((1, 24), 11, 14, (2, 27)),
     Wheels((1, 29), 11, 14, (2, 28)),
 )
+# The newest releases of packages with custom operations, by Python, that have wheels for aarch64 and x86_64. Source:
+# the files of the packages on PyPI, November 2026.
+_EXTRAS = {"onnxruntime-extensions": {"3.9": "0.13.0", "3.11": "0.15.2"}}
 # From this release on there are wheels for Python 3.11.
 _FIRST_ON_PYTHON_3_11 = (1, 15)
 # From this release on, ONNX Runtime is built against numpy 2; an older one fails to import beside it.
@@ -77,11 +80,16 @@ BOOKWORM = Debian("bookworm", "3.11", (2, 36))
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeRelease:
-    """A release of ONNX Runtime, with all that a serving image has to be for it."""
+    """A release of ONNX Runtime, with all that a serving image has to be for it.
+
+    Attributes:
+        extras: packages with custom operations that models ask for, see `with_extras`.
+    """
 
     version: str
     debian: Debian
     numpy: str
+    extras: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"ONNX Runtime {self.version}"
@@ -100,6 +108,7 @@ class RuntimeRelease:
     def requirements(self) -> str:
         """The packages of the image, as lines of a requirements file that pins all of them."""
         own = {"onnxruntime": self.version, "numpy": self.numpy}
+        own |= {name: _EXTRAS[name][self.debian.python] for name in self.extras}
         pins = {name: version for name, version in _pins(self.debian.python).items() if name not in own} | own
         return "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
 
@@ -108,6 +117,11 @@ class RuntimeRelease:
         """The packages that a model runs with on this host, whose Python decides which numpy fits."""
         numpy = "numpy>=2" if key(self.version) >= _FIRST_WITH_NUMPY_2 else "numpy<2"
         return f"{numpy}\nonnxruntime=={self.version}\npackaging\n"
+
+
+def with_extras(release: RuntimeRelease, packages: Iterable[str]) -> RuntimeRelease:
+    """Return the release with packages of custom operations beside it in the image."""
+    return replace(release, extras=tuple(sorted(set(packages))))
 
 
 @cache

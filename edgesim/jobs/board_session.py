@@ -143,10 +143,12 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
 
     Labelled inputs are one batch where the model takes them so, else a few requests.
 
-    Returns None if the board does not answer.
+    Returns None if the board does not answer, or nothing is there to compare with.
     """
+    if (model := plan.reference) is None:
+        return None
     if (sequence := plan.inputs.sequence) is not None:
-        return _compare_sequence(peer, sequence, plan.reference)
+        return _compare_sequence(peer, sequence, model)
     labelled = plan.inputs.labelled[:_MOST_LABELLED_REQUESTS]
     requests = [one.arrays for one in labelled] or [plan.inputs.requests[0]]
     answers = [peer.infer(peer.encode(arrays)) for arrays in requests] if labelled else [first]
@@ -154,7 +156,7 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
         return None
 
     def reference() -> Outputs:
-        return joined([plan.reference.run(arrays) for arrays in requests])
+        return joined([model.run(arrays) for arrays in requests])
 
     compared = compare(
         joined([client.decode(answer.payload) for answer in answers]),
@@ -164,7 +166,7 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
         again=reference,
         matcher=plan.matcher,
     )
-    return replace(compared, reference=plan.reference.release, other_release=plan.reference.other_release)
+    return replace(compared, reference=model.release, other_release=model.other_release)
 
 
 def _compare_sequence(peer: client.Client, sequence: RequestSequence, reference: AnyReference) -> Comparison | None:

@@ -26,7 +26,7 @@ from edgesim.measure import model_tolerances, resource_usage, sequence_compariso
 from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import refusal, require_fit
 from edgesim.measure.output_difference import Outputs, joined
-from edgesim.measure.reference import Reference, RunFailed
+from edgesim.measure.reference import LibraryNotNamed, Reference, RunFailed
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository, state
@@ -56,6 +56,7 @@ OPTIONS = frozenset(
         "base_image",
         "runtime",
         "gpus",
+        "host_libraries",
         "mount",
         "volume",
         "ready_timeout_s",
@@ -141,9 +142,15 @@ def check(
         if not _exists(str(model), options.models):
             raise
         return verdict([Item(name="artifact", verdict="FAIL", finding=error.problem)], str(model))
+    loaded = replace(loaded, host_libraries=options.board.host_libraries)
     launch = Launch.of(profile, [loaded], options.board)
+    items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
+    if (operations := check_items.custom_operations(loaded, launch.architecture)) is not None:
+        items.append(operations)
+        if operations.verdict == "FAIL":
+            return verdict(items, loaded.name)
     launch.check()
-    items, not_judged = [check_items.artifact(loaded, checks.max_artifact_bytes)], list[Item]()
+    not_judged = list[Item]()
     if loaded.size_bytes > profile.memory.visible_bytes and options.board.engine != "local":
         # The reference takes this host's memory and minutes, and a model that does not fit needs none.
         try:
@@ -280,7 +287,7 @@ def _reference_outputs(
     outputs: list[Mapping[str, NDArray[Any]]] = []
     steps: list[int] = []
     try:
-        reference = Reference(reference_model)
+        reference = Reference(replace(reference_model, host_libraries=model.host_libraries))
         if chosen.sequence is not None:
             steps = sequence_comparison.compared_steps(chosen.sequence, checks.requests)
             host = sequence_comparison.run_on_host(chosen.sequence, reference.run, steps)
@@ -292,6 +299,9 @@ def _reference_outputs(
 
         if chosen.sequence is None:
             outputs.extend(run())
+    except LibraryNotNamed as error:
+        problem = f"{error.problem}; {error.fix}"
+        return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=problem)
     except ModelError as error:
         return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=error.problem)
     except RunFailed as error:

@@ -31,7 +31,7 @@ from edgesim.measure.reference import Reference, random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.sequence_comparison import HostStep, compare_steps
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import locales
+from edgesim.models import custom_libraries, locales
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.predictions.node import Node
@@ -112,6 +112,21 @@ def artifact(model: Model, most_bytes: int | None) -> Item:
         verdict="PASS" if model.size_bytes <= most_bytes else "FAIL",
         finding=f"{words}; at most {format_bytes(most_bytes)}",
     )
+
+
+def custom_operations(model: Model, architecture: str) -> Item | None:
+    """Judge the libraries of custom operations by their files; None for a model without any.
+
+    Args:
+        architecture: of the board's server.
+    """
+    files = list(custom_libraries.files(model, architecture))
+    if not files:
+        return None
+    fine = {True: f"for {architecture}", False: "a Python package"}
+    findings = [f"{file.name}: {file.problem or fine[file.path is not None]}" for file in files]
+    bad = any(file.problem for file in files)
+    return Item(name="custom operations", verdict="FAIL" if bad else "PASS", finding="; ".join(findings))
 
 
 def loaded(model: Model, description: Mapping[str, Any], execution: str) -> Iterator[Item]:

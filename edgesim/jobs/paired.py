@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -30,7 +32,6 @@ from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.measure import statistics
 from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import require_fit
-from edgesim.measure.reference import Reference
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.models.repository import Model
 from edgesim.options import CPU, REQUEST_DEFAULTS, Execution, InputOptions, RunKeywords, RunOptions
@@ -156,6 +157,7 @@ PAIR_OPTIONS = frozenset(
         "match",
         "state",
         "generate",
+        "host_libraries",
     }
 )
 
@@ -257,6 +259,7 @@ def _side(
     options: RunOptions,
 ) -> Side:
     """Return one side; `launch` has the execution that both sides run in."""
+    model = replace(model, host_libraries=options.board.host_libraries)
     execution = launch.options.execution
     assert execution is not None, "a paired run chooses one"
     times = PredictedTimes.of(launch.profile, model, chosen, launch.target)
@@ -268,19 +271,20 @@ def _side(
             error.fix = f"{error.fix}; or {others}" if error.fix else others
             raise error
         launch = launch.scaled_to(times.scaling_targets())
-    reference = Reference(model)
-    require_fit(model, reference, chosen)
+    compared = None
+    if (reference := same_release.on_this_host(model, stages)) is not None:
+        require_fit(model, reference, chosen)
+        is_sequence = chosen.sequence is not None
+        compared = same_release.of_board(launch, model, reference, chosen.requests[0], is_sequence=is_sequence)
     plan = SessionPlan(
         model=model,
         inputs=chosen,
-        reference=same_release.of_board(
-            launch, model, reference, chosen.requests[0], is_sequence=chosen.sequence is not None
-        ),
+        reference=compared,
         scenario=Scenario(name="single-stream", stop=StopRule(), seed=options.inputs.seed),
         warm_up=None,
         timeout_s=REQUEST_DEFAULTS[execution].timeout_s,
         client_cores=client_cores,
-        matcher=Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0])),
+        matcher=Matcher.of(model, options.match, partial(reference.run, chosen.requests[0])) if reference else None,
     )
     builder = ResultBuilder(
         profile=launch.profile,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -124,7 +125,7 @@ class Job:
     profile: DeviceProfile
     model: Model
     inputs: Inputs
-    reference: AnyReference
+    reference: AnyReference | None
     times: PredictedTimes
     launch: Launch
     stages: Stages
@@ -175,6 +176,7 @@ def _prepare(
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
     with stages.stage("model", "reading the model"):
         model = model if isinstance(model, Model) else repository.find(str(model), options.models)
+        model = replace(model, host_libraries=options.board.host_libraries)
         launch = Launch.of(profile, [model], options.board, cores=device_cores)
         launch.check()
         chosen = inputs.choose(model, options.inputs)
@@ -182,14 +184,14 @@ def _prepare(
     if chosen.sequence is None and (suggestion := state.suggestion(model)):
         stages.note(suggestion)
     with stages.stage("model", "running the model on this host for comparison"):
-        reference = Reference(model)
-        require_fit(model, reference, chosen)
-        matcher = Matcher.of(model, options.match, lambda: reference.run(chosen.requests[0]))
+        matcher = compared = None
+        if (reference := same_release.on_this_host(model, stages)) is not None:
+            require_fit(model, reference, chosen)
+            matcher = Matcher.of(model, options.match, partial(reference.run, chosen.requests[0]))
+            is_sequence = chosen.sequence is not None
+            compared = same_release.of_board(launch, model, reference, chosen.requests[0], is_sequence=is_sequence)
         times = PredictedTimes.of(profile, model, chosen, launch.target)
         host = _beside_host(profile, times, reference)
-        compared = same_release.of_board(
-            launch, model, reference, chosen.requests[0], is_sequence=chosen.sequence is not None
-        )
         steady_state.prepare()
     return Job(
         profile=profile,
@@ -204,10 +206,10 @@ def _prepare(
     )
 
 
-def _beside_host(profile: DeviceProfile, times: PredictedTimes, reference: Reference) -> HostComparison | None:
+def _beside_host(profile: DeviceProfile, times: PredictedTimes, reference: Reference | None) -> HostComparison | None:
     """Return the prediction beside this host's own time; None where one of them is not known, or not a processor's."""
     prediction = times.prediction
-    if isinstance(prediction, Declined) or prediction.target != CPU:
+    if isinstance(prediction, Declined) or prediction.target != CPU or reference is None:
         return None
     try:
         host_ms = reference.shortest_ms(times.arrays)

@@ -9,10 +9,24 @@ from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import Allowed, ReferenceOutputs
 from edgesim.measure.detections import Matcher
-from edgesim.measure.reference import Reference, RunFailed
+from edgesim.measure.reference import LibraryNotNamed, Reference, RunFailed
 from edgesim.measure.release_reference import AnyReference, ReleaseReference
 from edgesim.models.repository import Model
+from edgesim.progress import Stages
 from edgesim.results.verdict import Item
+
+
+def on_this_host(model: Model, stages: Stages) -> Reference | None:
+    """Return the model on this host, in edgesim's own release; None, with a note, where its libraries are not named.
+
+    Raises:
+        ModelError: this host cannot load it for another reason.
+    """
+    try:
+        return Reference(model)
+    except LibraryNotNamed as error:
+        stages.note(f"the answers are not compared: {error.problem}; {error.fix}")
+        return None
 
 
 def of_board(
@@ -28,6 +42,8 @@ def of_board(
     if launch.runtime is None or launch.runtime.release.version == newest.release:
         return newest
     release = launch.runtime.release
+    if model.host_libraries:
+        return newest.in_place_of("its libraries of custom operations are loaded in edgesim's own release alone")
     if is_sequence:  # each call of another release loads the model anew, and a sequence takes many
         return newest.in_place_of("the steps of a sequence run in edgesim's own release")
     if any(tensor.datatype == "BF16" for tensor in (*model.inputs, *model.outputs)):

@@ -23,7 +23,7 @@ class SessionPlan:
     """What is measured on one board.
 
     Attributes:
-        reference: the model on this host, for comparison.
+        reference: the model on this host, for comparison; None where this host does not run it.
         warm_up: requests before the measured ones; None means until latencies are steady.
         timeout_s: a request without an answer after this many seconds has failed.
         sweep: rates, in requests per second, of the server scenario, in place of `scenario`.
@@ -35,7 +35,7 @@ class SessionPlan:
 
     model: Model
     inputs: Inputs
-    reference: AnyReference
+    reference: AnyReference | None
     scenario: Scenario
     warm_up: int | None
     timeout_s: float
@@ -53,7 +53,7 @@ class SessionPlan:
         *,
         model: Model,
         inputs: Inputs,
-        reference: AnyReference,
+        reference: AnyReference | None,
         seed: int,
         matcher: Matcher | None = None,
     ) -> "SessionPlan":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
+from edgesim.host.emulator import host_architecture
 from edgesim.inputs import Arrays
 from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure import output_difference
@@ -22,9 +23,11 @@ from edgesim.measure.class_scores import class_scores
 from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.measure.sequence_comparison import HostStep, SequenceComparison, compare_steps
-from edgesim.models import locales, session_run
+from edgesim.models import custom_libraries, locales, session_run
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
+from edgesim.server import libraries
+from edgesim.server.config import PACKAGES
 
 # A run's time on this host is looked for in this many runs and seconds.
 _FEWEST_RUNS, _MOST_RUNS, _RUNS_S = 2, 50, 0.2
@@ -56,6 +59,29 @@ _PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ 
 _NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 
+_NOT_REGISTERED = re.compile(r"is not a registered function/op")
+
+
+class LibraryNotNamed(ModelError):
+    """A model needs a library of custom operations, which is code that the user has not named for this host."""
+
+
+def _register(options: Any, name: str) -> None:
+    """Register a library of custom operations that the user has named.
+
+    Raises:
+        ModelError: there is no such library, or it does not load.
+    """
+    try:
+        path = libraries.of_package(name) if name in PACKAGES else Path(name)
+        options.register_custom_ops_library(str(path.resolve()))
+    except Exception as error:  # of ConfigError and of the runtime's errors, which share no base class
+        raise ModelError(
+            f"`host_libraries={name}`: not loaded on this host: {' '.join(str(error).split())}",
+            fix=f"pip install {name}" if name in PACKAGES else "give a library of custom operations for this host",
+        ) from error
+
+
 class Reference:
     """A model that runs on this host, in the release of ONNX Runtime that edgesim itself has.
 
@@ -64,7 +90,8 @@ class Reference:
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
 
     Raises on construction:
-        ModelError: ONNX Runtime cannot load the model, so no board could either.
+        ModelError: ONNX Runtime cannot load the model, so no board could either; LibraryNotNamed if it needs a library
+            that the user has not named for this host.
         HostError: this host lacks what the model needs of it.
     """
 
@@ -81,6 +108,8 @@ class Reference:
         # process may not be allowed to use.
         options.intra_op_num_threads = cores.count()
         options.log_severity_level = 4  # the exception says everything that the log would
+        for name in model.host_libraries:
+            _register(options, name)
 
         def session(path: Path) -> Any:
             return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -100,9 +129,15 @@ class Reference:
                     f"this host lacks the locale {locale}, which model {model.name} needs",
                     fix="sudo apt-get install locales-all",
                 ) from error
-            raise ModelError(
-                f"{model.path}: ONNX Runtime does not load it: {text}", fix=f"edgesim models show {model.path}"
-            ) from error
+            if (missing := custom_libraries.not_named(model, host_architecture(), model.host_libraries)) is not None:
+                raise LibraryNotNamed(
+                    f"model {model.name} needs library {missing}, which is not loaded on this host",
+                    fix=f"if you trust it: `host_libraries={missing}`",
+                ) from error
+            fix = f"edgesim models show {model.path}"
+            if _NOT_REGISTERED.search(text):
+                fix = "name the library of its operations: `libraries` in config.yaml beside NAME/1/model.onnx"
+            raise ModelError(f"{model.path}: ONNX Runtime does not load it: {text}", fix=fix) from error
 
     def in_place_of(self, why: str) -> Self:
         """Return the same model, marked as another release than the board's, with the reason."""

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from edgesim.errors import ModelError
 from edgesim.models.links import Bounds, follow
 from edgesim.server import config_files
-from edgesim.server.config import ConfigError, ModelConfig
+from edgesim.server.config import ConfigError, Library, ModelConfig
 from edgesim.server.tensor_types import Signature
 
 
@@ -43,8 +43,8 @@ class Configuration:
 
     Attributes:
         directory: the model's directory, which contains its versions.
-        paths: the configuration file, and the files of labels that it names; both kinds of configuration file where
-            the directory has both, which the server refuses.
+        paths: the configuration file, and the files of labels and libraries that it names; both kinds of configuration
+            file where the directory has both, which the server refuses.
         sha256: digest of the names and contents of all these files, hex.
         config: what the files say; the server's error if it refuses them.
     """
@@ -74,7 +74,7 @@ class Configuration:
         config: ModelConfig | ConfigError
         try:
             config = config_files.read(directory)
-            paths += _label_files(config, directory)
+            paths += [*_label_files(config, directory), *_library_files(config, directory)]
             _require_inside(paths, bounds)
             config_files.labels(config, directory)
         except ConfigError as error:
@@ -114,7 +114,7 @@ class Configuration:
         config, default = self.served(), ModelConfig()
         names = [entry.name for entry in fields(ModelConfig) if entry.name not in ("source", "inputs", "outputs")]
         changed = {name: value for name in names if (value := getattr(config, name)) != getattr(default, name)}
-        return {name: str(value) if isinstance(value, tuple) else value for name, value in changed.items()}
+        return {name: _words(value) if isinstance(value, tuple) else value for name, value in changed.items()}
 
     def _refused(self, error: ConfigError) -> ModelError:
         return ModelError(
@@ -123,11 +123,21 @@ class Configuration:
         )
 
 
+def _words(value: tuple[object, ...]) -> str:
+    return "; ".join(map(str, value)) if value and isinstance(value[0], Library) else str(value)
+
+
 def _label_files(config: ModelConfig, directory: Path) -> list[Path]:
     """Return the files of labels that a configuration names; a path out of the directory is not even looked for."""
     names = sorted({output.label_filename for output in config.outputs if output.label_filename})
     below = [name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
     return [path for name in below if (path := directory / name).is_file()]
+
+
+def _library_files(config: ModelConfig, directory: Path) -> list[Path]:
+    """Return the libraries of custom operations that a configuration names, for all architectures."""
+    names = sorted({path for library in config.libraries for _, path in library.files})
+    return [path for name in names if (path := directory / name).is_file()]
 
 
 def _digest(directory: Path, paths: Sequence[Path]) -> str:

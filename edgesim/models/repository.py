@@ -80,6 +80,7 @@ class Model:
         samples_path: an ``.npz`` file with real inputs (and labels) that came with the model; None without.
         inputs_path: a file that says which inputs the model takes (`edgesim.inputs.inputs_file`); None without.
         configuration: the configuration beside the model, by which the server loads and runs it; None without.
+        host_libraries: libraries of custom operations that the user lets edgesim load on this host: files, or packages.
         origin: the reference that named the model, where a git revision with its commit; None for other models than the
             sides of a comparison.
     """
@@ -100,6 +101,7 @@ class Model:
     samples_path: Path | None = None
     inputs_path: Path | None = None
     configuration: Configuration | None = None
+    host_libraries: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:

@@ -54,6 +54,30 @@ class Versions(NamedTuple):
 
 _ALL_VERSIONS = Versions()
 
+# Python packages that bring a library of custom operations; the serving image installs them for a model that asks.
+PACKAGES = ("onnxruntime-extensions",)
+ARCHITECTURES = ("arm64", "amd64")
+
+
+class Library(NamedTuple):
+    """A library of custom operations: a package, or a file for each architecture, in the model's directory.
+
+    The architecture of a file that is for whatever runs the server is empty.
+    """
+
+    package: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+
+    def file(self, architecture: str) -> str | None:
+        """Return the path of the file for an architecture; None if there is none."""
+        files = dict(self.files)
+        return files.get(architecture, files.get(""))
+
+    def __str__(self) -> str:
+        if self.package is not None:
+            return self.package
+        return ", ".join(f"{architecture}: {path}" if architecture else path for architecture, path in self.files)
+
 
 class Declared(NamedTuple):
     """An input or output as the configuration declares it; `ModelConfig.check` compares it with the model's.
@@ -82,6 +106,7 @@ class ModelConfig:
             number of cores, and 1 for `inter_op_threads`.
         versions: which versions are served.
         inputs, outputs: tensors that the configuration declares.
+        libraries: libraries of custom operations, which are registered before the model is loaded.
         source: where the configuration was read, for messages.
 
     Raises:
@@ -101,6 +126,7 @@ class ModelConfig:
     versions: Versions = _ALL_VERSIONS
     inputs: tuple[Declared, ...] = ()
     outputs: tuple[Declared, ...] = ()
+    libraries: tuple[Library, ...] = ()
     source: str = field(default="the default configuration", compare=False)
 
     def __post_init__(self) -> None:

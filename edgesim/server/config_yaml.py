@@ -8,7 +8,18 @@ from typing import Any
 from ruamel.yaml.error import YAMLError
 
 from . import bounded_yaml
-from .config import EXECUTION_MODES, OPTIMIZATION_LEVELS, ConfigError, Declared, ModelConfig, Versions, suggestion
+from .config import (
+    ARCHITECTURES,
+    EXECUTION_MODES,
+    OPTIMIZATION_LEVELS,
+    PACKAGES,
+    ConfigError,
+    Declared,
+    Library,
+    ModelConfig,
+    Versions,
+    suggestion,
+)
 
 # The value of each field: one of some words, a bool, a whole number, or a form of its own.
 FIELDS: Mapping[str, Any] = {
@@ -24,6 +35,7 @@ FIELDS: Mapping[str, Any] = {
     "inter_op_threads": int,
     "version_policy": Versions,
     "labels": dict,
+    "libraries": list,
 }
 _MAY_BE_ZERO = ("max_batch_size", "max_queue_delay_us")
 
@@ -52,6 +64,8 @@ def from_yaml(text: str, *, source: str) -> ModelConfig:
             if not isinstance(value, dict) or not all(isinstance(name, str) for name in value.values()):
                 raise ConfigError(f"{source}: labels: expected the name of a file for each output")
             values["outputs"] = tuple(Declared(name=str(o), label_filename=name) for o, name in value.items())
+        elif key == "libraries":
+            values["libraries"] = _libraries(value, f"{source}: libraries")
         elif isinstance(expected, tuple):
             if value not in expected:
                 raise ConfigError(f"{source}: {key}: {value!r} is not one of {', '.join(expected)}")
@@ -74,6 +88,27 @@ def _versions(value: Any, source: str) -> Versions:
     if isinstance(value, dict) and list(value) == ["specific"] and isinstance(value["specific"], list):
         return Versions(specific=tuple(str(_whole_number(v, f"{where}: specific", least=0)) for v in value["specific"]))
     raise ConfigError(f"{where}: {value!r}; expected all, {{latest: N}} or {{specific: [N, …]}}")
+
+
+def _libraries(value: Any, where: str) -> tuple[Library, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: {value!r}; expected a list")
+    libraries = []
+    for entry in value:
+        if isinstance(entry, str) and entry in PACKAGES:
+            libraries.append(Library(package=entry))
+            continue
+        files = {"": entry} if isinstance(entry, str) else entry
+        if not isinstance(files, dict) or not files or not all(isinstance(path, str) for path in files.values()):
+            raise ConfigError(f"{where}: {entry!r}; expected a file, {{arm64: FILE, amd64: FILE}}, or {PACKAGES[0]}")
+        if unknown := [name for name in files if name not in ("", *ARCHITECTURES)]:
+            raise ConfigError(f"{where}: {unknown[0]!r}{suggestion(unknown[0], ARCHITECTURES)}")
+        for path in files.values():
+            # Libraries are code: only what is beside the model is loaded.
+            if not path or path.startswith("/") or ".." in path.split("/"):
+                raise ConfigError(f"{where}: {path!r}: not in the model's directory")
+        libraries.append(Library(files=tuple(files.items())))
+    return tuple(libraries)
 
 
 def _whole_number(value: Any, where: str, *, least: int) -> int:

@@ -18,6 +18,7 @@ from .config import (
     PLATFORM,
     ConfigError,
     Declared,
+    Library,
     ModelConfig,
     Versions,
     suggestion,
@@ -39,6 +40,7 @@ _MESSAGES: Mapping[str, Mapping[str, str]] = {
         "dynamic_batching": "DynamicBatching",
         "optimization": "Optimization",
         "parameters": "{}Parameter",
+        "model_operations": "ModelOperations",
     },
     "VersionPolicy": {"latest": "Latest", "all": "All", "specific": "Specific"},
     "Latest": {"num_versions": "uint32"},
@@ -50,6 +52,7 @@ _MESSAGES: Mapping[str, Mapping[str, str]] = {
     "Optimization": {"graph": "Graph"},
     "Graph": {"level": "int32"},
     "Parameter": {"string_value": "string"},
+    "ModelOperations": {"op_library_filename": "*string"},
 }
 _DATA_TYPES = ("TYPE_INVALID", *(kind.triton_name for kind in TENSOR_TYPES))
 _ENUMS: Mapping[str, Sequence[str]] = {"DataType": _DATA_TYPES, "Kind": ("KIND_AUTO", "KIND_CPU")}
@@ -129,6 +132,12 @@ def _from_message(message: Any, name: str, source: str) -> ModelConfig:
         if level not in by_level:
             raise refuse("optimization.graph.level", level, "-1 (basic), 1 (extended), 0 (all) or -2 (none)")
         values["graph_optimization_level"] = by_level[level]
+    names = message.model_operations.op_library_filename
+    for path in names:
+        # Libraries are code: only what is beside the model is loaded.
+        if path.startswith("/") or ".." in path.split("/"):
+            raise refuse("model_operations.op_library_filename", path, "a file in the model's directory")
+    values["libraries"] = tuple(Library(files=(("", path),)) for path in names)
     for key, parameter in message.parameters.items():
         if key not in _PARAMETERS:
             raise ConfigError(f"{source}: parameters: unknown key {key!r}{suggestion(key, _PARAMETERS)}")

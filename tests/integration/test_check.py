@@ -14,8 +14,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgesim.host.emulator import host_architecture
 from edgesim.models.repository import Model
 from tests.integration.conftest import edgesim
+from tests.support import custom_operations
 from tests.support import model_faults as faults
 from tests.support.command_line import edgesim_here
 from tests.support.this_host import ONE_IMAGE, accuracy_on_this_host
@@ -310,3 +312,39 @@ def test_match_of_outputs_that_are_no_detections_is_refused_before_a_board_start
     done = edgesim("run", "x86-gateway", digits.path, *LOCAL, "--match", "detections")
     assert done.returncode == 2
     assert "no output looks like boxes: probabilities [1, 10]" in done.stderr
+
+
+def test_library_of_a_stranger_is_loaded_on_this_host_only_when_named(tmp_path: Path) -> None:
+    mark = tmp_path / "loaded"
+    directory = custom_operations.model(tmp_path / "models", "libraries: [{amd64: lib/ops.so, arm64: lib/ops.so}]")
+    path = custom_operations.library(directory / "lib" / "ops.so", host_architecture(), mark=mark)
+    models = ("--models", tmp_path / "models")
+    done = edgesim("check", "x86-gateway", "net", *models, *LOCAL)
+    assert (done.returncode, mark.exists()) == (2, False)
+    assert f"fix: if you trust it: --host-library {path}" in done.stderr
+    code, _, items = check("x86-gateway", "net", *models, *LOCAL, "--host-library", path)
+    assert (code, mark.exists()) == (0, True), items
+    assert items["custom operations"]["finding"] == f"lib/ops.so: for {host_architecture()}"
+    # Only a server that registers the library finds that it has no such function.
+    path.write_bytes(path.read_bytes().replace(b"RegisterCustomOps", b"RegisterNothingAt"))
+    code, _, items = check("x86-gateway", "net", *models, *LOCAL, "--host-library", path)
+    assert code == 1
+    assert "RegisterCustomOps" in items["loads"]["finding"]
+
+
+def test_library_for_another_processor_fails_the_check_before_a_board_starts(tmp_path: Path) -> None:
+    directory = custom_operations.model(tmp_path / "models", "libraries: [lib/ops.so]")
+    (directory / "lib").mkdir()
+    (directory / "lib" / "ops.so").write_bytes(b"\x7fELF\x01\x01" + bytes(10) + b"\x03\x00\x28\x00")
+    code, _, items = check("x86-gateway", "net", "--models", tmp_path / "models", *LOCAL)
+    assert (code, list(items)) == (1, ["artifact", "custom operations"])
+    assert items["custom operations"]["finding"].startswith("lib/ops.so: built for arm, and the board's server is")
+
+
+@pytest.mark.emulation
+def test_library_for_the_board_is_loaded_there_and_not_on_this_host(tmp_path: Path) -> None:
+    directory = custom_operations.model(tmp_path / "models", "libraries: [{arm64: lib/ops.so}]")
+    custom_operations.library(directory / "lib" / "ops.so", "arm64")
+    code, _, items = check("jetson-nano", "net", "--models", tmp_path / "models", "--requests", "1")
+    assert code == 0, items
+    assert items["custom operations"]["finding"] == "lib/ops.so: for arm64"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from ..config import ModelConfig
+from ..config import Library, ModelConfig
 from ..tensor_types import BY_ONNX_TYPE, DTYPES, Signature
 from . import InferenceFailed
 from .ranks import of_any_rank
@@ -60,6 +60,8 @@ class OnnxRuntime:
             checked = _require_weights_inside(path, content)
         started_s = time.perf_counter()
         options = _session_options(config, threads)
+        for library in config.libraries:
+            options.register_custom_ops_library(str(_library(library, path)))
         weights = _read_weights(path, checked) if files_change and content is None else {}
         if weights:
             options.add_external_initializers(list(weights), list(weights.values()))
@@ -155,6 +157,12 @@ def _read_weights(path: Path, checked: Any) -> dict[str, Any]:
     from .external_weights import read_external_weights
 
     return read_external_weights(path, checked)
+
+
+def _library(library: Library, path: Path) -> Path:
+    from .. import libraries  # as above
+
+    return libraries.path_of(library, path.parent.parent)
 
 
 def _require_weights_inside(path: Path, content: bytes | None) -> Any:

@@ -11,7 +11,7 @@ from edgesim.boards import scaling_targets
 from edgesim.errors import ModelError, UsageError
 from edgesim.gates import Rules
 from edgesim.jobs import check as checking
-from edgesim.jobs import paired
+from edgesim.jobs import paired, same_release
 from edgesim.models.repository import Model
 from edgesim.options import RunKeywords, RunOptions
 from edgesim.predictions import Declined
@@ -38,7 +38,7 @@ def test_check_refuses_wrong_options_before_the_model_runs(
 
 
 def test_paired_run_refuses_wrong_options_before_the_models_run(digits: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paired, "Reference", _no_reference)
+    monkeypatch.setattr(same_release, "Reference", _no_reference)
     rules = Rules.of(["latency_ms.p50: +5 %"])
     with pytest.raises(UsageError, match="`engine=local`: has no container"):
         paired.run_pair("jetson-nano", digits, digits, rules, engine="local", mount="bind")
