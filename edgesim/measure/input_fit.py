@@ -1,21 +1,16 @@
 """Whether a model takes the inputs of a run: asked on this host, before a board is started for them."""
 
-import re
 import time
-
-import numpy as np
 
 from edgesim.errors import ModelError
 from edgesim.inputs import Arrays, Inputs
+from edgesim.inputs import refusal as refusals
 from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure.reference import Reference, RunFailed
-from edgesim.models import input_uses
 from edgesim.models.repository import Model
 
 # Later requests are tried for at most this long: one that is refused is then a failed request of the run.
 _LONGEST_S = 10.0
-# As ONNX Runtime's Gather, GatherElements and GatherND write it: "idx=85 must be within the inclusive range [-50,49]".
-_BOUNDS = re.compile(r"idx=(?P<value>-?\d+) must be within the inclusive range \[(?P<low>-?\d+),(?P<high>-?\d+)\]")
 
 
 def require_fit(model: Model, reference: Reference, chosen: Inputs) -> None:
@@ -62,21 +57,5 @@ def _require_sequence(model: Model, reference: Reference, chosen: Inputs, sequen
 
 def refusal(model: Model, chosen: Inputs, request: Arrays, failure: RunFailed) -> ModelError:
     """Return the error for inputs that the model does not take on this host."""
-    whose = "these random inputs do" if chosen.is_random else f"the inputs ({chosen.origin}) do"
-    words, example = failure.cause, "NAME=LOW:HIGH"
-    bounds = _BOUNDS.search(failure.cause)
-    if bounds is not None:
-        low, high = max(int(bounds["low"]), 0), bounds["high"]
-        names = _inputs_with(model, request, value=int(bounds["value"]), rows=int(high) + 1)
-        words = f"{' or '.join(names) or 'an input'} has {bounds['value']}, and {failure.node} takes {low} to {high}"
-        example = f"{names[0] if names else 'NAME'}={low}:{high}"
-    fix = f"`ranges` {example}, or real inputs: `input`" if chosen.is_random else "give inputs that the model takes"
-    return ModelError(f"{whose} not fit model {model.name}: {words}", fix=fix)
-
-
-def _inputs_with(model: Model, request: Arrays, *, value: int, rows: int) -> list[str]:
-    """Return the names of the inputs that have a value: those that index a table of `rows` rows, if there are any."""
-    numbers = {tensor.name: request[tensor.name] for tensor in model.inputs if request[tensor.name].dtype.kind in "iu"}
-    names = [name for name, values in numbers.items() if np.any(values == value)]
-    uses = input_uses.by_input(model)
-    return [name for name in names if name in uses and uses[name].high == rows - 1] or names
+    whose = "these random inputs" if chosen.is_random else f"the inputs ({chosen.origin})"
+    return refusals.refusal(model, request, failure.failure, whose=whose, is_random=chosen.is_random)

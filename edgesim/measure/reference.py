@@ -17,6 +17,7 @@ from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
 from edgesim.inputs import Arrays
+from edgesim.inputs.refusal import Failure
 from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
@@ -39,23 +40,15 @@ class RunFailed(Exception):
     Attributes:
         node: the operation that failed, with its node's name; empty if it is not told.
         cause: why, in ONNX Runtime's words, without places in its sources.
+        failure: both.
     """
 
     def __init__(self, text: str) -> None:
-        # What follows an escape code is the same text again, as the log has it.
-        text = " ".join(text.partition("\x1b")[0].split())
-        found = _FAILED_NODE.search(text)
-        self.node = f"{found['operation']} {found['name']}".strip() if found is not None else ""
-        self.cause = _PLACE.sub("", found["cause"] if found is not None else _PREFIX.sub("", text))
+        self.failure = Failure.of(text)
+        self.node, self.cause = self.failure
         super().__init__(f"{self.node}: {self.cause}" if self.node else self.cause)
 
 
-_FAILED_NODE = re.compile(
-    r"while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
-)
-_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
-# ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
-_PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
 _NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
 
 

@@ -19,6 +19,7 @@ from onnx import TensorProto
 from edgesim.errors import ModelError
 from edgesim.host.scratch import scratch_directory
 from edgesim.inputs import Arrays
+from edgesim.inputs.refusal import Failure, refusal
 from edgesim.models import profiled_session
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.profiled_session import RunFailed
@@ -105,9 +106,14 @@ class HostRunner:
             else:
                 events = _profile(proto, arrays, self._model.path.parent)
         except RunFailed as error:
-            raise ModelError(
-                f"the model does not run on this host with {origin}: {error}",
-                fix="give inputs that the model takes: `input`, or `shapes` and `ranges`",
+            is_random = origin.startswith("random")
+            whose = "these random inputs" if is_random else f"the inputs ({origin})"
+            raise refusal(
+                self._model,
+                arrays,
+                Failure.of(str(error)),
+                whose=f"the model does not run on this host: {whose}",
+                is_random=is_random,
             ) from error
         return _host_run(events, origin)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from edgesim import profiles
 from edgesim.errors import ProfileError, UsageError, did_you_mean
 from edgesim.inputs import Arrays
+from edgesim.inputs.first_request import FirstRequest
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import CPU, InputOptions
@@ -198,6 +199,8 @@ def predict_or_decline(
         return answer
     if arrays is not None:
         shapes = {name: array.shape for name, array in arrays.items()}
+    elif inputs is not None:
+        shapes = FirstRequest(model, shapes=shapes, batch=batch, options=inputs).shapes
     return replace(
         answer,
         target=target,

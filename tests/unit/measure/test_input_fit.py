@@ -11,7 +11,7 @@ from edgesim import inputs
 from edgesim.errors import ModelError
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference, RunFailed
-from edgesim.models import repository
+from edgesim.models import repository, tensor_types
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 
@@ -47,12 +47,58 @@ def test_refused_random_input_is_named_with_value_bound_and_range(tmp_path: Path
     assert caught.value.problem == (
         "these random inputs do not fit model net: ids has 60, and Gather embedding takes 0 to 49"
     )
-    assert caught.value.fix == "`ranges` ids=0:49, or real inputs: `input`"
+    assert caught.value.fix == "`ranges` ids=0:49, values in a file: `inputs_file`, or real inputs: `input`"
 
 
 def test_refused_input_of_a_hidden_table_has_the_runtimes_words(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"an input has 1\d\d, and Gather embedding takes 0 to 49"):
         fit(vocabulary(tmp_path, hidden=True), InputOptions(ranges={"ids": (60, 99)}))
+
+
+@pytest.mark.parametrize(
+    ("node", "kind", "value", "words"),
+    [
+        (
+            helper.make_node("GatherND", ["table", "i"], ["y"]),
+            TensorProto.INT64,
+            60,
+            "i has 60, and GatherND takes 0 to 49",
+        ),
+        (helper.make_node("GatherElements", ["table", "i"], ["y"]), TensorProto.INT64, 60, "takes 0 to 49"),
+        (helper.make_node("TopK", ["row", "i"], ["y", "k"]), TensorProto.INT64, 9, "i has 9, and TopK takes 0 to 4"),
+        (
+            helper.make_node("LSTM", ["x", "w", "r", "", "i"], ["y"], hidden_size=2),
+            TensorProto.INT32,
+            9,
+            "i has 9, and LSTM takes 0 to 3",
+        ),
+        (
+            helper.make_node("OneHotEncoder", ["i"], ["y"], domain="ai.onnx.ml", cats_strings=["a", "b"], zeros=0),
+            TensorProto.STRING,
+            "z",
+            "i has 'z', and OneHotEncoder takes 'a', 'b'",
+        ),
+    ],
+)
+def test_refused_value_is_told_whatever_words_the_runtime_has_for_it(
+    tmp_path: Path, node: onnx.NodeProto, kind: int, value: int | str, words: str
+) -> None:
+    shape = [1, 1] if node.op_type in ("GatherND", "GatherElements") else [1]
+    weights = {"row": np.ones(4), "x": np.ones((3, 1, 4)), "w": np.ones((1, 8, 4)), "r": np.ones((1, 8, 2))}
+    given = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()]
+    taken = helper.make_tensor_value_info("i", kind, shape)
+    graph = helper.make_graph(
+        [node], "net", [taken], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [TABLE, *given]
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    model = repository.find(path)
+    (dtype,) = {tensor_types.BY_DATATYPE[tensor.datatype].dtype for tensor in model.inputs}
+    chosen = inputs.Inputs(({"i": np.full(shape, value, dtype)},), "by hand")
+    with pytest.raises(ModelError) as caught:
+        require_fit(model, Reference(model), chosen)
+    assert words in caught.value.problem
 
 
 def test_later_request_is_refused_as_well(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""What to say of inputs that ONNX Runtime on this host refuses: the input, its value and the bound."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesim.errors import ModelError
+from edgesim.inputs.inputs import Arrays
+from edgesim.models import input_uses
+from edgesim.models.input_uses import InputUse
+from edgesim.models.repository import Model
+
+_FAILED_NODE = re.compile(
+    r"while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
+)
+_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+# ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
+_PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
+# As ONNX Runtime's Gather and its kin, TopK and LSTM write it.
+_BOUNDS = (
+    re.compile(r"idx=(?P<value>-?\d+) must be within the inclusive range \[(?P<low>-?\d+),(?P<high>-?\d+)\]"),
+    re.compile(r"argument \[(?P<value>-?\d+)\] should not be greater than specified axis dim value \[(?P<high>\d+)\]"),
+    re.compile(r"sequence_lens\. .*seq_length=(?P<high>\d+)"),
+)
+_MOST_CHOICES = 5  # in a message
+
+
+class Failure(NamedTuple):
+    """Why ONNX Runtime did not run a model.
+
+    Attributes:
+        node: the operation that failed, with its node's name; empty if it is not told.
+        cause: why, in ONNX Runtime's words, without places in its sources.
+    """
+
+    node: str
+    cause: str
+
+    @classmethod
+    def of(cls, text: str) -> "Failure":
+        """Return what an error of ONNX Runtime says."""
+        # What follows an escape code is the same text again, as the log has it.
+        text = " ".join(text.partition("\x1b")[0].split())
+        found = _FAILED_NODE.search(text)
+        node = f"{found['operation']} {found['name']}".strip() if found is not None else ""
+        return cls(node, _PLACE.sub("", found["cause"] if found is not None else _PREFIX.sub("", text)))
+
+
+class _Misfit(NamedTuple):
+    """An input that has a value out of its bounds; `high` is None for a value that is none of those known."""
+
+    name: str
+    value: Any
+    low: int
+    high: int | None
+    takes: str
+
+
+def refusal(model: Model, request: Arrays, failure: Failure, *, whose: str, is_random: bool) -> ModelError:
+    """Return the error for inputs that the model does not take on this host.
+
+    Args:
+        whose: the inputs in words: ``these random inputs``.
+    """
+    misfit = _by_words(model, request, failure) or next(_by_graph(model, request), None)
+    words = f"{failure.node}: {failure.cause}" if failure.node else failure.cause
+    fix = "give inputs that the model takes"
+    if misfit is not None:
+        words = f"{misfit.name} has {misfit.value}, and {failure.node or 'the model'} takes {misfit.takes}"
+    if is_random:
+        known = misfit is not None and misfit.high is not None
+        example = f"{misfit.name}={misfit.low}:{misfit.high}" if misfit is not None and known else "NAME=LOW:HIGH"
+        ranges = f"`ranges` {example}, " if known else "" if misfit is not None else f"`shapes`, `ranges` {example}, "
+        fix = f"{ranges}values in a file: `inputs_file`, or real inputs: `input`"
+    return ModelError(f"{whose} do not fit model {model.name}: {words}", fix=fix)
+
+
+def _by_words(model: Model, request: Arrays, failure: Failure) -> _Misfit | None:
+    """Return the input that ONNX Runtime's words are about, as far as they have its value or the bound."""
+    match = next((match for pattern in _BOUNDS if (match := pattern.search(failure.cause)) is not None), None)
+    if match is None:
+        return None
+    found = match.groupdict()
+    low, high = max(int(found.get("low") or 0), 0), int(found["high"])
+    numbers: dict[str, NDArray[Any]] = {
+        tensor.name: request[tensor.name] for tensor in model.inputs if request[tensor.name].dtype.kind in "iu"
+    }
+    if found.get("value") is not None:
+        value = int(found["value"])
+        names = [name for name, values in numbers.items() if np.any(values == value)]
+    else:
+        names = [name for name, values in numbers.items() if values.size and np.max(values) > high]
+        value = int(np.max(numbers[names[0]])) if names else high + 1
+    uses = input_uses.by_input(model)
+    likely = [name for name in names if name in uses and (uses[name].high == high or uses[name].length)] or names
+    return _Misfit(" or ".join(likely) or "an input", value, low, high, f"{low} to {high}")
+
+
+def _by_graph(model: Model, request: Arrays) -> Iterator[_Misfit]:
+    """Yield the inputs with values out of the bounds that the graph tells."""
+    for name, use in input_uses.by_input(model).items():
+        values: NDArray[Any] = request[name]
+        if use.high is not None and values.dtype.kind in "iu":
+            wrong = values[(values < use.low) | (values > use.high)]
+            if wrong.size:
+                yield _Misfit(name, int(wrong.reshape(-1)[0]), use.low, use.high, f"{use.low} to {use.high}")
+        yield from _of_no_category(name, values, use)
+
+
+def _of_no_category(name: str, values: NDArray[Any], use: InputUse) -> Iterator[_Misfit]:
+    columns = {None: use.choices} if use.choices else dict(use.columns)
+    for column, choices in columns.items():
+        part = values if column is None or values.ndim < 2 else values[:, column]
+        wrong = [value for value in part.reshape(-1).tolist() if value not in choices]
+        if wrong:
+            shown = ", ".join(map(repr, choices[:_MOST_CHOICES])) + (", …" if len(choices) > _MOST_CHOICES else "")
+            yield _Misfit(name, repr(wrong[0]), 0, None, shown)
