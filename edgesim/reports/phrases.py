@@ -402,7 +402,7 @@ def _features(result: RunResult) -> str:
     device = result.device
     words = [f"lacks {' '.join(device.features_missing)}"] if device.features_missing else []
     words += [f"has {' '.join(device.features_extra)}, which the board's lacks"] if device.features_extra else []
-    differs = f"{device.qemu_cpu or 'this host'} {', '.join(words)}"
+    differs = f"{device.qemu_cpu or result.host.context or 'this host'} {', '.join(words)}"
     if result.execution != "same-architecture":
         return differs
     caveat = f"{differs}: answers may come from other kernels than the board's"

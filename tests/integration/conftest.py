@@ -47,10 +47,10 @@ def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
 
 
 def container_of(pid: int) -> str:
-    """The container that a run has started."""
+    """The container that a run has started, among those of other runs, and of others that carry the label."""
     listing = ["docker", "ps", "--filter", "label=edgesim", "--format", '{{.Names}} {{.Label "edgesim.owner"}}']
-    containers = [line.split() for line in subprocess.check_output(listing, text=True).splitlines()]
-    (ours,) = [name for name, owner in containers if f":{pid}:" in owner]
+    containers = [line.partition(" ") for line in subprocess.check_output(listing, text=True).splitlines()]
+    (ours,) = [name for name, _, owner in containers if f":{pid}:" in owner]
     return ours
 
 

@@ -171,6 +171,7 @@ def test_no_emulated_run_is_suggested_where_there_is_none(
     beside = results.beside_the_board(doubtful.model_copy(update={"device": device}))
     report = everywhere(beside.model_copy(update={"host": beside.host.model_copy(update={"context": context})}))
     for name in ("terminal", "markdown", "page"):
+        assert f"{context or 'this host'} has avx2, which the board's lacks" in report[name], name
         assert "answers may come from other kernels than the board's" in report[name], name
         assert "emulated run" not in report[name], name
 
