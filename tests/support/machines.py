@@ -113,7 +113,7 @@ MACHINES: tuple[RecordedMachine, ...] = (
         source="adafruit/Adafruit_Python_PlatformDetect, PR 36 (model); nvpmodel_t186.conf: MAXP_CORE_ARM, 2035 MHz",
         cores=[Cores(midr=A57, count=4, khz=2_035_200)],
         model="quill",
-        boards=frozenset({"jetson-tx2"}),
+        boards=frozenset({"jetson-tx2", "jetson-tx2:MAXN"}),
     ),
     RecordedMachine(
         name="Jetson TX2 with all cores, in the order of its kernel",
@@ -124,7 +124,7 @@ MACHINES: tuple[RecordedMachine, ...] = (
             Cores(midr=A57, count=3, khz=2_035_200),
         ],
         model="quill",
-        boards=frozenset({"jetson-tx2"}),
+        boards=frozenset({"jetson-tx2", "jetson-tx2:MAXN"}),
     ),
     RecordedMachine(
         name="Jetson Xavier NX",
@@ -132,7 +132,7 @@ MACHINES: tuple[RecordedMachine, ...] = (
         cores=[Cores(midr=CARMEL, count=6, khz=1_420_800)],
         features=f"{_V8} atomics fphp asimdhp",
         model="NVIDIA Jetson Xavier NX Developer Kit",
-        boards=frozenset({"jetson-xavier-nx"}),
+        boards=frozenset({"jetson-xavier-nx", "jetson-xavier-nx:20w-6core"}),
     ),
     RecordedMachine(
         name="Jetson AGX Orin",
