@@ -71,7 +71,8 @@ class BoardLoad:
                 self._into.warm_up = self._warm_up_by_rule()
             return
         scenario, samples = closed_loop(count), list[Sample]()
-        doing = f"{count} warm-up requests{load_progress.announcement([scenario], self._request_s())}"
+        what = "a warm-up generation" if self._plan.warm_up is None else f"{count} warm-up requests"
+        doing = f"{what}{load_progress.announcement([scenario], self._request_s())}"
         watch = load_progress.watch(scenario, samples)
         with self._stages.stage("warm-up", doing, watch), self._recorder.phase("warm-up"):
             self._session.send(scenario, samples)

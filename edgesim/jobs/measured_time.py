@@ -168,6 +168,8 @@ def _service_ms(path: Path, result: RunResult, profile: DeviceProfile, target: s
         problem = "is INVALID, or was cut short"
     elif result.scenario.name != "single-stream" or result.scenario.clients != 1:
         problem = "has concurrent requests, which wait for each other"
+    elif result.generation is not None:
+        problem = "is a generation, whose requests have no size in common"
     elif result.service_time_ms.p50 is None:
         problem = "has no median"
     if problem is not None or result.service_time_ms.p50 is None:

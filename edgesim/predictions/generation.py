@@ -130,8 +130,8 @@ def predict_steps(
         )
         if isinstance(prediction, Declined):
             return prediction
-        about = f"{cached} tokens in the cache" if number else f"a prompt of {sequence.prompt_tokens} tokens"
-        prediction = replace(prediction, notes=(*prediction.notes, f"for {about}"))
+        about = f"a token with {cached} in the cache" if number else f"a prompt of {sequence.prompt_tokens} tokens"
+        prediction = replace(prediction, notes=(*prediction.notes, f"the time of {about}"))
         steps[number] = StepPrediction(step=number, cached=cached, arrays=arrays, prediction=prediction)
     if len(numbers) == 1:
         return GenerationPrediction(prompt=steps[0])

@@ -55,8 +55,11 @@ def measured(generation: GenerationSection, prefix: str) -> str:
         prefix: what to write before a time that is not simply the board's, such as ``scaled ``.
     """
     words = [f"prompt of {generation.prompt_tokens} tokens, {generation.new_tokens} generated"]
-    if (first := generation.time_to_first_token_ms.p50) is not None:
-        words.append(f"{prefix}time to the first token {format_ms(first)} ms")
+    first = generation.time_to_first_token_ms
+    if first.p50 is not None:
+        words.append(f"{prefix}time to the first token {format_ms(first.p50)} ms")
+    elif first.mean is not None:
+        words.append(f"{prefix}time to the first token {format_ms(first.mean)} ms (mean of {first.samples})")
     if generation.tokens_per_second is not None:
         words.append(f"then {_rate(generation.tokens_per_second)} tokens per second")
     begin, end = generation.first_inter_token_ms, generation.last_inter_token_ms

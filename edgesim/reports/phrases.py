@@ -430,7 +430,8 @@ def compared(result: Recorded) -> Fact | None:
 
 
 def _agreement(agreement: AgreementSection) -> str:
-    count = f"{agreement.compared} input{'s' if agreement.compared != 1 else ''}"
+    kind = "input" if agreement.sequence is None else "request"
+    count = f"{agreement.compared} {kind}{'s' if agreement.compared != 1 else ''}"
     if agreement.max_abs_difference is not None:
         words = [f"largest difference from this host's answers {agreement.max_abs_difference:.2g}, over {count}"]
     elif agreement.outputs and all(output.max_abs_difference is not None for output in agreement.outputs):

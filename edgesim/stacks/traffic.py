@@ -70,7 +70,10 @@ def traffic(running: RunningStack, options: InputOptions, *, timeout_s: float) -
     chosen = inputs.choose(model, options)
     with closing(client.Client(url, model, timeout_s=timeout_s)) as peer:
         wire = [peer.on_the_wire(peer.encode(arrays)) for arrays in chosen.requests]
-    return Traffic(url=url, requests=wire, origin=f"model {model.name}: {chosen.origin}")
+    origin = f"model {model.name}: {chosen.origin}"
+    if chosen.sequence is not None:
+        origin += "; a stack's requests stand for themselves, and feed no state"
+    return Traffic(url=url, requests=wire, origin=origin)
 
 
 def _model(resolved: Resolved, entry: Entry) -> Model:

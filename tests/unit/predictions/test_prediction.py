@@ -22,7 +22,7 @@ from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile, cores
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import Distribution
+from edgesim.results.sections import Distribution, GenerationSection
 from tests.support import results
 from tests.unit.predictions.test_graph import save
 
@@ -337,6 +337,7 @@ def test_a_native_result_calibrates_the_board(result: RunResult, digits: Model, 
         ),
         ({"complete": False}, "is INVALID, or was cut short"),
         ({"service_time_ms": Distribution()}, "has no median"),
+        ({"generation": GenerationSection(prompt_tokens=8, new_tokens=4, generations=1)}, "is a generation"),
     ],
 )
 def test_a_result_that_does_not_show_the_board_s_time_calibrates_nothing(
