@@ -13,7 +13,7 @@ from edgesim.reports.overview import Overview
 from edgesim.results.run_result import RunResult
 
 
-def side_by_side(files: Sequence[Path], *, force: bool) -> Comparison | Overview:
+def side_by_side(files: Sequence[Path], *, force: bool, across_runtimes: bool = False) -> Comparison | Overview:
     """Read several result files, and put them side by side.
 
     Two results of like things are compared change by change. Results of different boards, models, hosts or executions,
@@ -21,6 +21,7 @@ def side_by_side(files: Sequence[Path], *, force: bool) -> Comparison | Overview
 
     Args:
         force: compare the changes of two results whatever they are of; the comparison says so.
+        across_runtimes: compare the changes of two results that differ in the release of ONNX Runtime alone.
 
     Returns:
         The comparison, with options named by their flags, or the table.
@@ -32,12 +33,13 @@ def side_by_side(files: Sequence[Path], *, force: bool) -> Comparison | Overview
     results = [RunResult.read(file) for file in files]
     names = tuple(map(str, files))
     if len(results) != 2:
-        if force:
-            raise UsageError(f"--force: compares the changes of two results, not of {len(results)}")
+        if force or across_runtimes:
+            option = "--force" if force else "--across-runtimes"
+            raise UsageError(f"{option}: compares the changes of two results, not of {len(results)}")
         return Overview(results=tuple(results), files=names)
     base, candidate = results
     different = differences(base, candidate)
-    if different and not force:
+    if different and not (force or (across_runtimes and not differences(base, candidate, across_runtimes=True))):
         beside = _beside_board_and_model(different, same_model=base.model.name == candidate.model.name)
         return Overview(results=(base, candidate), files=names, different=beside)
     changes = tuple(_changes(base, candidate))

@@ -96,7 +96,7 @@ RuntimeOption = Annotated[
     typer.Option(
         "--runtime",
         metavar="VERSION",
-        help="Serve with this release of ONNX Runtime, such as 1.16.3, or the newest of a range such as 1.14..1.18"
+        help="Serve with this release of ONNX Runtime, such as 1.16.3, or 1.16 for its newest patch"
         " [default: the board's own].",
         rich_help_panel=BOARD,
     ),

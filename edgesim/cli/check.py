@@ -19,6 +19,7 @@ from edgesim.cli._options import (
 from edgesim.cli._outputs import require_writable
 from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, takes_run_options
 from edgesim.errors import UsageError
+from edgesim.images.runtime_releases import names_several
 from edgesim.jobs.check import CheckOptions, check
 from edgesim.jobs.check_runtimes import check_runtimes
 from edgesim.options import RunOptions
@@ -92,6 +93,8 @@ def check_command(
         if path is not None:
             require_writable(path, option)
     listener = _console.listener(quiet=quiet)
+    if runtimes is None and options.board.runtime is not None and names_several(options.board.runtime):
+        runtimes, options = options.board.runtime, options.without({"runtime"})
     if runtimes is not None:
         if (reference, tolerance, max_artifact, outside_container, target) != (None, None, None, False, None):
             raise UsageError(

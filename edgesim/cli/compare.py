@@ -24,6 +24,7 @@ app = new_app()
     "edgesim compare",
     "edgesim compare before.json after.json --markdown comment.md",
     "edgesim compare nano.json pi4.json pi5.json",
+    "edgesim compare on-1.16.json on-1.18.json --across-runtimes",
 )
 def compare_command(
     results: Annotated[
@@ -33,6 +34,13 @@ def compare_command(
         ),
     ] = None,
     force: ForceOption = False,
+    across_runtimes: Annotated[
+        bool,
+        typer.Option(
+            "--across-runtimes",
+            help="Compare two results change by change although their releases of ONNX Runtime differ.",
+        ),
+    ] = False,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -47,7 +55,7 @@ def compare_command(
     if len(files) < 2:
         files += _last_results.latest(2 - len(files))
     require_outputs([("--markdown", markdown)], files)
-    compared = side_by_side(files, force=force)
+    compared = side_by_side(files, force=force, across_runtimes=across_runtimes)
     as_markdown = formats.render_several(compared, markdown_report)
     if markdown is not None:
         write(markdown, as_markdown)

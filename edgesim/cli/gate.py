@@ -21,9 +21,10 @@ from edgesim.cli._options import (
 )
 from edgesim.cli._outputs import make_directory, require_outputs
 from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, takes_run_options
-from edgesim.errors import ExitCode, UsageError
+from edgesim.errors import DeviceError, ExitCode, UsageError
 from edgesim.gates import baselines, judge, paired_statistics
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
+from edgesim.jobs import paired_releases
 from edgesim.jobs.paired import run_pair
 from edgesim.jobs.paired_counts import count_pair, counts_decide
 from edgesim.models import revisions
@@ -31,7 +32,7 @@ from edgesim.options import Execution, RunOptions
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
-_RULES, _PAIR = "Rules", "Two models in turns"
+_RULES, _PAIR = "Rules", "Two models or releases in turns"
 # Panels of options that say how two models are run: a result file has been run already.
 _PANELS_OF_A_PAIR = (_PAIR, INPUTS, BOARD)
 
@@ -43,6 +44,7 @@ app = new_app()
     "edgesim gate result.json --baseline baselines --junit gate.xml",
     "edgesim gate --base main --cand HEAD jetson-nano --rule 'latency_ms.p50: +5 %'",
     "edgesim gate --base main --cand HEAD jetson-nano --rule 'instructions: +1 %'",
+    "edgesim gate --base-runtime 1.16.3 --cand-runtime 1.18.1 x86-gateway detector",
 )
 @takes_run_options(InputFlags, AnswerFlags, BoardFlags, without=("models", "volume"))
 def gate_command(
@@ -53,6 +55,10 @@ def gate_command(
             metavar="RESULT.json|PROFILE", help="A result to judge; with --base and --cand, the profile to run on."
         ),
     ],
+    release_model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="The model that --base-runtime and --cand-runtime run."),
+    ] = None,
     *,
     rules: Annotated[
         Path | None,
@@ -83,6 +89,16 @@ def gate_command(
     cand: Annotated[
         str | None,
         typer.Option(metavar="REF", help="Judge this model, named in the same ways.", rich_help_panel=_PAIR),
+    ] = None,
+    base_runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION", help="Compare with MODEL in this release of ONNX Runtime.", rich_help_panel=_PAIR
+        ),
+    ] = None,
+    cand_runtime: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Judge MODEL in this release of ONNX Runtime.", rich_help_panel=_PAIR),
     ] = None,
     model: Annotated[
         str | None,
@@ -122,11 +138,23 @@ def gate_command(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Judge a result, or the difference of two models, by rules.
+    """Judge a result, or the difference of two models or releases, by rules.
 
     The exit code is 0 for PASS, 1 for FAIL, 6 for INCONCLUSIVE, and 5 if a run is INVALID. Two models (`--base` and
-    `--cand`) run in turns on fresh boards; with a rule on instructions, both are counted in an emulator instead.
+    `--cand`), or one model in two releases of ONNX Runtime (`--base-runtime` and `--cand-runtime`), run in turns on
+    fresh boards; with a rule on instructions, two models are counted in an emulator instead.
     """
+    if base_runtime is not None or cand_runtime is not None:
+        if base is not None or cand is not None or model is not None or release_model is None:
+            raise UsageError(
+                "--base-runtime and --cand-runtime: one model in two releases, without --base, --cand and --model",
+                fix=f"edgesim gate --base-runtime VERSION --cand-runtime VERSION {result} MODEL",
+            )
+        base = cand = release_model
+    elif release_model is not None:
+        raise UsageError(
+            f"{release_model}: a model is for --base-runtime and --cand-runtime; --base and --cand name models"
+        )
     inputs = [rules, baseline, Path(result) if base is None else None]
     require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
     if rule and rules is not None:
@@ -171,22 +199,32 @@ def gate_command(
             execution=execution,
             context=options.board.context,
         )
-        if base_model.sha256 == candidate.sha256:
+        if base_model.sha256 == candidate.sha256 and base_runtime is None:
             say("edgesim: both are the same model")
         listener = _console.listener(quiet=quiet)
-        if counts_decide(profile, chosen):
-            pair = count_pair(profile, base_model, candidate, chosen, options, listener=listener)
-        else:
-            pair = run_pair(
-                profile,
-                base_model,
-                candidate,
-                chosen,
-                options,
-                max_rounds=max_rounds,
-                listener=listener,
-                unfinished=functools.partial(_keep_unfinished, output) if output is not None else None,
-            )
+        counted = counts_decide(profile, chosen)
+        if counted and base_runtime is not None:
+            raise UsageError("a rule on instructions: is for two models, and not for two releases")
+        try:
+            if counted:
+                pair = count_pair(profile, base_model, candidate, chosen, options, listener=listener)
+            else:
+                pair = run_pair(
+                    profile,
+                    base_model,
+                    candidate,
+                    chosen,
+                    options,
+                    max_rounds=max_rounds,
+                    base_runtime=base_runtime,
+                    cand_runtime=cand_runtime,
+                    listener=listener,
+                    unfinished=functools.partial(_keep_unfinished, output) if output is not None else None,
+                )
+        except DeviceError as error:
+            if base_runtime is None:
+                raise
+            return deliver(paired_releases.verdict_on_failure(profile, candidate, error), ())
     code = deliver(pair.verdict, (pair.base, pair.candidate))
     if output is not None:
         _write(output, pair.base, pair.candidate)

@@ -55,6 +55,8 @@ def identity(result: RunResult) -> dict[str, object]:
     values = {name: value(result) for name, value in fields.items()}
     if result.device_time_ms.target != CPU:  # left out for the CPU, as in baselines that were saved without targets
         values["target"] = result.device_time_ms.target
+    if values["image"] is None:  # a plain process; an image has its release
+        values["runtime"] = str(result.device.runtime)
     if result.execution == "same-architecture":  # the one execution with and without time scaling
         values["slowed down"] = slowed_down
     return values
@@ -76,12 +78,23 @@ def are_paired(base: RunResult, candidate: RunResult) -> bool:
     return (first.side, second.side) == ("base", "candidate") and len(base.restarts) == len(candidate.restarts)
 
 
-def differences(base: RunResult, candidate: RunResult) -> list[str]:
-    """Return each field that makes the two incomparable, with both values; empty if they can be compared."""
+def differences(base: RunResult, candidate: RunResult, *, across_runtimes: bool = False) -> list[str]:
+    """Return each field that makes the two incomparable, with both values; empty if they can be compared.
+
+    Args:
+        across_runtimes: compare results of different releases of ONNX Runtime, and so of different images.
+    """
     base_fields, candidate_fields = identity(base), identity(candidate)
-    if are_paired(base, candidate):
+    if base.device.runtime != candidate.device.runtime:
+        for fields, result in ((base_fields, base), (candidate_fields, candidate)):
+            del fields["image"]  # which differs with the release
+            fields["runtime"] = str(result.device.runtime) if not across_runtimes else None
+    if candidate.interleaved is not None and are_paired(base, candidate):
         # A paired run makes sure that both take the same requests: one may leave a size open that the other fixes.
         del base_fields["model's signature"], candidate_fields["model's signature"]
+        if candidate.interleaved.release is not None:  # what the two sides compare
+            for name in ("image", "runtime"):
+                candidate_fields.pop(name, None)
     # Fields that the base has alone are left out: where they count, another field differs, too. Not so the target.
     targets = base.device_time_ms.target, candidate.device_time_ms.target
     fields = candidate_fields | ({"target": targets[1]} if targets[0] != targets[1] else {})

@@ -9,7 +9,7 @@ from edgesim.errors import UsageError
 from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired, differences, unfit
 from edgesim.gates.metric_change import FEWEST_CONTAINERS, MetricChange, metric_change
-from edgesim.gates.predicted_change import PredictedChange, predicted_change
+from edgesim.gates.predicted_change import PredictedChange, hidden_release, predicted_change
 from edgesim.gates.result_metrics import (
     BAND,
     HIGHER_IS_BETTER,
@@ -77,9 +77,15 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
         model=result.model.name,
         execution=result.execution,
         items=tuple(items),
-        base=baseline.model.identity if baseline is not None else None,
-        candidate=result.model.identity if baseline is not None else None,
+        base=_name(baseline) if baseline is not None else None,
+        candidate=_name(result) if baseline is not None else None,
     )
+
+
+def _name(result: RunResult) -> str:
+    """Return what a side of a comparison is: a model, and its release in a paired run of two releases."""
+    release = result.interleaved.release if result.interleaved is not None else None
+    return f"{result.model.identity}, ONNX Runtime {release}" if release is not None else result.model.identity
 
 
 def refuse(rule: Rule, execution: Execution) -> None:
@@ -238,6 +244,8 @@ def _change(
         return item("INCONCLUSIVE", why_no_baseline)
     if different := differences(baseline, result):
         return item("INCONCLUSIVE", f"cannot compare with the baseline: {'; '.join(different)}")
+    if why := hidden_release(result, rule.metric):
+        return item("INCONCLUSIVE", f"{why}: measure it on the board")
     change = change_of(rule.metric)
     if change.change is None:
         if _has(result, rule.metric):

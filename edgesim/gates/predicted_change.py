@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from edgesim.gates.comparable import are_paired
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, UNSCALED, is_predicted, is_time, target_of
+from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import TargetSection
+
+NO_RELEASE = "both releases have the same predicted time, which tells no release from another"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,22 @@ class PredictedChange:
         return f"of this the prediction makes {100 * self.change:+.1f} %{band}: {self.words}"
 
 
+def has_prediction(name: str, execution: Execution, *, slowed_down: bool) -> bool:
+    """Whether a metric has the predicted device time in it."""
+    return is_predicted(name, execution) or (slowed_down and is_time(name) and name not in UNSCALED)
+
+
+def hidden_release(result: RunResult, name: str) -> str:
+    """Return why a paired run of two releases shows no change of a metric; empty if the run shows the change.
+
+    A prediction is of the model's operations on the board's core, in whichever release.
+    """
+    slowed_down = result.execution == "scaled" or result.scaling is not None
+    if result.interleaved is None or result.interleaved.release is None:
+        return ""
+    return NO_RELEASE if has_prediction(name, result.execution, slowed_down=slowed_down) else ""
+
+
 def predicted_change(base: RunResult, candidate: RunResult, name: str) -> PredictedChange | None:
     """Return the prediction's part in the change of a metric; None if no prediction is in the metric.
 
@@ -45,12 +64,11 @@ def predicted_change(base: RunResult, candidate: RunResult, name: str) -> Predic
     Results that are not of one paired run tell no band of the ratio: it is then not known if the predictions have
     different doubts, such as of int8 on one side alone.
     """
-    predicted = is_predicted(name, candidate.execution)
     slowed_down = candidate.execution == "scaled" or candidate.scaling is not None
-    scaled = slowed_down and is_time(name) and name not in UNSCALED
     target = target_of(name)
     times = _time(base, target), _time(candidate, target)
-    if not (predicted or scaled) or times[0].p50_ms is None or times[1].p50_ms is None:
+    in_metric = has_prediction(name, candidate.execution, slowed_down=slowed_down)
+    if not in_metric or times[0].p50_ms is None or times[1].p50_ms is None:
         return None
     ratio = candidate.interleaved.predicted if candidate.interleaved and are_paired(base, candidate) else None
     if target not in (None, candidate.device_time_ms.target):

@@ -131,14 +131,24 @@ def default() -> RuntimeRelease:
 
 
 def choose(text: str) -> RuntimeRelease:
-    """Return the release that a word names: ``1.16.3``, ``1.16`` for its newest patch, or the newest of ``1.14..1.18``.
+    """Return the release that a word names: ``1.16.3``, or ``1.16`` for its newest patch.
 
     A release newer than those of `VERSIONS` is taken as it is: the package index knows whether there is one.
 
     Raises:
-        UsageError: there is no such release, or no image can be made for it; the message has the reason.
+        UsageError: there is no such release, no image can be made for it, or the text names several releases; the
+            message has the reason.
     """
+    if names_several(text):
+        raise UsageError(
+            f"`runtime={text}`: a board has one release", fix=f"edgesim check PROFILE MODEL `runtimes={text}`"
+        )
     return _runtime(versions(text)[-1])
+
+
+def names_several(text: str) -> bool:
+    """Whether a text is a range or a list of releases, and not a single one."""
+    return text == "all" or ".." in text or "," in text
 
 
 def versions(text: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""A paired run: two models in turns on fresh boards, round after round, until the rules are decided."""
+"""A paired run: two models, or one in two releases, in turns on fresh boards until the rules are decided."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from edgesim.gates.rules import Rule
 from edgesim.host import cores
 from edgesim.host.emulator import host_architecture
 from edgesim.inputs.sequences import RequestSequence
-from edgesim.jobs import same_release
+from edgesim.jobs import paired_releases, same_release
 from edgesim.jobs.board_session import on_cores
 from edgesim.jobs.pair import Pair
 from edgesim.jobs.paired_boards import with_emulated_boards
@@ -54,6 +54,8 @@ def run_pair(
     *,
     max_rounds: int = paired_statistics.MOST_ROUNDS,
     all_rounds: bool = False,
+    base_runtime: str | None = None,
+    cand_runtime: str | None = None,
     listener: Listener | None = None,
     unfinished: Callable[[RunResult, RunResult], object] | None = None,
     **keywords: Unpack[RunKeywords],
@@ -72,6 +74,7 @@ def run_pair(
             process ``host``. Inputs that came with the candidate go before those that came with the base.
         max_rounds: the job ends after this many rounds, even if a rule is undecided.
         all_rounds: run `max_rounds` rounds even if all rules are decided sooner.
+        base_runtime, cand_runtime: releases of ONNX Runtime to compare, with the same model as base and candidate.
         unfinished: gets both results of the complete rounds, marked incomplete, if an interrupt or a failing board ends
             the job; not called before a round is complete.
         keywords: single options by name.
@@ -82,6 +85,7 @@ def run_pair(
     """
     options = RunOptions.of(options, **keywords)
     options.require_only(PAIR_OPTIONS, "a paired run has its own traffic and containers")
+    releases = paired_releases.of(base_runtime, cand_runtime, options, same_model=base.sha256 == candidate.sha256)
     if max_rounds < paired_statistics.FEWEST_ROUNDS:
         raise UsageError(
             f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired_statistics.FEWEST_ROUNDS} or more"
@@ -96,13 +100,17 @@ def run_pair(
         execution = _execution(Launch.of(profile, [base], options.board, context=context), stages)
     for rule in board_rules:
         refuse(rule, execution)
+    if releases is not None:
+        paired_releases.refuse_hidden(board_rules, execution)
     client_cores, device_cores = _cores(context)
     board_options = options.board.model_copy(update={"execution": execution})
 
-    def launch_of(model: Model) -> Launch:
-        return Launch.of(profile, [model], board_options, cores=device_cores, high_priority=True, context=context)
+    def launch_of(model: Model, release: str | None) -> Launch:
+        of_side = board_options.model_copy(update={"runtime": release}) if release is not None else board_options
+        return Launch.of(profile, [model], of_side, cores=device_cores, high_priority=True, context=context)
 
-    launches = launch_of(base), launch_of(candidate)
+    of_base, of_candidate = releases if releases is not None else (None, None)
+    launches = launch_of(base, of_base), launch_of(candidate, of_candidate)
     for launch in launches:
         launch.check()
     with stages.stage("model", "reading both models, and running them on this host for comparison"):
@@ -117,7 +125,9 @@ def run_pair(
     looks = paired_statistics.looks(max_rounds)
     predicted = _predicted_ratio(profile, sides) if execution != "native" else None
     ratio = optional_section(PredictedRatio, predicted)
-    section = InterleavedSection(job=uuid.uuid4().hex, side="base", looks=looks, requests=0, predicted=ratio)
+    section = InterleavedSection(
+        job=uuid.uuid4().hex, side="base", looks=looks, requests=0, predicted=ratio, release=of_base
+    )
     job = Rounds(
         sides=sides, stages=stages, needed=_needed(board_rules, chosen.sequence), most=max_rounds, all_rounds=all_rounds
     )
@@ -135,6 +145,8 @@ def run_pair(
             if not job.failed:
                 results = with_emulated_boards(job.sides, results, board_rules, options, stages)
                 verdict = judge(results[1], rules, results[0])
+                if releases is not None:
+                    verdict = paired_releases.with_answers(verdict, job.sides)
         except BaseException:
             if unfinished is not None and job.done:
                 unfinished(*(_cut_short(side, section, job) for side in job.sides))
@@ -315,7 +327,13 @@ def _result(side: Side, section: InterleavedSection, job: Rounds) -> RunResult:
     each = 2 * job.turns.blocks * job.turns.requests if job.turns is not None else 0
     return result.model_copy(
         update={
-            "interleaved": section.model_copy(update={"side": side.name, "requests": each}),
+            "interleaved": section.model_copy(
+                update={
+                    "side": side.name,
+                    "requests": each,
+                    "release": side.launch.options.runtime if section.release is not None else None,
+                }
+            ),
             "throughput_qps": answered / busy_s if busy_s else None,
             "scaling": scaling,
             "restarts": tuple(

@@ -60,12 +60,13 @@ def with_emulated_boards(
 def _job(side: Side, options: RunOptions, stages: Stages) -> Job:
     """Return the job of a side's emulated board, which starts as that of a run does: on all cores."""
     profile = side.launch.profile
+    board_options = options.board.model_copy(update={"runtime": side.launch.options.runtime})
     return Job(
         profile=profile,
         model=side.model,
         inputs=side.plan.inputs,
         reference=side.plan.reference,
         times=side.times,
-        launch=Launch.of(profile, [side.model], options.board, context=side.launch.context),
+        launch=Launch.of(profile, [side.model], board_options, context=side.launch.context),
         stages=stages,
     )

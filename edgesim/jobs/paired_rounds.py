@@ -19,6 +19,7 @@ from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client, generator
 from edgesim.loadgen.transport import HttpTransport
+from edgesim.measure.output_difference import Outputs
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
 from edgesim.progress import Stages, Tally
@@ -36,7 +37,11 @@ SideName = Literal["base", "candidate"]
 
 @dataclass(kw_only=True)
 class Side:
-    """One of the two models: how its boards are started, and what was measured on them."""
+    """One of the two models or releases: how its boards are started, and what was measured on them.
+
+    Attributes:
+        answer: to the first request of the first round; None before it.
+    """
 
     name: SideName
     model: Model
@@ -44,6 +49,11 @@ class Side:
     plan: SessionPlan
     builder: ResultBuilder
     times: PredictedTimes
+    answer: Outputs | None = None
+
+    def __str__(self) -> str:
+        release = self.launch.options.runtime
+        return f"{self.name} (ONNX Runtime {release})" if release is not None else self.name
 
 
 @dataclass(kw_only=True)
@@ -107,14 +117,17 @@ class Rounds:
         self._tally = Tally(self.most, "rounds", fewer_if="" if self.all_rounds else "the rules are decided")
 
     def prime(self) -> None:
-        """Start a board once and take it down.
+        """Start a board of each image once and take it down.
 
         The first container of an image reads pages from this host's disk: they count as its memory, and reading them
         as part of its start. Without this, that would fall on one side alone.
         """
-        doing = "starting a board once to fill this host's page cache"
-        with self.stages.stage("rounds", doing), self._board(self.sides[0]):
-            pass
+        base, candidate = self.sides
+        same_image = base.launch.options.runtime == candidate.launch.options.runtime
+        for side in self.sides[: 1 if same_image else 2]:
+            doing = "starting a board once to fill this host's page cache"
+            with self.stages.stage("rounds", doing), self._board(side):
+                pass
 
     def round(self) -> None:
         """Start fresh boards and let them take turns; the side that goes first goes second in the next round."""
@@ -140,7 +153,7 @@ class Rounds:
             try:
                 board = stack.enter_context(start(side.launch, _quiet(self.stages)))
             except (DeviceError, HostTooSlow) as error:
-                error.problem = f"the {side.name}: {error.problem}"
+                error.problem = f"the {side}: {error.problem}"
                 raise
             if board.scale is not None and side.launch.previous_scaling is None:
                 side.launch = replace(side.launch, previous_scaling=board.scale.record())
@@ -244,6 +257,7 @@ class Rounds:
         if self.failed or seat.first is None:
             return
         if self.done == 0:
+            seat.side.answer = client.decode(seat.first.payload)
             seat.measurement.agreement = compare_answers(seat.peer, seat.first, seat.side.plan)
         if seat.board.scale is not None:
             with suppress(OSError):

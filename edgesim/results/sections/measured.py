@@ -261,9 +261,10 @@ class PredictedRatio(Section):
 
 
 class InterleavedSection(Section):
-    """The place of a result in a paired run.
+    """The place of a result in a paired run: of two models, or of one model in two releases of ONNX Runtime.
 
     Attributes:
+        release: of this side, such as ``1.16.3``; None in a paired run of two models.
         predicted: the ratio of the predicted device times; None if one is not predicted, or both are measured.
         job: id of the paired run; the same in the results of both sides.
         looks: numbers of rounds after which the rules were to be evaluated.
@@ -275,6 +276,7 @@ class InterleavedSection(Section):
     looks: tuple[int, ...]
     requests: int
     predicted: PredictedRatio | None = None
+    release: str | None = None
 
 
 class Spread(Section):

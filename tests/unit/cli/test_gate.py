@@ -13,7 +13,7 @@ from edgesim.measure.statistics import summarise
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import Distribution, ValiditySection
+from edgesim.results.sections import Distribution, RuntimeSection, ValiditySection
 from tests.support.command_line import exit_code_of
 from tests.unit.gates.test_judge import run
 
@@ -196,6 +196,19 @@ CASES: dict[str, Callable[[Desk], Case]] = {
         ["gate", GOOD, *CHANGE, "--baseline", d.changed(validity=INVALID_RUN)],
     ),
     # comparing, and keeping
+    "comparing releases across, of three results": lambda d: (
+        USAGE,
+        ["compare", GOOD, GOOD, GOOD, "--across-runtimes"],
+    ),
+    "two releases without a model": lambda d: (
+        USAGE,
+        ["gate", "x86-gateway", "--base-runtime", "1.16.3", "--cand-runtime", "1.18.1"],
+    ),
+    "two releases of two models": lambda d: (
+        USAGE,
+        ["gate", "x86-gateway", "digits", "--base", "a", "--base-runtime", "1.16.3", "--cand-runtime", "1.18.1"],
+    ),
+    "a model without releases": lambda d: (USAGE, ["gate", GOOD, "digits", *ABSOLUTE]),
     "comparing with nothing": lambda d: (USAGE, ["compare", GOOD, "nowhere.json"]),
     "comparing with a truncated file": lambda d: (USAGE, ["compare", d.file('{"schema'), GOOD]),
     "keeping an INVALID run": lambda d: (INVALID, ["baseline", "save", d.changed(validity=INVALID_RUN)]),
@@ -244,3 +257,17 @@ def test_no_empty_broken_or_incomparable_file_passes(name: str, desk: Desk, caps
     assert "Traceback" not in shown.err
     assert expected != USAGE or len(shown.err.strip().splitlines()) <= 2, "one line, and what mends it"
     assert not shown.out.rstrip().endswith("PASS")
+
+
+def test_changes_across_releases_are_compared_only_where_the_command_says_so(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = desk.good.device.model_copy(update={"runtime": RuntimeSection(name="onnxruntime", version="1.18.1")})
+    image = desk.good.image.model_copy(update={"id": "sha256:2"})
+    other = desk.changed(device=device, image=image)
+    assert exit_code_of(["compare", GOOD, other]) == 0
+    assert "interval" not in capsys.readouterr().out
+    assert exit_code_of(["compare", GOOD, other, "--across-runtimes"]) == 0
+    printed = capsys.readouterr().out
+    assert "interval" in printed
+    assert "onnxruntime 1.18.1" in printed

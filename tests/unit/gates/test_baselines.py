@@ -11,6 +11,7 @@ from edgesim.gates.metric_change import metric_change
 from edgesim.gates.result_metrics import metric, per_container
 from edgesim.measure.statistics import summarise
 from edgesim.results.run_result import RunResult
+from edgesim.results.sections import RuntimeSection
 from tests.support.command_line import exit_code_of
 from tests.unit.gates.test_judge import run
 
@@ -128,3 +129,24 @@ def test_a_file_in_place_of_a_directory_is_an_error_and_half_written_files_are_s
     (tmp_path / "kept" / ".half.json.4242").write_text("{")
     (tmp_path / "kept" / ".half.json").write_text("{")
     assert len(baselines.read_all(tmp_path / "kept")) == 1
+
+
+def test_a_baseline_of_another_release_of_a_plain_process_is_a_file_of_its_own(
+    result: RunResult, tmp_path: Path
+) -> None:
+    image = result.image.model_copy(update={"id": None, "server_id": None})
+    base, candidate = (
+        measured(result, 20.0).model_copy(
+            update={
+                "image": image,
+                "device": result.device.model_copy(
+                    update={"runtime": RuntimeSection(name="onnxruntime", version=release)}
+                ),
+            }
+        )
+        for release in ("1.31.1", "1.32.0")
+    )
+    assert len({baselines.save(saved, tmp_path) for saved in (base, candidate)}) == 2
+    found, _ = baselines.find(tmp_path, candidate)
+    assert found is not None
+    assert str(found.device.runtime) == "onnxruntime 1.32.0"

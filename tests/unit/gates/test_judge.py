@@ -25,8 +25,10 @@ from edgesim.results.sections import (
     DeviceTimeSection,
     Distribution,
     EmulatorSection,
+    InterleavedSection,
     LimitSection,
     Restart,
+    RuntimeSection,
     ScalingSection,
     TargetSection,
     ValiditySection,
@@ -667,3 +669,44 @@ def test_rules_on_matched_detections(good: RunResult, rule: str, expected: str) 
     agreement = AgreementSection(compared=1, max_abs_difference=0.01, detections=found)
     assert verdict(good.model_copy(update={"agreement": agreement}), rule) == expected
     assert verdict(good, rule) == "FAIL"  # nothing was matched
+
+
+def in_release(result: RunResult, release: str, *, side: str = "candidate") -> RunResult:
+    """Return a side of a paired run of one model in two releases, each in an image of its own."""
+    place = InterleavedSection(job="1", side=side, looks=(6,), requests=100, release=release)  # type: ignore[arg-type]
+    device = result.device.model_copy(update={"runtime": RuntimeSection(name="onnxruntime", version=release)})
+    image = result.image.model_copy(update={"id": f"sha256:{release}"})
+    return result.model_copy(update={"interleaved": place, "device": device, "image": image})
+
+
+@pytest.mark.parametrize(("slower", "expected"), [(1.0, "PASS"), (1.3, "FAIL")])
+def test_two_releases_in_turns_are_judged_by_the_change_of_a_measured_time(
+    result: RunResult, slower: float, expected: str
+) -> None:
+    base = in_release(run(result, 20.0), "1.16.3", side="base")
+    candidate = in_release(run(result, 20.0 * slower, seed=1), "1.18.1")
+    judged = judge(candidate, Rules.of(["latency_ms.p50: +10 %"]), base)
+    assert judged.word == expected
+    assert [name.rpartition(", ")[2] for _, name in judged.sides] == ["ONNX Runtime 1.16.3", "ONNX Runtime 1.18.1"]
+
+
+def test_a_predicted_time_says_nothing_of_two_releases_and_memory_does(good: RunResult) -> None:
+    scaling = ScalingSection.model_construct()
+    sides = [in_release(good, release, side=side) for release, side in (("1.16.3", "base"), ("1.18.1", "candidate"))]
+    base, candidate = (side.model_copy(update={"execution": "scaled", "scaling": scaling}) for side in sides)
+    rules = Rules.of(["latency_ms.p50: +5 %", "device_time_ms.p50: +5 %", "artifact_bytes: +5 %"])
+    judged = {item.name: item for item in judge(candidate, rules, base).items}
+    for rule in ("latency_ms.p50: +5 %", "device_time_ms.p50: +5 %"):
+        assert judged[rule].verdict == "INCONCLUSIVE"
+        assert "both releases have the same predicted time" in judged[rule].finding
+    assert judged["artifact_bytes: +5 %"].verdict == "PASS"
+
+
+def test_results_of_two_releases_are_compared_only_when_that_is_wanted(good: RunResult) -> None:
+    base, candidate = (
+        in_release(good, release).model_copy(update={"interleaved": None}) for release in ("1.16.3", "1.18.1")
+    )
+    assert differences(base, candidate) == ["runtime: onnxruntime 1.16.3 and onnxruntime 1.18.1"]
+    assert differences(base, candidate, across_runtimes=True) == []
+    other = candidate.model_copy(update={"host": good.host.model_copy(update={"kernel": "Linux 7"})})
+    assert differences(base, other, across_runtimes=True) == ["kernel: Linux and Linux 7"]

@@ -21,7 +21,18 @@ from edgesim.images.runtime_releases import VERSIONS
 )
 def test_a_text_names_releases(text: str, versions: list[str]) -> None:
     assert runtime_releases.versions(text) == versions
-    assert runtime_releases.choose(text).version == versions[-1]
+    assert runtime_releases.names_several(text) == (len(versions) > 1)
+
+
+@pytest.mark.parametrize("text", ["1.14..1.16", "1.14,1.16", "all"])
+def test_a_board_takes_no_range_of_releases_and_the_fix_names_the_check_that_does(text: str) -> None:
+    with pytest.raises(UsageError, match="a board has one release") as raised:
+        runtime_releases.choose(text)
+    assert f"`runtimes={text}`" in raised.value.fix
+
+
+def test_a_version_without_a_patch_is_its_newest_patch() -> None:
+    assert runtime_releases.choose("1.16").version == "1.16.3"
 
 
 def test_all_releases_are_the_newest_patch_of_each_minor_version() -> None:
