@@ -13,12 +13,13 @@ from edgesim.delivery import contents, readable, symlinks
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import build_context
 from edgesim.engine.mounts import Mount, VolumeMount
-from edgesim.errors import ModelError, StackError
+from edgesim.errors import ModelError, StackError, UsageError
 from edgesim.host import identity
 from edgesim.host.emulator import host_architecture
 from edgesim.host.identity import Comparison
-from edgesim.images import debian, rootfs, serving_image
+from edgesim.images import debian, rootfs, runtime_releases, serving_image
 from edgesim.images.debian import Packages
+from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import Execution
@@ -36,6 +37,7 @@ class ResolvedService:
         image: name of the image, which `edgesim.stacks.service_images` builds or finds.
         models: models of edgesim's own server; `mounts` bring them into the container.
         packages: the Debian packages that the image consists of; None for another image.
+        runtime: the release of ONNX Runtime in edgesim's serving image; None for another image.
         memory_bytes, cpus: the service's own limits, or the board's.
         threads: threads of one inference.
         board_cores: the most threads that a model's configuration may ask for.
@@ -47,6 +49,7 @@ class ResolvedService:
     models: Sequence[Model] = ()
     mounts: Sequence[Mount | VolumeMount] = ()
     packages: Packages | None = None
+    runtime: RuntimeRelease | None = None
     memory_bytes: int
     cpus: float
     threads: int
@@ -141,14 +144,15 @@ def _resolve_service(
     memory_bytes = _memory(name, service, limits)
     _check_mounts(name, service)
     models = [_model(name, service, reference) for reference in service.models or ()]
-    packages = _packages(service, board)
+    packages, runtime = _packages(service, board), _runtime(name, service, board)
     return ResolvedService(
         name=name,
         spec=service,
-        image=_image(stack, name, board, packages, base),
+        image=_image(stack, name, board, packages, base, runtime),
         models=models,
         mounts=_model_mounts(service, models, board),
         packages=packages,
+        runtime=runtime,
         memory_bytes=memory_bytes,
         cpus=cpus,
         threads=min(limits.intra_op_threads, max(1, math.ceil(cpus))),
@@ -202,7 +206,23 @@ def _packages(service: Service, board: DeviceProfile) -> Packages | None:
     return Packages(architecture=board.architecture, packages=service.packages, writable=directories)
 
 
-def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | None, base: str | None) -> str:
+def _runtime(name: str, service: Service, board: DeviceProfile) -> RuntimeRelease | None:
+    if service.models is None:
+        return None
+    try:
+        return runtime_releases.of_board(board, service.runtime).release
+    except UsageError as error:
+        raise StackError(f"services.{name}.runtime: {error.problem}", fix=error.fix) from error
+
+
+def _image(
+    stack: Stack,
+    name: str,
+    board: DeviceProfile,
+    packages: Packages | None,
+    base: str | None,
+    runtime: RuntimeRelease | None,
+) -> str:
     service = stack.services[name]
     if packages is not None:
         return packages.reference
@@ -210,7 +230,7 @@ def _image(stack: Stack, name: str, board: DeviceProfile, packages: Packages | N
         return f"edgesim/stack:{stack.name}-{name}-{board.architecture}-{_digest(name, service.build, board)[:12]}"
     if service.image is not None:
         return service.image
-    return serving_image.reference_of(board, base_image=base)
+    return serving_image.reference_of(board, base_image=base, runtime=runtime)
 
 
 def _digest(name: str, build: Build, board: DeviceProfile) -> str:

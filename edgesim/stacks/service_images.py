@@ -84,7 +84,7 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
         except UsageError as error:
             raise StackError(f"services.{service.name}.image: {error.problem}", fix=error.fix) from error
     else:
-        serving_image.build(engine, board, stages, base_image=base)
+        serving_image.build(engine, board, stages, base_image=base, runtime=service.runtime)
         _fill(engine, resolved, service, stages)
 
 

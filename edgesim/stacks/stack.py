@@ -65,6 +65,7 @@ class Service(_Element):
 
     Attributes:
         models: edgesim's own server with these models of `repository`; `mount` is the mount method.
+        runtime: the release of ONNX Runtime in edgesim's serving image; None means the board's own, else the default.
         packages: Debian packages for an image that runs `command` as user 65532.
         build: a Dockerfile's directory, or a mapping with more.
         image: an image that the engine has or can pull.
@@ -79,6 +80,7 @@ class Service(_Element):
     models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     repository: Path | None = None
     mount: Literal["bind", "volume"] = "bind"
+    runtime: str | None = None
     packages: Annotated[tuple[Annotated[str, Field(pattern=_PACKAGE)], ...], Field(min_length=1)] | None = None
     build: Build | None = None
     image: Annotated[str, Field(pattern=r"^[a-z0-9][\w.:/@-]*$")] | None = None
@@ -145,6 +147,8 @@ class Service(_Element):
             )
         if self.repository is not None and self.models is None:
             yield "repository", "is for models"
+        if self.runtime is not None and self.models is None:
+            yield "runtime", "is for models: the release of ONNX Runtime in edgesim's serving image"
         if self.serves and (self.command is not None or self.port is not None):
             key = "command" if self.command is not None else "port"
             yield key, "edgesim's own server has its own; give entrypoint to run another program in its image"

@@ -8,7 +8,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from edgesim import profiles
 from edgesim.errors import ExitCode, StackError
+from edgesim.images import runtime_releases
 from edgesim.stacks import compose_file, stack_loader
 from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.resolve import Resolved, resolve
@@ -92,6 +94,9 @@ def refused(directory: Path, old: str, new: str) -> str:
         ("cpus: 2", "cpus: 5", "services.detector.cpus: 5 is more than the board has: 4"),
         ("memory: 1 GiB", "memory: 8 GiB", "services.detector.memory: 8.0 GiB is more than the board has: 3.9 GiB"),
         ("cpus: 2", "port: 80", "services.detector.port: edgesim's own server has its own"),
+        ("cpus: 2", "runtime: 1.14..1.18", "services.detector.runtime: `runtime=1.14..1.18`: a board has one release"),
+        ("cpus: 2", "runtime: 1.9.0", "services.detector.runtime: `runtime=1.9.0`: no image is made"),
+        ("once: true", "once: true\n    runtime: 1.16.3", "services.prepare.runtime: is for models"),
         ("{bind: files, ", "{bind: filez, ", "filez: does not exist"),
         ("{bind: files, ", "{bind: files, volume: v, ", "give either bind or volume"),
         ("[detector, store, prepare]", "[detectr]", "no such service; did you mean 'detector'?"),
@@ -114,6 +119,20 @@ def test_a_stack_that_does_not_fit_together_is_refused_with_one_line(
     directory: Path, old: str, new: str, words: str
 ) -> None:
     assert words in refused(directory, old, new)
+
+
+def test_each_service_is_served_in_its_own_release(directory: Path) -> None:
+    text = STACK.replace("cpus: 2", "runtime: 1.16.3") + "  second:\n    models: [net.onnx]\n"
+    services = resolved(directory, text).services
+    releases = {name: services[name].runtime for name in ("detector", "second")}
+    assert [str(release) for release in releases.values()] == [
+        "ONNX Runtime 1.16.3",
+        str(runtime_releases.of_board(profiles.load("jetson-nano"), None).release),
+    ]
+    images = rendered(directory, text)["services"]
+    assert "ort1.16.3" in images["detector"]["image"]
+    assert images["detector"]["image"] != images["second"]["image"]
+    assert resolved(directory).services["store"].runtime is None
 
 
 def test_a_service_starts_behind_all_that_it_waits_for(directory: Path) -> None:
