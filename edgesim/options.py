@@ -194,8 +194,9 @@ class BoardOptions(_Options):
         engine: ``docker``, or ``local`` for a plain process of this host.
         context: docker context or URL of the engine; None means the current context.
         base_image: the image that the serving image is built on; None means Debian's.
-        runtime: the release of ONNX Runtime in the serving image, such as ``1.16.3``, or ``1.16`` for its newest patch;
-            None means the board's own, else edgesim's default.
+        runtime: the release of ONNX Runtime in the serving image, such as ``1.16.3``, or ``1.16`` for its newest patch,
+            or ``board`` for the one that the board usually has outside of a container; None means the one that the
+            board's system comes with, else edgesim's default.
         gpus: ``all`` gives the container the GPUs of the engine's machine, ``none`` does not; None means what the
             profile says (`image.gpus`).
         mount: how models get into the container; None means ``bind``, or ``volume`` where files cannot be mounted.

@@ -16,7 +16,7 @@ from edgesim.errors import HostError, UsageError
 from edgesim.host import ports
 from edgesim.host.emulator import host_architecture
 from edgesim.images import runtime_releases
-from edgesim.models import custom_libraries
+from edgesim.models import custom_libraries, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import CPU, BoardOptions, EngineName, Execution
 from edgesim.predictions import require_target
@@ -196,6 +196,18 @@ class Launch:
         choice = runtime_releases.of_board(self.profile, self.options.runtime)
         packages = {name for model in self.models for name in custom_libraries.packages(model)}
         return replace(choice, release=runtime_releases.with_extras(choice.release, packages))
+
+    @property
+    def runtime_reason(self) -> str | None:
+        """Why the release serves that serves, and whether the board's own would load the models, by their files."""
+        if self.runtime is None:
+            return None
+        own = runtime_releases.usual(self.profile)
+        if own is None or self.runtime.release.version == own.release.version:
+            return self.runtime.reason
+        refusals = {model.name: runtime_support.refusal(model, own.release.version) for model in self.models}
+        words = [f"{own.release.version} does not load {name}: {why}" for name, why in refusals.items() if why]
+        return "; ".join([self.runtime.reason, *words])
 
     def check(self) -> None:
         """Check the options before any work.

@@ -96,8 +96,8 @@ RuntimeOption = Annotated[
     typer.Option(
         "--runtime",
         metavar="VERSION",
-        help="Serve with this release of ONNX Runtime, such as 1.16.3, or 1.16 for its newest patch"
-        " [default: the board's own].",
+        help="Serve with this release of ONNX Runtime, such as 1.16.3, or `board` for the one that the"
+        " board usually has outside of a container [default: that of the board's system, else edgesim's].",
         rich_help_panel=BOARD,
     ),
 ]

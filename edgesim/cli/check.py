@@ -96,11 +96,11 @@ def check_command(
     if runtimes is None and options.board.runtime is not None and names_several(options.board.runtime):
         runtimes, options = options.board.runtime, options.without({"runtime"})
     if runtimes is not None:
-        if (reference, tolerance, max_artifact, outside_container, target) != (None, None, None, False, None):
-            raise UsageError(
-                "--runtimes: goes without --reference, --tolerance, --max-artifact, --outside-container and --target"
-            )
-        verdict = check_runtimes(profile, model, runtimes, options, listener=listener)
+        if (reference, tolerance, max_artifact, target) != (None, None, None, None):
+            raise UsageError("--runtimes: goes without --reference, --tolerance, --max-artifact and --target")
+        verdict = check_runtimes(
+            profile, model, runtimes, options, outside_container=outside_container, listener=listener
+        )
     else:
         checks = CheckOptions(
             reference=reference,

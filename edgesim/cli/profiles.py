@@ -108,6 +108,7 @@ def _data_sheet(profile: DeviceProfile) -> Entries:
         details += [f"kernel {system.kernel}"] if system.kernel else []
         details += [f"Python {system.python}"] if system.python else []
         details += [f"ONNX Runtime {system.runtime}"] if system.runtime else []
+        details += [f"ONNX Runtime {system.vendor_runtime} from the vendor"] if system.vendor_runtime else []
         add("system", ", ".join([system.name, *details]), "system")
     for accelerator in profile.accelerators:
         for label, text in _accelerator(accelerator):

@@ -247,20 +247,54 @@ class Choice:
     reason: str
 
 
+# Stands for the release of `usual`, in place of a version.
+BOARD = "board"
+
+
 def of_board(profile: DeviceProfile, requested: str | None) -> Choice:
     """Return the release for a board: the requested one, else that of the board's system, else the default.
+
+    A vendor's wheel, or the newest wheel for the system's Python, is for programs outside of a container. The serving
+    image is a container, which may have any release: so these are named, and not taken unless requested.
+
+    Args:
+        requested: a version, or ``board`` for the release that the board usually has outside of a container.
 
     Raises:
         UsageError: no image can be made for the requested release.
     """
+    own = usual(profile)
+    if requested == BOARD:
+        if own is None:
+            raise UsageError(f"`runtime={BOARD}`: {profile.name} does not say what its system runs", fix="a version")
+        return own
     if requested is not None:
         return Choice(release=choose(requested), reason="as requested")
-    system = profile.system
-    if system is not None and system.runtime is not None:
-        return Choice(release=choose(system.runtime), reason=f"that of {system.name}")
+    if own is not None and profile.system is not None and profile.system.runtime is not None:
+        return own
     reason = "edgesim's default, in a container"
-    if system is not None and system.python is not None:
-        newest = newest_for(system.python, system.glibc)
-        has = f"up to {newest.version}" if newest is not None else "no release"
-        reason += f"; Python {system.python} of {system.name} runs {has}"
+    if own is not None:
+        reason += f"; outside of one the board has {own.release.version}, {own.reason}"
     return Choice(release=default(), reason=reason)
+
+
+def usual(profile: DeviceProfile) -> Choice | None:
+    """Return the release that a board has outside of a container, and why; None if the profile does not tell.
+
+    It is the one that its system comes with, else the newest that the vendor publishes for the system, else the newest
+    with a wheel for the system's Python and glibc.
+    """
+    system = profile.system
+    if system is None:
+        return None
+    if system.runtime is not None:
+        release, reason = choose(system.runtime), f"that of {system.name}"
+    elif system.vendor_runtime is not None:
+        release, reason = choose(system.vendor_runtime), f"the newest that the vendor publishes for {system.name}"
+    elif system.python is not None and (newest := newest_for(system.python, system.glibc)) is not None:
+        release, reason = newest, f"the newest with a wheel for {system.name}"
+    else:
+        return None
+    if system.python is not None and system.python != release.debian.python:
+        reason += f" (an image has it on Python {release.debian.python} for {system.python}, with the same operators)"
+    return Choice(release=release, reason=reason)

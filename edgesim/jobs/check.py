@@ -200,9 +200,11 @@ def check(
     except DeviceError as error:
         return verdict([*items, check_items.failure(error), *of_targets], loaded.name, not_judged=not_judged)
     items += of_the_board
+    release = runtime_releases.of_board(profile, options.board.runtime).release
     if checks.outside_container:
-        release = runtime_releases.of_board(profile, options.board.runtime).release
         items.append(check_items.libraries(profile, release))
+    if (own := check_items.boards_release(loaded, profile, release)) is not None:
+        (items if checks.outside_container else not_judged).append(own)
     return verdict([*items, *of_targets], loaded.name, board, not_judged)
 
 

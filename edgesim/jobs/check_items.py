@@ -31,7 +31,7 @@ from edgesim.measure.reference import Reference, random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.sequence_comparison import HostStep, compare_steps
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import custom_libraries, locales
+from edgesim.models import custom_libraries, locales, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.predictions.node import Node
@@ -396,6 +396,21 @@ def libraries(profile: DeviceProfile, release: RuntimeRelease) -> Item:
         if not runs and newest is not None:
             words += f": {newest.version} is the newest release for it"
     return Item(name="libraries", verdict="PASS" if runs else "FAIL", finding=words)
+
+
+def boards_release(model: Model, profile: DeviceProfile, served: RuntimeRelease) -> Item | None:
+    """Judge by the file whether the board's own release, outside of a container, loads the model.
+
+    Returns:
+        None where the profile does not tell that release, or the board is served with it.
+    """
+    own = runtime_releases.usual(profile)
+    if own is None or own.release.version == served.version:
+        return None
+    why = runtime_support.refusal(model, own.release.version)
+    does = "loads the model, by its file" if why is None else f"does not load the model: {why}"
+    words = f"outside of a container the board has {own.release}, {own.reason}: it {does} (`runtime=board`)"
+    return Item(name="board's release", verdict="PASS" if why is None else "FAIL", finding=words)
 
 
 def failure(error: DeviceError) -> Item:

@@ -59,6 +59,7 @@ def check_runtimes(
     releases: str = "all",
     options: RunOptions | None = None,
     *,
+    outside_container: bool = False,
     listener: Listener | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> Verdict:
@@ -68,6 +69,7 @@ def check_runtimes(
         profile, model, options, keywords: see `edgesim.check`.
         releases: versions and ranges with commas, all of which are judged; or ``all``, of which only the board's own
             release is judged.
+        outside_container: whether a release also has to have a wheel for the vendor's system.
 
     Returns:
         A verdict with an item for each release. The answers are compared with those of the newest release that loads.
@@ -79,7 +81,7 @@ def check_runtimes(
     stages, options = Stages(listener), RunOptions.of(options, **keywords)
     options.require_only(OPTIONS - {"runtime", "match"}, "a check of releases chooses them itself: `runtimes`")
     profile = profiles.load(profile)
-    own = runtime_releases.of_board(profile, None)
+    own = runtime_releases.usual(profile) or runtime_releases.of_board(profile, None)
     versions = runtime_releases.versions(releases)
     if releases == "all" and own.release.version not in versions:
         versions = sorted({*versions, own.release.version}, key=runtime_support.key)
@@ -107,6 +109,8 @@ def check_runtimes(
         tally.add()
         tally.announce(stages)
     items = [_item(one, tried) for one in tried]
+    if outside_container:
+        items = [_with_wheel(item, profile) for item in items]
     judged = [item for item in items if releases != "all" or item.name == own.release.version]
     return Verdict(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -164,6 +168,14 @@ def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:
     needed = f"ONNX Runtime {loads[0]}{' or newer' if older else ', the oldest that was tried, or newer'}"
     enough = runtime_support.key(own.release.version) >= runtime_support.key(loads[0])
     return Item(name="needs", verdict="PASS" if enough else "FAIL", finding=f"{needed}; {has}")
+
+
+def _with_wheel(item: Item, profile: DeviceProfile) -> Item:
+    """Return the item of a release with whether its wheel runs on the vendor's system."""
+    wheel = check_items.libraries(profile, runtime_releases.choose(item.name))
+    order: Sequence[VerdictWord] = ("FAIL", "INCONCLUSIVE", "PASS")
+    verdict = min(item.verdict, wheel.verdict, key=order.index)
+    return item.model_copy(update={"verdict": verdict, "finding": f"{item.finding}; {wheel.finding}"})
 
 
 def _item(one: _Tried, tried: Sequence[_Tried]) -> Item:

@@ -85,13 +85,14 @@ def run_pair(
     """
     options = RunOptions.of(options, **keywords)
     options.require_only(PAIR_OPTIONS, "a paired run has its own traffic and containers")
-    releases = paired_releases.of(base_runtime, cand_runtime, options, same_model=base.sha256 == candidate.sha256)
     if max_rounds < paired_statistics.FEWEST_ROUNDS:
         raise UsageError(
             f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired_statistics.FEWEST_ROUNDS} or more"
         )
     stages = Stages(listener)
     profile = profiles.load(profile)
+    same_model = base.sha256 == candidate.sha256
+    releases = paired_releases.of(profile, base_runtime, cand_runtime, options, same_model=same_model)
     board_rules = rules.of_board(profile.name, profile.mode)
     if not board_rules:
         raise UsageError(f"no rule applies to {profile.name}", fix="put a rule under rules: or under the board's name")

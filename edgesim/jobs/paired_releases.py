@@ -21,7 +21,9 @@ from edgesim.version import __version__
 _BOTH = "`base_runtime` and `cand_runtime`"
 
 
-def of(base: str | None, candidate: str | None, options: RunOptions, *, same_model: bool) -> tuple[str, str] | None:
+def of(
+    profile: DeviceProfile, base: str | None, candidate: str | None, options: RunOptions, *, same_model: bool
+) -> tuple[str, str] | None:
     """Return the releases of both sides; None for a paired run of two models.
 
     Raises:
@@ -37,7 +39,8 @@ def of(base: str | None, candidate: str | None, options: RunOptions, *, same_mod
         raise UsageError(f"`runtime={options.board.runtime}`: {_BOTH} say the releases")
     if options.board.engine == "local":
         raise UsageError(f"{_BOTH}: `engine=local` has this host's release", fix="`engine=docker`")
-    return runtime_releases.choose(base).version, runtime_releases.choose(candidate).version
+    of_base, of_candidate = (runtime_releases.of_board(profile, requested) for requested in (base, candidate))
+    return of_base.release.version, of_candidate.release.version
 
 
 def refuse_hidden(rules: Sequence[Rule], execution: Execution) -> None:

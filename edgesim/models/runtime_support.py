@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from edgesim.errors import ModelError
 from edgesim.models import repository
 from edgesim.models.repository import Model
 
@@ -61,6 +62,14 @@ class Needs:
             if key(release)[:2] < key(first)[:2]:
                 kind = f"{domain}.{name}" if domain else f"{name} of opset {since}"
                 return f"no kernel for {kind}, which {first} is the first to have"
+        return None
+
+
+def refusal(model: Model, release: str) -> str | None:
+    """Return why a release does not load a model, by its file; None if it does, or if the file cannot be read."""
+    try:
+        return Needs.of(model).refusal(release)
+    except ModelError:
         return None
 
 

@@ -87,7 +87,14 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
     "memory.kind": ("memory.bandwidth_bytes_per_s", "cpu.bandwidth", "modes.*.memory_bandwidth_bytes_per_s"),
     "memory.bandwidth_bytes_per_s": ("memory.kind", "cpu.bandwidth", "modes.*.memory_bandwidth_bytes_per_s"),
     "accelerators": ("modes.*.accelerators",),
-    "system.name": ("system.glibc", "system.kernel", "system.python", "system.runtime", "memory.usable_bytes"),
+    "system.name": (
+        "system.glibc",
+        "system.kernel",
+        "system.python",
+        "system.runtime",
+        "system.vendor_runtime",
+        "memory.usable_bytes",
+    ),
     "emulation.qemu_cpu": ("emulation.wrong",),
 }
 # Facts of which a profile has one: each excludes the other, even where the extended profile does not state the former.

@@ -21,7 +21,8 @@ class System(Part):
     Attributes:
         glibc, kernel: the versions of its C library and of its kernel.
         python: the version of its Python, such as ``3.6``, which wheels outside of a container have to be built for.
-        runtime: the release of ONNX Runtime that the system comes with, such as ``1.21.0``.
+        runtime: the release of ONNX Runtime that the system comes with, such as ``1.21.0``; boards are served with it.
+        vendor_runtime: the newest release that the vendor publishes for the system, which comes with none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class System(Part):
     kernel: str | None = None
     python: Annotated[str, Field(pattern=r"^3\.\d+$")] | None = None
     runtime: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    vendor_runtime: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
 
 
 class Power(Part):

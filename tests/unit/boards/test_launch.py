@@ -120,3 +120,20 @@ def test_models_are_copied_if_the_engine_does_not_see_edgesims_own_files(digits:
         with pytest.raises(HostError, match="edgesim runs in a container of this engine") as caught:
             launch(digits, **options).beside_the_board()
         assert "`mount=volume`" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("runtime", "words"),
+    [
+        (None, "outside of one the board has 1.11.0, the newest that the vendor publishes"),
+        (None, "1.11.0 does not load digits: opset 17; it loads up to 16"),
+        ("1.16.3", "as requested; 1.11.0 does not load digits"),
+        ("board", "the newest that the vendor publishes for JetPack 4.6"),
+    ],
+)
+def test_the_report_names_the_release_and_whether_the_boards_own_loads_the_model(
+    digits: Model, runtime: str | None, words: str
+) -> None:
+    reason = Launch.of(profiles.load("jetson-nano"), [digits], BoardOptions(runtime=runtime)).runtime_reason
+    assert reason is not None
+    assert words in reason

@@ -6,6 +6,7 @@ from edgesim import profiles
 from edgesim.errors import UsageError
 from edgesim.images import runtime_releases, serving_image
 from edgesim.images.runtime_releases import VERSIONS
+from edgesim.profiles import DeviceProfile
 
 
 @pytest.mark.parametrize(
@@ -90,16 +91,51 @@ def test_the_newest_release_for_a_system_goes_by_its_python_and_glibc(python: st
     assert runtime_releases.newest_for("3.2", glibc) is None
 
 
-def test_a_board_gets_the_requested_release_then_its_systems_then_the_default() -> None:
+def board(**system: str | None) -> DeviceProfile:
+    """A Jetson Nano with a system of its own."""
     nano = profiles.load("jetson-nano")
     assert nano.system is not None
-    system = nano.system.model_copy(update={"python": "3.6", "runtime": None})
-    default = runtime_releases.of_board(nano.model_copy(update={"system": system}), None)
-    assert default.release.is_default
-    assert "Python 3.6 of JetPack 4.6 (L4T R32.7), Ubuntu 18.04 runs up to 1.10.0" in default.reason
-    shipped = nano.model_copy(update={"system": system.model_copy(update={"runtime": "1.21.0"})})
-    assert runtime_releases.of_board(shipped, None).release.version == "1.21.0"
+    return nano.model_copy(update={"system": nano.system.model_copy(update={"vendor_runtime": None, **system})})
+
+
+def test_a_board_gets_the_requested_release_then_its_systems_then_the_default() -> None:
+    shipped = board(runtime="1.21.0")
     assert runtime_releases.of_board(shipped, "1.16").release.version == "1.16.3"
+    assert runtime_releases.of_board(shipped, None).release.version == "1.21.0"
+    assert runtime_releases.of_board(board(), None).release.is_default
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "words"),
+    [
+        ({"runtime": "1.21.0"}, "1.21.0", "that of JetPack 4.6"),
+        ({"vendor_runtime": "1.11.0"}, "1.11.0", "the newest that the vendor publishes for JetPack 4.6"),
+        ({}, "1.10.0", "the newest with a wheel for JetPack 4.6"),
+    ],
+)
+def test_the_release_that_a_board_usually_has_is_named_and_can_be_had(
+    system: dict[str, str], version: str, words: str
+) -> None:
+    usual = runtime_releases.of_board(board(**system), "board")
+    assert usual.release.version == version
+    assert usual.reason.startswith(words)
+    assert "for 3.6, with the same operators" in usual.reason  # no image has this Python
+    if "runtime" not in system:
+        assert f"outside of one the board has {version}" in runtime_releases.of_board(board(**system), None).reason
+
+
+def test_a_board_that_does_not_say_what_its_system_runs_has_no_release_of_its_own() -> None:
+    unknown = board(python=None)
+    assert runtime_releases.usual(unknown) is None
+    assert runtime_releases.of_board(unknown, None).reason == "edgesim's default, in a container"
+    with pytest.raises(UsageError, match="does not say what its system runs"):
+        runtime_releases.of_board(unknown, "board")
+
+
+def test_every_board_that_comes_with_edgesim_has_a_release_that_can_be_served() -> None:
+    for name in profiles.names():
+        usual = runtime_releases.usual(profiles.load(name))
+        assert usual is None or usual.release.version in VERSIONS, name
 
 
 def test_each_release_has_an_image_of_its_own() -> None:

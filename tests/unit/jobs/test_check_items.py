@@ -9,6 +9,7 @@ from onnx import helper
 
 from edgesim import profiles
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, KilledFromOutside, OutOfMemory
+from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import ReferenceOutputs
 from edgesim.measure.detections import Matcher
@@ -16,6 +17,7 @@ from edgesim.measure.output_difference import Outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance, half_precision
 from edgesim.models import repository
+from edgesim.models.repository import Model
 from edgesim.options import DetectionMatch, Execution
 from edgesim.results.sections import EmulatorSection
 from tests.unit.predictions.test_graph import save
@@ -180,3 +182,25 @@ def test_detection_more_at_the_threshold_passes_and_is_told_with_its_figures() -
     assert "1 more (score 0.3), at the threshold of 0.3" in item.finding
     assert item.figures["more"] == 1
     assert check_items.answers([board], reference, None).verdict == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("profile", "served", "verdict", "words"),
+    [
+        ("jetson-nano", "1.31.1", "FAIL", "does not load the model: opset 17; it loads up to 16"),
+        ("jetson-xavier-nx", "1.31.1", "PASS", "ONNX Runtime 1.18.0, the newest that the vendor publishes"),
+        ("odroid-n2-plus", "1.31.1", "FAIL", "ONNX Runtime 1.10.0, the newest with a wheel"),
+    ],
+)
+def test_the_boards_release_outside_of_a_container_is_judged_by_the_file(
+    digits: Model, profile: str, served: str, verdict: str, words: str
+) -> None:
+    item = check_items.boards_release(digits, profiles.load(profile), runtime_releases.choose(served))
+    assert item is not None
+    assert item.verdict == verdict
+    assert words in item.finding
+
+
+def test_a_board_that_is_served_with_its_own_release_needs_no_item_on_it(digits: Model) -> None:
+    nano = profiles.load("jetson-nano")
+    assert check_items.boards_release(digits, nano, runtime_releases.choose("1.11.0")) is None

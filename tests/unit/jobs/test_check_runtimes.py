@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgesim.jobs.check_runtimes import _item, _Tried
+from edgesim import profiles
+from edgesim.jobs.check_runtimes import _item, _Tried, _with_wheel
 
 
 def tried(version: str, rows: int) -> _Tried:
@@ -23,3 +24,11 @@ def test_failure_that_is_no_fault_of_the_model_is_inconclusive_unless_the_file_e
 ) -> None:
     crashed = _Tried(version="1.16.3", refusal=refusal, failure="the emulator crashed", verdict="INCONCLUSIVE")
     assert _item(crashed, [crashed]).verdict == word
+
+
+def test_a_release_without_a_wheel_for_the_vendors_system_fails_outside_of_a_container() -> None:
+    nano = profiles.load("jetson-nano")
+    loads = {version: _item(tried(version, 1), [tried(version, 1)]) for version in ("1.10.0", "1.20.1")}
+    verdicts = {version: _with_wheel(item, nano).verdict for version, item in loads.items()}
+    assert verdicts == {"1.10.0": "PASS", "1.20.1": "FAIL"}
+    assert "need glibc 2.27 and Python 3.10 to 3.13" in _with_wheel(loads["1.20.1"], nano).finding

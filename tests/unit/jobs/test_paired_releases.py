@@ -18,11 +18,13 @@ SCALED_TIME = "latency_ms.p50: +5 %"
 
 
 def _of(base: str | None, candidate: str | None, *, same_model: bool = True, **options: Any) -> tuple[str, str] | None:
-    return paired_releases.of(base, candidate, RunOptions.of(**options), same_model=same_model)
+    nano = profiles.load("jetson-nano")
+    return paired_releases.of(nano, base, candidate, RunOptions.of(**options), same_model=same_model)
 
 
 def test_two_releases_are_named_by_their_patches_and_none_means_two_models() -> None:
     assert _of("1.16", "1.18.1") == ("1.16.3", "1.18.1")
+    assert _of("board", "1.18") == ("1.11.0", "1.18.1")
     assert _of(None, None) is None
 
 
