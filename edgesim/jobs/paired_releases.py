@@ -63,13 +63,13 @@ def with_answers(verdict: Verdict, sides: Sequence[Side]) -> Verdict:
     base, candidate = sides
     if base.answer is None or candidate.answer is None:
         return verdict
-    request = base.plan.inputs.requests[0]
+    request, reference = base.plan.inputs.requests[0], base.plan.reference
     right = ReferenceOutputs(
         [request],
         [base.answer],
         f"ONNX Runtime {base.launch.options.runtime}",
         [samples_in(base.model, request)],
-        again=lambda: [base.plan.reference.run(request)],
+        again=(lambda: [reference.run(request)]) if reference is not None else None,
     )
     item = check_items.answers([candidate.answer], right, model_tolerances.of_outputs(base.model))
     if base.launch.options.execution == "scaled":
