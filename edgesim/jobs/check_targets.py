@@ -48,7 +48,7 @@ def _of_accelerator(
         precision = target.rpartition("-")[2]
         refused = list(_of_precision(precision, accelerator, findings))
         weights, fits = _weights(precision, accelerator, profile, model)
-        own = [weights] if not fits or target == targets[0] else []
+        own = [weights] if not fits or (target == targets[0] and model.parameters) else []
         if precision == "int8" and not findings.is_quantized and not refused:
             own.append("int8 takes calibration data, or a model with QuantizeLinear and DequantizeLinear")
         is_refused = bool(refused or findings.refused or not fits)

@@ -93,7 +93,7 @@ def published(result: RunResult) -> Table | None:
         for name, section in result.targets.items()
         for figure in section.published
     )
-    heads = ("target", "ms", "of what, and source")
+    heads = ("published for", "ms", "of what, and source")
     return Table("published for the same network", heads, rows, text=(0, 2)) if rows else None
 
 
