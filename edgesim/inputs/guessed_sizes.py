@@ -64,14 +64,19 @@ class Guesser:
         name = tensor.dims[axis].lower() if tensor.dims else ""
         if (side := self._side(tensor, axis)) is not None:
             return (self._image[side],) if self._image is not None else _IMAGE_SIDES
+        if _is_batch_of_state(tensor, axis):
+            return (1,)
+        is_float = tensor.datatype.startswith(("FP", "BF"))
+        is_sound = rank == 2 or any(word in tensor.name.lower() for word in ("audio", "wav", "sound"))
+        if is_float and is_sound and axis == rank - 1:
+            return (*_SAMPLES, *_TOKENS)
         if (usual := next((sizes for word, sizes in _WORDS.items() if word in name), None)) is not None:
             return usual
         if rank == _IMAGE_DIMENSIONS:
             return (_COLORS,)
-        if not tensor.datatype.startswith("FP"):
+        if not is_float:
             return _TOKENS if axis else (1,)
-        is_sound = rank == 2 or any(word in tensor.name.lower() for word in ("audio", "wav", "sound"))
-        return _SAMPLES if is_sound and axis == rank - 1 else _FRAMES if rank == 3 else (_FEW,)
+        return _FRAMES if rank == 3 else (_FEW,)
 
     def last_size(self, tensor: Tensor) -> int | None:
         """Return the last size of an input, if the weights ask for one."""
@@ -136,6 +141,11 @@ class Guesser:
         side = axis - (1 if colors_last else 2)
         is_cache = any(word in f"{tensor.name} {' '.join(tensor.dims)}".lower() for word in ("past", "cache", "key"))
         return side if side in (0, 1) and not is_cache else None
+
+
+def _is_batch_of_state(tensor: Tensor, axis: int) -> bool:
+    """Return whether an axis is the batch of a recurrent state: the open one of ``[layers, batch, width]``."""
+    return axis == 1 and len(tensor.shape) == 3 and tensor.shape[0] > 0 and tensor.shape[2] > 0 and tensor.shape[1] < 0
 
 
 def assignments(candidates: Mapping[Key, Sequence[int]]) -> Iterator[dict[Key, int]]:

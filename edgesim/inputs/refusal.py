@@ -13,8 +13,9 @@ from edgesim.models import input_uses
 from edgesim.models.input_uses import InputUse
 from edgesim.models.repository import Model
 
+# The last of them is the innermost: around it are branches and loops.
 _FAILED_NODE = re.compile(
-    r"while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
+    r".*while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
 )
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.

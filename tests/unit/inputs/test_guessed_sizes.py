@@ -94,6 +94,11 @@ def test_sequences_have_a_usual_length_and_a_cache_is_empty(tmp_path: Path) -> N
     assert Sizes(decoder, dims={"sequence": 5}, guess=True).complete()["mask"] == (1, 5), "what is given stays"
 
 
+def test_a_state_without_names_has_a_batch_of_one(tmp_path: Path) -> None:
+    voice = model_with(tmp_path / "v.onnx", {"audio": (FLOAT, (None, "sequence")), "state": (FLOAT, (2, None, 8))})
+    assert Sizes(voice, guess=True).complete() == {"audio": (1, 16000), "state": (2, 1, 8)}
+
+
 def test_an_input_of_any_rank_has_the_columns_of_its_weights(tmp_path: Path) -> None:
     product = net(tmp_path / "p.onnx", [helper.make_node("MatMul", ["x", "square"], ["y"])], {"x": (FLOAT, None)})
     assert Sizes(product, guess=True).complete() == {"x": (1, 8)}

@@ -116,6 +116,12 @@ def test_words_of_the_runtime_lose_the_places_in_its_sources() -> None:
     assert (failure.node, failure.cause) == ("LSTM rnn", "Invalid value")
 
 
+def test_the_node_that_failed_is_the_innermost_of_branches() -> None:
+    words = "Non-zero status code returned while running {} node. Name:'{}' Status Message: "
+    failure = RunFailed(words.format("If", "choice") + words.format("LSTM", "rnn") + "Input X must have 3 dimensions")
+    assert (failure.node, failure.cause) == ("LSTM rnn", "Input X must have 3 dimensions")
+
+
 def test_words_of_the_runtime_without_a_node_lose_its_prefix() -> None:
     failure = RunFailed("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions for input: x")
     assert str(failure) == "Got invalid dimensions for input: x"
