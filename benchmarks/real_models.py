@@ -67,8 +67,9 @@ def _headline(command: str, facts: dict[str, Any]) -> str:
         difference = agreement.get("max_abs_difference")
         answers = "no figure" if difference is None else f"{difference:.2g}"
         time_ms = facts["latency_ms"]["p50"]
-        valid = "VALID" if facts["validity"]["valid"] else "INVALID"
-        return f"{facts['execution']} p50 {time_ms:.3g} ms, answers differ by {answers}, {valid}"
+        latency = f"p50 {time_ms:.3g} ms" if time_ms is not None else "no p50"
+        valid = "VALID" if facts["validity"]["valid"] else f"INVALID: {'; '.join(facts['validity']['reasons'])}"
+        return f"{facts['execution']} {latency}, answers differ by {answers}, {valid}"
     items = [item for item in facts["items"] if item["verdict"] != "PASS"] or [
         item for item in facts["items"] if item["name"] == "answers"
     ]
