@@ -16,7 +16,7 @@ from edgesim.errors import HostError, UsageError
 from edgesim.host import ports
 from edgesim.host.emulator import host_architecture
 from edgesim.images import runtime_releases
-from edgesim.models import custom_libraries, runtime_support
+from edgesim.models import custom_libraries, hardware_specific, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import CPU, BoardOptions, EngineName, Execution
 from edgesim.predictions import require_target
@@ -279,6 +279,7 @@ class Launch:
                 custom_libraries.require_named(model, self.architecture, self.options.host_libraries)
         for model in self.models if not self.load_all else ():
             model.check_configuration(board_cores=self.profile.cpu.cores)
+            hardware_specific.require(model, self.architecture)
             custom_libraries.require(model, self.architecture)
 
     @property

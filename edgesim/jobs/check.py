@@ -29,7 +29,7 @@ from edgesim.measure.output_difference import Outputs, joined
 from edgesim.measure.reference import LibraryNotNamed, Reference, RunFailed
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import repository, state
+from edgesim.models import hardware_specific, repository, state
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import require_target
@@ -145,6 +145,8 @@ def check(
     loaded = replace(loaded, host_libraries=options.board.host_libraries)
     launch = Launch.of(profile, [loaded], options.board)
     items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
+    if (refused := hardware_specific.refusal(loaded, launch.architecture)) is not None:
+        return verdict([*items, Item(name="operations", verdict="FAIL", finding=refused.problem)], loaded.name)
     if (operations := check_items.custom_operations(loaded, launch.architecture)) is not None:
         items.append(operations)
         if operations.verdict == "FAIL":

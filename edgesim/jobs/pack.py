@@ -14,7 +14,7 @@ from edgesim.engine.context import resolve
 from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError
 from edgesim.host.scratch import scratch_file
 from edgesim.images import runtime_releases, serving_image
-from edgesim.models import repository
+from edgesim.models import custom_libraries, hardware_specific, repository
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -72,7 +72,7 @@ def pack(
 
     Raises:
         UsageError: profile, model, name or context are wrong.
-        ModelError: the server would refuse the model's configuration.
+        ModelError: the server would refuse the model's configuration, or the board's processor the model.
         ResultError: the archive cannot be written.
         HostError: this host cannot do it; DeviceError: the image could not be built or loaded.
     """
@@ -86,12 +86,15 @@ def pack(
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
     if board.image.reference is None:
         model.check_configuration(board_cores=board.cpu.cores)
+        hardware_specific.require(model, board.architecture)
+        custom_libraries.require(model, board.architecture)
     if runtime is not None and board.image.reference is not None:
         raise UsageError(f"`runtime={runtime}`: image {board.image.reference} has its own")
     chosen = runtime_releases.of_board(board, runtime)
+    release = runtime_releases.with_extras(chosen.release, custom_libraries.packages(model))
     engine = docker_engine.Engine(resolve(context))
     if board.image.reference is None:
-        built = serving_image.build(engine, board, stages, base_image=base_image, runtime=chosen.release)
+        built = serving_image.build(engine, board, stages, base_image=base_image, runtime=release)
     else:
         built = serving_image.pull(engine, board, stages)
     mount_point = board.image.mount_point

@@ -164,7 +164,10 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
     if names_a_file(reference):
         path = Path(reference)
         if not path.is_file():
-            nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
+            if path.is_dir():
+                require_no_other_format(path)
+            nothing = "a directory" if path.is_dir() else "no such model file"
+            nothing = "a symbolic link to nothing" if path.is_symlink() else nothing
             raise ModelError(f"{reference}: {nothing}", fix="edgesim models list")
         name = path.stem if path.name != FILE_NAME else _name_of(path)
         return read(path, name=name, repositories=[Path(repository)] if repository is not None else [])

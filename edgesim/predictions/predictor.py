@@ -9,7 +9,7 @@ from edgesim import profiles
 from edgesim.errors import ProfileError, UsageError, did_you_mean
 from edgesim.inputs import Arrays
 from edgesim.inputs.first_request import FirstRequest
-from edgesim.models import repository
+from edgesim.models import hardware_specific, repository
 from edgesim.models.repository import Model
 from edgesim.options import CPU, InputOptions
 from edgesim.predictions import published
@@ -180,6 +180,8 @@ def predict_or_decline(
     require_target(profile, target)
     if threads is None and model.configuration is not None and profile.image.reference is None:
         threads = model.configuration.served().intra_op_threads
+    if (error := hardware_specific.refusal(model, profile.architecture)) is not None:
+        return Declined.because_of(error)
     predictor = next((each for each in PREDICTORS if target in each.targets(profile)), None)
     if predictor is None:
         title = next(each.title for each in profile.accelerators if target in each.targets)

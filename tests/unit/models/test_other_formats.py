@@ -105,3 +105,14 @@ def test_pipe_that_is_called_a_model_is_not_opened(tmp_path: Path) -> None:
 def test_mistyped_name_has_the_nearest_one(tmp_path: Path) -> None:
     write_model(tmp_path / "detector" / "1" / "model.onnx")
     assert refused("detectr", tmp_path).problem.endswith("did you mean 'detector'?")
+
+
+def test_directory_that_is_called_an_onnx_file_is_named_as_what_it_is(tmp_path: Path) -> None:
+    directory = tmp_path / "net.onnx"
+    directory.mkdir()
+    with pytest.raises(ModelError, match=r"net\.onnx: a directory"):
+        repository.find(directory)
+    (directory / "variables").mkdir()
+    (directory / "saved_model.pb").write_bytes(b"\x08\x01\x12\x00")
+    with pytest.raises(ModelError, match="a TensorFlow SavedModel"):
+        repository.find(directory)
