@@ -25,8 +25,12 @@ PRECISIONS: tuple[TargetPrecision, ...] = ("fp16", "fp32", "int8")
 # What TensorRT computes fp32 in: it allows the tensor cores' tf32 where there are such.
 _ON_TENSOR_CORES: Mapping[TargetPrecision, Precision] = {"fp32": "tf32", "fp16": "fp16", "int8": "int8"}
 _BYTES: Mapping[TargetPrecision, int] = {"fp32": 4, "fp16": 2, "int8": 1}
-# GPUs with and without tensor cores have deviations of their own from the common coefficients.
-ARCHITECTURES = ("volta", "ampere", "blackwell")
+# Each architecture deviates in the share that it reaches, and in its launches, from the common coefficients.
+ARCHITECTURES = ("maxwell", "pascal", "volta", "ampere", "blackwell")
+# Cache for each multiprocessor, to which the coefficient "cached" is relative. Of the second level, the GPUs of Jetsons
+# have 64 to 512 KiB for each; Blackwell has several times as much, how much is fitted.
+_CACHE_OF_UNIT = 128 * 1024
+_BLACKWELL = ARCHITECTURES.index("blackwell")
 # Channels that a tile of a kernel has, with and without tensor cores; of a grouped convolution, fewer.
 _TILE, _PLAIN_TILE, _GROUPED_TILE = 64, 32, 8
 # An input of few channels, such as an image, is packed differently: padding costs this many times the work at most.
@@ -39,7 +43,7 @@ NAMES: tuple[str, ...] = (
     # shares of peaks
     "tensor share",
     "plain share",
-    *(f"tensor share {name}" for name in ARCHITECTURES),
+    *(f"share {name}" for name in ARCHITECTURES),
     "tf32 share",
     "int8 share",
     "depthwise share",
@@ -54,7 +58,10 @@ NAMES: tuple[str, ...] = (
     "depth padding",
     # bytes
     "memory share",
+    "plain memory",
     "bytes per cycle",
+    "cached",
+    "cached blackwell",
     "concatenation bytes",
     "slice bytes",
     "function bytes",
@@ -180,11 +187,16 @@ def costs(kernels: KernelTable, facts: Facts, coefficients: Mapping[str, float])
     arithmetic = np.where(product, _product_seconds(kernels, facts, c), 0.0)
     arithmetic += np.where(depthwise, kernels.flops / (facts.depthwise_flops_per_s * c["depthwise share"]), 0.0)
     joined, cut = kernels.is_kind("concatenation"), kernels.is_kind("slice")
-    seconds_per_byte = 1 / (facts.bytes_per_s * c["memory share"]) + 1 / (
-        facts.units * facts.clock_hz * c["bytes per cycle"]
-    )
     share = np.select([joined, cut], [c["concatenation bytes"], c["slice bytes"]], 1.0)
-    memory = (kernels.activations + kernels.weights) * facts.element_bytes * share * seconds_per_byte
+    activations = kernels.activations * facts.element_bytes * share
+    weights = kernels.weights * facts.element_bytes
+    # Weights are read anew in each inference; of activations, a cache keeps what fits.
+    own = np.where(np.asarray(facts.architecture) == _BLACKWELL, c["cached blackwell"], 1.0)
+    cache = c["cached"] * own * facts.units * _CACHE_OF_UNIT
+    from_memory = weights + activations**2 / (activations + cache)
+    per_byte = 1 / (facts.units * facts.clock_hz * c["bytes per cycle"])
+    bytes_per_s = facts.bytes_per_s * c["memory share"] * np.where(facts.old, c["plain memory"], 1.0)
+    memory = from_memory / bytes_per_s + (activations + weights) * per_byte
     # The longer of both, and somewhat more where they are alike: a kernel moves bytes while it computes, but not all.
     both = np.hypot(arithmetic, memory)
     part = np.divide(arithmetic, both, out=np.zeros_like(both), where=both > 0) ** 2
@@ -193,7 +205,7 @@ def costs(kernels: KernelTable, facts: Facts, coefficients: Mapping[str, float])
     launches = launches + kernels.function * c["function launch"]
     return Costs(
         arithmetic=kernels.count * both * part,
-        memory=kernels.count * (both * (1 - part) + function_bytes * seconds_per_byte),
+        memory=kernels.count * (both * (1 - part) + function_bytes * per_byte),
         launch=kernels.count * launches * launch_seconds(facts, c),
     )
 
@@ -202,7 +214,7 @@ def _product_seconds(kernels: KernelTable, facts: Facts, c: Mapping[str, float])
     """Return the seconds of the arithmetic of products."""
     tensor = np.asarray(facts.tensor) > 0
     grouped = (kernels.groups > 1) & (kernels.channels < kernels.depth)
-    share = np.where(tensor, c["tensor share"] * _by_architecture(facts, c, "tensor share"), c["plain share"])
+    share = np.where(tensor, c["tensor share"], c["plain share"]) * _by_architecture(facts, c, "share")
     share = share * np.where(facts.tf32, c["tf32 share"], 1.0) * np.where(facts.int8, c["int8 share"], 1.0)
     share = share * np.where(grouped, c["grouped share"], 1.0)
     share = share * np.where(kernels.winograd * (1 - facts.tensor), c["winograd gain"], 1.0)

@@ -24,17 +24,15 @@ class FittedCoefficients:
     Attributes:
         names: those of `edgesim.predictions.tensorrt.cost.NAMES`.
         values, covariance: of the coefficients' logarithms; shapes (n,), (n, n).
-        spread: standard deviation of the logarithm of a time besides the covariance, for a board with figures and a
-            family of networks without; with it, 80 % of the networks of families that are held out are in their bands.
-        board_spread: the same for a board without figures.
+        scale: how many times the deviation that the covariance leaves is that of a prediction; with it, 80 % of the
+            figures of families of networks, and of boards, that are held out are in their bands.
         boards: names of the profiles with figures.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     covariance: np.ndarray
-    spread: float
-    board_spread: float
+    scale: float
     boards: frozenset[str]
 
     @property
@@ -43,7 +41,7 @@ class FittedCoefficients:
         return dict(zip(self.names, np.exp(self.values).tolist(), strict=True))
 
     def variance(self, logarithm: Callable[[Mapping[str, float]], float]) -> float:
-        """Return the variance that the coefficients leave to the logarithm of a time, a function of them."""
+        """Return the variance of the logarithm of a time, a function of the coefficients."""
         here = logarithm(self.by_name)
         slopes = np.array(
             [
@@ -51,7 +49,7 @@ class FittedCoefficients:
                 for name, value in zip(self.names, self.values.tolist(), strict=True)
             ]
         )
-        return float(slopes @ self.covariance @ slopes)
+        return self.scale**2 * float(slopes @ self.covariance @ slopes)
 
     def write(self, path: str | Path = FILE) -> None:
         """Write the coefficients as JSON."""
@@ -59,8 +57,7 @@ class FittedCoefficients:
             "names": list(self.names),
             "values": self.values.round(5).tolist(),
             "covariance": self.covariance.round(6).tolist(),
-            "spread": round(self.spread, 5),
-            "board_spread": round(self.board_spread, 5),
+            "scale": round(self.scale, 5),
             "boards": sorted(self.boards),
         }
         Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
@@ -74,7 +71,6 @@ def load_fitted() -> FittedCoefficients:
         names=tuple(document["names"]),
         values=np.array(document["values"]),
         covariance=np.array(document["covariance"]),
-        spread=document["spread"],
-        board_spread=document["board_spread"],
+        scale=document["scale"],
         boards=frozenset(document["boards"]),
     )

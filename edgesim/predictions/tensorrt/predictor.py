@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _RUNTIME = "tensorrt"
 # Standard deviations of the logarithm of a time, for doubts that the published figures do not quantify. Assumed.
 _DOUBT_OF_ARCHITECTURE = 0.3
+_DOUBT_OF_BOARD = 0.08
 # Of the share of the time that such kernels take: the figures have hardly any, and TensorRT fuses some patterns of
 # them that edgesim counts one by one, or has kernels of its own for them.
 _DOUBT_OF_OPERATION = 0.4
@@ -150,8 +151,7 @@ def predict_nodes(
     if stored is not None:
         factor, variance, source = stored.factor, stored.variance, f"calibrated by {stored.source}"
     else:
-        spread = fitted.spread if profile.name in fitted.boards else fitted.board_spread
-        factor, variance = 1.0, fitted.variance(lambda values: math.log(seconds(values))) + spread**2
+        factor, variance = 1.0, fitted.variance(lambda values: math.log(seconds(values)))
         source = "80 % band, tested on published figures that the fit had not seen"
     scale = 1e3 * factor
     p50_ms = scale * total
@@ -193,6 +193,7 @@ def _doubts(
 
     variance, notes = (_DOUBT_OF_PRECISION[precision] ** 2 if stored is None else 0.0), []
     if stored is None and profile.name not in fitted.boards:
+        variance += _DOUBT_OF_BOARD**2
         notes.append(f"no published figure of TensorRT on {profile.title}: predicted from the facts of its GPU")
     # Only GPUs without tensor cores have no coefficient of their architecture.
     is_unseen = accelerator.architecture not in ARCHITECTURES and bool(accelerator.tensor_flops_per_cycle)
