@@ -27,8 +27,8 @@ _COLORS = 3
 _FEW = 8  # of what has no usual number
 _IMAGE_DIMENSIONS = 4
 _TRY_S = 10
-# Whether sizes contradict a model, by its digest.
-_KNOWN: dict[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], bool] = {}
+# Whether sizes contradict a model, by its file and the file's time.
+_KNOWN: dict[tuple[str, int, tuple[tuple[str, tuple[int, ...]], ...]], bool] = {}
 _WORDS: Mapping[str, Sequence[int]] = {
     "past": (0,),
     "height": _IMAGE_SIDES,
@@ -84,7 +84,7 @@ class Guesser:
 
     def contradicts(self, shapes: Shapes) -> bool:
         """Return whether sizes contradict the graph: by ONNX's inference, or in a run of the model on this host."""
-        key = self._model.sha256, tuple(sorted(shapes.items()))
+        key = str(self._model.path), self._model.path.stat().st_mtime_ns, tuple(sorted(shapes.items()))
         if key not in _KNOWN:  # a prediction asks again for each target
             _KNOWN[key] = self._contradicts(shapes)
         return _KNOWN[key]

@@ -68,11 +68,12 @@ def by_input(model: Model) -> dict[str, InputUse]:
     """
     if not any(_is_code(tensor) or _may_be_mask(tensor) for tensor in model.inputs):
         return {}
-    return _of_file(model.path, model.sha256, model.inputs)
+    # By the file's time, and not by the digest of all weights, which may take seconds.
+    return _of_file(model.path, model.path.stat().st_mtime_ns, model.inputs)
 
 
 @lru_cache(maxsize=4)  # a run asks several times, and a file may take seconds to read
-def _of_file(path: Path, sha256: str, inputs: tuple[Tensor, ...]) -> dict[str, InputUse]:
+def _of_file(path: Path, _changed_ns: int, inputs: tuple[Tensor, ...]) -> dict[str, InputUse]:
     proto = repository.parse(path)
     if proto.functions:
         from onnx import inliner

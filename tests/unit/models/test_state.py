@@ -20,7 +20,7 @@ def named(output: str, name: str, *, output_shape: tuple[int, ...] = (1, 4), sha
     """Return a model with this output, this input, and an input of another type."""
     tensors = [Tensor(name="ids", datatype="INT64", shape=(1, 1)), Tensor(name=name, datatype="FP32", shape=shape)]
     outputs = [Tensor(name=output, datatype="FP32", shape=output_shape)]
-    values = {"name": "net", "version": "1", "path": Path("net.onnx"), "data_paths": (), "sha256": "", "size_bytes": 0}
+    values = {"name": "net", "version": "1", "path": Path("net.onnx"), "data_paths": (), "size_bytes": 0}
     return Model(**values, opset=17, inputs=tuple(tensors), outputs=tuple(outputs), operations={}, parameters=0)  # type: ignore[arg-type]  # the values of a model are of many types
 
 
