@@ -195,9 +195,7 @@ def _doubts(
     if stored is None and profile.name not in fitted.boards:
         variance += _DOUBT_OF_BOARD**2
         notes.append(f"no published figure of TensorRT on {profile.title}: predicted from the facts of its GPU")
-    # Only GPUs without tensor cores have no coefficient of their architecture.
-    is_unseen = accelerator.architecture not in ARCHITECTURES and bool(accelerator.tensor_flops_per_cycle)
-    if stored is None and is_unseen:
+    if stored is None and accelerator.architecture not in ARCHITECTURES:
         variance += _DOUBT_OF_ARCHITECTURE**2
         notes.append(f"no published figure of a GPU of architecture {accelerator.architecture or 'unknown'}")
     seconds = parts.total

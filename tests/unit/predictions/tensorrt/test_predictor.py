@@ -157,3 +157,14 @@ def test_an_operation_of_unknown_cost_needs_no_run_on_this_host(tmp_path: Path) 
     save_model(helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "s.onnx")
     prediction = predict("jetson-nano", repository.read(tmp_path / "s.onnx", name="s"), target=FP16)
     assert prediction.sizes == "inference"
+
+
+def test_an_architecture_without_figures_has_a_wider_band_and_says_so(resnet18: Model) -> None:
+    profile = profiles.load("jetson-agx-orin")
+    gpu = profile.accelerators[0].model_copy(update={"architecture": "ada"})
+    other = profile.model_copy(update={"accelerators": (gpu,)})
+    seen, unseen = (TensorRtGpu().predict(each, resnet18, target=FP16) for each in (profile, other))
+    assert isinstance(seen, Prediction)
+    assert isinstance(unseen, Prediction)
+    assert unseen.high_ms / unseen.p50_ms > 1.1 * seen.high_ms / seen.p50_ms
+    assert any("no published figure of a GPU of architecture ada" in note for note in unseen.notes)
