@@ -10,7 +10,7 @@ from edgesim.reports.formats import terminal
 
 COLUMNS = 108
 # The facts of the report, the rows of its table of times, and its last word that are shown.
-SHOWN = re.compile(r"(device time|answers|memory peak|ms|latency) {2,}|(IN)?VALID")
+SHOWN = re.compile(r"(device time|gpu:\S+|answers|memory peak|ms|latency) {2,}|(IN)?VALID")
 
 
 def shortened(report: str) -> Iterator[str]:

@@ -142,8 +142,10 @@ def _about_accelerators(result: RunResult) -> Iterator[str]:
 def targets(result: RunResult) -> Iterator[Fact]:
     """Yield the predicted time of each target of the board beside the one that the device time is of.
 
-    What several targets share, such as the method, is said once.
+    Nothing on a board with a processor alone. What several targets share, such as the method, is said once.
     """
+    if len(result.targets) < 2:
+        return
     said = set(about_device_time(result))
     for name, section in result.targets.items():
         if name == result.device_time_ms.target and result.execution != "native":
@@ -192,8 +194,6 @@ def facts(result: RunResult) -> Iterator[Fact]:
     device, agreement = inside.device, inside.agreement
     lead, band = device_time(result)
     yield Fact(result.time_label, band, about_device_time(result), lead)
-    if len(result.targets) > 1:
-        yield from targets(result)
     if result.generation is not None:
         yield Fact("generation", generation_phrases.measured(result.generation, time_prefix(result)))
         if result.generation.predicted is not None:

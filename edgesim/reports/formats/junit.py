@@ -32,8 +32,7 @@ def render_result(result: RunResult, file: str = "") -> str:
     The headline and the latency's figures are properties.
     """
     properties = {result.time_label: " ".join(phrases.device_time(result))}
-    if len(result.targets) > 1:
-        properties |= {fact.label: " ".join(filter(None, (fact.lead, fact.words))) for fact in phrases.targets(result)}
+    properties |= {fact.label: " ".join(filter(None, (fact.lead, fact.words))) for fact in phrases.targets(result)}
     return _run(result, result.model.name, properties)
 
 

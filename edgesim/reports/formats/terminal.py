@@ -28,7 +28,8 @@ def render(result: Recorded) -> RenderableType:
 def render_result(result: RunResult) -> RenderableType:
     """Return the report of a run: the device time first, then what was measured, then whether it can be trusted."""
     heading = _heading(phrases.title(result), phrases.execution(result))
-    about = _facts([*phrases.facts(result), *phrases.published(result)])
+    device_time, *facts = phrases.facts(result)
+    about = _facts([device_time, *phrases.targets(result), *facts, *phrases.published(result)])
     parts: list[RenderableType] = [heading, about, _times(result, result.scenario)]
     if result.levels:
         parts.append(TextTable(tables.levels(result)))
