@@ -32,14 +32,14 @@ _DOUBT_OF_BOARD = 0.08
 # them that edgesim counts one by one, or has kernels of its own for them.
 _DOUBT_OF_OPERATION = 0.4
 _UNTESTED: Mapping[str, str] = {
-    **dict.fromkeys(("Softmax", "LogSoftmax"), "attention"),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), "softmax and attention"),
     **dict.fromkeys(("LayerNormalization", "InstanceNormalization", "GroupNormalization"), "normalizations"),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), "recurrent layers"),
-    **dict.fromkeys(("Attention", "MultiHeadAttention", "GroupQueryAttention"), "attention"),
+    **dict.fromkeys(("Attention", "MultiHeadAttention", "GroupQueryAttention"), "softmax and attention"),
     **dict.fromkeys(("TopK", "NonMaxSuppression", "NonZero", "GridSample", "ScatterND"), "selections and samplings"),
 }
 # A batched product of two activations is attention's.
-_ATTENTION = "attention"
+_ATTENTION = "softmax and attention"
 _DOUBT_OF_INT8_GRAPH = 0.2
 _DOUBT_OF_PRECISION: Mapping[str, float] = {"fp16": 0.0, "fp32": 0.05, "int8": 0.1}
 # Above this part of the time, launches rule, and a note says so.
@@ -108,8 +108,8 @@ def _require_fast_path(profile: DeviceProfile, accelerator: Accelerator, precisi
     """
     if accelerator.precisions and precision not in accelerator.precisions:
         raise ProfileError(
-            f"{profile.reference}: no {precision} on {accelerator.title}: the GPU has no fast path for it, so "
-            f"TensorRT builds no such engine; it has {', '.join(accelerator.precisions)}"
+            f"{profile.reference}: no {precision} on {accelerator.title}: the GPU has no fast path for it, and "
+            f"an engine gains nothing; it has {', '.join(accelerator.precisions)}"
         )
 
 
