@@ -130,7 +130,7 @@ def test_a_model_of_attention_has_a_wider_band_and_says_so(tmp_path: Path, resne
     attention = predict("jetson-orin-nano", repository.read(tmp_path / "a.onnx", name="a"), target=FP16)
     plain = predict("jetson-orin-nano", resnet18, target=FP16)
     assert attention.high_ms / attention.p50_ms > plain.high_ms / plain.p50_ms
-    assert any(note.startswith("attention: ") for note in attention.notes)
+    assert any(note.startswith("softmax and attention: ") for note in attention.notes)
 
 
 def test_small_networks_are_told_to_be_ruled_by_launches(digits: Model) -> None:
