@@ -10,7 +10,8 @@ with exit code 70.
     ├── UsageError                2   the command, its options or its files
     │   ├── ProfileError
     │   ├── ModelError
-    │   │   └── ModelUnsupported
+    │   │   ├── ModelUnsupported
+    │   │   └── LibraryNotNamed       (edgesim.measure.reference)
     │   ├── StackError
     │   ├── PackageUnknown
     │   └── ResultError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from edgesim.boards import scaling_targets
 from edgesim.boards import start as starting
-from edgesim.boards import time_scaling
 from edgesim.boards.placement import Placement, place
 from edgesim.jobs.run import run
 from edgesim.models.repository import Model
@@ -34,7 +34,7 @@ def predicted(*_: Any, **__: Any) -> Prediction:
 def test_one_container_has_the_answers_the_memory_and_the_predicted_time(
     product: Path, digits: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_scaling, "predicted", predicted)
+    monkeypatch.setattr(scaling_targets, "predicted", predicted)
     monkeypatch.setattr(plausibility, "on_threads", lambda *_: TARGET_MS)
     monkeypatch.setattr(plausibility, "times_as_slow", lambda _: 1.0)
     result = run(product, digits, requests=20)

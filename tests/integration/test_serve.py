@@ -1,6 +1,7 @@
 """`edgesim serve`: the simulated board as an endpoint."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -51,7 +52,9 @@ def test_it_gives_an_address_a_line_that_works_and_stops_with_a_count(repository
         url = running.stdout.readline().strip()
         line = next(line for line in running.stderr if line.startswith("curl "))
         answer = json.loads(subprocess.check_output(["bash", "-c", line]))
-        assert answer["outputs"][0]["data"] == [0.0]
+        sent = re.search(r'"data": ?\[([^\]]+)\]', line)
+        assert sent is not None, line
+        assert answer["outputs"][0]["data"] == [pytest.approx(2 * float(sent[1]))]
         assert ask(url, "m") == 2.0
     finally:
         code, stderr = stop(running)
