@@ -66,7 +66,8 @@ def test_a_good_model_passes_every_item_on_the_board(tmp_path: Path, digits: Mod
     assert float(accuracy[1]) >= 95
     assert "without the emulator" in items["memory"]["finding"]
     suite = ElementTree.fromstring(junit.read_text())
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "0", "0")
+    # What is shown and not judged is skipped: the board's three targets on its GPU, and its usual release.
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("12", "0", "4")
 
 
 @pytest.mark.emulation
