@@ -29,6 +29,7 @@ test-long: .venv/.dev
 	@scripts/engine install && scripts/engine start
 	@scripts/counting-emulator build
 	@scripts/engine exec .venv/bin/pytest -m long -s --require-docker $(PYTEST)
+	@scripts/engine exec env EDGESIM_REQUIRE_COUNTING=1 .venv/bin/pytest --require-docker tests/integration/test_count.py
 
 lint: .venv/.dev
 	.venv/bin/ruff format --check .
