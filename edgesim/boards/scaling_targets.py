@@ -8,8 +8,9 @@ from edgesim.inputs import Arrays, Inputs
 from edgesim.inputs.sequences import GenerationSequence
 from edgesim.models.repository import Model
 from edgesim.options import CPU
-from edgesim.predictions import Declined, Prediction, predict_or_decline
-from edgesim.predictions.generation import GenerationPrediction, predict_steps
+from edgesim.predictions import Declined, Prediction, predict_read
+from edgesim.predictions.generation import GenerationPrediction, StepReader, predict_steps
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.onnxruntime_cpu import predict_nodes
 from edgesim.profiles import DeviceProfile
 from edgesim.units import format_ms
@@ -42,10 +43,11 @@ class PredictedTimes:
         """Predict the times of requests with these inputs on every target; `target` runs the model."""
         first, sequence = inputs.requests[0], inputs.sequence
         if not isinstance(sequence, GenerationSequence):
-            others = inputs.requests[1:_MOST_INPUTS]
-            targets = {name: predicted(profile, model, first, others, target=name) for name in profile.targets}
+            readers = [ModelReader(model, arrays=request) for request in inputs.requests[:_MOST_INPUTS]]
+            targets = {name: predicted(profile, readers, target=name) for name in profile.targets}
             return cls(profile=profile, model=model, target=target, targets=targets, arrays=first)
-        generations = {name: predict_steps(profile, model, sequence, target=name) for name in profile.targets}
+        steps = StepReader.of(model, sequence)
+        generations = {name: predict_steps(profile, steps, target=name) for name in profile.targets}
         generation = generations[target]
         return cls(
             profile=profile,
@@ -84,26 +86,22 @@ class PredictedTimes:
         ]
 
 
-def predicted(
-    profile: DeviceProfile, model: Model, arrays: Arrays, others: Sequence[Arrays] = (), *, target: str = CPU
-) -> Prediction | Declined:
-    """Predict the device time of a request with these inputs on a target, see `edgesim.predict`.
+def predicted(profile: DeviceProfile, readers: Sequence[ModelReader], *, target: str = CPU) -> Prediction | Declined:
+    """Predict the device time of a request on a target, see `edgesim.predict`.
 
     Args:
-        others: inputs of other requests. Where sizes are of the inputs, a note says how much the time differs.
+        readers: of the model with the inputs of this request, and of others. Where sizes are of the inputs, a note says
+            how much the time differs.
     """
-
-    def of(request: Arrays) -> Prediction | Declined:
-        sizes = {name: array.shape for name, array in request.items()}
-        return predict_or_decline(profile, model, target=target, shapes=sizes, arrays=request)
-
-    first = of(arrays)
-    if isinstance(first, Declined) or first.sizes == "inference" or not others:
-        return first
-    all_of_them = [first, *(other for other in map(of, others) if isinstance(other, Prediction))]
-    times_ms = [prediction.p50_ms for prediction in all_of_them]
+    first, *others = readers
+    prediction = predict_read(profile, first, target=target)
+    if isinstance(prediction, Declined) or prediction.sizes == "inference" or not others:
+        return prediction
+    further = (predict_read(profile, other, target=target) for other in others)
+    all_of_them = [prediction, *(other for other in further if isinstance(other, Prediction))]
+    times_ms = [each.p50_ms for each in all_of_them]
     note = f"over {len(times_ms)} inputs: {format_ms(min(times_ms))} to {format_ms(max(times_ms))} ms"
-    return replace(first, notes=(*first.notes, note))
+    return replace(prediction, notes=(*prediction.notes, note))
 
 
 def target(profile: DeviceProfile, model: Model, arrays: Arrays, prediction: Prediction) -> Target:

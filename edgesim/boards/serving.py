@@ -18,7 +18,8 @@ from edgesim.inputs.sequences import GenerationSequence
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, InputOptions, RunKeywords, RunOptions
-from edgesim.predictions import Declined, require_target
+from edgesim.predictions import Declined, predict_read, require_target
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 
@@ -104,7 +105,7 @@ def _targets(
             if isinstance(chosen.sequence, GenerationSequence):  # a server has one pace for all requests
                 arrays = chosen.sequence.with_cache(chosen.sequence.cached(chosen.sequence.tokens // 2))
                 stages.note(f"model {model.name} answers every request in the time of a token in the middle")
-            prediction = scaling_targets.predicted(profile, model, arrays, target=target)
+            prediction = predict_read(profile, ModelReader(model, arrays=arrays), target=target)
             if isinstance(prediction, Declined):
                 raise prediction.as_error()
         except (ModelError, ProfileError) as error:

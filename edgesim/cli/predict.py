@@ -21,9 +21,10 @@ from edgesim.inputs.description import InputDescription
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import CPU, Generate, InputOptions, RunOptions
-from edgesim.predictions import Declined, NodeTime, Prediction, predict_targets, require_target
+from edgesim.predictions import Declined, NodeTime, Prediction, predict_each_target, require_target
 from edgesim.predictions.alternatives import Alternative, alternatives
 from edgesim.predictions.generation import predict_generation
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.prediction import bound_by
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile
@@ -76,7 +77,8 @@ def predict_command(
         require_target(board, target)
     if (generate := InputDescription.of(graph, inputs).generate) is not None:
         return _predict_generation(board, graph, inputs, generate, target, threads, quiet=quiet, as_json=as_json)
-    targets = predict_targets(board, graph, batch=batch, threads=threads, inputs=inputs)
+    reader = ModelReader(graph, batch=batch, inputs=inputs)
+    targets = predict_each_target(board, reader, threads=threads)
     # The CPU's time, or the first that is known where the CPU's is not.
     known = [name for name, answer in targets.items() if isinstance(answer, Prediction)]
     chosen = target if target is not None else next(iter(known), CPU)
@@ -85,7 +87,7 @@ def predict_command(
         raise prediction.as_error()
     others: list[Alternative] = []
     if explain and chosen == CPU:
-        others = alternatives(board, graph, batch=batch, threads=threads, inputs=inputs)
+        others = alternatives(board, reader, threads=threads)
     if as_json:
         print_json(_facts(prediction, others, explain=explain) | {"targets": _all_targets(targets)})
         return ExitCode.OK

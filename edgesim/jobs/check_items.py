@@ -34,8 +34,8 @@ from edgesim.measure.tolerance import Tolerance
 from edgesim.models import custom_libraries, locales, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import Execution
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.node import Node
-from edgesim.predictions.onnxruntime_cpu import read_model
 from edgesim.profiles import DeviceProfile
 from edgesim.reports import generation_phrases
 from edgesim.results.sections import DetectionsSection, EmulatorSection, SequenceSection, section
@@ -306,8 +306,7 @@ def _has(feature: str, features: Collection[str]) -> str:
 def _nodes(model: Model, request: Mapping[str, np.ndarray]) -> Sequence[Node]:
     """Return the nodes as the runtime fuses them; none if this host cannot tell their sizes."""
     try:
-        shapes = {name: array.shape for name, array in request.items()}
-        return read_model(model, shapes=shapes, arrays=request).nodes
+        return ModelReader(model, arrays=request).graph().nodes
     except ModelError:
         return ()
 

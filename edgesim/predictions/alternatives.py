@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgesim.errors import ModelError
-from edgesim.inputs.first_request import FirstRequest
-from edgesim.models.repository import Model
-from edgesim.options import InputOptions
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.node import Node
-from edgesim.predictions.onnxruntime_cpu import predict_nodes, read_model
+from edgesim.predictions.onnxruntime_cpu import predict_nodes
 from edgesim.predictions.prediction import Prediction
 from edgesim.profiles import DeviceProfile
 
@@ -42,34 +40,22 @@ class Alternative:
     reason: str = ""
 
 
-def alternatives(
-    profile: DeviceProfile,
-    model: Model,
-    *,
-    batch: int = 1,
-    threads: int | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    inputs: InputOptions | None = None,
-) -> list[Alternative]:
-    """Predict the same model at half the resolution, and in int8; the arguments are those of `edgesim.predict`.
+def alternatives(profile: DeviceProfile, reader: ModelReader, *, threads: int | None = None) -> list[Alternative]:
+    """Predict the same model at half the resolution, and in int8.
 
     Raises:
         ProfileError, ModelError: see `edgesim.predict`.
     """
 
     def predicted(nodes: Sequence[Node]) -> Prediction:
-        return predict_nodes(profile, nodes, batch=batch, threads=threads)
+        return predict_nodes(profile, nodes, batch=reader.batch, threads=threads)
 
-    nodes = read_model(model, shapes=shapes, batch=batch, inputs=inputs).nodes
-    sizes = FirstRequest(model, shapes=shapes, batch=batch, options=inputs).shapes
+    nodes = reader.graph().nodes
     answers = []
     change = "half the resolution"
-    if halves := _half_resolution(sizes):
+    if halves := _half_resolution(reader.shapes):
         try:
-            # Real inputs have the whole resolution: the smaller model runs with random ones, if it must.
-            options = (inputs if inputs is not None else InputOptions()).model_copy(update={"input": None})
-            smaller = read_model(model, shapes={**sizes, **halves}, inputs=options)
-            answers.append(Alternative(change=change, prediction=predicted(smaller.nodes)))
+            answers.append(Alternative(change=change, prediction=predicted(reader.resized(halves).graph().nodes)))
         except ModelError as error:
             reason = f"the graph has a fixed resolution: {error.problem}"
             answers.append(Alternative(change=change, prediction=None, reason=reason))
@@ -83,7 +69,7 @@ def alternatives(
     return answers
 
 
-def _half_resolution(sizes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+def _half_resolution(sizes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
     """Return half the height and width of each image input: the last two sizes, or those before its colors."""
     halves = {}
     for name, shape in sizes.items():

@@ -1,6 +1,6 @@
 """The predicted times of a generation: the prompt in one inference, and a token an inference while the cache grows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from edgesim.inputs.sequences import GenerationSequence
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import CPU, Generate, InputOptions
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.prediction import Declined, Prediction
-from edgesim.predictions.predictor import predict_or_decline
+from edgesim.predictions.predictor import predict_read
 from edgesim.profiles import DeviceProfile
 
 
@@ -31,7 +32,7 @@ class StepPrediction:
     prediction: Prediction
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GenerationPrediction:
     """The predicted times of a generation. A step takes the longer the more tokens the cache holds.
 
@@ -96,45 +97,60 @@ def predict_generation(
     )
     sequence = choose(model, options).sequence
     assert isinstance(sequence, GenerationSequence), "the options ask for one"
+    steps = StepReader.of(model, sequence)
     answer = predict_steps(
-        profiles.load(profile), model, sequence, target=target, threads=threads, use_calibration=use_calibration
+        profiles.load(profile), steps, target=target, threads=threads, use_calibration=use_calibration
     )
     if isinstance(answer, Declined):
         raise answer.as_error()
     return answer
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepReader:
+    """Reads the model as one step of a generation runs it.
+
+    Attributes:
+        step, cached, arrays: see `StepPrediction`.
+    """
+
+    step: int
+    cached: int
+    arrays: Arrays
+    reader: ModelReader
+    about: str
+
+    @classmethod
+    def of(cls, model: Model, sequence: GenerationSequence) -> "list[StepReader]":
+        """Return readers of the steps that tell the times of all: the prompt's, the first, a middle and the last one.
+
+        Of a generation of few tokens, some of them are the same; of one token, there is the prompt's alone.
+        """
+        numbers = [0] if sequence.tokens == 1 else [0, 1, sequence.tokens // 2, sequence.tokens - 1]
+        readers: dict[int, StepReader] = {}
+        for number in dict.fromkeys(numbers):
+            cached = sequence.cached(number)
+            arrays = sequence.with_cache(cached) if number else sequence.first()
+            about = f"a token with {cached} in the cache" if number else f"a prompt of {sequence.prompt_tokens} tokens"
+            reader = ModelReader(model, arrays=arrays)
+            readers[number] = cls(step=number, cached=cached, arrays=arrays, reader=reader, about=about)
+        return [readers[number] for number in numbers]
+
+
 def predict_steps(
     profile: DeviceProfile,
-    model: Model,
-    sequence: GenerationSequence,
+    readers: Sequence[StepReader],
     *,
     target: str = CPU,
     threads: int | None = None,
     use_calibration: bool = True,
 ) -> GenerationPrediction | Declined:
-    """Predict the times of a sequence's steps on a board; the other arguments are those of `edgesim.predict`."""
-    numbers = [0] if sequence.tokens == 1 else [0, 1, sequence.tokens // 2, sequence.tokens - 1]
-    steps: dict[int, StepPrediction] = {}
-    for number in dict.fromkeys(numbers):
-        cached = sequence.cached(number)
-        arrays = sequence.with_cache(cached) if number else sequence.first()
-        prediction = predict_or_decline(
-            profile,
-            model,
-            target=target,
-            threads=threads,
-            shapes={name: array.shape for name, array in arrays.items()},
-            arrays=arrays,
-            use_calibration=use_calibration,
-        )
+    """Predict the times of a generation's steps on a board; the other arguments are those of `edgesim.predict`."""
+    steps: list[StepPrediction] = []
+    for step in readers:
+        prediction = predict_read(profile, step.reader, target=target, threads=threads, use_calibration=use_calibration)
         if isinstance(prediction, Declined):
             return prediction
-        about = f"a token with {cached} in the cache" if number else f"a prompt of {sequence.prompt_tokens} tokens"
-        prediction = replace(prediction, notes=(*prediction.notes, f"the time of {about}"))
-        steps[number] = StepPrediction(step=number, cached=cached, arrays=arrays, prediction=prediction)
-    if len(numbers) == 1:
-        return GenerationPrediction(prompt=steps[0])
-    return GenerationPrediction(
-        prompt=steps[0], first=steps[1], mean=steps[sequence.tokens // 2], last=steps[sequence.tokens - 1]
-    )
+        prediction = replace(prediction, notes=(*prediction.notes, f"the time of {step.about}"))
+        steps.append(StepPrediction(step=step.step, cached=step.cached, arrays=step.arrays, prediction=prediction))
+    return GenerationPrediction(*steps)

@@ -80,7 +80,7 @@ class HostRun:
 
 
 class HostRunner:
-    """Runs a model on this host, with the inputs of a request.
+    """Runs a model on this host once, with the inputs of a request.
 
     Args:
         inputs: the arrays; or what makes them and says where they come from, called when the model runs.
@@ -88,13 +88,27 @@ class HostRunner:
 
     def __init__(self, model: Model, inputs: Arrays | Callable[[], tuple[Arrays, str]]) -> None:
         self._model, self._inputs = model, inputs
+        self._done: HostRun | ModelError | None = None
 
     def run(self, proto: onnx.ModelProto) -> HostRun:
-        """Run the model; the inputs of `proto` have fixed sizes, and its nodes have names of their own.
+        """Run the model at the first call; return what that showed at every call.
+
+        Args:
+            proto: the model. Its inputs have fixed sizes, and its nodes have names of their own.
 
         Raises:
             ModelError: the model does not run on this host with these inputs; the error does not name the model.
         """
+        if self._done is None:
+            try:
+                self._done = self._run(proto)
+            except ModelError as error:
+                self._done = error
+        if isinstance(self._done, ModelError):
+            raise self._done
+        return self._done
+
+    def _run(self, proto: onnx.ModelProto) -> HostRun:
         if callable(self._inputs):
             arrays, origin = self._inputs()
         else:

@@ -7,21 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError, did_you_mean
-from edgesim.inputs import Arrays
-from edgesim.inputs.first_request import FirstRequest
-from edgesim.models.repository import Model
-from edgesim.options import CPU, InputOptions
+from edgesim.options import CPU
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.predictions.cost import Coefficients, Machine, Term, amounts, seconds, unit_seconds
 from edgesim.predictions.fitted import FittedCoefficients, load_fitted
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.operations import Kind
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
 
 if TYPE_CHECKING:
-    from edgesim.predictions.fusions import Fusions
     from edgesim.predictions.graph import Graph
     from edgesim.predictions.node import Node, Precision
     from edgesim.predictions.yardstick import Yardstick
@@ -80,56 +77,20 @@ class OnnxRuntimeCpu:
     def predict(
         self,
         profile: DeviceProfile,
-        model: Model,
+        reader: ModelReader,
         *,
         target: str = CPU,
-        batch: int = 1,
         threads: int | None = None,
-        shapes: Mapping[str, Sequence[int]] | None = None,
-        arrays: Arrays | None = None,
-        inputs: InputOptions | None = None,
         use_calibration: bool = True,
     ) -> Prediction | Declined:
         """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
         try:
             _require_predictable(profile)
-            graph = read_model(model, shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
-            return predict_graph(profile, graph, batch=batch, threads=threads, use_calibration=use_calibration)
+            return predict_graph(
+                profile, reader.graph(), batch=reader.batch, threads=threads, use_calibration=use_calibration
+            )
         except (ModelError, ProfileError) as error:
             return Declined.because_of(error)
-
-
-def read_model(
-    model: Model,
-    *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    batch: int = 1,
-    arrays: Arrays | None = None,
-    inputs: InputOptions | None = None,
-    fusions: "type[Fusions] | None" = None,
-) -> "Graph":
-    """Read the nodes of a model; where inference does not tell all sizes, the model runs on this host.
-
-    Args:
-        fusions: which nodes the board's runtime runs as one; None means those of ONNX Runtime.
-
-    Raises:
-        ModelError: see `edgesim.predictions.graph.read_graph`; or the graph has no output.
-    """
-    from edgesim.predictions.fusions import Fusions  # here, because importing onnx takes 50 ms
-    from edgesim.predictions.graph import read_graph
-    from edgesim.predictions.host_run import HostRunner
-
-    if arrays is not None:
-        shapes, runner, guessed = {name: array.shape for name, array in arrays.items()}, HostRunner(model, arrays), ""
-    else:
-        made = FirstRequest(model, shapes=shapes, batch=batch, options=inputs)
-        shapes, runner, guessed = made.shapes, HostRunner(model, made.arrays), made.guessed
-    graph = read_graph(model.path, shapes=shapes, batch=batch, runner=runner, fusions=fusions or Fusions)
-    graph = replace(graph, guessed=guessed)
-    if not graph.nodes:
-        raise ModelError(f"{model.path}: has no output, so that nothing is left to do at run time")
-    return graph
 
 
 def predict_graph(

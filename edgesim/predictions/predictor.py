@@ -8,11 +8,11 @@ from typing import Protocol
 from edgesim import profiles
 from edgesim.errors import ProfileError, UsageError, did_you_mean
 from edgesim.inputs import Arrays
-from edgesim.inputs.first_request import FirstRequest
 from edgesim.models import hardware_specific, repository
 from edgesim.models.repository import Model
 from edgesim.options import CPU, InputOptions
 from edgesim.predictions import published
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.onnxruntime_cpu import OnnxRuntimeCpu
 from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.predictions.refusals import refusal_notes
@@ -30,17 +30,18 @@ class Predictor(Protocol):
     def predict(
         self,
         profile: DeviceProfile,
-        model: Model,
+        reader: ModelReader,
         *,
         target: str,
-        batch: int = 1,
         threads: int | None = None,
-        shapes: Mapping[str, Sequence[int]] | None = None,
-        arrays: Arrays | None = None,
-        inputs: InputOptions | None = None,
         use_calibration: bool = True,
     ) -> Prediction | Declined:
-        """Return the device time of one inference on one of `targets`; the arguments are those of `edgesim.predict`."""
+        """Return the device time of one inference on one of `targets`.
+
+        Args:
+            reader: reads the model, with the inputs of a request; all predictors of a board share it.
+            target, threads, use_calibration: see `edgesim.predict`.
+        """
 
 
 # The first that answers for a target predicts it.
@@ -127,20 +128,17 @@ def predict_targets(
     Raises:
         ProfileError: no such profile; ModelError: no such model, or the server would refuse its configuration.
     """
-    profile = profiles.load(profile)
     model = model if isinstance(model, Model) else repository.find(model, models)
+    reader = ModelReader(model, shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
+    return predict_each_target(profiles.load(profile), reader, threads=threads, use_calibration=use_calibration)
+
+
+def predict_each_target(
+    profile: DeviceProfile, reader: ModelReader, *, threads: int | None = None, use_calibration: bool = True
+) -> dict[str, Prediction | Declined]:
+    """Predict as `predict_targets` does, with a reader that others may share."""
     return {
-        target: predict_or_decline(
-            profile,
-            model,
-            target=target,
-            batch=batch,
-            threads=threads,
-            shapes=shapes,
-            arrays=arrays,
-            inputs=inputs,
-            use_calibration=use_calibration,
-        )
+        target: predict_read(profile, reader, target=target, threads=threads, use_calibration=use_calibration)
         for target in profile.targets
     }
 
@@ -177,7 +175,21 @@ def predict_or_decline(
         UsageError: the board has no such target.
         ModelError: the server would refuse the model's configuration.
     """
+    reader = ModelReader(model, shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
+    return predict_read(profile, reader, target=target, threads=threads, use_calibration=use_calibration)
+
+
+def predict_read(
+    profile: DeviceProfile,
+    reader: ModelReader,
+    *,
+    target: str = CPU,
+    threads: int | None = None,
+    use_calibration: bool = True,
+) -> Prediction | Declined:
+    """Predict as `predict_or_decline` does, with a reader that others may share."""
     require_target(profile, target)
+    model = reader.model
     if threads is None and model.configuration is not None and profile.image.reference is None:
         threads = model.configuration.served().intra_op_threads
     if (error := hardware_specific.refusal(model, profile.architecture)) is not None:
@@ -186,28 +198,14 @@ def predict_or_decline(
     if predictor is None:
         title = next(each.title for each in profile.accelerators if target in each.targets)
         return Declined(reason=f"no figures that a prediction for {title} could be fitted to", error_class=ProfileError)
-    answer = predictor.predict(
-        profile,
-        model,
-        target=target,
-        batch=batch,
-        threads=threads,
-        shapes=shapes,
-        arrays=arrays,
-        inputs=inputs,
-        use_calibration=use_calibration,
-    )
+    answer = predictor.predict(profile, reader, target=target, threads=threads, use_calibration=use_calibration)
     if isinstance(answer, Declined):
         return answer
-    if arrays is not None:
-        shapes = {name: array.shape for name, array in arrays.items()}
-    elif inputs is not None:
-        shapes = FirstRequest(model, shapes=shapes, batch=batch, options=inputs).shapes
     return replace(
         answer,
         target=target,
         notes=(*_does_not_fit(profile, model), *answer.notes, *refusal_notes(profile, model, target)),
-        published=published.find(profile, model, target, shapes=shapes, batch=batch),
+        published=published.find(profile, reader, target),
     )
 
 

@@ -8,9 +8,9 @@ import csv
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from edgesim.errors import ModelError
 from edgesim.units import format_ms
 
 if TYPE_CHECKING:
-    from edgesim.models.repository import Model
+    from edgesim.predictions.model_reader import ModelReader
     from edgesim.predictions.node import Node
     from edgesim.profiles import DeviceProfile
 
@@ -124,33 +124,17 @@ def figures() -> tuple[PublishedFigure, ...]:
         )
 
 
-def find(
-    profile: "DeviceProfile",
-    model: "Model",
-    target: str,
-    *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    batch: int = 1,
-) -> tuple[PublishedFigure, ...]:
-    """Return the published figures of a model's network on a target of a board, at the same sizes and batch only.
-
-    Args:
-        shapes, batch: as of `edgesim.predict`. A model whose sizes inference does not tell is not recognised.
-    """
-    own = [figure for figure in figures() if profile.name in figure.profiles and figure.target == target]
+def find(profile: "DeviceProfile", reader: "ModelReader", target: str) -> tuple[PublishedFigure, ...]:
+    """Return the published figures of a model's network on a target of a board, at the same sizes and batch only."""
+    own = [
+        figure
+        for figure in figures()
+        if profile.name in figure.profiles and figure.target == target and figure.batch == reader.batch
+    ]
     if not own:
         return ()
-    sizes = tuple((name, tuple(shape)) for name, shape in sorted((shapes or {}).items()))
-    network = _fingerprint_of(model.path, model.sha256, sizes, batch)
-    return tuple(figure for figure in own if network and figure.fingerprint == network and figure.batch == batch)
-
-
-@lru_cache(maxsize=64)
-def _fingerprint_of(path: Path, _sha256: str, sizes: tuple[tuple[str, tuple[int, ...]], ...], batch: int) -> str:
-    """Return the fingerprint of a file; it is asked for once for each target of a board."""
-    from edgesim.predictions.graph import read_graph  # here, because importing onnx takes 50 ms
-
     try:
-        return fingerprint(read_graph(path, shapes=dict(sizes), batch=batch).nodes)
+        network = fingerprint(reader.graph().nodes)
     except ModelError:
-        return ""
+        return ()
+    return tuple(figure for figure in own if network and figure.fingerprint == network)

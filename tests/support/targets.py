@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from edgesim.models.repository import Model
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.prediction import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 
@@ -21,7 +21,7 @@ class FixedGpu:
     def targets(self, profile: DeviceProfile) -> Sequence[str]:
         return [name for name in profile.targets if name.startswith("gpu:")]
 
-    def predict(self, profile: DeviceProfile, model: Model, *, target: str, **_: Any) -> Prediction | Declined:
+    def predict(self, profile: DeviceProfile, reader: ModelReader, *, target: str, **_: Any) -> Prediction | Declined:
         if target.endswith("int8"):
             return Declined(reason="no fast path for int8")
         ms = self.fp16_ms * (2 if target.endswith("fp32") else 1)

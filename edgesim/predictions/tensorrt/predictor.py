@@ -6,13 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError
-from edgesim.inputs import Arrays
-from edgesim.models.repository import Model
-from edgesim.options import InputOptions
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.predictions.cost import Machine
-from edgesim.predictions.onnxruntime_cpu import read_model
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile
@@ -63,14 +60,10 @@ class TensorRtGpu:
     def predict(
         self,
         profile: DeviceProfile,
-        model: Model,
+        reader: ModelReader,
         *,
         target: str,
-        batch: int = 1,
         threads: int | None = None,
-        shapes: Mapping[str, Sequence[int]] | None = None,
-        arrays: Arrays | None = None,
-        inputs: InputOptions | None = None,
         use_calibration: bool = True,
     ) -> Prediction | Declined:
         """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
@@ -79,11 +72,11 @@ class TensorRtGpu:
         try:
             accelerator, precision = _target(profile, target)
             _require_fast_path(profile, accelerator, precision)
-            graph = read_model(model, shapes=shapes, batch=batch, arrays=arrays, inputs=inputs, fusions=TensorRtFusions)
+            graph = reader.graph(TensorRtFusions)
             stored = calibration.find(profile, target) if use_calibration else None
             prediction = predict_nodes(profile, accelerator, precision, graph.nodes, stored=stored)
             server = ServerTime.of(Machine.of(profile, threads), graph.request_bytes)
-            return replace(_with_run(prediction, graph), batch=batch, server=server)
+            return replace(_with_run(prediction, graph), batch=reader.batch, server=server)
         except (ModelError, ProfileError) as error:
             return Declined.because_of(error)
 

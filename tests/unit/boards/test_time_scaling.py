@@ -17,6 +17,7 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
 from edgesim.predictions import Prediction
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.profiles.surroundings import Thermal
 from edgesim.reports import scaling_phrases as words
 from edgesim.results.sections import ScalingSection, ThrottleSection, section
@@ -219,9 +220,10 @@ def test_the_spread_of_times_over_inputs_is_told_where_sizes_are_of_the_inputs(t
     nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Identity", ["n"], ["y"])]
     nonzero = write(tmp_path / "n.onnx", nodes, {"x": [512, 512]}, types={"y": TensorProto.INT64})
     requests = [{"x": np.full((512, 512), value, np.float32)} for value in (1, 0)]
+    readers = [ModelReader(nonzero, arrays=request) for request in requests]
     board = profiles.load("raspberry-pi-4")
-    alone = scaling_targets.predicted(board, nonzero, requests[0])
-    both = scaling_targets.predicted(board, nonzero, requests[0], requests[1:])
+    alone = scaling_targets.predicted(board, readers[:1])
+    both = scaling_targets.predicted(board, readers)
     assert isinstance(alone, Prediction)
     assert isinstance(both, Prediction)
     assert both.notes[:-1] == alone.notes
@@ -233,8 +235,8 @@ def test_heat_slows_a_calibrated_board_as_its_clock_drops(digits: Model) -> None
     cool = profiles.load("raspberry-pi-4")
     board = cool.model_copy(update={"thermal": Thermal(full_speed_s=60, clock_hz=cool.cpu.clock_hz // 2)})
     arrays = inputs.choose(digits, InputOptions()).requests[0]
-    plain = scaling_targets.predicted(board, digits, arrays)
-    hot = scaling_targets.predicted(board.heated(), digits, arrays)
+    readers = [ModelReader(digits, arrays=arrays)]
+    plain, hot = (scaling_targets.predicted(each, readers) for each in (board, board.heated()))
     assert isinstance(plain, Prediction)
     assert isinstance(hot, Prediction)
     calibrated = replace(plain, p50_ms=3 * plain.p50_ms)

@@ -13,7 +13,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.predictions import predict
 from edgesim.predictions.graph import Node, read
-from edgesim.predictions.onnxruntime_cpu import read_model
+from edgesim.predictions.model_reader import ModelReader
 
 BOARD = "raspberry-pi-4"
 
@@ -128,7 +128,7 @@ def test_com_microsoft_attention_counts_its_projections(tmp_path: Path) -> None:
     weights = {"w": zeros(width, 3 * width), "b": zeros(3 * width)}
     node = helper.make_node("Attention", ["x", "w", "b"], ["y"], domain="com.microsoft", num_heads=heads)
     attention = model(tmp_path / "a.onnx", [node], {"x": [1, rows, width]}, weights, opsets={"com.microsoft": 1})
-    (read_node,) = read_model(attention).nodes
+    (read_node,) = ModelReader(attention).graph().nodes
     scores = heads * rows * rows
     projections, products = 2 * rows * width * 3 * width, 2 * 2 * rows * rows * width
     assert read_node.flops == projections + products + 18 * scores
@@ -166,7 +166,7 @@ def test_four_bit_weights_take_half_a_byte_and_their_product_is_counted(tmp_path
         "MatMulNBits", ["x", "w", "s"], ["y"], domain="com.microsoft", K=depth, N=columns, bits=4, block_size=32
     )
     packed = model(tmp_path / "n.onnx", [node], {"x": [1, depth]}, weights, opsets={"com.microsoft": 1})
-    (read_node,) = read_model(packed).nodes
+    (read_node,) = ModelReader(packed).graph().nodes
     assert read_node.weight_bytes == depth * columns // 2 + 4 * columns * blocks
     assert read_node.flops >= 2 * depth * columns
     assert (read_node.precision, read_node.kind) == ("int4", "matrix product")
@@ -207,10 +207,10 @@ def trees(count: int, depth: int) -> onnx.NodeProto:
 
 def test_trees_cost_their_depth_for_each_row(tmp_path: Path) -> None:
     forest = model(tmp_path / "t.onnx", [trees(10, 6)], {"x": [3, 4]}, opsets={"ai.onnx.ml": 3})
-    (node,) = read_model(forest).nodes
+    (node,) = ModelReader(forest).graph().nodes
     assert (node.kind, node.steps) == ("tree ensemble", 3 * 10 * 6)
     uncached = model(tmp_path / "u.onnx", [trees(300, 8)], {"x": [3, 4]}, opsets={"ai.onnx.ml": 3})
-    assert read_model(uncached).nodes[0].steps == 3 * 3 * 300 * 8, "153,300 nodes wait for the memory"
+    assert ModelReader(uncached).graph().nodes[0].steps == 3 * 3 * 300 * 8, "153,300 nodes wait for the memory"
     larger = model(tmp_path / "l.onnx", [trees(1000, 8)], {"x": [3, 4]}, opsets={"ai.onnx.ml": 3})
     assert predict(BOARD, larger).p50_ms > 10 * predict(BOARD, forest).p50_ms
 
@@ -248,14 +248,14 @@ def test_a_transpose_that_moves_element_by_element_is_timed_on_this_host(
     transposed = model(
         tmp_path / "t.onnx", [helper.make_node("Transpose", ["x"], ["y"], perm=order)], {"x": [2, 3, 4, 5]}
     )
-    (node,) = read_model(transposed).nodes
+    (node,) = ModelReader(transposed).graph().nodes
     assert (node.known, node.host_seconds is None) == (known, known)
 
 
 @pytest.mark.parametrize(("opset", "known"), [(17, True), (19, False), (22, False)])
 def test_average_pooling_of_new_opsets_is_timed_on_this_host(opset: int, known: bool, tmp_path: Path) -> None:
     pooling = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3])
-    (node,) = read_model(model(tmp_path / "p.onnx", [pooling], {"x": [1, 4, 8, 8]}, opsets={"": opset})).nodes
+    (node,) = ModelReader(model(tmp_path / "p.onnx", [pooling], {"x": [1, 4, 8, 8]}, opsets={"": opset})).graph().nodes
     assert (node.known, node.host_seconds is None) == (known, known)
 
 

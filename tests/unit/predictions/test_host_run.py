@@ -15,7 +15,7 @@ from edgesim.predictions import Declined, host_run, predict, predict_or_decline
 from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.graph import Graph
 from edgesim.predictions.host_run import HostRunner
-from edgesim.predictions.onnxruntime_cpu import read_model
+from edgesim.predictions.model_reader import ModelReader
 from tests.unit.predictions.test_arithmetic import BOARD, model, zeros
 
 INT64, BOOL = TensorProto.INT64, TensorProto.BOOL
@@ -63,7 +63,7 @@ def test_the_branch_that_the_inputs_choose_is_counted_and_no_other(tmp_path: Pat
     )
     for condition, count in ((True, 3), (False, 7)):
         arrays = {"x": zeros(SIDE, SIDE), "c": np.array(condition)}
-        assert by_operation(read_model(chosen, arrays=arrays)) == {"If": 1, "MatMul": count}
+        assert by_operation(ModelReader(chosen, arrays=arrays).graph()) == {"If": 1, "MatMul": count}
         (note,) = (note for note in predict(BOARD, chosen, arrays=arrays).notes if "the other branch takes" in note)
         other, _, taken = note.removeprefix("If y: the other branch takes ").partition(" ms in place of ")
         assert float(other) / float(taken.removesuffix(" ms")) == pytest.approx((10 - count) / count, rel=0.05)
@@ -82,7 +82,7 @@ def test_a_branch_that_is_known_before_the_run_needs_no_run(tmp_path: Path) -> N
         helper.make_node("Neg", ["b"], ["y"]),
     ]
     known = model(tmp_path / "k.onnx", nodes, {"x": [4, 8]}, {"one": np.array(1), "eight": np.array(8)})
-    graph = read_model(known)
+    graph = ModelReader(known).graph()
     assert graph.run is None
     assert by_operation(graph) == {"Relu": 1, "Neg": 1}
 
@@ -109,7 +109,7 @@ def looping(path: Path) -> repository.Model:
 
 
 def test_a_loop_counts_each_turn_at_its_own_size(tmp_path: Path) -> None:
-    graph = read_model(looping(tmp_path / "l.onnx"), arrays={"x": zeros(1, 8), "n": np.array(5)})
+    graph = ModelReader(looping(tmp_path / "l.onnx"), arrays={"x": zeros(1, 8), "n": np.array(5)}).graph()
     assert by_operation(graph) == {"Loop": 5, "MatMul": 5, "Concat": 5}
     (product,) = (node for node in graph.nodes if node.operation == "MatMul")
     assert product.flops == 2 * 8 * 8 * (1 + 2 + 4 + 8 + 16)
@@ -140,7 +140,7 @@ def test_a_loop_that_does_not_end_is_declined_with_the_time_that_it_had(
 
 def test_the_turns_follow_the_range_of_the_inputs(tmp_path: Path) -> None:
     loop = looping(tmp_path / "l.onnx")
-    three, six = (read_model(loop, inputs=InputOptions(ranges={"n": (n, n)})) for n in (3, 6))
+    three, six = (ModelReader(loop, inputs=InputOptions(ranges={"n": (n, n)})).graph() for n in (3, 6))
     assert (by_operation(three)["MatMul"], by_operation(six)["MatMul"]) == (3, 6)
 
 
@@ -153,7 +153,7 @@ def test_a_scan_counts_a_turn_for_each_slice(tmp_path: Path) -> None:
     )
     nodes = [helper.make_node("Scan", ["first", "x"], ["y"], body=body, num_scan_inputs=1)]
     scan = model(tmp_path / "s.onnx", nodes, {"x": [12, 1, 8]}, {"w": zeros(8, 8), "first": zeros(1, 8)})
-    assert by_operation(read_model(scan))["MatMul"] == 12
+    assert by_operation(ModelReader(scan).graph())["MatMul"] == 12
 
 
 def test_sizes_that_depend_on_values_are_those_of_the_inputs(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_sizes_that_depend_on_values_are_those_of_the_inputs(tmp_path: Path) -> 
         helper.make_node("Relu", ["f"], ["y"]),
     ]
     nonzero = model(tmp_path / "n.onnx", nodes, {"x": [4, 4]})
-    graph = read_model(nonzero, arrays={"x": np.eye(4, dtype=np.float32)})
+    graph = ModelReader(nonzero, arrays={"x": np.eye(4, dtype=np.float32)}).graph()
     assert [node.shape for node in graph.nodes] == [(2, 4), (2, 4), (2, 4)]
 
 
@@ -176,7 +176,7 @@ def test_sequences_are_followed(tmp_path: Path) -> None:
         helper.make_node("Add", ["m", "c"], ["y"]),
     ]
     sequence = model(tmp_path / "q.onnx", nodes, {"x": [3, 8]}, {"one": np.array(1), "w": zeros(8, 8)})
-    (product,) = (node for node in read_model(sequence).nodes if node.operation == "MatMul")
+    (product,) = (node for node in ModelReader(sequence).graph().nodes if node.operation == "MatMul")
     assert product.flops == 2 * 8 * 8
 
 
@@ -197,7 +197,7 @@ def test_functions_of_the_model_are_counted_as_their_nodes(tmp_path: Path) -> No
         ir_version=10,
     )
     onnx.save(proto, tmp_path / "f.onnx")
-    (node,) = read_model(repository.read(tmp_path / "f.onnx", name="f")).nodes
+    (node,) = ModelReader(repository.read(tmp_path / "f.onnx", name="f")).graph().nodes
     assert (node.operation, node.flops) == ("MatMul", 2 * 8**3)
 
 
@@ -208,13 +208,13 @@ def test_sizes_that_the_file_states_need_no_run(tmp_path: Path) -> None:
         helper.make_node("Relu", ["g"], ["y"]),
     ]
     stated = model(tmp_path / "g.onnx", nodes, {"x": [4, 8]}, opsets={"com.microsoft": 1})
-    assert read_model(stated).run is not None
+    assert ModelReader(stated).graph().run is not None
     proto = onnx.load(stated.path)
     proto.graph.value_info.append(helper.make_tensor_value_info("g", TensorProto.FLOAT, [4, 8]))
     onnx.save(proto, stated.path)
     again = repository.read(stated.path, name="g")
-    assert read_model(again).run is None
-    resized = read_model(again, shapes={"x": (2, 8)})
+    assert ModelReader(again).graph().run is None
+    resized = ModelReader(again, shapes={"x": (2, 8)}).graph()
     assert resized.nodes[0].shape == (2, 8), "what the file states is for the sizes that it fixes"
 
 
@@ -228,7 +228,7 @@ def test_shapes_of_old_opsets_are_computed_by_their_own_rules(tmp_path: Path) ->
         helper.make_node("Relu", ["r"], ["y"]),
     ]
     weights = {"zero": np.array(0), "minus": np.array([-1])}
-    graph = read_model(model(tmp_path / "u.onnx", nodes, {"x": [4, 3, 8]}, weights, opsets={"": 12}))
+    graph = ModelReader(model(tmp_path / "u.onnx", nodes, {"x": [4, 3, 8]}, weights, opsets={"": 12})).graph()
     assert graph.run is None
     assert [node.shape for node in graph.nodes] == [(4, 24)]
 
@@ -241,13 +241,13 @@ def test_weights_in_another_file_are_found_by_the_run(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     path = tmp_path / "out" / "m.onnx"
     onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=16)
-    assert by_operation(read_model(repository.read(path, name="m")))["MatMul"] == 2
+    assert by_operation(ModelReader(repository.read(path, name="m")).graph())["MatMul"] == 2
     (tmp_path / "link").mkdir()
     linked = tmp_path / "link" / "m.onnx"
     linked.symlink_to(path)
     (tmp_path / "link" / "weights.bin").symlink_to(tmp_path / "out" / "weights.bin")
     found = repository.read(linked, name="m", repositories=[tmp_path])
-    assert by_operation(read_model(found))["MatMul"] == 2
+    assert by_operation(ModelReader(found).graph())["MatMul"] == 2
 
 
 def test_inputs_that_the_model_refuses_are_told_with_what_was_open(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_an_operation_of_unknown_cost_is_timed_here_beside_the_yardstick(tmp_pat
 def test_a_node_that_the_runtime_replaces_gets_the_time_of_its_parts(tmp_path: Path) -> None:
     nodes = [helper.make_node("NegativeLogLikelihoodLoss", ["x", "t"], ["y"], reduction="mean")]
     loss = model(tmp_path / "n.onnx", nodes, {"x": [3, 5], "t": [3]}, types={"t": INT64})
-    (node,) = read_model(loss, inputs=InputOptions(ranges={"t": (0, 4)})).nodes
+    (node,) = ModelReader(loss, inputs=InputOptions(ranges={"t": (0, 4)})).graph().nodes
     assert node.host_seconds is not None
     assert node.host_seconds > 0
 
@@ -295,7 +295,7 @@ def test_a_model_whose_sizes_are_known_does_not_run(
 def test_the_half_resolution_of_a_dynamic_image_model_follows_its_given_sizes(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])]
     image = model(tmp_path / "c.onnx", nodes, {"x": ["n", 3, "h", "w"]}, {"w": zeros(8, 3, 3, 3)})  # type: ignore[list-item]
-    half, _ = alternatives(profiles.load(BOARD), image, shapes={"x": (1, 3, 64, 64)})
+    half, _ = alternatives(profiles.load(BOARD), ModelReader(image, shapes={"x": (1, 3, 64, 64)}))
     assert half.prediction is not None
     assert half.prediction.nodes[0].node.shape == (1, 8, 32, 32)
 
@@ -315,11 +315,11 @@ def test_a_branch_that_is_known_beforehand_counts_in_each_turn_of_its_loop(tmp_p
     nodes = [helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)]
     weights = {"w": zeros(SIDE, SIDE), "yes": np.array(True), "n": np.array(4)}
     loop = model(tmp_path / "l.onnx", nodes, {"x": [SIDE, SIDE]}, weights)
-    assert by_operation(read_model(loop)) == {"Loop": 4, "MatMul": 8, "Neg": 4}
+    assert by_operation(ModelReader(loop).graph()) == {"Loop": 4, "MatMul": 8, "Neg": 4}
 
 
 def test_a_loop_of_more_turns_than_can_be_counted_is_declined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_run, "_MOST_LINES", 20)
     long = looping(tmp_path / "l.onnx")
     with pytest.raises(ModelError, match="executes more than 20 nodes: too many to count"):
-        read_model(long, arrays={"x": zeros(1, 8), "n": np.array(9)})
+        ModelReader(long, arrays={"x": zeros(1, 8), "n": np.array(9)}).graph()

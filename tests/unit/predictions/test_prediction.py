@@ -20,6 +20,7 @@ from edgesim.models.repository import Model, read
 from edgesim.predictions import Declined, Prediction, calibration, predict, predict_or_decline
 from edgesim.predictions.alternatives import alternatives
 from edgesim.predictions.calibration import Calibration
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.profiles import DeviceProfile, cores
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, GenerationSection
@@ -226,7 +227,7 @@ def test_the_alternatives_are_half_the_resolution_and_int8(tmp_path: Path) -> No
     convolution = read(save(tmp_path / "c.onnx", nodes, {"x": [1, 64, 64, 64]}, w=weights), name="c")
     profile = profiles.load("raspberry-pi-5")
     now = predict(profile, convolution)
-    half, int8 = alternatives(profile, convolution)
+    half, int8 = alternatives(profile, ModelReader(convolution))
     assert half.prediction is not None
     assert now.p50_ms / half.prediction.p50_ms == pytest.approx(4, rel=0.1)
     assert int8.prediction is not None
@@ -238,7 +239,7 @@ def test_a_graph_with_a_fixed_resolution_has_no_alternative_resolution(tmp_path:
     nodes = [helper.make_node("Reshape", ["x", "to"], ["r"]), helper.make_node("MatMul", ["r", "w"], ["y"])]
     weights = {"to": np.array([1, 64]), "w": np.zeros((64, 10), np.float32)}
     fixed = read(save(tmp_path / "f.onnx", nodes, {"x": [1, 1, 8, 8]}, **weights), name="f")
-    half, _ = alternatives(profiles.load("raspberry-pi-5"), fixed)
+    half, _ = alternatives(profiles.load("raspberry-pi-5"), ModelReader(fixed))
     assert half.prediction is None
     assert "fixed resolution" in half.reason
 

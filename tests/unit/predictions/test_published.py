@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgesim import profiles
 from edgesim.models import repository
 from edgesim.predictions import graph, predictor, published
+from edgesim.predictions.model_reader import ModelReader
 from tests.support.targets import FixedGpu
 
 FP16 = "gpu:tensorrt-fp16"
@@ -96,18 +97,18 @@ def test_a_network_that_only_resembles_another_is_not_taken_for_it(
 def test_a_graph_of_few_products_has_no_fingerprint() -> None:
     model = repository.find("digits")
     assert published.fingerprint(graph.read(model.path)) == ""
-    assert published.find(profiles.load("jetson-nano"), model, FP16) == ()
+    assert published.find(profiles.load("jetson-nano"), ModelReader(model), FP16) == ()
 
 
 def test_a_sample_model_finds_the_figures_of_its_network_on_the_board_and_target_only() -> None:
     model, nano = repository.find("resnet18"), profiles.load("jetson-nano")
-    found = published.find(nano, model, FP16)
+    found = published.find(nano, ModelReader(model), FP16)
     assert {figure.model for figure in found} == {"resnet18"}
     assert all(figure.source and 5 < figure.ms < 20 for figure in found)
-    assert published.find(nano, model, "cpu") == ()
-    assert published.find(profiles.load("raspberry-pi-3"), model, "cpu") == ()
-    assert published.find(nano, model, FP16, batch=2) == ()
-    assert published.find(nano, model, FP16, shapes={"image": (1, 3, 256, 256)}) == ()
+    assert published.find(nano, ModelReader(model), "cpu") == ()
+    assert published.find(profiles.load("raspberry-pi-3"), ModelReader(model), "cpu") == ()
+    assert published.find(nano, ModelReader(model, batch=2), FP16) == ()
+    assert published.find(nano, ModelReader(model, shapes={"image": (1, 3, 256, 256)}), FP16) == ()
 
 
 def test_a_prediction_has_the_published_figures_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,17 @@
 """Targets of a board: all of them predicted, one of them chosen, and those of which nothing can be said."""
 
-import pytest
+from pathlib import Path
+from typing import Any
 
-from edgesim.errors import UsageError
+import pytest
+from onnx import TensorProto, helper
+
+from edgesim.errors import ModelError, UsageError
+from edgesim.models import profiled_session
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, predict, predict_targets, predictor
 from tests.support.targets import FixedGpu
+from tests.unit.predictions.test_arithmetic import model
 
 GPU = ("gpu:tensorrt-fp16", "gpu:tensorrt-fp32", "gpu:tensorrt-int8")
 
@@ -48,3 +54,36 @@ def test_a_board_without_an_accelerator_has_the_cpu_alone(digits: Model) -> None
     assert tuple(predict_targets("raspberry-pi-4", digits)) == ("cpu",)
     with pytest.raises(UsageError):
         predict("raspberry-pi-4", digits, target=GPU[0])
+
+
+def test_all_targets_of_a_board_share_one_run_on_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Identity", ["n"], ["y"])]
+    nonzero = model(tmp_path / "n.onnx", nodes, {"x": [4, 4]}, types={"y": TensorProto.INT64})
+    profile, runs = profiled_session.profile, []
+
+    def counted(*arguments: Any, **keywords: Any) -> Path:
+        runs.append(arguments)
+        return profile(*arguments, **keywords)
+
+    monkeypatch.setattr(profiled_session, "profile", counted)
+    targets = predict_targets("jetson-orin-nx", nonzero)
+    assert sum(isinstance(answer, Prediction) for answer in targets.values()) == 4
+    assert len(runs) == 1
+
+
+def test_a_run_that_fails_is_not_tried_again_for_the_next_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Identity", ["n"], ["y"])]
+    nonzero = model(tmp_path / "n.onnx", nodes, {"x": [4, 4]}, types={"y": TensorProto.INT64})
+    runs = []
+
+    def failing(*arguments: Any, **_: Any) -> Path:
+        runs.append(arguments)
+        raise ModelError("it takes too long")
+
+    monkeypatch.setattr(profiled_session, "profile", failing)
+    targets = predict_targets("jetson-orin-nx", nonzero)
+    reasons = {answer.reason for answer in targets.values() if isinstance(answer, Declined)}
+    assert any("it takes too long" in reason for reason in reasons)
+    assert len(runs) == 1

@@ -12,6 +12,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.predictions import Declined, Prediction, calibration, predict
 from edgesim.predictions.calibration import Calibration
+from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.tensorrt.predictor import TensorRtGpu
 from edgesim.profiles import DeviceProfile
 
@@ -82,14 +83,14 @@ def test_a_calibration_of_the_target_corrects_it_and_narrows_the_band(
 
 
 def fp16_ms(profile: DeviceProfile, model: Model) -> float:
-    answer = TensorRtGpu().predict(profile, model, target=FP16)
+    answer = TensorRtGpu().predict(profile, ModelReader(model), target=FP16)
     assert isinstance(answer, Prediction)
     return answer.p50_ms
 
 
 @pytest.mark.parametrize("board", ["jetson-nano", "jetson-tx2"])
 def test_int8_without_a_fast_path_is_declined_with_the_reason(board: str, digits: Model) -> None:
-    answer = TensorRtGpu().predict(profiles.load(board), digits, target=INT8)
+    answer = TensorRtGpu().predict(profiles.load(board), ModelReader(digits), target=INT8)
     assert isinstance(answer, Declined)
     assert "no int8 on" in answer.reason
     assert "no fast path" in answer.reason
@@ -98,7 +99,9 @@ def test_int8_without_a_fast_path_is_declined_with_the_reason(board: str, digits
 def test_a_fact_that_the_profile_lacks_is_named(digits: Model) -> None:
     profile = profiles.load("jetson-nano")
     gpu = profile.accelerators[0].model_copy(update={"units": None})
-    answer = TensorRtGpu().predict(profile.model_copy(update={"accelerators": (gpu,)}), digits, target=FP16)
+    answer = TensorRtGpu().predict(
+        profile.model_copy(update={"accelerators": (gpu,)}), ModelReader(digits), target=FP16
+    )
     assert isinstance(answer, Declined)
     assert "accelerators.gpu.units" in answer.reason
 
@@ -163,7 +166,7 @@ def test_an_architecture_without_figures_has_a_wider_band_and_says_so(resnet18: 
     profile = profiles.load("jetson-agx-orin")
     gpu = profile.accelerators[0].model_copy(update={"architecture": "ada"})
     other = profile.model_copy(update={"accelerators": (gpu,)})
-    seen, unseen = (TensorRtGpu().predict(each, resnet18, target=FP16) for each in (profile, other))
+    seen, unseen = (TensorRtGpu().predict(each, ModelReader(resnet18), target=FP16) for each in (profile, other))
     assert isinstance(seen, Prediction)
     assert isinstance(unseen, Prediction)
     assert unseen.high_ms / unseen.p50_ms > 1.1 * seen.high_ms / seen.p50_ms
