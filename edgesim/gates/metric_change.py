@@ -17,7 +17,7 @@ from edgesim.gates.result_metrics import (
     measured_as,
     metric,
     per_container,
-    statistic,
+    statistics,
     times,
 )
 from edgesim.results.run_result import RunResult
@@ -25,6 +25,7 @@ from edgesim.results.run_result import RunResult
 _RESAMPLES, _FEWEST_RESAMPLES = 2000, 400
 # Draws in all resamples together, so that long runs take seconds.
 _MOST_DRAWN = 100_000_000
+_MOST_HELD = 1_000_000
 CONFIDENCE = 0.99
 # Fewer containers on a side say nothing about the next container.
 FEWEST_CONTAINERS = 3
@@ -160,9 +161,15 @@ def _between_requests(base: np.ndarray, candidate: np.ndarray, name: str, tail: 
     generator = np.random.default_rng(0)
     resamples = max(min(_MOST_DRAWN // (len(base) + len(candidate)), _RESAMPLES), _FEWEST_RESAMPLES)
 
-    def resampled(side: np.ndarray) -> float:
-        return statistic(generator.choice(side, size=len(side)), name) or math.nan
+    # Of many resamples at once, which is ten times as fast as one by one, in some ten megabytes.
+    at_once = max(_MOST_HELD // max(len(base), len(candidate)), 1)
 
-    ratios = [resampled(candidate) / resampled(base) - 1 for _ in range(resamples)]
+    def resampled(side: np.ndarray) -> np.ndarray:
+        parts = [min(at_once, resamples - begun) for begun in range(0, resamples, at_once)]
+        drawn = (statistics(generator.choice(side, size=(rows, len(side))), name) for rows in parts)
+        values = np.concatenate(list(drawn))
+        return np.where(values == 0, math.nan, values)
+
+    ratios = resampled(candidate) / resampled(base) - 1
     low, high = np.percentile(ratios, (100 * tail, 100 * (1 - tail)))
     return float(low), float(high)

@@ -369,15 +369,18 @@ def statistic(times_ms: np.ndarray, name: str) -> float | None:
     A percentile is interpolated between two samples here, so that the bootstrap and the comparison of containers do not
     jump from sample to sample; the percentiles of a result are nearest-rank values.
     """
-    if not len(times_ms):
-        return None
+    return float(statistics(times_ms[np.newaxis], name)[0]) if len(times_ms) else None
+
+
+def statistics(times_ms: np.ndarray, name: str) -> np.ndarray:
+    """Return `statistic` of each row of times, shape (rows, times), as an array of shape (rows,)."""
     if name == "generation.tokens_per_second":
-        return 1e3 / float(np.mean(times_ms))
+        return np.asarray(1e3 / np.mean(times_ms, axis=1))
     key = name.rpartition(".")[2]
     if key in PERCENTILES:
-        return float(np.percentile(times_ms, PERCENTILES[key]))
-    reduce: Mapping[str, Callable[[np.ndarray], Any]] = {"min": np.min, "mean": np.mean, "max": np.max}
-    return float(reduce[key](times_ms))
+        return np.asarray(np.percentile(times_ms, PERCENTILES[key], axis=1))
+    reduce: Mapping[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "max": np.max}
+    return np.asarray(reduce[key](times_ms, axis=1))
 
 
 def per_container(result: RunResult, name: str, containers: list[np.ndarray] | None = None) -> list[float | None]:

@@ -15,6 +15,7 @@ from edgesim.gates import Rules, judge
 from edgesim.gates.comparable import differences, identity
 from edgesim.gates.judge import refuse
 from edgesim.gates.metric_change import MetricChange, metric_change
+from edgesim.gates.result_metrics import statistic, statistics
 from edgesim.recording import Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
@@ -710,3 +711,11 @@ def test_results_of_two_releases_are_compared_only_when_that_is_wanted(good: Run
     assert differences(base, candidate, across_runtimes=True) == []
     other = candidate.model_copy(update={"host": good.host.model_copy(update={"kernel": "Linux 7"})})
     assert differences(base, other, across_runtimes=True) == ["kernel: Linux and Linux 7"]
+
+
+@pytest.mark.parametrize(
+    "name", ["latency_ms.min", "latency_ms.mean", "latency_ms.p99", "latency_ms.max", "generation.tokens_per_second"]
+)
+def test_figures_of_many_resamples_are_those_of_each(name: str) -> None:
+    rows = np.random.default_rng(1).exponential(5, size=(7, 30))
+    assert statistics(rows, name).tolist() == [statistic(row, name) for row in rows]
