@@ -19,7 +19,7 @@ _SMALLEST_FOR_MEDIAN = 3
 _INTERVAL_CONFIDENCE = 0.95
 
 # The histogram's range and precision: 1 microsecond to 1 hour, three digits.
-_HISTOGRAM_MICROSECONDS = (1, 3_600_000_000, 3)
+HISTOGRAM_MICROSECONDS = (1, 3_600_000_000, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +135,8 @@ def histogram(times_ms: NDArray[np.float64]) -> str:
 
     Two such histograms can be added up to one.
     """
-    hdr = HdrHistogram(*_HISTOGRAM_MICROSECONDS)
-    low, high, _ = _HISTOGRAM_MICROSECONDS
+    hdr = HdrHistogram(*HISTOGRAM_MICROSECONDS)
+    low, high, _ = HISTOGRAM_MICROSECONDS
     finite = times_ms[np.isfinite(times_ms)]
     microseconds = np.clip(np.rint(finite * 1000), low, high).astype(np.int64)
     for value, count in zip(*np.unique(microseconds, return_counts=True), strict=True):
@@ -146,7 +146,7 @@ def histogram(times_ms: NDArray[np.float64]) -> str:
 
 def merged(histograms: Sequence[str]) -> HdrHistogram:
     """Add up the `histogram`s of several runs; the values of the sum are microseconds."""
-    total = HdrHistogram(*_HISTOGRAM_MICROSECONDS)
+    total = HdrHistogram(*HISTOGRAM_MICROSECONDS)
     for encoded in histograms:
         total.decode_and_add(encoded)
     return total

@@ -8,9 +8,10 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_val
 
 import edgesim
 from edgesim.options import Execution
-from edgesim.recording import Phase, Reading, Sample, as_row
+from edgesim.recording import Phase, Reading, as_row
 from edgesim.results import result_file
 from edgesim.results.proof import TimeOrigin, time_origin, without_false_proof
+from edgesim.results.samples import Samples
 from edgesim.results.sections import (
     AgreementSection,
     DeviceSection,
@@ -109,7 +110,7 @@ class RunResult(Section):
     emulated: "RunResult | None" = None
     phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...]
-    samples: tuple[Sample, ...]
+    samples: Samples
 
     @model_validator(mode="before")
     @classmethod

@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 
 import edgesim
 from edgesim.options import Execution
-from edgesim.recording import Phase, Reading, Sample, as_row
+from edgesim.recording import Phase, Reading, as_row
 from edgesim.results import result_file
 from edgesim.results.proof import TimeOrigin, time_origin, without_false_proof
+from edgesim.results.samples import Samples
 from edgesim.results.sections import (
     Distribution,
     GeneratorSection,
@@ -127,7 +128,7 @@ class StackResult(Section):
     phases: tuple[Phase, ...] = ()
     timeline: tuple[Reading, ...] = ()
     timelines: dict[str, tuple[Reading, ...]] = Field(default={})
-    samples: tuple[Sample, ...] = ()
+    samples: Samples = ()
 
     @model_validator(mode="before")
     @classmethod
