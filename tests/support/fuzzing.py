@@ -5,6 +5,7 @@
 
 import faulthandler
 import json
+import os
 import random
 import re
 import resource
@@ -67,7 +68,13 @@ def fuzz(name: str, count: int, seed: int = 0) -> Report:
     with tempfile.TemporaryDirectory(prefix="fuzzing-") as directory:
         output = Path(directory) / "report.json"
         done = subprocess.run(
-            [*command, str(output)], capture_output=True, text=True, check=False, cwd=ROOT, timeout=timeout_s(count)
+            [*command, str(output)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env=os.environ | {"TMPDIR": directory},  # what a reader's process leaves goes, too
+            timeout=timeout_s(count),
         )
         if done.returncode != 0 or not output.exists():
             raise AssertionError(f"{name}: the process died: {done.returncode}\n{done.stderr[-4000:]}")

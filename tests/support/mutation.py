@@ -3,11 +3,13 @@
 All functions take a `random.Random`, so that a seed gives the same mutations.
 """
 
+import base64
 import copy
 import json
 import math
 import random
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -78,6 +80,20 @@ def of_bytes(generator: random.Random, content: bytes) -> bytes:
             source = generator.randrange(len(changed))
             changed[at : at + length] = changed[source : source + length]
     return bytes(changed)
+
+
+def of_compressed(generator: random.Random, text: str, header_bytes: int) -> str:
+    """Return base64 of a header and of what zlib compressed, with the bytes changed before they are compressed."""
+    encoded = base64.b64decode(text)
+    payload = bytearray(zlib.decompress(encoded[header_bytes:]))
+    if generator.random() < 0.5:
+        payload[:] = of_bytes(generator, bytes(payload))
+    else:
+        at = generator.randrange(len(payload))
+        payload[at : at + 8] = generator.choice((b"\xff", b"\x7f", b"\0", b"\x80")) * generator.choice((1, 4, 8))
+    if generator.random() < 0.02:
+        payload += bytes(2**25)
+    return base64.b64encode(encoded[:header_bytes] + zlib.compress(bytes(payload))).decode()
 
 
 def of_text(generator: random.Random, text: str, words: Sequence[str]) -> str:
