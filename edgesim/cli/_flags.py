@@ -29,10 +29,12 @@ _FIELDS = {
     "max_rounds",
     "model",
     "outside_container",
+    "profile",
     "reference",
     "rule",
     "runtimes",
     "save",
+    "set",
     "tag",
     "tolerance",
 } - {"count"}  # a command of its own sets this field

@@ -300,6 +300,24 @@ _VALUES: Mapping[str, Callable[[Any], object]] = {
     "host_libraries": tuple,
 }
 
+# Fields whose flag may be repeated: their values are made of a list of words.
+_REPEATED = frozenset(("shapes", "dims", "ranges", "state", "host_libraries"))
+
+
+def is_compound(field: str) -> bool:
+    """Return whether the word of a flag is more than a number or a name: it may have commas of its own."""
+    return field in _VALUES
+
+
+def value_of(field: str, word: str) -> object:
+    """Return the value of a field that a single word of its flag makes.
+
+    Raises:
+        UsageError: the word is wrong.
+    """
+    return _VALUES[field]([word] if field in _REPEATED else word)
+
+
 # Fields that several flags make, or another than that of their name.
 _PARAMETERS: Mapping[str, tuple[str, ...]] = {"peak": ("find_peak", "p99_under"), "auto_dims": ("dims",)}
 

@@ -5,6 +5,9 @@
 
 import math
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +24,9 @@ from edgesim.profiles import DeviceProfile
 # predictions for published figures are, each model held out. Of an accelerator it is assumed: its kernels differ more.
 _BETWEEN_MODELS = 0.10
 _BETWEEN_MODELS_OF_ACCELERATOR = 0.15
+
+# Calibrations by target that take the place of this machine's.
+_carried: ContextVar[Mapping[str, "Calibration"] | None] = ContextVar("carried", default=None)
 
 
 class Calibration(BaseModel):
@@ -77,12 +83,27 @@ def path_of(profile: DeviceProfile, target: str = CPU) -> Path:
     return paths.configuration_directory() / "calibrations" / f"{name}.json"
 
 
+@contextmanager
+def taken_from(carried: Mapping[str, Calibration]) -> Iterator[None]:
+    """Within the block, take these calibrations of one board, by target, and none of this machine's.
+
+    Work for another machine brings the calibrations that were found there.
+    """
+    token = _carried.set(carried)
+    try:
+        yield
+    finally:
+        _carried.reset(token)
+
+
 def find(profile: DeviceProfile, target: str = CPU) -> Calibration | None:
     """Return the calibration of a board's target; None without one, or if the profile has changed since it was made.
 
     Raises:
         ProfileError: the file is not what `edgesim calibrate` writes.
     """
+    if (carried := _carried.get()) is not None:
+        return carried.get(target)
     try:
         path = path_of(profile, target)
     except HostError:  # a user without a home directory has kept none

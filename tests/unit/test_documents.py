@@ -16,6 +16,7 @@ from edgesim.inputs.inputs_file import Entry, InputsFile
 from edgesim.options import Generate
 from edgesim.profiles.image import Image
 from edgesim.server import config_yaml
+from edgesim.sweeps.matrix import Matrix
 from tests.support.pages import DOCS, PAGES, ROOT, blocks
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -129,6 +130,16 @@ def test_inputs_file_in_the_document_is_valid_and_has_every_key_of_an_entry() ->
     assert inputs.dims == {"batch": 1, "sequence": 128}
     assert (sequences.state, sequences.generate) == ({"stateN": "state"}, Generate(prompt=128, tokens=32))
     assert [key for key in Entry.model_fields if f"`{key}" not in page.read_text()] == []
+
+
+def test_sweep_in_the_document_is_valid_and_has_every_key(tmp_path: Path) -> None:
+    page = DOCS / "reference" / "sweep-file.md"
+    file = tmp_path / "sweep.yaml"
+    (text,) = blocks(page, "yaml")
+    file.write_text(text)
+    matrix = Matrix.read(file)
+    assert len(list(matrix.combinations())) == 8
+    assert [key for key in (*Matrix.model_fields, *matrix.set) if f"`{key}`" not in page.read_text()] == []
 
 
 def test_rules_in_the_document_of_the_gate_are_valid(tmp_path: Path) -> None:

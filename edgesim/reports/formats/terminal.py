@@ -11,12 +11,15 @@ from edgesim.reports.comparison import Comparison
 from edgesim.reports.formats.text_layout import Entries, Entry, Paragraph, TextTable
 from edgesim.reports.overview import Overview
 from edgesim.reports.phrases import Fact
+from edgesim.reports.sweep_overview import SweepOverview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ScenarioSection
 from edgesim.results.stack_result import StackResult
 from edgesim.results.verdict import Item, Verdict, VerdictWord
 
+# Rows of a sweep on a terminal; the page and the files have all.
+_MOST_CELLS = 200
 _VERDICT_STYLES: dict[VerdictWord, str] = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
 
@@ -69,6 +72,16 @@ def render_overview(overview: Overview) -> RenderableType:
     """Return several results in one table, and what makes each of them less certain."""
     notes = (Paragraph(note, "dim") for note in overview.notes())
     return Group(Paragraph(overview.heading, "bold"), Text(), TextTable(overview.table(), titled=False), Text(), *notes)
+
+
+def render_sweep(overview: SweepOverview) -> RenderableType:
+    """Return the cells of a sweep in one table, and why some have no figures."""
+    more = len(overview.cells) - _MOST_CELLS
+    notes = [*([f"{more:,} more cells"] if more > 0 else []), *overview.notes()]
+    table = TextTable(overview.table(_MOST_CELLS), titled=False, shortened=(0, 1))
+    return Group(
+        Paragraph(overview.heading, "bold"), Text(), table, Text(), *(Paragraph(note, "dim") for note in notes)
+    )
 
 
 def render_several(compared: Comparison | Overview) -> RenderableType:

@@ -1,0 +1,131 @@
+"""``edgesim sweep``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from edgesim.cli import _console, _settings
+from edgesim.cli._app import OUTPUT, new_app
+from edgesim.cli._options import JsonOption, QuietOption
+from edgesim.cli._outputs import make_directory
+from edgesim.errors import ExitCode, UsageError
+from edgesim.reports.formats import terminal
+from edgesim.reports.sweep_overview import SweepOverview
+from edgesim.sweeps.matrix import Matrix
+from edgesim.sweeps.sweep import Forecast, forecast, sweep
+from edgesim.units import format_estimate
+
+_MATRIX = "Boards, models and options"
+
+app = new_app()
+
+
+@app.examples(
+    "edgesim sweep sweep.yaml -o results",
+    "edgesim sweep --profile 'jetson-*' --profile raspberry-pi-5 --model 'models/*' --set threads=1,4 -o results",
+    "edgesim sweep --profile raspberry-pi-5 --model digits --set job=run --set precision=fp32,int8 -o results",
+    "edgesim report results -o sweep.html",
+)
+def sweep_command(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="SWEEP.yaml", help="A sweep file; the options take the place of what it says."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Take this board, or all whose names match, such as 'jetson-*' or 'jetson-nano:*'; may be repeated.",
+            rich_help_panel=_MATRIX,
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Take this model, or all that match, such as 'models/*'; may be repeated.",
+            rich_help_panel=_MATRIX,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE,…",
+            help="Take each of these values of an option: job=predict|run|check, precision=fp32,int8, threads, batch,"
+            " target=cpu,gpu:*, or an option of a run; may be repeated.",
+            rich_help_panel=_MATRIX,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Keep the results here: what is there already is not done again.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Do cells again that failed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many cells there are, and what is done; do none.")
+    ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Predict, run or check many models on many boards, each combination once.
+
+    Results are kept one file a cell, so that a sweep that was stopped continues where it was. The exit code is 0 if
+    every cell has a result, also one that is INVALID or a FAIL; else it is the largest exit code of a cell's error.
+    """
+    base = Matrix.read(file) if file is not None else None
+    matrix = Matrix.of(profile or (), model or (), _settings.parsed(settings or ()), base)
+    listener = _console.listener(quiet=quiet)
+    if dry_run:
+        _show_forecast(forecast(matrix, output, listener=listener, retry=retry), as_json=as_json)
+        return ExitCode.OK
+    if output is None:
+        raise UsageError("`output`: a sweep keeps its results in a directory", fix="for example -o results")
+    make_directory(output)
+    result = sweep(matrix, output, retry=retry, listener=listener)
+    overview = SweepOverview(result.cells, result.left_out)
+    if as_json:
+        _console.print_json(overview.document())
+    elif quiet:
+        print(overview.heading)
+    else:
+        _console.show(terminal.render_sweep(overview))
+        _console.show()
+        _console.show_path("results", output)
+    return max((cell.error.exit_code for cell in result.failed if cell.error is not None), default=ExitCode.OK)
+
+
+def _show_forecast(found: Forecast, *, as_json: bool) -> None:
+    facts: Mapping[str, Any] = {
+        "cells": len(found.cells),
+        "done": found.done,
+        "failed": found.failed,
+        "to_do": dict(found.to_do),
+        "seconds": found.seconds,
+        "left_out": list(found.left_out),
+        "names": [cell.name for cell in found.cells],
+    }
+    if as_json:
+        _console.print_json(facts)
+        return
+    to_do = ", ".join(f"{count:,} x {job}" for job, count in found.to_do.items()) or "none"
+    cost = "the time is known when a cell of each job is done in this directory"
+    if found.seconds is not None:
+        cost = f"about {format_estimate(found.seconds)}, one after the other" if found.to_do else "no time"
+    failed = f", {found.failed:,} failed (--retry does them again)" if found.failed else ""
+    lines = [
+        Text(f"{len(found.cells):,} cells: {found.done:,} done{failed}"),
+        Text(f"to do: {to_do}; {cost}"),
+        *(Text(f"left out: {reason}", style="yellow") for reason in found.left_out),
+    ]
+    _console.show(Group(*lines))

@@ -1,0 +1,1 @@
+"""Sweeps: many boards, models and options, each combination a cell with one result."""

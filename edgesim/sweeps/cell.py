@@ -1,0 +1,106 @@
+"""A cell of a sweep: one job on one model and one board, as a plain value that another process can run."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from edgesim.jobs.check import CheckOptions
+from edgesim.options import CPU, RunOptions
+from edgesim.predictions.calibration import Calibration
+from edgesim.profiles import DeviceProfile
+from edgesim.results.cell_result import Job
+from edgesim.sweeps.model_files import ModelFiles
+from edgesim.version import __version__
+
+# Options that say where files are on this machine: their contents determine the result, in `Cell.contents`.
+_PATHS = frozenset(("models", "output", "input", "inputs_file", "results"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """All that determines one result. Pickle carries a cell to another process or machine.
+
+    Attributes:
+        profile: as loaded, in its power mode.
+        profile_sha256: of all its facts that a run depends on (`DeviceProfile.sha256`).
+        model: by its content.
+        label: the model's name in the sweep, without its variant.
+        precision: the variant of the model that the sweep asked for; None where it asked for none.
+        options: of the run; a prediction takes `inputs` and `target`.
+        checks: what a check looks at in addition.
+        batch, threads: of a prediction.
+        calibrations: what predictions for the board are corrected by, by target.
+        contents: digests of the files that options name, by option.
+        note: what is said with the figures, such as how the variant was made.
+        settings: what the sweep set, by name, for the table.
+    """
+
+    job: Job
+    profile: DeviceProfile
+    profile_sha256: str
+    model: ModelFiles
+    label: str
+    precision: str | None = None
+    options: RunOptions = field(default_factory=RunOptions)
+    checks: CheckOptions = field(default_factory=CheckOptions)
+    batch: int = 1
+    threads: int | None = None
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """The digest of the model, and of the files that the options name: what a graph is read from."""
+        return hashlib.sha256(f"{self.model.sha256} {sorted(self.contents.items())}".encode()).hexdigest()
+
+    @property
+    def target(self) -> str:
+        """What runs the model on the board: ``cpu``, ``gpu:tensorrt-fp16``."""
+        return self.options.board.target or CPU
+
+    @property
+    def name(self) -> str:
+        """What tells the cell from others of its sweep: ``jetson-nano digits int8 threads=4``."""
+        target = self.target if self.target != CPU else ""
+        settings = (f"{name}={value}" for name, value in self.settings.items())
+        return " ".join(filter(None, (self.profile.reference, self.label, self.precision, target, *settings)))
+
+    @cached_property
+    def key(self) -> str:
+        """The digest of all that determines the result, 24 hexadecimal digits.
+
+        Where files lie, and when they were written, is no part of it.
+        """
+        sections: Mapping[str, Any] = self.options.model_dump(mode="json", exclude=set(_PATHS))
+        options = {
+            name: {key: value for key, value in values.items() if key not in _PATHS}
+            if isinstance(values, Mapping)
+            else values
+            for name, values in sections.items()
+        }
+        facts = {
+            "job": self.job,
+            "profile": [self.profile.reference, self.profile_sha256, self.profile.device_tree, self.profile.cpu.brand],
+            "model": [self.label, self.precision, self.model.name, self.model.sha256],
+            "options": options,
+            "contents": self.contents,
+            "prediction": [
+                self.batch,
+                self.threads,
+                {k: v.model_dump(mode="json") for k, v in self.calibrations.items()},
+            ],
+            "checks": asdict(self.checks),
+            "version": __version__,
+        }
+        text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def at(self, root: Path) -> "Cell":
+        """Return the cell with the model's files at another place, as on a worker that has received them."""
+        return replace(self, model=self.model.model_copy(update={"root": root}))

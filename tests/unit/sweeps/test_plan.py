@@ -1,0 +1,153 @@
+"""Plans: which cells a matrix has."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from edgesim import profiles
+from edgesim.errors import ModelError, ProfileError, UsageError
+from edgesim.sweeps.cell import Cell
+from edgesim.sweeps.matrix import Matrix
+from edgesim.sweeps.plan import plan
+from edgesim.sweeps.run_cell import run_cell
+from tests.unit.sweeps.conftest import product
+
+
+def names(matrix: Matrix) -> list[str]:
+    return [cell.name for cell in plan(matrix).cells]
+
+
+def test_patterns_name_boards_their_modes_and_models(models: Path) -> None:
+    assert names(Matrix.of(["jetson-nano:*"], [f"{models}/w*"])) == ["jetson-nano wide", "jetson-nano:5w wide"]
+    boards = [name for name in profiles.names() if name.startswith("raspberry-pi-")]
+    assert names(Matrix.of(["raspberry-*"], [f"{models}/small"])) == [f"{board} small" for board in boards]
+
+
+def test_plain_name_is_one_of_the_repository_that_models_names(models: Path) -> None:
+    assert names(Matrix.of(["rk3588"], ["s*"], {"models": [str(models)]})) == ["rk3588 small"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "model", "error", "words"),
+    [
+        ("jetsen-*", "small", ProfileError, "no profile matches 'jetsen-\\*'"),
+        ("jetson-nano", "none*", ModelError, "no model matches"),
+        ("jetson-nano", "medium", ModelError, "no model 'medium'"),
+    ],
+)
+def test_pattern_that_names_nothing_is_refused(
+    models: Path, profile: str, model: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        plan(Matrix.of([profile], [model], {"models": [str(models)]}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"thread": [1]}, "thread: no such option; did you mean 'threads'"),
+        ({"job": ["predcit"]}, "not one of predict, run, check; did you mean 'predict'"),
+        ({"threads": [0]}, "`threads=0`: not a whole number of at least 1"),
+        ({"job": ["predict"], "qps": [5]}, "qps: no predict has a use for it"),
+        ({"output": ["x"]}, "output: each cell of a sweep has its own"),
+        ({"job": ["run"], "qps": ["fast"]}, "`qps=fast`"),
+        ({"target": ["gpu:tensorrt-fp61"]}, "no board of the sweep has such a target"),
+    ],
+)
+def test_wrong_option_is_refused_before_a_cell_runs(models: Path, settings: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        plan(Matrix.of(["jetson-nano"], [f"{models}/*"], settings))
+
+
+def test_option_that_one_job_alone_takes_makes_no_cells_of_the_other(models: Path) -> None:
+    cells = plan(Matrix.of(["rk3588"], [f"{models}/small"], {"job": ["predict", "run"], "requests": [5, 6]})).cells
+    assert [cell.job for cell in cells] == ["predict", "run", "run"]
+    assert [cell.options.traffic.requests for cell in cells] == [None, 5, 6]
+
+
+def test_target_is_left_out_of_boards_that_do_not_have_it(models: Path) -> None:
+    planned = plan(Matrix.of(["jetson-nano", "rk3588"], [f"{models}/small"], {"target": ["cpu", "gpu:*fp16"]}))
+    assert [cell.name for cell in planned.cells] == [
+        "jetson-nano small",
+        "jetson-nano small gpu:tensorrt-fp16",
+        "rk3588 small",
+    ]
+    assert planned.left_out == ("rk3588 has no target gpu:*fp16",)
+
+
+def test_excluded_combinations_have_no_cell(models: Path) -> None:
+    document = {
+        "profile": ["jetson-nano", "rk3588"],
+        "model": f"{models}/*",
+        "set": {"threads": [1, 4]},
+        "exclude": [{"profile": "jetson-*", "threads": 4}, {"model": "wide"}],
+    }
+    base = Matrix.model_validate(document)
+    assert names(base) == ["jetson-nano small threads=1", "rk3588 small threads=1", "rk3588 small threads=4"]
+
+
+def test_precision_is_first_a_model_beside_and_then_one_that_is_quantized(models: Path) -> None:
+    product(models / "wide-int8" / "1" / "model.onnx", columns=32)
+    matrix = Matrix.of(["rk3588"], [f"{models}/*"], {"precision": ["fp32", "int8"]})
+    cells = {cell.name: cell for cell in plan(matrix).cells}
+    assert list(cells) == ["rk3588 small fp32", "rk3588 small int8", "rk3588 wide fp32", "rk3588 wide int8"]
+    assert cells["rk3588 wide int8"].model.name == "wide-int8"
+    assert cells["rk3588 wide int8"].note == ""
+    assert "its answers do not" in cells["rk3588 small int8"].note
+    operations = cells["rk3588 small int8"].model.read().operations
+    assert operations["QuantizeLinear"]
+    assert run_cell(cells["rk3588 small int8"]).error is None
+
+
+def test_precision_that_cannot_be_made_is_left_out_with_the_reason(models: Path) -> None:
+    planned = plan(Matrix.of(["rk3588"], [f"{models}/small"], {"precision": ["fp32", "fp16"]}))
+    assert [cell.precision for cell in planned.cells] == ["fp32"]
+    assert [reason.split(":")[1] for reason in planned.left_out] == [" no variant in fp16"]
+
+
+def test_file_that_is_no_model_is_a_cell_that_fails_and_says_why(models: Path) -> None:
+    (models / "small" / "1" / "model.onnx").write_bytes(b"no model")
+    cells = plan(Matrix.of(["rk3588"], [f"{models}/*"])).cells
+    result = run_cell(cells[0])
+    assert cells[0].name == "rk3588 small"
+    assert result.error is not None
+    assert (result.error.kind, result.error.exit_code) == ("ModelError", 2)
+
+
+def test_cell_is_the_same_in_another_process_and_at_another_place(models: Path, tmp_path: Path) -> None:
+    (cell,) = plan(Matrix.of(["jetson-nano:5w"], [f"{models}/small"], {"threads": [2]})).cells
+    sent: Cell = pickle.loads(pickle.dumps(cell))
+    moved = cell.at(models.rename(tmp_path / "moved"))
+    assert cell.key == sent.key == moved.key
+    expected = run_cell(moved)
+    assert expected.error is None
+    assert run_cell(sent.at(tmp_path / "moved")).figures == expected.figures
+
+
+def test_key_depends_on_all_that_determines_the_result(models: Path) -> None:
+    def key(profile: str = "rk3588", model: str = "small", **settings: object) -> str:
+        (cell,) = plan(Matrix.of([profile], [f"{models}/{model}"], {"job": ["run"], **settings})).cells
+        return cell.key
+
+    keys = [key(), key("rk3399"), key(model="wide"), key(requests=3), key(seed=1), key(job="check"), key(job="predict")]
+    assert len(set(keys)) == len(keys)
+    before = key()
+    assert key() == before
+    (models / "small" / "inputs.yaml").write_text("inputs:\n  x:\n    range: [0, 1]\n")
+    assert key() != before
+
+
+def test_sweep_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("profile: jetson-nano\nmodel: digits\nsett:\n  threads: 4\n")
+    with pytest.raises(UsageError, match=r"sweep.yaml:3: unknown key 'sett'; did you mean 'set'"):
+        Matrix.read(file)
+
+
+def test_options_take_the_place_of_those_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("profile: jetson-*\nmodel: [digits]\nset:\n  threads: [1, 2]\n  batch: 4\n")
+    matrix = Matrix.of(profile=["rk3588"], settings={"threads": [8]}, base=Matrix.read(file))
+    assert (matrix.profile, matrix.model) == (("rk3588",), ("digits",))
+    assert list(matrix.combinations()) == [{"threads": 8, "batch": 4}]
