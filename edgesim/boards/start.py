@@ -20,7 +20,7 @@ from edgesim.delivery.deliver import Delivered, check_files, deliver
 from edgesim.engine import emulation, gpus, machine, own_container
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.gpus import GpuAccess
+from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount
 from edgesim.errors import HostError, HostTooSlow, LimitsDenied, ScaleFailed
 from edgesim.host import cores, disks, emulator, host_facts

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgesim.engine import addresses, api_stats
 from edgesim.engine.api_errors import engine_call
-from edgesim.engine.gpus import GpuAccess
+from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host import busy, cores, proxies
 from edgesim.host.architecture import machine_of

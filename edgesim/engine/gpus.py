@@ -5,53 +5,25 @@ that reports neither may still carry out a device request, which only a containe
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import docker.errors
 import docker.types
 
 from edgesim.engine.api_errors import engine_call
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.labels import run_labels
 from edgesim.errors import HostError
 
-if TYPE_CHECKING:
-    from edgesim.engine.docker_engine import Engine
-
 _RUNTIME = "nvidia"
 _CDI_DEVICE = "nvidia.com/gpu=all"
-# What NVIDIA's runtime reads of a container's environment; NVIDIA's own images set the same.
-_ENVIRONMENT = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
-# Debian's and Ubuntu's group video, whose members may use the devices of a Jetson's GPU; edgesim's server is not root.
-_VIDEO_GROUP = "44"
 _NO_DRIVER = ("could not select device driver", "unresolvable cdi devices", "unknown or invalid runtime name")
 _FIX = (
     "install NVIDIA's container toolkit on the engine's machine: sudo nvidia-ctk runtime configure --runtime=docker, "
     "then sudo systemctl restart docker; or leave `gpus` out"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuAccess:
-    """What a container is created with to have all GPUs of the engine's machine.
-
-    Attributes:
-        method: in words: ``runtime nvidia``.
-        runtime: name of the container runtime; None means the engine's own.
-        requests: device requests.
-    """
-
-    method: str
-    runtime: str | None = None
-    requests: Sequence[docker.types.DeviceRequest] = ()
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(_ENVIRONMENT))
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of the docker package's ``containers.create``."""
-        own = {"runtime": self.runtime} if self.runtime is not None else {"device_requests": list(self.requests)}
-        return own | {"group_add": [_VIDEO_GROUP]}
 
 
 def reported(info: Mapping[str, Any]) -> GpuAccess | None:
@@ -65,7 +37,7 @@ def reported(info: Mapping[str, Any]) -> GpuAccess | None:
     return None
 
 
-def require(engine: "Engine") -> GpuAccess:
+def require(engine: Engine) -> GpuAccess:
     """Return how an engine gives GPUs.
 
     Raises:
@@ -82,7 +54,7 @@ def require(engine: "Engine") -> GpuAccess:
     return access
 
 
-def _why_refused(engine: "Engine", access: GpuAccess) -> str | None:
+def _why_refused(engine: Engine, access: GpuAccess) -> str | None:
     """Ask for GPUs by a container of an empty image; return the engine's refusal, None if it would give them.
 
     The engine looks for the devices before it looks for the program, which that image lacks.
