@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from edgesim.measure import statistics, variance
 
@@ -57,6 +58,14 @@ def test_interval_covers_the_true_percentile_nineteen_times_of_twenty(percent: f
         assert bounds is not None
         covered += bounds[0] <= truth <= bounds[1]
     assert 0.94 <= covered / 2000 <= 0.99
+
+
+@pytest.mark.parametrize("percent", [50, 90, 99, 99.9])
+@pytest.mark.parametrize("count", [20, 700, 40_000])
+def test_interval_lies_at_the_quantiles_of_the_binomial_distribution(percent: float, count: int) -> None:
+    low, high = (int(binom.ppf(tail, count, percent / 100)) for tail in (0.025, 0.975))
+    expected = (low, high + 1) if low >= 1 and high < count else None
+    assert statistics.interval(np.arange(1.0, count + 1), percent) == expected
 
 
 def test_sample_too_small_for_an_interval_has_none() -> None:

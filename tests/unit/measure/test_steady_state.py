@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 
 from edgesim.measure import steady_state
 
@@ -65,3 +66,18 @@ def test_large_difference_by_chance_is_no_drift(seed: int) -> None:
 
 def test_too_few_times_have_no_drift() -> None:
     assert steady_state.drift([1.0] * 39) is None
+
+
+@pytest.mark.parametrize("digits", [1, 9], ids=["with ties", "without"])
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+def test_probability_of_a_difference_is_that_of_scipy(digits: int, factor: float) -> None:
+    first, second = noise(60, 0).round(digits), (factor * noise(60, 1)).round(digits)
+    drift = steady_state.drift([*first, *second])
+    assert drift is not None
+    assert drift.p_value == pytest.approx(mannwhitneyu(first, second).pvalue, rel=1e-9)
+
+
+def test_times_that_are_all_the_same_do_not_drift() -> None:
+    drift = steady_state.drift([1.0] * 50)
+    assert drift is not None
+    assert drift.p_value == 1
