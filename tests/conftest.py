@@ -1,5 +1,6 @@
 """Which tests can run on this host, and what they share."""
 
+import gc
 import shutil
 import sys
 import tempfile
@@ -34,6 +35,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, tests that need Docker, emulation or a browser",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collected tests and the imported modules every later garbage collection.
+
+    The load generator collects garbage before each load, and its tests do so hundreds of times.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

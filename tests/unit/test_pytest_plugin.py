@@ -23,6 +23,12 @@ pytestmark = pytest.mark.edgesim(
 """
 
 
+@pytest.fixture(autouse=True)
+def _without_a_slow_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what pyproject.toml leaves out, which the other project does not read."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis")
+
+
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
