@@ -24,9 +24,9 @@ pytestmark = pytest.mark.edgesim(
 
 
 @pytest.fixture(autouse=True)
-def _without_a_slow_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what pyproject.toml leaves out, which the other project does not read."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis")
+def _without_slow_plugins(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out plugins that take a second to import: the other project has no use for them."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:schemathesis -p no:hypothesispytest -p no:anyio")
 
 
 @pytest.fixture
