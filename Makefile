@@ -5,8 +5,8 @@ RESULT ?= result.json
 # Further options of `edgesim run`, such as --ready-timeout 900 on a very slow machine.
 OPTIONS ?=
 PYTEST ?=
-# Two processes, whatever the number of cores: one for the tests that use the engine, see tests/README.md.
-SIDE_BY_SIDE = -n 2
+# Three processes, whatever the number of cores: one for the tests that use the engine, see tests/README.md.
+SIDE_BY_SIDE = -n 3
 # If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 

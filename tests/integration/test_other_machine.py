@@ -11,6 +11,7 @@ from edgesim import profiles
 from edgesim.host import identity
 from tests.integration.conftest import edgesim
 from tests.integration.other_engine import OtherEngine
+from tests.support.command_line import edgesim_here
 from tests.support.this_host import ROUNDING_OF_A_VERSION, whole_pages
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
@@ -86,7 +87,7 @@ def test_named_context_serves_the_checked_model(other_engine: OtherEngine, desk:
 def test_options_that_need_this_hosts_files_are_refused_before_any_work(
     other_engine: OtherEngine, options: list[str], words: str
 ) -> None:
-    done = edgesim("run", "jetson-nano", "digits", "--context", other_engine.address, *options)
+    done = edgesim_here("run", "jetson-nano", "digits", "--context", other_engine.address, *options)
     assert (done.returncode, words.format(machine=other_engine.machine) in done.stderr) == (2, True), done.stderr
 
 
@@ -118,7 +119,7 @@ def test_two_models_take_turns_on_another_machine(other_engine: OtherEngine, des
 
 
 def test_engine_that_does_not_answer_is_named(desk: Path) -> None:
-    done = edgesim("run", desk, "digits", "--context", "tcp://127.0.0.1:1")
+    done = edgesim_here("run", desk, "digits", "--context", "tcp://127.0.0.1:1")
     assert (done.returncode, "no Docker Engine answers at tcp://127.0.0.1:1" in done.stderr) == (3, True), done.stderr
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,30 +136,32 @@ def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured
     assert "INVALID" in stdout
 
 
-@pytest.mark.usefixtures("nothing_left_behind")
-@pytest.mark.parametrize(
-    "moment",
-    ["looking at the engine", "starting edgesim", "waiting for the server", "first inference", "single-stream"],
-)
-def test_an_interrupt_leaves_nothing(moment: str, tmp_path: Path) -> None:
-    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60", "-o", tmp_path / "r.json")
+def interrupted(moment: str, delay_ms: int, result: Path) -> tuple[int, str]:
+    """Return how a run ends, and what it said, that is interrupted so long after it announced a moment."""
+    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60", "-o", result)
     wait_for(running, moment)
-    running.send_signal(2)
-    _, stderr = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "interrupted" in stderr
-    assert "Traceback" not in stderr
-
-
-@pytest.mark.usefixtures("nothing_left_behind")
-@pytest.mark.parametrize("delay_ms", [0, 5, 10, 20, 40, 80, 160, 320])
-def test_an_interrupt_at_any_moment_of_the_talk_with_the_engine_is_heard(delay_ms: int) -> None:
-    running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60")
-    wait_for(running, "looking at the engine")
     time.sleep(delay_ms / 1000)
     running.send_signal(2)
-    running.communicate(timeout=30)
-    assert running.returncode == 130
+    _, stderr = running.communicate(timeout=60)
+    return running.returncode, stderr
+
+
+# At each stage, and at any moment of the talk with the engine.
+INTERRUPTS = [
+    *((moment, 0) for moment in ("starting edgesim", "waiting for the server", "first inference", "single-stream")),
+    *(("looking at the engine", delay_ms) for delay_ms in (0, 5, 10, 20, 40, 80, 160, 320)),
+]
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_an_interrupt_at_any_moment_is_heard_and_leaves_nothing(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:  # most of a start is waiting
+        results = (tmp_path / f"{number}.json" for number in range(len(INTERRUPTS)))
+        endings = list(pool.map(interrupted, *zip(*INTERRUPTS, strict=True), results))
+    for interrupt, (code, stderr) in zip(INTERRUPTS, endings, strict=True):
+        assert code == 130, (interrupt, stderr)
+        assert "interrupted" in stderr, interrupt
+        assert "Traceback" not in stderr, interrupt
 
 
 @pytest.mark.usefixtures("nothing_left_behind")
