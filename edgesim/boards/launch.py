@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from edgesim.boards import servable
 from edgesim.boards.dial import Target
 from edgesim.boards.placement import check_execution, local_execution
 from edgesim.boards.server_command import packed_command, server_arguments
@@ -16,7 +17,7 @@ from edgesim.errors import HostError, UsageError
 from edgesim.host import ports
 from edgesim.host.emulator import host_architecture
 from edgesim.images import runtime_releases
-from edgesim.models import custom_libraries, hardware_specific, runtime_support
+from edgesim.models import custom_libraries, runtime_support
 from edgesim.models.repository import Model
 from edgesim.options import CPU, BoardOptions, EngineName, Execution
 from edgesim.predictions import require_target
@@ -278,9 +279,7 @@ class Launch:
             for model in self.models:
                 custom_libraries.require_named(model, self.architecture, self.options.host_libraries)
         for model in self.models if not self.load_all else ():
-            model.check_configuration(board_cores=self.profile.cpu.cores)
-            hardware_specific.require(model, self.architecture)
-            custom_libraries.require(model, self.architecture)
+            servable.require(model, architecture=self.architecture, board_cores=self.profile.cpu.cores)
 
     @property
     def why_not_slowed_down(self) -> tuple[str, str] | None:

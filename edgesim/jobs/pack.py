@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesim import profiles
+from edgesim.boards import servable
 from edgesim.boards.server_command import packed_command
 from edgesim.delivery import contents, packed_image
 from edgesim.delivery.deliver import model_mounts
@@ -14,7 +15,7 @@ from edgesim.engine.context import resolve
 from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError
 from edgesim.host.scratch import scratch_file
 from edgesim.images import runtime_releases, serving_image
-from edgesim.models import custom_libraries, hardware_specific, repository
+from edgesim.models import custom_libraries, repository
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
@@ -85,9 +86,7 @@ def pack(
     with stages.stage("model", "reading the model"):
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
     if board.image.reference is None:
-        model.check_configuration(board_cores=board.cpu.cores)
-        hardware_specific.require(model, board.architecture)
-        custom_libraries.require(model, board.architecture)
+        servable.require(model, architecture=board.architecture, board_cores=board.cpu.cores)
     if runtime is not None and board.image.reference is not None:
         raise UsageError(f"`runtime={runtime}`: image {board.image.reference} has its own")
     chosen = runtime_releases.of_board(board, runtime)
