@@ -3,6 +3,26 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# A value farther from the median than this many standard deviations is an outlier.
+_FAR = 4.0
+
+
+def standardised(values: NDArray[np.float64], *, least_noise: float) -> NDArray[np.float64]:
+    """Return figures in units of their noise, with outliers moved in: they are neither levels nor noise.
+
+    The noise is that between neighbours, which a change of the level does not enlarge.
+
+    Args:
+        values: shape (n,), n at least 2.
+        least_noise: the noise of figures that hardly scatter, so that a change of rounding is no change of the level.
+    """
+    steps = np.abs(np.diff(values))
+    noise = max(float(np.sqrt(np.mean(np.minimum(steps, _FAR * np.median(steps)) ** 2) / 2)), least_noise)
+    median = np.median(values)
+    deviation = max(1.4826 * float(np.median(np.abs(values - median))), noise)
+    clipped: NDArray[np.float64] = np.clip(values, median - _FAR * deviation, median + _FAR * deviation) / noise
+    return clipped
+
 
 def change_points(signal: NDArray[np.float64], *, smallest: int, penalty: float) -> list[int]:
     """Return the indices at which the level of a signal changes, in their order.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.measure.change_points import change_points
+from edgesim.measure.change_points import change_points, standardised
 
 # A smaller change of the level is not worth mentioning, however certain it is.
 _NOTABLE = 0.05
@@ -16,8 +16,6 @@ _SIGNIFICANCE = 0.01
 _SMALLEST_HALF = 20
 _SMALLEST_SEGMENT = 5
 _PENALTY = 6.0
-# A value farther from the median than this many standard deviations is an outlier.
-_FAR = 4.0
 
 
 def prepare() -> None:
@@ -49,12 +47,7 @@ def warm_up_end(times: Sequence[float]) -> int | None:
     """
     n = len(times)
     logs = np.log(np.maximum(np.asarray(times, dtype=np.float64), 1e-9))
-    # Outliers are neither levels nor noise: values far out are moved in to the limit.
-    steps = np.abs(np.diff(logs))
-    noise = max(float(np.sqrt(np.mean(np.minimum(steps, _FAR * np.median(steps)) ** 2) / 2)), 1e-6)
-    median = np.median(logs)
-    deviation = max(1.4826 * float(np.median(np.abs(logs - median))), noise)
-    signal = np.clip(logs, median - _FAR * deviation, median + _FAR * deviation) / noise
+    signal = standardised(logs, least_noise=1e-6)
     bounds = [0, *change_points(signal, smallest=_SMALLEST_SEGMENT, penalty=_PENALTY * np.log(n)), n]
     levels = [float(np.median(logs[begin:end])) for begin, end in itertools.pairwise(bounds)]
     end = 0

@@ -1,7 +1,5 @@
 """The two sides of a comparison: each a model, a directory, or a git revision of the model repository."""
 
-import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from edgesim.errors import HostError, ModelError, UsageError
+from edgesim.git import git, is_installed
 from edgesim.host.scratch import scratch_directory
 from edgesim.models import placeholders, repository
 from edgesim.models.repository import FILE_NAME, Model
@@ -114,7 +113,7 @@ def _only(names: Sequence[str], name: str | None, where: str) -> str:
 def _in_git(revision: str, name: str | None, directory: Path, reference: str, scratch: Path) -> Model:
     """Find a model as it is in a revision, with all files of its directory."""
     tree, top = _tree_of(revision, directory, reference)
-    exists, listing = _git(directory, "ls-tree", "-d", "-z", "--name-only", "--full-tree", tree)
+    exists, listing = git(directory, "ls-tree", "-d", "-z", "--name-only", "--full-tree", tree)
     where = f"{directory} at {revision}"
     names = [entry for entry in listing.decode().split("\0") if entry] if exists else []
     if not names:
@@ -123,7 +122,7 @@ def _in_git(revision: str, name: str | None, directory: Path, reference: str, sc
     if name not in names:
         raise ModelError(f"{where}: no model {name!r}; it has {', '.join(names)}")
     # From the top of the repository: git would look for the path below the directory in which it is called.
-    archived, archive = _git(top, "archive", "--format=tar", tree, "--", name)
+    archived, archive = git(top, "archive", "--format=tar", tree, "--", name)
     if not archived:
         raise UsageError(f"{where}: git cannot archive {name}: {archive.decode(errors='replace').strip()}")
     scratch.mkdir()
@@ -153,15 +152,15 @@ def _tree_of(revision: str, directory: Path, reference: str) -> tuple[str, Path]
     unknown = f"{reference}: not {_FORMS}"
     if not directory.is_dir():
         raise UsageError(unknown, fix=f"the model repository {directory} does not exist: `models=DIR`")
-    if shutil.which("git") is None:
+    if not is_installed():
         raise HostError(f"{reference}: git is not installed, and a revision needs it", fix="apt-get install git")
     if revision.startswith("-"):
         raise UsageError(unknown)
-    in_git, prefix = _git(directory, "rev-parse", "--show-prefix")
-    _, top = _git(directory, "rev-parse", "--show-toplevel")
+    in_git, prefix = git(directory, "rev-parse", "--show-prefix")
+    _, top = git(directory, "rev-parse", "--show-toplevel")
     if not in_git:
         raise UsageError(unknown, fix=f"{directory} is in no git repository, so it has no revisions")
-    known, commit = _git(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    known, commit = git(directory, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if not known:
         raise UsageError(unknown, fix=f"git -C {directory} log --oneline lists the revisions")
     tree = f"{commit.decode().strip()}:{prefix.decode().strip().rstrip('/')}"
@@ -171,9 +170,3 @@ def _tree_of(revision: str, directory: Path, reference: str) -> tuple[str, Path]
 def _is_pointer(file: Path) -> bool:
     with file.open("rb") as opened:
         return placeholders.is_lfs_pointer(opened.read(64))
-
-
-def _git(directory: Path, *arguments: str) -> tuple[bool, bytes]:
-    """Run git; return whether it succeeded, and its stdout, or its stderr if it failed."""
-    done = subprocess.run(["git", "-C", str(directory), *arguments], capture_output=True, check=False)
-    return done.returncode == 0, done.stdout if done.returncode == 0 else done.stderr
