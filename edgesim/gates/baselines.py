@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
+from edgesim.gates import comparable
 from edgesim.gates.comparable import differences, identity, unfit
 from edgesim.results import result_file
 from edgesim.results.proof import AS_WRITTEN
@@ -49,8 +50,7 @@ def _digest(result: dict[str, Any]) -> str:
 
 def fingerprint(result: RunResult) -> str:
     """Return twelve hexadecimal digits that stand for what the result ran on, and how."""
-    text = json.dumps(sorted(identity(result).items()), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return comparable.digest(identity(result))
 
 
 def save(result: RunResult, directory: Path) -> Path:
@@ -125,7 +125,11 @@ def read_result(path: Path) -> RunResult:
     Raises:
         ResultError: the file is neither.
     """
-    document = result_file.document(path)
+    return of_document(result_file.document(path), path)
+
+
+def of_document(document: Any, path: Path) -> RunResult:
+    """Return the result that the document of a file holds, as `read_result` does."""
     if isinstance(document, dict) and "baseline_version" in document:
         return _of(document, path).result
     return result_file.validated(RunResult, document, path)

@@ -1,8 +1,11 @@
 """Whether two results can be compared: what each must be, and what must be equal in both."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import TypeGuard
 
+from edgesim.gates.result_metrics import OF_THE_BOARD, is_count, is_predicted, is_time, measured_as, target_of
 from edgesim.options import CPU
 from edgesim.results.run_result import RunResult
 
@@ -42,17 +45,22 @@ _OF_COUNTS: Mapping[str, _Field] = {
     "counted by": lambda r: r.instructions.method if r.instructions is not None else None,
 }
 
+# What a predicted time depends on, beside its target, and the size of the artifact.
+_OF_PREDICTIONS: Mapping[str, _Field] = {
+    name: _OF_THE_RUN[name] for name in ("schema_version", "profile", "profile's facts", "model's signature")
+}
+
 
 def identity(result: RunResult) -> dict[str, object]:
     """Return the fields that must be equal in two results, by name: of counted instructions, no host is among them."""
     if result.instructions is not None:
-        return {name: value(result) for name, value in _OF_COUNTS.items()}
+        return _values(_OF_COUNTS, result)
     fields = {**_OF_THE_RUN, **_OF_THE_HOST}
     slowed_down = result.time_origin == "slowed down host"
     if slowed_down:
         # Time scaling gives each run its own CPU share, so the limits in force differ between runs of the same board.
         del fields["limits"]
-    values = {name: value(result) for name, value in fields.items()}
+    values = _values(fields, result)
     if result.device_time_ms.target != CPU:  # left out for the CPU, as in baselines that were saved without targets
         values["target"] = result.device_time_ms.target
     if values["image"] is None:  # a plain process; an image has its release
@@ -60,6 +68,45 @@ def identity(result: RunResult) -> dict[str, object]:
     if result.execution == "same-architecture":  # the one execution with and without time scaling
         values["slowed down"] = slowed_down
     return values
+
+
+def metric_identity(result: RunResult, name: str) -> dict[str, object]:
+    """Return the fields that must be equal in two results for one metric of both to stand in one series.
+
+    A measured time is its host's, with all fields of `identity`. Predictions, counts, memory, answers and the
+    artifact's size have no host among their fields.
+    """
+    if is_of_host(result, name):
+        return identity(result)
+    if is_count(name):
+        return _values(_OF_COUNTS, result)
+    if is_predicted(name, result.execution):
+        target = target_of(name) or result.device_time_ms.target
+        return _values(_OF_PREDICTIONS, result) | {"target": target}
+    if name not in OF_THE_BOARD:
+        return _values(_OF_PREDICTIONS, result)
+    fields = {each: value for each, value in _OF_THE_RUN.items() if each != "execution"}
+    # Memory and answers are those of the emulated half, where a run has one.
+    board = result.emulated if result.emulated is not None else result
+    inputs = {} if name.startswith("memory_") else {"inputs": (result.scenario.inputs, result.scenario.seed)}
+    return {"execution": board.execution} | _values(fields, board) | inputs
+
+
+def is_of_host(result: RunResult, name: str) -> bool:
+    """Whether a metric is a time that the machine took which ran the board, so that another machine takes another."""
+    if result.profile.has_core_of_host and name.startswith(("device_time_ms.", "energy_j")):
+        return True
+    return is_time(measured_as(result.execution, name))
+
+
+def digest(fields: Mapping[str, object]) -> str:
+    """Return twelve hexadecimal digits that stand for fields with their values."""
+    text = json.dumps(sorted(fields.items()), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _values(fields: Mapping[str, _Field], result: RunResult) -> dict[str, object]:
+    return {name: value(result) for name, value in fields.items()}
 
 
 def unfit(result: RunResult) -> str:
