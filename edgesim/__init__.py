@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from edgesim.gates.gate import gate
+    from edgesim.histories.history import history
     from edgesim.jobs.check import CheckOptions, check
     from edgesim.jobs.count import count
     from edgesim.jobs.pack import pack
@@ -123,6 +124,7 @@ __all__ = [
     "check",
     "count",
     "gate",
+    "history",
     "load",
     "pack",
     "predict",
@@ -151,6 +153,7 @@ _HOME = {
     "check": "edgesim.jobs.check",
     "count": "edgesim.jobs.count",
     "gate": "edgesim.gates.gate",
+    "history": "edgesim.histories.history",
     "load": "edgesim.results.load",
     "pack": "edgesim.jobs.pack",
     "predict": "edgesim.predictions",

@@ -29,6 +29,7 @@ COMMANDS = (
     Entry("gate", "Judge a result, or the difference of two models or releases, by rules.", _MEASURE),
     Entry("report", "Show one result, or several side by side, on the terminal or as files.", _MEASURE),
     Entry("compare", "Show results side by side, without a verdict.", _MEASURE),
+    Entry("history", "Keep results over time, and find the revisions at which figures changed.", _MEASURE),
     Entry("serve", "Serve models on a simulated board until Ctrl-C.", _SERVE),
     Entry("up", "Start the services of a stack on one simulated board.", _SERVE),
     Entry("down", "Take a stack down.", _SERVE),

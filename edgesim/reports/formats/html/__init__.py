@@ -17,7 +17,7 @@ def render_result(result: RunResult, file: str) -> str:
     Raises:
         HostError: Jinja or Plotly is not installed.
     """
-    return str(_page().render_result(result, file))
+    return str(require_page().render_result(result, file))
 
 
 def render_stack(result: StackResult, file: str) -> str:
@@ -26,7 +26,7 @@ def render_stack(result: StackResult, file: str) -> str:
     Raises:
         HostError: as `render_result` does.
     """
-    return str(_page().render_stack(result, file))
+    return str(require_page().render_stack(result, file))
 
 
 def render_comparison(comparison: Comparison) -> str:
@@ -35,7 +35,7 @@ def render_comparison(comparison: Comparison) -> str:
     Raises:
         HostError: as `render_result` does.
     """
-    return str(_page().render_comparison(comparison))
+    return str(require_page().render_comparison(comparison))
 
 
 def render_overview(overview: Overview) -> str:
@@ -44,11 +44,15 @@ def render_overview(overview: Overview) -> str:
     Raises:
         HostError: as `render_result` does.
     """
-    return str(_page().render_overview(overview))
+    return str(require_page().render_overview(overview))
 
 
-def _page() -> ModuleType:
-    """Import the module that draws pages: only here, since Plotly takes long to import and may not be installed."""
+def require_page() -> ModuleType:
+    """Return the module that draws pages, imported only here: Plotly takes long to import, and may not be installed.
+
+    Raises:
+        HostError: Jinja or Plotly is not installed.
+    """
     try:
         from edgesim.reports.formats.html import page
     except ModuleNotFoundError as error:

@@ -51,7 +51,7 @@ def _page(
     drawn, logarithmic = _plots(sides)
     emulated = _emulated(sides)
     shown = [comparison.base_file, comparison.candidate_file] if comparison is not None else files
-    return _filled(
+    return filled(
         "report.html.j2",
         [plot for plot in [*drawn.values(), *emulated] if plot is not None],
         headline=plots.time_heading(sides),
@@ -62,8 +62,8 @@ def _page(
         different=comparison.different if comparison is not None else (),
         changes=comparison.table if comparison is not None else None,
         change_notes=comparison.notes if comparison is not None else (),
-        plots={name: _in_template(plot) for name, plot in drawn.items()},
-        emulated=[_in_template(plot) for plot in emulated],
+        plots={name: in_template(plot) for name, plot in drawn.items()},
+        emulated=[in_template(plot) for plot in emulated],
         logarithmic=logarithmic,
         times_title=f"{plots.time_prefix(sides)}time of the requests".capitalize(),
     )
@@ -75,7 +75,7 @@ def render_overview(overview: Overview) -> str:
     device = plots.device_time(sides)
     # Files of the same name are downloaded under different names.
     names = [f"{i + 1}-{Path(file).name}" for i, file in enumerate(overview.files)]
-    return _filled(
+    return filled(
         "overview.html.j2",
         [device] if device is not None else [],
         heading=overview.heading,
@@ -84,7 +84,7 @@ def render_overview(overview: Overview) -> str:
         sides=[(side.name, phrases.side(side.result, file)) for side, file in zip(sides, overview.files, strict=True)],
         shown=overview.table(files=False),
         notes=list(overview.notes()),
-        device=_in_template(device),
+        device=in_template(device),
     )
 
 
@@ -97,7 +97,7 @@ def render_stack(result: StackResult, file: str) -> str:
         "timeline": timeline(sides),
     }
     logarithmic = _same_axes(drawn)
-    return _filled(
+    return filled(
         "stack.html.j2",
         [plot for plot in drawn.values() if plot is not None],
         heading=stack_phrases.title(result),
@@ -112,7 +112,7 @@ def render_stack(result: StackResult, file: str) -> str:
         services=tables.services(result),
         times=tables.times(result, result.scenario) if result.scenario is not None else None,
         about_times=phrases.about_times(result) if result.scenario is not None else [],
-        plots={name: _in_template(plot) for name, plot in drawn.items()},
+        plots={name: in_template(plot) for name, plot in drawn.items()},
         logarithmic=logarithmic,
     )
 
@@ -124,10 +124,10 @@ def render_plots(result: RunResult) -> str | None:
     if distribution is None or percentiles is None:
         return None
     drawn = [distribution, percentiles]
-    return _filled("plots.html.j2", drawn, heading=phrases.title(result), plots=[_in_template(plot) for plot in drawn])
+    return filled("plots.html.j2", drawn, heading=phrases.title(result), plots=[in_template(plot) for plot in drawn])
 
 
-def _filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
+def filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
     """Return a template with its values, and with all that the page needs to draw its plots."""
     environment = Environment(
         loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, finalize=_finalized
@@ -180,7 +180,7 @@ def _emulated(sides: Sequence[Side[RunResult]]) -> list[Plot]:
     return [plot for plot in drawn if plot is not None]
 
 
-def _in_template(plot: Plot | None) -> dict[str, Any] | None:
+def in_template(plot: Plot | None) -> dict[str, Any] | None:
     if plot is None:
         return None
     return {
