@@ -53,6 +53,7 @@ _FIRST_ON_PYTHON_3_11 = (1, 15)
 _FIRST_WITH_NUMPY_2 = (1, 19)
 _LAST_NUMPY_1 = "1.26.4"
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_EXAMPLES = "a version such as 1.16.3, or 1.14..1.18"
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,13 @@ def default() -> RuntimeRelease:
     return _runtime(_pins(BOOKWORM.python)["onnxruntime"])
 
 
-def choose(text: str) -> RuntimeRelease:
+def choose(text: str, *, option: str = "runtime") -> RuntimeRelease:
     """Return the release that a word names: ``1.16.3``, or ``1.16`` for its newest patch.
 
     A release newer than those of `VERSIONS` is taken as it is: the package index knows whether there is one.
+
+    Args:
+        option: the field that has the text, for the error.
 
     Raises:
         UsageError: there is no such release, no image can be made for it, or the text names several releases; the
@@ -141,9 +145,9 @@ def choose(text: str) -> RuntimeRelease:
     """
     if names_several(text):
         raise UsageError(
-            f"`runtime={text}`: a board has one release", fix=f"edgesim check PROFILE MODEL `runtimes={text}`"
+            f"`{option}={text}`: a board has one release", fix=f"edgesim check PROFILE MODEL `runtimes={text}`"
         )
-    return _runtime(versions(text)[-1])
+    return _runtime(versions(text, option=option)[-1])
 
 
 def names_several(text: str) -> bool:
@@ -151,10 +155,13 @@ def names_several(text: str) -> bool:
     return text == "all" or ".." in text or "," in text
 
 
-def versions(text: str) -> Sequence[str]:
+def versions(text: str, *, option: str = "runtimes") -> Sequence[str]:
     """Return the releases that a text names, oldest first: ``all``, versions with commas, ranges: ``1.14..1.18``.
 
     A version without a patch (``1.16``) stands for its newest patch; within a range each minor version does so.
+
+    Args:
+        option: the field that has the text, for the error.
 
     Raises:
         UsageError: a word is no version, or names no release.
@@ -164,23 +171,22 @@ def versions(text: str) -> Sequence[str]:
     chosen: list[str] = []
     for word in filter(None, (word.strip() for word in text.split(","))):
         first, dots, last = word.partition("..")
-        chosen += _range(first, last, word) if dots else [_version(word)]
+        chosen += _range(first, last, f"`{option}={word}`") if dots else [_version(word, option)]
     if not chosen:
-        raise UsageError(f"`runtime={text}`: names no version", fix="a version such as 1.16.3, or 1.14..1.18")
+        raise UsageError(f"`{option}={text}`: names no version", fix=_EXAMPLES)
     return sorted(dict.fromkeys(chosen), key=key)
 
 
-def _range(first: str, last: str, word: str) -> Sequence[str]:
-    low, high = _parse(first, word)[:2], _parse(last, word)[:2]
+def _range(first: str, last: str, where: str) -> Sequence[str]:
+    low, high = _parse(first, where)[:2], _parse(last, where)[:2]
     if chosen := _newest_patches([version for version in VERSIONS if low <= key(version)[:2] <= high]):
         return chosen
-    raise UsageError(
-        f"`runtime={word}`: no release in this range", fix=f"{_minor(VERSIONS[0])}..{_minor(VERSIONS[-1])}"
-    )
+    raise UsageError(f"{where}: no release in this range", fix=f"{_minor(VERSIONS[0])}..{_minor(VERSIONS[-1])}")
 
 
-def _version(word: str) -> str:
-    parsed = _parse(word, word)
+def _version(word: str, option: str) -> str:
+    where = f"`{option}={word}`"
+    parsed = _parse(word, where)
     patches = [version for version in VERSIONS if key(version)[: len(parsed)] == parsed]
     if patches:
         return patches[-1]
@@ -188,16 +194,16 @@ def _version(word: str) -> str:
         return word
     if parsed < key(VERSIONS[0]):
         raise UsageError(
-            f"`runtime={word}`: no image is made for ONNX Runtime before {_minor(VERSIONS[0])}",
-            fix=f"`runtime={VERSIONS[0]}` is the oldest",
+            f"{where}: no image is made for ONNX Runtime before {_minor(VERSIONS[0])}",
+            fix=f"`{option}={VERSIONS[0]}` is the oldest",
         )
-    raise UsageError(f"`runtime={word}`: no release of ONNX Runtime has a wheel{did_you_mean(word, VERSIONS)}")
+    raise UsageError(f"{where}: no release of ONNX Runtime has a wheel{did_you_mean(word, VERSIONS)}")
 
 
-def _parse(word: str, text: str) -> tuple[int, ...]:
+def _parse(word: str, where: str) -> tuple[int, ...]:
     match = _VERSION.fullmatch(word)
     if match is None:
-        raise UsageError(f"`runtime={text}`: {word!r} is no version", fix="a version such as 1.16.3, or 1.14..1.18")
+        raise UsageError(f"{where}: {word!r} is no version", fix=_EXAMPLES)
     return tuple(int(part) for part in match.groups() if part is not None)
 
 
@@ -251,7 +257,7 @@ class Choice:
 BOARD = "board"
 
 
-def of_board(profile: DeviceProfile, requested: str | None) -> Choice:
+def of_board(profile: DeviceProfile, requested: str | None, *, option: str = "runtime") -> Choice:
     """Return the release for a board: the requested one, else that of the board's system, else the default.
 
     A vendor's wheel, or the newest wheel for the system's Python, is for programs outside of a container. The serving
@@ -259,6 +265,7 @@ def of_board(profile: DeviceProfile, requested: str | None) -> Choice:
 
     Args:
         requested: a version, or ``board`` for the release that the board usually has outside of a container.
+        option: the field that has `requested`, for the error.
 
     Raises:
         UsageError: no image can be made for the requested release.
@@ -266,10 +273,10 @@ def of_board(profile: DeviceProfile, requested: str | None) -> Choice:
     own = usual(profile)
     if requested == BOARD:
         if own is None:
-            raise UsageError(f"`runtime={BOARD}`: {profile.name} does not say what its system runs", fix="a version")
+            raise UsageError(f"`{option}={BOARD}`: {profile.name} does not say what its system runs", fix="a version")
         return own
     if requested is not None:
-        return Choice(release=choose(requested), reason="as requested")
+        return Choice(release=choose(requested, option=option), reason="as requested")
     if own is not None and profile.system is not None and profile.system.runtime is not None:
         return own
     reason = "edgesim's default, in a container"

@@ -39,7 +39,8 @@ def of(
         raise UsageError(f"`runtime={options.board.runtime}`: {_BOTH} say the releases")
     if options.board.engine == "local":
         raise UsageError(f"{_BOTH}: `engine=local` has this host's release", fix="`engine=docker`")
-    of_base, of_candidate = (runtime_releases.of_board(profile, requested) for requested in (base, candidate))
+    of_base = runtime_releases.of_board(profile, base, option="base_runtime")
+    of_candidate = runtime_releases.of_board(profile, candidate, option="cand_runtime")
     return of_base.release.version, of_candidate.release.version
 
 

@@ -86,8 +86,11 @@ def tell_apart(
     if same is newest:
         return reference, None
     if isinstance(same, Reference):
-        finding = f"not compared with ONNX Runtime {same.release}, so that a difference may be the release's: "
-        item = Item(name="release", verdict="INCONCLUSIVE", finding=finding + str(same.other_release))
+        finding = (
+            f"the board's ONNX Runtime {launch.runtime.release.version} does not run on this host for comparison, so"
+            f" that a difference from {same.release} may be the release's: {same.other_release}"
+        )
+        item = Item(name="release", verdict="INCONCLUSIVE", finding=finding)
         return replace(reference, origin=beside.origin if reference.newest is not None else reference.origin), item
     of_release = _outputs(same, reference)
     item = check_items.release(of_release.outputs, beside, allowed, matcher, version=same.release)

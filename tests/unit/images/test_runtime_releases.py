@@ -55,7 +55,7 @@ def test_all_releases_are_the_newest_patch_of_each_minor_version() -> None:
     ],
 )
 def test_a_text_that_names_no_release_is_refused(text: str, words: str) -> None:
-    with pytest.raises(UsageError, match=r"`runtime=") as caught:
+    with pytest.raises(UsageError, match=r"^`runtimes=") as caught:
         runtime_releases.versions(text)
     assert words in caught.value.problem
 
