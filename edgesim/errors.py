@@ -11,7 +11,8 @@ with exit code 70.
     │   ├── ProfileError
     │   ├── ModelError
     │   │   ├── ModelUnsupported
-    │   │   └── LibraryNotNamed       (edgesim.measure.reference)
+    │   │   ├── LibraryNotNamed       (edgesim.measure.reference)
+    │   │   └── TooLong               (edgesim.measure.host_session)
     │   ├── StackError
     │   ├── PackageUnknown
     │   └── ResultError

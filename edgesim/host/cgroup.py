@@ -195,28 +195,43 @@ def cpu_quota(pid: int | str = "self", proc: Path = Path("/proc")) -> float | No
     The quotas of all groups above the process count, as far as this process can see them: from within a container,
     only those of the container.
     """
-    quotas = [_quota(group) for group in _cpu_groups(pid, proc)]
+    quotas = [_quota(group) for group in _limiting_groups("cpu", pid, proc)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def throttled_s(pid: int | str = "self", proc: Path = Path("/proc")) -> float | None:
     """Return how long a process's groups were stopped by their CPU quotas so far; None if none of them has a quota."""
-    groups = [group for group in _cpu_groups(pid, proc) if _quota(group) is not None]
+    groups = [group for group in _limiting_groups("cpu", pid, proc) if _quota(group) is not None]
     if not groups:
         return None
     stats = [_fields(group, "cpu.stat") for group in groups]
     return sum(stat.get("throttled_usec", 0) / 1e6 + stat.get("throttled_time", 0) / 1e9 for stat in stats)
 
 
-def _cpu_groups(pid: int | str, proc: Path) -> list[Path]:
-    """Return the groups that can limit a process's CPU time: its own and those above it, of both versions."""
+def memory_left_bytes(pid: int | str = "self", proc: Path = Path("/proc")) -> int | None:
+    """Return how much more memory the control groups of a process let it take; None if they do not limit it.
+
+    Memory that the kernel can give back, such as page cache, is not counted as taken.
+    """
+    left = []
+    for group in _limiting_groups("memory", pid, proc):
+        limit = _number(group, "memory.max")
+        limit = limit if limit is not None else _number(group, "memory.limit_in_bytes")
+        taken = unreclaimable(_fields(group, "memory.stat"))
+        if limit is not None and taken is not None:
+            left.append(max(limit - taken, 0))
+    return min(left, default=None)
+
+
+def _limiting_groups(controller: str, pid: int | str, proc: Path) -> list[Path]:
+    """Return the groups by which a controller can limit a process: its own and those above it, of both versions."""
     try:
         lines, mounts = _lines(proc / str(pid) / "cgroup"), _lines(proc / "self" / "mountinfo")
     except OSError:
         return []
     v1, unified = _groups(lines, mounts)
     mounts_v1, mount_v2 = _mounts(mounts)
-    pairs = ((v1.get("cpu"), mounts_v1.get("cpu")), (unified, mount_v2))
+    pairs = ((v1.get(controller), mounts_v1.get(controller)), (unified, mount_v2))
     return [
         above
         for group, mount in pairs

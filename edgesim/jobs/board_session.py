@@ -12,7 +12,7 @@ import numpy as np
 
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.time_scaling import Scale
-from edgesim.errors import EdgesimError
+from edgesim.errors import EdgesimError, HostError, ModelError
 from edgesim.host.cores import affinity
 from edgesim.inputs import samples_in
 from edgesim.inputs.sequences import RequestSequence
@@ -26,7 +26,7 @@ from edgesim.loadgen.generator import Requests
 from edgesim.loadgen.sequence_requests import SequenceRequests
 from edgesim.measure import resource_usage, sequence_comparison
 from edgesim.measure.output_difference import Outputs, joined
-from edgesim.measure.reference import Comparison, compare, compare_sequence
+from edgesim.measure.reference import Comparison, RunFailed, compare, compare_sequence
 from edgesim.measure.release_reference import AnyReference
 from edgesim.measure.sequence_comparison import compared_steps
 from edgesim.progress import Stages
@@ -83,7 +83,10 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
             stages.stage("comparison", "comparing the device's answers with this host's"),
             recorder.phase("comparison"),
         ):
-            into.agreement = compare_answers(peer, first, plan)
+            try:
+                into.agreement = compare_answers(peer, first, plan)
+            except (RunFailed, ModelError, HostError) as error:  # what was measured stands without the comparison
+                stages.note(f"the answers are not compared: {error}")
         if board.counter is not None:
             into.instructions = count(board, board.counter, plan, stages)
         if board.scale is not None:

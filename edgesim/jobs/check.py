@@ -24,6 +24,7 @@ from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.loadgen import client
 from edgesim.measure import model_tolerances, resource_usage, sequence_comparison
 from edgesim.measure.detections import Matcher
+from edgesim.measure.host_session import TooLong
 from edgesim.measure.input_fit import refusal, require_fit
 from edgesim.measure.output_difference import Outputs, joined
 from edgesim.measure.reference import LibraryNotNamed, Reference, RunFailed
@@ -306,6 +307,8 @@ def _reference_outputs(
     except LibraryNotNamed as error:
         problem = f"{error.problem}; {error.fix}"
         return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=problem)
+    except TooLong:  # the board would not end, either, and it is asked for longer
+        raise
     except ModelError as error:
         return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=error.problem)
     except RunFailed as error:

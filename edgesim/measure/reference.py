@@ -2,12 +2,10 @@
 
 import copy
 import math
-import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,12 +20,12 @@ from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.detections import Detections, Matcher
+from edgesim.measure.host_session import HostSession, LibraryFailed, SessionFailed
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.measure.sequence_comparison import HostStep, SequenceComparison, compare_steps
-from edgesim.models import custom_libraries, locales, session_run
+from edgesim.models import custom_libraries, locales
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
-from edgesim.server import libraries
 from edgesim.server.config import PACKAGES
 
 # A run's time on this host is looked for in this many runs and seconds.
@@ -49,9 +47,6 @@ class RunFailed(Exception):
         super().__init__(f"{self.node}: {self.cause}" if self.node else self.cause)
 
 
-_NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena")
-
-
 _NOT_REGISTERED = re.compile(r"is not a registered function/op")
 
 
@@ -59,24 +54,8 @@ class LibraryNotNamed(ModelError):
     """A model needs a library of custom operations, which is code that the user has not named for this host."""
 
 
-def _register(options: Any, name: str) -> None:
-    """Register a library of custom operations that the user has named.
-
-    Raises:
-        ModelError: there is no such library, or it does not load.
-    """
-    try:
-        path = libraries.of_package(name) if name in PACKAGES else Path(name)
-        options.register_custom_ops_library(str(path.resolve()))
-    except Exception as error:  # of ConfigError and of the runtime's errors, which share no base class
-        raise ModelError(
-            f"`host_libraries={name}`: not loaded on this host: {' '.join(str(error).split())}",
-            fix=f"pip install {name}" if name in PACKAGES else "give a library of custom operations for this host",
-        ) from error
-
-
 class Reference:
-    """A model that runs on this host, in the release of ONNX Runtime that edgesim itself has.
+    """A model that runs on this host, in the release of ONNX Runtime that edgesim itself has and a process of its own.
 
     Attributes:
         release: of ONNX Runtime, such as ``1.32.0``.
@@ -85,37 +64,23 @@ class Reference:
     Raises on construction:
         ModelError: ONNX Runtime cannot load the model, so no board could either; LibraryNotNamed if it needs a library
             that the user has not named for this host.
+        TooLong: it does not load within the time that it may take.
         HostError: this host lacks what the model needs of it.
     """
 
     other_release: str | None = None
 
     def __init__(self, model: Model) -> None:
-        # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime
-
-        self.release: str = onnxruntime.__version__
-        options = onnxruntime.SessionOptions()
-        # By itself ONNX Runtime starts a thread for each core of the machine, and binds the threads to cores that this
-        # process may not be allowed to use.
-        options.intra_op_num_threads = cores.count()
-        options.log_severity_level = 4  # the exception says everything that the log would
-        for name in model.host_libraries:
-            _register(options, name)
-
-        def session(path: Path) -> Any:
-            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
+        self._session = HostSession()
         try:
-            try:
-                self._session = session(model.path)
-            except Exception:
-                if not has_links(model):
-                    raise
-                with gathered(model) as path:
-                    self._session = session(path)
-        except Exception as error:  # the runtime's errors share no base class but this one
+            self.release = self._load(model)
+        except LibraryFailed as error:
+            name, why = error.args
+            raise ModelError(
+                f"`host_libraries={name}`: not loaded on this host: {why}",
+                fix=f"pip install {name}" if name in PACKAGES else "give a library of custom operations for this host",
+            ) from error
+        except SessionFailed as error:
             text = " ".join(str(error).split())
             if (locale := locales.missing(text)) is not None:
                 raise HostError(
@@ -132,6 +97,16 @@ class Reference:
                 fix = "name the library of its operations: `libraries` in config.yaml beside NAME/1/model.onnx"
             raise ModelError(f"{model.path}: ONNX Runtime does not load it: {text}", fix=fix) from error
 
+    def _load(self, model: Model) -> str:
+        load = partial(self._session.load, custom=model.host_libraries, threads=cores.count())
+        try:
+            return load(model.path)
+        except SessionFailed:
+            if not has_links(model):
+                raise
+            with gathered(model) as path:
+                return load(path)
+
     def in_place_of(self, why: str) -> Self:
         """Return the same model, marked as another release than the board's, with the reason."""
         marked = copy.copy(self)
@@ -143,15 +118,13 @@ class Reference:
 
         Raises:
             RunFailed: the model does not take these inputs.
+            TooLong: the model does not answer within the time that it may take.
             HostError: this host has too little memory for the model.
+            ModelError: the model crashes ONNX Runtime.
         """
         try:
-            return session_run.run(self._session, inputs)
-        except Exception as error:  # the runtime's errors share no base class but this one
-            if _NO_MEMORY.search(str(error)):
-                raise HostError(
-                    "this host has too little memory to run the model for comparison", fix="free memory on this host"
-                ) from error
+            return self._session.run(inputs)
+        except SessionFailed as error:
             raise RunFailed(str(error)) from error
 
     def run_all(self, requests: Sequence[Mapping[str, NDArray[Any]]]) -> Sequence[Outputs]:
@@ -159,12 +132,13 @@ class Reference:
         return [self.run(inputs) for inputs in requests]
 
     def shortest_ms(self, inputs: Mapping[str, NDArray[Any]]) -> float:
-        """Return the shortest of some runs, in milliseconds: what this host takes when nothing disturbs it."""
+        """Return the shortest of some runs, in milliseconds: what this host takes when nothing disturbs it.
+
+        Raises as `run`, and SessionFailed in place of RunFailed.
+        """
         times_s: list[float] = []
         while len(times_s) < _FEWEST_RUNS or (sum(times_s) < _RUNS_S and len(times_s) < _MOST_RUNS):
-            begun = time.perf_counter()
-            self.run(inputs)
-            times_s.append(time.perf_counter() - begun)
+            times_s.append(self._session.run_s(inputs))
         return 1e3 * min(times_s)
 
 

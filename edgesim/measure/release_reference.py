@@ -5,7 +5,6 @@ one from the other.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -17,10 +16,13 @@ from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
+from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import scratch_directory
 from edgesim.measure import release_worker
+from edgesim.measure.host_session import MOST_S, TooLong
 from edgesim.measure.output_difference import Outputs
 from edgesim.measure.reference import Reference, RunFailed
+from edgesim.models import bounded_process
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
 
@@ -51,6 +53,7 @@ class ReleaseReference:
         Raises:
             ModelError: this release does not load the model.
             RunFailed: it loads the model, and does not take the inputs.
+            TooLong: it does not end within the time that it may take.
             HostError: the process ended without an answer.
         """
         with scratch_directory() as scratch, gathered(self.model) if has_links(self.model) else nullcontext() as links:
@@ -58,17 +61,32 @@ class ReleaseReference:
             release_worker.write(str(asked), requests)
             model = links if links is not None else self.model.path
             words = [str(model), str(asked), str(answered), str(cores.count())]
-            done = subprocess.run(
-                [self.python, release_worker.__file__, *words],
-                # PYTHONPATH goes before the installed packages, so that edgesim's own ONNX Runtime is not found.
-                env={**os.environ, "PYTHONPATH": str(self.packages), "ORT_DISABLE_TELEMETRY": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = self._end_of(words, most_s=MOST_S * (1 + len(requests)))
             if done.returncode == 0:
                 return release_worker.read(str(answered))
         raise self._error(done)
+
+    def _end_of(self, words: Sequence[str], *, most_s: float) -> "subprocess.CompletedProcess[str]":
+        most_bytes = bounded_process.spare_bytes()
+
+        def prepare() -> None:
+            end_with_parent()
+            bounded_process.bound(most_bytes)
+
+        try:
+            return subprocess.run(
+                [self.python, release_worker.__file__, *words],
+                # PYTHONPATH goes before the installed packages, so that edgesim's own ONNX Runtime is not found.
+                env={**bounded_process.environment(), "PYTHONPATH": str(self.packages), "ORT_DISABLE_TELEMETRY": "1"},
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=most_s,
+                check=False,
+                preexec_fn=prepare,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TooLong(f"ONNX Runtime {self.release} on this host did not end within {most_s:g} s") from error
 
     def _error(self, done: "subprocess.CompletedProcess[str]") -> Exception:
         try:

@@ -4,14 +4,10 @@ The model may be a stranger's: a loop may turn for years, a tensor may take tera
 the process that runs it. ``python -m edgesim.models.profiled_session DIRECTORY WEIGHTS BYTES`` is that process.
 """
 
-import contextlib
 import json
 import math
 import os
 import pickle
-import re
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -20,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.host.parent_death import end_with_parent
+from edgesim.models import bounded_process
 from edgesim.units import format_bytes
 
 # Loading and all runs together. A model of a billion parameters takes half of it on one thread of a slow host.
 MOST_S = 120
-# The share of this host's free memory that a run may take.
-_SHARE = 0.8
 # A quick model runs again, for this long and this often: the first run of a kernel is slower than all others.
 _AT_LEAST_S = 0.02
 _FEWEST_RUNS, _MOST_RUNS = 2, 20
@@ -40,7 +34,6 @@ _FOLDER = "session.model_external_initializers_file_folder_path"
 # Levels of optimization, by ONNX Runtime's names: where a model does not load without, the least that it needs.
 _LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED")
 _MODEL, _INPUTS, _ANSWER = "model.onnx", "inputs.pickle", "answer.json"
-_NO_MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|BFCArena|MemoryError|Unable to allocate")
 _SMALLER = "predict a smaller or shorter input: `shapes`"
 
 
@@ -71,17 +64,15 @@ def profile(
         ModelError: the model takes more time or memory than that, or ends the process.
     """
     most_s = most_s if most_s is not None else MOST_S
-    if most_bytes is None:
-        most_bytes = int(_SHARE * psutil.virtual_memory().available)
+    most_bytes = most_bytes if most_bytes is not None else bounded_process.spare_bytes()
     (directory / _MODEL).write_bytes(model)
     with (directory / _INPUTS).open("wb") as file:
         pickle.dump(dict(inputs), file, protocol=5)
-    root = str(Path(__file__).parents[2])
-    command = [sys.executable, "-P", "-m", __name__, str(directory), str(weights), str(most_bytes)]
+    command = bounded_process.command(__name__, str(directory), str(weights), str(most_bytes))
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))},
+            env=bounded_process.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -98,7 +89,7 @@ def profile(
         raise ModelError(_ended(done, most_bytes), fix=_SMALLER) from error
     if "lines" in answer:
         return Path(answer["lines"])
-    if _NO_MEMORY.search(answer["error"]):
+    if bounded_process.lacks_memory(answer["error"]):
         raise ModelError(_takes_more(most_bytes), fix=_SMALLER)
     raise RunFailed(answer["error"])
 
@@ -108,13 +99,9 @@ def _takes_more(most_bytes: int) -> str:
 
 
 def _ended(done: "subprocess.CompletedProcess[str]", most_bytes: int) -> str:
-    """Return why there is no answer: the kernel took the process for lack of memory, or it crashed."""
-    if done.returncode == -signal.SIGKILL or _NO_MEMORY.search(done.stderr):
-        return _takes_more(most_bytes)
-    if done.returncode < 0:
-        return f"the model crashes ONNX Runtime on this host ({signal.Signals(-done.returncode).name})"
-    last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-    return f"ONNX Runtime does not run on this host: {last}"
+    """Return why there is no answer."""
+    why = bounded_process.why_ended(done.returncode, done.stderr)
+    return why if why is not None else _takes_more(most_bytes)
 
 
 # --- in the process ---------------------------------------------------------------------------------------------------
@@ -157,11 +144,7 @@ def _run(directory: Path, weights: str) -> str:
 
 
 def _main(directory: Path, weights: str, most_bytes: int) -> None:
-    # Of the data segment, and not of the address space, which ONNX Runtime fills with the weights that it maps. Some
-    # kernels have no such limit.
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    bounded_process.bound(most_bytes)
     try:
         answer = {"lines": _run(directory, weights)}
     except Exception as error:  # the runtime's errors share no base class but this one

@@ -1,4 +1,4 @@
-"""The cores that edgesim may use: affinity, CPU quotas of either version of control groups, and the machine's own."""
+"""The cores and the memory that edgesim may use: affinity, limits of either version of control groups, the machine."""
 
 import ast
 from pathlib import Path
@@ -77,6 +77,32 @@ def test_without_a_quota_nothing_limits_and_nothing_throttles(tmp_path: Path, fi
 
 def test_host_without_control_groups_has_no_quota(tmp_path: Path) -> None:
     assert cgroup.cpu_quota(proc=tmp_path) is None
+
+
+def test_memory_left_is_what_the_smallest_limit_above_the_process_leaves(tmp_path: Path) -> None:
+    proc = host(
+        tmp_path,
+        groups="0::/pod/ctr\n",
+        mounts=[f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw"],
+        files={
+            "cg/pod/ctr/memory.max": "max\n",
+            "cg/pod/ctr/memory.stat": "anon 500\nfile 9000\n",
+            "cg/pod/memory.max": "4096\n",
+            "cg/pod/memory.stat": "anon 1000\nfile 3000\n",
+        },
+    )
+    assert cgroup.memory_left_bytes(proc=proc) == 3096
+
+
+def test_memory_left_of_version_1_counts_what_its_statistics_call_total(tmp_path: Path) -> None:
+    proc = host(
+        tmp_path,
+        groups="3:memory:/a\n",
+        mounts=[f"30 1 0:26 / {tmp_path}/memory rw - cgroup cgroup rw,memory"],
+        files={"memory/a/memory.limit_in_bytes": "4096\n", "memory/a/memory.stat": "rss 10\ntotal_rss 1000\n"},
+    )
+    assert cgroup.memory_left_bytes(proc=proc) == 3096
+    assert cgroup.memory_left_bytes(proc=tmp_path) is None
 
 
 @pytest.mark.parametrize(

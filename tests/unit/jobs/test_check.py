@@ -12,15 +12,18 @@ from onnx import TensorProto, helper
 from edgesim.boards import launch as launching
 from edgesim.boards.board import Board
 from edgesim.boards.launch import Launch
-from edgesim.errors import ModelUnsupported, OutOfMemory, UsageError
+from edgesim.errors import ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.host.host_facts import HostFacts
 from edgesim.jobs import check as checking
 from edgesim.jobs.check_items import EMULATOR_ROOM
+from edgesim.measure import host_session
 from edgesim.models.repository import Model
+from edgesim.options import InputOptions, RunOptions
 from edgesim.progress import Stages
 from edgesim.recording import Reading
 from edgesim.results.verdict import Item, Verdict
 from tests.support.fake_device import FakeDevice
+from tests.support.strange_models import endless
 
 MACHINE = HostFacts(cpu="x", cores=2, memory_bytes=2**33, kernel="Linux", engine="Docker", emulator="QEMU 10")
 
@@ -134,3 +137,18 @@ def test_what_a_gpu_makes_of_a_model_is_said_of_a_board_that_does_not_start_too(
 
 def _gpus(items: Sequence[Item]) -> list[str]:
     return [item.name for item in items if item.name.startswith("gpu:")]
+
+
+def test_model_that_does_not_end_on_this_host_is_refused_before_a_board_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(launch: Launch, stages: Stages) -> None:
+        raise AssertionError("a board was started")
+
+    path = tmp_path / "endless.onnx"
+    path.write_bytes(endless())
+    monkeypatch.setattr(checking, "start", start)
+    monkeypatch.setattr(host_session, "MOST_S", 2)
+    inputs = InputOptions(shapes={"turns": (1,), "x": (1,)}, ranges={"turns": (2**40, 2**40)})
+    with pytest.raises(ModelError, match="did not end within 2 s"):
+        checking.check("x86-gateway", path, options=RunOptions(inputs=inputs))

@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgesim.errors import HostError, ModelError
-from edgesim.measure import release_worker
+from edgesim.measure import release_reference, release_worker
+from edgesim.measure.host_session import TooLong
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.release_reference import ReleaseReference
 from edgesim.models import repository
@@ -97,3 +98,12 @@ def test_requests_are_read_as_they_were_written(tmp_path: Path) -> None:
     again = release_worker.read(str(tmp_path / "r.zip"))
     assert [list(request) for request in again] == [["a/b:0", "../c"], []]
     assert (again[0]["a/b:0"].shape, again[0]["../c"].dtype, again[0]["../c"].item()) == ((0, 3), np.float16, 1.5)
+
+
+def test_release_that_does_not_end_is_ended_and_told(
+    tmp_path: Path, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (release / "onnxruntime.py").write_text("import signal\nsignal.pause()\n")
+    monkeypatch.setattr(release_reference, "MOST_S", 0.5)
+    with pytest.raises(TooLong, match=r"ONNX Runtime 1\.0\.0 on this host did not end within 1 s"):
+        _reference(_model(tmp_path / "m.onnx"), release).run({"x": np.ones(2)})
