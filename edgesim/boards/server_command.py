@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgesim.counting.counter import Counter
-from edgesim.counting.emulator import MOUNT_POINT, SOCKET_DIRECTORY, CountingEmulator
+from edgesim.counting.emulator import MOUNT_POINT, SAME_ENVIRONMENT, SOCKET_DIRECTORY, CountingEmulator
 from edgesim.engine.mounts import RESULTS, Mount
 from edgesim.host.emulator import Emulator
 from edgesim.options import Execution
@@ -118,9 +118,14 @@ def server_environment(
     own_server: bool,
     threads: int,
     variables: Mapping[str, str],
+    counted: bool = False,
 ) -> dict[str, str]:
-    """Return the environment of a container: the emulated core, the number of threads, and the user's `variables`."""
-    environment: dict[str, str] = {}
+    """Return the environment of a container: the emulated core, the number of threads, and the user's `variables`.
+
+    Args:
+        counted: an emulator counts the instructions, and what differs from start to start has to be fixed.
+    """
+    environment = dict(SAME_ENVIRONMENT) if counted else {}
     if execution == "emulated" and profile.emulation is not None:
         environment["QEMU_CPU"] = profile.emulation.qemu_cpu
     if not own_server:

@@ -299,6 +299,7 @@ def _container(launch: Launch, prepared: _Prepared, threads: int, counter: Count
             own_server=launch.own_server,
             threads=threads,
             variables=profile.image.environment,
+            counted=counter is not None,
         ),
         port=profile.image.port,
         host_port=launch.options.port,

@@ -138,7 +138,7 @@ class CountSection(Section):
 
     Attributes:
         p50: the median number of instructions.
-        low, high: an interval that holds the median with at least 93 % confidence, if there are five samples or more.
+        low, high: an interval that holds the median with at least 92 % confidence, if there are five samples or more.
         by_class: instructions of the sample with the median, by class: vector, vector_memory, scalar_memory, branches,
             scalar.
         loaded_bytes, stored_bytes: bytes that the loads and stores of that sample name.
