@@ -203,11 +203,18 @@ def gate_command(
             say("edgesim: both are the same model")
         listener = _console.listener(quiet=quiet)
         counted = counts_decide(profile, chosen)
-        if counted and base_runtime is not None:
-            raise UsageError("a rule on instructions: is for two models, and not for two releases")
         try:
             if counted:
-                pair = count_pair(profile, base_model, candidate, chosen, options, listener=listener)
+                pair = count_pair(
+                    profile,
+                    base_model,
+                    candidate,
+                    chosen,
+                    options,
+                    base_runtime=base_runtime,
+                    cand_runtime=cand_runtime,
+                    listener=listener,
+                )
             else:
                 pair = run_pair(
                     profile,

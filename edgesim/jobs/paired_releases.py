@@ -44,6 +44,17 @@ def of(
     return of_base.release.version, of_candidate.release.version
 
 
+def refuse_predicted(rules: Sequence[Rule]) -> None:
+    """Refuse rules of change on a prediction, which is the same for both releases, where counts decide.
+
+    Raises:
+        UsageError: there is such a rule.
+    """
+    for rule in rules:
+        if rule.kind == "change" and has_prediction(rule.metric, "emulated", slowed_down=False):
+            raise UsageError(f"{rule.text}: {NO_RELEASE}", fix="leave the rule out")
+
+
 def refuse_hidden(rules: Sequence[Rule], execution: Execution) -> None:
     """Refuse rules of which none can show a difference of two releases, before the work.
 

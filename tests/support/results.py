@@ -5,11 +5,13 @@ from edgesim.recording import Phase, Reading, Sample
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     ComparedSection,
+    CountSection,
     DeviceSection,
     DeviceTimeSection,
     Distribution,
     HostSection,
     ImageSection,
+    InstructionsSection,
     LifecycleSection,
     ModelSection,
     ProfileSection,
@@ -58,6 +60,26 @@ def emulated_and_invalid() -> RunResult:
         validity=ValiditySection(valid=False, reasons=("enough requests: 1 answered, 3 needed",)),
         samples=(Sample(0, 10, 2_500_000_000, "ok"),),
         timeline=(Reading(0, 1.0, 100),),
+    )
+
+
+def counted(inference: tuple[int, int, int], *, request: int = 2_000_000) -> RunResult:
+    """Return a valid count with the smallest, median and largest number of instructions of an inference."""
+    result = emulated_and_invalid()
+
+    def section(low: int, p50: int, high: int) -> CountSection:
+        return CountSection(
+            p50=p50, low=low, high=high, samples=9, by_class={"scalar": p50}, loaded_bytes=1, stored_bytes=1
+        )
+
+    instructions = InstructionsSection(
+        inference=section(*inference),
+        request=section(request, request, request),
+        threads=1,
+        method="QEMU 10.0.2, counting",
+    )
+    return result.model_copy(
+        update={"instructions": instructions, "validity": ValiditySection(valid=True), "complete": True}
     )
 
 

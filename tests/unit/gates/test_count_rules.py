@@ -5,29 +5,8 @@ import pytest
 from edgesim.gates import Rules, baselines, judge
 from edgesim.gates.comparable import differences
 from edgesim.results.run_result import RunResult
-from edgesim.results.sections import CountSection, InstructionsSection, ValiditySection
 from edgesim.results.verdict import VerdictWord
-from tests.support import results
-
-
-def counted(inference: tuple[int, int, int], *, request: int = 2_000_000) -> RunResult:
-    """Return a valid count with the smallest, median and largest number of instructions of an inference."""
-    result = results.emulated_and_invalid()
-
-    def section(low: int, p50: int, high: int) -> CountSection:
-        return CountSection(
-            p50=p50, low=low, high=high, samples=9, by_class={"scalar": p50}, loaded_bytes=1, stored_bytes=1
-        )
-
-    instructions = InstructionsSection(
-        inference=section(*inference),
-        request=section(request, request, request),
-        threads=1,
-        method="QEMU 10.0.2, counting",
-    )
-    return result.model_copy(
-        update={"instructions": instructions, "validity": ValiditySection(valid=True), "complete": True}
-    )
+from tests.support.results import counted
 
 
 def word(result: RunResult, baseline: RunResult, rule: str) -> VerdictWord:
@@ -67,6 +46,13 @@ def test_counts_of_two_hosts_can_be_compared() -> None:
     )
     assert differences(BASE, other) == []
     assert baselines.fingerprint(BASE) == baselines.fingerprint(other)
+
+
+def test_counts_of_two_releases_can_be_compared() -> None:
+    device = BASE.device.model_copy(update={"runtime": "onnxruntime 1.16.3"})
+    other = BASE.model_copy(update={"device": device})
+    assert differences(BASE, other) == []
+    assert word(other, BASE, "instructions: +1 %") == "PASS"
 
 
 @pytest.mark.parametrize("field", ["threads of an inference", "counted by", "emulated core"])
