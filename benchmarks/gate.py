@@ -6,7 +6,6 @@ each cell of the table has its target, or for EDGESIM_GATE_SECONDS (0 adds none)
 EDGESIM_GATE_ENGINES limits the new gates to some engines.
 """
 
-import csv
 import os
 import statistics
 import subprocess
@@ -15,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.stats import beta
 
+from benchmarks import csv_rows
 from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.result_metrics import per_container
 from edgesim.gates.rules import DEFAULT_RULES
@@ -208,32 +208,9 @@ def gate(cell: Cell, board: str, models_by_percent: Mapping[int, Model]) -> Row:
     )
 
 
-def read_rows() -> list[Row]:
+def rows_so_far() -> list[Row]:
     """Return the gates of this `PROTOCOL` that have run so far."""
-    if not VERDICTS.is_file():
-        return []
-    kinds = {field.name: field.type for field in fields(Row)}
-    with VERDICTS.open(newline="") as file:
-        rows = [
-            Row(
-                **{
-                    name: value == "True" if kinds[name] is bool else kinds[name](value)  # type: ignore[operator]
-                    for name, value in line.items()
-                }
-            )
-            for line in csv.DictReader(file)
-        ]
-    return [row for row in rows if row.protocol == PROTOCOL]
-
-
-def append(row: Row) -> None:
-    """Add a gate to the file of verdicts."""
-    is_new = not VERDICTS.is_file()
-    with VERDICTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
+    return [row for row in csv_rows.read(VERDICTS, Row) if row.protocol == PROTOCOL]
 
 
 def next_cell(rows: list[Row], engines: list[str]) -> Cell | None:
@@ -249,7 +226,7 @@ def next_cell(rows: list[Row], engines: list[str]) -> Cell | None:
 
 def run(seconds: float, engines: list[str]) -> None:
     """Run gates until every cell has its target, or for some seconds."""
-    rows, until = read_rows(), time.monotonic() + seconds
+    rows, until = rows_so_far(), time.monotonic() + seconds
     if next_cell(rows, engines) is None or seconds <= 0:
         return
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
@@ -262,7 +239,7 @@ def run(seconds: float, engines: list[str]) -> None:
                 directory = Path(scratch) / name
                 made[name] = models_by_layers(directory) if cell.scaled else models(directory, board, cell.engine)
             rows.append(gate(cell, SCALED_BOARD if cell.scaled else str(board), made[name]))
-            append(rows[-1])
+            csv_rows.append(VERDICTS, rows[-1])
             print(rows[-1], file=sys.stderr)
 
 
@@ -310,7 +287,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 def main() -> None:
     engines = os.environ.get("EDGESIM_GATE_ENGINES", "local,docker").split(",")
     run(float(os.environ.get("EDGESIM_GATE_SECONDS", "inf")), engines)
-    for line in table(read_rows()):
+    for line in table(rows_so_far()):
         print(line)
 
 

@@ -1,108 +1,109 @@
 """How much counted instructions scatter, and which changes a gate on them finds.
 
-``python -m benchmarks.instructions [--runs N] [--gates N]`` counts five models N times each, alone and beside two busy
-programs; then judges pairs of models: the same one on both sides, and one with 1, 2 and 5 % more layers.
+``python -m benchmarks.instructions [--runs N] [--gates N] [--minutes M]`` counts five models N times each, with the
+host as it is and beside two busy programs, and judges pairs of models: the same one on both sides, and one with 1, 2
+and 5 % more layers. docs/evidence/counts.csv and count_gates.csv keep each count and gate: the benchmark goes on where
+it was interrupted, and prints the tables of all of them. Several of it may run at once.
 """
 
 import argparse
+import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
-
 import edgesim
+from benchmarks import csv_rows
+from benchmarks.counted_models import int8, layers, transformer_block
 from edgesim import profiles
 from edgesim.errors import ExitCode
-from edgesim.gates import Rules
+from edgesim.gates import Rules, judge
 from edgesim.jobs.paired_counts import count_pair
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import RunOptions
+from tests.support.results import counted
 
+EVIDENCE = Path(__file__).parents[1] / "docs" / "evidence"
+COUNTS, GATES = EVIDENCE / "counts.csv", EVIDENCE / "count_gates.csv"
+# Raise this when a change of the counter may change its counts; rows with another number are not read.
+PROTOCOL = 1
 BOARD = "jetson-nano"
-RULE = "instructions: +0.5 %"
+RULES = ("instructions: +0.5 %", "instructions: +1 %")
 # A hundred equal layers, so that one more is one percent.
 LAYERS, MORE = 100, (0, 1, 2, 5)
 NEIGHBOURS = 2
+# Gates of a model against itself: how many for each gate of other models, and how many with the resampled ones.
+SAME, IN_ALL = 3, 300
 
 
-def layers(count: int, path: Path) -> Model:
-    """Return a model of `count` equal convolutions, (1, 16, 16, 16) each."""
-    generator = np.random.default_rng(0)
-    nodes, weights, name = [], [], "x"
-    for number in range(count):
-        values = (generator.standard_normal((16, 16, 3, 3)) * 0.08).astype(np.float32)
-        weights.append(numpy_helper.from_array(values, f"w{number}"))
-        last = "y" if number == count - 1 else f"r{number}"
-        nodes += [
-            helper.make_node("Conv", [name, f"w{number}"], [f"c{number}"], pads=[1, 1, 1, 1]),
-            helper.make_node("Relu", [f"c{number}"], [last]),
-        ]
-        name = last
-    return _saved(nodes, weights, [1, 16, 16, 16], [1, 16, 16, 16], path)
+@dataclass(frozen=True, kw_only=True)
+class CountRow:
+    """The count of one container.
+
+    Attributes:
+        busy: two programs of the benchmark kept the host's cores busy.
+        p50, low, high: the median number of instructions of one inference, and its interval.
+        load, start: the instructions of the model's load, and of the server's start.
+        host_load: the host's load average (1 minute) after the count.
+    """
+
+    protocol: int
+    when: str
+    model: str
+    busy: bool
+    p50: int
+    low: int
+    high: int
+    load: int
+    start: int
+    seconds: float
+    host_load: float
 
 
-def transformer_block(path: Path, tokens: int = 64, width: int = 128) -> Model:
-    """Return one block of attention and two products, for (1, tokens, width)."""
-    generator = np.random.default_rng(0)
+@dataclass(frozen=True, kw_only=True)
+class GateRow:
+    """One gate: a container for each side.
 
-    def weight(name: str, *shape: int) -> onnx.TensorProto:
-        return numpy_helper.from_array((generator.standard_normal(shape) * 0.05).astype(np.float32), name)
+    Attributes:
+        more: by how many percent the candidate has more layers than the base.
+        verdict, verdict_1_percent: by either of `RULES`.
+    """
 
-    weights = [
-        *(weight(name, width, width) for name in ("wq", "wk", "wv")),
-        weight("w1", width, 4 * width),
-        weight("w2", 4 * width, width),
-        weight("scale", width),
-        weight("bias", width),
-    ]
-    node = helper.make_node
-    nodes = [
-        node("LayerNormalization", ["x", "scale", "bias"], ["n"]),
-        *(node("MatMul", ["n", f"w{each}"], [each]) for each in "qkv"),
-        node("Transpose", ["k"], ["kt"], perm=[0, 2, 1]),
-        node("MatMul", ["q", "kt"], ["scores"]),
-        node("Softmax", ["scores"], ["attention"]),
-        node("MatMul", ["attention", "v"], ["mixed"]),
-        node("Add", ["x", "mixed"], ["r"]),
-        node("MatMul", ["r", "w1"], ["h"]),
-        node("Relu", ["h"], ["a"]),
-        node("MatMul", ["a", "w2"], ["o"]),
-        node("Add", ["r", "o"], ["y"]),
-    ]
-    return _saved(nodes, weights, [1, tokens, width], [1, tokens, width], path)
+    protocol: int
+    when: str
+    more: int
+    verdict: str
+    verdict_1_percent: str
+    base_p50: int
+    base_low: int
+    base_high: int
+    candidate_p50: int
+    candidate_low: int
+    candidate_high: int
+    seconds: float
+    host_load: float
 
-
-def _saved(
-    nodes: list[onnx.NodeProto], weights: list[onnx.TensorProto], given: list[int], gives: list[int], path: Path
-) -> Model:
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes, path.stem, [value("x", TensorProto.FLOAT, given)], [value("y", TensorProto.FLOAT, gives)], weights
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return repository.find(str(path))
-
-
-def int8(model: Model, path: Path) -> Model:
-    """Return a model with its products quantized dynamically."""
-    quantize_dynamic(str(model.path), str(path), weight_type=QuantType.QUInt8)
-    return repository.find(str(path))
+    @property
+    def sides(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """The smallest, median and largest number of instructions of the base and of the candidate."""
+        base = self.base_low, self.base_p50, self.base_high
+        return base, (self.candidate_low, self.candidate_p50, self.candidate_high)
 
 
 @contextmanager
 def busy_neighbours() -> Iterator[None]:
-    """Keep `NEIGHBOURS` programs busy while the block runs."""
-    programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(NEIGHBOURS)]
+    """Keep `NEIGHBOURS` programs busy while the block runs; they end when the benchmark is killed, too."""
+    spin = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+    programs = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(NEIGHBOURS)]
     try:
         yield
     finally:
@@ -111,69 +112,185 @@ def busy_neighbours() -> Iterator[None]:
             program.wait()
 
 
-def medians(model: Model, runs: int) -> list[int]:
-    """Return the median number of instructions of one inference, of each of `runs` containers."""
-    found = []
-    for _ in range(runs):
-        section = edgesim.count(BOARD, model).instructions
-        assert section is not None
-        assert section.inference is not None
-        found.append(section.inference.p50)
-    return found
-
-
-def spread(values: list[int]) -> float:
-    """Return how far apart the smallest and the largest value are, in percent of the median."""
-    return 100 * (max(values) - min(values)) / statistics.median(values)
-
-
-def scatter(directory: Path, runs: int) -> None:
-    """Print a row for each model."""
+def five_models(directory: Path) -> list[Model]:
+    """Return the models that are counted, from the smallest to the largest."""
     block = transformer_block(directory / "transformer_block.onnx")
-    models = [
-        repository.find("digits"),
-        block,
-        int8(block, directory / "transformer_block_int8.onnx"),
-        repository.find("mobilenet_v2"),
-        repository.find("resnet18"),
-    ]
-    print(
-        f"| model ({runs} containers each) | million instructions | apart, alone | apart, busy | median, busy / alone |"
+    quantized = int8(block, directory / "transformer_block_int8.onnx")
+    return [repository.find("digits"), block, quantized, *map(repository.find, ("mobilenet_v2", "resnet18"))]
+
+
+def _when() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def count_once(model: Model, *, busy: bool) -> CountRow:
+    """Count a model in a container of its own."""
+    begin_s = time.monotonic()
+    with busy_neighbours() if busy else nullcontext():
+        section = edgesim.count(BOARD, model).instructions
+    assert section is not None
+    inference, load, start = section.inference, section.load, section.start
+    assert inference is not None
+    assert load is not None
+    assert start is not None
+    return CountRow(
+        protocol=PROTOCOL,
+        when=_when(),
+        model=model.name,
+        busy=busy,
+        p50=inference.p50,
+        low=inference.low,
+        high=inference.high,
+        load=load.p50,
+        start=start.p50,
+        seconds=round(time.monotonic() - begin_s, 1),
+        host_load=round(os.getloadavg()[0], 1),
     )
-    print("|---|---|---|---|---|")
-    for model in models:
-        alone = medians(model, runs)
-        with busy_neighbours():
-            busy = medians(model, runs)
-        change = 100 * (statistics.median(busy) / statistics.median(alone) - 1)
-        millions = statistics.median(alone) / 1e6
-        print(f"| {model.name} | {millions:.3f} | {spread(alone):.3f} % | {spread(busy):.3f} % | {change:+.3f} % |")
 
 
-def gates(directory: Path, repeat: int) -> None:
-    """Print a row for each number of layers that the candidate has more than the base."""
-    board, base = profiles.load(BOARD), layers(LAYERS, directory / "layers.onnx")
-    print(f"\n| layers more | PASS, FAIL, INCONCLUSIVE of {repeat} gates with `{RULE}` | median seconds to a verdict |")
-    print("|---|---|---|")
+def gate_once(base: Model, candidate: Model, more: int) -> GateRow:
+    """Judge two models, each counted in a container of its own."""
+    begin_s = time.monotonic()
+    pair = count_pair(profiles.load(BOARD), base, candidate, Rules.of(RULES), RunOptions())
+    words = {item.name: item.verdict for item in pair.verdict.items}
+    sides = [result.instructions.inference for result in (pair.base, pair.candidate) if result.instructions is not None]
+    of_base, of_candidate = (side for side in sides if side is not None)
+    return GateRow(
+        protocol=PROTOCOL,
+        when=_when(),
+        more=more,
+        verdict=words[RULES[0]],
+        verdict_1_percent=words[RULES[1]],
+        base_p50=of_base.p50,
+        base_low=of_base.low,
+        base_high=of_base.high,
+        candidate_p50=of_candidate.p50,
+        candidate_low=of_candidate.low,
+        candidate_high=of_candidate.high,
+        seconds=round(time.monotonic() - begin_s, 1),
+        host_load=round(os.getloadavg()[0], 1),
+    )
+
+
+def counts_so_far() -> list[CountRow]:
+    """Return the counts of this `PROTOCOL`."""
+    return [row for row in csv_rows.read(COUNTS, CountRow) if row.protocol == PROTOCOL]
+
+
+def gates_so_far() -> list[GateRow]:
+    """Return the gates of this `PROTOCOL`."""
+    return [row for row in csv_rows.read(GATES, GateRow) if row.protocol == PROTOCOL]
+
+
+def run(runs: int, gates: int, until_s: float) -> None:
+    """Add counts and gates in turns, until there are as many as asked for or the time is over."""
+    with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
+        directory = Path(scratch)
+        models = five_models(directory)
+        chains = {more: layers(LAYERS + more, directory / f"layers_{LAYERS + more}.onnx") for more in MORE}
+        todo = True
+        while todo:
+            counted_so_far, judged = counts_so_far(), gates_so_far()
+            todo = False
+            for model in models:
+                for busy in (False, True):
+                    own = sum((row.model, row.busy) == (model.name, busy) for row in counted_so_far)
+                    if own < runs and time.monotonic() < until_s:
+                        csv_rows.append(COUNTS, count_once(model, busy=busy))
+                        todo = True
+            for more, chain in chains.items():
+                times = SAME if more == 0 else 1
+                left = gates * times - sum(row.more == more for row in judged)
+                for _ in range(min(left, times)):
+                    if time.monotonic() < until_s:
+                        csv_rows.append(GATES, gate_once(chains[0], chain, more))
+                        todo = True
+
+
+def apart(values: Sequence[int]) -> str:
+    """Return how far apart the smallest and the largest value are, in percent of the median."""
+    return f"{100 * (max(values) - min(values)) / statistics.median(values):.3f} %"
+
+
+def table_of_counts(rows: Sequence[CountRow]) -> Iterator[str]:
+    """Yield a row for each model: how far apart the medians of its containers are."""
+    yield (
+        "| model | containers, busy | million instructions | medians apart | apart, busy | median, busy / not |"
+        " load apart | start apart |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    by_model: dict[str, list[CountRow]] = {}
+    for row in rows:
+        by_model.setdefault(row.model, []).append(row)
+    for model, own in sorted(by_model.items(), key=lambda entry: entry[1][0].p50):
+        calm, busy = ([row.p50 for row in own if row.busy is each] for each in (False, True))
+        if not calm or not busy:
+            continue
+        change = 100 * (statistics.median(busy) / statistics.median(calm) - 1)
+        yield (
+            f"| {model} | {len(calm)}, {len(busy)} | {statistics.median(calm) / 1e6:,.3f} | {apart(calm)} |"
+            f" {apart(busy)} | {change:+.3f} % | {apart([row.load for row in own])} |"
+            f" {apart([row.start for row in own])} |"
+        )
+
+
+def resampled(rows: Sequence[GateRow], number: int) -> Mapping[str, int]:
+    """Judge pairs of containers that counted the same model in different gates; return the number of each verdict."""
+    sides = [side for row in rows for side in row.sides]
+    generator = random.Random(0)  # noqa: S311 (draws pairs)
+    words = dict.fromkeys(("PASS", "FAIL", "INCONCLUSIVE"), 0)
+    for _ in range(number):
+        base, candidate = (counted(side) for side in generator.sample(sides, 2))
+        words[judge(candidate, Rules.of(RULES[1:]), base).word] += 1
+    return words
+
+
+def table_of_gates(rows: Sequence[GateRow]) -> Iterator[str]:
+    """Yield a row for each number of layers that the candidate has more than the base."""
+    head = f"`{RULES[0]}`: PASS, FAIL, undecided | `{RULES[1]}`"
+    yield f"| layers more | gates | {head} | median change | seconds to a verdict |"
+    yield "|---|---|---|---|---|---|"
+
+    def tally(words: Sequence[str]) -> str:
+        return ", ".join(str(words.count(word)) for word in ("PASS", "FAIL", "INCONCLUSIVE"))
+
     for more in MORE:
-        candidate = layers(LAYERS + more, directory / f"layers_{more}_more.onnx")
-        words, seconds = [], []
-        for _ in range(repeat):
-            begin_s = time.monotonic()
-            words.append(count_pair(board, base, candidate, Rules.of([RULE]), RunOptions()).verdict.word)
-            seconds.append(time.monotonic() - begin_s)
-        tally = ", ".join(str(words.count(word)) for word in ("PASS", "FAIL", "INCONCLUSIVE"))
-        print(f"| {100 * more / LAYERS:.0f} % | {tally} | {statistics.median(seconds):.0f} |")
+        own = [row for row in rows if row.more == more]
+        if own:
+            change = statistics.median(100 * (row.candidate_p50 / row.base_p50 - 1) for row in own)
+            yield (
+                f"| {100 * more / LAYERS:.0f} % | {len(own)} | {tally([row.verdict for row in own])} |"
+                f" {tally([row.verdict_1_percent for row in own])} | {change:+.3f} % |"
+                f" {statistics.median(row.seconds for row in own):.0f} |"
+            )
+    same = [row for row in rows if row.more == 0]
+    if len(same) > 1:
+        words = resampled(same, max(IN_ALL - len(same), 0))
+        yield ""
+        yield (
+            f"Each gate starts a container for each side. Of {sum(words.values())} more pairs, drawn from the"
+            f" containers that counted the same {LAYERS} layers, `{RULES[1]}` gives {words['PASS']} PASS,"
+            f" {words['FAIL']} FAIL, {words['INCONCLUSIVE']} undecided."
+        )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--gates", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=20, help="counts of each model in either condition")
+    parser.add_argument("--gates", type=int, default=20, help="gates of each pair; of a model against itself, 3 times")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="add no more after this time; 0 adds none")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        scatter(Path(directory), arguments.runs)
-        gates(Path(directory), arguments.gates)
+    run(arguments.runs, arguments.gates, time.monotonic() + 60 * arguments.minutes)
+    counts, gates = counts_so_far(), gates_so_far()
+    print("\n".join(table_of_counts(counts)))
+    if gates:
+        print()
+        print("\n".join(table_of_gates(gates)))
+    if counts:
+        loads = sorted(row.host_load for row in (*counts, *gates))
+        print(
+            f"\nThe host's load, with other programs: {loads[0]} to {loads[-1]}, median {statistics.median(loads):.1f}."
+        )
     return ExitCode.OK
 
 
