@@ -16,6 +16,9 @@ from tests.support.pages import DOCS, PAGES, ROOT, blocks
 
 pytest_plugins = ["pytester"]
 
+# Beside the tests that use the engine: the runs of documents look for nothing that others leave on it.
+BESIDE = pytest.mark.xdist_group("documents")
+
 README = ROOT / "README.md"
 PYTEST = DOCS / "tasks" / "pytest.md"
 PYTHON = DOCS / "tasks" / "python.md"
@@ -23,9 +26,14 @@ PYTHON = DOCS / "tasks" / "python.md"
 
 def commands(program: str) -> list[list[str]]:
     """Return the command lines of a program in all documents, each once."""
-    lines = [line for document in PAGES for block in blocks(document, "sh") for line in block.splitlines()]
+    lines = [line for document in PAGES for block in blocks(document, "sh") for line in joined(block)]
     commands = (shlex.split(line, comments=True) for line in dict.fromkeys(lines))
     return [words for words in commands if words and words[0] == program]
+
+
+def joined(block: str) -> list[str]:
+    """Return the lines of a block, one that ends with a backslash with the line after it."""
+    return block.replace("\\\n", " ").splitlines()
 
 
 @cache
@@ -66,6 +74,7 @@ def test_every_make_target_in_the_documents_exists(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@BESIDE
 @pytest.mark.emulation
 def test_the_python_of_the_readme_runs(digits: Model, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks(README, "python")
@@ -74,6 +83,7 @@ def test_the_python_of_the_readme_runs(digits: Model, capsys: pytest.CaptureFixt
     assert float(device_time_ms) > 0
 
 
+@BESIDE
 @pytest.mark.emulation
 def test_the_python_of_the_document_runs_from_its_top_to_its_end(
     digits: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -86,6 +96,7 @@ def test_the_python_of_the_document_runs_from_its_top_to_its_end(
     assert url.startswith("http://127.0.0.1:")
 
 
+@BESIDE
 @pytest.mark.emulation
 def test_the_tests_of_the_document_of_pytest_pass(digits: Model, pytester: pytest.Pytester) -> None:
     (code,) = blocks(PYTEST, "python")

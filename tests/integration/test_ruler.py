@@ -67,14 +67,14 @@ def test_a_stall_is_in_p99_and_a_clock_from_the_time_of_sending_would_have_hidde
 
 
 def test_with_connections_enough_the_stall_is_in_the_service_time_too() -> None:
-    scenario = Scenario(name="server", qps=100, stop=StopRule(duration_s=4))
-    samples = measure(Script(stall=(200, 500)), scenario)
+    scenario = Scenario(name="server", qps=100, stop=StopRule(duration_s=2))
+    samples = measure(Script(stall=(100, 500)), scenario)
     assert sum(sample.service_time_ms > 100 for sample in samples) > 20
     assert percentiles(samples, 99)[0] > 300
 
 
 def test_of_a_saturated_server_latency_grows_and_service_time_does_not() -> None:
-    scenario = Scenario(name="server", qps=100, stop=StopRule(duration_s=3))
+    scenario = Scenario(name="server", qps=100, stop=StopRule(duration_s=1.5))
     samples = sorted(measure(Script(delays_ms=(20,), one_at_a_time=True), scenario, connections=1), key=lambda s: s[0])
     first, last = samples[:30], samples[-30:]
     assert np.median([s.latency_ms for s in last]) > 5 * np.median([s.latency_ms for s in first])
