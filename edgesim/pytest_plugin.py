@@ -69,7 +69,7 @@ class EdgeDevice:
         The test fails if the result does not have the figure, if the run is INVALID, and if the figure is not the
         board's: a measured time, the memory or the accuracy of an execution that does not have them of the board.
         """
-        from edgesim.gates.result_metrics import NAMES, is_time, metric
+        from edgesim.gates.result_metrics import NAMES, is_count, is_time, metric
 
         if name not in NAMES:
             pytest.fail(f"edge_device[{name!r}]: no such metric{did_you_mean(name, NAMES)}", pytrace=False)
@@ -85,10 +85,10 @@ class EdgeDevice:
             )
         measured = metric(result, name)
         if measured.value is None:
-            pytest.fail(
-                f"{name} is missing in this result: the run has too few requests, or this host cannot measure it",
-                pytrace=False,
-            )
+            why = "the run has too few requests, or this host cannot measure it"
+            if is_count(name):
+                why = "the marker needs count=True, which counts instructions"
+            pytest.fail(f"{name} is missing in this result: {why}", pytrace=False)
         if measured.elsewhere:
             pytest.fail(f"{name}: {measured.value:.6g}, {measured.elsewhere}", pytrace=False)
         figure = Figure.of(name, measured.value, _uncertainty(result, name))
@@ -173,11 +173,13 @@ class Runs:
         return None if isinstance(result, EdgesimError) else result
 
     def _run(self, options: Mapping[str, Any]) -> "RunResult | EdgesimError":
+        from edgesim.jobs.count import count
         from edgesim.jobs.run import run
 
         keywords = dict(options)
+        job = count if keywords.pop("count", False) else run
         try:
-            result = run(keywords.pop("profile"), keywords.pop("model"), **keywords)
+            result = job(keywords.pop("profile"), keywords.pop("model"), **keywords)
             self.results.append(result)
             if self._directory is not None:
                 result.write(self._directory / f"{len(self.results)}-{result.model.name}-{result.profile.name}.json")
@@ -299,10 +301,14 @@ def _report(result: "RunResult") -> str:
 
 
 def _uncertainty(result: "RunResult", name: str) -> str:
-    """Return the band of a device time, or the interval of a percentile, in words."""
+    """Return the band of a device time, or the interval of a percentile or a count, in words."""
+    from edgesim.gates.result_metrics import metric
     from edgesim.reports import phrases
 
     section, _, key = name.partition(".")
+    if section == "instructions":
+        counted = metric(result, name)
+        return f"{counted.interval_kind} {counted.low:.0f} to {counted.high:.0f}"
     if name == "device_time_ms.p50":
         return f"band {phrases.device_time(result)[1].strip('()')}"
     if section in ("latency_ms", "service_time_ms") and (bounds := getattr(result, section).intervals.get(key)):

@@ -1,16 +1,19 @@
 """The pytest plugin, used by the tests of another project: real runs, as plain processes of this host."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import edgesim.jobs.count
 import edgesim.jobs.run  # noqa: F401  # a pytester run in this process removes the modules that it was first to import
 from edgesim.models.repository import Model
-from edgesim.pytest_plugin import EdgeDevice
+from edgesim.pytest_plugin import EdgeDevice, Runs
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import ValiditySection
+from tests.support.results import counted
 
 pytest_plugins = ["pytester"]
 
@@ -119,6 +122,28 @@ def test_memory_that_is_not_the_boards_fails_the_test_that_uses_it(result: RunRe
     with pytest.raises(pytest.fail.Exception, match=r"memory_peak_bytes: .* of a scaled server"):
         device["memory_peak_bytes"]
     assert node.user_properties == []
+
+
+def test_marker_with_count_counts_instructions(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, result: RunResult
+) -> None:
+    calls = []
+
+    def count(*arguments: Any, **keywords: Any) -> RunResult:
+        calls.append((arguments, keywords))
+        return counted((999_900, 1_000_000, 1_000_100))
+
+    monkeypatch.setattr(sys.modules["edgesim.jobs.count"], "count", count)
+    node: Any = SimpleNamespace(user_properties=[])
+    device = EdgeDevice({"profile": "jetson-nano", "model": "net", "count": True}, Runs(pytestconfig), node)
+    assert repr(device["instructions"]) == "<instructions 1e+06, 9 counts, 999900 to 1000100>"
+    device.require("instructions <= 1100000")
+    assert calls == [(("jetson-nano", "net"), {})]
+    assert node.user_properties == [("instructions", 1_000_000)]
+    valid = result.model_copy(update={"validity": ValiditySection(valid=True)})
+    plain: Any = SimpleNamespace(result=lambda options: valid)
+    with pytest.raises(pytest.fail.Exception, match="the marker needs count=True"):
+        EdgeDevice({"profile": "jetson-nano", "model": "net"}, plain, node)["instructions"]
 
 
 def test_inconclusive_rules_pass_only_with_the_option_and_the_summary_says_so(
