@@ -208,7 +208,9 @@ def run(runs: int, gates: int, until_s: float) -> None:
 
 
 def apart(values: Sequence[int]) -> str:
-    """Return how far apart the smallest and the largest value are, in percent of the median."""
+    """Return how far apart the smallest and the largest value are, in percent of the median; of one value nothing."""
+    if len(values) < 2:
+        return ""
     return f"{100 * (max(values) - min(values)) / statistics.median(values):.3f} %"
 
 

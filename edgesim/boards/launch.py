@@ -233,7 +233,8 @@ class Launch:
         self.delivery.check()
         if options.runtime is not None and self.runtime is None:
             server = f"image {image} has its own" if image is not None else "`engine=local` has this host's"
-            raise UsageError(f"`runtime={options.runtime}`: for edgesim's serving image; {server}")
+            fix = "`engine=docker`, or no `runtime`" if image is None else "no `runtime`"
+            raise UsageError(f"`runtime={options.runtime}`: for edgesim's serving image; {server}", fix=fix)
         if self.own_server:
             self._check_configurations()
         if options.count:
