@@ -81,8 +81,20 @@ def _opened(path: Path, *, pipes: bool) -> FileIO:
     if stat.S_ISREG(mode) or (pipes and stat.S_ISFIFO(mode)):
         return file
     file.close()
-    kind = next((kind for is_kind, kind in _KINDS.items() if is_kind(mode)), "a device")
-    raise OSError(errno.EINVAL, f"not a file, but {kind}")
+    raise OSError(errno.EINVAL, f"not a file, but {_kind(mode)}")
+
+
+def other_kind(path: Path) -> str | None:
+    """Return what a path leads to that is no regular file, such as ``a pipe``; None for a file, and for nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else _kind(mode)
+
+
+def _kind(mode: int) -> str:
+    return next((kind for is_kind, kind in _KINDS.items() if is_kind(mode)), "a device")
 
 
 _KINDS = {stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}

@@ -15,6 +15,7 @@ from edgesim.errors import ExitCode
 from edgesim.models import repository, samples, state
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
+from edgesim.printable import printable
 from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
 
@@ -54,7 +55,7 @@ def show_command(model: ModelArgument, models: ModelsOption = None, as_json: Jso
 
 
 def _rows(model: Model, fits: list[str]) -> Iterator[tuple[str, str]]:
-    yield model.name, f"version {model.version}, {model.path}"
+    yield printable(model.name), printable(f"version {model.version}, {model.path}")
     yield from (("input", str(tensor)) for tensor in model.inputs)
     yield from (("output", str(tensor)) for tensor in model.outputs)
     yield "opset", model.opset_words

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from edgesim import untrusted
 from edgesim.errors import HostError, ModelError
 from edgesim.models import placeholders, tensor_types
 from edgesim.models.links import Bounds, follow
@@ -144,7 +145,8 @@ def _read(path: Path, tensor: "onnx.TensorProto") -> ExternalTensor:
         offset = int(entries.get("offset") or 0)
         length = int(entries.get("length") or _size_bytes(tensor))
     except ValueError as error:
-        raise ModelError(f"{path}: the weights {tensor.name!r}: {error}", fix=_SAVE) from error
+        places = ", ".join(f"{key} {entries[key]!r}" for key in ("offset", "length") if key in entries)
+        raise ModelError(f"{path}: the weights {tensor.name!r} have no number as {places}", fix=_SAVE) from error
     if offset < 0 or length < 0:
         raise ModelError(f"{path}: the weights {tensor.name!r} begin or end before their file", fix=_SAVE)
     return ExternalTensor(name=tensor.name, location=PurePosixPath(location), end=offset + length)
@@ -199,6 +201,8 @@ def _missing(path: Path, file: Path, tensor: ExternalTensor) -> ModelError:
         )
     if "\\" in str(tensor.location):
         return ModelError(f"{problem}: a path of Windows", fix=f"export the model with / in its paths; or: {_SAVE}")
+    if (kind := untrusted.other_kind(file)) is not None:
+        problem = f"{path}: its file of weights {tensor.location} is {kind}, not a file"
     return ModelError(problem, fix=f"put {tensor.location} into the directory of {path.name}")
 
 

@@ -5,6 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 _HEAD_BYTES = 512
+# The bytes that archives have, and where: RFC 1952, the formats of bzip2 and xz, RFC 8878, 7zFormat.txt, POSIX's ustar.
+_ARCHIVES = {
+    "gzip": (b"\x1f\x8b", 0),
+    "bzip2": (b"BZh", 0),
+    "xz": (b"\xfd7zXZ\x00", 0),
+    "Zstandard": (b"\x28\xb5\x2f\xfd", 0),
+    "7z": (b"7z\xbc\xaf\x27\x1c", 0),
+    "tar": (b"ustar", 257),
+}
+_JSON = re.compile(rb'\s*[{\[]\s*["{\[\]}]')
 _WEB_PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
@@ -43,10 +53,13 @@ def identify(path: Path) -> Placeholder | None:
             "a web page: the download failed, or needs a login",
             "download the file again: curl --fail --location --remote-name URL",
         )
+    if _JSON.match(head):
+        return Placeholder("JSON, such as a server answers with an error", f"read what it says: head -c 500 {path}")
     if head.startswith(b"PK\x03\x04"):
         return Placeholder("a zip archive", f"unzip {path}")
-    if head.startswith(b"\x1f\x8b"):
-        return Placeholder("a gzip archive", f"unpack {path}")
+    for archive, (begin, place) in _ARCHIVES.items():
+        if head[place:].startswith(begin):
+            return Placeholder(f"a {archive} archive", f"unpack {path}")
     if not head:
         return Placeholder("an empty file", "export or download the file again")
     return None

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim import paths
+from edgesim import paths, untrusted
 from edgesim.errors import ModelError, ModelUnsupported, did_you_mean
 from edgesim.models import external_weights, graph_nodes, other_formats, placeholders, samples, tensor_types
 from edgesim.models.configuration import Configuration
@@ -166,9 +166,9 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
         if not path.is_file():
             if path.is_dir():
                 require_no_other_format(path)
-            nothing = "a directory" if path.is_dir() else "no such model file"
-            nothing = "a symbolic link to nothing" if path.is_symlink() else nothing
-            raise ModelError(f"{reference}: {nothing}", fix="edgesim models list")
+            nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
+            problem = f"{reference}: {untrusted.other_kind(path) or nothing}"
+            raise ModelError(problem, fix="edgesim models list")
         name = path.stem if path.name != FILE_NAME else _name_of(path)
         return read(path, name=name, repositories=[Path(repository)] if repository is not None else [])
     if repository is not None:
@@ -380,7 +380,7 @@ def parse(path: Path) -> "onnx.ModelProto":
     import onnx
     from google.protobuf.message import DecodeError
 
-    export = "export the model to ONNX; edgesim runs nothing else"
+    export = "export the model to ONNX; edgesim runs nothing else; if it is ONNX, copy or download the file again"
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ModelError(

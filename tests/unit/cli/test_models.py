@@ -65,3 +65,8 @@ def test_operations_of_branches_are_shown_and_the_opsets_that_are_used(
     shown = capsys.readouterr().out
     assert "2 Relu, 1 If" in shown
     assert "opset           17\n" in shown
+
+
+def test_line_break_in_the_name_of_a_file_breaks_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(("models", "show", saved(tmp_path / "a\nb.onnx", {}))) == 0
+    assert capsys.readouterr().out.startswith("a b  ")

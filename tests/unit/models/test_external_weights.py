@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,6 +77,18 @@ def test_weights_outside_the_directory_are_refused_and_never_opened(tmp_path: Pa
 def test_weights_that_name_no_file_are_refused(tmp_path: Path, location: str) -> None:
     with pytest.raises(ModelError, match="'w' name no file"):
         repository.find(weights.write(tmp_path / "net.onnx", location))
+
+
+@pytest.mark.parametrize(("make", "kind"), [(Path.mkdir, "a directory"), (os.mkfifo, "a pipe")])
+def test_weights_that_are_no_file_are_named(tmp_path: Path, make: Callable[[Path], None], kind: str) -> None:
+    make(tmp_path / "w.bin")
+    with pytest.raises(ModelError, match=rf"w\.bin is {kind}, not a file"):
+        repository.find(weights.write(tmp_path / "net.onnx", "w.bin"))
+
+
+def test_place_of_weights_that_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="the weights 'w' have no number as offset 'abc'"):
+        repository.find(weights.write(tmp_path / "net.onnx", "w.bin", offset="abc"))
 
 
 def test_path_of_windows_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Files in place of a model: what they are, and how to get the model."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,15 @@ from edgesim.models import repository
         (b"\n<HTML>", "a web page", "download the file again"),
         (b"PK\x03\x04" + bytes(200), "a zip archive", "unzip"),
         (b"\x1f\x8b" + bytes(200), "a gzip archive", "unpack"),
+        (b"BZh91AY&SY" + bytes(200), "a bzip2 archive", "unpack"),
+        (b"\xfd7zXZ\x00" + bytes(200), "a xz archive", "unpack"),
+        (b"\x28\xb5\x2f\xfd" + bytes(200), "a Zstandard archive", "unpack"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(200), "a 7z archive", "unpack"),
+        (b"net.onnx".ljust(257, b"\0") + b"ustar\x0000" + bytes(200), "a tar archive", "unpack"),
+        (b'{"message": "Not Found"}', "JSON, such as a server answers with an error", "head -c"),
         (b"", "an empty file", "export or download"),
         (b"hello", "protocol buffers cannot parse it", "export the model to ONNX"),
+        (b"hello", "protocol buffers cannot parse it", "download the file again"),
     ],
 )
 def test_file_in_place_of_a_model_is_named_with_what_gets_the_model(
@@ -36,4 +45,18 @@ def test_file_in_place_of_a_model_is_named_with_what_gets_the_model(
 def test_link_to_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").symlink_to("nowhere")
     with pytest.raises(ModelError, match="a symbolic link to nothing"):
+        repository.find(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (Path.mkdir, "a directory"),
+        (os.mkfifo, "a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+    ],
+)
+def test_path_to_something_that_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None], kind: str) -> None:
+    make(tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match=f"net.onnx: {kind}"):
         repository.find(tmp_path / "net.onnx")
