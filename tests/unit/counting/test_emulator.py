@@ -1,6 +1,7 @@
 """Finding the emulator that counts."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from edgesim import paths
 from edgesim.counting import emulator
-from edgesim.errors import EmulatorMissing
+from edgesim.errors import EmulatorMissing, ExitCode
 
 
 def test_missing_emulator_names_the_script_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +20,7 @@ def test_missing_emulator_names_the_script_that_makes_it(tmp_path: Path, monkeyp
     script, *words = raised.value.fix.split()
     assert Path(script).is_file()
     assert words[0] == "build"
+    assert raised.value.exit_code == 3
 
 
 def test_emulator_is_found_where_the_script_has_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +32,31 @@ def test_emulator_is_found_where_the_script_has_put_it(tmp_path: Path, monkeypat
     done = subprocess.run([paths.counting_emulator_script(), "status"], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == str(made), done.stderr
     assert emulator.find() == emulator.CountingEmulator(made, "10.0.2")
+
+
+@pytest.mark.parametrize(
+    ("stubs", "words"),
+    [
+        ({"apt-get": "exit 0", "apt-cache": "exit 0"}, "no source package of QEMU 9.1 or newer in apt's sources"),
+        ({"apt-get": "exit 100", "pkg-config": "exit 1"}, "which the build needs"),
+    ],
+)
+def test_build_without_source_or_tools_ends_with_exit_code_3_and_says_why(
+    tmp_path: Path, stubs: dict[str, str], words: str
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, body in {"sudo": 'exec "$@"', "gcc": "exit 0", "ninja": "exit 0", "xz": "exit 0", **stubs}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+    if "pkg-config" not in stubs:
+        (programs / "pkg-config").symlink_to("/bin/true")
+    environment = os.environ | {"EDGESIM_CACHE_DIR": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}"}
+    command = [str(paths.counting_emulator_script()), "build"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == ExitCode.HOST, done.stderr
+    assert words in done.stderr
+    assert list((tmp_path / "counting-emulator").glob("build.*")) == []
 
 
 def test_command_begins_with_the_emulators_own_loader(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """What the doctor says of the machine that runs boards."""
 
+from pathlib import Path
+
 import pytest
 
 from edgesim import profiles
+from edgesim.counting import emulator
 from edgesim.engine.context import Context
 from edgesim.host import identity
 from edgesim.host.identity import CoreGroup, MachineIdentity
@@ -28,3 +31,16 @@ def test_machine_that_is_no_board_measures_no_boards_time(monkeypatch: pytest.Mo
     cores = (CoreGroup(core="Neoverse-N1", count=4),)
     words = said_of(MachineIdentity(architecture="arm64", cores=cores), monkeypatch)
     assert words == "4 cores Neoverse-N1; no board of edgesim's profiles, so no board's time is measured here"
+
+
+def test_counting_emulator_has_a_line_whether_it_is_made_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path))
+    (missing,) = (each for each in doctor.diagnose(HERE) if "edgesim count" in each.finding)
+    assert missing.finding.startswith("not made, and edgesim count needs it: ")
+    assert "scripts/counting-emulator build" in missing.finding
+    made = emulator.CountingEmulator(tmp_path, "10.0.2")
+    monkeypatch.setattr(emulator, "find", lambda: made)
+    findings = [each.finding for each in doctor.diagnose(HERE)]
+    assert "QEMU 10.0.2, counting instructions, for edgesim count" in findings
