@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgesim.errors import ResultError, UsageError
-from edgesim.results.result_file import write_text
+from edgesim.results.result_file import write_bytes
 
 
 def require_writable(path: Path, option: str = "-o") -> None:
@@ -56,10 +56,11 @@ def make_directory(directory: Path, option: str = "-o") -> None:
         raise ResultError(f"{directory}: cannot be written", fix=f"give {option} a directory that you can write")
 
 
-def write(path: Path, text: str) -> None:
-    """Write a text file; a character that UTF-8 cannot hold, as from a broken log, becomes a question mark.
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file; a character of a text that UTF-8 cannot hold, as from a broken log, becomes a question mark.
 
     Raises:
         ResultError: the file cannot be written.
     """
-    write_text(path, text, what="it", fix="another file, in a directory that has space")
+    data = content.encode(errors="replace") if isinstance(content, str) else content
+    write_bytes(path, data, what="it", fix="another file, in a directory that has space")

@@ -1,9 +1,11 @@
 """``edgesim report``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from edgesim.cli import _last_results
 from edgesim.cli._app import new_app
@@ -15,6 +17,8 @@ from edgesim.cli._summaries import of_result, of_several
 from edgesim.errors import ExitCode
 from edgesim.reports import formats
 from edgesim.reports.formats import terminal
+from edgesim.reports.sweep_overview import SweepOverview
+from edgesim.results import sweep_directory
 from edgesim.results.load import load
 
 app = new_app()
@@ -25,11 +29,15 @@ app = new_app()
     "edgesim report result.json -o report.html -o report.md",
     "edgesim report before.json after.json -o comparison.html",
     "edgesim report nano.json pi4.json pi5.json -o boards.html",
+    "edgesim report sweep-results -o sweep.html -o cells.csv",
 )
 def report_command(
     results: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RESULT.json", help="Result files, the base first [default: the last run's]."),
+        typer.Argument(
+            metavar="RESULT.json|DIR",
+            help="Result files, the base first, or the directory of a sweep [default: the last run's].",
+        ),
     ] = None,
     output: Annotated[
         list[Path] | None,
@@ -46,26 +54,39 @@ def report_command(
 ) -> int:
     """Show one result, or several side by side, on the terminal or as files.
 
-    Without a file it shows the result of the last run. Several results are shown as `edgesim compare` shows them.
+    Without a file it shows the result of the last run; of the directory of a sweep, all of its cells. Several results
+    are shown as `edgesim compare` shows them.
     """
     outputs = output or []
-    chosen = [formats.format_of(path) for path in outputs]
     files = results or _last_results.latest(1)
     require_outputs((("-o", path) for path in outputs), files)
-    if len(files) == 1:
+    contents: Sequence[str | bytes]
+    if len(files) == 1 and sweep_directory.is_sweep(files[0]):
+        cells = SweepOverview.read(files[0])
+        contents = [formats.render_sweep(cells, path) for path in outputs]
+        summary, shown = cells.heading, terminal.render_sweep(cells)
+    elif len(files) == 1:
+        chosen = [formats.format_of(path) for path in outputs]
         recorded = load(files[0])
-        texts = [formats.render(recorded, format_, files[0].name) for format_ in chosen]
+        contents = [formats.render(recorded, format_, files[0].name) for format_ in chosen]
         summary, shown = of_result(recorded), terminal.render(recorded)
     else:
+        chosen = [formats.format_of(path) for path in outputs]
         compared = side_by_side(files, force=force)
-        texts = [formats.render_several(compared, format_) for format_ in chosen]
+        contents = [formats.render_several(compared, format_) for format_ in chosen]
         summary, shown = of_several(compared), terminal.render_several(compared)
+    _deliver(contents, outputs, summary, shown, quiet=quiet)
+    return ExitCode.OK
+
+
+def _deliver(
+    contents: Sequence[str | bytes], outputs: Sequence[Path], summary: str, shown: RenderableType, *, quiet: bool
+) -> None:
     if quiet:
         print(summary)
     elif not outputs:
         show(shown)
-    for path, text in zip(outputs, texts, strict=True):
-        write(path, text)
+    for path, content in zip(outputs, contents, strict=True):
+        write(path, content)
         if not quiet:
             show_path("report", path)
-    return ExitCode.OK

@@ -93,7 +93,7 @@ def sweep_command(
         raise UsageError("`output`: a sweep keeps its results in a directory", fix="for example -o results")
     make_directory(output)
     result = sweep(matrix, output, retry=retry, listener=listener)
-    overview = SweepOverview(result.cells, result.left_out)
+    overview = SweepOverview(result.cells, result.left_out, output)
     if as_json:
         _console.print_json(overview.document())
     elif quiet:

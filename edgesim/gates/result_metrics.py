@@ -12,6 +12,7 @@ from edgesim.gates.histogram import times_ms
 from edgesim.measure.statistics import PERCENTILES
 from edgesim.options import Execution
 from edgesim.recording import Sample
+from edgesim.results.metric_directions import HIGHER_IS_BETTER as HIGHER_IS_BETTER
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import Distribution, LifecycleSection, ResourcesSection, Restart
 from edgesim.units import format_bytes
@@ -68,9 +69,6 @@ _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 BAND = "80 % band"
 # Metrics that a scaled run has of the host, not of the board.
 UNSCALED = frozenset(("cold_start_s", "cpu_seconds_per_request"))
-HIGHER_IS_BETTER = frozenset(
-    ("throughput_qps", "accuracy", "detections.matched", "detections.min_iou", "generation.tokens_per_second")
-)
 # These depend on the model and its answers alone, so they are equal in every run.
 _CONSTANT = frozenset(
     ("artifact_bytes", "accuracy", "failed_requests", *(f"detections.{name}" for name in _DETECTIONS))

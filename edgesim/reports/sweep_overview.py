@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgesim.reports.tables import Table
+from edgesim.results import sweep_directory
 from edgesim.results.cell_result import CellResult, Figure
 from edgesim.units import format_bytes, format_ms
 
@@ -18,6 +20,8 @@ _SHOWN = {
     "energy_j": "energy, J",
     "artifact_bytes": "model size",
 }
+# Figures whose note says why they are not the board's.
+_OF_THE_BOARD = ("memory_peak_bytes", "accuracy")
 _OWN = ("job", "profile", "model", "precision", "target")
 
 
@@ -27,10 +31,29 @@ class SweepOverview:
 
     Attributes:
         left_out: combinations without a cell, each with the reason in words.
+        directory: of the cells' files.
     """
 
     cells: tuple[CellResult, ...]
     left_out: tuple[str, ...] = ()
+    directory: Path | None = None
+
+    @classmethod
+    def read(cls, directory: Path) -> "SweepOverview":
+        """Read the directory of a sweep; of a cell that was done several times, the newest result.
+
+        Raises:
+            ResultError: there is no result in it, or a file is not a cell's.
+        """
+        return cls(tuple(sweep_directory.newest(sweep_directory.read(directory))), directory=directory)
+
+    def file_of(self, cell: CellResult) -> Path | None:
+        """Return the path of a cell's file; None if the cells are of no directory."""
+        if self.directory is None:
+            return None
+        return sweep_directory.file_of(
+            self.directory, profile=cell.profile, model=cell.model, job=cell.job, key=cell.key
+        )
 
     @property
     def heading(self) -> str:
@@ -90,6 +113,13 @@ class SweepOverview:
         unknown = Counter(cell.figures[TIME].note for cell in self.cells if TIME in cell.figures and _unknown(cell))
         for note, count in unknown.items():
             yield f"{_counted(count, 'cell')}: {note}"
+        marked = Counter(
+            figure.note
+            for cell in self.cells
+            for name in _OF_THE_BOARD
+            if (figure := cell.figures.get(name)) is not None
+        )
+        yield from (f"*: {note}" for note in marked if note)
         yield from (f"left out: {reason}" for reason in self.left_out)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -98,11 +128,11 @@ class SweepOverview:
         A figure that is a machine's is named with the machine, ``latency_ms.p50@HOST``: the figures of two machines are
         no series.
         """
-        names = dict.fromkeys(_column(name, figure) for cell in self.cells for name, figure in cell.figures.items())
+        names = dict.fromkeys(column(name, figure) for cell in self.cells for name, figure in cell.figures.items())
         return [self._row(cell, tuple(names)) for cell in self.cells]
 
     def _row(self, cell: CellResult, names: tuple[str, ...]) -> dict[str, Any]:
-        known = {_column(name, figure): figure.value for name, figure in cell.figures.items()}
+        known = {column(name, figure): figure.value for name, figure in cell.figures.items()}
         return {
             **{
                 name: getattr(cell, name) for name in ("key", "job", "profile", "board", "model", "precision", "target")
@@ -143,7 +173,8 @@ def _why(cell: CellResult) -> str:
     return f"{cell.error.problem}{f'; {cell.error.fix}' if cell.error.fix else ''}"
 
 
-def _column(name: str, figure: Figure) -> str:
+def column(name: str, figure: Figure) -> str:
+    """Return what the column of a figure is called: by the figure, and by the host if it is a host's."""
     return f"{name}@{figure.host}" if figure.host is not None else name
 
 
@@ -170,9 +201,10 @@ def _band(cell: CellResult) -> str:
 def _cell(name: str, figure: Figure | None) -> str:
     if figure is None or figure.value is None:
         return "-"
+    mark = "*" if name in _OF_THE_BOARD and figure.note else ""
     if name.endswith("_bytes"):
-        return format_bytes(figure.value)
-    return f"{100 * figure.value:.2f} %" if name == "accuracy" else f"{figure.value:.3g}"
+        return f"{format_bytes(figure.value)}{mark}"
+    return f"{100 * figure.value:.2f} %{mark}" if name == "accuracy" else f"{figure.value:.3g}{mark}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -71,7 +71,12 @@ def validated(kind: type[Kind], document: Any, path: Path | str) -> Kind:
 
 
 def write_text(path: Path | str, text: str, *, what: str = "the result", fix: str = _FIX) -> None:
-    """Write a text file: whole, or not at all.
+    """Write a text file as `write_bytes` does; what UTF-8 cannot hold, as from a broken log, is a question mark."""
+    write_bytes(path, text.encode(errors="replace"), what=what, fix=fix)
+
+
+def write_bytes(path: Path | str, data: bytes, *, what: str = "the result", fix: str = _FIX) -> None:
+    """Write a file: whole, or not at all.
 
     Raises:
         ResultError: the file cannot be written; `what` and `fix` are for its message.
@@ -83,7 +88,7 @@ def write_text(path: Path | str, text: str, *, what: str = "the result", fix: st
     target = path.resolve() if replaceable else path
     scratch = target.with_name(f".{target.name}.{os.getpid()}") if replaceable else None
     try:
-        (scratch or target).write_text(text, encoding="utf-8", errors="replace")
+        (scratch or target).write_bytes(data)
         if scratch is not None:
             scratch.replace(target)
     except OSError as error:

@@ -16,10 +16,13 @@ from edgesim.reports.comparison import Change, Comparison
 from edgesim.reports.formats import html
 from edgesim.reports.formats.html import thinning
 from edgesim.reports.overview import Overview
+from edgesim.reports.sweep_overview import SweepOverview
+from edgesim.results.cell_result import Figure
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import DeviceTimeSection, Distribution, RequestsSection, ValiditySection, section
 from tests.conftest import browser_path
 from tests.support import results
+from tests.support.cells import cell, failed
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -305,6 +308,31 @@ def test_a_stack_of_steps_has_a_page_without_times(open_page: Open) -> None:
     page = open_page(html.render_stack(results.of_a_stack(requests=0), "stack.json"))
     assert page.locator("figure").count() == 1
     assert page.locator("#times").count() == 0
+
+
+def test_cells_of_a_sweep_are_a_map_a_front_and_a_report_each_at_any_width(open_page: Open) -> None:
+    cells = [
+        cell(board, model, ms=ms * factor, precision=precision, figures={"accuracy": Figure(value=accuracy)})
+        for board, ms in (("jetson-nano", 40.0), ("rk3588", 10.0))
+        for model, factor, accuracy in (("small", 1.0, 0.8), ("large", 4.0, 0.9), ("poor", 5.0, 0.7))
+        for precision in ("fp32",)
+    ]
+    document = html.render_sweep(SweepOverview((*cells, failed("rk3588", "huge"))))
+    for width in (1200, 390):
+        page = open_page(document, viewport={"width": width, "height": 844})
+        page.wait_for_selector("html[data-drawn=true]")
+        assert page.get_by_role("button", name="rk3588, large: 40").count() == 1
+        assert page.get_by_role("button", name="rk3588, huge: failed").count() == 1
+        # On the front of time against accuracy: the quickest, and the one that is slower and more accurate.
+        front = page.locator("#best tbody th").all_inner_texts()
+        assert [name.strip() for name in front] == ["rk3588 small fp32", "rk3588 large fp32"]
+        assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert faults_of_access(page) == []
+    page.get_by_label("profile").select_option("jetson-nano")
+    assert page.locator("#count").inner_text() == "3 of 7 cells"
+    page.get_by_label("profile").select_option("all")
+    page.get_by_role("button", name="rk3588, huge: failed").click()
+    assert "the model <b>needs</b> 5 GiB" in page.locator("#chosen").inner_text()
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_plots_do_not_trap_scrolling(

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from edgesim.errors import UsageError
 from edgesim.reports.comparison import Comparison
-from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown
+from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, parquet
 from edgesim.reports.overview import Overview
+from edgesim.reports.sweep_overview import SweepOverview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
@@ -33,6 +34,8 @@ class Format(Protocol):
 
     def render_overview(self, overview: Overview) -> str: ...
 
+    def render_sweep(self, overview: SweepOverview) -> str: ...
+
 
 FORMATS: Mapping[str, Format] = {
     ".html": html,
@@ -43,7 +46,13 @@ FORMATS: Mapping[str, Format] = {
 }
 SUFFIXES = tuple(FORMATS)
 # For the help of an option that takes a report's file.
-FILE_HELP = "; ".join(f"{suffix}: {format_.DESCRIPTION}" for suffix, format_ in FORMATS.items())
+FILE_HELP = "; ".join(
+    f"{suffix}: {description}"
+    for suffix, description in (
+        *((suffix, format_.DESCRIPTION) for suffix, format_ in FORMATS.items()),
+        (parquet.SUFFIX, parquet.DESCRIPTION),
+    )
+)
 
 
 def format_of(path: Path) -> Format:
@@ -56,6 +65,18 @@ def format_of(path: Path) -> Format:
     if suffix not in FORMATS:
         raise UsageError(f"{path}: no report has this suffix", fix=f"give a file that ends in {', '.join(SUFFIXES)}")
     return FORMATS[suffix]
+
+
+def render_sweep(overview: SweepOverview, path: Path) -> bytes:
+    """Return the file of a sweep's cells, in the format that the path's suffix stands for.
+
+    Raises:
+        UsageError: no format has this suffix.
+        HostError: a package that the format needs is not installed.
+    """
+    if path.suffix.lower() == parquet.SUFFIX:
+        return parquet.render_sweep(overview)
+    return format_of(path).render_sweep(overview).encode(errors="replace")
 
 
 def render(result: Recorded, format_: Format, file: str) -> str:

@@ -1,4 +1,4 @@
-"""CSV: a row for each request; of an overview, a row for each result."""
+"""CSV: a row for each request; of an overview, a row for each result; of a sweep, a row for each cell."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ from typing import Any
 from edgesim.printable import harmless
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
+from edgesim.reports.sweep_overview import SweepOverview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
@@ -37,6 +38,12 @@ def render_overview(overview: Overview) -> str:
     """Return a row of figures for each result; a figure that is not known is empty."""
     figures = overview.figures()
     return _csv((tuple(row.values()) for row in figures), tuple(figures[0]))
+
+
+def render_sweep(overview: SweepOverview) -> str:
+    """Return a row for each cell; a figure that is not known is empty."""
+    rows = overview.rows()
+    return _csv((tuple(row.values()) for row in rows), tuple(rows[0]))
 
 
 def _rows(result: Recorded) -> Iterator[tuple[Any, ...]]:

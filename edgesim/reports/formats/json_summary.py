@@ -7,6 +7,7 @@ from typing import Any
 from edgesim.reports import phrases, stack_phrases
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
+from edgesim.reports.sweep_overview import SweepOverview
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
 
@@ -41,6 +42,11 @@ def render_comparison(comparison: Comparison) -> str:
 
 def render_overview(overview: Overview) -> str:
     """Return the figures of each result, and what makes them less certain."""
+    return _json(overview.document())
+
+
+def render_sweep(overview: SweepOverview) -> str:
+    """Return the figures of each cell, and why some have none."""
     return _json(overview.document())
 
 

@@ -9,6 +9,8 @@ from edgesim.printable import harmless
 from edgesim.reports import phrases
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
+from edgesim.reports.sweep_overview import SweepOverview, outcome
+from edgesim.results.cell_result import CellResult
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
@@ -18,6 +20,13 @@ DESCRIPTION = "JUnit, a case for each rule of validity"
 _Kind = Literal["passed", "failure", "skipped"]
 _VERDICT_KINDS: dict[VerdictWord, _Kind] = {"PASS": "passed", "FAIL": "failure", "INCONCLUSIVE": "skipped"}
 _RULE_KINDS: dict[str, _Kind] = {"ok": "passed", "suspect": "passed", "invalid": "failure", "unknown": "skipped"}
+
+_CELL_KINDS: dict[str, _Kind] = {
+    "FAIL": "failure",
+    "INVALID": "failure",
+    "INCONCLUSIVE": "skipped",
+    "not predicted": "skipped",
+}
 
 
 class _Case(NamedTuple):
@@ -57,6 +66,20 @@ def render_overview(overview: Overview) -> str:
         UsageError: always.
     """
     raise UsageError("several results have no JUnit form: they give no verdict", fix="edgesim gate --junit FILE")
+
+
+def render_sweep(overview: SweepOverview) -> str:
+    """Return a case for each cell: one that failed is a failure; a check's verdict is the case's; others passed."""
+    cases = [_Case(cell.name, *_kind_of(cell)) for cell in overview.cells]
+    created = max(cell.created for cell in overview.cells)
+    return _suite("edgesim sweep", "edgesim.sweep", created, cases, {})
+
+
+def _kind_of(cell: CellResult) -> tuple[_Kind, str]:
+    if cell.error is not None:
+        return "failure", cell.error.problem
+    word = outcome(cell)
+    return _CELL_KINDS.get(word, "passed"), "; ".join((word, *cell.notes))
 
 
 def render_verdict(verdict: Verdict, command: str) -> str:

@@ -8,6 +8,7 @@ from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
 from edgesim.reports.overview import Overview
 from edgesim.reports.phrases import Fact
+from edgesim.reports.sweep_overview import SweepOverview
 from edgesim.reports.tables import Table
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
@@ -75,10 +76,15 @@ def render_comparison(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_overview(overview: Overview) -> str:
+def render_overview(overview: Overview | SweepOverview) -> str:
     """Return several results in one table, and what makes each of them less certain."""
     lines = [f"### {_plain(overview.heading)}", "", *_table(overview.table()), "", *_quoted(overview.notes())]
     return "\n".join(lines) + "\n"
+
+
+def render_sweep(overview: SweepOverview) -> str:
+    """Return the cells of a sweep in one table, and why some have no figures."""
+    return render_overview(overview)
 
 
 def render_verdict(verdict: Verdict) -> str:

@@ -1,16 +1,16 @@
 "use strict";
+// The page holds large texts compressed, in base64.
+async function unpacked(element) {
+  const letters = atob(element.textContent);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
 (async () => {
   const status = document.getElementById("status");
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const on = (selector, act) => all(selector).forEach((b) => b.addEventListener("click", () => act(b)));
-
-  // The page holds large texts compressed, in base64.
-  async function unpacked(element) {
-    const letters = atob(element.textContent);
-    const bytes = new Uint8Array(letters.length);
-    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
-    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
-  }
 
   on("[data-download]", async (button) => {
     const raw = all(".raw")[button.dataset.download];

@@ -127,8 +127,12 @@ def render_plots(result: RunResult) -> str | None:
     return filled("plots.html.j2", drawn, heading=phrases.title(result), plots=[in_template(plot) for plot in drawn])
 
 
-def filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
-    """Return a template with its values, and with all that the page needs to draw its plots."""
+def filled(template: str, drawn: Sequence[Plot], *, scripts: Sequence[str] = (), **values: Any) -> str:
+    """Return a template with its values, and with all that the page needs to draw its plots.
+
+    Args:
+        scripts: names of scripts of the page's own, which run after the script of all pages.
+    """
     environment = Environment(
         loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, finalize=_finalized
     )
@@ -136,7 +140,7 @@ def filled(template: str, drawn: Sequence[Plot], **values: Any) -> str:
         figures=_figures(drawn),
         library=packed(get_plotlyjs()),
         style=_asset("style.css"),
-        script=_asset("page.js"),
+        script="\n".join(map(_asset, ("page.js", *scripts))),
         version=__version__,
         **values,
     )
