@@ -90,7 +90,7 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
     show(_table(running))
     if running.resolved.overcommit is not None:
         show(f"overcommitted: {running.resolved.overcommit}")
-    for shortfall in running.resolved.shortfalls:
+    for shortfall in running.shortfalls:
         show(f"shortfall: {shortfall}")
     sys.stdout.flush()
 

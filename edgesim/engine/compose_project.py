@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +20,7 @@ from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine, remove_container
 from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, run_labels
 from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, StackError, UsageError
+from edgesim.host import proxies
 from edgesim.host.cgroup import Cgroup
 from edgesim.host.owner import is_left_behind
 from edgesim.host.parent_death import end_with_parent
@@ -71,6 +72,7 @@ class ServiceState:
         ran_s: seconds from the last start to the end, or until now.
         ports: published ports of 127.0.0.1, by the container's port.
         address: the container's address in the stack's network.
+        proxies: the proxies in the container's environment by variable, without passwords.
         helper: the image whose container removes the stack's control group; None if this user may remove the group.
     """
 
@@ -85,6 +87,7 @@ class ServiceState:
     ran_s: float
     ports: Mapping[int, int]
     address: str | None
+    proxies: Mapping[str, str] = field(default_factory=dict)
     helper: str | None = None
 
     @property
@@ -333,6 +336,7 @@ def _state(facts: Mapping[str, Any]) -> ServiceState:
         for inner, bound in (settings.get("Ports") or {}).items()
         if bound and bound[0].get("HostPort")
     }
+    environment = {name: value for name, _, value in (word.partition("=") for word in facts["Config"].get("Env") or ())}
     addresses = [network.get("IPAddress") for network in (settings.get("Networks") or {}).values()]
     return ServiceState(
         service=facts["Config"]["Labels"].get(_SERVICE_LABEL, ""),
@@ -346,6 +350,7 @@ def _state(facts: Mapping[str, Any]) -> ServiceState:
         ran_s=_seconds(state["StartedAt"], state["FinishedAt"]),
         ports=ports,
         address=next((address for address in addresses if address), None),
+        proxies=proxies.of(environment),
         helper=facts["Config"]["Labels"].get(HELPER_LABEL),
     )
 

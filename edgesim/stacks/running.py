@@ -62,6 +62,12 @@ class RunningStack:
                 urls[name] = f"http://127.0.0.1:{state.ports[port]}"
         return urls
 
+    @property
+    def shortfalls(self) -> Sequence[str]:
+        """Sentences that say what the board has and the stack has not, and where a proxy stands between services."""
+        behind = [(name, state.proxies) for name, state in self.monitor.states.items() if state.proxies]
+        return [*self.resolved.shortfalls, *(_proxied(name, proxies) for name, proxies in behind)]
+
     def states(self) -> Mapping[str, ServiceState]:
         """Read the states of all services."""
         return self.monitor.look()
@@ -117,3 +123,11 @@ class RunningStack:
             not_started=not_started,
         )
         return failure(self.resolved, state, evidence)
+
+
+def _proxied(service: str, proxies: Mapping[str, str]) -> str:
+    variables = ", ".join(f"{name}={url}" for name, url in proxies.items())
+    return (
+        f"proxies: {service}'s image or environment sets {variables}, and the board has none; its requests to other "
+        "services, and those of its `healthy` command, go there unless its NO_PROXY names them"
+    )

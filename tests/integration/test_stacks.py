@@ -370,8 +370,12 @@ def test_a_killed_start_of_a_stack_that_was_to_stay_is_garbage_and_no_obstacle(d
 @pytest.mark.long
 def test_a_stack_stays_up_until_it_is_taken_down(directory: Path) -> None:
     name = f"test-{os.getpid()}"
-    path = write(directory, f"one:{holding(10)}")
-    assert edgesim("up", path).returncode == 0
+    own, users = ({"proxies": {"default": {"httpProxy": "http://127.0.0.1:9"}}}, "http://ann:secret@127.0.0.1:9")
+    (directory / "config.json").write_text(json.dumps(own))
+    path = write(directory, f"one:{holding(10)}  environment: {{HTTPS_PROXY: '{users}'}}")
+    up = edgesim("up", path, env=os.environ | {"DOCKER_CONFIG": str(directory)})
+    assert up.returncode == 0, up.stderr
+    assert "proxies: one's image or environment sets HTTPS_PROXY=http://127.0.0.1:9, and" in " ".join(up.stdout.split())
     again = edgesim("up", path)
     assert (again.returncode, f"stack {name}: is already up" in again.stderr) == (2, True)
     assert edgesim("gc").returncode == 0, "its maker has gone, and it is no garbage for that"
