@@ -32,6 +32,7 @@ _FIELDS = {
     "confidence",
     "dir",
     "max_rounds",
+    "mlflow",
     "model",
     "outside_container",
     "profile",

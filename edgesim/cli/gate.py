@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from edgesim import profiles
-from edgesim.cli import _console, _rules, _verdict
+from edgesim.cli import _console, _mlflow, _rules, _verdict
 from edgesim.cli._app import BOARD, INPUTS, is_on_command_line, new_app
 from edgesim.cli._console import say
+from edgesim.cli._mlflow import MlflowOption
 from edgesim.cli._options import (
     InconclusiveOkOption,
     JsonOption,
@@ -24,6 +25,7 @@ from edgesim.cli._run_options import AnswerFlags, BoardFlags, InputFlags, takes_
 from edgesim.errors import DeviceError, ExitCode, UsageError
 from edgesim.gates import baselines, judge, paired_statistics
 from edgesim.gates.rules import DEFAULT_RULES, FILE_NAME
+from edgesim.histories.mlflow_runs import Runs
 from edgesim.jobs import paired_releases
 from edgesim.jobs.paired import run_pair
 from edgesim.jobs.paired_counts import count_pair, counts_decide
@@ -135,6 +137,7 @@ def gate_command(
     inconclusive_ok: InconclusiveOkOption = False,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
+    mlflow: MlflowOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -159,8 +162,10 @@ def gate_command(
     require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
     if rule and rules is not None:
         raise UsageError("--rule and --rules: give one of them")
+    runs = _mlflow.connect(mlflow)
     deliver = functools.partial(
         _deliver,
+        runs=runs,
         junit=junit,
         markdown=markdown,
         quiet=quiet,
@@ -242,6 +247,7 @@ def _deliver(
     verdict: Verdict,
     results: Sequence[RunResult],
     *,
+    runs: Runs | None,
     junit: Path | None,
     markdown: Path | None,
     quiet: bool,
@@ -257,6 +263,7 @@ def _deliver(
         inconclusive_ok=inconclusive_ok,
         command="gate",
     )
+    _mlflow.log(runs, results, artifacts={"verdict.json": verdict.as_json()}, tags={"edgesim.verdict": verdict.word})
     if verdict.word != "FAIL" and not all(result.validity.valid for result in results):
         say("edgesim: the run is INVALID: its figures cannot be used")
         return ExitCode.INVALID

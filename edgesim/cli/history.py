@@ -14,6 +14,7 @@ from edgesim.errors import ExitCode, UsageError
 from edgesim.histories import exports, phrases, steps
 from edgesim.histories.exports import Direction
 from edgesim.histories.history import Trends, history
+from edgesim.histories.mlflow_runs import Runs
 from edgesim.histories.places import DIRECTORY
 from edgesim.histories.series import RECENT, Selection
 from edgesim.reports.formats.text_layout import TextTable
@@ -195,12 +196,13 @@ def page_command(
     "edgesim history export jsonl -o history.jsonl",
     "edgesim history export prometheus -o /var/lib/node_exporter/edgesim.prom",
     "edgesim history export github-action-benchmark -o output.json",
+    "edgesim history export mlflow --mlflow http://localhost:5000",
     name="export",
 )
 def export_command(
     format_: Annotated[
-        Literal["jsonl", "prometheus", "github-action-benchmark"],
-        typer.Argument(metavar="FORMAT", help="jsonl, prometheus or github-action-benchmark."),
+        Literal["jsonl", "prometheus", "github-action-benchmark", "mlflow"],
+        typer.Argument(metavar="FORMAT", help="jsonl, prometheus, github-action-benchmark, or mlflow with --mlflow."),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file [default: print].")
@@ -222,11 +224,20 @@ def export_command(
             " kind.",
         ),
     ] = "smaller",
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", metavar="URI", help="For mlflow: the address of its server.")
+    ] = None,
 ) -> int:
-    """Write the history as another program reads it."""
+    """Write the history as another program reads it; to MLflow each result that is not there, as a run."""
+    if (format_ == "mlflow") != (mlflow is not None) or (mlflow is not None and output is not None):
+        raise UsageError(
+            "--mlflow: goes with mlflow alone, and without -o", fix="edgesim history export mlflow --mlflow URI"
+        )
     if output is not None:
         require_writable(output)
     selection = _selection(metric, profile, model, commits, recent, min_change, confidence)
+    if mlflow is not None:
+        return _to_mlflow(directory, branch, selection, mlflow)
     series = _read(directory, branch, selection).series
     if format_ == "github-action-benchmark":
         text = exports.github_action_benchmark(series, direction)
@@ -267,6 +278,20 @@ def _read(directory: Path | None, branch: str | None, selection: Selection) -> T
     if not trends.series and (selection.metrics or selection.profiles or selection.models or selection.commits):
         raise UsageError(f"{opened}: nothing in it fits the options", fix="edgesim history show lists all series")
     return trends
+
+
+def _to_mlflow(directory: Path | None, branch: str | None, selection: Selection, uri: str) -> ExitCode:
+    """Log each result that counts, unless a run of it is there."""
+    entries = dict.fromkeys(
+        point.entry.file_name for series in _read(directory, branch, selection).series for point in series.points
+    )
+    runs, logged = Runs(uri), 0
+    for entry in history(directory, branch=branch).entries()[0]:
+        if entry.file_name in entries and not runs.has(entry):
+            runs.log(entry)
+            logged += 1
+    show(f"{logged} of {len(entries)} results logged to MLflow at {runs}; the others were there")
+    return ExitCode.OK
 
 
 def _show(trends: Trends) -> None:

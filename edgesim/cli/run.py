@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from edgesim.cli import _console, _last_results, _summaries
+from edgesim.cli import _console, _last_results, _mlflow, _summaries
 from edgesim.cli._app import BOARD, IMAGE, OUTPUT, is_on_command_line, new_app
+from edgesim.cli._mlflow import MlflowOption
 from edgesim.cli._options import (
     JsonOption,
     OptionalModelArgument,
@@ -60,6 +61,7 @@ def run_command(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the result as JSON.", rich_help_panel=OUTPUT),
     ] = None,
+    mlflow: MlflowOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -73,6 +75,9 @@ def run_command(
     is_stack = model is None and profile.endswith((".yaml", ".yml")) and stack_loader.is_stack(Path(profile))
     if model is None and not is_stack:
         raise UsageError("Missing argument 'MODEL'.", fix="edgesim models list; a stack is a file with `services`")
+    if is_stack and mlflow is not None:
+        raise UsageError("--mlflow: is for the run of one model, and not for a stack")
+    runs = _mlflow.connect(mlflow)
     listener = _console.listener(quiet=quiet)
     try:
         if model is None:
@@ -87,6 +92,8 @@ def run_command(
             _deliver(error.result, written, quiet=quiet, as_json=as_json)
         raise
     _deliver(result, output, quiet=quiet, as_json=as_json)
+    if isinstance(result, RunResult):
+        _mlflow.log(runs, [result])
     return ExitCode.OK if result.validity.valid else ExitCode.INVALID
 
 

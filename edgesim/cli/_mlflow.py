@@ -1,0 +1,59 @@
+"""What ``--mlflow`` does: results of a command become runs of MLflow."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesim.cli._app import OUTPUT
+from edgesim.cli._console import say
+from edgesim.errors import HostError
+from edgesim.histories import commits, entry
+from edgesim.histories.mlflow_runs import Runs
+from edgesim.reports import formats
+from edgesim.reports.formats import html, markdown
+from edgesim.results.run_result import RunResult
+
+MlflowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow",
+        metavar="URI",
+        help="Log to the MLflow server at this address, too; its MLFLOW_ variables have names, passwords and tokens.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+def connect(uri: str | None) -> Runs | None:
+    """Find the server, before the work; None without a URI. Raises as `Runs` does."""
+    return Runs(uri) if uri is not None else None
+
+
+def log(
+    runs: Runs | None,
+    results: Sequence[RunResult],
+    *,
+    artifacts: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Log each result with its report, and say under which id; without a server nothing.
+
+    Raises:
+        HostError: the server does not answer, or refuses a run.
+    """
+    if runs is None:
+        return
+    revision = commits.revision(None, Path())
+    for result in results:
+        run_id = runs.log(entry.of_run(result, revision), artifacts={**_report(result), **(artifacts or {})}, tags=tags)
+        say(f"edgesim: logged to MLflow at {runs}: run {run_id}")
+
+
+def _report(result: RunResult) -> dict[str, str]:
+    """Return the report by the name of its file: the page, or Markdown where the page's libraries are missing."""
+    try:
+        return {"report.html": formats.render(result, html, "result.json")}
+    except HostError:
+        return {"report.md": formats.render(result, markdown, "result.json")}
