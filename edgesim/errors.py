@@ -11,7 +11,7 @@ with exit code 70.
     │   ├── ProfileError
     │   ├── ModelError
     │   │   ├── ModelUnsupported
-    │   │   ├── LibraryNotNamed       (edgesim.measure.reference)
+    │   │   ├── LibraryNotNamed       (edgesim.models.session_loading)
     │   │   └── TooLong               (edgesim.measure.host_session)
     │   ├── StackError
     │   ├── PackageUnknown

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,14 @@ from edgesim import profiles
 from edgesim.cli import _generation
 from edgesim.cli._app import INPUTS, new_app
 from edgesim.cli._console import print_json, show
-from edgesim.cli._options import JsonOption, ModelArgument, ProfileArgument, QuietOption, TargetOption
+from edgesim.cli._options import (
+    HostLibraryOption,
+    JsonOption,
+    ModelArgument,
+    ProfileArgument,
+    QuietOption,
+    TargetOption,
+)
 from edgesim.cli._run_options import InputFlags, takes_run_options
 from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode
@@ -61,6 +68,7 @@ def predict_command(
         typer.Option(metavar="N", min=1, help="Run one inference on this many threads [default: the board's cores]."),
     ] = None,
     target: TargetOption = None,
+    host_libraries: HostLibraryOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show what costs most, and what would change.")] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -72,7 +80,8 @@ def predict_command(
     The prediction is ONNX Runtime's time on the board's CPU, and TensorRT's on its GPU if it has one, each with a band
     that contains the time of 80 % of boards. --target chooses one of them.
     """
-    board, graph, inputs = profiles.load(profile), repository.find(model, options.models), options.inputs
+    board, inputs = profiles.load(profile), options.inputs
+    graph = replace(repository.find(model, options.models), host_libraries=tuple(host_libraries or ()))
     if target is not None:
         require_target(board, target)
     if (generate := InputDescription.of(graph, inputs).generate) is not None:

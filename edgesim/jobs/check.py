@@ -27,11 +27,12 @@ from edgesim.measure.detections import Matcher
 from edgesim.measure.host_session import TooLong
 from edgesim.measure.input_fit import refusal, require_fit
 from edgesim.measure.output_difference import Outputs, joined
-from edgesim.measure.reference import LibraryNotNamed, Reference, RunFailed
+from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import hardware_specific, repository, state
 from edgesim.models.repository import Model
+from edgesim.models.session_loading import LibraryNotNamed
 from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import require_target
 from edgesim.profiles import DeviceProfile

@@ -9,9 +9,10 @@ from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import Allowed, ReferenceOutputs
 from edgesim.measure.detections import Matcher
-from edgesim.measure.reference import LibraryNotNamed, Reference, RunFailed
+from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.release_reference import AnyReference, ReleaseReference
 from edgesim.models.repository import Model
+from edgesim.models.session_loading import LibraryNotNamed
 from edgesim.progress import Stages
 from edgesim.results.verdict import Item
 

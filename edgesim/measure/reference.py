@@ -2,7 +2,6 @@
 
 import copy
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,9 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
-from edgesim.host.emulator import host_architecture
 from edgesim.inputs import Arrays
 from edgesim.inputs.refusal import Failure
 from edgesim.inputs.sequences import RequestSequence
@@ -23,10 +20,9 @@ from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.host_session import HostSession, LibraryFailed, SessionFailed
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.measure.sequence_comparison import HostStep, SequenceComparison, compare_steps
-from edgesim.models import custom_libraries, locales
+from edgesim.models import session_loading
 from edgesim.models.gathered import gathered, has_links
 from edgesim.models.repository import Model
-from edgesim.server.config import PACKAGES
 
 # A run's time on this host is looked for in this many runs and seconds.
 _FEWEST_RUNS, _MOST_RUNS, _RUNS_S = 2, 50, 0.2
@@ -45,13 +41,6 @@ class RunFailed(Exception):
         self.failure = Failure.of(text)
         self.node, self.cause = self.failure
         super().__init__(f"{self.node}: {self.cause}" if self.node else self.cause)
-
-
-_NOT_REGISTERED = re.compile(r"is not a registered function/op")
-
-
-class LibraryNotNamed(ModelError):
-    """A model needs a library of custom operations, which is code that the user has not named for this host."""
 
 
 class Reference:
@@ -75,27 +64,9 @@ class Reference:
         try:
             self.release = self._load(model)
         except LibraryFailed as error:
-            name, why = error.args
-            raise ModelError(
-                f"`host_libraries={name}`: not loaded on this host: {why}",
-                fix=f"pip install {name}" if name in PACKAGES else "give a library of custom operations for this host",
-            ) from error
+            raise session_loading.library_refusal(*error.args) from error
         except SessionFailed as error:
-            text = " ".join(str(error).split())
-            if (locale := locales.missing(text)) is not None:
-                raise HostError(
-                    f"this host lacks the locale {locale}, which model {model.name} needs",
-                    fix="sudo apt-get install locales-all",
-                ) from error
-            if (missing := custom_libraries.not_named(model, host_architecture(), model.host_libraries)) is not None:
-                raise LibraryNotNamed(
-                    f"model {model.name} needs library {missing}, which is not loaded on this host",
-                    fix=f"if you trust it: `host_libraries={missing}`",
-                ) from error
-            fix = f"edgesim models show {model.path}"
-            if _NOT_REGISTERED.search(text):
-                fix = "name the library of its operations: `libraries` in config.yaml beside NAME/1/model.onnx"
-            raise ModelError(f"{model.path}: ONNX Runtime does not load it: {text}", fix=fix) from error
+            raise session_loading.refusal(model, str(error)) from error
 
     def _load(self, model: Model) -> str:
         load = partial(self._session.load, custom=model.host_libraries, threads=cores.count())

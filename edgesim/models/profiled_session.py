@@ -1,7 +1,7 @@
 """A model run under ONNX Runtime's profiler in a process of its own, which has little time and bounded memory.
 
 The model may be a stranger's: a loop may turn for years, a tensor may take terabytes, and a bug of the runtime may end
-the process that runs it. ``python -m edgesim.models.profiled_session DIRECTORY WEIGHTS BYTES`` is that process.
+the process that runs it: ``python -m edgesim.models.profiled_session DIRECTORY WEIGHTS BYTES [LIBRARY…]``.
 """
 
 import json
@@ -11,7 +11,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,11 @@ _SMALLER = "predict a smaller or shorter input: `shapes`"
 
 
 class RunFailed(Exception):
-    """ONNX Runtime does not load the model, or does not run it with these inputs; the message is its own."""
+    """ONNX Runtime does not run the model with these inputs; the message is its own."""
+
+
+class LoadFailed(RunFailed):
+    """ONNX Runtime does not load the model, whatever its inputs are."""
 
 
 def profile(
@@ -47,6 +51,7 @@ def profile(
     *,
     weights: Path,
     directory: Path,
+    libraries: Sequence[str] = (),
     most_s: float | None = None,
     most_bytes: int | None = None,
 ) -> Path:
@@ -56,11 +61,12 @@ def profile(
         model: the ONNX file.
         weights: the directory of the model's files of weights.
         directory: an empty one, which takes the profiler's file.
+        libraries: of custom operations: code that the user has named for this host.
         most_s: seconds after which the run is ended; None means `MOST_S`.
         most_bytes: the memory that the process may take; None means most of what is free.
 
     Raises:
-        RunFailed: see there.
+        LoadFailed, RunFailed: see there.
         ModelError: the model takes more time or memory than that, or ends the process.
     """
     most_s = most_s if most_s is not None else MOST_S
@@ -68,7 +74,7 @@ def profile(
     (directory / _MODEL).write_bytes(model)
     with (directory / _INPUTS).open("wb") as file:
         pickle.dump(dict(inputs), file, protocol=5)
-    command = bounded_process.command(__name__, str(directory), str(weights), str(most_bytes))
+    command = bounded_process.command(__name__, str(directory), str(weights), str(most_bytes), *libraries)
     try:
         done = subprocess.run(
             command,
@@ -91,7 +97,7 @@ def profile(
         return Path(answer["lines"])
     if bounded_process.lacks_memory(answer["error"]):
         raise ModelError(_takes_more(most_bytes), fix=_SMALLER)
-    raise RunFailed(answer["error"])
+    raise (RunFailed if "loaded" in answer else LoadFailed)(answer["error"])
 
 
 def _takes_more(most_bytes: int) -> str:
@@ -107,17 +113,18 @@ def _ended(done: "subprocess.CompletedProcess[str]", most_bytes: int) -> str:
 # --- in the process ---------------------------------------------------------------------------------------------------
 
 
-def _run(directory: Path, weights: str) -> str:
-    """Run the model; return the profiler's file."""
+def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, str]:
+    """Run the model; return the profiler's file, or what went wrong, and whether that was after it had loaded."""
     # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    from edgesim.models import session_run
+    from edgesim.models import session_loading, session_run
 
     model = (directory / _MODEL).read_bytes()
     # From edgesim itself, which wrote the file a moment ago: text has no other form.
     arrays: dict[str, np.ndarray] = pickle.loads((directory / _INPUTS).read_bytes())  # noqa: S301
+    answer: dict[str, str] = {}
     for level in _LEVELS:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # the exception says everything that the log would
@@ -128,29 +135,31 @@ def _run(directory: Path, weights: str) -> str:
         # Weights that a kernel has packed for itself are missing among the inputs that the profiler writes.
         options.add_session_config_entry("session.disable_prepacking", "1")
         options.add_session_config_entry(_FOLDER, weights)
+        for name in libraries:
+            session_loading.register(options, name)
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            answer = {"loaded": level}
             begun = time.monotonic()
             session_run.run(session, arrays)
             first_s = time.monotonic() - begun
             again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
             for _ in range(again):
                 session_run.run(session, arrays)
-            break
-        except Exception:
-            if level == _LEVELS[-1]:
-                raise
-    return str(session.end_profiling())
+            return {"lines": str(session.end_profiling())}
+        except Exception as error:  # the runtime's errors share no base class but this one
+            answer |= {"error": " ".join(f"{error}".split()) or type(error).__name__}
+    return answer
 
 
-def _main(directory: Path, weights: str, most_bytes: int) -> None:
+def _main(directory: Path, weights: str, most_bytes: int, libraries: Sequence[str]) -> None:
     bounded_process.bound(most_bytes)
     try:
-        answer = {"lines": _run(directory, weights)}
-    except Exception as error:  # the runtime's errors share no base class but this one
+        answer = _run(directory, weights, libraries)
+    except Exception as error:  # of a library, or of memory that is not there
         answer = {"error": " ".join(f"{error}".split()) or type(error).__name__}
     (directory / _ANSWER).write_text(json.dumps(answer))
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    _main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:])

@@ -20,9 +20,9 @@ from edgesim.errors import ModelError
 from edgesim.host.scratch import scratch_directory
 from edgesim.inputs import Arrays
 from edgesim.inputs.refusal import Failure, refusal
-from edgesim.models import profiled_session
+from edgesim.models import profiled_session, session_loading
 from edgesim.models.gathered import gathered, has_links
-from edgesim.models.profiled_session import RunFailed
+from edgesim.models.profiled_session import LoadFailed, RunFailed
 from edgesim.models.repository import Model
 from edgesim.predictions.tensors import GraphTensor
 
@@ -116,9 +116,13 @@ class HostRunner:
         try:
             if has_links(self._model):
                 with gathered(self._model) as path:
-                    events = _profile(proto, arrays, path.parent)
+                    events = _profile(proto, arrays, path.parent, self._model.host_libraries)
             else:
-                events = _profile(proto, arrays, self._model.path.parent)
+                events = _profile(proto, arrays, self._model.path.parent, self._model.host_libraries)
+        except LoadFailed as error:
+            refused = session_loading.refusal(self._model, Failure.of(str(error)).cause)
+            problem = refused.problem.removeprefix(f"{self._model.path}: ")
+            raise ModelError(problem, fix=refused.fix) from error
         except RunFailed as error:
             is_random = origin.startswith("random")
             whose = "these random inputs" if is_random else f"the inputs ({origin})"
@@ -153,21 +157,24 @@ def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
     )
 
 
-def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path) -> list[dict[str, Any]]:
+def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path, libraries: Sequence[str]) -> list[dict[str, Any]]:
     """Run a model with ONNX Runtime's profiler, a quick one several times; return the profiler's lines.
 
     Args:
         directory: where the model's files of weights are.
+        libraries: see `edgesim.models.profiled_session.profile`.
 
     Raises:
         ModelError: the lines are too many, or see `edgesim.models.profiled_session.profile`.
-        RunFailed: the model does not run with these inputs.
+        LoadFailed, RunFailed: see there.
     """
     with scratch_directory() as scratch:
 
         def profile(proto: onnx.ModelProto) -> Path:
             content = proto.SerializeToString()
-            return profiled_session.profile(content, arrays, weights=directory, directory=Path(scratch))
+            return profiled_session.profile(
+                content, arrays, weights=directory, directory=Path(scratch), libraries=libraries
+            )
 
         try:
             path = profile(proto)

@@ -59,6 +59,7 @@ def predict(
     shapes: Mapping[str, Sequence[int]] | None = None,
     arrays: Arrays | None = None,
     inputs: InputOptions | None = None,
+    host_libraries: Sequence[str] = (),
     use_calibration: bool = True,
 ) -> Prediction:
     """Predict the device time of a model on a board. Needs neither the board nor a container.
@@ -81,6 +82,8 @@ def predict(
         arrays: inputs of a request, by name; None means those that a run sends first: the model's own samples, or
             random ones. Only a model runs with them whose sizes, branches or turns of loops are known at run time only.
         inputs: real inputs, or seed and ranges of random ones, in place of `arrays`.
+        host_libraries: libraries of custom operations that edgesim may load on this host, see
+            `edgesim.options.BoardOptions`, for a model that has to run here.
         use_calibration: multiply by the factor that `edgesim calibrate` has stored for the board, if there is one.
 
     Raises:
@@ -90,16 +93,9 @@ def predict(
             this host where only a run tells its sizes, or the server would refuse its configuration.
         UsageError: the board has no such target.
     """
-    answer = predict_or_decline(
-        profiles.load(profile),
-        model if isinstance(model, Model) else repository.find(model, models),
-        target=target,
-        batch=batch,
-        threads=threads,
-        shapes=shapes,
-        arrays=arrays,
-        inputs=inputs,
-        use_calibration=use_calibration,
+    reader = ModelReader(_find(model, models, host_libraries), shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
+    answer = predict_read(
+        profiles.load(profile), reader, target=target, threads=threads, use_calibration=use_calibration
     )
     if isinstance(answer, Declined):
         raise answer.as_error()
@@ -116,6 +112,7 @@ def predict_targets(
     shapes: Mapping[str, Sequence[int]] | None = None,
     arrays: Arrays | None = None,
     inputs: InputOptions | None = None,
+    host_libraries: Sequence[str] = (),
     use_calibration: bool = True,
 ) -> dict[str, Prediction | Declined]:
     """Predict the device time of a model on each target of a board, the CPU first.
@@ -128,9 +125,13 @@ def predict_targets(
     Raises:
         ProfileError: no such profile; ModelError: no such model, or the server would refuse its configuration.
     """
-    model = model if isinstance(model, Model) else repository.find(model, models)
-    reader = ModelReader(model, shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
+    reader = ModelReader(_find(model, models, host_libraries), shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
     return predict_each_target(profiles.load(profile), reader, threads=threads, use_calibration=use_calibration)
+
+
+def _find(model: str | Path | Model, models: str | Path | None, host_libraries: Sequence[str]) -> Model:
+    model = model if isinstance(model, Model) else repository.find(model, models)
+    return replace(model, host_libraries=tuple(host_libraries)) if host_libraries else model
 
 
 def predict_each_target(

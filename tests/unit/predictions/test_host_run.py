@@ -323,3 +323,20 @@ def test_a_loop_of_more_turns_than_can_be_counted_is_declined(tmp_path: Path, mo
     long = looping(tmp_path / "l.onnx")
     with pytest.raises(ModelError, match="executes more than 20 nodes: too many to count"):
         ModelReader(long, arrays={"x": zeros(1, 8), "n": np.array(9)}).graph()
+
+
+def test_a_model_that_does_not_load_is_no_fault_of_its_inputs(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Own", ["x"], ["y"], domain="my.domain")]
+    custom = model(tmp_path / "c.onnx", nodes, {"x": [1, 8]}, opsets={"my.domain": 1})
+    answer = predict_or_decline(profiles.load(BOARD), custom)
+    assert isinstance(answer, Declined)
+    assert "ONNX Runtime does not load it" in answer.reason
+    assert "inputs do not fit" not in answer.reason
+    assert "`libraries` in config.yaml" in answer.as_error().fix
+
+
+def test_a_library_that_the_user_names_is_loaded_where_the_model_runs(tmp_path: Path) -> None:
+    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Identity", ["n"], ["y"])]
+    nonzero = model(tmp_path / "n.onnx", nodes, {"x": [4, 4]}, types={"y": INT64})
+    with pytest.raises(ModelError, match=r"`host_libraries=.*own\.so`: not loaded on this host"):
+        predict(BOARD, nonzero, host_libraries=[str(tmp_path / "own.so")])

@@ -1,0 +1,70 @@
+"""A session of ONNX Runtime on this host: its libraries of custom operations, and why a model does not load."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from edgesim.errors import EdgesimError, HostError, ModelError
+from edgesim.host.emulator import host_architecture
+from edgesim.models import custom_libraries, locales
+from edgesim.models.repository import Model
+from edgesim.server import libraries
+from edgesim.server.config import PACKAGES
+
+_NOT_REGISTERED = re.compile(r"is not a registered function/op")
+
+
+class LibraryNotNamed(ModelError):
+    """A model needs a library of custom operations, which is code that the user has not named for this host."""
+
+
+def register(options: Any, name: str) -> None:
+    """Register a library of custom operations that the user has named.
+
+    Args:
+        options: `onnxruntime.SessionOptions`.
+
+    Raises:
+        ModelError: there is no such library, or it does not load.
+    """
+    try:
+        path = libraries.of_package(name) if name in PACKAGES else Path(name)
+        options.register_custom_ops_library(str(path.resolve()))
+    except Exception as error:  # of ConfigError and of the runtime's errors, which share no base class
+        raise library_refusal(name, " ".join(str(error).split())) from error
+
+
+def library_refusal(name: str, why: str) -> ModelError:
+    """Return the error for a library that does not load on this host."""
+    return ModelError(
+        f"`host_libraries={name}`: not loaded on this host: {why}",
+        fix=f"pip install {name}" if name in PACKAGES else "give a library of custom operations for this host",
+    )
+
+
+def refusal(model: Model, text: str) -> EdgesimError:
+    """Return the error for a model that ONNX Runtime does not load on this host.
+
+    Args:
+        text: ONNX Runtime's message.
+
+    Returns:
+        HostError: this host lacks what the model needs of it.
+        LibraryNotNamed: the model needs a library that the user has not named for this host.
+        ModelError: the model itself is wrong, so no board could load it either.
+    """
+    text = " ".join(text.split())
+    if (locale := locales.missing(text)) is not None:
+        return HostError(
+            f"this host lacks the locale {locale}, which model {model.name} needs",
+            fix="sudo apt-get install locales-all",
+        )
+    if (missing := custom_libraries.not_named(model, host_architecture(), model.host_libraries)) is not None:
+        return LibraryNotNamed(
+            f"model {model.name} needs library {missing}, which is not loaded on this host",
+            fix=f"if you trust it: `host_libraries={missing}`",
+        )
+    fix = f"edgesim models show {model.path}"
+    if _NOT_REGISTERED.search(text):
+        fix = "name the library of its operations: `libraries` in config.yaml beside NAME/1/model.onnx"
+    return ModelError(f"{model.path}: ONNX Runtime does not load it: {text}", fix=fix)
