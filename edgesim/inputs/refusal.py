@@ -51,7 +51,10 @@ class Failure(NamedTuple):
 
 
 class _Misfit(NamedTuple):
-    """An input that has a value out of its bounds; `high` is None for a value that is none of those known."""
+    """An input that has a value out of its bounds; `high` is None for a value that is none of those known.
+
+    The name is empty for a value that the graph computes from inputs.
+    """
 
     name: str
     value: Any
@@ -70,11 +73,15 @@ def refusal(model: Model, request: Arrays, failure: Failure, *, whose: str, is_r
     words = f"{failure.node}: {failure.cause}" if failure.node else failure.cause
     fix = "give inputs that the model takes"
     if misfit is not None:
-        words = f"{misfit.name} has {misfit.value}, and {failure.node or 'the model'} takes {misfit.takes}"
+        taker = failure.node or "the model"
+        words = f"{misfit.name} has {misfit.value}, and {taker} takes {misfit.takes}"
+        if not misfit.name:
+            words = f"the graph computes {misfit.value} from them, and {taker} takes {misfit.takes}"
     if is_random:
-        known = misfit is not None and misfit.high is not None
+        known = misfit is not None and misfit.high is not None and misfit.name != ""
         example = f"{misfit.name}={misfit.low}:{misfit.high}" if misfit is not None and known else "NAME=LOW:HIGH"
-        ranges = f"`ranges` {example}, " if known else "" if misfit is not None else f"`shapes`, `ranges` {example}, "
+        ranges = "" if misfit is not None and misfit.high is None else f"`ranges` {example}, "
+        ranges = ranges if misfit is not None else f"`shapes`, {ranges}"
         fix = f"{ranges}values in a file: `inputs_file`, or real inputs: `input`"
     return ModelError(f"{whose} do not fit model {model.name}: {words}", fix=fix)
 
@@ -97,7 +104,9 @@ def _by_words(model: Model, request: Arrays, failure: Failure) -> _Misfit | None
         value = int(np.max(numbers[names[0]])) if names else high + 1
     uses = input_uses.by_input(model)
     likely = [name for name in names if name in uses and (uses[name].high == high or uses[name].length)] or names
-    return _Misfit(" or ".join(likely) or "an input", value, low, high, f"{low} to {high}")
+    if not likely:  # the graph computes the value from an input
+        return _Misfit("", value, low, high, f"{low} to {high}")
+    return _Misfit(" or ".join(likely), value, low, high, f"{low} to {high}")
 
 
 def _by_graph(model: Model, request: Arrays) -> Iterator[_Misfit]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from edgesim.models import graph_constants, repository
+from edgesim.models import graph_constants, parameter_inputs, repository
 from edgesim.models.graph_constants import Constants
 from edgesim.models.graph_nodes import bodies
+from edgesim.models.parameter_inputs import Parameter
 from edgesim.models.repository import Model, Tensor
 
 Value = int | float | str
@@ -19,15 +20,16 @@ Value = int | float | str
 _PASSING = frozenset(
     {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Expand", "Tile", "Gather"}
     | {"Split", "Pad", "GatherElements", "StringNormalizer"}
+    # An index may be negative, which counts from the end of a table.
+    | {"Neg", "Abs", "Clip"}
 )
+# Those that make no value larger than it was, beside a constant.
+_SHRINKING = frozenset({"Max", "Min", "Div"})
 # Those that leave the columns of a table where they are.
 _KEEPING_COLUMNS = frozenset({"Identity", "Cast", "StringNormalizer"})
 _CATEGORIES = ("cats_strings", "cats_int64s", "keys_strings", "keys_int64s", "keys_floats")
 _WITH_CATEGORIES = frozenset({"OneHotEncoder", "LabelEncoder", "CategoryMapper"})
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
-# Inputs of operations that become sizes of a tensor: random ones would ask for any amount of memory.
-_SIZES = frozenset({("ConstantOfShape", 0), ("Expand", 1), ("Tile", 1), ("TopK", 1), ("OneHot", 1), ("Resize", 3)})
-_MOST_SIZE = 8
 _INTEGERS = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
 
 
@@ -53,11 +55,24 @@ class InputUse:
 
 @dataclass(frozen=True)
 class _Origin:
-    """An input whose values a tensor has: in one column of a table or everywhere, plus a constant."""
+    """An input whose values a tensor has: in one column of a table or everywhere.
+
+    Attributes:
+        times, plus: the tensor has the input's values times a number, plus one of a range of numbers.
+    """
 
     name: str
     column: int | None = None
-    plus: int = 0
+    times: int = 1
+    plus: tuple[int, int] = (0, 0)
+
+    def moved(self, low: int, high: int) -> "_Origin":
+        """Return the origin of a tensor that is larger by `low` to `high`."""
+        return replace(self, plus=(self.plus[0] + low, self.plus[1] + high))
+
+    def scaled(self, factor: int) -> "_Origin":
+        """Return the origin of a tensor that is `factor` times as large."""
+        return replace(self, times=self.times * factor, plus=(self.plus[0] * factor, self.plus[1] * factor))
 
 
 def by_input(model: Model) -> dict[str, InputUse]:
@@ -121,9 +136,9 @@ class _Reader:
             for origin in _at(node, 4 if node.op_type in _RECURRENT else 1, origins):
                 self._set(origin.name, length=True)
         for position in range(len(node.input)):
-            if (node.op_type, position) in _SIZES:
-                for origin in _at(node, position, origins):
-                    self._bound(replace(origin, plus=-1), _MOST_SIZE if node.op_type != "TopK" else 1)
+            for origin in _at(node, position, origins):
+                if (accepted := parameter_inputs.parameter(node, position, constants)) is not None:
+                    self._accept(origin, accepted)
         if node.op_type in ("Equal", "Sub") and len(node.input) > 1:
             self._take_comparison(node, origins, constants)
 
@@ -139,7 +154,7 @@ class _Reader:
                     if here == 1 and value == 1 and _may_be_mask(tensor):
                         self._set(origin.name, constant=1)
                 elif _is_single(tensor) and _is_code(tensor) and (use is None or use.constant is None):
-                    self._set(origin.name, constant=int(value or 0) - origin.plus)
+                    self._set(origin.name, constant=(int(value or 0) - origin.plus[0]) // origin.times)
 
     def _by_name(self, tensor: Tensor) -> None:
         """Note masks and lengths by their names, which exporters hardly vary."""
@@ -155,9 +170,19 @@ class _Reader:
 
     def _bound(self, origin: _Origin, rows: int) -> None:
         use = self._uses.get(origin.name, InputUse())
-        low, high = max(use.low, -origin.plus), rows - 1 - origin.plus
+        low = max(use.low, -(origin.plus[0] // origin.times))
+        high = (rows - 1 - origin.plus[1]) // origin.times
         if rows > 0 and _is_code(self._tensors[origin.name]):
             self._set(origin.name, low=low, high=high if use.high is None else min(use.high, high))
+
+    def _accept(self, origin: _Origin, accepted: Parameter) -> None:
+        """Note the values of a parameter, which is a whole number."""
+        if self._tensors[origin.name].datatype not in _INTEGERS:
+            return
+        if accepted.constant is None:
+            self._bound(origin.moved(-accepted.low, -accepted.low), accepted.high - accepted.low + 1)
+        elif origin == _Origin(origin.name, origin.column):
+            self._set(origin.name, constant=accepted.constant)
 
     def _choose(self, origin: _Origin, choices: tuple[Value, ...]) -> None:
         use = self._uses.get(origin.name, InputUse())
@@ -205,16 +230,37 @@ def _passed(
     if node.op_type == "Where" and len(node.input) > 2:
         return _everywhere((*_at(node, 1, origins), *_at(node, 2, origins))) or None
     if node.op_type in ("Add", "Sub") and len(node.input) > 1:
-        value = constants.scalar(node.input[1])
-        if value is None and node.op_type == "Add":
-            first, value = _at(node, 1, origins), constants.scalar(node.input[0])
-        if not first or value is None or value != int(value):
+        first, values = _beside_constant(node, origins, constants, either=node.op_type == "Add")
+        if not values:
             return None
-        plus = int(value) if node.op_type == "Add" else -int(value)
-        return tuple(replace(origin, plus=origin.plus + plus) for origin in first)
+        low, high = (min(values), max(values)) if node.op_type == "Add" else (-max(values), -min(values))
+        return tuple(origin.moved(low, high) for origin in first)
+    if node.op_type == "Mul" and len(node.input) > 1:
+        first, values = _beside_constant(node, origins, constants)
+        return tuple(origin.scaled(max(values)) for origin in first) if values and min(values) >= 1 else None
+    if node.op_type in _SHRINKING and len(node.input) > 1:
+        first, values = _beside_constant(node, origins, constants, either=node.op_type != "Div")
+        return first if values and min(values) >= 0 else None
     if node.op_type not in _PASSING or not first:
         return None
     return first if node.op_type in _KEEPING_COLUMNS else _everywhere(first)
+
+
+def _beside_constant(
+    node: onnx.NodeProto, origins: Mapping[str, tuple[_Origin, ...]], constants: Constants, *, either: bool = True
+) -> tuple[tuple[_Origin, ...], Sequence[int]]:
+    """Return the origins of one of a node's two inputs, and the whole numbers of the other; nothing where it has none.
+
+    Args:
+        either: whether the first input may be the constant one.
+    """
+    for here, there in ((0, 1), (1, 0)) if either else ((0, 1),):
+        first, values = _at(node, here, origins), constants.integers(node.input[there])
+        if values is None and (value := constants.scalar(node.input[there])) is not None and value == int(value):
+            values = [int(value)]
+        if first and values:
+            return first, values
+    return (), ()
 
 
 def _tables(node: onnx.NodeProto, constants: Constants) -> Iterator[tuple[int, int]]:

@@ -23,6 +23,7 @@ WEIGHTS: dict[str, np.ndarray] = {
     "two": np.array(2, np.int64),
     "rate": np.array(16000, np.int64),
     "other rate": np.array(8000, np.int64),
+    "offsets": np.array([0, 5, 10], np.int64),
     "depth": np.array(7, np.int64),
     "ends": np.array([0, 1], np.float32),
     "w": np.ones((1, 8, 4), np.float32),
@@ -74,6 +75,14 @@ def uses(
         ([node("Concat", "ids", "ids", output="c", axis=0), gather("words", "c")], (0, 29)),
         ([node("ConstantOfShape", "ids")], (1, 8)),
         ([node("Mul", "ids", "ids", output="d"), gather("words", "d")], None),
+        ([node("Add", "ids", "offsets", output="d"), gather("words", "d")], (0, 19)),
+        ([node("Mul", "ids", "two", output="d"), gather("words", "d")], (0, 14)),
+        ([node("Mul", "ids", "two", output="d"), node("Add", "d", "one", output="e"), gather("words", "e")], (0, 14)),
+        ([node("Max", "ids", "zero", output="d"), gather("words", "d")], (0, 29)),
+        ([node("Div", "ids", "two", output="d"), gather("words", "d")], (0, 29)),
+        ([node("Div", "two", "ids", output="d"), gather("words", "d")], (1, 99)),
+        ([node("Neg", "ids", output="d"), gather("words", "d")], (0, 29)),
+        ([node("Mod", "words", "ids")], (1, 99)),
         ([gather("ids", "flat")], None),
     ],
 )
@@ -82,6 +91,29 @@ def test_bounds_are_those_of_the_smallest_table_that_takes_the_input(
 ) -> None:
     use = uses(tmp_path, nodes).get("ids")
     assert bounds == (None if use is None or use.high is None else (use.low, use.high))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "value"),
+    [
+        ([node("Expand", "words", "ids")], 1),
+        ([node("Unsqueeze", "words", "ids")], 0),
+        ([node("ReduceSum", "words", "ids")], 0),
+        ([node("Slice", "words", "ids", "one")], 0),
+        ([node("Cast", "ids", output="d", to=INT64), node("CumSum", "words", "d")], 0),
+        ([node("Reshape", "words", "ids")], 0),
+    ],
+)
+def test_a_parameter_of_an_operation_has_a_value_that_the_operation_takes(
+    tmp_path: Path, nodes: list[onnx.NodeProto], value: int
+) -> None:
+    assert uses(tmp_path, nodes)["ids"].constant == value
+
+
+def test_a_single_size_takes_all_elements_and_a_split_is_in_equal_parts(tmp_path: Path) -> None:
+    assert uses(tmp_path, [node("Reshape", "words", "ids")], {"ids": (INT64, (1,))})["ids"].constant == -1
+    split = helper.make_node("Split", ["words", "ids"], ["y", "z"], axis=0)
+    assert uses(tmp_path, [split], {"ids": (INT64, (2,))})["ids"].constant == 15
 
 
 def test_a_table_in_a_branch_and_in_a_function_bounds_its_index(tmp_path: Path) -> None:
