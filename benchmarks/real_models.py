@@ -1,6 +1,6 @@
 """What edgesim says of models that people ship: exit code, seconds and words of `predict`, `run` and `check`.
 
-    python -m benchmarks.real_models DIRECTORY [--emulated] [--only WORD] > table.md
+    python -m benchmarks.real_models DIRECTORY [--columns predict,run,check,emulated,scaled] [--only WORD] > table.md
 
 The models are those of the directory: it is built by hand, from packages that ship models and from exports, and is no
 part of the project. `NAME.options` beside `NAME.onnx` has options that its inputs need, such as ``--shape image=1,3,
@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,33 +82,40 @@ def _time(facts: dict[str, Any]) -> str:
     return f"{facts['p50_ms']:.3g} ms ({facts['low_ms']:.3g} to {facts['high_ms']:.3g})"
 
 
-def rows(models: Sequence[Path], *, emulated: bool) -> Iterator[list[str]]:
-    """Yield a row for each model: its name, and what each command said."""
+# The columns of the table: a command with its board, and the options that it takes beside those of the model.
+COLUMNS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "predict": ("predict", BOARD, ()),
+    "run": ("run", GATEWAY, ("--engine", "local", "--requests", "5")),
+    "check": ("check", GATEWAY, ("--engine", "local", "--requests", "5")),
+    "emulated": ("run", BOARD, ("--execution", "emulated", "--requests", "3", "--warmup", "0")),
+    "scaled": ("run", BOARD, ("--execution", "scaled")),
+}
+
+
+def rows(models: Sequence[Path], columns: Sequence[str]) -> Iterator[list[str]]:
+    """Yield a row for each model: its name, and what the command of each column said."""
     for path in models:
         beside = path.with_suffix(".options")
         options = shlex.split(beside.read_text()) if beside.exists() else []
-        local = ["--engine", "local", "--requests", "5"]
-        commands = [
-            ["predict", BOARD, str(path), *options],
-            ["run", GATEWAY, str(path), *options, *local],
-            ["check", GATEWAY, str(path), *options, *local],
-        ]
-        if emulated:
-            commands.append(["run", BOARD, str(path), *options])
-        yield [path.stem, *(str(say(*command)) for command in commands)]
+        said = []
+        for column in columns:
+            command, board, own = COLUMNS[column]
+            said.append(str(say(command, board, str(path), *options, *own)))
+        yield [path.stem, *said]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--emulated", action="store_true", help=f"also run on {BOARD}, scaled and emulated")
+    parser.add_argument("--columns", default="predict,run,check", help=f"of {', '.join(COLUMNS)}")
     parser.add_argument("--only", default="", help="the models whose name has this word")
     arguments = parser.parse_args()
-    models = [path for path in sorted(arguments.directory.glob("*.onnx")) if arguments.only in path.stem]
-    headings = ["model", f"predict {BOARD}", f"run {GATEWAY}", f"check {GATEWAY}"]
-    headings += [f"run {BOARD}"] if arguments.emulated else []
+    models = [path for path in arguments.directory.glob("*.onnx") if arguments.only in path.stem]
+    models.sort(key=lambda path: path.stat().st_size)
+    columns = arguments.columns.split(",")
+    headings = ["model", *(" ".join([*COLUMNS[column][:2], *COLUMNS[column][2][:2]]) for column in columns)]
     print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}", flush=True)
-    for row in rows(models, emulated=arguments.emulated):
+    for row in rows(models, columns):
         print(f"| {' | '.join(row)} |", flush=True)
 
 
