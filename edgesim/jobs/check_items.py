@@ -284,6 +284,8 @@ def low_precision(
     if quantized := sum(node.precision in ("int8", "int4") and node.operation not in _BETWEEN for node in nodes):
         kernels = "i8mm" if "i8mm" in features else "dot product" if "asimddp" in features else "plain"
         findings.append(f"{quantized} quantized operations on {kernels} kernels")
+    if conversions := sum(node.precision == "fp8" for node in nodes):
+        findings.append(f"{conversions} conversions from or to FP8, which the runtime computes in FP32")
     if halves := sum(node.precision == "fp16" for node in nodes):
         # ONNX Runtime's optimized graphs under the emulator show this: casts around all of them, or half kernels.
         kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"

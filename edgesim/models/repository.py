@@ -431,12 +431,19 @@ def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:
             f"{path}: {value.name} is a sequence of maps, which edgesim cannot serve; the file itself is whole",
             fix="export the model without ZipMap: convert_sklearn(..., options={'zipmap': False}), or zipmap=False",
         )
-    kind = value.type.WhichOneof("value") or "no type"
-    word = kind.removesuffix("_type").replace("_", " ")
-    what = "is a tensor of a type that" if kind == "tensor_type" else f"has the type {word}, which"
+    kind = value.type.WhichOneof("value")
+    fix = "export the model with plain tensors as inputs and outputs"
+    if kind == "tensor_type":
+        from onnx import TensorProto
+
+        names = {number: name for name, number in TensorProto.DataType.items()}
+        word = names.get(value.type.tensor_type.elem_type, "of an unknown type")
+        fix = f"export the model with {value.name} as FLOAT or INT8, which a Cast in the graph makes"
+    else:
+        word = (kind or "no type").removesuffix("_type").replace("_", " ")
     return ModelUnsupported(
-        f"{path}: {value.name} {what} the Open Inference Protocol lacks; the file itself is whole",
-        fix="export the model with plain tensors as inputs and outputs",
+        f"{path}: {value.name} has the type {word}, which the Open Inference Protocol lacks; the file itself is whole",
+        fix=fix,
     )
 
 

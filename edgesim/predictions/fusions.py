@@ -3,11 +3,17 @@
 from collections.abc import Collection, Mapping
 
 import onnx
+from onnx import TensorProto
 
 from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions import arithmetic
 from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT
 from edgesim.predictions.tensors import GraphTensor
+
+_FP8 = frozenset(number for name, number in TensorProto.DataType.items() if name.startswith("FLOAT8"))
+_CONVERSIONS = frozenset(("DequantizeLinear", "QuantizeLinear", "Cast"))
+_PRODUCTS = frozenset(("MatMul", "Gemm", "Einsum"))
+_QUICK_IN_PRODUCTS = frozenset((TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
 
 class Fusions:
@@ -37,6 +43,8 @@ class Fusions:
 
     def is_inside_quantized(self, node: onnx.NodeProto) -> bool:
         """Whether the node only says how a neighbouring operation is quantized; the runtime merges such nodes."""
+        if self.converts_fp8(node):
+            return False
         if node.op_type == "DequantizeLinear":
             return bool(self.users.get(node.output[0]))
         return node.op_type == "QuantizeLinear" and node.input[0] in self.makers
@@ -44,7 +52,35 @@ class Fusions:
     def is_quantized(self, node: onnx.NodeProto) -> bool:
         """Whether the runtime runs the node in int8, between a dequantization and a quantization."""
         maker = self.makers.get(node.input[0]) if node.input else None
-        return maker is not None and maker.op_type == "DequantizeLinear" and node.op_type != "QuantizeLinear"
+        return (
+            maker is not None
+            and maker.op_type == "DequantizeLinear"
+            and node.op_type != "QuantizeLinear"
+            and not self.converts_fp8(maker)
+        )
+
+    def converts_fp8(self, node: onnx.NodeProto) -> bool:
+        """Whether the node turns FP8 into another type, or back: the runtime neither folds nor merges that.
+
+        ONNX Runtime's CPU provider has no operation in FP8: its optimized graph keeps such nodes, and computes in FP32.
+        """
+        return node.op_type in _CONVERSIONS and any(
+            self._onnx_type(name) in _FP8 for name in (*node.input[:1], *node.output[:1])
+        )
+
+    def is_timed(self, node: onnx.NodeProto) -> bool:
+        """Whether the types of a node make its cost unknown: the prices are of quick kernels.
+
+        Conversions of FP8 go element by element, and products of FP64 and of whole numbers have kernels of their own.
+        """
+        if node.op_type in _PRODUCTS:
+            kind = self._onnx_type(node.input[0])
+            return kind is not None and kind not in _QUICK_IN_PRODUCTS
+        return self.converts_fp8(node)
+
+    def _onnx_type(self, name: str) -> int | None:
+        tensor = self.tensors.get(name)
+        return tensor.onnx_type if tensor is not None else None
 
     def stored(self, name: str) -> GraphTensor | None:
         """Return a tensor of few bits that the runtime unpacks within the operation that takes it; None for others."""

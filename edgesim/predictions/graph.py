@@ -265,14 +265,14 @@ class _Reader:
             turns: for each time that the graph runs, the sizes of tensors that differ from turn to turn.
         """
         inference = ShapeInference(self._proto, graph, outer, otherwise)
+        fusions = self._fusions(graph, inference.known)
         running, inner = [], {}
         for node in graph.node:
-            if inference.infer(node):
+            if inference.infer(node) and not (node.op_type == "DequantizeLinear" and fusions.converts_fp8(node)):
                 continue
             running.append(node)
             if any(True for _ in bodies(node)):
                 inner[node.name] = self._bodies(node, inference)
-        fusions = self._fusions(graph, inference.known)
         work: list[Node] = []
         done: set[str] = set()
         for node in running:
@@ -347,7 +347,7 @@ class _Reader:
     ) -> Node:
         """Return the work of a node and of the nodes that are fused into it, over all turns."""
         first = members[0]
-        known = self._is_known(first)
+        known = self._is_known(first) and not fusions.is_timed(first)
         if not known and self._must_know and self._run is None:
             raise _OpenError(f"the cost of {first.op_type} is not known")
         names = {name for member in members for name in (*member.input, *member.output) if name}
@@ -411,7 +411,9 @@ class _Reader:
             name=first.name,
             operation=first.op_type,
             kind="quantized" if quantized and counted.kind not in ("recurrent", "attention") else counted.kind,
-            precision=_precision(first, outputs, quantized=quantized, packed=bool(packed)),
+            precision="fp8"
+            if fusions.converts_fp8(first)
+            else _precision(first, outputs, quantized=quantized, packed=bool(packed)),
             flops=counted.flops + fused_flops,
             functions=counted.functions + (fused_flops if counted.functions else 0),
             steps=counted.steps,
@@ -422,7 +424,7 @@ class _Reader:
             product=counted.product,
             window=counted.window,
             fused=tuple(member.op_type for member in members[1:] if member.op_type != "Identity"),
-            known=self._is_known(first),
+            known=self._is_known(first) and not fusions.is_timed(first),
         )
 
     def _is_known(self, node: onnx.NodeProto) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # 80 % of a normal distribution lie within this many standard deviations.
 _Z80 = 1.2816
 # Standard deviations of the logarithm of a time, for doubts that no published figure quantifies. Assumed, and wide.
-_DOUBT: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fact": 0.3}
+_DOUBT: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fp8": 0.4, "fact": 0.3}
 _DOUBT_OF_KIND: Mapping[Kind, float] = {"recurrent": 0.4, "attention": 0.3, "tree ensemble": 0.7, "control flow": 0.3}
 _NAMES: Mapping[Kind, str] = {
     "recurrent": "recurrent layers",
@@ -38,6 +38,7 @@ _NAMES: Mapping[Kind, str] = {
 _HOW_COUNTED: Mapping["Precision", tuple[str, str]] = {
     "int8": ("by a handful of published pairs",) * 2,
     "int4": ("as fp32 that is unpacked from 4 bits",) * 2,
+    "fp8": ("as conversions from and to fp32, in which the runtime computes",) * 2,
     "fp16": ("as fp32, since the core has no half-precision arithmetic", "as fp32, which the runtime mostly uses"),
 }
 # For each fact that a prediction uses: what the prediction takes where the profile lacks the fact, and where to find

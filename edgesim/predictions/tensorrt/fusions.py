@@ -81,6 +81,14 @@ class TensorRtFusions(fusions.Fusions):
         """Price every operation: on a GPU, one that is no product costs its launches and its bytes."""
         return True
 
+    def converts_fp8(self, node: onnx.NodeProto) -> bool:
+        """Return False: an engine has quantization in the kernels beside it."""
+        return False
+
+    def is_timed(self, node: onnx.NodeProto) -> bool:
+        """Return False: what another host's kernels take tells nothing of a GPU."""
+        return False
+
     def after(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """Return the nodes after `node` that run in its kernel.
 
