@@ -1,10 +1,11 @@
 """Model repositories: finds a model, and describes its inputs, outputs and contents."""
 
+import contextlib
 import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -330,7 +331,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
         opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
         inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
-        outputs=tuple(_tensor(path, value) for value in proto.graph.output),
+        outputs=tuple(_tensor(path, value) for value in _outputs(path, proto)),
         opsets=_other_opsets(proto),
         operations=Counter(node.op_type for node in graph_nodes.of_model(proto)),
         parameters=sum(math.prod(tensor.dims) for tensor in (*external_weights.tensors(proto), *_constants(proto))),
@@ -339,6 +340,22 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         inputs_path=_inputs_path(path, in_repository=in_repository),
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
+
+
+def _outputs(path: Path, proto: "onnx.ModelProto") -> "Iterable[onnx.ValueInfoProto]":
+    """Return the outputs of a graph; the type of one that the file leaves open, as ONNX Runtime would, by inference.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if not proto.graph.output:
+        raise ModelError(f"{path}: the graph has no output", fix="export the model with the outputs that you need")
+    if any(value.type.WhichOneof("value") is None for value in proto.graph.output):
+        from onnx import shape_inference
+
+        with contextlib.suppress(Exception):  # of ONNX, which has no base class: what it cannot infer stays open
+            return shape_inference.infer_shapes(proto).graph.output
+    return proto.graph.output
 
 
 def _inputs_path(path: Path, *, in_repository: bool) -> Path | None:

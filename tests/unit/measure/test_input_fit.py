@@ -51,8 +51,9 @@ def test_refused_random_input_is_named_with_value_bound_and_range(tmp_path: Path
 
 
 def test_refused_input_of_a_hidden_table_has_the_runtimes_words(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"an input has 1\d\d, and Gather embedding takes 0 to 49"):
+    with pytest.raises(ModelError, match=r"computes 1\d\d from them, and Gather embedding takes 0 to 49") as caught:
         fit(vocabulary(tmp_path, hidden=True), InputOptions(ranges={"ids": (60, 99)}))
+    assert caught.value.fix.startswith("`ranges` NAME=LOW:HIGH, ")
 
 
 @pytest.mark.parametrize(
