@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from edgesim.results.run_result import RunResult
     from edgesim.results.stack_result import StackResult
     from edgesim.stacks.up import stack
+    from edgesim.sweeps.face import recommend, sweep
     from edgesim.version import __version__ as __version__
 
 
@@ -130,9 +131,11 @@ __all__ = [
     "predict",
     "predict_generation",
     "predict_targets",
+    "recommend",
     "report",
     "run",
     "stack",
+    "sweep",
 ]
 
 # The modules of the public names; the errors are the rest.
@@ -159,9 +162,11 @@ _HOME = {
     "predict": "edgesim.predictions",
     "predict_generation": "edgesim.predictions.generation",
     "predict_targets": "edgesim.predictions",
+    "recommend": "edgesim.sweeps.face",
     "report": "edgesim.reports.report",
     "run": "edgesim.jobs.run",
     "stack": "edgesim.stacks.up",
+    "sweep": "edgesim.sweeps.face",
 }
 
 

@@ -160,8 +160,12 @@ def _without_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
 
 def _absolute(rule: Rule, result: RunResult) -> tuple[VerdictWord, str]:
     reading = metric(result, rule.metric)
-    if reading.value is None:
-        return _missing(reading, result)
+    return _missing(reading, result) if reading.value is None else judge_reading(rule, reading)
+
+
+def judge_reading(rule: Rule, reading: Metric) -> tuple[VerdictWord, str]:
+    """Return the verdict of an absolute rule on a figure that is known, with the figure and its interval in words."""
+    assert reading.value is not None, "a missing figure is judged by what it is missing from"
     if reading.elsewhere:
         return "INCONCLUSIVE", f"{figure(rule.metric, reading.value)}, {reading.elsewhere}"
     within = reading.value <= rule.limit if rule.kind == "<=" else reading.value >= rule.limit

@@ -20,7 +20,7 @@ from edgesim.profiles.memory import Memory
 from edgesim.profiles.mode import MODE_NAME, Mode
 from edgesim.profiles.part import Part
 from edgesim.profiles.source import Source
-from edgesim.profiles.surroundings import Limits, Network, Power, Storage, System, Thermal
+from edgesim.profiles.surroundings import Limits, Network, Power, Price, Storage, System, Thermal
 
 # What a board calls itself, in full or its beginning; one or two letters would be the beginning of many names.
 # Devicetree Specification v0.4, 2.2.4: a string is of printable characters.
@@ -57,6 +57,7 @@ class DeviceProfile(Part):
     thermal: Thermal | None = None
     limits: Limits = Limits()
     network: Network | None = None
+    price: Price | None = None
     default_mode: str | None = None
     modes: dict[str, Mode] = Field(default_factory=dict)
     emulation: Emulation | None = None
@@ -121,11 +122,12 @@ class DeviceProfile(Part):
     def sha256(self) -> str:
         """Digest of every fact that a run depends on, power mode included, in hex.
 
-        Facts by which the board is recognised (`IDENTITY`) and their sources change no run, and are left out: baselines
-        and calibrations stay comparable when a profile gains such a fact.
+        Facts by which the board is recognised (`IDENTITY`), its price, and their sources change no run, and are left
+        out: baselines and calibrations stay comparable when a profile gains such a fact.
         """
-        facts = self.model_dump(mode="json", exclude={"device_tree": True, "cpu": {"brand"}})
-        facts["sources"] = [source for source in facts["sources"] if not set(source["facts"]) <= set(IDENTITY)]
+        facts = self.model_dump(mode="json", exclude={"device_tree": True, "price": True, "cpu": {"brand"}})
+        left_out = {*IDENTITY, "price"}
+        facts["sources"] = [source for source in facts["sources"] if not set(source["facts"]) <= left_out]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

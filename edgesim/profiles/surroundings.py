@@ -48,6 +48,13 @@ class Thermal(Part):
     clock_hz: Annotated[int, Field(ge=1_000_000)]
 
 
+class Price(Part):
+    """What one board costs, for a choice between boards: `amount` in `currency`, an ISO 4217 code such as ``EUR``."""
+
+    amount: Annotated[float, Field(gt=0)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
 class Limits(Part):
     """Limits of the board's operating system for one service: `processes` (threads included) and `open_files`."""
 

@@ -86,7 +86,13 @@ class Cell:
         }
         facts = {
             "job": self.job,
-            "profile": [self.profile.reference, self.profile_sha256, self.profile.device_tree, self.profile.cpu.brand],
+            "profile": [
+                self.profile.reference,
+                self.profile_sha256,
+                self.profile.device_tree,
+                self.profile.cpu.brand,
+                str(self.profile.price),
+            ],
             "model": [self.label, self.precision, self.model.name, self.model.sha256],
             "options": options,
             "contents": self.contents,

@@ -12,8 +12,9 @@ from edgesim.jobs.check import check
 from edgesim.jobs.run import run
 from edgesim.predictions import calibration
 from edgesim.progress import Listener
-from edgesim.results.cell_result import CellError, CellResult, Figure, Job
+from edgesim.results.cell_result import CellError, CellResult, Figure, Job, Price
 from edgesim.results.run_result import RunResult
+from edgesim.results.sections import section
 from edgesim.sweeps.cell import Cell
 from edgesim.sweeps.prediction_cell import predicted
 from edgesim.version import __version__
@@ -62,6 +63,7 @@ def _blank(cell: Cell) -> CellResult:
         precision=cell.precision,
         target=cell.target,
         settings=dict(cell.settings),
+        price=section(Price, cell.profile.price) if cell.profile.price is not None else None,
         figures={"artifact_bytes": Figure(value=float(cell.model.size_bytes))},
         host=socket.gethostname(),
     )

@@ -1,0 +1,113 @@
+"""``edgesim recommend``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from edgesim.cli import _console, _settings
+from edgesim.cli._app import new_app
+from edgesim.cli._options import JsonOption, QuietOption
+from edgesim.cli._tables import text_table
+from edgesim.errors import ExitCode, UsageError
+from edgesim.reports.formats.text_layout import Paragraph
+from edgesim.results import sweep_directory
+from edgesim.sweeps.matrix import Matrix
+from edgesim.sweeps.recommend import Choice, facts, predicted_cells, recommend
+from edgesim.units import format_bytes, format_ms
+
+app = new_app()
+
+
+@app.examples(
+    "edgesim recommend --model detector --rule 'device_time_ms.p50 <= 50'",
+    "edgesim recommend --profile raspberry-pi-5 --model 'models/*' --rule 'device_time_ms.high <= 33'",
+    "edgesim recommend results --rule 'device_time_ms.p50 <= 50' --rule 'accuracy>=0.9'",
+)
+def recommend_command(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="The directory of a sweep [default: predict what the options name]."),
+    ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Bound a figure, as in 'device_time_ms.p50 <= 50'; may be repeated."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Consider these boards; may be repeated [default: all]."),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Consider these models; may be repeated.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE,…",
+            help="Consider each of these values of an option, as of `edgesim sweep`, such as precision=fp32,int8.",
+        ),
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Say which boards, and which variants of a model, hold rules.
+
+    Of those that do, the cheapest board comes first, by the prices in the profiles, then the quickest. Without a
+    directory, the device time is predicted on every target of each board. The exit code is 0 if one holds all rules, 6
+    if that is not known, and 1 if none does.
+    """
+    if directory is not None:
+        if profile or model or settings:
+            raise UsageError("DIR goes without --profile, --model and --set", fix="edgesim recommend DIR --rule RULE")
+        cells = sweep_directory.newest(sweep_directory.read(directory))
+    else:
+        cells = predicted_cells(Matrix.of(profile or ["*"], model or (), _settings.parsed(settings or ())))
+    choices = recommend(cells, rule or ())
+    best = choices[0].verdict
+    if as_json:
+        _console.print_json([facts(choice) for choice in choices])
+    elif quiet:
+        holding = [choice for choice in choices if choice.verdict == "PASS"]
+        print(f"{best}  {', '.join(dict.fromkeys(choice.cell.name for choice in holding)) or 'none holds the rules'}")
+    else:
+        _show(choices)
+    return {"PASS": ExitCode.OK, "FAIL": ExitCode.FAIL, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}[best]
+
+
+def _show(choices: list[Choice]) -> None:
+    rows = [
+        (
+            choice.verdict,
+            choice.cell.name,
+            _price(choice),
+            _shown(choice, "device_time_ms.p50"),
+            _shown(choice, "artifact_bytes"),
+        )
+        for choice in choices
+        if choice.verdict != "FAIL"
+    ]
+    failed = [choice for choice in choices if choice.verdict == "FAIL"]
+    parts: list[RenderableType] = []
+    if rows:
+        heads = ("rules", "board and model", "price", "device time, ms", "model size")
+        parts += [text_table(heads, rows, figures=heads[2:], shortened=(heads[1],)), Text()]
+    undecided = [choice for choice in choices if choice.verdict == "INCONCLUSIVE"]
+    parts += [Paragraph(f"{choice.cell.name}: {choice.why}", "yellow") for choice in undecided]
+    if failed:
+        names = ", ".join(choice.cell.name for choice in failed)
+        parts.append(Paragraph(f"FAIL: {names}", "dim"))
+    _console.show(Group(*parts))
+
+
+def _price(choice: Choice) -> str:
+    return f"{choice.price.amount:g} {choice.price.currency}" if choice.price is not None else "-"
+
+
+def _shown(choice: Choice, name: str) -> str:
+    value = choice.cell.value(name)
+    if value is None:
+        return "-"
+    return format_bytes(value) if name.endswith("_bytes") else format_ms(value)

@@ -1,0 +1,77 @@
+"""The Python face of sweeps: the names are those of the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesim.progress import Listener
+from edgesim.results import sweep_directory
+from edgesim.sweeps import recommend as _recommend
+from edgesim.sweeps.executor import Executor
+from edgesim.sweeps.matrix import Matrix
+from edgesim.sweeps.recommend import Choice
+from edgesim.sweeps.sweep import SweepResult
+from edgesim.sweeps.sweep import sweep as _sweep
+
+
+def sweep(
+    file: str | Path | None = None,
+    *,
+    output: str | Path,
+    profile: str | Sequence[str] = (),
+    model: str | Sequence[str] = (),
+    retry: bool = False,
+    executor: Executor | None = None,
+    listener: Listener | None = None,
+    **settings: Any,
+) -> SweepResult:
+    """Predict, run or check every combination of boards, models and options; keep one file a cell.
+
+    Args:
+        file: a sweep file; the other arguments take the place of what it says.
+        output: the directory of the results: what is there already is not done again.
+        profile, model: names, files or patterns.
+        retry: do cells again that failed.
+        executor: where cells run; None means in this process, one after the other.
+        listener: hears of the progress.
+        settings: the values of each option by its name, one or a list: ``threads=[1, 4]``, ``job="run"``.
+
+    Raises:
+        UsageError: the matrix is wrong.
+        DiskFull, ResultError: the directory cannot be written.
+        HostError: this host cannot do the work at all. A cell that fails is no exception: see `CellResult.error`.
+        Interrupted: Ctrl-C; the results of all cells that have ended are kept.
+    """
+    base = Matrix.read(Path(file)) if file is not None else None
+    matrix = Matrix.of(_listed(profile), _listed(model), settings, base)
+    return _sweep(matrix, Path(output), retry=retry, executor=executor, listener=listener)
+
+
+def recommend(
+    directory: str | Path | None = None,
+    *,
+    rule: str | Sequence[str],
+    profile: str | Sequence[str] = "*",
+    model: str | Sequence[str] = (),
+    **settings: Any,
+) -> list[Choice]:
+    """Say which boards, and which variants of a model, hold rules: the cheapest board first, then the quickest.
+
+    Args:
+        directory: of a sweep; None predicts what the other arguments name, on every target of each board.
+        rule: absolute rules, such as ``device_time_ms.p50 <= 50``.
+        profile, model, settings: as of `edgesim.sweep`.
+
+    Raises:
+        UsageError: a rule or the matrix is wrong.
+        ResultError: there is no result of a sweep in the directory.
+    """
+    if directory is not None:
+        cells = sweep_directory.newest(sweep_directory.read(Path(directory)))
+    else:
+        cells = _recommend.predicted_cells(Matrix.of(_listed(profile), _listed(model), settings))
+    return _recommend.recommend(cells, _listed(rule))
+
+
+def _listed(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
