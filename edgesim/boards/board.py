@@ -15,7 +15,7 @@ from edgesim.errors import DeviceError
 from edgesim.host.host_facts import HostFacts
 from edgesim.images.image import Image
 from edgesim.models.repository import Model
-from edgesim.options import REQUEST_DEFAULTS, Execution, MountMethod, RequestDefaults
+from edgesim.options import CPU, REQUEST_DEFAULTS, Execution, MountMethod, RequestDefaults
 from edgesim.recording import Reading
 
 # The path under which edgesim's own server describes what it finds inside its container.
@@ -46,6 +46,7 @@ class Board:
         mount: how the models got into the container; None for a plain process.
         volume: name of the volume with the models; None without one.
         gpus: how the engine gave the container the GPUs of its machine; None means that it has none.
+        target: what is to run the models: ``cpu``, ``gpu:tensorrt-fp16``.
         runtime_reason: why the image has the release of ONNX Runtime that it has; None for another image's server and
             for a plain process.
         counter: reads the instructions that the server has executed; None for a board that is not counted.
@@ -71,6 +72,7 @@ class Board:
     mount: MountMethod | None = None
     volume: str | None = None
     gpus: str | None = None
+    target: str = CPU
     runtime_reason: str | None = None
     counter: Counter | None = None
 

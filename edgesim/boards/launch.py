@@ -142,7 +142,12 @@ class Launch:
 
     @property
     def gpu_precision(self) -> str:
-        """The precision in which edgesim's own server runs models on a GPU: the lowest float that it is fast in."""
+        """The precision in which edgesim's own server runs models on a GPU.
+
+        It is that of the target; without one, the lowest float that the GPU is fast in.
+        """
+        if self.target.startswith("gpu:tensorrt-"):
+            return self.target.rpartition("-")[2]
         fast = {precision for accelerator in self.profile.accelerators for precision in accelerator.precisions}
         return "fp16" if "fp16" in fast else "fp32"
 

@@ -129,16 +129,21 @@ def check_execution(
     raise UsageError(f"`execution={requested}`: {what} runs as {actual}", fix=fix)
 
 
-def require_processor(target: str | None, execution: Execution | None) -> None:
-    """Refuse another target than the processor in an execution that measures what the processor takes.
+def require_measurable(target: str, execution: Execution | None, *, has_gpus: bool) -> None:
+    """Refuse a target that a native run cannot measure, since the container lacks the device.
+
+    Args:
+        has_gpus: whether the container is to have the GPUs of the engine's machine.
 
     Raises:
-        UsageError: the execution is ``native``, and the target is an accelerator.
+        UsageError: the execution is ``native``, and the target is an accelerator that the container does not get.
     """
-    if execution == "native" and target not in (None, CPU):
+    if execution == "native" and target != CPU and not (has_gpus and target.startswith("gpu")):
+        fix = "leave `target` out: the result has the predictions of all targets beside what is measured"
+        if target.startswith("gpu"):
+            fix = f"`gpus=all` gives the container the GPU; or {fix}"
         raise UsageError(
-            f"`target={target}`: a native run measures edgesim's server, which runs on the board's processor",
-            fix="leave `target` out: the result has the predictions of all targets beside what is measured",
+            f"`target={target}`: a native run measures edgesim's server, which runs on the board's processor", fix=fix
         )
 
 

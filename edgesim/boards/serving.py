@@ -66,9 +66,10 @@ def board(
     if options.board.execution == "scaled":
         require_target(profile, launch.target)
         launch = launch.scaled_to(_targets(profile, models, launch.target, options.inputs, stages))
-    elif options.board.target is not None:
+    elif options.board.target is not None and not launch.gpus:
         raise UsageError(
-            f"`target={options.board.target}`: only a scaled board answers in a target's time", fix="`execution=scaled`"
+            f"`target={options.board.target}`: only a scaled board answers in a target's time",
+            fix="`execution=scaled`; on the board itself, `gpus=all`",
         )
     with start(launch, stages) as started:
         yield started

@@ -342,6 +342,7 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
         mount=launch.delivery.method,
         volume=delivered.volume,
         gpus=prepared.gpus.method if prepared.gpus is not None else None,
+        target=launch.target,
         runtime_reason=launch.runtime_reason,
     )
 

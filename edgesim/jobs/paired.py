@@ -184,8 +184,8 @@ def _execution(launch: Launch, stages: Stages) -> Execution:
             fix="`execution=scaled` or emulated",
         )
     execution = requested if requested is not None else default
-    placement.require_processor(launch.options.target, execution)
-    if requested is None and launch.target != CPU:
+    placement.require_measurable(launch.target, execution, has_gpus=launch.gpus)
+    if requested is None and execution != "native" and launch.target != CPU:
         return "scaled"  # the processor of a host says nothing about an accelerator
     return execution
 

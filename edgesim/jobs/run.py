@@ -171,7 +171,6 @@ def _prepare(
     stages.seconds.update(_stages_before())
     profile = profiles.load(profile)
     check_levels(options.traffic)
-    placement.require_processor(options.board.target, options.board.execution)
     device_cores = _device_cores(options.traffic.client_cores, options.board.engine)
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)
     with stages.stage("model", "reading the model"):
@@ -179,6 +178,7 @@ def _prepare(
         model = replace(model, host_libraries=options.board.host_libraries)
         launch = Launch.of(profile, [model], options.board, cores=device_cores)
         launch.check()
+        placement.require_measurable(launch.target, options.board.execution, has_gpus=launch.gpus)
         chosen = inputs.choose(model, options.inputs)
         check_sequence(chosen.sequence, options.traffic)
     if chosen.sequence is None and (suggestion := state.suggestion(model)):
@@ -256,10 +256,10 @@ def _by_itself(job: Job) -> Execution:
     """Return how the engine's host runs the board by itself.
 
     Raises:
-        UsageError: the host is the board, where the processor runs the models, and the target is another one.
+        UsageError: the host is the board, and its container does not get the target.
     """
     execution = placement.by_itself(job.profile, compare_machine(job.launch, job.stages))
-    placement.require_processor(job.launch.options.target, execution)
+    placement.require_measurable(job.launch.target, execution, has_gpus=job.launch.gpus)
     return execution
 
 

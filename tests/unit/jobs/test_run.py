@@ -174,6 +174,7 @@ class Host:
     plans: list[SessionPlan] = field(default_factory=list)
     comparison: Comparison = ANOTHER_ARCHITECTURE
     features: list[str] = field(default_factory=list)
+    providers: list[str] = field(default_factory=list)
     ended: int = 0
 
     @property
@@ -200,13 +201,17 @@ class Host:
                 models=launch.models,
                 image_s=0.1,
                 create_s=0.1,
+                gpus="runtime nvidia" if launch.gpus else None,
+                target=launch.target,
             )
         finally:
             self.ended += 1
 
     def measure(self, board: Board, plan: SessionPlan, stages: Stages, *, into: Measurement, keeping: Any) -> None:
         self.plans.append(plan)
-        into.description = {"cpu_features": self.features}
+        into.description = {"cpu_features": self.features, "providers": self.providers}
+        if (arguments := self.launches[-1].server_arguments(intra_op_threads=1)) and "--gpus" in arguments:
+            into.description["gpus"] = arguments[arguments.index("--gpus") + 1]
         with stages.stage("load", "sending requests"):
             pass
         container = self.script[len(self.launches) - 1]
@@ -345,6 +350,29 @@ def test_board_itself_runs_once_and_its_time_is_measured(host: Host, digits: Mod
     assert (host.executions, result.execution, result.not_scaled) == ([None], "native", None)
     assert (result.time_origin, result.host.is_the_board) == ("board", True)
     assert result.device_time_ms.method == "measured on the board (this host), minimum to maximum"
+
+
+def test_board_itself_measures_its_gpu_where_the_container_gets_it(host: Host, digits: Model) -> None:
+    host.comparison, host.script = THE_BOARD, [Container(answers=50)]
+    host.providers = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    result = run("jetson-nano", digits, requests=50, target="gpu:tensorrt-fp32", gpus="all")
+    assert (host.executions, result.execution) == ([None], "native")
+    arguments = host.launches[0].server_arguments(intra_op_threads=4)
+    assert arguments is not None
+    assert arguments[arguments.index("--gpus") + 1] == "fp32", "the server builds its engines in the target's precision"
+    assert (result.device_time_ms.p50, result.device_time_ms.target) == (100.0, "gpu:tensorrt-fp32")
+    assert result.device_time_ms.method == "measured on the board (this host), minimum to maximum"
+
+
+@pytest.mark.parametrize("execution", [None, "native"])
+def test_board_itself_without_its_gpu_does_not_measure_one(
+    host: Host, digits: Model, execution: Execution | None
+) -> None:
+    host.comparison, host.script = THE_BOARD, [Container(answers=50)]
+    with pytest.raises(UsageError, match="runs on the board's processor") as raised:
+        run("jetson-nano", digits, requests=50, target="gpu:tensorrt-fp16", execution=execution)
+    assert raised.value.fix.startswith("`gpus=all` gives the container the GPU; or leave `target` out")
+    assert host.launches == []
 
 
 def test_profile_with_the_core_of_its_host_has_this_hosts_time(host: Host, digits: Model) -> None:
