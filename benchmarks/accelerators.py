@@ -11,6 +11,7 @@ import csv
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from scipy.optimize import nnls
 
 from edgesim.predictions import graph, published
 from edgesim.predictions.tensorrt import kernels
+from edgesim.predictions.tensorrt.choice import Choice, hold_out
 from edgesim.predictions.tensorrt.cost import ARCHITECTURES
 from edgesim.predictions.tensorrt.figures import Figure, kernels_name, read
-from edgesim.predictions.tensorrt.fit import Fit, Group, HeldOut, by_board, by_family, hold_out, scale_of
 from edgesim.predictions.tensorrt.fitted import Z80
 from edgesim.predictions.tensorrt.fusions import TensorRtFusions
+from edgesim.predictions.tensorrt.held_out import Group, HeldOut, by_board, by_family
 from edgesim.predictions.tensorrt.kernels import KernelTable
+from edgesim.predictions.tensorrt.least_squares import Fit
 
 PUBLISHED = Path(__file__).parent / "published"
 PLOT = Path(__file__).parents[1] / "docs" / "evidence" / "accelerators.svg"
@@ -103,31 +106,63 @@ def error_of_networks(held_out: Sequence[HeldOut]) -> float:
     return 100 * float(np.mean([np.mean(values) for values in errors.values()]))
 
 
-def row(name: str, held_out: Sequence[HeldOut], baseline: Sequence[float] | None, scale: float) -> str:
+def in_turn(
+    figures: Sequence[Figure], networks: Networks, group: Group, start: Fit, *, conditions: bool = False
+) -> list[HeldOut]:
+    """Hold each group out in turn; in the figures' order."""
+    groups = np.array([group(figure) for figure in figures])
+    predicted: dict[int, HeldOut] = {}
+    for name in np.unique(groups):
+        out = groups == name
+        predicted |= zip(
+            np.flatnonzero(out).tolist(), hold_out(figures, networks, out, start, conditions=conditions), strict=True
+        )
+    return [predicted[index] for index in range(len(figures))]
+
+
+def row(name: str, held_out: Sequence[HeldOut], baseline: Sequence[float] | None) -> str:
     """Return one row of the table of errors."""
     seconds = [item.figure.seconds for item in held_out]
     by_terms = "–"
     if baseline is not None:
         by_terms = f"{100 * np.mean(np.abs(np.array(baseline) / seconds - 1)):.1f} %"
     bias = 100 * np.mean([item.error for item in held_out])
-    in_band = 100 * np.mean([item.in_band(scale) for item in held_out])
+    in_band = 100 * np.mean([item.in_band for item in held_out])
     return (
         f"| {name} | {len(held_out)} | {mean_error(held_out):.1f} % | {error_of_networks(held_out):.1f} % "
         f"| {bias:+.1f} % | {by_terms} | {in_band:.0f} % |"
     )
 
 
-def table(title: str, held_out: Sequence[HeldOut], baseline: Sequence[float], scale: float, group: Group) -> None:
+def table(title: str, held_out: Sequence[HeldOut], baseline: Sequence[float], group: Group) -> None:
     """Print the errors of all figures, and of each group."""
-    heads = ("held out", "figures", "mean absolute error", "each network", "bias", "four terms", "in the 80 % band")
-    print(f"\n### {title}\n\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    print(row("all", held_out, baseline, scale))
+    _heads(title)
+    print(row("all", held_out, baseline))
     for name in sorted({group(item.figure) for item in held_out}):
         chosen = [i for i, item in enumerate(held_out) if group(item.figure) == name]
-        print(row(name, [held_out[i] for i in chosen], [baseline[i] for i in chosen], scale))
+        print(row(name, [held_out[i] for i in chosen], [baseline[i] for i in chosen]))
 
 
-def single_sources(figures: Sequence[Figure], networks: Networks, scale: float) -> None:
+def _heads(title: str) -> None:
+    heads = ("held out", "figures", "mean absolute error", "each network", "bias", "four terms", "in the 80 % band")
+    print(f"\n### {title}\n\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
+
+
+def pairs(figures: Sequence[Figure], networks: Networks, start: Fit) -> None:
+    """Print the errors where every two GPUs are held out together: all, and the best and the worst pair."""
+    groups = np.array([by_board(figure) for figure in figures])
+    splits = {
+        f"{one} and {other}": hold_out(figures, networks, (groups == one) | (groups == other), start)
+        for one, other in combinations(sorted(set(groups)), 2)
+    }
+    by_error = sorted(splits, key=lambda name: mean_error(splits[name]))
+    _heads("Two GPUs held out, every pair in turn")
+    print(row("all pairs", [item for items in splits.values() for item in items], None))
+    for title, name in (("best", by_error[0]), ("middle", by_error[len(by_error) // 2]), ("worst", by_error[-1])):
+        print(row(f"{title}: {name}", splits[name], None))
+
+
+def single_sources(figures: Sequence[Figure], networks: Networks, start: Fit) -> None:
     """Print the errors where one source alone is fitted and held out by family, and by board."""
     heads = ("source", "held out", "figures", "mean absolute error", "in the 80 % band")
     print("\n### One source alone\n\n| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
@@ -136,12 +171,12 @@ def single_sources(figures: Sequence[Figure], networks: Networks, scale: float) 
         for name, group in (("family", by_family), ("board", by_board)):
             if len(own) < FEWEST_OF_SOURCE or len({group(figure) for figure in own}) == 1:
                 continue
-            held_out = hold_out(own, networks, group, conditions=True)
-            in_band = 100 * np.mean([item.in_band(scale) for item in held_out])
+            held_out = in_turn(own, networks, group, start, conditions=True)
+            in_band = 100 * np.mean([item.in_band for item in held_out])
             print(f"| {source} | {name} | {len(own)} | {mean_error(held_out):.1f} % | {in_band:.0f} % |")
 
 
-def write_every_figure(families: Sequence[HeldOut], boards: Sequence[HeldOut], scale: float) -> None:
+def write_every_figure(families: Sequence[HeldOut], boards: Sequence[HeldOut]) -> None:
     """Write every figure with its two held-out predictions and their bands."""
     with EVERY_FIGURE.open("w") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -152,7 +187,7 @@ def write_every_figure(families: Sequence[HeldOut], boards: Sequence[HeldOut], s
             figure = of_family.figure
             about = figure.published
             times = [
-                f"{1e3 * item.seconds * math.exp(sign * Z80 * scale * item.deviation):.4g}"
+                f"{1e3 * item.seconds * math.exp(sign * Z80 * item.deviation):.4g}"
                 for item in (of_family, of_board)
                 for sign in (0, -1, 1)
             ]
@@ -205,14 +240,16 @@ def main() -> None:
         ("A family of networks held out", by_family),
         ("A GPU held out, with all boards that have it", by_board),
     )
-    held_out = [hold_out(figures, networks, group) for _, group in splits]
-    scale = max(map(scale_of, held_out))
-    fit = Fit(figures, networks)
+    first = Fit(figures, networks)
+    choice = Choice.of(first, figures)
+    fit = Fit(figures, networks, choice.settings, start=first)
+    held_out = [in_turn(figures, networks, group, fit) for _, group in splits]
     seen = fit.predict(figures)
     print(f"### Seen\n\nFitted to all {len(figures)} figures: mean absolute error {mean_error(seen):.1f} %.")
     for (title, group), items in zip(splits, held_out, strict=True):
-        table(title, items, four_terms(figures, networks, group), scale, group)
-    single_sources(figures, networks, scale)
+        table(title, items, four_terms(figures, networks, group), group)
+    pairs(figures, networks, fit)
+    single_sources(figures, networks, fit)
     print("\n### Coefficients\n\n| coefficient | value | from | to (80 %) |\n|---|---|---|---|")
     for name, value, deviation in zip(fit.names, fit.values, np.sqrt(np.diag(fit.covariance)), strict=True):
         low, high = (math.exp(value + sign * Z80 * deviation) for sign in (-1, 1))
@@ -220,7 +257,7 @@ def main() -> None:
     print("\n### Offsets of sources\n\n| source | board | longer by |\n|---|---|---|")
     for (source, board), offset in fit.offsets.items():
         print(f"| {source} | {board} | {100 * math.expm1(offset):+.0f} % |")
-    write_every_figure(held_out[0], held_out[1], scale)
+    write_every_figure(held_out[0], held_out[1])
     draw(held_out[0], held_out[1])
 
 

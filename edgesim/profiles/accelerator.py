@@ -39,6 +39,7 @@ class Accelerator(Part):
         clock_hz: the highest clock.
         flops_per_cycle: operations of the plain cores of one unit per cycle by precision; a multiply-add counts as two.
         tensor_flops_per_cycle: the same of the tensor cores of one unit, for dense matrices.
+        cache_bytes: the second-level cache of a GPU, which all its units share.
         precisions: those that the hardware has a fast path for.
         context_bytes: memory that the runtime takes before it has loaded a model.
     """
@@ -52,6 +53,7 @@ class Accelerator(Part):
     clock_hz: Hertz | None = None
     flops_per_cycle: dict[Precision, FlopsPerCycle] = Field(default_factory=dict)
     tensor_flops_per_cycle: dict[Precision, FlopsPerCycle] = Field(default_factory=dict)
+    cache_bytes: Size | None = None
     precisions: tuple[Precision, ...] = ()
     runtime: Runtime | None = None
     context_bytes: Size | None = None

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from benchmarks.accelerators import PUBLISHED
+from benchmarks.accelerators import PUBLISHED, in_turn
 from edgesim.predictions.tensorrt import fit
 from edgesim.predictions.tensorrt.figures import Figure, read
 from edgesim.predictions.tensorrt.fitted import load_fitted
+from edgesim.predictions.tensorrt.held_out import Group, by_board, by_family
 from edgesim.predictions.tensorrt.kernels import KernelTable
+from edgesim.predictions.tensorrt.least_squares import Fit
 
 Read = tuple[list[Figure], dict[str, KernelTable]]
 
@@ -25,10 +27,10 @@ def test_the_shipped_coefficients_are_those_of_the_figures(figures: Read) -> Non
     assert again.scale == pytest.approx(shipped.scale, abs=0.11)
 
 
-@pytest.mark.parametrize(("group", "most_percent"), [(fit.by_board, 14), (fit.by_family, 15)])
+@pytest.mark.parametrize(("group", "most_percent"), [(by_board, 14), (by_family, 15)])
 def test_unseen_boards_and_families_are_predicted_within_what_is_promised(
-    figures: Read, group: fit.Group, most_percent: float
+    figures: Read, group: Group, most_percent: float
 ) -> None:
-    held_out = fit.hold_out(*figures, group)
+    held_out = in_turn(*figures, group, Fit(*figures))
     assert 100 * np.mean([abs(item.error) for item in held_out]) < most_percent
-    assert 0.75 < np.mean([item.in_band(load_fitted().scale) for item in held_out]) < 0.96
+    assert 0.75 < np.mean([item.in_band for item in held_out]) < 0.91

@@ -27,10 +27,8 @@ _ON_TENSOR_CORES: Mapping[TargetPrecision, Precision] = {"fp32": "tf32", "fp16":
 _BYTES: Mapping[TargetPrecision, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 # Each architecture deviates in the share that it reaches, and in its launches, from the common coefficients.
 ARCHITECTURES = ("maxwell", "pascal", "volta", "ampere", "blackwell")
-# Cache for each multiprocessor, to which the coefficient "cached" is relative. Of the second level, the GPUs of Jetsons
-# have 64 to 512 KiB for each; Blackwell has several times as much, how much is fitted.
-_CACHE_OF_UNIT = 128 * 1024
-_BLACKWELL = ARCHITECTURES.index("blackwell")
+# Cache of the second level for each multiprocessor where a profile does not state it: what Nano, TX2 and Orin have.
+_CACHE_OF_UNIT = 256 * 1024
 # Channels that a tile of a kernel has, with and without tensor cores; of a grouped convolution, fewer.
 _TILE, _PLAIN_TILE, _GROUPED_TILE = 64, 32, 8
 # An input of few channels, such as an image, is packed differently: padding costs this many times the work at most.
@@ -61,13 +59,13 @@ NAMES: tuple[str, ...] = (
     "plain memory",
     "bytes per cycle",
     "cached",
-    "cached blackwell",
+    "depthwise bytes",
     "concatenation bytes",
     "slice bytes",
     "function bytes",
     # launches
     "launch cycles",
-    "launch seconds",
+    "launch processor cycles",
     "concatenation launch",
     "slice launch",
     "function launch",
@@ -83,7 +81,9 @@ class Facts:
 
     Attributes:
         units, clock_hz: streaming multiprocessors that are on, and their clock.
+        processor_hz: clock of the processor, which prepares each launch.
         bytes_per_s: of the memory.
+        cache_bytes: of the second-level cache that all units share.
         flops_per_s: peak of the path that products take.
         depthwise_flops_per_s: peak of the plain cores.
         element_bytes: of weights and activations.
@@ -94,7 +94,9 @@ class Facts:
 
     units: Number
     clock_hz: Number
+    processor_hz: Number
     bytes_per_s: Number
+    cache_bytes: Number
     flops_per_s: Number
     depthwise_flops_per_s: Number
     element_bytes: Number
@@ -115,12 +117,14 @@ class Facts:
         tensor = accelerator.tensor_flops_per_cycle.get(on_tensor_cores)
         plain = accelerator.flops_per_cycle.get("fp32" if precision == "fp32" else "fp16")
         units, clock_hz, bytes_per_s = accelerator.units, accelerator.clock_hz, profile.memory.bandwidth_bytes_per_s
-        if units is None or clock_hz is None or plain is None or bytes_per_s is None:
+        processor_hz = profile.cpu.clock_hz
+        if units is None or clock_hz is None or plain is None or bytes_per_s is None or processor_hz is None:
             facts = {
                 f"accelerators.{accelerator.name}.units": units,
                 f"accelerators.{accelerator.name}.clock_hz": clock_hz,
                 f"accelerators.{accelerator.name}.flops_per_cycle": plain,
                 "memory.bandwidth_bytes_per_s": bytes_per_s,
+                "cpu.clock_hz": processor_hz,
             }
             lacking = ", ".join(name for name, value in facts.items() if value is None)
             raise ProfileError(
@@ -132,7 +136,9 @@ class Facts:
         return cls(
             units=units,
             clock_hz=clock_hz,
+            processor_hz=processor_hz,
             bytes_per_s=bytes_per_s,
+            cache_bytes=accelerator.cache_bytes or units * _CACHE_OF_UNIT,
             flops_per_s=cycles * (tensor or plain),
             depthwise_flops_per_s=cycles * plain,
             element_bytes=_BYTES[precision],
@@ -169,10 +175,12 @@ class Costs(NamedTuple):
 
 
 def launch_seconds(facts: Facts, coefficients: Mapping[str, float]) -> np.ndarray:
-    """Return what the launch of one kernel takes on the GPU."""
+    """Return what the launch of one kernel takes: the processor's part, and the GPU's own."""
     own = _by_architecture(facts, coefficients, "launch")
     plain = np.where(facts.old, coefficients["plain launch"], 1.0)
-    seconds = coefficients["launch cycles"] / facts.clock_hz + coefficients["launch seconds"]
+    seconds = (
+        coefficients["launch cycles"] / facts.clock_hz + coefficients["launch processor cycles"] / facts.processor_hz
+    )
     return np.asarray(seconds * own * plain)
 
 
@@ -187,13 +195,12 @@ def costs(kernels: KernelTable, facts: Facts, coefficients: Mapping[str, float])
     arithmetic = np.where(product, _product_seconds(kernels, facts, c), 0.0)
     arithmetic += np.where(depthwise, kernels.flops / (facts.depthwise_flops_per_s * c["depthwise share"]), 0.0)
     joined, cut = kernels.is_kind("concatenation"), kernels.is_kind("slice")
-    share = np.select([joined, cut], [c["concatenation bytes"], c["slice bytes"]], 1.0)
+    # A depthwise kernel reads what surrounds its tile once more.
+    share = np.select([depthwise, joined, cut], [c["depthwise bytes"], c["concatenation bytes"], c["slice bytes"]], 1.0)
     activations = kernels.activations * facts.element_bytes * share
     weights = kernels.weights * facts.element_bytes
     # Weights are read anew in each inference; of activations, a cache keeps what fits.
-    own = np.where(np.asarray(facts.architecture) == _BLACKWELL, c["cached blackwell"], 1.0)
-    cache = c["cached"] * own * facts.units * _CACHE_OF_UNIT
-    from_memory = weights + activations**2 / (activations + cache)
+    from_memory = weights + activations**2 / (activations + c["cached"] * facts.cache_bytes)
     per_byte = 1 / (facts.units * facts.clock_hz * c["bytes per cycle"])
     bytes_per_s = facts.bytes_per_s * c["memory share"] * np.where(facts.old, c["plain memory"], 1.0)
     memory = from_memory / bytes_per_s + (activations + weights) * per_byte
