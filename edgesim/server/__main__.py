@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib.util
 import json
 import resource
 import signal
@@ -49,19 +50,34 @@ def client_limits(max_body_bytes: int | None) -> ClientLimits:
     return ClientLimits(body_bytes=bodies, connections=max(16, min(4096, files - _SPARE_FILES)))
 
 
-async def serve(routes: Routes, listener: socket.socket, limits: ClientLimits) -> None:
-    """Answer until SIGTERM or SIGINT, then finish the requests in flight."""
+async def serve(
+    routes: Routes, listener: socket.socket, limits: ClientLimits, grpc_address: tuple[str, int] | None = None
+) -> None:
+    """Answer until SIGTERM or SIGINT, then finish the requests in flight.
+
+    Args:
+        grpc_address: host and port of gRPC; None means HTTP alone.
+    """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     server = routes.serve(limits)
+    calls = None
+    if grpc_address is not None:
+        from .rpc.server import start  # grpcio is in few images, and takes start-up time
+
+        calls, port = await start(routes.management, server, *grpc_address)
+        print(f"edgesim-server: answering gRPC on port {port}", flush=True)
     accepting = await loop.create_server(lambda: Connection(server), sock=listener, backlog=_BACKLOG)
     print(f"edgesim-server: listening on port {listener.getsockname()[1]}", flush=True)
     sweeping = loop.create_task(server.sweep())
     await ended.wait()
     accepting.close()
-    await server.drain(_DRAIN_S)
+    if calls is not None:
+        await asyncio.gather(server.drain(_DRAIN_S), calls.stop(_DRAIN_S))
+    else:
+        await server.drain(_DRAIN_S)
     sweeping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeping
@@ -113,7 +129,13 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 lets the system choose a port (default: 8000)")
+    parser.add_argument(
+        "--grpc-port", type=int, metavar="N", help="answer gRPC, too, on this port; 0 lets the system choose one"
+    )
     arguments = parser.parse_args()
+    if arguments.grpc_port is not None and importlib.util.find_spec("grpc") is None:
+        print("edgesim-server: --grpc-port needs the package grpcio", file=sys.stderr, flush=True)
+        return CANNOT_LOAD
 
     illegal_instruction.install_handler()
     runtime: Runtime = OnnxRuntime(arguments.gpus)
@@ -140,7 +162,8 @@ def main() -> int:
                 return CANNOT_LOAD
 
     listener = listen(arguments.host, arguments.port)
-    asyncio.run(serve(Routes(models), listener, client_limits(arguments.max_body_bytes)))
+    grpc_address = (arguments.host, arguments.grpc_port) if arguments.grpc_port is not None else None
+    asyncio.run(serve(Routes(models), listener, client_limits(arguments.max_body_bytes), grpc_address))
     if arguments.results:
         write_statistics(models, arguments.results)
     return 0

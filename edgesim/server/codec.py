@@ -96,9 +96,19 @@ def read_document(
     """Read the JSON part of an inference request for a model with these inputs and outputs.
 
     Raises:
-        BadRequest: the JSON is malformed, or an input is missing, unknown, repeated, or of a wrong type, shape or size.
+        BadRequest: the JSON is malformed, or see `check_document`.
     """
-    document = parse_json(text)
+    return check_document(parse_json(text), inputs, outputs)
+
+
+def check_document(
+    document: dict[str, Any], inputs: Mapping[str, Signature], outputs: Mapping[str, Signature]
+) -> Document:
+    """Check a request in the form of the protocol's JSON, for a model with these inputs and outputs.
+
+    Raises:
+        BadRequest: an input is missing, unknown, repeated, or of a wrong type, shape or size.
+    """
     entries = document.get("inputs", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadRequest("'inputs' must be a list of objects, one for each input")
@@ -350,10 +360,7 @@ def encode_response(response: InferResponse) -> tuple[list[bytes | memoryview], 
     document["outputs"] = entries = []
     tensors: list[bytes | memoryview] = []
     for output, values in zip(response.outputs, response.results):
-        datatype = response.signatures[output.name].datatype
-        if output.classes:
-            values = _classes(values, datatype, output.classes, response.labels.get(output.name, ()))
-            datatype = "BYTES"
+        values, datatype = as_requested(response, output, values)
         entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(values.shape)}
         if output.binary:
             tensor = to_binary(values, datatype)
@@ -365,6 +372,14 @@ def encode_response(response: InferResponse) -> tuple[list[bytes | memoryview], 
     text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     # A binary output may be empty; the length of the JSON has to be sent with it all the same.
     return [text, *tensors], len(text) if tensors else None
+
+
+def as_requested(response: InferResponse, output: RequestedOutput, values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return the values that a request asks for, and their type: a model's output, or its best classes as BYTES."""
+    datatype = response.signatures[output.name].datatype
+    if not output.classes:
+        return values, datatype
+    return _classes(values, datatype, output.classes, response.labels.get(output.name, ())), "BYTES"
 
 
 def to_binary(values: np.ndarray, datatype: str) -> bytes | memoryview:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import sys
 import time
 import zlib
@@ -29,20 +28,9 @@ from .http_messages import (
 )
 from .inference import LARGE_BYTES, Inference, decode, encode
 from .inference_request import BadRequest
+from .management import Management
 from .routing import Router
 from .served_models import NotLoaded, NotServed, ServedModels
-
-NAME = "edgesim"
-VERSION = "1"
-EXTENSIONS = (
-    "binary_tensor_data",
-    "classification",
-    "statistics",
-    "model_configuration",
-    "model_repository",
-    "logging",
-)
-_FILE_PARAMETER = re.compile(r"file:([0-9]+)/model\.onnx")
 
 
 class Routes:
@@ -50,14 +38,7 @@ class Routes:
 
     def __init__(self, models: ServedModels) -> None:
         self.models = models
-        self.log_settings: dict[str, Any] = {
-            "log_file": "",
-            "log_info": True,
-            "log_warning": True,
-            "log_error": True,
-            "log_verbose_level": 0,
-            "log_format": "default",
-        }
+        self.management = Management(models)
         self._metrics: Any = None
         self.server: Server | None = None
 
@@ -79,7 +60,7 @@ class Routes:
             response = error_response(str(error), error.status)
         except MemoryError:
             response = error_response("not enough memory for this request", 503)
-        if self.log_settings["log_verbose_level"]:
+        if self.management.log_settings["log_verbose_level"]:
             duration_ms = (time.perf_counter() - started_s) * 1000
             print(
                 f"{request.method} {request.path} {response.status} {duration_ms:.2f} ms", file=sys.stderr, flush=True
@@ -135,42 +116,33 @@ class Routes:
     # --- everything else ----------------------------------------------------------------------------------------------
 
     async def _server(self, request: Request) -> Response:
-        return json_response({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
+        return json_response(self.management.server())
 
     async def _live(self, request: Request) -> Response:
         return Response()
 
     async def _ready(self, request: Request) -> Response:
-        return Response(status=200 if self.models.loaded() else 503)
+        return Response(status=200 if self.management.is_ready() else 503)
 
     async def _metadata(self, request: Request, name: str, version: str | None = None) -> Response:
-        return json_response(self.models.get(name, version).metadata(self.models.versions(name)))
+        return json_response(self.management.metadata(name, version))
 
     async def _model_ready(self, request: Request, name: str, version: str | None = None) -> Response:
         self.models.get(name, version)
         return Response()
 
     async def _config(self, request: Request, name: str, version: str | None = None) -> Response:
-        from . import triton_config  # imported when a client first asks
-
-        model = self.models.get(name, version)
-        return json_response(triton_config.as_json(model.config, name, model.inputs, model.outputs))
+        return json_response(self.management.config(name, version))
 
     async def _statistics(self, request: Request, name: str | None = None, version: str | None = None) -> Response:
-        if name is None:
-            models = self.models.loaded()
-        else:
-            newest = self.models.get(name, version)
-            models = [newest] if version else [self.models.get(name, v) for v in self.models.versions(name)]
-        return json_response({"model_stats": [m.statistics.as_json(m.name, m.version) for m in models]})
+        return json_response(self.management.statistics(name, version))
 
     async def _index(self, request: Request) -> Response:
         ready_only = self._document(request).get("ready") is True
-        index = self.models.index()
-        return json_response([entry for entry in index if not ready_only or entry["state"] == "READY"])
+        return json_response(self.management.index(ready_only=ready_only))
 
     async def _unload(self, request: Request, name: str) -> Response:
-        await asyncio.to_thread(self.models.unload, name)
+        await self.management.unload(name)
         return json_response({})
 
     def _shared_memory(self, action: str) -> Response:
@@ -183,62 +155,24 @@ class Routes:
         parameters = self._document(request).get("parameters") or {}
         if not isinstance(parameters, dict):
             raise BadRequest("'parameters' must be an object")
-        files = {}
+        decoded: dict[str, Any] = {}
         for key, value in parameters.items():
-            if key == "config":
-                continue
-            file = _FILE_PARAMETER.fullmatch(key)
-            if file is None or not isinstance(value, str):
-                raise BadRequest(f"parameter {key[:80]!r}: only 'config' and 'file:VERSION/model.onnx' are understood")
             try:
-                files[file[1]] = base64.b64decode(value, validate=True)
+                is_file = key.startswith("file:") and isinstance(value, str)
+                decoded[key] = base64.b64decode(value, validate=True) if is_file else value
             except ValueError as error:
                 raise BadRequest(f"parameter {key!r} is not base64: {error}") from error
-        model_config = None
-        if "config" in parameters:
-            if not isinstance(parameters["config"], str):
-                raise BadRequest("parameter 'config' must be a string of JSON")
-            from . import triton_config
-
-            model_config = triton_config.from_json(parameters["config"], name, source="parameters.config")
-        if "/" in name or name in (".", ".."):
-            raise BadRequest(f"{name!r} is no model's name")
-        await asyncio.to_thread(self.models.load, name, model_config, files)
+        await self.management.load(name, decoded)
         return json_response({})
 
     def _document(self, request: Request) -> dict[str, Any]:
         return parse_json(request.body) if len(request.body) else {}
 
     async def _logging(self, request: Request) -> Response:
-        for key, value in self._update(request).items():
-            current = self.log_settings.get(key)
-            if current is None:
-                raise BadRequest(f"unknown logging setting {key!r}; there are {', '.join(self.log_settings)}")
-            if type(value) is not type(current):
-                raise BadRequest(f"logging setting {key!r} is {value!r}; expected a {type(current).__name__}")
-            if key in ("log_file", "log_format") and value != current:
-                raise BadRequest(f"logging setting {key!r}: this server logs to its standard error alone")
-            self.log_settings[key] = value
-        self.models.verbose = bool(self.log_settings["log_info"])
-        return json_response(self.log_settings)
+        return json_response(self.management.set_logging(self._update(request)))
 
     async def _trace(self, request: Request, name: str | None = None) -> Response:
-        if name is not None:
-            self.models.get(name)
-        settings = {
-            "trace_level": ["OFF"],
-            "trace_rate": "1000",
-            "trace_count": "-1",
-            "log_frequency": "0",
-            "trace_file": "",
-            "trace_mode": "triton",
-        }
-        for key, value in self._update(request).items():
-            if value is not None and value != settings.get(key):
-                raise BadRequest(
-                    f"trace setting {key!r}: this server records no traces; see /v2/models/stats and /metrics"
-                )
-        return json_response(settings)
+        return json_response(self.management.set_tracing(self._update(request), name))
 
     def _update(self, request: Request) -> dict[str, Any]:
         """Return the settings that a request changes: those in its document if it is a POST."""

@@ -7,9 +7,9 @@ message type that is made from the tables below.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .config import (
     BACKEND,
@@ -25,37 +25,53 @@ from .config import (
 )
 from .tensor_types import BY_TRITON_NAME, TENSOR_TYPES, TRITON_NAMES, Signature
 
-# message → field → type; a leading `*` is repeated, a leading `{}` a map.
-_MESSAGES: Mapping[str, Mapping[str, str]] = {
+if TYPE_CHECKING:
+    from .protobuf import Enums, Messages  # imports protobuf
+
+# The numbers are those of Triton's model_config.proto (github.com/triton-inference-server/common, protobuf/).
+MESSAGES: Messages = {
     "ModelConfig": {
-        "name": "string",
-        "platform": "string",
-        "backend": "string",
-        "default_model_filename": "string",
-        "max_batch_size": "int32",
-        "version_policy": "VersionPolicy",
-        "input": "*Tensor",
-        "output": "*Tensor",
-        "instance_group": "*InstanceGroup",
-        "dynamic_batching": "DynamicBatching",
-        "optimization": "Optimization",
-        "parameters": "{}Parameter",
-        "model_operations": "ModelOperations",
+        "name": (1, "string"),
+        "platform": (2, "string"),
+        "version_policy": (3, "VersionPolicy"),
+        "max_batch_size": (4, "int32"),
+        "input": (5, "*ModelInput"),
+        "output": (6, "*ModelOutput"),
+        "instance_group": (7, "*InstanceGroup"),
+        "default_model_filename": (8, "string"),
+        "dynamic_batching": (11, "DynamicBatching"),
+        "optimization": (12, "Optimization"),
+        "parameters": (14, "{}Parameter"),
+        "backend": (17, "string"),
+        "model_operations": (18, "ModelOperations"),
     },
-    "VersionPolicy": {"latest": "Latest", "all": "All", "specific": "Specific"},
-    "Latest": {"num_versions": "uint32"},
+    "VersionPolicy": {"latest": (1, "Latest"), "all": (2, "All"), "specific": (3, "Specific")},
+    "Latest": {"num_versions": (1, "uint32")},
     "All": {},
-    "Specific": {"versions": "*int64"},
-    "Tensor": {"name": "string", "data_type": "DataType", "dims": "*int64", "label_filename": "string"},
-    "InstanceGroup": {"name": "string", "kind": "Kind", "count": "int32"},
-    "DynamicBatching": {"preferred_batch_size": "*int32", "max_queue_delay_microseconds": "uint64"},
-    "Optimization": {"graph": "Graph"},
-    "Graph": {"level": "int32"},
-    "Parameter": {"string_value": "string"},
-    "ModelOperations": {"op_library_filename": "*string"},
+    "Specific": {"versions": (1, "*int64")},
+    "ModelInput": {
+        "name": (1, "string"),
+        "data_type": (2, "DataType"),
+        "dims": (4, "*int64"),
+    },
+    "ModelOutput": {
+        "name": (1, "string"),
+        "data_type": (2, "DataType"),
+        "dims": (3, "*int64"),
+        "label_filename": (4, "string"),
+    },
+    "InstanceGroup": {"name": (1, "string"), "count": (2, "int32"), "kind": (4, "Kind")},
+    "DynamicBatching": {"preferred_batch_size": (1, "*int32"), "max_queue_delay_microseconds": (2, "uint64")},
+    "Optimization": {"graph": (1, "Graph")},
+    "Graph": {"level": (1, "int32")},
+    "Parameter": {"string_value": (1, "string")},
+    "ModelOperations": {"op_library_filename": (1, "*string")},
 }
 _DATA_TYPES = ("TYPE_INVALID", *(kind.triton_name for kind in TENSOR_TYPES))
-_ENUMS: Mapping[str, Sequence[str]] = {"DataType": _DATA_TYPES, "Kind": ("KIND_AUTO", "KIND_CPU")}
+ENUMS: Enums = {
+    "DataType": {word: number for number, word in enumerate(_DATA_TYPES)},
+    "Kind": {"KIND_AUTO": 0, "KIND_CPU": 2},
+}
 # Triton's ONNX Runtime backend: -1 is basic, 1 extended; absent is all.
 _GRAPH_LEVELS: Mapping[str, int] = {"disable": -2, "basic": -1, "extended": 1, "all": 0}
 
@@ -181,20 +197,15 @@ def _declared(tensor: Any) -> Declared:
         name=tensor.name,
         datatype=tensor_type.name if tensor_type is not None else None,
         dims=tuple(tensor.dims) or None,
-        label_filename=tensor.label_filename or None,
+        label_filename=getattr(tensor, "label_filename", "") or None,  # outputs alone have one
     )
 
 
 @cache
 def _message_type() -> Any:
-    from .protobuf import message_type
+    from .protobuf import MessageTypes
 
-    # The numbers of fields matter in protobuf's binary form alone, which is never read here.
-    numbered = {
-        message: {name: (number, kind) for number, (name, kind) in enumerate(fields.items(), start=1)}
-        for message, fields in _MESSAGES.items()
-    }
-    return message_type("ModelConfig", numbered, _ENUMS)
+    return MessageTypes(MESSAGES, ENUMS)["ModelConfig"]
 
 
 # --- write ------------------------------------------------------------------------------------------------------------

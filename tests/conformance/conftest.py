@@ -1,5 +1,6 @@
 """One server with a model of each kind, shared by all tests that change nothing on it."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     save(identity(shape=("batch", 4)), repository, "labelled")
     (repository / "labelled" / "config.yaml").write_text("labels: {y: labels.txt}\n")
     (repository / "labelled" / "labels.txt").write_text("cat\ndog\nowl\n")
-    with running_server(repository) as running:
+    options = ("--grpc-port", "0") if importlib.util.find_spec("grpc") is not None else ()
+    with running_server(repository, *options) as running:
         yield running
 
 

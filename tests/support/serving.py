@@ -31,6 +31,13 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def grpc_address(self) -> str:
+        """The address of gRPC, for a server with the option ``--grpc-port``."""
+        match = re.search(r"answering gRPC on port (\d+)", self.log)
+        assert match is not None, self.log
+        return f"127.0.0.1:{match[1]}"
+
+    @property
     def log(self) -> str:
         return self.log_path.read_text()
 

@@ -158,7 +158,7 @@ def _read_tensor(tensor: Any, directory: Path) -> Any:
 def _model_type() -> Any:
     """Return the message type of onnx.ModelProto with the fields that say where weights are; others are skipped."""
     # Imported here because few models have external weights: under emulation each import delays the server's readiness.
-    from ..protobuf import message_type
+    from ..protobuf import MessageTypes
 
     messages = {
         "ModelProto": {"graph": (7, "GraphProto"), "functions": (25, "*FunctionProto")},
@@ -187,4 +187,4 @@ def _model_type() -> Any:
         },
         "Entry": {"key": (1, "string"), "value": (2, "string")},
     }
-    return message_type("ModelProto", messages, {})
+    return MessageTypes(messages, {})["ModelProto"]
