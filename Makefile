@@ -41,7 +41,7 @@ lint: .venv/.dev
 benchmark: .venv/.dev
 	@scripts/engine install && scripts/engine start
 	@scripts/browser
-	@scripts/engine exec .venv/bin/python -m benchmarks.record stages start watch overhead bodies batching client ruler devices faults fidelity releases count_releases counting_cost scaled files stacks page
+	@scripts/engine exec .venv/bin/python -m benchmarks.record stages start watch overhead bodies batching client ruler devices faults fidelity releases count_releases counting_cost scaled files stacks page sweep
 
 .venv: .venv/bin/edgesim
 
