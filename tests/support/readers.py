@@ -488,7 +488,7 @@ def _write_baseline(generator: random.Random, directory: Path) -> None:
 
 def _read_baseline(directory: Path) -> None:
     (path,) = directory.glob("*.json")
-    rules = Rules.of(["memory_peak_bytes: +5 %", "device_time_ms.p50: +5 %", "latency_ms.p99: +5 %"])
+    rules = Rules.of(["memory_peak_bytes: +5 %", "device_time_ms.p50: +5 %"])
     refused = None
     for find in (baselines.read_result, lambda path: baselines.read(path).result):
         try:
@@ -498,7 +498,8 @@ def _read_baseline(directory: Path) -> None:
     baseline, _ = baselines.find(directory, _scaled())
     if refused is not None:
         raise refused
-    judge(_scaled(), rules, baseline)
+    # A bootstrap over the times, which come from the baseline's histogram, takes longer than all the rest: once.
+    judge(_scaled(), Rules.of(["memory_peak_bytes: +5 %", "latency_ms.p99: +5 %"]), baseline)
 
 
 @cache
