@@ -121,12 +121,23 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str)
         return own
     if not isinstance(reference, str):
         raise ProfileError(f"{path}: extends: must be a profile's name or file, not {reference!r}")
-    is_file = reference.endswith((".yaml", ".yml")) or "/" in reference
-    base = path.parent / reference if is_file else _find(reference)
+    base = _extended_file(reference, path)
     if base.resolve() in chain:
         names = " extends ".join(file.name for file in [*chain, base])
         raise ProfileError(f"{path}: extends: goes round in a circle: {names}")
     return _extended(_document(base), base, [*chain, base.resolve()], reference).extended_by(own, origin)
+
+
+def _extended_file(reference: str, path: Path) -> Path:
+    """Return the file of the profile that `path` extends: named, or relative to the directory of `path`."""
+    name, mode = _split_mode(reference)
+    if mode is not None and not paths.is_file(path.parent / reference):
+        raise ProfileError(
+            f"{path}: extends: {reference!r} is a power mode, and a profile extends a whole profile",
+            fix=f"extends: {name}, and default_mode: {mode} for the mode",
+        )
+    is_file = reference.endswith((".yaml", ".yml")) or "/" in reference
+    return path.parent / reference if is_file else _find(reference)
 
 
 def _facts(written: CommentedMap) -> dict[Any, Any]:
