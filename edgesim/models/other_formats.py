@@ -29,7 +29,10 @@ def identify(path: Path) -> OtherFormat | None:
     if name is None:
         return None
     kind, fix = _FORMATS[name]
-    return OtherFormat(kind, fix.format(path=path, onnx=path.with_suffix(".onnx")))
+    onnx = path.with_suffix(".onnx")
+    if onnx == path:  # the file has the suffix already, and the export must not overwrite what it reads
+        onnx = path.with_name(f"{path.stem}-exported.onnx")
+    return OtherFormat(kind, fix.format(path=path, onnx=onnx))
 
 
 _FORMATS: Mapping[str, tuple[str, str]] = {

@@ -40,6 +40,12 @@ def test_format_is_told_by_the_content_whatever_the_suffix(name: str, suffix: st
     assert fix in error.fix
 
 
+def test_export_does_not_overwrite_the_file_that_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(CONTENTS["TensorFlow Lite"][0])
+    assert f"--tflite {path} --output {tmp_path / 'net-exported.onnx'}" in refused(path).fix
+
+
 @pytest.mark.parametrize(
     ("member", "kind"),
     [
