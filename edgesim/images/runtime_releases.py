@@ -53,7 +53,8 @@ _FIRST_ON_PYTHON_3_11 = (1, 15)
 _FIRST_WITH_NUMPY_2 = (1, 19)
 _LAST_NUMPY_1 = "1.26.4"
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
-_EXAMPLES = "a version such as 1.16.3, or 1.14..1.18"
+_EXAMPLE = "a version such as 1.16.3"
+_EXAMPLE_OF_SEVERAL = f"{_EXAMPLE}, or 1.14..1.18"
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def choose(text: str, *, option: str = "runtime") -> RuntimeRelease:
         raise UsageError(
             f"`{option}={text}`: a board has one release", fix=f"edgesim check PROFILE MODEL `runtimes={text}`"
         )
-    return _runtime(versions(text, option=option)[-1])
+    return _runtime(_version(text.strip(), option, _EXAMPLE))
 
 
 def names_several(text: str) -> bool:
@@ -171,22 +172,22 @@ def versions(text: str, *, option: str = "runtimes") -> Sequence[str]:
     chosen: list[str] = []
     for word in filter(None, (word.strip() for word in text.split(","))):
         first, dots, last = word.partition("..")
-        chosen += _range(first, last, f"`{option}={word}`") if dots else [_version(word, option)]
+        chosen += _range(first, last, f"`{option}={word}`") if dots else [_version(word, option, _EXAMPLE_OF_SEVERAL)]
     if not chosen:
-        raise UsageError(f"`{option}={text}`: names no version", fix=_EXAMPLES)
+        raise UsageError(f"`{option}={text}`: names no version", fix=_EXAMPLE_OF_SEVERAL)
     return sorted(dict.fromkeys(chosen), key=key)
 
 
 def _range(first: str, last: str, where: str) -> Sequence[str]:
-    low, high = _parse(first, where)[:2], _parse(last, where)[:2]
+    low, high = (_parse(end, where, _EXAMPLE_OF_SEVERAL)[:2] for end in (first, last))
     if chosen := _newest_patches([version for version in VERSIONS if low <= key(version)[:2] <= high]):
         return chosen
     raise UsageError(f"{where}: no release in this range", fix=f"{_minor(VERSIONS[0])}..{_minor(VERSIONS[-1])}")
 
 
-def _version(word: str, option: str) -> str:
+def _version(word: str, option: str, example: str) -> str:
     where = f"`{option}={word}`"
-    parsed = _parse(word, where)
+    parsed = _parse(word, where, example)
     patches = [version for version in VERSIONS if key(version)[: len(parsed)] == parsed]
     if patches:
         return patches[-1]
@@ -200,10 +201,10 @@ def _version(word: str, option: str) -> str:
     raise UsageError(f"{where}: no release of ONNX Runtime has a wheel{did_you_mean(word, VERSIONS)}")
 
 
-def _parse(word: str, where: str) -> tuple[int, ...]:
+def _parse(word: str, where: str, example: str) -> tuple[int, ...]:
     match = _VERSION.fullmatch(word)
     if match is None:
-        raise UsageError(f"{where}: {word!r} is no version", fix=_EXAMPLES)
+        raise UsageError(f"{where}: {word!r} is no version", fix=example)
     return tuple(int(part) for part in match.groups() if part is not None)
 
 

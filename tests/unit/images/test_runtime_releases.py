@@ -143,3 +143,12 @@ def test_each_release_has_an_image_of_its_own() -> None:
     names = {serving_image.reference_of(nano, runtime=runtime_releases.choose(version)) for version in VERSIONS}
     assert len(names) == len(VERSIONS)
     assert serving_image.reference_of(nano) in names
+
+
+def test_example_of_a_single_release_is_no_range() -> None:
+    with pytest.raises(UsageError) as caught:
+        runtime_releases.choose("newest")
+    assert caught.value.fix == "a version such as 1.16.3"
+    with pytest.raises(UsageError) as caught:
+        runtime_releases.versions("newest")
+    assert caught.value.fix == "a version such as 1.16.3, or 1.14..1.18"
