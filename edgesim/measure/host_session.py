@@ -45,6 +45,9 @@ class TooLong(ModelError):
 class HostSession:
     """A session in a process of its own, which ends with this object.
 
+    Args:
+        model: what messages call the model.
+
     All methods raise:
         SessionFailed: see there.
         TooLong: the work does not end within `MOST_S`; the process is gone then.
@@ -52,7 +55,8 @@ class HostSession:
         ModelError: the model ends the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "the model") -> None:
+        self._model = model
         self._most_bytes = bounded_process.spare_bytes()
         # A file in memory: the process is to work where no directory can be written.
         self._stderr = os.fdopen(os.memfd_create("stderr"), "w+", errors="replace")
@@ -95,7 +99,7 @@ class HostSession:
             self._connection.send((method, arguments))
             if not self._connection.poll(MOST_S):
                 raise TooLong(
-                    f"{'loading' if method == 'load' else 'a run of'} the model on this host did not end within"
+                    f"{'loading' if method == 'load' else 'a run of'} {self._model} on this host did not end within"
                     f" {MOST_S:g} s",
                     fix="give inputs with which the model ends sooner: `shapes`, `ranges` or `input`",
                 )
@@ -117,11 +121,11 @@ class HostSession:
         self._end()
         self._stderr.seek(0)
         why = bounded_process.why_ended(self._process.returncode, self._stderr.read())
-        return ModelError(why) if why is not None else self._lacks_memory()
+        return ModelError(f"{self._model}: {why}") if why is not None else self._lacks_memory()
 
     def _lacks_memory(self) -> HostError:
         return HostError(
-            "this host has too little memory to run the model for comparison: the model may take"
+            f"this host has too little memory to run {self._model} for comparison: the model may take"
             f" {format_bytes(self._most_bytes)} here",
             fix="free memory on this host",
         )

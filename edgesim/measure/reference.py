@@ -60,7 +60,7 @@ class Reference:
     other_release: str | None = None
 
     def __init__(self, model: Model) -> None:
-        self._session = HostSession()
+        self._session = HostSession(f"model {model.name}")
         try:
             self.release = self._load(model)
         except LibraryFailed as error:

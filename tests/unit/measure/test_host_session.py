@@ -26,7 +26,7 @@ def sessions() -> list[psutil.Process]:
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[[bytes], HostSession]:
     def load(model: bytes) -> HostSession:
-        path, session = tmp_path / "net.onnx", HostSession()
+        path, session = tmp_path / "net.onnx", HostSession("model net")
         path.write_bytes(model)
         session.load(path, (), threads=1)
         return session
@@ -39,7 +39,7 @@ def test_run_that_does_not_end_is_ended_and_told(
 ) -> None:
     others, session = sessions(), load(endless())
     monkeypatch.setattr(host_session, "MOST_S", 1)
-    with pytest.raises(TooLong, match="a run of the model on this host did not end within 1 s") as caught:
+    with pytest.raises(TooLong, match="a run of model net on this host did not end within 1 s") as caught:
         session.run({"turns": np.array([2**60]), "x": np.ones(1, np.float32)})
     assert "`ranges`" in caught.value.fix
     assert sessions() == others
