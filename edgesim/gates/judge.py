@@ -19,6 +19,7 @@ from edgesim.gates.result_metrics import (
     figure,
     is_constant,
     is_count,
+    is_predicted,
     is_time,
     measured_as,
     metric,
@@ -193,7 +194,8 @@ def _missing(metric: Metric, result: RunResult) -> tuple[VerdictWord, str]:
             f"`requests={metric.needs_samples}`"
         )
     if metric.unknown:
-        return "INCONCLUSIVE", f"not predicted: {metric.unknown}"
+        known = "predicted" if is_predicted(metric.name, result.execution) else "known"
+        return "INCONCLUSIVE", f"not {known}: {metric.unknown}"
     if metric.name.startswith("targets."):
         has = f", which has {', '.join(result.targets)}" if result.targets else ""
         return "FAIL", f"{metric.name} is missing in this result{has}"

@@ -94,7 +94,7 @@ class Metric:
 
     `needs_samples` is how many answered requests a percentile takes that is missing because there are fewer;
     `infinite` says that the value is missing because it reaches into the failed requests, whose time is infinite;
-    `unknown` says why nothing is predicted.
+    `unknown` says why there is no prediction.
     """
 
     name: str
@@ -282,6 +282,8 @@ def _elsewhere(result: RunResult, name: str) -> str:
 def _device_time(result: RunResult, name: str, key: str) -> Metric:
     """Return the device time with its band if predicted, and with the median's confidence interval if measured."""
     time, kind = result.device_time_ms, ""
+    if time.p50 is None and is_predicted(name, result.execution):
+        return Metric(name=name, value=None, unknown=time.method.removeprefix("none: "))
     bounds: tuple[float | None, float | None] = (None, None)
     if key == "p50" and result.execution != "native":
         bounds, kind = (time.low, time.high), BAND

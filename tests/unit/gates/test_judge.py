@@ -170,6 +170,14 @@ def test_the_predicted_time_of_a_target_is_judged_with_its_band(
     assert finding in item.finding
 
 
+@pytest.mark.parametrize("key", ["p50", "high"])
+def test_device_time_that_nothing_predicts_fails_no_model(good: RunResult, key: str) -> None:
+    time = DeviceTimeSection(p50=None, low=None, high=None, method="none: it has the core of its host")
+    result = good.model_copy(update={"execution": "host", "device_time_ms": time})
+    item = judge(result, Rules.of([f"device_time_ms.{key} <= 20"])).items[-1]
+    assert (item.verdict, item.finding) == ("INCONCLUSIVE", "not predicted: it has the core of its host")
+
+
 def test_a_change_of_a_targets_time_is_a_change_of_the_prediction(with_targets: RunResult) -> None:
     slower = TargetSection(p50_ms=4.0, low_ms=3.0, high_ms=5.0, method="predicted")
     candidate = with_targets.model_copy(update={"targets": {**with_targets.targets, "gpu:tensorrt-fp16": slower}})
