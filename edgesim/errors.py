@@ -48,8 +48,9 @@ with exit code 70.
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from typing import Any
 
 from edgesim.printable import printable
 
@@ -276,6 +277,24 @@ def of_host(error: OSError) -> HostError | None:
     where = f"{path}: " if path is not None else ""
     kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else HostError
     return kind(f"{where}{error.strerror}", fix=fix)
+
+
+def field_problem(detail: Mapping[str, Any]) -> str:
+    """Return what is wrong with the value of a field, for people who write files and not Python.
+
+    Args:
+        detail: one entry of pydantic's `ValidationError.errors()`.
+    """
+    kind = str(detail["type"])
+    if kind == "missing":
+        return "is missing"
+    if kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
+        return "must be a list"
+    if kind in ("dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type"):
+        return "must be a mapping of keys"
+    if kind == "path_type":
+        return "must be a path"
+    return str(detail["msg"])
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from edgesim.errors import UsageError, did_you_mean
+from edgesim.errors import UsageError, did_you_mean, field_problem
 
 # What a run is the truth about follows from its execution: see docs/architecture.md.
 Execution = Literal["emulated", "scaled", "native", "same-architecture", "host"]
@@ -370,4 +370,5 @@ def _usage_error(error: ValidationError, options: type[BaseModel]) -> UsageError
         return UsageError(f"`{name}={first['input']}`: not one of {', '.join(allowed)}{nearest}")
     if first["type"] == "extra_forbidden":
         return UsageError(f"`{name}`: no such option{did_you_mean(name, list(options.model_fields))}")
-    return UsageError(f"`{name}={first['input']}`: {first['msg'][0].lower()}{first['msg'][1:]}")
+    problem = field_problem(first)
+    return UsageError(f"`{name}={first['input']}`: {problem[0].lower()}{problem[1:]}")

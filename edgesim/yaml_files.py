@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from edgesim import untrusted
-from edgesim.errors import UsageError, did_you_mean
+from edgesim.errors import UsageError, did_you_mean, field_problem
 from edgesim.server import bounded_yaml
 
 _Value = TypeVar("_Value")
@@ -114,7 +114,7 @@ def _explain(
     elif detail["input"] is None:
         text = f"{key}: has no value"
     else:
-        text = f"{key}: {detail['msg']} (given: {shown(detail['input'])})"
+        text = f"{key}: {field_problem(detail)} (given: {shown(detail['input'])})"
     yield location, text
 
 

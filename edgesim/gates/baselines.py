@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edgesim.errors import ResultError
+from edgesim.errors import ResultError, field_problem
 from edgesim.gates import comparable
 from edgesim.gates.comparable import differences, identity, unfit
 from edgesim.results import result_file
@@ -111,7 +111,7 @@ def _of(document: Any, path: Path) -> Baseline:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}: not a baseline: {where}: {first['msg']}") from error
+        raise ResultError(f"{path}: not a baseline: {where}: {field_problem(first)}") from error
     if baseline.digest != digest:
         raise ResultError(f"{path}: was changed after it was saved", fix="save it again")
     if baseline.fingerprint != fingerprint(baseline.result):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edgesim.errors import ResultError
+from edgesim.errors import ResultError, field_problem
 from edgesim.gates.comparable import digest, is_of_host, metric_identity
 from edgesim.gates.result_metrics import NAMES, is_constant, is_count, metric, of_targets
 from edgesim.results.run_result import RunResult
@@ -180,6 +180,6 @@ def read(document: bytes, where: str) -> Entry:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ResultError(f"{where}: not an entry of a history: {place}: {first['msg']}", fix=fix) from error
+        raise ResultError(f"{where}: not an entry of a history: {place}: {field_problem(first)}", fix=fix) from error
     except ValueError as error:
         raise ResultError(f"{where}: not an entry of a history: not JSON: {error}", fix=fix) from error

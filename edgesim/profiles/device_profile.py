@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from edgesim.errors import ProfileError, did_you_mean
+from edgesim.errors import ProfileError, did_you_mean, field_problem
 from edgesim.options import CPU
 from edgesim.profiles import accelerator, cores
 from edgesim.profiles.accelerator import Accelerator
@@ -230,7 +230,9 @@ class DeviceProfile(Part):
         except ValidationError as error:
             detail = error.errors()[0]
             where = ".".join(str(part) for part in ("image", *detail["loc"]))
-            text = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{where}: {detail['msg']}"
+            text = (
+                str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{where}: {field_problem(detail)}"
+            )
             raise ProfileError(f"{text} (given: {', '.join(f'{k}={v}' for k, v in changes.items())})") from error
 
     def in_mode(self, mode: str | None) -> "DeviceProfile":

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from edgesim import untrusted
-from edgesim.errors import DISK_FULL, DiskFull, ResultError
+from edgesim.errors import DISK_FULL, DiskFull, ResultError, field_problem
 
 _MOST_BYTES = 512 * untrusted.MIB  # nearly five million requests
 _OTHER_KIND = "other_kind"
@@ -65,7 +65,7 @@ def validated(kind: type[Kind], document: Any, path: Path | str) -> Kind:
             ) from error
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ResultError(
-            f"{path}: not a result file: {where}: {first['msg']}",
+            f"{path}: not a result file: {where}: {field_problem(first)}",
             fix=_MAKE,
         ) from error
 

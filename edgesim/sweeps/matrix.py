@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgesim import yaml_files
-from edgesim.errors import UsageError
+from edgesim.errors import UsageError, field_problem
 
 _EXAMPLE = "see docs/reference/sweep-file.md for a sweep file"
 # More are a mistake in the matrix.
@@ -89,7 +89,7 @@ class Matrix(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            raise UsageError(f"`{first['loc'][0]}`: {first['msg']}", fix=_EXAMPLE) from error
+            raise UsageError(f"`{first['loc'][0]}`: {field_problem(first)}", fix=_EXAMPLE) from error
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Yield each combination of the options' values, by name, the last option's values first.

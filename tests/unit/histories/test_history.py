@@ -148,7 +148,7 @@ def test_foreign_files_are_skipped_and_named_and_damaged_entries_refused(reposit
     assert kept.trends().foreign == ("README", "notes.json")
     for text, words in (
         ("{", "not JSON"),
-        ("{}", "added: Field required"),
+        ("{}", "added: is missing"),
         ('{"history_version": 2}', "history_version"),
     ):
         (repository / "kept" / name).write_text(text)

@@ -353,3 +353,17 @@ def test_heat_lowers_the_clock_and_cannot_raise_it(tmp_path: Path) -> None:
     assert profiles.load("jetson-nano").heated() == profiles.load("jetson-nano")
     with pytest.raises(ProfileError, match=r"thermal\.clock_hz: 9000000000 is above the board's"):
         profiles.read(write(tmp_path, NANO + "\nthermal: {full_speed_s: 60, clock_hz: 9_000_000_000}\n"))
+
+
+@pytest.mark.parametrize(("reference", "mode"), [("jetson-nano:5w", "5w"), ("./own.yaml:slow", "slow")])
+def test_power_mode_cannot_be_extended_and_the_fix_names_the_mode(tmp_path: Path, reference: str, mode: str) -> None:
+    (tmp_path / "own.yaml").write_text(NANO)
+    with pytest.raises(ProfileError, match=f"'{reference}' is a power mode") as caught:
+        profiles.read(write(tmp_path, f"name: mine\nextends: {reference}\n"))
+    assert caught.value.fix == f"extends: {reference.rpartition(':')[0]}, and default_mode: {mode} for the mode"
+
+
+@pytest.mark.parametrize("key", ["accelerators", "storage"])
+def test_mapping_in_place_of_a_list_is_told_in_words_of_yaml(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ProfileError, match=f"board.yaml:3: {key}: must be a list \\(given: {{'name': 'gpu'}}\\)"):
+        profiles.read(write(tmp_path, f"name: mine\nextends: jetson-nano\n{key}: {{name: gpu}}\n"))

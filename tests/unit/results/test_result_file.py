@@ -9,7 +9,7 @@ import pytest
 from edgesim.errors import DiskFull, EdgesimError, ResultError
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
-from edgesim.results.result_file import write_text
+from edgesim.results.result_file import read, write_text
 from edgesim.results.run_result import RunResult
 
 
@@ -63,3 +63,13 @@ def test_a_full_disk_leaves_neither_a_journal_without_samples_nor_a_result(
     assert caught.value.result is result
     assert "r.incomplete.json" not in caught.value.fix
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("{}", "created: is missing"), ("[]", "the file: must be a mapping of keys")]
+)
+def test_json_that_is_no_result_is_told_in_words_of_json(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(ResultError, match=f"not a result file: {words}"):
+        read(RunResult, path)
