@@ -54,7 +54,7 @@ def _blank(cell: Cell) -> CellResult:
     """Return the result of a cell without what its job gives."""
     return CellResult(
         key=cell.key,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
         edgesim_version=__version__,
         job=cell.job,
         profile=cell.profile.reference,
