@@ -106,7 +106,7 @@ def predict_command(
     if quiet:
         print(f"{title}{for_batch}: device time{on_target} {_headline(prediction)}")
         return ExitCode.OK
-    heading = Text.assemble((title, "bold"), for_batch)
+    heading = Text.assemble((title, "bold"), for_batch, on_target)
     lines: list[Any] = [heading, Text()]
     if target is None and len(targets) > 1:
         lines += _target_lines(targets)

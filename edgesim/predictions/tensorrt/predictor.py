@@ -155,8 +155,8 @@ def predict_nodes(
         p50_ms=p50_ms,
         low_ms=p50_ms / width,
         high_ms=p50_ms * width,
-        method=f"predicted from the graph as TensorRT{release} would run it in {precision} on {accelerator.title}, "
-        f"{source}",
+        # Without the precision, which the target's name has: reports say once what several targets share.
+        method=f"predicted from the graph as TensorRT{release} would run it on {accelerator.title}, {source}",
         threads=1,
         notes=notes,
         nodes=tuple(

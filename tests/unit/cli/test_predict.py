@@ -40,6 +40,7 @@ def test_a_board_without_accelerators_has_no_table() -> None:
 def test_one_target_is_shown_alone() -> None:
     text = printed([*NANO, "--target", "gpu:tensorrt-fp32"])
     assert "6.00 ms  (4.80 to 7.50 ms, 80 %)" in text
+    assert "digits on NVIDIA Jetson Nano 4GB (B01) (MAXN) on gpu:tensorrt-fp32" in text
     assert "fp16" not in text
     assert "device time on gpu:tensorrt-fp32 6.00 ms" in printed([*NANO, "--target", "gpu:tensorrt-fp32", "--quiet"])
 

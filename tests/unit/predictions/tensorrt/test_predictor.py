@@ -29,6 +29,13 @@ def test_every_jetson_is_predicted_in_fp16_quicker_than_in_fp32(board: str, resn
     assert fp16.p50_ms == pytest.approx(sum(time.ms for time in fp16.nodes), rel=0.1)
 
 
+def test_precisions_of_one_gpu_share_the_words_of_their_method(resnet18: Model) -> None:
+    """A report says once what several targets share; the target's name has the precision."""
+    methods = {predict("jetson-orin-nano", resnet18, target=target).method for target in (FP16, FP32, INT8)}
+    (method,) = methods
+    assert "as TensorRT 10.3 would run it on Ampere GPU" in method
+
+
 def test_a_gpu_is_many_times_as_quick_as_the_boards_cores(resnet18: Model) -> None:
     assert 8 < predict("jetson-nano", resnet18).p50_ms / predict("jetson-nano", resnet18, target=FP16).p50_ms < 40
 
