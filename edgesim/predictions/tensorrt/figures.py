@@ -8,6 +8,7 @@ prediction leaves them out.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from edgesim.predictions.published import PublishedFigure
 from edgesim.predictions.tensorrt import kernels
 from edgesim.predictions.tensorrt.cost import PRECISIONS, Facts, costs, launch_seconds
 from edgesim.predictions.tensorrt.kernels import Kernel, KernelTable
+from edgesim.profiles import DeviceProfile
 
 # Its engines end in the plugin EfficientNMS, except those of YOLOv10, which needs none.
 _WITH_NMS, _WITHOUT_NMS = "justincdavis/trtutils", "yolov10"
@@ -72,16 +74,16 @@ def read(directory: str | Path) -> tuple[list[Figure], dict[str, KernelTable]]:
     """Read the published figures of GPUs whose network's kernels are in ``kernels.csv`` of a directory."""
     tables = kernels.read(Path(directory) / "kernels.csv")
     networks: dict[str, KernelTable] = {name: KernelTable(list(of_graph.items())) for name, of_graph in tables.items()}
+    load = cache(profiles.load)
     figures = [
-        _figure(row, tables[kernels_name(row)])
+        _figure(row, load(row.profiles[0]), tables[kernels_name(row)])
         for row in published.figures()
         if row.target.startswith("gpu:tensorrt-") and kernels_name(row) in networks
     ]
     return figures, networks
 
 
-def _figure(row: PublishedFigure, network: Mapping[Kernel, int]) -> Figure:
-    profile = profiles.load(row.profiles[0])
+def _figure(row: PublishedFigure, profile: DeviceProfile, network: Mapping[Kernel, int]) -> Figure:
     (accelerator,) = (part for part in profile.accelerators if part.name == "gpu")
     precision = next(name for name in PRECISIONS if row.target.endswith(name))
     has_depthwise = any(kernel.kind == "depthwise" for kernel in network)

@@ -332,7 +332,8 @@ def test_more_problems_than_fit_are_counted(tmp_path: Path) -> None:
 
 def test_a_line_is_found_for_a_mode_whose_name_has_a_dot(tmp_path: Path) -> None:
     text = NANO.replace("5w: {cores: 2", '"1.4": {cores: 8')
-    with pytest.raises(ProfileError, match=r"board\.yaml:45: modes\.1\.4\.cores: 8 is more than"):
+    line = 1 + next(number for number, written in enumerate(text.splitlines()) if '"1.4"' in written)
+    with pytest.raises(ProfileError, match=rf"board\.yaml:{line}: modes\.1\.4\.cores: 8 is more than"):
         profiles.read(write(tmp_path, text))
 
 
