@@ -23,7 +23,8 @@ from edgesim.inputs import Arrays, choose
 from edgesim.inputs.of_several import of_model
 from edgesim.loadgen.client import Client
 from edgesim.models import state, tensor_types
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 from edgesim.options import InputOptions
 from edgesim.results.sections import ScalingSection, section
 from edgesim.units import format_bytes

@@ -15,6 +15,7 @@ from edgesim.errors import ExitCode
 from edgesim.models import repository, samples, state
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 from edgesim.printable import printable
 from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
@@ -89,7 +90,7 @@ def _cut(text: str) -> str:
 
 
 def _facts(model: Model, fits: list[str]) -> dict[str, Any]:
-    def tensors(side: tuple[repository.Tensor, ...]) -> list[dict[str, Any]]:
+    def tensors(side: tuple[Tensor, ...]) -> list[dict[str, Any]]:
         return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in side]
 
     return {

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.models import tensor_types
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 
 # BF16 as numpy writes it to a file, which has no name for it, and as its bits.
 _BF16_BITS = (np.dtype("V2"), np.dtype(np.uint16))

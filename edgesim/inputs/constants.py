@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgesim import yaml_files
 from edgesim.errors import ModelError
 from edgesim.models import tensor_types
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 
 
 def constant(tensor: Tensor, value: Any) -> NDArray[np.generic]:

@@ -13,7 +13,8 @@ from edgesim.inputs.sizes import Sizes
 from edgesim.models import input_uses
 from edgesim.models.decoder import Decoder
 from edgesim.models.input_uses import InputUse
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 from edgesim.options import Generate
 
 

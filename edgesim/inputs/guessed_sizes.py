@@ -12,7 +12,8 @@ from edgesim.host.scratch import scratch_directory
 from edgesim.inputs.constants import constant
 from edgesim.models import input_sizes, input_uses, profiled_session, repository
 from edgesim.models.input_uses import InputUse
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 Shapes = Mapping[str, tuple[int, ...]]
 # The name of a size, or the input and the axis of a size without a name.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 if TYPE_CHECKING:
     from edgesim.inputs.sequences import RequestSequence

@@ -25,7 +25,8 @@ from edgesim.inputs.sources import (
 from edgesim.inputs.value_files import ValueFiles
 from edgesim.models import input_uses
 from edgesim.models.input_uses import InputUse
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 RANDOM_REQUESTS = 8
 # What an entry may say in a word, for an input that is no text.

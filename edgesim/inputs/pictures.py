@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgesim import untrusted
 from edgesim.errors import ModelError
 from edgesim.models import tensor_types
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 Normalization = Literal["none", "unit", "signed", "imagenet"]

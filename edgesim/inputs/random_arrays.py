@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from edgesim.errors import ModelError
 from edgesim.inputs import array_files
 from edgesim.models import tensor_types
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 from edgesim.units import format_bytes
 
 MOST_INTEGER = 99

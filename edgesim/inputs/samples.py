@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.inputs.inputs import Arrays, batch_axis
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 ONE_FILE_EACH = "one file for each request in a directory"
 

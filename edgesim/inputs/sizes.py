@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, did_you_mean
 from edgesim.inputs.dim_expressions import evaluate, names_in
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 if TYPE_CHECKING:
     from edgesim.inputs.guessed_sizes import Key

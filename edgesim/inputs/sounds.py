@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgesim import untrusted
 from edgesim.errors import ModelError
 from edgesim.models import tensor_types
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 
 SUFFIX = ".wav"
 _MOST_FILE_BYTES = 256 * untrusted.MIB

@@ -10,7 +10,7 @@ from edgesim.errors import ModelError
 from edgesim.inputs.constants import constant
 from edgesim.inputs.random_arrays import random_array
 from edgesim.models.input_uses import Value
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 
 Shapes = Mapping[str, tuple[int, ...]]
 

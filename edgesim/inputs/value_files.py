@@ -13,7 +13,8 @@ from edgesim.inputs import array_files, pictures, sounds
 from edgesim.inputs.array_types import as_type_of
 from edgesim.inputs.inputs_file import Entry
 from edgesim.inputs.samples import divide
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 _MOST_FILES = 10_000
 _MOST_TEXT_BYTES = 64 * untrusted.MIB

@@ -11,7 +11,8 @@ from edgesim.errors import ModelError, UsageError
 from edgesim.measure import trtexec
 from edgesim.measure.trtexec import TrtexecTime
 from edgesim.models import repository
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 from edgesim.options import CPU
 from edgesim.printable import printable
 from edgesim.profiles import DeviceProfile

@@ -18,7 +18,7 @@ from edgesim.server.tensor_types import Signature
 
 
 class Tensor(Protocol):
-    """An input or output of a model, see `edgesim.models.repository.Tensor`."""
+    """An input or output of a model, see `edgesim.models.signature.Tensor`."""
 
     @property
     def name(self) -> str: ...

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.models import state, tensor_types
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 _INTEGERS = ("INT64", "INT32")
 _Array = NDArray[np.generic]

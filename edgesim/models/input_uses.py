@@ -12,7 +12,8 @@ from edgesim.models import graph_constants, parameter_inputs, repository
 from edgesim.models.graph_constants import Constants
 from edgesim.models.graph_nodes import bodies
 from edgesim.models.parameter_inputs import Parameter
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 Value = int | float | str
 

@@ -1,11 +1,10 @@
 """Model repositories: finds a model, and describes its inputs, outputs and contents."""
 
-import contextlib
 import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim import paths, untrusted
-from edgesim.errors import ModelError, ModelUnsupported, did_you_mean
-from edgesim.models import external_weights, graph_nodes, other_formats, placeholders, samples, tensor_types
+from edgesim.errors import ModelError, did_you_mean
+from edgesim.models import external_weights, graph_nodes, other_formats, placeholders, samples, signature
 from edgesim.models.configuration import Configuration
 from edgesim.models.proto_text import are_text
+from edgesim.models.signature import Tensor
 from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
 
@@ -27,41 +27,10 @@ FILE_NAME = "model.onnx"
 INPUTS_NAME = "inputs.yaml"
 # The repository of a user who names none.
 DEFAULT = Path("models")
-# The domain of ONNX's own operators; a file may leave its name out.
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 2**31 - 1  # of one message of protocol buffers
 _OUTSIDE = "save the weights beside it: onnx.save(model, 'model.onnx', save_as_external_data=True)"
 _HUGGING_FACE = re.compile(r"models--(?P<name>.+)")  # the cache's directory of the model acme/tiny: models--acme--tiny
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tensor:
-    """An input or output of a model.
-
-    Attributes:
-        datatype: the type in the Open Inference Protocol: ``FP32``.
-        shape: -1 where a size is only known at run time.
-        dims: the name that the model gives to each size, such as ``sequence``; empty for a size without one.
-        any_rank: the model states no shape, not even a number of dimensions; `shape` is empty then.
-    """
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    dims: tuple[str, ...] = ()
-    any_rank: bool = False
-
-    def __str__(self) -> str:
-        sizes = "..." if self.any_rank else ", ".join("?" if n < 0 else str(n) for n in self.shape)
-        return f"{self.name} {self.datatype}[{sizes}]"
-
-    def fits(self, shape: Sequence[int]) -> bool:
-        """Return whether the tensor may have this shape, in which every size is known."""
-        if self.any_rank:
-            return True
-        return len(shape) == len(self.shape) and all(
-            own in (-1, size) for size, own in zip(shape, self.shape, strict=True)
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +291,6 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
     path = directory / path.name
     samples_path = path.parent.parent / "samples.npz"
     in_repository = path.name == FILE_NAME and path.parent.name.isdigit()
-    weights = {initializer.name for initializer in proto.graph.initializer}
     return Model(
         name=name,
         version=path.parent.name if path.parent.name.isdigit() else "1",
@@ -330,8 +298,8 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         data_paths=data_paths,
         size_bytes=sum(file.stat().st_size for file in (path, *data_paths)),
         opset=next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 0),
-        inputs=tuple(_tensor(path, value) for value in proto.graph.input if value.name not in weights),
-        outputs=tuple(_tensor(path, value) for value in _outputs(path, proto)),
+        inputs=signature.inputs(path, proto),
+        outputs=signature.outputs(path, proto),
         opsets=_other_opsets(proto),
         operations=Counter(node.op_type for node in graph_nodes.of_model(proto)),
         parameters=sum(math.prod(tensor.dims) for tensor in (*external_weights.tensors(proto), *_constants(proto))),
@@ -340,22 +308,6 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         inputs_path=_inputs_path(path, in_repository=in_repository),
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
-
-
-def _outputs(path: Path, proto: "onnx.ModelProto") -> "Iterable[onnx.ValueInfoProto]":
-    """Return the outputs of a graph; the type of one that the file leaves open, as ONNX Runtime would, by inference.
-
-    Raises:
-        ModelError: there are none.
-    """
-    if not proto.graph.output:
-        raise ModelError(f"{path}: the graph has no output", fix="export the model with the outputs that you need")
-    if any(value.type.WhichOneof("value") is None for value in proto.graph.output):
-        from onnx import shape_inference
-
-        with contextlib.suppress(Exception):  # of ONNX, which has no base class: what it cannot infer stays open
-            return shape_inference.infer_shapes(proto).graph.output
-    return proto.graph.output
 
 
 def _inputs_path(path: Path, *, in_repository: bool) -> Path | None:
@@ -420,48 +372,6 @@ def parse(path: Path) -> "onnx.ModelProto":
     if instead is not None:
         raise ModelError(f"{path}: not an ONNX model: {instead.kind}", fix=instead.fix)
     raise ModelError(f"{path}: not an ONNX model ({problem})", fix=export)
-
-
-def _tensor(path: Path, value: "onnx.ValueInfoProto") -> Tensor:
-    kind = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or kind.elem_type not in tensor_types.BY_ONNX:
-        raise _unsupported(path, value)
-    shape = tuple(
-        # 0 is a size: that of an empty cache, before the first token.
-        dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value >= 0 else -1
-        for dimension in kind.shape.dim
-    )
-    return Tensor(
-        name=value.name,
-        datatype=tensor_types.BY_ONNX[kind.elem_type].datatype,
-        shape=shape,
-        dims=tuple(dimension.dim_param for dimension in kind.shape.dim),
-        any_rank=not kind.HasField("shape"),
-    )
-
-
-def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:
-    """Return the error for an input or output that the Open Inference Protocol cannot carry."""
-    if value.type.sequence_type.elem_type.HasField("map_type"):
-        # ZipMap, which scikit-learn's and onnxmltools' converters append to a classifier by default.
-        return ModelUnsupported(
-            f"{path}: {value.name} is a sequence of maps, which edgesim cannot serve; the file itself is whole",
-            fix="export the model without ZipMap: convert_sklearn(..., options={'zipmap': False}), or zipmap=False",
-        )
-    kind = value.type.WhichOneof("value")
-    fix = "export the model with plain tensors as inputs and outputs"
-    if kind == "tensor_type":
-        from onnx import TensorProto
-
-        names = {number: name for name, number in TensorProto.DataType.items()}
-        word = names.get(value.type.tensor_type.elem_type, "of an unknown type")
-        fix = f"export the model with {value.name} as FLOAT or INT8, which a Cast in the graph makes"
-    else:
-        word = (kind or "no type").removesuffix("_type").replace("_", " ")
-    return ModelUnsupported(
-        f"{path}: {value.name} has the type {word}, which the Open Inference Protocol lacks; the file itself is whole",
-        fix=fix,
-    )
 
 
 def _digest(paths: tuple[Path, ...]) -> str:

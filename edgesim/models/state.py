@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgesim.errors import ModelError, did_you_mean
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 
 # Words that say which side of a request a state is on, and nothing about which state it is.
 _SIDES = frozenset(("past", "present", "prev", "previous", "next", "new", "old", "updated", "init", "initial"))

@@ -10,7 +10,7 @@ from edgesim import inputs
 from edgesim.errors import ModelError
 from edgesim.inputs.random_arrays import random_array
 from edgesim.models import repository
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 from edgesim.options import InputOptions
 from tests.conftest import write_model
 

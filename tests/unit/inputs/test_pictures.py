@@ -11,7 +11,7 @@ from PIL import Image
 from edgesim import inputs
 from edgesim.errors import ModelError
 from edgesim.inputs import pictures
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 from edgesim.options import InputOptions
 from tests.support.input_models import FLOAT, model_with
 

@@ -9,7 +9,7 @@ import pytest
 from edgesim import inputs
 from edgesim.errors import ModelError
 from edgesim.inputs import sounds
-from edgesim.models.repository import Tensor
+from edgesim.models.signature import Tensor
 from edgesim.options import InputOptions
 from tests.support.input_models import VOICE, model_with
 

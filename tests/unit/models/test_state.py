@@ -9,7 +9,8 @@ import pytest
 
 from edgesim.errors import ModelError
 from edgesim.models import repository, state
-from edgesim.models.repository import Model, Tensor
+from edgesim.models.repository import Model
+from edgesim.models.signature import Tensor
 from tests.support import sequence_models
 
 
