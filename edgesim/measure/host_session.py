@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
 from edgesim.host.parent_death import end_with_parent
-from edgesim.models import bounded_process, session_run
-from edgesim.server import libraries
-from edgesim.server.config import PACKAGES
+from edgesim.models import bounded_process, registration, session_run
+from edgesim.models.registration import LibraryFailed
 from edgesim.units import format_bytes
 
 # Seconds for loading the model, and for each run of it.
@@ -32,10 +31,6 @@ _END_S = 5.0  # from the end of the connection to that of a process that ends by
 
 class SessionFailed(Exception):
     """ONNX Runtime does not load the model, or does not run it with these inputs; the message is its own."""
-
-
-class LibraryFailed(Exception):
-    """A library of custom operations, the first argument, does not load; the second one says why."""
 
 
 class TooLong(ModelError):
@@ -154,11 +149,7 @@ class _Worker:
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # the exception says everything that the log would
         for name in custom:
-            try:
-                library = libraries.of_package(name) if name in PACKAGES else Path(name)
-                options.register_custom_ops_library(str(library.resolve()))
-            except Exception as error:  # of ConfigError and of the runtime's errors, which share no base class
-                raise LibraryFailed(name, " ".join(str(error).split())) from error
+            registration.register(options, name)
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return str(onnxruntime.__version__)
 

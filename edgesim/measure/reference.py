@@ -17,11 +17,12 @@ from edgesim.inputs.sequences import RequestSequence
 from edgesim.measure import output_difference
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.detections import Detections, Matcher
-from edgesim.measure.host_session import HostSession, LibraryFailed, SessionFailed
+from edgesim.measure.host_session import HostSession, SessionFailed
 from edgesim.measure.output_difference import Difference, Outputs
 from edgesim.measure.sequence_comparison import HostStep, SequenceComparison, compare_steps
 from edgesim.models import session_loading
 from edgesim.models.gathered import gathered, has_links
+from edgesim.models.registration import LibraryFailed
 from edgesim.models.repository import Model
 
 # A run's time on this host is looked for in this many runs and seconds.

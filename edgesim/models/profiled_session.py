@@ -119,7 +119,7 @@ def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, s
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    from edgesim.models import session_loading, session_run
+    from edgesim.models import registration, session_loading, session_run
 
     model = (directory / _MODEL).read_bytes()
     # From edgesim itself, which wrote the file a moment ago: text has no other form.
@@ -136,7 +136,10 @@ def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, s
         options.add_session_config_entry("session.disable_prepacking", "1")
         options.add_session_config_entry(_FOLDER, weights)
         for name in libraries:
-            session_loading.register(options, name)
+            try:
+                registration.register(options, name)
+            except registration.LibraryFailed as error:
+                raise session_loading.library_refusal(*error.args) from error
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             answer = {"loaded": level}

@@ -1,14 +1,11 @@
-"""A session of ONNX Runtime on this host: its libraries of custom operations, and why a model does not load."""
+"""Errors of a session of ONNX Runtime on this host: why a model, or a library of custom operations, does not load."""
 
 import re
-from pathlib import Path
-from typing import Any
 
 from edgesim.errors import EdgesimError, HostError, ModelError
 from edgesim.host.emulator import host_architecture
 from edgesim.models import custom_libraries, locales
 from edgesim.models.repository import Model
-from edgesim.server import libraries
 from edgesim.server.config import PACKAGES
 
 _NOT_REGISTERED = re.compile(r"is not a registered function/op")
@@ -16,22 +13,6 @@ _NOT_REGISTERED = re.compile(r"is not a registered function/op")
 
 class LibraryNotNamed(ModelError):
     """A model needs a library of custom operations, which is code that the user has not named for this host."""
-
-
-def register(options: Any, name: str) -> None:
-    """Register a library of custom operations that the user has named.
-
-    Args:
-        options: `onnxruntime.SessionOptions`.
-
-    Raises:
-        ModelError: there is no such library, or it does not load.
-    """
-    try:
-        path = libraries.of_package(name) if name in PACKAGES else Path(name)
-        options.register_custom_ops_library(str(path.resolve()))
-    except Exception as error:  # of ConfigError and of the runtime's errors, which share no base class
-        raise library_refusal(name, " ".join(str(error).split())) from error
 
 
 def library_refusal(name: str, why: str) -> ModelError:
