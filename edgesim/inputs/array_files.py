@@ -24,7 +24,7 @@ _SHARE = 0.5
 _MOST_BYTES = 4 * 2**30
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # As numpy writes BF16 (`ml_dtypes.bfloat16`), for which its format has no name.
-_BF16_BITS = np.dtype("V2")
+NAMELESS_BF16 = np.dtype("V2")
 UNNAMED = "array"
 _ZIP, _NPY = b"PK", b"\x93NUMPY"
 
@@ -82,7 +82,7 @@ def _array(content: bytes) -> NDArray[Any]:
     if version not in _HEADERS:
         raise ValueError(f"an array in version {version[0]}.{version[1]} of its format")
     shape, column_major, dtype = _HEADERS[version](file)
-    if (dtype.kind in "OVMm" and dtype != _BF16_BITS) or not dtype.itemsize:
+    if (dtype.kind in "OVMm" and dtype != NAMELESS_BF16) or not dtype.itemsize:
         raise ValueError(f"an array of {dtype}, which is no number or text")
     begin = file.tell()
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - begin:

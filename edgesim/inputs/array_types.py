@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
+from edgesim.inputs.array_files import NAMELESS_BF16
 from edgesim.models import tensor_types
 from edgesim.models.signature import Tensor
 
-# BF16 as numpy writes it to a file, which has no name for it, and as its bits.
-_BF16_BITS = (np.dtype("V2"), np.dtype(np.uint16))
+# BF16 as numpy writes it to a file, and as its bits.
+_BF16_BITS = (NAMELESS_BF16, np.dtype(np.uint16))
 _TEXT = "US"  # numpy's kinds of text and of bytes
 
 

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.models import tensor_types
+from edgesim.server.tensor_types import BY_ONNX_NUMBER
 
 _BF16 = tensor_types.BY_DATATYPE["BF16"]
-_BF16_NAME = "tensor(bfloat16)"
+_BF16_NAME = f"tensor({BY_ONNX_NUMBER[_BF16.onnx].onnx_name})"
 
 
 def run(session: Any, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
