@@ -73,6 +73,12 @@ def refusal(model: Model, release: str) -> str | None:
         return None
 
 
+def newest() -> str:
+    """Return the newest release that was measured."""
+    releases: dict[str, Mapping[str, int]] = _facts()["releases"]
+    return max(releases, key=key)
+
+
 def _identified(node: "onnx.NodeProto", opsets: Mapping[str, int]) -> tuple[str, str, int]:
     """Return domain, name and since-version of a node's operation; 1 for an operation that ONNX does not define."""
     from onnx import defs

@@ -1,11 +1,12 @@
-"""What the runtime of a board's accelerator does not take of a model that a time is predicted for."""
+"""What the runtime of a target does not take of a model that a time is predicted for."""
 
 from functools import lru_cache
 
 from edgesim.errors import ModelError
-from edgesim.models import tensorrt_support
+from edgesim.models import runtime_support, tensorrt_support
 from edgesim.models.repository import Model
 from edgesim.models.tensorrt_facts import TensorRt
+from edgesim.options import CPU
 from edgesim.profiles import DeviceProfile
 
 # `edgesim check` names all of them.
@@ -13,7 +14,15 @@ _MOST_REASONS = 2
 
 
 def refusal_notes(profile: DeviceProfile, model: Model, target: str) -> tuple[str, ...]:
-    """Return a note for a prediction if the release of TensorRT that the board comes with does not take the model."""
+    """Return a note for a prediction if the target's runtime does not take the model.
+
+    That is the release of TensorRT that the board comes with, and for the processor every known release of ONNX
+    Runtime.
+    """
+    if target == CPU:
+        newest = runtime_support.newest()
+        reason = runtime_support.refusal(model, newest)
+        return (f"no release of ONNX Runtime up to {newest} loads the model: {reason}",) if reason is not None else ()
     accelerator = next((each for each in profile.accelerators if target in each.targets), None)
     runtime = accelerator.runtime if accelerator is not None else None
     if runtime is None or runtime.name != "tensorrt" or runtime.version is None:

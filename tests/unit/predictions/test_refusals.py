@@ -31,3 +31,16 @@ def test_an_operation_that_the_board_s_release_lacks_is_noted(
     assert len(notes) == noted
     if noted:
         assert "TensorRT 8.2 does not take HardSwish (1 node, act): not among its operators" in notes[0]
+
+
+@pytest.mark.parametrize(("ir_version", "notes"), [(8, 0), (99, 1)])
+def test_a_file_that_no_release_of_onnx_runtime_loads_is_noted(tmp_path: Path, ir_version: int, notes: int) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=ir_version)
+    onnx.save(model, tmp_path / "net.onnx")
+    said = refusal_notes(profiles.load("raspberry-pi-4"), repository.find(str(tmp_path / "net.onnx")), "cpu")
+    assert len(said) == notes
+    if said:
+        assert said[0].startswith("no release of ONNX Runtime up to ")
+        assert "loads the model: IR version 99; it loads up to " in said[0]
