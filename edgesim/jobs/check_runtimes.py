@@ -3,12 +3,12 @@
 What a model needs follows from its file; each release then proves it, on the board, by loading the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Unpack
+from typing import Self, Unpack
 
 from edgesim import inputs, profiles
 from edgesim.boards.launch import Launch
@@ -19,14 +19,17 @@ from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check import OPTIONS, TIMEOUT_S
 from edgesim.loadgen import client
-from edgesim.measure import output_difference
+from edgesim.measure import model_tolerances, output_difference
+from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import require_fit
 from edgesim.measure.reference import Reference
+from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository, runtime_support
 from edgesim.models.repository import Model
-from edgesim.options import RunKeywords, RunOptions
+from edgesim.options import DetectionMatch, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages, Tally
+from edgesim.results.sections import DetectionsSection, section
 from edgesim.results.verdict import Item, Verdict, VerdictWord
 from edgesim.version import __version__
 
@@ -51,6 +54,32 @@ class _Tried:
     verdict: VerdictWord = "FAIL"
     answers: Sequence[Arrays] = ()
     execution: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """How the answers of two releases are compared, as those of a board and of this host are in a check.
+
+    Attributes:
+        tolerances: by output name; an output without one has that of its type.
+        matcher: matches the rows of detections first; None leaves them in their order.
+    """
+
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    matcher: Matcher | None = None
+
+    @classmethod
+    def of(cls, model: Model, match: DetectionMatch | None, tried: Sequence[_Tried]) -> Self:
+        """Return the comparison that the model and the option ask for.
+
+        Raises:
+            UsageError: the outputs have no detections, or what the option names is not there.
+        """
+        answers = next((one.answers[0] for one in reversed(tried) if one.answers), None)
+        return cls(
+            tolerances=model_tolerances.of_outputs(model),
+            matcher=Matcher.of(model, match, lambda: answers) if answers is not None else None,
+        )
 
 
 def check_runtimes(
@@ -79,7 +108,7 @@ def check_runtimes(
         HostError: this host cannot run the board.
     """
     stages, options = Stages(listener), RunOptions.of(options, **keywords)
-    options.require_only(OPTIONS - {"runtime", "match"}, "a check of releases chooses them itself: `runtimes`")
+    options.require_only(OPTIONS - {"runtime"}, "a check of releases chooses them itself: `runtimes`")
     profile = profiles.load(profile)
     own = runtime_releases.usual(profile) or runtime_releases.of_board(profile, None)
     versions = runtime_releases.versions(releases)
@@ -108,7 +137,8 @@ def check_runtimes(
             tried.append(_Tried(version=version, refusal=refusal, answers=answers, execution=execution))
         tally.add()
         tally.announce(stages)
-    items = [_item(one, tried) for one in tried]
+    comparison = _Comparison.of(found, options.match, tried)
+    items = [_item(one, tried, comparison) for one in tried]
     if outside_container:
         items = [_with_wheel(item, profile) for item in items]
     judged = [item for item in items if releases != "all" or item.name == own.release.version]
@@ -178,7 +208,7 @@ def _with_wheel(item: Item, profile: DeviceProfile) -> Item:
     return item.model_copy(update={"verdict": verdict, "finding": f"{item.finding}; {wheel.finding}"})
 
 
-def _item(one: _Tried, tried: Sequence[_Tried]) -> Item:
+def _item(one: _Tried, tried: Sequence[_Tried], comparison: _Comparison) -> Item:
     """Return the item of one release."""
     if one.failure is not None:
         by_file = one.refusal if one.refusal is not None else f"the file speaks for it, but: {one.failure}"
@@ -187,10 +217,16 @@ def _item(one: _Tried, tried: Sequence[_Tried]) -> Item:
     newest = next(other for other in reversed(tried) if other.failure is None)
     if one is newest:
         return Item(name=one.version, verdict="PASS", finding=f"{words}; the others' answers are compared with its own")
-    differences = output_difference.compare(one.answers, newest.answers)
+    answers, expected = one.answers, newest.answers
+    verdict: VerdictWord = "PASS"
+    if comparison.matcher is not None:
+        answers, expected, detections = comparison.matcher.match(answers, expected, comparison.tolerances)
+        verdict = detections.verdict
+        words += f"; beside {newest.version}, {'; '.join(section(DetectionsSection, detections).words())}"
+    differences = output_difference.compare(answers, expected, comparison.tolerances)
     worst = max(differences, key=lambda difference: (not difference.within, difference.max_absolute))
     if worst.problem:
         words += f"; beside {newest.version}, {worst.output} {worst.problem}"
     else:
         words += f"; answers differ from {newest.version} by {worst.max_absolute:.2g} at most"
-    return Item(name=one.version, verdict="PASS" if worst.within else "FAIL", finding=words)
+    return Item(name=one.version, verdict=verdict if worst.within else "FAIL", finding=words)
