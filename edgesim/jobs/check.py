@@ -143,12 +143,12 @@ def check(
     except ModelError as error:
         if not _exists(str(model), options.models):
             raise
-        return verdict([Item(name="artifact", verdict="FAIL", finding=error.problem)], str(model))
+        return verdict([check_items.refused("artifact", error)], str(model))
     loaded = replace(loaded, host_libraries=options.board.host_libraries)
     launch = Launch.of(profile, [loaded], options.board)
     items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
     if (refused := hardware_specific.refusal(loaded, launch.architecture)) is not None:
-        return verdict([*items, Item(name="operations", verdict="FAIL", finding=refused.problem)], loaded.name)
+        return verdict([*items, check_items.refused("operations", refused)], loaded.name)
     if (operations := check_items.custom_operations(loaded, launch.architecture)) is not None:
         items.append(operations)
         if operations.verdict == "FAIL":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgesim.boards.board import Board
 from edgesim.errors import (
     DeviceError,
+    EdgesimError,
     EmulatorCrashed,
     IllegalInstruction,
     KilledFromOutside,
@@ -435,6 +436,11 @@ def _cause(log: str) -> str:
     cause = next((line for line in reversed(lines) if line.startswith("edgesim-server:")), lines[-1] if lines else "")
     # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
     return re.sub(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", cause).removeprefix("edgesim-server: ")
+
+
+def refused(name: str, error: EdgesimError) -> Item:
+    """Return the item of what edgesim refuses before a board starts: what is wrong, and what to do."""
+    return Item(name=name, verdict="FAIL", finding="; ".join(filter(None, (error.problem, error.fix))))
 
 
 def _passed(name: str, finding: str) -> Item:

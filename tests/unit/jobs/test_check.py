@@ -90,6 +90,15 @@ def test_output_that_edgesim_cannot_serve_is_no_fault_of_the_artifact(tmp_path: 
     assert "options={'zipmap': False}" in refused.value.fix
 
 
+def test_artifact_that_is_no_model_fails_with_what_to_do(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "0" + "\nsize 4096\n"
+    (tmp_path / "net.onnx").write_text(pointer)
+    (item,) = checking.check("raspberry-pi-4", tmp_path / "net.onnx").items
+    assert (item.name, item.verdict) == ("artifact", "FAIL")
+    assert "a Git LFS pointer, not the file; git -C " in item.finding
+    assert "lfs pull" in item.finding
+
+
 def test_board_that_is_killed_with_the_emulator_is_judged_with_room_for_the_emulator(
     digits: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
