@@ -74,7 +74,7 @@ class History:
         """Add results to the history.
 
         Args:
-            results: results, or files of results, saved baselines, or cells of a sweep.
+            results: results, or files of results (a sweep keeps one beside each cell that is a run) or of baselines.
             revision: what the results are of: a git revision, or any name outside of a git repository; None means the
                 commit that the result itself names, as one of a paired run does, else the one that is checked out.
 

@@ -10,6 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from edgesim.histories import page as history_page
+from edgesim.histories.history import history
 from edgesim.measure import statistics
 from edgesim.recording import Phase, Reading, Sample
 from edgesim.reports.comparison import Change, Comparison
@@ -23,6 +25,7 @@ from edgesim.results.sections import DeviceTimeSection, Distribution, RequestsSe
 from tests.conftest import browser_path
 from tests.support import results
 from tests.support.cells import cell, failed
+from tests.support.histories import scaled
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -333,6 +336,20 @@ def test_cells_of_a_sweep_are_a_map_a_front_and_a_report_each_at_any_width(open_
     page.get_by_label("profile").select_option("all")
     page.get_by_role("button", name="rk3588, huge: failed").click()
     assert "the model <b>needs</b> 5 GiB" in page.locator("#chosen").inner_text()
+
+
+def test_a_history_is_its_steps_and_a_plot_of_each_series_at_any_width(open_page: Open, tmp_path: Path) -> None:
+    kept = history(tmp_path / "kept", repository=tmp_path)
+    for number in range(24):
+        level = 50.0 if number < 12 else 60.0
+        kept.add(scaled(level + 0.1 * (number % 3), number=number), revision=f"v{number:02}")
+    document = history_page.render(kept.trends())
+    for scheme in ("light", "dark"):
+        page = open_page(document, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+        assert "v12" in page.locator("main").inner_text()
+        assert page.locator(".plot").count() > 0
+        assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert faults_of_access(page) == []
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_plots_do_not_trap_scrolling(
