@@ -203,6 +203,7 @@ class BoardOptions(_Options):
         volume: name of the volume; None means a name derived from its contents.
         results: a directory of this host that the container may write to, at ``/results``.
         port: of 127.0.0.1, where the server answers; 0 means any free port.
+        grpc_port: of 127.0.0.1, where the server answers gRPC, too; 0 means any free port, None no gRPC.
         watch: reload models when the repository changes.
         host_libraries: libraries of custom operations that edgesim may load on this host, for the comparison and for
             ``engine=local``: files, or ``onnxruntime-extensions``. They are code, and run as this user.
@@ -223,6 +224,7 @@ class BoardOptions(_Options):
     volume: str | None = None
     results: Path | None = None
     port: int = Field(default=0, ge=0, le=65535)
+    grpc_port: int | None = Field(default=None, ge=0, le=65535)
     watch: bool = False
     host_libraries: tuple[str, ...] = ()
     ready_timeout_s: float = Field(default=READY_TIMEOUT_S, gt=0)
@@ -350,6 +352,7 @@ class RunKeywords(TypedDict, total=False):
     volume: str | None
     results: Path | str | None
     port: int
+    grpc_port: int | None
     watch: bool
     host_libraries: Sequence[str]
     ready_timeout_s: float

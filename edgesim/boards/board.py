@@ -92,6 +92,11 @@ class Board:
         """The server's URL."""
         return self.device.url
 
+    @property
+    def grpc_address(self) -> str | None:
+        """The address where the server answers gRPC, such as ``127.0.0.1:49154``; None without `grpc_port`."""
+        return self.device.grpc_address
+
     def death(self, state: State, while_doing: str) -> DeviceError:
         """Return the error for a server that ended by itself, with the reason as far as log and state show it."""
         return readiness.death(

@@ -21,6 +21,10 @@ class Device(Protocol):
         """The server's URL, e.g. ``http://127.0.0.1:49153``."""
 
     @property
+    def grpc_address(self) -> str | None:
+        """The address where the server answers gRPC, e.g. ``127.0.0.1:49154``; None if it does not."""
+
+    @property
     def direct_url(self) -> str:
         """The server's URL for measuring: without the engine's proxy, if this host can reach the server without it."""
 

@@ -1,5 +1,6 @@
 """What is to be started: a board, its models, and the user's options."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -22,6 +23,7 @@ from edgesim.models.repository import Model
 from edgesim.options import CPU, BoardOptions, EngineName, Execution
 from edgesim.predictions import require_target
 from edgesim.profiles import DeviceProfile
+from edgesim.profiles.image import GRPC_PORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,11 @@ class Launch:
         return [] if self.load_all else [model.name for model in self.models]
 
     @property
+    def grpc_port(self) -> int | None:
+        """The port inside the container where the server answers gRPC; None without gRPC."""
+        return GRPC_PORT if self.options.grpc_port is not None else None
+
+    @property
     def delivery(self) -> Delivery:
         """How the models get into the container."""
         options = self.options
@@ -183,6 +190,7 @@ class Launch:
             board_cores=self.profile.cpu.cores,
             host="0.0.0.0",  # noqa: S104 (in the container; the engine publishes the port on 127.0.0.1)
             port=self.profile.image.port,
+            grpc_port=self.grpc_port,
             watch=self.options.watch,
             paced=self.is_slowed_down,
             results=self.options.results is not None,
@@ -201,6 +209,8 @@ class Launch:
             return None
         choice = runtime_releases.of_board(self.profile, self.options.runtime)
         packages = {name for model in self.models for name in custom_libraries.packages(model)}
+        if self.grpc_port is not None:
+            packages.update(runtime_releases.GRPC)
         return replace(choice, release=runtime_releases.with_extras(choice.release, packages))
 
     @property
@@ -229,6 +239,8 @@ class Launch:
             raise UsageError(f"`watch`: needs edgesim's own server; image {image} has its own")
         if self.machine is None and (reason := ports.why_taken(options.port)) is not None:
             raise UsageError(f"port {options.port} of 127.0.0.1: {reason}", fix="give another `port`, or none")
+        if options.grpc_port is not None:
+            self._check_grpc(options.grpc_port)
         if options.engine == "local" and (options.mount, options.volume, options.results) != (None, None, None):
             raise UsageError("`engine=local`: has no container, which `mount`, `volume` and `results` need")
         if options.engine == "local" and options.gpus == "all":
@@ -253,6 +265,22 @@ class Launch:
             if options.execution != "host":
                 execution, comparison = local_execution(self.profile)
                 check_execution(options.execution, execution, "`engine=local`", comparison)
+
+    def _check_grpc(self, port: int) -> None:
+        """Check that the server can answer gRPC on a port of this host.
+
+        Raises:
+            UsageError: another image serves, this Python has no grpcio for a plain process, or the port is taken.
+        """
+        image = self.profile.image.reference
+        if image is not None:
+            raise UsageError(f"`grpc_port`: needs edgesim's own server; image {image} has its own")
+        if self.options.engine == "local" and importlib.util.find_spec("grpc") is None:
+            raise UsageError("`grpc_port`: a plain process needs grpcio", fix="pip install 'edgesim[grpc]'")
+        if port and port == self.options.port:
+            raise UsageError(f"port {port} cannot be HTTP's and gRPC's", fix="give another `grpc_port`, or none")
+        if self.machine is None and (reason := ports.why_taken(port)) is not None:
+            raise UsageError(f"port {port} of 127.0.0.1: {reason}", fix="give another `grpc_port`, or none")
 
     def _check_count(self) -> None:
         """Check that the instructions of this board can be counted.

@@ -47,6 +47,11 @@ class LocalDevice:
         return f"http://127.0.0.1:{self._port or 0}"
 
     @property
+    def grpc_address(self) -> str | None:
+        match = re.search(r"answering gRPC on port (\d+)", self.log(1000))
+        return f"127.0.0.1:{match[1]}" if match else None
+
+    @property
     def direct_url(self) -> str:
         return self.url
 
@@ -125,6 +130,7 @@ def start(
     board_cores: int | None = None,
     watch: bool = False,
     port: int = 0,
+    grpc_port: int | None = None,
     environment: Mapping[str, str] | None = None,
     cores: Sequence[int] | None = None,
     high_priority: bool = False,
@@ -158,6 +164,7 @@ def start(
             board_cores=board_cores or intra_op_threads,
             host="127.0.0.1",
             port=port,
+            grpc_port=grpc_port,
             watch=watch,
         )
         with log.open("wb") as output:

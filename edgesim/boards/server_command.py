@@ -19,6 +19,7 @@ def server_arguments(
     board_cores: int,
     host: str,
     port: int,
+    grpc_port: int | None = None,
     watch: bool = False,
     paced: bool = False,
     results: bool = False,
@@ -31,6 +32,7 @@ def server_arguments(
         model_names: the models to load, all of which must load; none means all models of the repository that load.
         intra_op_threads: threads of one inference on this host.
         board_cores: the most threads that a model's configuration may ask for.
+        grpc_port: answer gRPC, too; None means HTTP alone.
         watch: reload models when the repository changes.
         paced: accept a pace, as time scaling sets it.
         results: write statistics into the directory for results.
@@ -49,6 +51,8 @@ def server_arguments(
         "--board-cores",
         str(board_cores),
     ]
+    if grpc_port is not None:
+        arguments += ["--grpc-port", str(grpc_port)]
     if watch:
         arguments.append("--watch")
     if paced:

@@ -107,6 +107,7 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 board_cores=launch.profile.cpu.cores,
                 watch=launch.options.watch,
                 port=launch.options.port,
+                grpc_port=launch.options.grpc_port,
                 environment=launch.profile.image.environment,
                 cores=launch.cores,
                 high_priority=launch.high_priority,
@@ -303,6 +304,8 @@ def _container(launch: Launch, prepared: _Prepared, threads: int, counter: Count
         ),
         port=profile.image.port,
         host_port=launch.options.port,
+        grpc_port=launch.grpc_port,
+        grpc_host_port=launch.options.grpc_port or 0,
         # Another image's server may write into its own image.
         read_only=launch.own_server,
         cores=launch.cores,

@@ -86,6 +86,7 @@ def introduction(board: Board, profile: str, options: InputOptions | None = None
             feeding = [f"the next request takes from each answer: {state.words(chosen.sequence.fed)}"]
     return [
         f"serving {listed}{more} on {profile} ({board.execution}); Ctrl-C ends it",
+        *([f"gRPC answers at {board.grpc_address}"] if board.grpc_address is not None else []),
         *scale_lines(board),
         "try it:",
         curl_line(board.url, model, request),
@@ -191,6 +192,8 @@ def as_json(board: Board) -> str:
     """Return the facts of the endpoint in one line of JSON, for programs that start a board."""
     models = [{"name": model.name, "version": model.version} for model in board.models]
     facts: dict[str, Any] = {"url": board.url, "execution": board.execution, "models": models}
+    if board.grpc_address is not None:
+        facts["grpc_address"] = board.grpc_address
     if board.scale is not None:
         facts["scaling"] = section(ScalingSection, board.scale.record()).model_dump(mode="json")
     return json.dumps(facts)

@@ -21,6 +21,7 @@ app = new_app()
     "edgesim serve jetson-nano",
     "edgesim serve jetson-nano --models my-models --watch",
     "edgesim serve raspberry-pi-4 --execution scaled --port 8000",
+    "edgesim serve jetson-nano --grpc",
 )
 @takes_run_options(InputFlags, BoardFlags)
 @takes_server_image
@@ -48,6 +49,25 @@ def serve_command(
             rich_help_panel=BOARD,
         ),
     ] = 0,
+    grpc: Annotated[
+        bool,
+        typer.Option(
+            "--grpc",
+            help="Answer gRPC, too: Triton's GRPCInferenceService, at any free port of 127.0.0.1.",
+            rich_help_panel=BOARD,
+        ),
+    ] = False,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            "--grpc-port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Answer gRPC, too, at this port of 127.0.0.1; 0 is any free port.",
+            rich_help_panel=BOARD,
+        ),
+    ] = None,
     watch: Annotated[
         bool,
         typer.Option("--watch", help="Reload models when the model repository changes.", rich_help_panel=BOARD),
@@ -60,7 +80,9 @@ def serve_command(
 
     All models of the repository are served.
     """
-    options = RunOptions.of(options, execution=execution, port=port, watch=watch, results=results)
+    if grpc and grpc_port is None:
+        grpc_port = 0
+    options = RunOptions.of(options, execution=execution, port=port, grpc_port=grpc_port, watch=watch, results=results)
     with (
         board(server_image.profile(profile), options, listener=_console.listener()) as started,
         contextlib.suppress(KeyboardInterrupt),  # a program that has read the address may end the board at once

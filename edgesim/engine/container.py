@@ -69,6 +69,7 @@ class Container:
         user: ``UID:GID`` in place of the image's own user.
         port: the container's port, published on `host_port` (0: any free port) of 127.0.0.1, or of every address if
             the engine is on another machine.
+        grpc_port: another port of the container, published on `grpc_host_port`; None without gRPC.
         cores: cores of the host that the container may use; None means all.
         processes: limit on processes and threads together.
         read_bytes_per_s, write_bytes_per_s: rates of `storage_device`.
@@ -85,6 +86,8 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = SERVER_PORT
     host_port: int = 0
+    grpc_port: int | None = None
+    grpc_host_port: int = 0
     read_only: bool = True
     cores: Sequence[int] | None = None
     processes: int | None = None
@@ -98,6 +101,11 @@ class Container:
     gpus: GpuAccess | None = None
     session: str = field(default_factory=lambda: secrets.token_hex(4))
 
+    @property
+    def published_ports(self) -> dict[int, int]:
+        """The container's ports that are published, each with the host's port; 0 is any free port."""
+        return {self.port: self.host_port} | ({self.grpc_port: self.grpc_host_port} if self.grpc_port else {})
+
 
 class DockerDevice:
     """A server in a container: an `edgesim.boards.device.ScalableDevice`."""
@@ -109,6 +117,7 @@ class DockerDevice:
         *,
         architecture: str,
         start_s: float,
+        grpc_port: int | None = None,
         machine: str | None = None,
         network: str | None = None,
     ) -> None:
@@ -117,9 +126,14 @@ class DockerDevice:
         self.network = Shaped()
         self._container = container
         self._port = port
-        self._url = (
-            _own_url(container, port, network) if network is not None else _published_url(container, port, machine)
-        )
+
+        def url_of(port: int) -> str:
+            return (
+                _own_url(container, port, network) if network is not None else _published_url(container, port, machine)
+            )
+
+        self._url = url_of(port)
+        self._grpc_address = url_of(grpc_port).removeprefix("http://") if grpc_port is not None else None
         # On another machine the process id is that machine's: a process of the same id may run on this host, too.
         self._cgroup = self._find_cgroup() if machine is None else None
 
@@ -136,6 +150,10 @@ class DockerDevice:
     @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def grpc_address(self) -> str | None:
+        return self._grpc_address
 
     @property
     def proxies(self) -> dict[str, str]:

@@ -167,6 +167,7 @@ class Engine:
                     created,
                     container.port,
                     start_s=start_s,
+                    grpc_port=container.grpc_port,
                     machine=self.context.machine,
                     network=self._network,
                     architecture=container.platform.rpartition("/")[2],
@@ -208,7 +209,7 @@ class Engine:
             device_read_bps=_rate(container.storage_device, container.read_bytes_per_s),
             device_write_bps=_rate(container.storage_device, container.write_bytes_per_s),
             entrypoint=list(container.entrypoint) if container.entrypoint is not None else None,
-            ports={f"{container.port}/tcp": (self._published_address, container.host_port)},
+            ports={f"{port}/tcp": (self._published_address, on) for port, on in container.published_ports.items()},
             network=self._network,
             # The proxies of this user's configuration are no part of the board.
             use_config_proxy=False,

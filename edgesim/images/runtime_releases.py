@@ -44,9 +44,14 @@ _WHEELS = (
     Wheels((1, 24), 11, 14, (2, 27)),
     Wheels((1, 29), 11, 14, (2, 28)),
 )
-# The newest releases of packages with custom operations, by Python, that have wheels for aarch64 and x86_64. Source:
-# the files of the packages on PyPI, November 2026.
-_EXTRAS = {"onnxruntime-extensions": {"3.9": "0.13.0", "3.11": "0.15.2"}}
+# The newest releases of packages that few images have, by Python, with wheels for aarch64 and x86_64: custom
+# operations, and gRPC. Source: the files of the packages on PyPI, November 2026.
+GRPC = ("grpcio", "typing-extensions")
+_EXTRAS = {
+    "onnxruntime-extensions": {"3.9": "0.13.0", "3.11": "0.15.2"},
+    "grpcio": {"3.9": "1.80.1", "3.11": "1.85.3"},
+    "typing-extensions": {"3.9": "4.16.0", "3.11": "4.16.0"},  # grpcio imports it
+}
 # From this release on there are wheels for Python 3.11.
 _FIRST_ON_PYTHON_3_11 = (1, 15)
 # From this release on, ONNX Runtime is built against numpy 2; an older one fails to import beside it.
@@ -85,7 +90,7 @@ class RuntimeRelease:
     """A release of ONNX Runtime, with all that a serving image has to be for it.
 
     Attributes:
-        extras: packages with custom operations that models ask for, see `with_extras`.
+        extras: packages that few images have, see `with_extras`.
     """
 
     version: str
@@ -122,7 +127,7 @@ class RuntimeRelease:
 
 
 def with_extras(release: RuntimeRelease, packages: Iterable[str]) -> RuntimeRelease:
-    """Return the release with packages of custom operations beside it in the image."""
+    """Return the release with packages beside it in the image: with custom operations, or for gRPC."""
     return replace(release, extras=tuple(sorted(set(packages))))
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from edgesim.profiles.part import Part
 
 SERVER_PORT = 8000  # edgesim's own server listens on this port inside its container
+GRPC_PORT = 8001  # and on this one for gRPC, if it has gRPC
 
 
 class Image(Part):

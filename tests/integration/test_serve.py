@@ -10,10 +10,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgesim.cli._serving import curl_line
 from edgesim.models.repository import Model
+from edgesim.server.rpc.messages import SERVICE, TYPES
 from tests.integration.conftest import begin, edgesim
 from tests.support.command_line import edgesim_here
 from tests.support.serving import running_server, save, scale
@@ -63,6 +65,34 @@ def test_it_gives_an_address_a_line_that_works_and_stops_with_a_count(repository
 
 
 @pytest.mark.emulation
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("local", id="local"),
+        # Builds a serving image of its own, which has grpcio.
+        pytest.param("docker", id="docker", marks=[pytest.mark.emulation, pytest.mark.long]),
+    ],
+)
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_board_with_grpc_says_where_it_answers_and_answers_there(repository: Path, engine: str) -> None:
+    grpc = pytest.importorskip("grpc")
+    running = begin("serve", "jetson-nano", "--models", repository, "--engine", engine, "--grpc", "--json")
+    try:
+        assert running.stdout is not None
+        facts = json.loads(running.stdout.readline())
+        message = TYPES["ModelInferRequest"](model_name="m", raw_input_contents=[np.float32(1).tobytes()])
+        message.inputs.add(name="x", datatype="FP32", shape=[1])
+        with grpc.insecure_channel(facts["grpc_address"]) as channel:
+            call = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+            answer = TYPES["ModelInferResponse"].FromString(call(message.SerializeToString(), timeout=60))
+        assert np.frombuffer(answer.raw_output_contents[0], np.float32).tolist() == [2.0]
+        assert ask(facts["url"], "m") == 2.0
+    finally:
+        code, stderr = stop(running)
+    assert code == 0
+    assert "2 requests answered, 0 failed" in stderr
+
+
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_what_changes_on_the_host_shows_in_the_container_and_an_idle_board_rests(repository: Path) -> None:
     running = begin("serve", "jetson-nano", "--models", repository, "--watch", "--json")
@@ -116,6 +146,7 @@ def taken_port() -> Iterator[int]:
         (["--port", "TAKEN"], "Address already in use"),
         (["--image-port", "8080"], "--image-port: is for another image than edgesim's own"),
         (["--image", "some/image", "--engine", "local"], "image some/image needs --engine docker"),
+        (["--image", "some/image", "--grpc"], "--grpc-port: needs edgesim's own server"),
         (["--image", "some/image", "--watch"], "--watch: needs edgesim's own server"),
         (["--image", "some/image", "--image-health", "ready"], "image.health_path"),
         (["--image", "Some Image"], "image.reference"),

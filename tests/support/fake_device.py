@@ -25,6 +25,10 @@ class FakeDevice:
         return self._url
 
     @property
+    def grpc_address(self) -> str | None:
+        return None
+
+    @property
     def direct_url(self) -> str:
         return self._url
 

@@ -113,6 +113,32 @@ def test_taken_port_is_refused_before_any_work(digits: Model) -> None:
             launch(digits, port=port).check()
 
 
+def test_server_of_a_launch_with_grpc_has_its_package_and_port(digits: Model) -> None:
+    plain, both = launch(digits), launch(digits, grpc_port=0)
+    assert "--grpc-port" not in (plain.server_arguments(intra_op_threads=1) or [])
+    arguments = both.server_arguments(intra_op_threads=1) or []
+    assert arguments[arguments.index("--grpc-port") + 1] == "8001"
+    assert plain.runtime is not None
+    assert both.runtime is not None
+    assert "grpcio" not in plain.runtime.release.requirements
+    assert "grpcio==" in both.runtime.release.requirements
+
+
+def test_grpc_is_refused_where_it_cannot_be(digits: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = profiles.load("jetson-nano").served_by(reference="some/image")
+    with pytest.raises(UsageError, match="image some/image has its own"):
+        Launch.of(other, [digits], BoardOptions(grpc_port=0)).check()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: Address already in use"):
+            launch(digits, grpc_port=port).check()
+    with pytest.raises(UsageError, match=f"port {port} cannot be HTTP's and gRPC's"):
+        launch(digits, port=port, grpc_port=port).check()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="a plain process needs grpcio"):
+        launch(digits, engine="local", grpc_port=0).check()
+
+
 def test_models_are_copied_if_the_engine_does_not_see_edgesims_own_files(digits: Model, tmp_path: Path) -> None:
     assert launch(digits).beside_the_board().delivery.method == "volume"
     assert launch(digits, mount="image").beside_the_board().delivery.method == "image"

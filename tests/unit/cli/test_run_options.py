@@ -20,9 +20,9 @@ def test_every_option_of_a_run_has_a_flag_of_its_name() -> None:
     flags = {parameter.name for parameter in _commands.load("run").params}
     fields = {*TrafficOptions.model_fields, *InputOptions.model_fields, *BoardOptions.model_fields}
     fields |= {"models", "match", "repeat", "output"}
-    # A peak search has two flags, and sizes and guesses one; a run takes any free port, and does not reload models;
-    # instructions are counted by a command of their own.
-    assert fields - flags == {"auto_dims", "count", "count_threads", "peak", "port", "watch"}
+    # A peak search has two flags, and sizes and guesses one; a run takes any free port, has no gRPC, and does not
+    # reload models; instructions are counted by a command of their own.
+    assert fields - flags == {"auto_dims", "count", "count_threads", "grpc_port", "peak", "port", "watch"}
 
 
 @pytest.mark.parametrize("flags", [TrafficFlags, InputFlags, AnswerFlags, BoardFlags])

@@ -18,7 +18,7 @@ from tests.support.input_models import BERT, FLOAT, STRING, VOICE, model_with
 
 
 def served(*models: Model) -> Any:
-    return SimpleNamespace(models=models, execution="emulated", scale=None, url="http://127.0.0.1:1")
+    return SimpleNamespace(models=models, execution="emulated", scale=None, url="http://127.0.0.1:1", grpc_address=None)
 
 
 def board(directory: Path, *names: str) -> Any:
