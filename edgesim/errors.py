@@ -98,6 +98,11 @@ class EdgesimError(Exception):
         self.log = log
         self.result = result
 
+    @property
+    def with_fix(self) -> str:
+        """What is wrong and what mends it, as one phrase: for places that show no fix of their own."""
+        return f"{self.problem}; {self.fix}" if self.fix else self.problem
+
 
 class UsageError(EdgesimError):
     """The command, its options or its files are wrong."""

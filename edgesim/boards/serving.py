@@ -82,7 +82,7 @@ def _models(directory: Path, stages: Stages) -> list[Model]:
         try:
             models.append(repository.find(name, directory))
         except ModelError as error:
-            stages.note(f"model {name} is left out: {error.problem}")
+            stages.note(f"model {name} is left out: {error.with_fix}")
     if not models:
         raise ModelError(f"{directory}: no model in it can be served", fix="see what is said about each model above")
     return models
@@ -111,7 +111,7 @@ def _targets(
                 raise prediction.as_error()
         except (ModelError, ProfileError) as error:
             declined = error
-            stages.note(f"model {model.name} is not slowed down to a time: {error.problem}")
+            stages.note(f"model {model.name} is not slowed down to a time: {error.with_fix}")
             continue
         targets.append(scaling_targets.target(profile, model, arrays, prediction))
     if declined is not None and not targets:

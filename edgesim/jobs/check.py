@@ -306,8 +306,7 @@ def _reference_outputs(
         if chosen.sequence is None:
             outputs.extend(run())
     except LibraryNotNamed as error:
-        problem = f"{error.problem}; {error.fix}"
-        return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=problem)
+        return check_items.ReferenceOutputs(requests[:1], [], origin, samples[:1], problem=error.with_fix)
     except TooLong:  # the board would not end, either, and it is asked for longer
         raise
     except ModelError as error:

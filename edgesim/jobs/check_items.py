@@ -440,7 +440,7 @@ def _cause(log: str) -> str:
 
 def refused(name: str, error: EdgesimError) -> Item:
     """Return the item of what edgesim refuses before a board starts: what is wrong, and what to do."""
-    return Item(name=name, verdict="FAIL", finding="; ".join(filter(None, (error.problem, error.fix))))
+    return Item(name=name, verdict="FAIL", finding=error.with_fix)
 
 
 def _passed(name: str, finding: str) -> Item:

@@ -26,7 +26,7 @@ def on_this_host(model: Model, stages: Stages) -> Reference | None:
     try:
         return Reference(model)
     except LibraryNotNamed as error:
-        stages.note(f"the answers are not compared: {error.problem}; {error.fix}")
+        stages.note(f"the answers are not compared: {error.with_fix}")
         return None
 
 
