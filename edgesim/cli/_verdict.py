@@ -1,6 +1,6 @@
 """A verdict as a command delivers it: shown, written for CI, and as an exit code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgesim.cli import _github
@@ -12,7 +12,7 @@ from edgesim.errors import ExitCode
 from edgesim.reports.formats import junit as junit_report
 from edgesim.reports.formats import markdown as markdown_report
 from edgesim.reports.formats import terminal
-from edgesim.results.verdict import Verdict, VerdictWord
+from edgesim.results.verdict import Item, Verdict, VerdictWord
 
 _CODES: Mapping[VerdictWord, ExitCode] = {
     "PASS": ExitCode.OK,
@@ -61,5 +61,8 @@ def deliver(
 
 def _with_flags(verdict: Verdict) -> Verdict:
     """Return the verdict with the options in its findings named by their flags, for people."""
-    items = (item.model_copy(update={"finding": with_flags(item.finding)}) for item in verdict.items)
-    return verdict.model_copy(update={"items": tuple(items)})
+
+    def worded(items: Sequence[Item]) -> tuple[Item, ...]:
+        return tuple(item.model_copy(update={"finding": with_flags(item.finding)}) for item in items)
+
+    return verdict.model_copy(update={"items": worded(verdict.items), "not_judged": worded(verdict.not_judged)})
