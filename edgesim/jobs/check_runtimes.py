@@ -117,7 +117,7 @@ def check_runtimes(
     found = repository.find(str(model), options.models)
     chosen = inputs.choose(found, options.inputs)
     with stages.stage("reference", "running the model on this host"):
-        _require_fit(found, chosen)
+        _require_fit(found, chosen, options.match)
     requests = chosen.requests[:_REQUESTS]
     needs = runtime_support.Needs.of(found)
     tried = []
@@ -154,17 +154,19 @@ def check_runtimes(
     )
 
 
-def _require_fit(model: Model, chosen: inputs.Inputs) -> None:
-    """Refuse inputs that the model does not take on this host, if this host's release loads it.
+def _require_fit(model: Model, chosen: inputs.Inputs, match: DetectionMatch | None) -> None:
+    """Refuse inputs and matches that do not go with the model on this host, if this host's release loads it.
 
     Raises:
         ModelError: the model does not take an input.
+        UsageError: the outputs have no detections, or what the option names is not there.
     """
     try:
         reference = Reference(model)
     except ModelError:
         return
     require_fit(model, reference, chosen)
+    Matcher.of(model, match, lambda: reference.run(chosen.requests[0]))
 
 
 def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: Stages) -> tuple[str, Sequence[Arrays]]:

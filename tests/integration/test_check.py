@@ -88,6 +88,22 @@ def test_a_model_that_needs_more_memory_than_the_board_has_fails_for_it(tiny_boa
     assert "running the reference" not in done.stderr, "this host may have no room for the reference, either"
 
 
+@pytest.mark.docker
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_inputs_file_beside_a_model_gives_a_container_sizes_and_values(desk: Path, tmp_path: Path) -> None:
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "sequence"])
+    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", "sequence", 4])
+    table = numpy_helper.from_array(np.arange(80, dtype=np.float32).reshape(20, 4), "table")
+    graph = helper.make_graph([helper.make_node("Gather", ["table", "ids"], ["rows"])], "g", [ids], [rows], [table])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    assert edgesim("check", desk, path).returncode == 2, "the sizes are open"
+    (tmp_path / "net.inputs.yaml").write_text("inputs:\n  ids: {shape: [1, 16], range: [0, 19]}\n")
+    code, _, items = check(desk, path, "--requests", "2")
+    assert code == 0, items
+    assert items["answers"]["finding"].endswith("over 2 samples")
+
+
 @pytest.mark.emulation
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_an_operation_without_a_kernel_on_the_board_fails_by_name(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from edgesim import profiles
+from edgesim.errors import UsageError
+from edgesim.jobs import check_runtimes
 from edgesim.jobs.check_runtimes import _Comparison, _item, _Tried, _with_wheel
 from edgesim.measure import tolerance
 from edgesim.models.repository import Model
@@ -33,6 +35,14 @@ def test_rows_of_detections_are_matched_before_releases_are_compared(digits: Mod
     item = _item(tried[0], tried, comparison)
     assert item.verdict == "PASS"
     assert "answers differ from 1.20.1 by 0 at most" in item.finding
+
+
+def test_match_of_outputs_that_are_no_detections_is_refused_before_a_board_starts(
+    digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_runtimes, "start", lambda *_: pytest.fail("a board started"))
+    with pytest.raises(UsageError, match="no output looks like boxes"):
+        check_runtimes.check_runtimes("x86-gateway", digits.path, "1.31", match="detections")
 
 
 def test_releases_may_differ_as_much_as_the_precision_of_the_model_allows() -> None:
