@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgesim import paths, untrusted
 from edgesim.errors import ModelError, did_you_mean
-from edgesim.models import external_weights, graph_nodes, other_formats, placeholders, samples, signature
+from edgesim.models import external_weights, graph_nodes, loose_files, other_formats, placeholders, samples, signature
 from edgesim.models.configuration import Configuration
 from edgesim.models.proto_text import are_text
 from edgesim.models.signature import Tensor
@@ -207,9 +208,10 @@ def whole(repository: str | Path | None) -> Path:
     if names(directory):
         return directory
     if repository is not None:
-        raise ModelError(
-            f"{directory}: no model in it", fix=f"edgesim models build --models {directory} builds the sample models"
-        )
+        fix = f"edgesim models build --models {directory} builds the sample models"
+        if directory.is_dir() and (loose := loose_files.of(directory)):
+            fix = loose_files.into_place(loose[0], FILE_NAME)
+        raise ModelError(f"{directory}: no model in it", fix=fix)
     return [samples.ensure(name) for name in samples.NAMES][-1]
 
 
@@ -235,9 +237,11 @@ def _in_repository(name: str, repository: Path) -> Model:
         require_no_other_format(directory if directory.exists() else Path(name))
         known = names(repository)
         has = f"it has {', '.join(known)}" if known else "it has none"
-        raise ModelError(
-            f"{repository}: no model {name!r}; {has}{did_you_mean(name, known)}", fix="edgesim models list"
-        )
+        loose = next((path for path in loose_files.of(repository) if name in (path.stem, path.name)), None)
+        fix = f"edgesim models list --models {shlex.quote(str(repository))}"
+        if loose is not None:
+            fix = f"give its path, {loose}, or move it: {loose_files.into_place(loose, FILE_NAME)}"
+        raise ModelError(f"{repository}: no model {name!r}; {has}{did_you_mean(name, known)}", fix=fix)
     versions = _versions(directory)
     if not versions:
         raise ModelError(
