@@ -79,7 +79,7 @@ class Overview:
             if result.device_time_ms.p50 is None:
                 about = (f"device time not known: {result.device_time_ms.method.removeprefix('none: ')}",)
             if result.profile.has_core_of_host:
-                about = (f"the time is {result.time_label}, not a board's", *about)
+                about = ("the time is this host's time, not a board's", *about)
             yield from (f"{label}: {words}" for words in (*about, *validity.reasons, *validity.suspicions))
 
     def document(self) -> dict[str, Any]:

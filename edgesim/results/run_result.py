@@ -136,8 +136,12 @@ class RunResult(Section):
 
     @property
     def time_label(self) -> str:
-        """What `device_time_ms` is called: the device time, or this host's for a profile with its host's core."""
-        return "this host's time" if self.profile.has_core_of_host else "device time"
+        """What `device_time_ms` is called: the device time, or this host's for a profile with its host's core.
+
+        A plain process has times of this host, and no board's: there the device time is what is not known.
+        """
+        has_time_of_host = self.device_time_ms.p50 is not None or self.execution == "native"
+        return "this host's time" if self.profile.has_core_of_host and has_time_of_host else "device time"
 
     @model_validator(mode="wrap")
     @classmethod

@@ -13,6 +13,7 @@ from edgesim.recording import Sample
 from edgesim.reports.formats import terminal
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
+    HOST_CORE,
     AgreementSection,
     DeviceTimeSection,
     Distribution,
@@ -253,3 +254,11 @@ def test_run_of_both_is_valid_if_both_are_valid(result: RunResult) -> None:
     cut = without_emulated(valid, "the server ended")
     assert (cut.complete, cut.validity.valid) == (False, False)
     assert cut.validity.reasons == ("emulated: the server ended",)
+
+
+def test_process_of_this_host_has_no_time_that_is_called_a_boards_or_a_hosts(result: RunResult) -> None:
+    gateway = result.profile.model_copy(update={"core": HOST_CORE})
+    unknown = DeviceTimeSection(p50=None, low=None, high=None, method="none: it has the core of its host")
+    result = result.model_copy(update={"profile": gateway, "execution": "host", "device_time_ms": unknown})
+    assert result.time_label == "device time"
+    assert result.model_copy(update={"execution": "native"}).time_label == "this host's time"
