@@ -8,7 +8,7 @@ from typing import Self
 from edgesim.boards import servable
 from edgesim.boards.dial import Target
 from edgesim.boards.placement import check_execution, local_execution
-from edgesim.boards.server_command import packed_command, server_arguments
+from edgesim.boards.server_command import engine_precision, packed_command, server_arguments
 from edgesim.boards.time_scaling import ScalingRecord
 from edgesim.delivery.deliver import Delivery, model_mounts
 from edgesim.engine import context
@@ -143,17 +143,6 @@ class Launch:
         return chosen == "all"
 
     @property
-    def gpu_precision(self) -> str:
-        """The precision in which edgesim's own server runs models on a GPU.
-
-        It is that of the target; without one, the lowest float that the GPU is fast in.
-        """
-        if self.target.startswith("gpu:tensorrt-"):
-            return self.target.rpartition("-")[2]
-        fast = {precision for accelerator in self.profile.accelerators for precision in accelerator.precisions}
-        return "fp16" if "fp16" in fast else "fp32"
-
-    @property
     def model_names(self) -> list[str]:
         """Names of the models that the server must load; none means all models that load."""
         return [] if self.load_all else [model.name for model in self.models]
@@ -194,7 +183,7 @@ class Launch:
             watch=self.options.watch,
             paced=self.is_slowed_down,
             results=self.options.results is not None,
-            gpus=self.gpu_precision if self.gpus else None,
+            gpus=engine_precision(self.profile, self.target) if self.gpus else None,
             marks=self.options.count,
         )
 

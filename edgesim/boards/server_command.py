@@ -68,6 +68,17 @@ def server_arguments(
     return arguments
 
 
+def engine_precision(profile: DeviceProfile, target: str) -> str:
+    """Return the precision in which edgesim's own server runs models on a GPU.
+
+    It is that of the target; for another target, the lowest float that the GPU is fast in.
+    """
+    if target.startswith("gpu:tensorrt-"):
+        return target.rpartition("-")[2]
+    fast = {precision for accelerator in profile.accelerators for precision in accelerator.precisions}
+    return "fp16" if "fp16" in fast else "fp32"
+
+
 def packed_command(profile: DeviceProfile, model_names: Sequence[str]) -> list[str] | None:
     """Return the arguments of the server in a packed image, with a thread for each of the board's cores.
 

@@ -13,7 +13,7 @@ import docker.types
 
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.gpu_access import GpuAccess
+from edgesim.engine.gpu_access import ANY_GPU, GpuAccess
 from edgesim.engine.labels import run_labels
 from edgesim.errors import HostError
 
@@ -22,7 +22,7 @@ _CDI_DEVICE = "nvidia.com/gpu=all"
 _NO_DRIVER = ("could not select device driver", "unresolvable cdi devices", "unknown or invalid runtime name")
 _FIX = (
     "install NVIDIA's container toolkit on the engine's machine: sudo nvidia-ctk runtime configure --runtime=docker, "
-    "then sudo systemctl restart docker; or leave `gpus` out"
+    "then sudo systemctl restart docker; or run without GPUs"
 )
 
 
@@ -37,8 +37,11 @@ def reported(info: Mapping[str, Any]) -> GpuAccess | None:
     return None
 
 
-def require(engine: Engine) -> GpuAccess:
+def require(engine: Engine, *, where: str = "`gpus=all`") -> GpuAccess:
     """Return how an engine gives GPUs.
+
+    Args:
+        where: what asks for them, in messages.
 
     Raises:
         HostError: it has none to give.
@@ -47,10 +50,9 @@ def require(engine: Engine) -> GpuAccess:
         info = engine.client.info()
     if (access := reported(info)) is not None:
         return access
-    request = docker.types.DeviceRequest(driver="", count=-1, capabilities=[["gpu"]])
-    access = GpuAccess(method="a device request", requests=(request,))
+    access = GpuAccess(method="a device request", requests=(ANY_GPU,))
     if (reason := _why_refused(engine, access)) is not None:
-        raise HostError(f"`gpus=all`: {engine.facts.title} has no GPU to give: {reason}", fix=_FIX)
+        raise HostError(f"{where}: {engine.facts.title} has no GPU to give: {reason}", fix=_FIX)
     return access
 
 

@@ -3,13 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from edgesim.boards import gpu_provider
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.time_scaling import Scale
 from edgesim.errors import EdgesimError, HostError, ModelError
@@ -29,7 +29,6 @@ from edgesim.measure.output_difference import Outputs, joined
 from edgesim.measure.reference import Comparison, RunFailed, compare, compare_sequence
 from edgesim.measure.release_reference import AnyReference
 from edgesim.measure.sequence_comparison import compared_steps
-from edgesim.options import CPU
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 
@@ -54,7 +53,8 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
         # The recorder fills these lists from now on: after an interrupt they hold what was read until then.
         into.readings, into.phases = recorder.readings, recorder.phases
         into.description = peer.get_json(DESCRIPTION)
-        _look_for_gpu(board, into.description, stages)
+        if board.gpus is not None:
+            gpu_provider.look_for(into.description, stages, target=board.target)
         payload = peer.encode(plan.inputs.requests[0])
         with stages.stage("first inference", "first inference"), recorder.phase("first inference"):
             sent_ns = time.monotonic_ns()
@@ -195,20 +195,3 @@ def on_cores(cores: Sequence[int] | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def _look_for_gpu(board: Board, description: Mapping[str, Any], stages: Stages) -> None:
-    """Say that edgesim's own server runs models on the CPU in a container that has GPUs.
-
-    Raises:
-        HostError: the user has chosen a target that is a GPU's.
-    """
-    providers = description.get("providers")
-    if board.gpus is None or not providers or providers[0] != "CPUExecutionProvider":
-        return
-    runtime = description.get("runtime", "the runtime")
-    problem = f"{runtime} in this image has no provider for GPUs, so that models run on the CPU"
-    fix = "a Dockerfile of your own (image.dockerfile) can have an ONNX Runtime with such a provider"
-    if board.target != CPU:
-        raise HostError(f"`target={board.target}`: {problem}", fix=fix)
-    stages.note(f"gpus: {problem}; {fix}")

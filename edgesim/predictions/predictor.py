@@ -150,12 +150,19 @@ def require_target(profile: DeviceProfile, target: str) -> None:
     Raises:
         UsageError: names the targets of the board, and the nearest.
     """
-    if target not in profile.targets:
-        longer = [name for name in profile.targets if name.startswith(target)]
-        raise UsageError(
-            f"`target={target}`: {profile.title} has no such target; it has {', '.join(profile.targets)}"
-            f"{did_you_mean(longer[0] if longer else target, profile.targets)}"
-        )
+    if (problem := why_no_target(profile, target)) is not None:
+        raise UsageError(f"`target={target}`: {problem}")
+
+
+def why_no_target(profile: DeviceProfile, target: str) -> str | None:
+    """Return why a name is no target of a board, with the targets that the board has; None if it is one."""
+    if target in profile.targets:
+        return None
+    longer = [name for name in profile.targets if name.startswith(target)]
+    return (
+        f"{profile.title} has no such target; it has {', '.join(profile.targets)}"
+        f"{did_you_mean(longer[0] if longer else target, profile.targets)}"
+    )
 
 
 def predict_or_decline(

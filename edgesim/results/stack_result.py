@@ -74,6 +74,7 @@ class ServiceSection(Section):
         restarts: how often the engine started it again.
         killed: how often the kernel killed one of its processes for lack of memory.
         memory_limit_bytes, cpu_limit: its own limits; None if only the board's limits apply.
+        gpus: how the engine gave its container GPUs; None for a container without.
         proxies: the proxies in its environment by variable, from its image or the stack file, without passwords.
         resources: of the load, or of a step's whole run; `cpu_percent_of_board` is its share of the board.
     """
@@ -89,6 +90,7 @@ class ServiceSection(Section):
     killed: int
     memory_limit_bytes: int | None = None
     cpu_limit: float | None = None
+    gpus: str | None = None
     proxies: dict[str, str] = Field(default={})
     resources: ResourcesSection
 

@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from edgesim.boards.server_command import server_arguments, server_environment
+from edgesim.engine.gpu_access import ANY_GPU, GPU_ENVIRONMENT, GROUPS, GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.printable import printable
@@ -37,6 +38,7 @@ class Naming:
         labels: labels of everything that is made.
         any_port: take free ports, whatever ports the stack file gives.
         relabel: label mounted files for containers, as SELinux requires.
+        gpus: how the engine gives a service its GPUs; None means by a device request, as every engine takes one.
         quick_checks: the engine has a check interval for starting services (since version 25).
         proxies: the variables that Compose would set in every container, by this user's configuration. They are no part
             of the board, and one service's requests to another would go through them: they are set to nothing.
@@ -49,6 +51,7 @@ class Naming:
     relabel: bool = False
     quick_checks: bool = True
     proxies: Sequence[str] = ()
+    gpus: GpuAccess | None = None
 
 
 def as_mapping(resolved: Resolved, naming: Naming) -> dict[str, Any]:
@@ -123,6 +126,7 @@ def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> di
         "stop_grace_period": f"{_STOP_S}s",
         "labels": dict(naming.labels),
         **_confined(spec),
+        **(_gpus(naming.gpus) if service.gpus else {}),
     }
     return {key: value for key, value in facts.items() if value not in (None, [], {})}
 
@@ -141,6 +145,32 @@ def _confined(service: Service) -> dict[str, Any]:
     return {"read_only": True, "cap_drop": ["ALL"], "tmpfs": ["/tmp:size=64m,mode=1777"]}  # noqa: S108
 
 
+def _gpus(access: GpuAccess | None) -> dict[str, Any]:
+    """Return what a service has in addition to its own to have the GPUs of the machine."""
+    groups = {"group_add": list(GROUPS)}
+    if access is not None and access.runtime is not None:
+        return groups | {"runtime": access.runtime}
+    requests = access.requests if access is not None else (ANY_GPU,)
+    devices = [
+        {
+            "driver": request.driver or None,
+            "device_ids": list(request.device_ids or ()),
+            "count": "all" if request.count == -1 else None,
+            "capabilities": ["gpu"],  # which Compose requires, and the driver cdi ignores
+        }
+        for request in requests
+    ]
+    return groups | {
+        "deploy": {
+            "resources": {
+                "reservations": {
+                    "devices": [{k: v for k, v in device.items() if v not in (None, [])} for device in devices]
+                }
+            }
+        }
+    }
+
+
 def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
     if not service.spec.serves:
         return list(service.spec.command) if service.spec.command is not None else None
@@ -151,11 +181,13 @@ def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
         board_cores=service.board_cores,
         host="0.0.0.0",  # noqa: S104 (of the container)
         port=SERVER_PORT,
+        gpus=service.precision,
     )
 
 
 def _environment(resolved: Resolved, service: ResolvedService) -> dict[str, str]:
-    return server_environment(
+    gpu = GPU_ENVIRONMENT if service.gpus else {}
+    return dict(gpu) | server_environment(
         resolved.profile,
         resolved.execution,
         own_server=service.spec.serves,

@@ -24,6 +24,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
+from edgesim.stacks import gpu_services
 from edgesim.stacks.stack import Build, Service, Stack
 from edgesim.units import format_bytes
 
@@ -41,6 +42,8 @@ class ResolvedService:
         memory_bytes, cpus: the service's own limits, or the board's.
         threads: threads of one inference.
         board_cores: the most threads that a model's configuration may ask for.
+        gpus: whether the container is to have the GPUs of the machine.
+        precision: in which edgesim's own server runs models on a GPU; None means the processor.
     """
 
     name: str
@@ -54,6 +57,8 @@ class ResolvedService:
     cpus: float
     threads: int
     board_cores: int
+    gpus: bool = False
+    precision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +150,7 @@ def _resolve_service(
     _check_mounts(name, service)
     models = [_model(name, service, reference) for reference in service.models or ()]
     packages, runtime = _packages(service, board), _runtime(name, service, board)
+    has_gpus = gpu_services.has_gpus(name, service, board)
     return ResolvedService(
         name=name,
         spec=service,
@@ -157,6 +163,8 @@ def _resolve_service(
         cpus=cpus,
         threads=min(limits.intra_op_threads, max(1, math.ceil(cpus))),
         board_cores=math.ceil(service.cpus) if service.cpus is not None else board.cpu.cores,
+        gpus=has_gpus,
+        precision=gpu_services.precision(service, board) if has_gpus else None,
     )
 
 

@@ -75,6 +75,9 @@ class Service(_Element):
         after: services that must be started, healthy or completed before this one starts. A list of names means:
             completed for a step, healthy for a service with `healthy`, else started.
         memory, cpus: the service's own limits, within the board's.
+        gpus: ``all`` gives the container the GPUs of the machine, ``none`` does not; None means what the profile says
+            (`image.gpus`) for a service with `models`, and else ``none``.
+        target: what is to run the models of edgesim's own server: ``cpu``, ``gpu:tensorrt-fp16``.
     """
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
@@ -97,6 +100,8 @@ class Service(_Element):
     restart: Annotated[str, Field(pattern=r"^(no|always|on-failure(:\d+)?)$")] = "no"
     memory: Size | None = None
     cpus: Annotated[float, Field(ge=0.01)] | None = None
+    gpus: Literal["all", "none"] | None = None
+    target: str | None = None
 
     @field_validator("after", mode="before")
     @classmethod
@@ -152,6 +157,8 @@ class Service(_Element):
         if self.serves and (self.command is not None or self.port is not None):
             key = "command" if self.command is not None else "port"
             yield key, "edgesim's own server has its own; give entrypoint to run another program in its image"
+        if self.target is not None and not self.serves:
+            yield "target", "is for edgesim's own server, which has models and no entrypoint"
         if self.publish is not None and self.inner_port is None:
             yield "publish", "needs the port in the container: give port, too"
         if self.once and self.restart == "always":

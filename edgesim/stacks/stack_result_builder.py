@@ -150,6 +150,7 @@ def _service(
         killed=killed.get(service.name, 0),
         memory_limit_bytes=service.memory_bytes if service.spec.memory is not None else None,
         cpu_limit=service.cpus if service.spec.cpus is not None else None,
+        gpus=running.naming.gpus.method if service.gpus and running.naming.gpus is not None else None,
         proxies=dict(state.proxies),
         resources=section(ResourcesSection, replace(used, oom_kills=killed.get(service.name, 0))),
     )

@@ -7,26 +7,30 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from edgesim import paths
+from edgesim.boards import gpu_provider
+from edgesim.boards.board import DESCRIPTION
 from edgesim.engine import compose_project, docker_command, emulation
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine, EngineFacts
+from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import EdgesimError, HostError, NotReady, StackError, UsageError
 from edgesim.host import ports, whole_file
 from edgesim.host.cache import explain
 from edgesim.host.cores import count as count_cores
+from edgesim.loadgen import client
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
 from edgesim.stacks import compose_file as compose
-from edgesim.stacks import known_needs, service_images, stack_loader
+from edgesim.stacks import gpu_services, known_needs, service_images, stack_loader
 from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.failure import failed_service
 from edgesim.stacks.resolve import Resolved, resolve
@@ -40,6 +44,7 @@ _POLL_S = 0.1
 # soon, and an emulated one begins slowly.
 _STEADY_S, _EMULATED_STEADY_S = 0.5, 3.0
 _ANSWER_S = 0.3
+_DESCRIPTION_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +121,12 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
             )
         compose_project.version()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
+        with_gpus = [name for name, service in resolved.services.items() if service.gpus]
+        access = gpu_services.access(with_gpus, resolved.execution, engine)
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
         running_emulator = emulation.require(engine, resolved.profile.architecture, core)
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
-    naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper)
+    naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper, access=access)
     running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
     if (whole := compose_project.abandoned(engine).get(naming.project)) is not None:
         with stages.clean_up("clean-up", f"removing what a start of {stack.name} that was killed left behind"):
@@ -140,6 +147,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
             )
             running.monitor.start(naming.parent)
             _start_in_order(running, plan, stages)
+            _look_for_providers(running, stages)
         except BaseException as error:
             with contextlib.suppress(EdgesimError, OSError):
                 if isinstance(error, EdgesimError):
@@ -158,7 +166,14 @@ def of_engine(
     return resolve(stack, source=source, host_cores=cores, host_memory_bytes=memory_bytes, base=base)
 
 
-def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, helper: str | None = None) -> Naming:
+def naming_of(
+    name: str,
+    facts: EngineFacts | None,
+    *,
+    temporary: bool = False,
+    helper: str | None = None,
+    access: GpuAccess | None = None,
+) -> Naming:
     """Return the names and labels of a stack in an engine."""
     session = secrets.token_hex(4)
     unique = f"{name}-{session}" if temporary else name
@@ -171,6 +186,7 @@ def naming_of(name: str, facts: EngineFacts | None, *, temporary: bool = False, 
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
         proxies=tuple(sorted(docker_command.proxies())),
+        gpus=access,
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,
     )
 
@@ -267,6 +283,24 @@ def _is_settled(running: RunningStack, name: str) -> bool:
     if service.inner_port is not None and (address := _address(running, state, service.inner_port)) is not None:
         return _answers(*address)
     return state.ran_s >= (_EMULATED_STEADY_S if running.resolved.execution == "emulated" else _STEADY_S)
+
+
+def _look_for_providers(running: RunningStack, stages: Stages) -> None:
+    """Look whether the servers with GPUs run models there.
+
+    Raises:
+        HostError: a service has a target that is a GPU's, and runs models on the processor.
+    """
+    for name, service in running.resolved.services.items():
+        state, port = running.monitor.states.get(name), service.spec.inner_port
+        if service.precision is None or state is None or port is None:
+            continue
+        if (address := _address(running, state, port)) is not None:
+            url = "http://{}:{}".format(*address)
+            with closing(client.Client(url, service.models[0], timeout_s=_DESCRIPTION_S)) as peer:
+                description = peer.get_json(DESCRIPTION)
+            target = service.spec.target
+            gpu_provider.look_for(description, stages, target=target, where=f"services.{name}.target: {target}")
 
 
 def _address(running: RunningStack, state: ServiceState, port: int) -> tuple[str, int] | None:

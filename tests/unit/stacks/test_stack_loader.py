@@ -9,9 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from edgesim import profiles
-from edgesim.errors import ExitCode, StackError
+from edgesim.engine import gpus
+from edgesim.errors import ExitCode, HostError, StackError
 from edgesim.images import runtime_releases
-from edgesim.stacks import compose_file, stack_loader
+from edgesim.stacks import compose_file, gpu_services, stack_loader
 from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.resolve import Resolved, resolve
 from tests.conftest import write_model
@@ -239,3 +240,66 @@ def test_proxies_of_the_users_configuration_are_taken_out_of_services_that_set_n
         "HTTP_PROXY": "http://p:1",
     }
     assert "HTTP_PROXY" not in str(rendered(directory))
+
+
+ON_GPU = STACK.replace("    cpus: 2", "    cpus: 2\n    gpus: all\n    target: gpu:tensorrt-fp32")
+
+
+def test_a_service_has_the_gpus_and_runs_its_models_in_the_precision_of_its_target(directory: Path) -> None:
+    detector, app = (rendered(directory, ON_GPU)["services"][name] for name in ("detector", "app"))
+    assert detector["command"][detector["command"].index("--gpus") + 1] == "fp32"
+    (device,) = detector["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"count": "all", "capabilities": ["gpu"]}
+    assert detector["group_add"] == ["44"]
+    assert detector["environment"]["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert not {"deploy", "runtime", "group_add"} & set(app), "each service has GPUs for itself"
+    assert "--gpus" not in rendered(directory)["services"]["detector"]["command"]
+
+
+def test_compose_gives_gpus_as_the_engine_does(directory: Path) -> None:
+    nvidia = gpus.reported({"Runtimes": {"nvidia": {}}})
+    by_runtime = rendered(directory, ON_GPU, gpus=nvidia)["services"]["detector"]
+    assert by_runtime["runtime"] == "nvidia"
+    assert "deploy" not in by_runtime
+    cdi = gpus.reported({"DiscoveredDevices": [{"ID": "nvidia.com/gpu=0"}]})
+    (device,) = rendered(directory, ON_GPU, gpus=cdi)["services"]["detector"]["deploy"]["resources"]["reservations"][
+        "devices"
+    ]
+    assert device == {"driver": "cdi", "device_ids": ["nvidia.com/gpu=all"], "capabilities": ["gpu"]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "precision"),
+    [("gpus: all", "fp16"), ("gpus: all, target: cpu", None), ("gpus: none", None), ("target: cpu", None)],
+)
+def test_a_server_without_a_target_runs_models_on_the_gpu_that_it_has(
+    directory: Path, keys: str, precision: str | None
+) -> None:
+    text = STACK.replace("    cpus: 2", "".join(f"    {key}\n" for key in keys.split(", ")))
+    assert resolved(directory, text).services["detector"].precision == precision
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("gpus: all\n    target: gpu:tensorrt-fp17", "no such target; it has cpu, gpu:tensorrt-fp16"),
+        ("target: gpu:tensorrt-fp16", "a stack is never scaled, and this service runs models on the board's processor"),
+        ("gpus: none\n    target: gpu:tensorrt-fp16", "services.detector.target: gpu:tensorrt-fp16: a stack is never"),
+        ("gpus: two", "services.detector.gpus"),
+        ("target: cpu\n    entrypoint: [python3]", "services.detector.target: is for edgesim's own server"),
+    ],
+)
+def test_a_target_that_a_service_cannot_have_is_refused_with_one_line(directory: Path, keys: str, words: str) -> None:
+    with pytest.raises(StackError) as caught:
+        resolved(directory, STACK.replace("cpus: 2", keys))
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert words in caught.value.problem
+    assert "\n" not in caught.value.problem
+
+
+def test_gpus_of_an_emulated_stack_are_refused_before_the_engine_is_asked() -> None:
+    engine: Any = None
+    with pytest.raises(HostError, match=r"services\.net\.gpus: this stack is emulated") as caught:
+        gpu_services.access(["net"], "emulated", engine)
+    assert "gpus: none" in str(caught.value.fix)
+    assert gpu_services.access([], "emulated", engine) is None
