@@ -1,7 +1,7 @@
 """What is to be started: a board, its models, and the user's options."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -41,6 +41,7 @@ class Launch:
         targets: the models of a board that is slowed down, each with the time that it is to take.
         previous_scaling: tuning of an earlier board, used as the starting point.
         high_priority: run a plain process at nice -20, if this user may.
+        serving_images: images of edgesim's server that the engine has, by architecture, in place of those to build.
     """
 
     profile: DeviceProfile
@@ -54,6 +55,7 @@ class Launch:
     targets: Sequence[Target] = ()
     previous_scaling: ScalingRecord | None = None
     high_priority: bool = False
+    serving_images: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -244,6 +244,8 @@ def _model_files(launch: Launch) -> list[Path]:
 
 
 def _server_image(launch: Launch, engine: Engine, architecture: str, stages: Stages) -> Image:
+    if (reference := launch.serving_images.get(architecture)) is not None:
+        return serving_image.existing(engine, reference)
     if not launch.own_server:
         return serving_image.pull(engine, launch.profile, stages)
     return serving_image.build(

@@ -9,7 +9,7 @@ from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
-from edgesim.errors import HostError, ProfileError, UsageError
+from edgesim.errors import HostError, ImageUnavailable, ProfileError, UsageError
 from edgesim.host.cache import make_public
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import python_packages, rootfs, runtime_releases
@@ -137,6 +137,18 @@ def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
             fix=f"docker buildx build --platform linux/{profile.architecture} builds an image for the board",
         )
     return Image(reference=reference, id=image_id, base=None, cached=True)
+
+
+def existing(engine: Engine, reference: str) -> Image:
+    """Return an image of edgesim's server that the engine has.
+
+    Raises:
+        ImageUnavailable: the engine does not have the image.
+    """
+    image_id = engine.images.id(reference)
+    if image_id is None:
+        raise ImageUnavailable(f"the engine has no image {reference!r}", fix="docker images lists the images")
+    return Image(reference=reference, id=image_id, base=engine.images.label(reference, BASE_LABEL) or "", cached=True)
 
 
 def reference_of(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from edgesim.boards.board import Board
@@ -11,7 +12,7 @@ from edgesim.measure import statistics
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
-from edgesim.options import CPU
+from edgesim.options import CPU, RunOptions
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Sample
@@ -23,6 +24,7 @@ from edgesim.results.sections import (
     EnergySection,
     ImageSection,
     InstructionsSection,
+    InvocationSection,
     ModelSection,
     ProfileSection,
     PublishedSection,
@@ -81,6 +83,16 @@ def profile_section(profile: DeviceProfile) -> ProfileSection:
         core=profile.cpu.core,
         architecture=profile.architecture,
         accelerator=profile.accelerator,
+    )
+
+
+def invocation_section(profile: DeviceProfile, model: str | Path | Model, options: RunOptions) -> InvocationSection:
+    """Return the section on what a run was called with."""
+    return InvocationSection(
+        profile=profile.model_dump(mode="json", exclude_unset=True),
+        model=str(model.path if isinstance(model, Model) else model),
+        models=str(options.models) if options.models is not None else None,
+        options=options.model_dump(mode="json"),
     )
 
 

@@ -1,7 +1,7 @@
 """The main job: profile + model → board → load → measurement → result."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +30,7 @@ from edgesim.jobs.board_session import measure
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.result_halves import combined, without_emulated
+from edgesim.jobs.result_sections import invocation_section
 from edgesim.jobs.session_plan import FEW_REQUESTS, SessionPlan, check_levels, check_sequence, scenario_of
 from edgesim.measure import steady_state
 from edgesim.measure.detections import Matcher
@@ -71,6 +72,7 @@ def run(
     options: RunOptions | None = None,
     *,
     listener: Listener | None = None,
+    serving_images: Mapping[str, str] | None = None,
     **keywords: Unpack[RunKeywords],
 ) -> RunResult:
     """Benchmark a model on a simulated board.
@@ -85,6 +87,8 @@ def run(
         model: a model's name in the repository, a path to an ``.onnx`` file, or a model.
         options: all options; the defaults are in `edgesim.options`.
         listener: hears of each stage as it begins and ends.
+        serving_images: images of edgesim's server that the engine has, by architecture, to run in place of those that
+            edgesim would build.
         keywords: single options by name, such as ``qps=20``; they replace those of `options`.
 
     Returns:
@@ -99,6 +103,7 @@ def run(
     """
     options = RunOptions.of(options, **keywords)
     job = _prepare(profile, model, options, Stages(listener))
+    job = replace(job, launch=replace(job.launch, serving_images=serving_images or {}))
     journal = Journal(options.output) if options.output is not None else None
     try:
         result = _run(job, options, journal)
@@ -106,6 +111,7 @@ def run(
         if journal is not None and isinstance(error.result, RunResult):
             journal.finish(error.result)
         raise
+    result = result.model_copy(update={"invocation": invocation_section(job.profile, model, options)})
     if journal is not None:
         journal.finish(result)
     return result

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -14,7 +14,8 @@ from edgesim.host import cores
 from edgesim.inputs import Arrays
 from edgesim.inputs.refusal import Failure
 from edgesim.inputs.sequences import RequestSequence
-from edgesim.measure import output_difference
+from edgesim.measure import answers, output_difference
+from edgesim.measure.answers import Answer
 from edgesim.measure.class_scores import class_scores
 from edgesim.measure.detections import Detections, Matcher
 from edgesim.measure.host_session import HostSession, SessionFailed
@@ -146,6 +147,7 @@ class Comparison:
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
         detections: the rows of detections that were matched before they were compared; None if they were not.
         sequence: how the largest difference develops over a sequence of requests; None unless they are one.
+        answers: what the board answered, of a sequence its first step.
     """
 
     compared: int
@@ -158,6 +160,7 @@ class Comparison:
     other_release: str | None = None
     detections: Detections | None = None
     sequence: SequenceComparison | None = None
+    answers: tuple[Answer, ...] = ()
 
 
 def compare(
@@ -191,6 +194,7 @@ def compare(
         accuracy_device=accuracy_device,
         accuracy_host=accuracy_host,
         detections=matched.detections if matched is not None else None,
+        answers=_answers(device, differences, random),
     )
 
 
@@ -207,7 +211,13 @@ def compare_sequence(
     random = random_outputs(expected, lambda: [again(step.arrays) for step in host], differences)
     worst = output_difference.worst([one for one in differences if one.output not in random] or differences)
     steps = compare_steps(sequence, board, host, worst.output)
-    return replace(_comparison(len(host), differences, random), sequence=steps)
+    return replace(
+        _comparison(len(host), differences, random), sequence=steps, answers=_answers(board[0], differences, random)
+    )
+
+
+def _answers(board: Outputs, differences: Sequence[Difference], random: Collection[str]) -> tuple[Answer, ...]:
+    return answers.of_outputs(board, {each.output: each.allowed for each in differences}, random=random)
 
 
 def _comparison(

@@ -26,6 +26,7 @@ from edgesim.results.sections import (
     ImageSection,
     InstructionsSection,
     InterleavedSection,
+    InvocationSection,
     Level,
     LifecycleSection,
     ModelSection,
@@ -66,6 +67,7 @@ class RunResult(Section):
         emulator_failures: how often the emulator crashed by itself, and the run started again.
         not_scaled: why a run that should be scaled is not.
         complete: False if the run was cut short, or is under way.
+        invocation: what the run was called with; None in results of before, of paired runs and of runs cut short.
     """
 
     schema_version: Literal[1] = 1
@@ -106,6 +108,7 @@ class RunResult(Section):
     interleaved: InterleavedSection | None = None
     validity: ValiditySection
     complete: bool = True
+    invocation: InvocationSection | None = None
     scaled: ScaledSection | None = None
     emulated: "RunResult | None" = None
     phases: tuple[Phase, ...] = ()

@@ -12,6 +12,7 @@ from edgesim.results.sections.conditions import (
     DeviceSection,
     HostSection,
     ImageSection,
+    InvocationSection,
     LimitSection,
     ModelSection,
     ProfileSection,
@@ -36,6 +37,7 @@ from edgesim.results.sections.generation import (
 )
 from edgesim.results.sections.judged import (
     AgreementSection,
+    AnswerSection,
     DetectionRowSection,
     DetectionsSection,
     OutputSection,
@@ -65,6 +67,7 @@ from edgesim.results.sections.measured import (
 __all__ = [
     "HOST_CORE",
     "AgreementSection",
+    "AnswerSection",
     "ComparedSection",
     "ConfigurationSection",
     "CountSection",
@@ -82,6 +85,7 @@ __all__ = [
     "ImageSection",
     "InstructionsSection",
     "InterleavedSection",
+    "InvocationSection",
     "Level",
     "LifecycleSection",
     "LimitSection",

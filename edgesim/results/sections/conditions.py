@@ -78,6 +78,21 @@ class ModelSection(Section):
         return f"{self.name}{origin}, sha256 {self.sha256[:12]}"
 
 
+class InvocationSection(Section):
+    """What a run was called with, so that `edgesim bundle` and `edgesim replay` can repeat the run.
+
+    Attributes:
+        profile: all facts of the board as they were loaded, power mode included.
+        model, models: the model and the model repository as the caller named them; relative to the caller's directory.
+        options: every option of the run, with the fields of `edgesim.options.RunOptions`.
+    """
+
+    profile: dict[str, Any]
+    model: str
+    models: str | None = None
+    options: dict[str, Any]
+
+
 class ImageSection(Section):
     """The serving image; all None in a run without a container.
 

@@ -25,6 +25,29 @@ class OutputSection(Section):
     notes: tuple[str, ...] = ()
 
 
+class AnswerSection(Section):
+    """What the board answered for one output, by which another run can be compared with this one.
+
+    Attributes:
+        sha256: digest of the whole output's bytes, hex.
+        excerpt: up to 64 values, evenly spread over the output; None for a NaN or an infinity; empty for texts.
+        relative, of_scale, absolute: the tolerance of the output, see `edgesim.measure.tolerance.Tolerance`.
+        scale: the largest finite absolute value of the whole output.
+        is_random: whether two runs of the reference on one host differ.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    sha256: str
+    excerpt: tuple[float | None, ...]
+    relative: float
+    of_scale: float
+    absolute: float
+    scale: float
+    is_random: bool = False
+
+
 class DetectionRowSection(Section):
     """A detection that one side alone has.
 
@@ -130,6 +153,7 @@ class AgreementSection(Section):
         other_release: why this is not the board's release; None if it is, or the board's is not edgesim's choice.
         detections: None unless rows of detections were matched.
         sequence: how the largest difference develops over a sequence of requests; None unless the requests are one.
+        answers: what the board answered, of a sequence its first step; empty in results of before.
     """
 
     compared: int
@@ -142,6 +166,7 @@ class AgreementSection(Section):
     other_release: str | None = None
     detections: DetectionsSection | None = None
     sequence: SequenceSection | None = None
+    answers: tuple[AnswerSection, ...] = ()
 
 
 class ScaledSection(Section):
