@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     )
     from edgesim.gates.gate import gate
     from edgesim.histories.history import history
+    from edgesim.jobs.bundle import bundle
     from edgesim.jobs.check import CheckOptions, check
     from edgesim.jobs.count import count
     from edgesim.jobs.pack import pack
+    from edgesim.jobs.replay import replay
     from edgesim.jobs.run import run
     from edgesim.options import (
         BoardOptions,
@@ -122,6 +124,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "board",
+    "bundle",
     "check",
     "count",
     "gate",
@@ -132,6 +135,7 @@ __all__ = [
     "predict_generation",
     "predict_targets",
     "recommend",
+    "replay",
     "report",
     "run",
     "stack",
@@ -153,6 +157,7 @@ _HOME = {
     "StackResult": "edgesim.results.stack_result",
     "TrafficOptions": "edgesim.options",
     "board": "edgesim.boards.serving",
+    "bundle": "edgesim.jobs.bundle",
     "check": "edgesim.jobs.check",
     "count": "edgesim.jobs.count",
     "gate": "edgesim.gates.gate",
@@ -163,6 +168,7 @@ _HOME = {
     "predict_generation": "edgesim.predictions.generation",
     "predict_targets": "edgesim.predictions",
     "recommend": "edgesim.sweeps.face",
+    "replay": "edgesim.jobs.replay",
     "report": "edgesim.reports.report",
     "run": "edgesim.jobs.run",
     "stack": "edgesim.stacks.up",

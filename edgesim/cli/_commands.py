@@ -36,6 +36,8 @@ COMMANDS = (
     Entry("down", "Take a stack down.", _SERVE),
     Entry("stack", "List the stacks that are up, and work on stack files.", _SERVE),
     Entry("pack", "Pack a model and its server into one image for a board.", _SERVE),
+    Entry("bundle", "Pack a result with everything that its run was made from into one archive.", _SERVE),
+    Entry("replay", "Run what a bundle contains again, and compare both results.", _SERVE),
     Entry("profiles", "List the boards that can be simulated, and work on profile files.", _CATALOGUE),
     Entry("models", "List, describe and build models.", _CATALOGUE),
     Entry("doctor", "Say what this host can do, and how to fix what it cannot.", _MAINTENANCE),

@@ -32,6 +32,18 @@ def side_by_side(files: Sequence[Path], *, force: bool, across_runtimes: bool = 
     """
     results = [RunResult.read(file) for file in files]
     names = tuple(map(str, files))
+    return of_results(results, names, force=force, across_runtimes=across_runtimes)
+
+
+def of_results(
+    results: Sequence[RunResult], names: Sequence[str], *, force: bool, across_runtimes: bool = False
+) -> Comparison | Overview:
+    """Put several results side by side, each with the name of its file; see `side_by_side`.
+
+    Raises:
+        UsageError: more than two results are to be compared change by change.
+    """
+    names = tuple(names)
     if len(results) != 2:
         if force or across_runtimes:
             option = "--force" if force else "--across-runtimes"

@@ -44,6 +44,7 @@ _FIELDS = {
     "set",
     "tag",
     "tolerance",
+    "with_image",
 } - {"count"}  # a command of its own sets this field
 _FIELD = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
 

@@ -43,14 +43,30 @@ class Components:
         elif data.startswith(_ELF) and not path.startswith(_PYTHON_PACKAGES):
             self.programs[path] = hashlib.sha256(data).hexdigest()
 
+    def add_python_package(self, name: str, version: str) -> None:
+        """Add a Python package."""
+        self.packages.add(("pypi", name, version))
+
     def _add_package(self, kind: str, data: bytes, name_field: str) -> None:
         fields = BytesHeaderParser().parsebytes(data)
         if fields[name_field] and fields["Version"]:
             self.packages.add((kind, str(fields[name_field]), str(fields["Version"])))
 
 
-def document(components: Components, models: Sequence[Model], profile: DeviceProfile) -> bytes:
-    """Return the bill of materials as JSON; the same bytes for the same components and models."""
+def document(
+    components: Components,
+    models: Sequence[Model],
+    profile: DeviceProfile,
+    *,
+    of: str = "packed",
+    kind: str = "container",
+) -> bytes:
+    """Return the bill of materials as JSON; the same bytes for the same components and models.
+
+    Args:
+        of: the word for what has these components.
+        kind: its type, as CycloneDX names it.
+    """
     entries: list[dict[str, Any]] = [
         {"type": "application", "name": "edgesim-server", "version": __version__, "bom-ref": "edgesim-server"}
     ]
@@ -78,7 +94,7 @@ def document(components: Components, models: Sequence[Model], profile: DevicePro
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "container", "name": f"edgesim/packed for {profile.reference}"}},
+        "metadata": {"component": {"type": kind, "name": f"edgesim/{of} for {profile.reference}"}},
         "components": entries,
     }
     return json.dumps(bill, indent=1, sort_keys=True).encode() + b"\n"

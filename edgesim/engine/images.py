@@ -101,6 +101,18 @@ class Images:
             self._client.images.load(file)
             return str(self._client.images.get(reference).id)
 
+    def save(self, image: str, target: Path) -> None:
+        """Write an image that the engine has to a file, as ``docker save`` does.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with engine_call():
+            stream = self._client.api.get_image(image)
+            with target.open("wb") as file:
+                for chunk in stream:
+                    file.write(chunk)
+
     def remove_old(self) -> list[str]:
         """Remove edgesim's images that nothing will use again, and that no container uses; return their names.
 

@@ -137,7 +137,8 @@ class DeviceProfile(Part):
             *self.memory.contradictions(),
             *accelerator.contradictions(self.accelerators),
             *self._contradictions_beside_modes(),
-            *self._contradictions_of_modes(),
+            # A profile in a mode, as a bundle has it, has that mode's cores and clocks; its modes were checked before.
+            *(self._contradictions_of_modes() if self.mode is None else ()),
             *self._sources_without_facts(),
         ]
         if contradictions:

@@ -90,6 +90,20 @@ def read(path: str | Path) -> DeviceProfile:
     return profile
 
 
+def of_facts(facts: Mapping[str, Any], where: str) -> DeviceProfile:
+    """Return the profile with these facts, as a file that edgesim wrote has them; power mode included.
+
+    Raises:
+        ProfileError: the facts are not those of a board; the error begins with `where`.
+    """
+    try:
+        return DeviceProfile.model_validate(dict(facts))
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])[:200]
+        raise ProfileError(f"{where}: {at + ': ' if at else ''}{first['msg']}") from error
+
+
 def _not_inherited(extended: Extended) -> dict[str, tuple[str, str]]:
     """Return for each fact that was not inherited the fact that took it along, and the reason in words."""
     return {

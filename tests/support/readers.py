@@ -6,6 +6,7 @@ import io
 import json
 import random
 import shutil
+import tarfile
 import tempfile
 import wave
 import zipfile
@@ -31,10 +32,10 @@ from edgesim.cli._comparison import side_by_side
 from edgesim.cli._summaries import of_result
 from edgesim.cli.profiles import _data_sheet
 from edgesim.errors import EdgesimError
-from edgesim.gates import baselines
+from edgesim.gates import baselines, replayed
 from edgesim.gates.judge import judge
 from edgesim.gates.rules import Rules
-from edgesim.jobs import check_targets, measured_time
+from edgesim.jobs import check_targets, measured_time, replay
 from edgesim.jobs.check import _read_golden
 from edgesim.measure import statistics
 from edgesim.models import profiled_session, repository
@@ -76,7 +77,7 @@ from edgesim.server.runtimes.external_weights import read_external_weights, requ
 from edgesim.stacks import stack_loader
 from edgesim.stacks.compose_file import Naming, text
 from edgesim.stacks.resolve import resolve
-from tests.support import mutation, results, trtexec, weights
+from tests.support import bundles, mutation, results, trtexec, weights
 from tests.support.input_models import model_with
 
 ROOT = Path(__file__).parents[2]
@@ -780,6 +781,38 @@ def _shown(renderable: Any) -> str:
     return output.getvalue()
 
 
+# --- bundles ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _good_bundle() -> bytes:
+    return bundles.written(Path(tempfile.mkdtemp(prefix="readers-"))).read_bytes()
+
+
+def _write_bundle(generator: random.Random, directory: Path) -> None:
+    """Write a bundle with bytes changed; or with a manifest that is changed, as whoever can write it can."""
+    content = _good_bundle()
+    if generator.random() < 0.6:
+        (directory / "b.tar").write_bytes(mutation.of_bytes(generator, content))
+        return
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar, tarfile.open(directory / "b.tar", "w") as target:
+        for member in tar:
+            stream = tar.extractfile(member)
+            data = stream.read() if stream is not None else b""
+            if member.name == "manifest.json":
+                data = _mutated_json(generator, data.decode())
+            member.size = len(data)
+            target.addfile(member, io.BytesIO(data))
+
+
+def _read_bundle(directory: Path) -> None:
+    (directory / "unpacked").mkdir()
+    unpacked = replay.unpack(directory / "b.tar", directory / "unpacked")
+    assert all(path.resolve().is_relative_to(directory.resolve()) for path in directory.rglob("*"))
+    replayed.judge(unpacked.result, unpacked.result, digests="all")
+    inputs.choose(unpacked.model, unpacked.options.inputs)
+
+
 READERS = {
     reader.name: reader
     for reader in (
@@ -799,6 +832,7 @@ READERS = {
         Reader("inputs file", _write_inputs, _read_inputs),
         Reader("model", _write_model, _read_model),
         Reader("served model", _write_model, _read_served_model, (ValueError, OSError)),
+        Reader("bundle", _write_bundle, _read_bundle),
         Reader("option", _write_word, _read_word),
     )
 }

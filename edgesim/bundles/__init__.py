@@ -1,0 +1,1 @@
+"""Bundles: archives of a run with everything that the run was made from."""

@@ -1,0 +1,186 @@
+"""What a bundle takes from a result, what it refuses, and the verdict of a replay."""
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgesim
+from edgesim import profiles
+from edgesim.errors import EdgesimError, ModelError, ResultError, UsageError
+from edgesim.gates import replayed
+from edgesim.jobs import replay as replay_module
+from edgesim.jobs.bundle import REPLAYED_OPTIONS
+from edgesim.options import RunOptions
+from edgesim.results.run_result import RunResult
+from edgesim.results.sections import (
+    AgreementSection,
+    AnswerSection,
+    DeviceTimeSection,
+    RequestsSection,
+    ValiditySection,
+)
+from tests.support.bundles import recorded, written
+from tests.support.command_line import exit_code_of
+
+
+def answer(**changes: Any) -> AnswerSection:
+    values: dict[str, Any] = {
+        "name": "y",
+        "datatype": "float32",
+        "shape": (1, 2),
+        "sha256": "a",
+        "excerpt": (0.25, 0.75),
+        "relative": 1e-3,
+        "of_scale": 1e-4,
+        "absolute": 1e-6,
+        "scale": 0.75,
+    }
+    return AnswerSection(**(values | changes))
+
+
+@pytest.fixture
+def base(result: RunResult) -> RunResult:
+    return result.model_copy(
+        update={
+            "agreement": AgreementSection(compared=1, max_abs_difference=0.0, accuracy_device=0.9, answers=(answer(),)),
+            "device_time_ms": DeviceTimeSection(p50=10.0, low=8.0, high=12.0, method="predicted", sizes="inference"),
+            "resources": result.resources.model_copy(update={"memory_unreclaimable_bytes": 100_000_000}),
+            "requests": RequestsSection(sent=1, ok=1, failed=0, error_rate=0.0),
+            "validity": ValiditySection(valid=True),
+        }
+    )
+
+
+def verdicts(base: RunResult, candidate: RunResult) -> dict[str, str]:
+    return {item.name: item.verdict for item in replayed.judge(base, candidate, digests="2 files").items}
+
+
+def test_replay_with_the_same_figures_passes(base: RunResult) -> None:
+    verdict = replayed.judge(base, base, digests="2 files")
+    assert verdict.word == "PASS"
+    assert {item.name for item in verdict.items} == {
+        *("digests", "validity", "answers: y", "accuracy", "prediction", "memory_unreclaimable_bytes")
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "word"),
+    [
+        (answer(sha256="b", excerpt=(0.2501, 0.7501)), "PASS"),
+        (answer(sha256="b", excerpt=(0.25, 0.76)), "FAIL"),
+        (answer(sha256="b", excerpt=(None, 0.75)), "FAIL"),
+        (answer(sha256="b", shape=(2, 1)), "FAIL"),
+        (answer(sha256="b", excerpt=()), "FAIL"),
+    ],
+)
+def test_answers_are_equal_within_the_outputs_tolerance(base: RunResult, after: AnswerSection, word: str) -> None:
+    assert base.agreement is not None
+    other = base.model_copy(update={"agreement": base.agreement.model_copy(update={"answers": (after,)})})
+    assert verdicts(base, other)["answers: y"] == word
+
+
+def test_another_prediction_accuracy_and_memory_fail(base: RunResult) -> None:
+    assert base.agreement is not None
+    other = base.model_copy(
+        update={
+            "device_time_ms": base.device_time_ms.model_copy(update={"p50": 10.1}),
+            "agreement": base.agreement.model_copy(update={"accuracy_device": 0.8}),
+            "resources": base.resources.model_copy(update={"memory_unreclaimable_bytes": 110_000_000}),
+        }
+    )
+    judged = verdicts(base, other)
+    assert [judged[name] for name in ("prediction", "accuracy", "memory_unreclaimable_bytes")] == ["FAIL"] * 3
+
+
+def test_memory_of_another_execution_and_times_of_another_host_are_not_judged(base: RunResult) -> None:
+    other = base.model_copy(
+        update={"execution": "host", "host": base.host.model_copy(update={"cpu": "another", "cores": 64})}
+    )
+    verdict = replayed.judge(base, other, digests="2 files")
+    assert "memory_unreclaimable_bytes" not in {item.name for item in verdict.items}
+    findings = {item.name: item.finding for item in verdict.not_judged}
+    assert "execution differ" in findings["memory_unreclaimable_bytes"]
+    assert verdict.word == "PASS"
+
+
+def test_invalid_replay_and_missing_answers_are_never_a_pass(base: RunResult) -> None:
+    invalid = base.model_copy(update={"validity": ValiditySection(valid=False, reasons=("drift",)), "agreement": None})
+    judged = verdicts(base, invalid)
+    assert (judged["validity"], judged["answers: y"]) == ("INCONCLUSIVE", "INCONCLUSIVE")
+
+
+def test_every_profile_in_every_mode_comes_back_from_its_facts() -> None:
+    for name in profiles.names():
+        board = profiles.load(name)
+        for each in [board, *map(board.in_mode, board.modes)]:
+            facts = json.loads(json.dumps(each.model_dump(mode="json", exclude_unset=True)))
+            assert profiles.of_facts(facts, "it") == each
+
+
+def test_result_without_an_invocation_says_why_it_cannot_be_bundled(result: RunResult, tmp_path: Path) -> None:
+    result.write(tmp_path / "r.json")
+    with pytest.raises(ResultError, match="does not say what the run was called with"):
+        edgesim.bundle(tmp_path / "r.json", tmp_path / "b.tar")
+
+
+def test_model_that_has_changed_since_the_run_is_refused(tmp_path: Path) -> None:
+    recorded(tmp_path).write(tmp_path / "r.json")
+    with (tmp_path / "net.onnx").open("ab") as file:
+        file.write(b"\x3a\x00")
+    with pytest.raises(ModelError, match="is not the model of the run any more"):
+        edgesim.bundle(tmp_path / "r.json", tmp_path / "b.tar")
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_inputs_that_lead_out_of_their_directory_are_refused(tmp_path: Path) -> None:
+    recorded(tmp_path).write(tmp_path / "r.json")
+    (tmp_path / "inputs.yaml").write_text("inputs:\n  x: {file: /etc/hostname}\n")
+    with pytest.raises(UsageError, match="leads out of the directory"):
+        edgesim.bundle(tmp_path / "r.json", tmp_path / "b.tar")
+
+
+def test_options_of_the_host_stay_at_home(tmp_path: Path) -> None:
+    options = RunOptions.of(
+        port=8123, output="/home/me/r.json", requests=7, context="mine", input=tmp_path / "requests"
+    )
+    with tarfile.open(written(tmp_path, options)) as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]  # it is a file
+    assert manifest["options"] == {
+        "traffic": {"requests": 7},
+        "inputs": {"input": "inputs/requests"},
+        "board": {},
+    }
+    assert "inputs/requests/0.npy" in manifest["files"]
+    assert "host_libraries" not in REPLAYED_OPTIONS
+
+
+def test_replay_runs_the_bundle_and_exits_with_the_verdict(
+    tmp_path: Path, base: RunResult, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = written(tmp_path, RunOptions.of(requests=7, engine="local"))
+    called: dict[str, Any] = {}
+
+    def run(profile: Any, model: Any, options: RunOptions, **_: Any) -> RunResult:
+        called.update(profile=profile.reference, model=model.sha256, requests=options.traffic.requests)
+        return base
+
+    monkeypatch.setattr(replay_module, "run", run)
+    assert exit_code_of(["replay", bundle, "--report", tmp_path / "both.md"]) == 1  # another prediction
+    shown = capsys.readouterr().out
+    assert "PASS  digests" in shown
+    assert "FAIL  prediction" in shown
+    assert called == {"profile": "jetson-nano:5w", "model": recorded(tmp_path).model.sha256, "requests": 7}
+    assert (tmp_path / "both.md").stat().st_size > 100
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"no archive"), lambda path: None])
+def test_what_is_no_bundle_is_refused_in_one_line(make: Callable[[Path], object], tmp_path: Path) -> None:
+    make(tmp_path / "b.tar")
+    with pytest.raises(EdgesimError) as refused:
+        edgesim.replay(tmp_path / "b.tar")
+    assert refused.value.exit_code == 2
+    assert "\n" not in refused.value.problem
