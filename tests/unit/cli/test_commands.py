@@ -99,7 +99,7 @@ def test_a_command_imports_nothing_that_only_others_need(arguments: list[str], a
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        ("edgesim r", {"run", "report", "recommend"}),
+        ("edgesim r", {"run", "report", "recommend", "replay"}),
         ("edgesim profiles sh", {"show"}),
         ("edgesim gate --ba", {"--base", "--base-image", "--base-runtime", "--baseline"}),
         ("edgesim run raspberry-pi-5", {"raspberry-pi-5"}),

@@ -41,11 +41,11 @@ def test_a_file_that_cannot_be_written_leaves_nothing_and_the_older_file(
 
 
 def test_ctrl_c_while_a_file_is_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(path: Path, _: str, **__: object) -> int:
+    def interrupt(path: Path, _: bytes, **__: object) -> int:
         path.touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_text", interrupt)
+    monkeypatch.setattr(Path, "write_bytes", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_text(tmp_path / "r.json", "text")
     assert list(tmp_path.iterdir()) == []
