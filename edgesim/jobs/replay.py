@@ -24,6 +24,10 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
 
+# Options of a bundled run that a plain process has no use for, and refuses.
+_OF_CONTAINERS = ("base_image", "count", "count_threads", "execution", "gpus", "mount", "runtime")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Replay:
     """A bundle's result, the result of the replay, and the verdict on both.
@@ -81,7 +85,7 @@ def replay(
         with stages.stage("bundle", f"reading {path}"):
             unpacked = unpack(path, Path(scratch))
         options = RunOptions.of(
-            unpacked.options,
+            unpacked.options.without(_OF_CONTAINERS if engine == "local" else ()),
             models=unpacked.directory / MODELS,
             context=context,
             host_libraries=tuple(host_libraries),

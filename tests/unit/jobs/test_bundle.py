@@ -177,6 +177,16 @@ def test_replay_runs_the_bundle_and_exits_with_the_verdict(
     assert (tmp_path / "both.md").stat().st_size > 100
 
 
+def test_plain_process_takes_no_options_of_containers_from_the_bundle(
+    tmp_path: Path, base: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = written(tmp_path, RunOptions.of(requests=7, execution="emulated", mount="volume", runtime="1.16.3"))
+    taken: list[RunOptions] = []
+    monkeypatch.setattr(replay_module, "run", lambda _, __, options, **___: taken.append(options) or base)
+    edgesim.replay(bundle, engine="local")
+    assert taken[0].changed() == {"requests", "engine", "models"}
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"no archive"), lambda path: None])
 def test_what_is_no_bundle_is_refused_in_one_line(make: Callable[[Path], object], tmp_path: Path) -> None:
     make(tmp_path / "b.tar")
