@@ -23,7 +23,6 @@ from edgesim.progress import Listener, Stages
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
-
 # Options of a bundled run that a plain process has no use for, and refuses.
 _OF_CONTAINERS = ("base_image", "count", "count_threads", "execution", "gpus", "mount", "runtime")
 

@@ -182,7 +182,12 @@ def test_plain_process_takes_no_options_of_containers_from_the_bundle(
 ) -> None:
     bundle = written(tmp_path, RunOptions.of(requests=7, execution="emulated", mount="volume", runtime="1.16.3"))
     taken: list[RunOptions] = []
-    monkeypatch.setattr(replay_module, "run", lambda _, __, options, **___: taken.append(options) or base)
+
+    def run(_: Any, __: Any, options: RunOptions, **___: Any) -> RunResult:
+        taken.append(options)
+        return base
+
+    monkeypatch.setattr(replay_module, "run", run)
     edgesim.replay(bundle, engine="local")
     assert taken[0].changed() == {"requests", "engine", "models"}
 
