@@ -111,7 +111,8 @@ def bundle(
             edgesim_version=__version__,
             files=archive.described(files),
             images=images,
-            profile=profile.model_dump(mode="json", exclude_unset=True),
+            # As the run's edgesim wrote them: a newer one may know more facts, and then has another digest of them.
+            profile=invocation.facts,
             model=model.name,
             options=_portable(options),
         )
@@ -124,6 +125,7 @@ def bundle(
 class _Invocation:
     """What the run was called with; `options` have the model repository."""
 
+    facts: dict[str, Any]
     profile: DeviceProfile
     model: str
     options: RunOptions
@@ -137,8 +139,6 @@ def _invocation(result: RunResult, path: Path) -> _Invocation:
             fix="edgesim run PROFILE MODEL -o FILE.json writes a result that can be bundled",
         )
     profile = profiles.of_facts(result.invocation.profile, f"{path}: invocation.profile")
-    if profile.sha256 != result.profile.sha256:
-        raise ResultError(f"{path}: the facts in invocation.profile are not those of the board that ran")
     if (
         profile.image.dockerfile is not None
         and PurePosixPath(profile.image.dockerfile).name != profile.image.dockerfile
@@ -148,7 +148,10 @@ def _invocation(result: RunResult, path: Path) -> _Invocation:
             fix="build the image, and name it in the profile: image.reference",
         )
     return _Invocation(
-        profile=profile, model=result.invocation.model, options=RunOptions(**dict(result.invocation.options))
+        facts=result.invocation.profile,
+        profile=profile,
+        model=result.invocation.model,
+        options=RunOptions(**dict(result.invocation.options)),
     )
 
 

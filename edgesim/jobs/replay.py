@@ -116,12 +116,10 @@ def unpack(path: Path, directory: Path) -> Unpacked:
         model = repository.find(_model_name(contents.model), directory / MODELS)
     except (ProfileError, ModelError, UsageError) as error:
         raise broken(str(path), error.problem.replace(f"{directory}/", "")) from error
-    for what, has, of_run in (
-        ("profile", profile.sha256, result.profile.sha256),
-        ("model", model.sha256, result.model.sha256),
-    ):
-        if has != of_run:
-            raise broken(str(path), f"its {what} is not that of its result: SHA-256 {has[:12]}… and {of_run[:12]}…")
+    if result.invocation is None or contents.profile != result.invocation.profile:
+        raise broken(str(path), "its profile is not that of its result")
+    if model.sha256 != result.model.sha256:
+        raise broken(str(path), f"its model is not that of its result, SHA-256 {result.model.sha256[:12]}…")
     if profile.image.dockerfile is not None and not profile.image.dockerfile.startswith("Dockerfile."):
         raise broken(str(path), f"its image is built from {profile.image.dockerfile[:80]!r}, which is not edgesim's")
     if any(image.name is not None for image in contents.images):
