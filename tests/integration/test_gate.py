@@ -122,8 +122,9 @@ def test_a_candidate_whose_server_dies_is_named_and_nothing_is_left(
         take_turns(job, seats)
 
     def running() -> set[int]:
-        """Children of this process; other tests' servers may be among them."""
-        return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
+        """Servers among the children of this process; other tests' servers may be among them."""
+        children = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+        return {child.pid for child in children if "edgesim.server" in child.cmdline()}
 
     before = running()
     monkeypatch.setattr(paired_rounds.Rounds, "_take_turns", kill_one)
