@@ -1,6 +1,5 @@
 """Profiles and models that patterns name."""
 
-import glob
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -137,7 +136,6 @@ def _model(reference: str, directory: Path | None) -> ChosenModel:
 
 def _newest(name: str, directory: Path | None) -> Path | None:
     """Return the ONNX file of a repository's model that cannot be read."""
-    files = (directory if directory is not None else repository.DEFAULT).glob(
-        f"{glob.escape(name)}/*/{repository.FILE_NAME}"
-    )
+    versions = (directory if directory is not None else repository.DEFAULT) / name
+    files = versions.glob(f"*/{repository.FILE_NAME}")
     return max(files, key=lambda file: (file.parent.name.isdecimal(), file.parent.name), default=None)

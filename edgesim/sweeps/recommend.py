@@ -18,6 +18,8 @@ _ORDER: dict[VerdictWord, int] = {"PASS": 0, "INCONCLUSIVE": 1, "FAIL": 2}
 _TIME = "device_time_ms.p50"
 # The beginning of a prediction's note where the board has not the memory for the model's files.
 _DOES_NOT_FIT = "does not fit"
+# In the reason why a GPU's time is not predicted: an engine in that precision is no quicker than one in another.
+_NO_FAST_PATH = "the GPU has no fast path for it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +137,8 @@ def _finding(cell: CellResult, rule: Rule) -> tuple[VerdictWord, str]:
         return "FAIL", too_large
     figure = cell.figures.get(rule.metric)
     if figure is None or figure.value is None:
-        missing = f"a {cell.job} has no {rule.metric}"
-        return "INCONCLUSIVE", figure.note if figure is not None and figure.note else missing
+        why = figure.note if figure is not None and figure.note else f"a {cell.job} has no {rule.metric}"
+        return ("FAIL" if _NO_FAST_PATH in why else "INCONCLUSIVE"), why
     reading = Metric(
         name=rule.metric,
         value=figure.value,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import edgesim
-from edgesim.errors import UsageError
+from edgesim.errors import ModelError, UsageError
 from edgesim.results.cell_result import CellResult, Figure, Price
 from edgesim.sweeps.recommend import recommend
 from tests.support.cells import cell, failed
@@ -103,3 +103,16 @@ def test_command_predicts_on_every_target_and_its_exit_code_is_the_best_verdicts
     assert [entry["verdict"] for entry in json.loads(held.stdout)] == ["PASS", "PASS"]
     assert edgesim_here(*words, "--rule", "artifact_bytes <= 1").returncode == 1
     assert edgesim_here(*words, "--rule", "accuracy >= 0.5").returncode == 6
+
+
+def test_precision_without_a_fast_path_does_not_stand_for_a_board(models: Path) -> None:
+    (choice,) = edgesim.recommend(
+        profile="jetson-nano", model=str(models / "small"), rule="device_time_ms.p50 <= 0.0001"
+    )
+    assert choice.verdict == "FAIL"
+    assert choice.cell.target != "gpu:tensorrt-int8"
+
+
+def test_unknown_model_at_an_absolute_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="unknown model"):
+        edgesim.recommend(profile="jetson-nano", model=str(tmp_path / "none"), rule="device_time_ms.p50 <= 1")
