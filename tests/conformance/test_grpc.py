@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
 
 from edgesim.server.rpc.messages import SERVICE, TYPES
 from tests.conformance.conftest import TYPES as DATATYPES
 from tests.conformance.test_infer import VALUES, as_strings
 from tests.support.serving import Server, identity, running_server, save, scale
-
-grpc = pytest.importorskip("grpc")
-triton = pytest.importorskip("tritonclient.grpc")
-from tritonclient.utils import InferenceServerException  # noqa: E402 (after the skip)
 
 # The typed field of each type; FP16 and BF16 have none.
 FIELDS = {

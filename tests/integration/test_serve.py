@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
@@ -75,7 +76,6 @@ def test_it_gives_an_address_a_line_that_works_and_stops_with_a_count(repository
 )
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_board_with_grpc_says_where_it_answers_and_answers_there(repository: Path, engine: str) -> None:
-    grpc = pytest.importorskip("grpc")
     running = begin("serve", "jetson-nano", "--models", repository, "--engine", engine, "--grpc", "--json")
     try:
         assert running.stdout is not None

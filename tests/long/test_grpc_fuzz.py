@@ -7,14 +7,13 @@ import os
 import random
 import time
 
+import grpc
 import numpy as np
 import pytest
 
 from edgesim.server.rpc.messages import SERVICE, TYPES
 from tests.conformance.conftest import server  # noqa: F401 (a fixture)
 from tests.support.serving import Server
-
-grpc = pytest.importorskip("grpc")
 
 pytestmark = pytest.mark.long
 SECONDS = min(60, int(os.environ.get("EDGESIM_FUZZ_S", "60")))
