@@ -171,8 +171,6 @@ def _within(name: str, percent: float, base: RunResult, replayed: RunResult, wor
         yield _not_compared(name, f"{side} does not have the figure")
         return
     fields, others = metric_identity(base, name), metric_identity(replayed, name)
-    # The bundle's facts are the replay's; a newer edgesim that knows more facts has another digest of them.
-    fields.pop("profile's facts", None)
     if different := [field for field in fields if fields[field] != others.get(field)]:
         yield _not_compared(name, f"{words(before)} and {words(after)}; {', '.join(different)} differ")
         return

@@ -111,7 +111,6 @@ def bundle(
             edgesim_version=__version__,
             files=archive.described(files),
             images=images,
-            # As the run's edgesim wrote them: a newer one may know more facts, and then has another digest of them.
             profile=invocation.facts,
             model=model.name,
             options=_portable(options),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from edgesim import stated_facts
 from edgesim.errors import ProfileError, did_you_mean, field_problem
 from edgesim.options import CPU
 from edgesim.profiles import accelerator, cores
@@ -30,6 +31,35 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 # Facts by which a machine is recognised as the board.
 IDENTITY = ("device_tree", "cpu.brand")
+
+# The optional facts that were part of `DeviceProfile.sha256` before facts at their default were left out. A fact that
+# is not here, such as any new one, is part of the digest of the profiles alone that state it.
+_ALWAYS_IN_DIGEST = {
+    "Accelerator": {
+        *("architecture", "cache_bytes", "clock_hz", "compute_capability", "context_bytes", "flops_per_cycle"),
+        *("precisions", "runtime", "tensor_flops_per_cycle", "units"),
+    },
+    "AcceleratorMode": {"clock_hz", "units"},
+    "Bandwidth": {"copy_bytes_per_s", "fill_bytes_per_s", "read_bytes_per_s"},
+    "Caches": {"l1d_bytes", "l1i_bytes", "l2_bytes", "l2_cores", "l3_bytes"},
+    "Cluster": {"bandwidth", "caches", "features", "fp32_flops_per_cycle"},
+    "Cpu": {"bandwidth", "caches", "features", "fp32_flops_per_cycle", "others"},
+    "DeviceProfile": {
+        *("accelerators", "default_mode", "emulation", "limits", "mode", "modes", "network", "power", "sources"),
+        *("storage", "system", "thermal"),
+    },
+    "Emulation": {"others", "wrong"},
+    "Image": {"dockerfile", "environment", "gpus", "health_path", "mount_point", "port", "reference"},
+    "Limits": {"open_files", "processes"},
+    "Memory": {"bandwidth_bytes_per_s", "kind", "usable_bytes"},
+    "Mode": {"accelerators", "core", "memory_bandwidth_bytes_per_s"},
+    "Network": {"delay_ms", "rate_bytes_per_s"},
+    "Power": {"budgets_w", "idle_w", "load_w"},
+    "Runtime": {"version"},
+    "Source": {"confidence"},
+    "Storage": {"read_bytes_per_s", "write_bytes_per_s"},
+    "System": {"glibc", "kernel", "python", "runtime", "vendor_runtime"},
+}
 
 
 class DeviceProfile(Part):
@@ -123,10 +153,14 @@ class DeviceProfile(Part):
         """Digest of every fact that a run depends on, power mode included, in hex.
 
         Facts by which the board is recognised (`IDENTITY`), its price, and their sources change no run, and are left
-        out: baselines and calibrations stay comparable when a profile gains such a fact.
+        out: baselines and calibrations stay comparable when a profile gains such a fact. They stay comparable, too,
+        when edgesim gains an optional fact that the profile does not state.
         """
-        facts = self.model_dump(mode="json", exclude={"device_tree": True, "price": True, "cpu": {"brand"}})
+        facts = stated_facts.stated(self, _ALWAYS_IN_DIGEST)
         left_out = {*IDENTITY, "price"}
+        for fact in ("device_tree", "price"):
+            facts.pop(fact, None)
+        facts["cpu"].pop("brand", None)
         facts["sources"] = [source for source in facts["sources"] if not set(source["facts"]) <= left_out]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from edgesim import stated_facts
 from edgesim.host import host_facts
 from edgesim.host.limit_values import LimitValues
 from edgesim.jobs.measurement import distribution, lag, throughput_qps
@@ -30,6 +31,20 @@ from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack_session import LoadPlan, StackMeasurement, board_readings, load_of
 from edgesim.stacks.traffic import Traffic
 from edgesim.version import __version__
+
+# The optional facts of a stack file that its digest contains at their default, too; a new one is not here.
+_ALWAYS_IN_DIGEST = {
+    "Build": {"args", "base", "dockerfile"},
+    "Entry": {"model", "request"},
+    "Request": {"body", "headers", "method", "path"},
+    "Service": {
+        *("after", "build", "command", "cpus", "entrypoint", "environment", "gpus", "healthy", "image", "memory"),
+        *("models", "mount", "mounts", "once", "packages", "port", "publish", "repository", "restart", "runtime"),
+        *("target", "user"),
+    },
+    "Stack": {"entry"},
+    "StackMount": {"bind", "external", "volume", "writable"},
+}
 
 
 def result(
@@ -99,7 +114,7 @@ def so_far(
 
 def _sha256(running: RunningStack) -> str:
     """Return the digest of the stack file's contents and of the models that it names."""
-    facts = running.resolved.stack.model_dump(mode="json")
+    facts = stated_facts.stated(running.resolved.stack, _ALWAYS_IN_DIGEST)
     models = [model.sha256 for service in running.resolved.services.values() for model in service.models]
     return hashlib.sha256(json.dumps([facts, models], sort_keys=True).encode()).hexdigest()
 
