@@ -120,7 +120,11 @@ def _weights(precision: str, accelerator: Accelerator, profile: DeviceProfile, m
     room = int(profile.memory.usable_bytes or profile.memory.visible_bytes)
     weights = model.parameters * _BYTES.get(precision, 4)
     context = int(accelerator.context_bytes or 0)
-    known = f"a context {format_bytes(context)}" if context else "a context and activations an unknown amount more"
+    known = (
+        f"a context about {format_bytes(context)}, activations an unknown amount more"
+        if context
+        else "a context and activations an unknown amount more"
+    )
     words = (
         f"weights take at least {format_bytes(weights)} in {precision}, {known}, of the {format_bytes(room)} that "
         "GPU and CPU share"

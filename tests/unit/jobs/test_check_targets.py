@@ -110,4 +110,12 @@ def test_weights_that_do_not_fit_beside_the_cpu_s_programs_fail(relu: Model) -> 
     changed = board.model_copy(update={"accelerators": (gpu.model_copy(update={"context_bytes": room + 1}),)})
     item = next(check_targets.items(changed, relu))
     assert item.verdict == "FAIL"
-    assert "a context 3.4 GiB, of the 3.4 GiB that GPU and CPU share" in item.finding
+    assert "a context about 3.4 GiB, activations an unknown amount more, of the 3.4 GiB that" in item.finding
+
+
+def test_what_a_context_takes_is_told_where_the_profile_has_it_and_called_unknown_elsewhere() -> None:
+    digits = repository.find("digits")
+    nano = next(check_targets.items(profiles.load("jetson-nano"), digits))
+    orin = next(check_targets.items(profiles.load("jetson-orin-nano"), digits))
+    assert "a context about 650.0 MiB, activations an unknown amount more" in nano.finding
+    assert "a context and activations an unknown amount more" in orin.finding
