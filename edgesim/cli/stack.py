@@ -10,7 +10,8 @@ from edgesim.cli._service_limits import own_limits
 from edgesim.cli._tables import text_table
 from edgesim.engine import compose_project
 from edgesim.engine.compose_project import Project, ServiceState
-from edgesim.engine.docker_engine import Engine, EngineFacts
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.errors import EngineDenied, EngineMissing, ExitCode
 from edgesim.reports.formats.text_layout import TextTable
 from edgesim.stacks import compose_file, service_images, stack_loader, up

@@ -6,14 +6,10 @@ Docker Compose, see `compose_project`.
 """
 
 import contextlib
-import os
 import secrets
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -23,72 +19,19 @@ from edgesim.engine import own_container
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.file_transfer import FileTransfer
 from edgesim.engine.images import Images
 from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, run_labels
 from edgesim.engine.mounts import Mount, engine_mounts
-from edgesim.engine.own_container import OwnContainer
 from edgesim.engine.volumes import Volumes
 from edgesim.host import network_shaping
-from edgesim.host.architecture import architecture_of
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.owner import is_left_behind
 
-# What an engine can limit, by the key with which it reports that it can (GET /info).
-_LIMITS = {
-    "memory": "MemoryLimit",
-    "swap": "SwapLimit",
-    "CPU": "CpuCfsQuota",
-    "processes": "PidsLimit",
-    "cores": "CPUSet",
-}
 # Seconds that a server has to write its files after it is told to end.
 _STOP_TIMEOUT_S = 10
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """What the engine reports about itself and its machine.
-
-    Attributes:
-        storage: directory of the engine's own files, on its machine.
-        architecture: of the engine's machine, ``amd64`` or ``arm64``.
-        name: host name of the engine's machine.
-        relabels: whether containers can read only files with SELinux labels.
-        rootless: whether the engine's root is the user who runs edgesim.
-        driver: what makes its control groups: ``cgroupfs`` (the engine itself) or ``systemd``.
-        product: ``Docker``, or ``Podman`` behind Docker's API.
-        unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
-            ``cores`` (the cores that a container may use).
-        in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
-        own: edgesim's own container, if edgesim runs in one of this engine.
-    """
-
-    version: str
-    cores: int
-    memory_bytes: int
-    storage: Path
-    architecture: str
-    name: str
-    kernel: str
-    relabels: bool = False
-    rootless: bool = False
-    driver: str = "cgroupfs"
-    product: str = "Docker"
-    unlimited: tuple[str, ...] = ()
-    in_containerd: bool = False
-    own: OwnContainer | None = None
-
-    @property
-    def on_this_host(self) -> bool:
-        """Whether the engine runs where edgesim runs: in no virtual machine, and with no container in between."""
-        return self.own is None and (self.name, self.kernel) == (socket.gethostname(), os.uname().release)
-
-    @property
-    def title(self) -> str:
-        """Name and version, such as ``Docker 28.0.1``."""
-        return f"{self.product} {self.version}"
 
 
 class Engine:
@@ -109,23 +52,7 @@ class Engine:
             version = self._client.version()
             info = self._client.info()
             own = own_container.find(self._client) if self.context.machine is None else None
-        security = ",".join(info.get("SecurityOptions") or ())
-        self.facts = EngineFacts(
-            version["Version"],
-            info["NCPU"],
-            info["MemTotal"],
-            Path(info["DockerRootDir"]),
-            architecture=architecture_of(info["Architecture"]),
-            name=info["Name"],
-            kernel=info["KernelVersion"],
-            relabels="name=selinux" in security,
-            rootless="name=rootless" in security,
-            driver=info.get("CgroupDriver", "cgroupfs"),
-            product=_product(version),
-            unlimited=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
-            in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
-            own=own,
-        )
+        self.facts = EngineFacts.of(version, info, own)
         self.images = Images(self._client, in_containerd=self.facts.in_containerd)
         self.volumes = Volumes(self._client)
 
@@ -288,11 +215,6 @@ class Engine:
             with engine_call(), contextlib.suppress(docker.errors.NotFound):
                 remove_container(self._client.containers.get(name))
         return names
-
-
-def _product(version: Mapping[str, Any]) -> str:
-    names = [str(component.get("Name", "")) for component in version.get("Components") or ()]
-    return "Podman" if any(name.startswith("Podman") for name in names) else "Docker"
 
 
 def _open_files(count: int | None) -> list[Any] | None:

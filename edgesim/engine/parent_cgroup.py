@@ -9,7 +9,8 @@ from pathlib import Path
 import docker.types
 
 from edgesim.engine.api_errors import engine_call
-from edgesim.engine.docker_engine import Engine, EngineFacts
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.labels import run_labels
 from edgesim.errors import EdgesimError, LimitsDenied
 from edgesim.host import cgroup_tree

@@ -2,7 +2,7 @@
 
 The machine's cores, an affinity (taskset, a cpuset) and a CPU quota (a container, a pod, a systemd unit) are three
 numbers; programs that look at one of them start too many threads on a CI runner. How many cores a container may use is
-the engine's to tell, see `edgesim.engine.docker_engine.EngineFacts`.
+the engine's to tell, see `edgesim.engine.engine_facts.EngineFacts`.
 """
 
 import os

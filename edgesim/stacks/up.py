@@ -18,7 +18,8 @@ from edgesim.boards import gpu_provider
 from edgesim.boards.board import DESCRIPTION
 from edgesim.engine import compose_project, docker_command, emulation
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
-from edgesim.engine.docker_engine import Engine, EngineFacts
+from edgesim.engine.docker_engine import Engine
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.labels import LABEL, STACK_LABEL, run_labels
 from edgesim.engine.parent_cgroup import ParentCgroup

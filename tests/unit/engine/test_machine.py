@@ -10,7 +10,7 @@ import pytest
 
 from edgesim.engine import machine
 from edgesim.engine.context import Context
-from edgesim.engine.docker_engine import EngineFacts
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.host import identity
 from edgesim.host.identity import MachineIdentity
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edgesim.engine.docker_engine import EngineFacts
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.parent_cgroup import ParentCgroup
 
 

@@ -1,0 +1,113 @@
+"""What an engine is: Docker or Podman, whose machine it runs on, and what it cannot do there; from its own answers."""
+
+import platform
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesim.engine.own_container import OwnContainer
+from edgesim.host.architecture import architecture_of
+
+# What an engine can limit, by the key with which it reports that it can (GET /info).
+_LIMITS = {
+    "memory": "MemoryLimit",
+    "swap": "SwapLimit",
+    "CPU": "CpuCfsQuota",
+    "processes": "PidsLimit",
+    "cores": "CPUSet",
+}
+_SNAP_STORAGE = "/var/snap/docker"
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What the engine reports about itself and its machine.
+
+    Attributes:
+        storage: directory of the engine's own files, on its machine.
+        architecture: of the engine's machine, ``amd64`` or ``arm64``.
+        name: host name of the engine's machine.
+        relabels: whether containers can read only files with SELinux labels.
+        rootless: whether the engine's root is the user who runs edgesim.
+        driver: what makes its control groups: ``cgroupfs`` (the engine itself) or ``systemd``.
+        product: ``Docker``, or ``Podman`` behind Docker's API.
+        setting: the program that runs the engine, often in a virtual machine: ``Docker Desktop``, ``OrbStack``,
+            ``Colima``, ``WSL2`` or ``snap``; None for an engine on a plain Linux machine.
+        unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
+            ``cores`` (the cores that a container may use).
+        in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
+        own: edgesim's own container, if edgesim runs in one of this engine.
+    """
+
+    version: str
+    cores: int
+    memory_bytes: int
+    storage: Path
+    architecture: str
+    name: str
+    kernel: str
+    relabels: bool = False
+    rootless: bool = False
+    driver: str = "cgroupfs"
+    product: str = "Docker"
+    setting: str | None = None
+    unlimited: tuple[str, ...] = ()
+    in_containerd: bool = False
+    own: OwnContainer | None = None
+
+    @classmethod
+    def of(cls, version: Mapping[str, Any], info: Mapping[str, Any], own: OwnContainer | None = None) -> "EngineFacts":
+        """Return the facts that an engine answers with.
+
+        Args:
+            version: the answer to ``GET /version``.
+            info: the answer to ``GET /info``.
+            own: edgesim's own container, if edgesim runs in one of this engine.
+        """
+        security = ",".join(info.get("SecurityOptions") or ())
+        return cls(
+            version["Version"],
+            info["NCPU"],
+            info["MemTotal"],
+            Path(info["DockerRootDir"]),
+            architecture=architecture_of(info["Architecture"]),
+            name=info["Name"],
+            kernel=info["KernelVersion"],
+            relabels="name=selinux" in security,
+            rootless="name=rootless" in security,
+            driver=info.get("CgroupDriver", "cgroupfs"),
+            product=_product(version),
+            setting=_setting(info),
+            unlimited=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
+            in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
+            own=own,
+        )
+
+    @property
+    def on_this_host(self) -> bool:
+        """Whether the engine runs where edgesim runs: in no virtual machine, and with no container in between."""
+        return self.own is None and (self.name, self.kernel) == (socket.gethostname(), platform.release())
+
+    @property
+    def title(self) -> str:
+        """Name and version, such as ``Docker 28.0.1``."""
+        return f"{self.product} {self.version}"
+
+
+def _product(version: Mapping[str, Any]) -> str:
+    names = [str(component.get("Name", "")) for component in version.get("Components") or ()]
+    return "Podman" if any(name.startswith("Podman") for name in names) else "Docker"
+
+
+def _setting(info: Mapping[str, Any]) -> str | None:
+    """Return the program that runs the engine, by what each one's ``docker info`` shows."""
+    system, name, kernel = (str(info.get(key, "")) for key in ("OperatingSystem", "Name", "KernelVersion"))
+    if system in ("Docker Desktop", "OrbStack"):
+        return system
+    if name == "colima" or name.startswith("colima-"):  # a profile's machine is colima-PROFILE
+        return "Colima"
+    if str(info.get("DockerRootDir", "")).startswith(_SNAP_STORAGE):
+        return "snap"
+    return "WSL2" if "microsoft-standard-WSL2" in kernel else None
