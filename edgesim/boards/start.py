@@ -23,7 +23,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount
 from edgesim.errors import HostError, HostTooSlow, LimitsDenied, ScaleFailed
-from edgesim.host import cores, disks, emulator, host_facts
+from edgesim.host import cores, disks, emulator, host_facts, limit_values
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
 from edgesim.host.scratch import scratch_directory
@@ -371,6 +371,7 @@ def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice, threads: i
             "memory of the others' stacks and buffers is not in the peak"
         )
     yield from device.network.shortfalls
+    yield from _lost_limits(limits, device)
     if not launch.own_server:
         yield "inside the container: this image does not report it; architecture and limits are the host kernel's"
     if device.proxies:
@@ -378,6 +379,16 @@ def _shortfalls(launch: Launch, limits: Limits, device: DockerDevice, threads: i
         yield f"proxies: the container's image or environment sets {variables}, and the board has none"
     if launch.machine is not None:
         yield f"latency: includes the network to {launch.machine} and back"
+
+
+def _lost_limits(limits: Limits, device: DockerDevice) -> Iterator[str]:
+    """Yield what the engine warns of, and which limits the kernel does not hold although they were set."""
+    for warning in device.warnings:
+        yield f"engine: it warns: {warning}"
+    outside = device.from_outside()
+    for reading in limit_values.lost(limits.requested, outside.limits) if outside.limits_known else ():
+        if not any(shortfall.startswith(f"{reading.title}:") for shortfall in limits.shortfalls):
+            yield f"{reading.title}: does not hold: {reading.finding}"
 
 
 def _until_ready(board: Board, launch: Launch, stages: Stages) -> Board:
@@ -421,6 +432,12 @@ def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stag
         DeviceError: the server died, or a request failed.
     """
     board, device = _start_container(launch, prepared, threads, stages, stack)
+    outside = device.from_outside()
+    if outside.limits_known and outside.limits.cpus is None:
+        raise LimitsDenied(
+            "`execution=scaled`: CPU time does not hold a limit: the engine took it, and the kernel has none",
+            fix=DELEGATE,
+        )
     try:
         with stages.stage("calibration", "finding the share of this host that makes the board's time"):
             scale = time_scaling.tune(

@@ -50,12 +50,14 @@ class OutsideFacts:
         architecture: as `platform.machine` names it: ``aarch64``, ``x86_64``.
         cores: number of the host's cores that the server may use.
         limits: as the kernel enforces them.
+        limits_known: whether the kernel was asked: a limit that is None then is none.
         proxies: the proxies in the container's environment by variable, without passwords.
     """
 
     architecture: str | None = None
     cores: int | None = None
     limits: LimitValues = field(default_factory=LimitValues)
+    limits_known: bool = False
     proxies: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,7 +110,11 @@ class Container:
 
 
 class DockerDevice:
-    """A server in a container: an `edgesim.boards.device.ScalableDevice`."""
+    """A server in a container: an `edgesim.boards.device.ScalableDevice`.
+
+    Attributes:
+        warnings: what the engine warned of when it made the container.
+    """
 
     def __init__(
         self,
@@ -120,7 +126,9 @@ class DockerDevice:
         grpc_port: int | None = None,
         machine: str | None = None,
         network: str | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
+        self.warnings = tuple(warnings)
         self._architecture = architecture
         self.start_s: float | None = start_s
         self.network = Shaped()
@@ -211,7 +219,7 @@ class DockerDevice:
             network_rate_bytes_per_s=self.network.rate_bytes_per_s,
             network_delay_ms=self.network.delay_ms,
         )
-        return replace(facts, cores=len(cores.affinity(pid)), limits=limits)
+        return replace(facts, cores=len(cores.affinity(pid)), limits=limits, limits_known=True)
 
     def limit_cpu(self, quota: CpuQuota) -> None:
         """Change the CPU limit of the running container."""

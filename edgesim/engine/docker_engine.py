@@ -15,7 +15,7 @@ from typing import Any
 import docker.errors
 import docker.types
 
-from edgesim.engine import own_container
+from edgesim.engine import create_warnings, own_container
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
@@ -80,7 +80,7 @@ class Engine:
             DeviceError: the engine cannot create or start the container.
         """
         try:
-            with engine_call():
+            with engine_call(), create_warnings.collected(self._client) as warnings:
                 created = self._create(container)
         except KeyboardInterrupt:
             self.remove_session(container.session)
@@ -97,6 +97,7 @@ class Engine:
                     grpc_port=container.grpc_port,
                     machine=self.context.machine,
                     network=self._network,
+                    warnings=warnings,
                     architecture=container.platform.rpartition("/")[2],
                 )
                 if container.network is not None:

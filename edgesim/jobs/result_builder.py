@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from edgesim.boards import limit_probes
 from edgesim.boards.board import Board
 from edgesim.engine.container import OutsideFacts
 from edgesim.host import host_load
 from edgesim.host.identity import KERNEL_FEATURES
-from edgesim.host.limit_values import LimitValues
 from edgesim.inputs.sequences import GenerationSequence
+from edgesim.jobs import read_back
 from edgesim.jobs.generation_result import further_tokens, generation_section
 from edgesim.jobs.load_session import GeneratorUse
 from edgesim.jobs.measurement import Measurement, distribution, lag, throughput_qps
@@ -52,7 +51,6 @@ from edgesim.results.sections import (
     HostLoadSection,
     HostSection,
     LifecycleSection,
-    LimitSection,
     ResourcesSection,
     Restart,
     ScalingSection,
@@ -232,7 +230,7 @@ class ResultBuilder:
             else (),
             qemu_cpu=emulation.qemu_cpu if emulation is not None else None,
             intra_op_threads=self._intra_op_threads(),
-            limits=self._limits(),
+            limits=read_back.sections(board, self.outside, description),
             shortfalls=board.shortfalls,
             mount=board.mount,
             volume=board.volume,
@@ -250,24 +248,6 @@ class ResultBuilder:
         if board.execution == "scaled" or configuration is None or self.profile.image.reference is not None:
             return board.intra_op_threads
         return min(configuration.served().intra_op_threads or board.intra_op_threads, board.intra_op_threads)
-
-    def _limits(self) -> tuple[LimitSection, ...]:
-        """Return each limit as requested, as the kernel has it, and whether a probe has proven it on this host."""
-        limits = self.last.board.limits
-        if limits is None:
-            return ()
-        host = self.last.board.host
-        proven = limit_probes.recorded(host.engine, limits) if host.context is None else {}  # probes concern this host
-        if host.context is None:
-            applied = self.outside.limits
-        else:  # the kernel of another machine is out of reach: what the server finds inside its container
-            inside = self.last.measurement.description
-            applied = LimitValues(memory_bytes=inside.get("memory_limit_bytes"), cpus=inside.get("cpu_limit"))
-        enforced = applied.by_name()
-        return tuple(
-            LimitSection(name=name, requested=value, applied=enforced[name], proven=proven.get(name))
-            for name, value in limits.requested.by_name().items()
-        )
 
     def _lifecycle(self, i: int) -> LifecycleSection:
         board, measured = self.attempts[i].board, self.attempts[i].measurement
@@ -433,6 +413,8 @@ class ResultBuilder:
                 host_load=host_load.combined([load for m in self.measurements for load in m.host_loads]),
                 scale=self._scale_check(),
                 counts=self._counts(),
+                limits=read_back.readings(self.last.board, self.outside, self.last.measurement.description),
+                times_need_cpu=self.last.board.execution in ("native", "scaled"),
                 host=self.host if self.last.board.execution != "native" else None,
             )
         )

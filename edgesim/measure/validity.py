@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from edgesim.host.host_load import HostLoad
+from edgesim.host.limit_values import LimitReading
 from edgesim.measure import statistics
 from edgesim.measure.backlog import backlog
 from edgesim.measure.steady_state import Drift, WarmUp
@@ -115,6 +116,8 @@ class Evidence:
         scale: of the scaled model that was farthest from its target; None if the board is not scaled.
         host: the predicted time beside this host's; None if no time is predicted, or this host's was not measured.
         counts: how many requests had their instructions counted; None if times are measured, and no instructions.
+        limits: the board's limits of memory, CPU and processes, as set and as read back; empty without limits.
+        times_need_cpu: whether the measured times are a board's only within its CPU limit.
     """
 
     scenario: ScenarioName
@@ -130,6 +133,8 @@ class Evidence:
     scale: ScaleCheck | None = None
     host: HostComparison | None = None
     counts: int | None = None
+    limits: Sequence[LimitReading] = ()
+    times_need_cpu: bool = False
 
 
 def assess(evidence: Evidence) -> Validity:
@@ -243,6 +248,23 @@ def _no_oom_kill(e: Evidence) -> RuleOutcome:
     return (_invalid if e.oom_kills else _ok)("no out-of-memory kill", f"{e.oom_kills} seen")
 
 
+def _limits_hold(e: Evidence) -> RuleOutcome | None:
+    """Judge what was read back: without its memory limit a board does not run out of memory where it would."""
+    if not e.limits:
+        return None
+    lost = [limit for limit in e.limits if limit.is_lost]
+    if any(limit.name == "memory_bytes" or (limit.name == "cpus" and e.times_need_cpu) for limit in lost):
+        return _invalid("limits hold", _findings(lost))
+    doubtful = [*lost, *(limit for limit in e.limits if not limit.read)]
+    if doubtful:
+        return _suspect("limits hold", _findings(doubtful))
+    return _ok("limits hold", f"{', '.join(limit.title for limit in e.limits)}: read back as set")
+
+
+def _findings(limits: Sequence[LimitReading]) -> str:
+    return ", ".join(f"{limit.title}: {limit.finding}" for limit in limits)
+
+
 def _device_time_plausible(e: Evidence) -> RuleOutcome | None:
     if e.host is None:
         return None
@@ -340,6 +362,7 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _warmed_up,
     _steady,
     _no_oom_kill,
+    _limits_hold,
     _device_time_plausible,
     _scale_held,
     _no_time_stolen,
@@ -356,6 +379,7 @@ _RULES_OF_COUNTS: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _enough_requests,
     _enough_counts,
     _no_oom_kill,
+    _limits_hold,
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edgesim.host.host_load import HostLoad
+from edgesim.host.limit_values import LimitReading
 from edgesim.measure import validity
 from edgesim.measure.steady_state import Drift, WarmUp
 from edgesim.measure.validity import Evidence, HostComparison, ScaleCheck
@@ -42,6 +43,19 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
     )
 
 
+SET = {"memory_bytes": 1 << 30, "cpus": 2, "processes": 256}
+
+
+def limit(name: str, applied: float | None, *, read: bool = True) -> LimitReading:
+    return LimitReading(name=name, requested=SET[name], applied=applied, read=read)
+
+
+def test_limits_that_were_read_back_as_set_are_fine() -> None:
+    outcomes = verdicts(replace(GOOD, limits=[limit(name, value) for name, value in SET.items()]))
+    assert outcomes["limits hold"] == "ok"
+    assert "limits hold" not in verdicts(GOOD), "a plain process has no limits"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -55,6 +69,11 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
         ({"alive": False, "samples": [OK] * 7 + [FAILED] * 2}, "device alive: died after 7 requests"),
         ({"interrupted": True}, "not interrupted: ended after 9 requests"),
         ({"oom_kills": 1}, "no out-of-memory kill: 1 seen"),
+        ({"limits": [limit("memory_bytes", None)]}, "limits hold: memory: 1.0 GiB set, no limit in the kernel"),
+        (
+            {"limits": [limit("cpus", None)], "times_need_cpu": True},
+            "limits hold: CPU time: 2 set, no limit in the kernel",
+        ),
         ({"samples": [LATE] * 9}, "generator on time: p99 of the lag is 2 ms, 2 % of the latency's; 1 % at most"),
         (
             {"precision": Precision(percentile=99, percent=5)},
@@ -81,6 +100,9 @@ def test_run_that_cannot_be_trusted_is_invalid_and_says_why(change: dict[str, ob
             "clock steady: throttled 0 times by temperature, clock at 60 %",
         ),
         ({"warm_up": WarmUp(requests=9, rule="gave up", found=False)}, "warmed up: gave up"),
+        ({"limits": [limit("cpus", None)]}, "limits hold: CPU time: 2 set, no limit in the kernel"),
+        ({"limits": [limit("processes", None)], "times_need_cpu": True}, "limits hold: processes: 256 set, no limit"),
+        ({"limits": [limit("memory_bytes", None, read=False)]}, "limits hold: memory: 1.0 GiB set, not read back"),
     ],
 )
 def test_run_with_a_doubt_is_suspect_and_still_valid(change: dict[str, object], suspicion: str) -> None:

@@ -1,0 +1,74 @@
+"""What engines that people have answer about themselves: recorded answers, shortened to what is read."""
+
+from typing import Any
+
+import pytest
+
+from edgesim.engine.engine_facts import EngineFacts
+
+DOCKER = {"Version": "29.4.1", "Components": [{"Name": "Engine"}, {"Name": "containerd"}, {"Name": "runc"}]}
+# Of Debian 13's Podman, asked through its socket.
+PODMAN = {"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]}
+ANSWER = {
+    "NCPU": 8,
+    "MemTotal": 16 << 30,
+    "DockerRootDir": "/var/lib/docker",
+    "Architecture": "x86_64",
+    "Name": "vm",
+    "KernelVersion": "6.18.44",
+    "OperatingSystem": "Debian GNU/Linux 13 (trixie)",
+    "CgroupDriver": "systemd",
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+    "MemoryLimit": True,
+    "SwapLimit": True,
+    "CpuCfsQuota": True,
+    "PidsLimit": True,
+    "CPUSet": True,
+}
+# From `docker info` as users of each have shown it in public.
+DESKTOP = {"OperatingSystem": "Docker Desktop", "Name": "docker-desktop"}
+SETTINGS: list[tuple[dict[str, Any], str | None]] = [
+    ({}, None),
+    (DESKTOP | {"KernelVersion": "6.12.76-linuxkit"}, "Docker Desktop"),
+    (DESKTOP | {"KernelVersion": "6.6.87.2-microsoft-standard-WSL2"}, "Docker Desktop"),
+    (
+        {"OperatingSystem": "OrbStack", "Name": "orbstack", "KernelVersion": "6.17.8-orbstack-00308-g8f9c941121b1"},
+        "OrbStack",
+    ),
+    ({"OperatingSystem": "Ubuntu 24.04.2 LTS", "Name": "colima", "Architecture": "aarch64"}, "Colima"),
+    ({"Name": "colima-arm"}, "Colima"),
+    ({"OperatingSystem": "Ubuntu 24.04.4 LTS", "KernelVersion": "6.6.87.2-microsoft-standard-WSL2"}, "WSL2"),
+    ({"OperatingSystem": "Ubuntu Core 22", "DockerRootDir": "/var/snap/docker/common/var-lib-docker"}, "snap"),
+]
+
+
+@pytest.mark.parametrize(("answer", "setting"), SETTINGS)
+def test_engine_says_which_program_runs_it(answer: dict[str, Any], setting: str | None) -> None:
+    assert EngineFacts.of(DOCKER, ANSWER | answer).setting == setting
+
+
+def test_podman_behind_dockers_api_is_named() -> None:
+    assert EngineFacts.of(PODMAN, ANSWER).title == "Podman 5.4.2"
+    assert EngineFacts.of(DOCKER, ANSWER).title == "Docker 29.4.1"
+
+
+def test_engine_without_root_says_what_is_not_delegated_to_it() -> None:
+    answer = {"SecurityOptions": ["name=rootless"], "CpuCfsQuota": False, "CPUSet": False}
+    facts = EngineFacts.of(DOCKER, ANSWER | answer)
+    assert (facts.rootless, facts.unlimited) == (True, ("CPU", "cores"))
+
+
+def test_engine_that_does_not_report_what_it_can_limit_is_not_said_to_lack_it() -> None:
+    answer = {key: value for key, value in ANSWER.items() if not isinstance(value, bool)}
+    assert EngineFacts.of(DOCKER, answer).unlimited == ()
+
+
+def test_store_of_images_in_containerd_is_recognised() -> None:
+    stored = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
+    assert EngineFacts.of(DOCKER, ANSWER | stored).in_containerd
+    assert not EngineFacts.of(DOCKER, ANSWER | {"DriverStatus": [["Backing Filesystem", "extfs"]]}).in_containerd
+    assert not EngineFacts.of(PODMAN, ANSWER | {"DriverStatus": None, "SecurityOptions": None}).in_containerd
+
+
+def test_engine_in_a_virtual_machine_is_not_on_this_host() -> None:
+    assert not EngineFacts.of(DOCKER, ANSWER | DESKTOP).on_this_host
