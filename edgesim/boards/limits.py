@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.host import disks
 from edgesim.host.limit_values import LimitValues
 from edgesim.profiles import DeviceProfile
@@ -16,12 +17,18 @@ DELEGATE = (
     "'[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf; "
     "sudo systemctl daemon-reload; then log in again"
 )
+# The only way to limits without root on a host with control groups v1 (systemd(1), kernel command line).
+VERSION_2 = (
+    "an engine without root limits nothing on control groups v1: boot with systemd.unified_cgroup_hierarchy=1, or use "
+    "an engine that runs as root (DOCKER_HOST)"
+)
 _UNLIMITED = {
     "memory": "memory: not limited: the engine cannot limit it on its host",
     "swap": "swap: not limited: the engine's kernel does not count it, so the board has its host's swap",
     "CPU": "CPU time: not limited: the engine cannot limit it on its host",
     "processes": "processes: not limited: the engine cannot limit them on its host",
 }
+_NAMES = {"memory": "memory_bytes", "CPU": "cpus", "processes": "processes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class Limits:
         read_bytes_per_s, write_bytes_per_s: from and to `storage_device`, the disk with the model; None if not limited.
         network: to the clients; None if not limited.
         shortfalls: sentences: what the board has and this host cannot give. Each begins with a name and a colon.
+        refused: the limits that the engine says beforehand it cannot set, by their names in `LimitValues`.
     """
 
     memory_bytes: int
@@ -48,6 +56,7 @@ class Limits:
     storage_device: str | None
     network: Network | None
     shortfalls: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
     @property
     def requested(self) -> LimitValues:
@@ -66,7 +75,8 @@ class Limits:
     def without(self, unlimited: Sequence[str]) -> "Limits":
         """Return these limits with a shortfall for each that the engine cannot set, by the engine's names."""
         lacking = tuple(_UNLIMITED[name] for name in unlimited if name in _UNLIMITED)
-        return replace(self, shortfalls=(*self.shortfalls, *lacking))
+        refused = tuple(_NAMES[name] for name in unlimited if name in _NAMES)
+        return replace(self, shortfalls=(*self.shortfalls, *lacking), refused=refused)
 
     def without_shortfall(self, name: str) -> "Limits":
         """Return these limits without the shortfall of that name, such as ``cores``."""
@@ -117,3 +127,8 @@ def _only_disk(files: Sequence[Path]) -> str | None:
     """Return the disk that all files are on; None if they are on several, or on none: then no rate can be limited."""
     devices = {disks.device_of(path) for path in files}
     return devices.pop() if len(devices) == 1 else None
+
+
+def remedy(facts: EngineFacts) -> str:
+    """Return what lets an engine set the limits that it cannot set."""
+    return VERSION_2 if facts.rootless and facts.cgroup_version == "1" else DELEGATE

@@ -10,7 +10,7 @@ from edgesim.boards import local_device, readiness, time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
-from edgesim.boards.limits import DELEGATE, Limits, cores_shortfall, limits_of
+from edgesim.boards.limits import DELEGATE, Limits, cores_shortfall, limits_of, remedy
 from edgesim.boards.placement import Placement, compare, local_execution, place
 from edgesim.boards.server_command import counting_mounts, emulated_entrypoint, emulator_mount, server_environment
 from edgesim.counting import emulator as counting_emulator
@@ -159,7 +159,9 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine"):
         engine = Engine(launch.context)
         if launch.options.execution == "scaled" and "CPU" in engine.facts.unlimited:
-            raise LimitsDenied(f"`execution=scaled`: {engine.facts.title} cannot limit CPU time", fix=DELEGATE)
+            raise LimitsDenied(
+                f"`execution=scaled`: {engine.facts.title} cannot limit CPU time", fix=remedy(engine.facts)
+            )
         access = gpus.require(engine) if launch.gpus else None
     checked = check_files(engine, launch.delivery)
     images: list[Image] = []

@@ -35,6 +35,7 @@ class EngineFacts:
         product: ``Docker``, or ``Podman`` behind Docker's API.
         setting: the program that runs the engine, often in a virtual machine: ``Docker Desktop``, ``OrbStack``,
             ``Colima``, ``WSL2`` or ``snap``; None for an engine on a plain Linux machine.
+        cgroup_version: of the engine's kernel, ``1`` or ``2``; None if the engine does not say.
         unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
             ``cores`` (the cores that a container may use).
         in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
@@ -53,6 +54,7 @@ class EngineFacts:
     driver: str = "cgroupfs"
     product: str = "Docker"
     setting: str | None = None
+    cgroup_version: str | None = None
     unlimited: tuple[str, ...] = ()
     in_containerd: bool = False
     own: OwnContainer | None = None
@@ -67,6 +69,8 @@ class EngineFacts:
             own: edgesim's own container, if edgesim runs in one of this engine.
         """
         security = ",".join(info.get("SecurityOptions") or ())
+        rootless = "name=rootless" in security
+        version_1 = info.get("CgroupVersion") == "1" or info.get("CgroupDriver") == "none"
         return cls(
             version["Version"],
             info["NCPU"],
@@ -76,11 +80,16 @@ class EngineFacts:
             name=info["Name"],
             kernel=info["KernelVersion"],
             relabels="name=selinux" in security,
-            rootless="name=rootless" in security,
+            rootless=rootless,
             driver=info.get("CgroupDriver", "cgroupfs"),
             product=_product(version),
             setting=_setting(info),
-            unlimited=tuple(name for name, key in _LIMITS.items() if info.get(key) is False),
+            cgroup_version=info.get("CgroupVersion"),
+            # Version 1 delegates nothing to a user (cgroups(7)). Podman reports the whole machine's controllers there,
+            # and ignores the limits without a word; Docker's driver is `none`.
+            unlimited=tuple(
+                name for name, key in _LIMITS.items() if (rootless and version_1) or info.get(key) is False
+            ),
             in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
             own=own,
         )

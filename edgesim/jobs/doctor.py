@@ -12,7 +12,7 @@ from typing import Literal
 
 from edgesim import paths, profiles
 from edgesim.boards import limit_probes
-from edgesim.boards.limits import DELEGATE, limits_of
+from edgesim.boards.limits import limits_of, remedy
 from edgesim.counting import emulator as counting_emulator
 from edgesim.engine import buildx, compose_project, docker_command, docker_engine, emulation, machine
 from edgesim.engine.context import Context
@@ -179,7 +179,7 @@ def _limits(context: Context) -> str | None:
     except EdgesimError:
         return None
     if facts.unlimited:
-        raise HostError(f"the engine cannot limit {', '.join(facts.unlimited)} on its host", fix=DELEGATE)
+        raise HostError(f"the engine cannot limit {', '.join(facts.unlimited)} on its host", fix=remedy(facts))
     return "memory, swap, CPU time and processes can be limited; edgesim doctor --probe PROFILE tries them"
 
 

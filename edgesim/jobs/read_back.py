@@ -9,6 +9,8 @@ from edgesim.engine.container import OutsideFacts
 from edgesim.host.limit_values import OF_CONTROL_GROUPS, LimitReading, LimitValues
 from edgesim.results.sections.conditions import LimitSection
 
+_SEEN_INSIDE = ("memory_bytes", "cpus")
+
 
 def sections(board: Board, outside: OutsideFacts, inside: Mapping[str, Any]) -> tuple[LimitSection, ...]:
     """Return each limit as requested, as the kernel has it, and whether a probe has proven it on this host.
@@ -35,9 +37,14 @@ def readings(board: Board, outside: OutsideFacts, inside: Mapping[str, Any]) -> 
     known = outside.limits_known
     requested, applied = board.limits.requested.by_name(), _applied(outside, inside).by_name()
     return [
-        LimitReading(name=name, requested=value, applied=applied[name], read=known or applied[name] is not None)
-        for name in (OF_CONTROL_GROUPS if known else ("memory_bytes", "cpus"))
-        if (value := requested[name]) is not None
+        LimitReading(
+            name=name,
+            requested=value,
+            applied=applied[name],
+            read=known or applied[name] is not None or name in board.limits.refused,
+        )
+        for name in OF_CONTROL_GROUPS
+        if (value := requested[name]) is not None and (known or name in (*_SEEN_INSIDE, *board.limits.refused))
     ]
 
 

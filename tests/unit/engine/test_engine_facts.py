@@ -58,6 +58,13 @@ def test_engine_without_root_says_what_is_not_delegated_to_it() -> None:
     assert (facts.rootless, facts.unlimited) == (True, ("CPU", "cores"))
 
 
+@pytest.mark.parametrize("answer", [{"CgroupVersion": "1"}, {"CgroupVersion": "1", "CgroupDriver": "none"}])
+def test_engine_without_root_limits_nothing_on_control_groups_v1_whatever_it_reports(answer: dict[str, str]) -> None:
+    facts = EngineFacts.of(PODMAN, ANSWER | answer | {"SecurityOptions": ["name=seccomp", "name=rootless"]})
+    assert facts.unlimited == ("memory", "swap", "CPU", "processes", "cores")
+    assert EngineFacts.of(PODMAN, ANSWER | answer).unlimited == ()
+
+
 def test_engine_that_does_not_report_what_it_can_limit_is_not_said_to_lack_it() -> None:
     answer = {key: value for key, value in ANSWER.items() if not isinstance(value, bool)}
     assert EngineFacts.of(DOCKER, answer).unlimited == ()

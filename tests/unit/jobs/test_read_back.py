@@ -56,6 +56,15 @@ def test_limit_that_only_the_server_sees_is_read_inside_the_container(board: Boa
     assert section.applied == HELD.memory_bytes
 
 
+def test_limit_that_the_engine_cannot_set_is_lost_though_nobody_reads_it_back() -> None:
+    class Limited:
+        limits, host = LIMITS.without(["memory", "swap"]), HOST
+
+    memory, cpus = read_back.readings(cast("Board", Limited()), OutsideFacts(), {})
+    assert (memory.name, memory.is_lost) == ("memory_bytes", True)
+    assert (cpus.name, cpus.is_lost) == ("cpus", False)
+
+
 def test_rounding_of_the_kernel_is_no_lost_limit(board: Board) -> None:
     assert HELD.memory_bytes is not None
     outside = OutsideFacts(limits=replace(HELD, memory_bytes=HELD.memory_bytes - 4095), limits_known=True)
