@@ -14,7 +14,7 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.printable import printable
 from edgesim.profiles.image import SERVER_PORT
 from edgesim.stacks.resolve import Resolved, ResolvedService
-from edgesim.stacks.stack import Service
+from edgesim.stacks.service import Service
 from edgesim.units import format_bytes
 from edgesim.version import __version__
 

@@ -11,7 +11,7 @@ from edgesim.errors import HostError, StackError, UsageError
 from edgesim.options import CPU, Execution
 from edgesim.predictions.predictor import why_no_target
 from edgesim.profiles import DeviceProfile
-from edgesim.stacks.stack import Service
+from edgesim.stacks.service import Service
 
 
 def has_gpus(name: str, service: Service, board: DeviceProfile) -> bool:

@@ -25,7 +25,8 @@ from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
 from edgesim.stacks import gpu_services
-from edgesim.stacks.stack import Build, Service, Stack
+from edgesim.stacks.service import Build, Service
+from edgesim.stacks.stack import Stack
 from edgesim.units import format_bytes
 
 
