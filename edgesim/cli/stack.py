@@ -37,11 +37,15 @@ def list_command(as_json: JsonOption = False) -> int:
     rows = []
     for name, states in states_of.items():
         for state in states.values():
-            ports = ", ".join(f"127.0.0.1:{outer}" for outer in state.ports.values()) or "-"
+            ports = ", ".join(_address(outer, state) for outer in state.ports.values()) or "-"
             rows.append((name.removeprefix("edgesim-"), state.service, state.word, str(state.restarts), ports))
     if states_of:
         show(text_table(("stack", "service", "state", "restarts", "ports"), rows))
     return ExitCode.OK
+
+
+def _address(port: int, state: ServiceState) -> str:
+    return f"127.0.0.1:{port}{f'/?token={state.token}' if state.token else ''}"
 
 
 def _facts(state: ServiceState) -> Mapping[str, Any]:
@@ -51,6 +55,7 @@ def _facts(state: ServiceState) -> Mapping[str, Any]:
         "exit_code": state.exit_code,
         "restarts": state.restarts,
         "ports": {str(inner): outer for inner, outer in state.ports.items()},
+        "token": state.token,
     }
 
 
@@ -85,14 +90,17 @@ def _plan_table(resolved: Resolved) -> TextTable:
     for name in resolved.stack.order:
         service = resolved.services[name]
         waits = ", ".join(f"{other} {condition}" for other, condition in resolved.stack.waits(name).items())
-        rows.append((name, _made_from(service), waits or "-", *own_limits(service)))
-    return text_table(("service", "made from", "after", "memory", "CPUs"), rows, figures=("memory", "CPUs"))
+        place = "beside" if service.spec.beside else "on it"
+        rows.append((name, place, _made_from(service), waits or "-", *own_limits(service)))
+    return text_table(("service", "board", "made from", "after", "memory", "CPUs"), rows, figures=("memory", "CPUs"))
 
 
 def _made_from(service: ResolvedService) -> str:
     spec = service.spec
     if spec.models is not None:
         return f"models {', '.join(model.name for model in service.models)}"
+    if spec.watch is not None:
+        return f"models of {spec.watch.volume or spec.watch.bind}"
     if spec.packages is not None:
         return f"Debian's {', '.join(spec.packages)}"
     return f"{spec.build.context.name}/{spec.build.dockerfile}" if spec.build is not None else service.image

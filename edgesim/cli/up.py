@@ -88,6 +88,9 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
         return
     show(f"{heading}\n")
     show(_table(running))
+    if running.resolved.beside:
+        show()
+        show(_beside_table(running))
     if running.resolved.overcommit is not None:
         show(f"overcommitted: {running.resolved.overcommit}")
     for shortfall in running.shortfalls:
@@ -96,16 +99,24 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
 
 
 def _table(running: RunningStack) -> TextTable:
-    rows = []
-    for name in running.resolved.stack.order:
-        service, state = running.resolved.services[name], running.monitor.states[name]
-        peak = _peak(running.monitor.readings.get(name, []))
-        rows.append((name, _state(state, service), peak, *own_limits(service), running.urls.get(name, "-")))
+    rows = [_row(running, service) for service in running.resolved.on_board.values()]
     board = running.resolved.limits
     of_board = format_bytes(board.memory_bytes), f"{board.cpus:g}"
     rows.append(("the board", "", _peak(running.monitor.board), *of_board, ""))
     figures = ("memory peak", "limit", "CPUs")
     return text_table(("service", "state", *figures, "address"), rows, figures=figures, last_row_style="bold")
+
+
+def _beside_table(running: RunningStack) -> TextTable:
+    figures = ("memory peak", "limit", "CPUs")
+    rows = [_row(running, service) for service in running.resolved.beside.values()]
+    return text_table(("beside the board", "state", *figures, "address"), rows, figures=figures)
+
+
+def _row(running: RunningStack, service: ResolvedService) -> tuple[str, ...]:
+    state, peak = running.monitor.states[service.name], _peak(running.monitor.readings.get(service.name, []))
+    address = running.addresses.get(service.name, "-")
+    return service.name, _state(state, service), peak, *own_limits(service), address
 
 
 def _peak(readings: Sequence[Reading]) -> str:
@@ -125,7 +136,9 @@ def _facts(running: RunningStack) -> dict[str, Any]:
             "state": state.status,
             "health": state.health,
             "exit_code": state.exit_code,
+            "beside": running.resolved.services[name].spec.beside,
             "url": running.urls.get(name),
+            "token": state.token,
         }
         for name, state in running.monitor.states.items()
     }

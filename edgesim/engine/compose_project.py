@@ -1,6 +1,7 @@
 """The containers of one stack: Docker Compose starts and removes them, the engine reports on them."""
 
 import contextlib
+import os
 import re
 import secrets
 import subprocess
@@ -29,6 +30,8 @@ from edgesim.recording import Reading
 
 # The value is the image whose container makes and removes the stack's control group, if this user may not.
 HELPER_LABEL = "edgesim.helper"
+# The value is the variable of the container's environment that has a secret for the service's address.
+TOKEN_LABEL = "edgesim.token"  # noqa: S105
 PROJECT_LABEL = "com.docker.compose.project"
 _SERVICE_LABEL = "com.docker.compose.service"
 _KILLED = 137  # 128 + SIGKILL
@@ -74,6 +77,7 @@ class ServiceState:
         address: the container's address in the stack's network.
         proxies: the proxies in the container's environment by variable, without passwords.
         helper: the image whose container removes the stack's control group; None if this user may remove the group.
+        token: the secret of the service's address, which no result, report or log has; None if it has none.
     """
 
     service: str
@@ -89,6 +93,7 @@ class ServiceState:
     address: str | None
     proxies: Mapping[str, str] = field(default_factory=dict)
     helper: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     @property
     def running(self) -> bool:
@@ -154,15 +159,18 @@ class Project:
                 raise
             return None
 
-    def up(self, file: Path, services: Sequence[str]) -> None:
-        """Have Compose make and start services, even those that depend on others.
+    def up(self, file: Path, service: str, *, environment: Mapping[str, str]) -> None:
+        """Have Compose make and start one service, even if it depends on others.
+
+        One at a time: when Compose fails at one service, it leaves the others half made.
+
+        Args:
+            environment: added to the environment from which Compose takes the variables without a value in `file`.
 
         Raises:
             ServiceFailed: the engine cannot start a service; UsageError: a port is taken; DiskFull: no space is left.
         """
-        # One after the other: when Compose fails at one service, it leaves the others half made.
-        for service in services:
-            self._compose("--file", str(file), *_UP, service, service=service)
+        self._compose("--file", str(file), *_UP, service, service=service, environment=environment)
 
     def down(self, *, volumes: bool, late: bool = False) -> None:
         """Have Compose end and remove the containers and the network, and with `volumes` the volumes, too.
@@ -203,7 +211,7 @@ class Project:
                 volume.remove(force=True)
             return bool(containers)
 
-    def _compose(self, *words: str, service: str | None = None) -> None:
+    def _compose(self, *words: str, service: str | None = None, environment: Mapping[str, str] | None = None) -> None:
         """Run Docker Compose on the project; `service` is the one that it starts, for an error.
 
         In a session of its own, Ctrl-C does not reach Compose, which would leave containers behind that the engine is
@@ -218,6 +226,7 @@ class Project:
                 text=True,
                 errors="replace",
                 check=False,
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
@@ -250,14 +259,16 @@ class Project:
         return states
 
     def log(self, service: str, lines: int | None = 20) -> str:
-        """Return the last lines that a service printed; all lines with None."""
+        """Return the last lines that a service printed, without its token; all lines with None."""
         with engine_call():
             try:
-                container = self._engine.client.containers.get(self.states()[service].id)
+                state = self.states()[service]
+                container = self._engine.client.containers.get(state.id)
                 text = container.logs(tail=lines if lines is not None else "all")
             except (docker.errors.NotFound, KeyError):
                 return ""
-        return str(text.decode(errors="replace")).rstrip()
+        log = str(text.decode(errors="replace")).rstrip()
+        return log.replace(state.token, "***") if state.token else log
 
     def killed(self) -> dict[str, int]:
         """Return how often the kernel killed each service at a memory limit so far, by the engine's events."""
@@ -352,6 +363,7 @@ def _state(facts: Mapping[str, Any]) -> ServiceState:
         address=next((address for address in addresses if address), None),
         proxies=proxies.of(environment),
         helper=facts["Config"]["Labels"].get(HELPER_LABEL),
+        token=environment.get(facts["Config"]["Labels"].get(TOKEN_LABEL)),
     )
 
 

@@ -116,25 +116,32 @@ def _build(
 
 
 def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
-    """Return the image that a profile names, pulled unless the engine has it.
-
-    Raises:
-        UsageError: the image is for another architecture than the board's.
-        DeviceError: the engine does not have the image, and cannot pull it.
-    """
+    """Return the image that a profile names, as `pull_for` does."""
     reference = profile.image.reference
     assert reference is not None, "the profile names an image"
+    return pull_for(engine, reference, profile.architecture, stages, machine=f"the board {profile.name}")
+
+
+def pull_for(engine: Engine, reference: str, architecture: str, stages: Stages, *, machine: str) -> Image:
+    """Return the image of a name, pulled unless the engine has it.
+
+    Args:
+        machine: what has the architecture, for the error.
+
+    Raises:
+        UsageError: the image is for another architecture.
+        DeviceError: the engine does not have the image, and cannot pull it.
+    """
     image_id = engine.images.id(reference)
     if image_id is None:
-        with stages.stage("pull", f"pulling {reference} for linux/{profile.architecture}"):
-            engine.images.pull(reference, platform=f"linux/{profile.architecture}")
+        with stages.stage("pull", f"pulling {reference} for linux/{architecture}"):
+            engine.images.pull(reference, platform=f"linux/{architecture}")
         image_id = engine.images.id(reference)
         assert image_id is not None, "the engine pulled the image"
-    if not engine.images.provides(reference, profile.architecture):
+    if not engine.images.provides(reference, architecture):
         raise UsageError(
-            f"image {reference} is for {engine.images.architecture(reference)}; "
-            f"the board {profile.name} is {profile.architecture}",
-            fix=f"docker buildx build --platform linux/{profile.architecture} builds an image for the board",
+            f"image {reference} is for {engine.images.architecture(reference)}; {machine} is {architecture}",
+            fix=f"docker buildx build --platform linux/{architecture} builds an image for {machine}",
         )
     return Image(reference=reference, id=image_id, base=None, cached=True)
 

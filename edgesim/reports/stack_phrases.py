@@ -14,11 +14,12 @@ def title(result: StackResult) -> str:
 
 
 def execution(result: StackResult) -> str:
-    """Return the execution, the number of services, and the service that the requests went to."""
+    """Return the execution, the number of services on and beside the board, and the one that the requests went to."""
     entry = f", requests to {result.stack.entry}" if result.scenario is not None else ""
-    count = len(result.services)
+    count = len(result.on_board)
+    beside = f", {len(result.beside)} beside the board" if result.beside else ""
     whose = ", this host's time" if result.time_origin == "host" else ""
-    return f"{result.execution}{whose}: {count} service{'s' if count != 1 else ''}{entry}"
+    return f"{result.execution}{whose}: {count} service{'s' if count != 1 else ''}{beside}{entry}"
 
 
 def facts(result: StackResult) -> Iterator[Fact]:
@@ -45,7 +46,8 @@ def facts(result: StackResult) -> Iterator[Fact]:
 
 def _shared_limits(result: StackResult) -> str:
     budget, applied = result.budget, result.budget.applied
-    limits = f"{format_bytes(budget.memory_bytes)} of memory and {budget.cpus:g} CPUs for all services together"
+    whose = "all services on the board" if result.beside else "all services"
+    limits = f"{format_bytes(budget.memory_bytes)} of memory and {budget.cpus:g} CPUs for {whose} together"
     memory, cpus = applied.get("memory_limit_bytes"), applied.get("cpu_limit")
     if memory is None and cpus is None:
         return f"{limits}; not read back"

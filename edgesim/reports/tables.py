@@ -173,17 +173,41 @@ def _spread(name: str, spread: Spread) -> str:
 
 
 def services(result: StackResult) -> Table:
-    """Return what each service of a stack used; the last row is the whole board."""
-    counted = any(service.killed or service.restarts for service in result.services.values())
+    """Return what each service on the board used; the last row is the whole board."""
+    counted = _is_counted(result)
     rows = []
-    for name, service in result.services.items():
-        counts = (str(service.killed or "-"), str(service.restarts or "-")) if counted else ()
-        limit = format_bytes(service.memory_limit_bytes) if service.memory_limit_bytes is not None else "-"
-        rows.append((name, _state(service), *_used(service.resources), limit, *counts))
+    for name, service in result.on_board.items():
+        rows.append((name, _state(service), *_used(service.resources), *_limit_and_counts(service, counted=counted)))
     counts = (str(result.resources.oom_kills or "-"), "") if counted else ()
     rows.append(("the board", "", *_used(result.resources), format_bytes(result.budget.memory_bytes), *counts))
     heads = ("service", "state", "CPU s", "of board", "throttled", "memory peak", "limit")
-    return Table("services", (*heads, *(("killed", "restarts") if counted else ())), tuple(rows), text=(0, 1))
+    return Table("services", (*heads, *(_COUNTS if counted else ())), tuple(rows), text=(0, 1))
+
+
+def beside_board(result: StackResult) -> Table | None:
+    """Return what each service beside the board used; None if there is none."""
+    if not result.beside:
+        return None
+    counted = _is_counted(result)
+    rows = []
+    for name, service in result.beside.items():
+        seconds, _, throttled, peak = _used(service.resources)
+        limit = _limit_and_counts(service, counted=counted)
+        rows.append((name, _state(service), seconds, throttled, peak, *limit))
+    heads = ("beside the board", "state", "CPU s", "throttled", "memory peak", "limit")
+    return Table("beside the board", (*heads, *(_COUNTS if counted else ())), tuple(rows), text=(0, 1))
+
+
+_COUNTS = ("killed", "restarts")
+
+
+def _is_counted(result: StackResult) -> bool:
+    return any(service.killed or service.restarts for service in result.services.values())
+
+
+def _limit_and_counts(service: ServiceSection, *, counted: bool) -> tuple[str, ...]:
+    limit = format_bytes(service.memory_limit_bytes) if service.memory_limit_bytes is not None else "-"
+    return limit, *((str(service.killed or "-"), str(service.restarts or "-")) if counted else ())
 
 
 def _state(service: ServiceSection) -> str:

@@ -70,16 +70,19 @@ class ServiceSection(Section):
     """One service of the stack.
 
     Attributes:
+        beside: whether it was beside the board: of the host's architecture, and outside of the board's limits.
         ran_s: seconds from its last start to its end, or to the end of the run.
         restarts: how often the engine started it again.
         killed: how often the kernel killed one of its processes for lack of memory.
         memory_limit_bytes, cpu_limit: its own limits; None if only the board's limits apply.
         gpus: how the engine gave its container GPUs; None for a container without.
         proxies: the proxies in its environment by variable, from its image or the stack file, without passwords.
-        resources: of the load, or of a step's whole run; `cpu_percent_of_board` is its share of the board.
+        resources: of the load, or of a step's whole run; `cpu_percent_of_board` is its share of the board, and None
+            beside the board.
     """
 
     kind: Literal["service", "step"]
+    beside: bool = False
     image: ImageSection
     models: tuple[str, ...] = ()
     state: str
@@ -149,10 +152,20 @@ class StackResult(Section):
         """The containers of a repeated run; empty, since a run starts a stack once."""
         return ()
 
+    @property
+    def on_board(self) -> dict[str, ServiceSection]:
+        """The services on the board."""
+        return {name: service for name, service in self.services.items() if not service.beside}
+
+    @property
+    def beside(self) -> dict[str, ServiceSection]:
+        """The services beside the board."""
+        return {name: service for name, service in self.services.items() if service.beside}
+
     def __repr__(self) -> str:
         """Return one line: what ran, what the entry answered, and whether the run can be trusted."""
         mode = f" ({self.profile.mode})" if self.profile.mode else ""
-        ran = f"{self.stack.name} on {self.profile.title}{mode}, {self.execution}, {len(self.services)} services"
+        ran = f"{self.stack.name} on {self.profile.title}{mode}, {self.execution}, {len(self.on_board)} services"
         requests = f"{self.requests.ok} requests answered, {self.requests.failed} failed"
         return f"<StackResult: {ran}; {requests}; {self.validity.words}>"
 

@@ -1,13 +1,14 @@
 """The Compose file of a stack, which ``docker compose`` takes as edgesim does."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from edgesim.boards.server_command import server_arguments, server_environment
+from edgesim.engine.compose_project import TOKEN_LABEL
 from edgesim.engine.gpu_access import ANY_GPU, GPU_ENVIRONMENT, GROUPS, GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
 from edgesim.host.cpu_quota import CpuQuota
@@ -41,7 +42,8 @@ class Naming:
         gpus: how the engine gives a service its GPUs; None means by a device request, as every engine takes one.
         quick_checks: the engine has a check interval for starting services (since version 25).
         proxies: the variables that Compose would set in every container, by this user's configuration. They are no part
-            of the board, and one service's requests to another would go through them: they are set to nothing.
+            of the board, and one service's requests to another would go through them: they are set to nothing. Beside
+            the board they stay, and lead past the proxy to the stack's services.
     """
 
     project: str
@@ -50,7 +52,7 @@ class Naming:
     any_port: bool = False
     relabel: bool = False
     quick_checks: bool = True
-    proxies: Sequence[str] = ()
+    proxies: Mapping[str, str] = field(default_factory=dict)
     gpus: GpuAccess | None = None
 
 
@@ -78,7 +80,8 @@ def text(resolved: Resolved, naming: Naming) -> str:
     board = printable(resolved.profile.title)
     head = (
         f"# {printable(source)} as edgesim {__version__} starts it on a simulated {board}.\n"
-        f"#\n# All services are in one control group, {naming.parent}, which edgesim makes first and limits to\n"
+        f"#\n# All services on the board are in one control group, {naming.parent}, which edgesim makes first and "
+        "limits to\n"
         f"# what the board has: {format_bytes(limits.memory_bytes)} of memory, {limits.cpus:g} CPUs, "
         f"{limits.processes} processes. Without edgesim,\n# each service has only its own limits.\n"
     )
@@ -100,31 +103,25 @@ def _escaped(value: Any) -> Any:
 
 
 def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> dict[str, Any]:
-    spec, limits, quota = service.spec, resolved.limits, CpuQuota.of_container(service.cpus)
+    spec = service.spec
     waits = resolved.stack.waits(service.name)
     facts: dict[str, Any] = {
         "image": service.image,
-        "platform": f"linux/{resolved.profile.architecture}",
-        "pull_policy": "never",  # the engine has the image already, for the board's architecture
+        "platform": f"linux/{service.architecture}",
+        "pull_policy": "never",  # the engine has the image already, for this architecture
         "entrypoint": list(spec.entrypoint) if spec.entrypoint is not None else None,
         "command": _command(resolved, service),
         "user": spec.user,
-        "environment": dict.fromkeys(naming.proxies, "") | _environment(resolved, service),
-        "volumes": [*_model_mounts(service, naming), *_mounts(spec, naming)],
+        "environment": _proxies(resolved, service, naming) | _environment(resolved, service),
+        "volumes": [*_model_mounts(resolved, service, naming), *_mounts(spec, naming)],
         "ports": _ports(resolved, service, naming),
         "depends_on": {name: {"condition": _CONDITIONS[condition]} for name, condition in waits.items()},
         "healthcheck": _check(spec, naming),
         "restart": spec.restart if spec.restart != "no" else None,  # a bare no is a Boolean in YAML 1.1
-        "cgroup_parent": naming.parent,
-        "mem_limit": service.memory_bytes,
-        "memswap_limit": service.memory_bytes,  # of both together: no swap on top
-        "cpu_period": quota.period_us,
-        "cpu_quota": quota.quota_us,
-        "pids_limit": limits.processes,
-        "ulimits": {"nofile": {"soft": limits.open_files, "hard": limits.open_files}},
+        **_limits(resolved, service, naming),
         "security_opt": ["no-new-privileges:true"],
         "stop_grace_period": f"{_STOP_S}s",
-        "labels": dict(naming.labels),
+        "labels": dict(naming.labels) | ({TOKEN_LABEL: spec.token} if spec.token is not None else {}),
         **_confined(spec),
         **(_gpus(naming.gpus) if service.gpus else {}),
     }
@@ -136,6 +133,22 @@ _CONDITIONS = {
     "healthy": "service_healthy",
     "completed": "service_completed_successfully",
 }
+
+
+def _limits(resolved: Resolved, service: ResolvedService, naming: Naming) -> dict[str, Any]:
+    """Return the limits of a service: its own within the board's; beside the board, its own alone."""
+    spec, limits, quota = service.spec, resolved.limits, CpuQuota.of_container(service.cpus)
+    memory = {"mem_limit": service.memory_bytes, "memswap_limit": service.memory_bytes}  # of both: no swap on top
+    cpu = {"cpu_period": quota.period_us, "cpu_quota": quota.quota_us}
+    if spec.beside:
+        return (memory if spec.memory is not None else {}) | (cpu if spec.cpus is not None else {})
+    return {
+        "cgroup_parent": naming.parent,
+        **memory,
+        **cpu,
+        "pids_limit": limits.processes,
+        "ulimits": {"nofile": {"soft": limits.open_files, "hard": limits.open_files}},
+    }
 
 
 def _confined(service: Service) -> dict[str, Any]:
@@ -182,21 +195,39 @@ def _command(resolved: Resolved, service: ResolvedService) -> list[str] | None:
         host="0.0.0.0",  # noqa: S104 (of the container)
         port=SERVER_PORT,
         gpus=service.precision,
+        watch=service.spec.watch is not None,
     )
 
 
-def _environment(resolved: Resolved, service: ResolvedService) -> dict[str, str]:
+def _proxies(resolved: Resolved, service: ResolvedService, naming: Naming) -> dict[str, str]:
+    if not service.spec.beside:
+        return dict.fromkeys(naming.proxies, "")
+    configured = filter(None, [naming.proxies.get("NO_PROXY")])
+    past_the_proxy = ",".join([*configured, *resolved.services])
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), past_the_proxy) if naming.proxies else {}
+
+
+def _environment(resolved: Resolved, service: ResolvedService) -> dict[str, str | None]:
+    """Return a container's environment; Compose takes the value of a None from its own, where the token is."""
     gpu = GPU_ENVIRONMENT if service.gpus else {}
-    return dict(gpu) | server_environment(
-        resolved.profile,
-        resolved.execution,
-        own_server=service.spec.serves,
-        threads=service.threads,
-        variables=service.spec.environment,
+    token = {service.spec.token: None} if service.spec.token is not None else {}
+    return (
+        dict(gpu)
+        | token
+        | server_environment(
+            resolved.profile,
+            service.execution,
+            own_server=service.spec.serves,
+            threads=service.threads,
+            variables=service.spec.environment,
+        )
     )
 
 
-def _model_mounts(service: ResolvedService, naming: Naming) -> Iterable[dict[str, Any]]:
+def _model_mounts(resolved: Resolved, service: ResolvedService, naming: Naming) -> Iterable[dict[str, Any]]:
+    watched = service.spec.watch
+    if watched is not None and watched.volume is not None:
+        yield _volume(watched.volume, resolved.profile.image.mount_point, writable=False)
     for mount in service.mounts:
         if isinstance(mount, Mount):
             yield _bind(str(mount.source), mount.target, writable=mount.writable, naming=naming)

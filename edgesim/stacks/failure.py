@@ -56,10 +56,11 @@ def failure(resolved: Resolved, state: ServiceState, evidence: Evidence) -> Devi
     what = f"{'step' if service.spec.once else 'service'} {service.name}"
     behind = f"; not started: {', '.join(evidence.not_started)}" if evidence.not_started else ""
     if evidence.killed:
-        emulated = ", which the emulator's own memory counts against" if resolved.execution == "emulated" else ""
+        emulated = ", which the emulator's own memory counts against" if service.execution == "emulated" else ""
+        fix = "give the services less memory together, or choose a board with more: edgesim profiles list"
         error = OutOfMemory(
             f"{what} was killed for lack of memory at {_limit(resolved, service, evidence)}{emulated}{behind}",
-            fix="give the services less memory together, or choose a board with more: edgesim profiles list",
+            fix=f"give {service.name} more memory" if service.spec.beside else fix,
             log=evidence.log,
         )
         error.emulated = bool(emulated)
@@ -87,6 +88,8 @@ def _limit(resolved: Resolved, service: ResolvedService, evidence: Evidence) -> 
     service may have taken all its memory after its last reading.
     """
     own_bytes, board_bytes = service.memory_bytes, resolved.limits.memory_bytes
+    if service.spec.beside:
+        return f"its own limit of {format_bytes(own_bytes)}" if service.spec.memory is not None else "this host's limit"
     if own_bytes < board_bytes and evidence.board_memory_peak_bytes < _AT_LIMIT * board_bytes:
         return f"its own limit of {format_bytes(own_bytes)}"
     return f"the board's limit of {format_bytes(board_bytes)}, which all services share"

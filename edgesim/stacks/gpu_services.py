@@ -20,7 +20,7 @@ def has_gpus(name: str, service: Service, board: DeviceProfile) -> bool:
     Raises:
         StackError: the board has no such target, or the service would not run its models there.
     """
-    by_profile = board.image.gpus if service.models is not None else None
+    by_profile = board.image.gpus if service.has_server_image and not service.beside else None
     has = (service.gpus if service.gpus is not None else by_profile) == "all"
     if service.target is None or service.target == CPU:
         return has
@@ -45,16 +45,22 @@ def precision(service: Service, board: DeviceProfile) -> str | None:
     return engine_precision(board, service.target if service.target is not None else CPU)
 
 
-def access(names: Sequence[str], execution: Execution, engine: Engine) -> GpuAccess | None:
+def access(
+    names: Sequence[str], execution: Execution, engine: Engine, *, beside: Sequence[str] = ()
+) -> GpuAccess | None:
     """Return how the engine gives GPUs to the services of these names; None if there is no such service.
 
+    Args:
+        names: services on the board.
+        beside: services beside the board, which no emulator keeps from the GPUs.
+
     Raises:
-        HostError: the engine has none to give, or the services are emulated.
+        HostError: the engine has none to give, or the services on the board are emulated.
     """
-    if not names:
+    if not names and not beside:
         return None
-    where = f"services.{names[0]}.gpus"
-    if execution not in ("native", "same-architecture"):
+    where = f"services.{[*names, *beside][0]}.gpus"
+    if names and execution not in ("native", "same-architecture"):
         raise HostError(
             f"{where}: this stack is {execution}, and a GPU runs no emulated programs",
             fix="run the stack on the board; here, gpus: none",

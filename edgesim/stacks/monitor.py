@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from edgesim.engine import api_stats
@@ -36,19 +36,22 @@ class Monitor:
     Attributes:
         states: state of each service that has a container, as last read.
         readings: readings of each service, in the order of their times.
-        board: readings of all services together; empty if the engine is on another machine.
+        board: readings of all services on the board together; empty if the engine is on another machine.
         source: where readings come from.
         lost: whether a service that was running has no more figures; the next look says whether it has ended.
     """
 
-    def __init__(self, project: Project, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self, project: Project, *, beside: Collection[str] = (), clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        """Read the services of `project`; those of `beside` are beside the board, in no common control group."""
         self.states: Mapping[str, ServiceState] = {}
         self.readings: dict[str, list[Reading]] = {}
         self.board: list[Reading] = []
         self.phases: list[Phase] = []
         self.source = "the engine's API"
         self.lost = False
-        self._project, self._clock = project, clock
+        self._project, self._beside, self._clock = project, frozenset(beside), clock
         self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it belongs to
         self._above: Cgroup | None = None
         self._limits = LimitValues()
@@ -91,7 +94,7 @@ class Monitor:
                     continue
                 group = self._project.cgroup(state)
                 self._groups[name] = state.pid, group
-                if group is not None and self._above is None:
+                if group is not None and self._above is None and name not in self._beside:
                     self._read_above(group.parent())
         return self.states
 

@@ -36,11 +36,13 @@ class ResolvedService:
 
     Attributes:
         spec: the service as the stack file has it.
+        architecture: the board's; the host's for a service beside the board.
+        execution: the board's; ``host`` for a service beside the board.
         image: name of the image, which `edgesim.stacks.service_images` builds or finds.
         models: models of edgesim's own server; `mounts` bring them into the container.
         packages: the Debian packages that the image consists of; None for another image.
         runtime: the release of ONNX Runtime in edgesim's serving image; None for another image.
-        memory_bytes, cpus: the service's own limits, or the board's.
+        memory_bytes, cpus: the service's own limits, or the board's; or the host's for a service beside the board.
         threads: threads of one inference.
         board_cores: the most threads that a model's configuration may ask for.
         gpus: whether the container is to have the GPUs of the machine.
@@ -49,6 +51,8 @@ class ResolvedService:
 
     name: str
     spec: Service
+    architecture: str
+    execution: Execution
     image: str
     models: Sequence[Model] = ()
     mounts: Sequence[Mount | VolumeMount] = ()
@@ -86,10 +90,20 @@ class Resolved:
         return self.stack.name
 
     @property
+    def on_board(self) -> Mapping[str, ResolvedService]:
+        """The services on the board, in the order of their starts."""
+        return {name: self.services[name] for name in self.stack.order if not self.services[name].spec.beside}
+
+    @property
+    def beside(self) -> Mapping[str, ResolvedService]:
+        """The services beside the board, in the order of their starts."""
+        return {name: self.services[name] for name in self.stack.order if self.services[name].spec.beside}
+
+    @property
     def overcommit(self) -> str | None:
         """A sentence that says by how much the services' own limits exceed the board's memory; None if they do not."""
         limited = [
-            service for service in self.services.values() if service.spec.memory is not None and not service.spec.once
+            service for service in self.on_board.values() if service.spec.memory is not None and not service.spec.once
         ]
         total_bytes = sum(service.memory_bytes for service in limited)
         if total_bytes <= self.limits.memory_bytes:
@@ -130,73 +144,118 @@ def _resolved(stack: Stack, source: Path | None, host_cores: int, host_memory_by
         shortfalls.append("network: not limited for a stack")
     comparison = placement.compare(board, identity.of_this_host, engine_architecture=host_architecture())
     limits = replace(limits, read_bytes_per_s=None, storage_device=None, network=None, shortfalls=tuple(shortfalls))
+    execution = placement.by_itself(board, comparison)
+    on_board = _Machine(
+        words="the board",
+        architecture=board.architecture,
+        execution=execution,
+        cores=board.cpu.cores,
+        cpus=limits.cpus,
+        memory_bytes=limits.memory_bytes,
+        threads=limits.intra_op_threads,
+    )
+    beside = _Machine(
+        words="this host",
+        architecture=host_architecture(),
+        execution="host",
+        cores=host_cores,
+        cpus=host_cores,
+        memory_bytes=host_memory_bytes,
+        threads=host_cores,
+    )
     return Resolved(
         stack=stack,
         source=source,
         profile=board,
         limits=limits,
-        execution=placement.by_itself(board, comparison),
+        execution=execution,
         comparison=comparison,
-        services={name: _resolve_service(stack, name, board, limits, base) for name in stack.services},
+        services={
+            name: _resolve_service(stack, name, board, beside if service.beside else on_board, base)
+            for name, service in stack.services.items()
+        },
         shortfalls=shortfalls,
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Machine:
+    """What runs a service: the simulated board, or this host for a service beside the board.
+
+    Attributes:
+        words: the machine in a message.
+        cores: the cores that the machine itself has.
+        cpus, memory_bytes: the most that a service gets.
+        threads: the most threads of one inference.
+    """
+
+    words: str
+    architecture: str
+    execution: Execution
+    cores: int
+    cpus: float
+    memory_bytes: int
+    threads: int
+
+
 def _resolve_service(
-    stack: Stack, name: str, board: DeviceProfile, limits: Limits, base: str | None
+    stack: Stack, name: str, board: DeviceProfile, machine: _Machine, base: str | None
 ) -> ResolvedService:
     service = stack.services[name]
-    cpus = _cpus(name, service, board, limits)
-    memory_bytes = _memory(name, service, limits)
+    cpus = _cpus(name, service, machine)
+    memory_bytes = _memory(name, service, machine)
     _check_mounts(name, service)
     models = [_model(name, service, reference) for reference in service.models or ()]
-    packages, runtime = _packages(service, board), _runtime(name, service, board)
+    packages, runtime = _packages(service, machine), _runtime(name, service, board)
     has_gpus = gpu_services.has_gpus(name, service, board)
     return ResolvedService(
         name=name,
         spec=service,
-        image=_image(stack, name, board, packages, base, runtime),
+        architecture=machine.architecture,
+        execution=machine.execution,
+        image=_image(stack, name, board, machine, packages, base, runtime),
         models=models,
         mounts=_model_mounts(service, models, board),
         packages=packages,
         runtime=runtime,
         memory_bytes=memory_bytes,
         cpus=cpus,
-        threads=min(limits.intra_op_threads, max(1, math.ceil(cpus))),
-        board_cores=math.ceil(service.cpus) if service.cpus is not None else board.cpu.cores,
+        threads=min(machine.threads, max(1, math.ceil(cpus))),
+        board_cores=math.ceil(service.cpus) if service.cpus is not None else machine.cores,
         gpus=has_gpus,
         precision=gpu_services.precision(service, board) if has_gpus else None,
     )
 
 
-def _cpus(name: str, service: Service, board: DeviceProfile, limits: Limits) -> float:
+def _cpus(name: str, service: Service, machine: _Machine) -> float:
     if service.cpus is None:
-        return limits.cpus
-    if service.cpus > board.cpu.cores:
+        return machine.cpus
+    if service.cpus > machine.cores:
         raise StackError(
-            f"services.{name}.cpus: {service.cpus:g} is more than the board has: {board.cpu.cores}",
+            f"services.{name}.cpus: {service.cpus:g} is more than {machine.words} has: {machine.cores}",
             fix="give the service less, or no limit",
         )
-    return min(service.cpus, limits.cpus)
+    return min(service.cpus, machine.cpus)
 
 
-def _memory(name: str, service: Service, limits: Limits) -> int:
+def _memory(name: str, service: Service, machine: _Machine) -> int:
     if service.memory is None:
-        return limits.memory_bytes
-    if service.memory > limits.memory_bytes:
+        return machine.memory_bytes
+    if service.memory > machine.memory_bytes:
         raise StackError(
-            f"services.{name}.memory: {format_bytes(service.memory)} is more than the board has: "
-            f"{format_bytes(limits.memory_bytes)}",
+            f"services.{name}.memory: {format_bytes(service.memory)} is more than {machine.words} has: "
+            f"{format_bytes(machine.memory_bytes)}",
             fix="give the service less, or no limit",
         )
     return int(service.memory)
 
 
 def _check_mounts(name: str, service: Service) -> None:
-    for mount in service.mounts:
+    for mount in (*service.mounts, *((service.watch,) if service.watch is not None else ())):
         # The engine would create a missing directory, owned by root.
         if mount.bind is not None and not paths.exists(mount.bind):
-            raise StackError(f"services.{name}.mounts: {mount.bind}: does not exist", fix=f"mkdir -p {mount.bind}")
+            key = "watch" if mount is service.watch else "mounts"
+            raise StackError(f"services.{name}.{key}: {mount.bind}: does not exist", fix=f"mkdir -p {mount.bind}")
     if service.build is not None and not paths.is_file(service.build.context / service.build.dockerfile):
         raise StackError(f"services.{name}.build: {service.build.context / service.build.dockerfile}: no such file")
 
@@ -208,15 +267,15 @@ def _model(name: str, service: Service, reference: str) -> Model:
         raise StackError(f"services.{name}.models: {error.problem}", fix=error.fix) from error
 
 
-def _packages(service: Service, board: DeviceProfile) -> Packages | None:
+def _packages(service: Service, machine: _Machine) -> Packages | None:
     if service.packages is None:
         return None
     directories = [mount.at for mount in service.mounts if mount.writable and mount.volume is not None]
-    return Packages(architecture=board.architecture, packages=service.packages, writable=directories)
+    return Packages(architecture=machine.architecture, packages=service.packages, writable=directories)
 
 
 def _runtime(name: str, service: Service, board: DeviceProfile) -> RuntimeRelease | None:
-    if service.models is None:
+    if not service.has_server_image:
         return None
     try:
         return runtime_releases.of_board(board, service.runtime).release
@@ -228,6 +287,7 @@ def _image(
     stack: Stack,
     name: str,
     board: DeviceProfile,
+    machine: _Machine,
     packages: Packages | None,
     base: str | None,
     runtime: RuntimeRelease | None,
@@ -236,25 +296,28 @@ def _image(
     if packages is not None:
         return packages.reference
     if service.build is not None:
-        return f"edgesim/stack:{stack.name}-{name}-{board.architecture}-{_digest(name, service.build, board)[:12]}"
+        digest = _digest(name, service.build, machine.architecture)
+        return f"edgesim/stack:{stack.name}-{name}-{machine.architecture}-{digest[:12]}"
     if service.image is not None:
         return service.image
-    return serving_image.reference_of(board, base_image=base, runtime=runtime)
+    return serving_image.reference_of(board, architecture=machine.architecture, base_image=base, runtime=runtime)
 
 
-def _digest(name: str, build: Build, board: DeviceProfile) -> str:
+def _digest(name: str, build: Build, architecture: str) -> str:
     """Return the digest of all that decides what is built: a service is built again when the digest is another one."""
     try:
         context = build_context.digest(build.context, build.dockerfile)
     except OSError as error:
         raise StackError(f"services.{name}.build: {error.filename}: {error.strerror}") from error
-    facts = (context, str(build.dockerfile), sorted(build.args.items()), build.base, board.architecture)
+    facts = (context, str(build.dockerfile), sorted(build.args.items()), build.base, architecture)
     return hashlib.sha256(repr((facts, rootfs.SUITE, rootfs.LAYOUT)).encode()).hexdigest()
 
 
 def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfile) -> Sequence[Mount | VolumeMount]:
     mount_point = board.image.mount_point
     mounts = [mount for each in models for mount in model_mounts(each, mount_point)]
+    if service.watch is not None and service.watch.bind is not None:
+        mounts = [Mount(service.watch.bind, mount_point)]
     if service.mount == "bind":
         with_targets = symlinks.with_targets(mounts)
         user = service.user or debian.USER

@@ -32,7 +32,7 @@ class RunningStack:
             naming,
             emulator,
         )
-        self.monitor = Monitor(project)
+        self.monitor = Monitor(project, beside=resolved.beside)
 
     @property
     def name(self) -> str:
@@ -63,9 +63,19 @@ class RunningStack:
         return urls
 
     @property
+    def addresses(self) -> Mapping[str, str]:
+        """The addresses as a browser opens them, with the token of each service that has one, by service name."""
+        states = self.monitor.states
+        return {
+            name: f"{url}/?token={states[name].token}" if states[name].token else url for name, url in self.urls.items()
+        }
+
+    @property
     def shortfalls(self) -> Sequence[str]:
         """Sentences that say what the board has and the stack has not, and where a proxy stands between services."""
-        behind = [(name, state.proxies) for name, state in self.monitor.states.items() if state.proxies]
+        states = self.monitor.states
+        behind = [(name, states[name].proxies) for name in self.resolved.on_board if name in states]
+        behind = [(name, proxies) for name, proxies in behind if proxies]
         return [*self.resolved.shortfalls, *(_proxied(name, proxies) for name, proxies in behind)]
 
     def states(self) -> Mapping[str, ServiceState]:

@@ -74,17 +74,20 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
     elif spec.build is not None:
         with to_build(engine, service.image, stages) as needed:
             if needed:
-                _build(resolved, service, stages)
+                _build(service, stages)
             else:
                 stages.note(f"image {service.image}: unchanged, nothing to build")
         _check_architecture(engine, resolved, service)
     elif spec.image is not None:
         try:
-            serving_image.pull(engine, board.served_by(reference=spec.image), stages)
+            machine = _machine(resolved, service)
+            serving_image.pull_for(engine, spec.image, service.architecture, stages, machine=machine)
         except UsageError as error:
             raise StackError(f"services.{service.name}.image: {error.problem}", fix=error.fix) from error
     else:
-        serving_image.build(engine, board, stages, base_image=base, runtime=service.runtime)
+        serving_image.build(
+            engine, board, stages, base_image=base, architecture=service.architecture, runtime=service.runtime
+        )
         _fill(engine, resolved, service, stages)
 
 
@@ -96,10 +99,10 @@ def _fill(engine: Engine, resolved: Resolved, service: ResolvedService, stages: 
     volumes.provide(engine, None, contents.of(mounts, mount_point), stages)
 
 
-def _build(resolved: Resolved, service: ResolvedService, stages: Stages) -> None:
+def _build(service: ResolvedService, stages: Stages) -> None:
     recipe = service.spec.build
     assert recipe is not None, "only a service with a recipe is built"
-    architecture = resolved.profile.architecture
+    architecture = service.architecture
     contexts = {}
     if recipe.base:
         with stages.stage("packages", f"unpacking {', '.join(recipe.base)} for linux/{architecture}"):
@@ -122,12 +125,17 @@ def _build(resolved: Resolved, service: ResolvedService, stages: Stages) -> None
 def _check_architecture(engine: Engine, resolved: Resolved, service: ResolvedService) -> None:
     """Refuse an image for another architecture: a Dockerfile may name a platform itself."""
     architecture = engine.images.architecture(service.image)
-    if architecture != resolved.profile.architecture:
+    if architecture != service.architecture:
         raise StackError(
-            f"services.{service.name}.build: the image is for {architecture}; the board {resolved.profile.name} is "
-            f"{resolved.profile.architecture}",
+            f"services.{service.name}.build: the image is for {architecture}; {_machine(resolved, service)} is "
+            f"{service.architecture}",
             fix="leave --platform out of its Dockerfile's last FROM",
         )
+
+
+def _machine(resolved: Resolved, service: ResolvedService) -> str:
+    """Return the machine that a service runs on, in words."""
+    return "this host" if service.spec.beside else f"the board {resolved.profile.name}"
 
 
 def helper(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | None = None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from edgesim.errors import did_you_mean
-from edgesim.stacks.service import Condition, Element, Service
+from edgesim.stacks.service import Condition, Element, Files, Service
 
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,40}$"
 # Of one board; and a chain of so many is no more than Python's recursion takes.
@@ -25,7 +25,7 @@ class Request(Element):
     method: Annotated[str, Field(pattern=r"^[A-Z]+$")] = "POST"
     path: Annotated[str, Field(pattern=r"^/\S*$")] = "/"
     body: Path | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
 
 
 class Entry(Element):
@@ -40,7 +40,7 @@ class Entry(Element):
 
 
 class Stack(Element):
-    """Several services on one board.
+    """Several services on one board, and those beside the board.
 
     `profile` is the board's profile: a name, ``name:mode``, or a file.
     """
@@ -62,6 +62,8 @@ class Stack(Element):
                 raise ValueError(f"services.{name}: a name has small letters, digits, '-' and '_'")
             for key, problem in service.problems():
                 raise ValueError(f"services.{name}{f'.{key}' if key else ''}: {problem}")
+        if all(service.beside for service in self.services.values()):
+            raise ValueError("services: all are beside the board; a stack has at least one service on the board")
         self._check_order()
         self._check_ports()
         self._check_entry()
@@ -100,7 +102,8 @@ class Stack(Element):
     @property
     def volumes(self) -> Mapping[str, bool]:
         """The names of all mounted volumes, and whether each is external."""
-        mounts = [mount for service in self.services.values() for mount in service.mounts]
+        mounts: list[Files] = [mount for service in self.services.values() for mount in service.mounts]
+        mounts += [service.watch for service in self.services.values() if service.watch is not None]
         return {mount.volume: mount.external for mount in mounts if mount.volume is not None}
 
     def _check_order(self) -> None:
@@ -146,6 +149,8 @@ class Stack(Element):
             )
         if service.once:
             raise ValueError(f"entry.service: {self.entry.service} is a step, which answers no requests")
+        if service.beside:
+            raise ValueError(f"entry.service: {self.entry.service} is beside the board; a benchmark is of the board")
         if service.inner_port is None:
             raise ValueError(f"entry.service: {self.entry.service} has no port")
         if self.entry.model is not None and self.entry.request is not None:
@@ -153,5 +158,7 @@ class Stack(Element):
         if self.entry.model is None and self.entry.request is None:
             if not service.serves:
                 raise ValueError("entry: nothing to send: give entry.request, or entry.model, whose inputs are sent")
+            if service.watch is not None:
+                raise ValueError("entry.model: is missing: the models in a watched repository may change")
             if len(service.models or ()) != 1:
                 raise ValueError(f"entry.model: which of {', '.join(service.models or ())}?")

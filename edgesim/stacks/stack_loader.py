@@ -61,6 +61,7 @@ def _absolute(stack: Stack, directory: Path) -> Stack:
         changes: dict[str, Any] = {
             "repository": absolute(service.repository),
             "mounts": tuple(mount.model_copy(update={"bind": absolute(mount.bind)}) for mount in service.mounts),
+            "watch": service.watch.model_copy(update={"bind": absolute(service.watch.bind)}) if service.watch else None,
             "models": tuple(_model(word, directory) for word in service.models) if service.models else None,
         }
         if service.build is not None:
@@ -95,6 +96,7 @@ def json_schema() -> dict[str, Any]:
     # The file has shorter forms that the model does not have.
     service, properties = schema["$defs"]["Service"]["properties"], schema["properties"]
     service["after"] = {"anyOf": [service["after"], {"type": "array", "items": {"type": "string"}}]}
-    service["build"] = {"anyOf": [*service["build"]["anyOf"], {"type": "string"}]}
+    for key in ("build", "watch"):
+        service[key] = {"anyOf": [*service[key]["anyOf"], {"type": "string"}]}
     properties["entry"] = {"anyOf": [*properties["entry"]["anyOf"], {"type": "string"}]}
     return schema

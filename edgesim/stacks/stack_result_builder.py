@@ -56,7 +56,7 @@ def result(
     killed = running.killed()
     load, origin_ns = load_of(running), samples[0].scheduled_ns if samples else 0
     scenario = scenario_section(plan.scenario, traffic.origin, measured.warm_up) if plan and traffic else None
-    board_usage = _board_usage(running, load, sum(killed.values()))
+    board_usage = _board_usage(running, load, sum(killed.get(name, 0) for name in resolved.on_board))
     return StackResult(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edgesim_version=__version__,
@@ -150,11 +150,11 @@ def _service(
 ) -> ServiceSection:
     state, readings = running.monitor.states[service.name], running.monitor.readings.get(service.name, [])
     phases = [_all_of(readings)] if service.spec.once and readings else load
-    used = resource_usage.summarise(
-        readings, phases, service.memory_bytes, running.resolved.limits.cpus, running.monitor.source
-    )
+    board_cpus = running.resolved.limits.cpus if not service.spec.beside else None
+    used = resource_usage.summarise(readings, phases, service.memory_bytes, board_cpus, running.monitor.source)
     return ServiceSection(
         kind="step" if service.spec.once else "service",
+        beside=service.spec.beside,
         image=ImageSection(reference=service.image, id=state.image),
         models=tuple(model.name for model in service.models),
         state=state.status,

@@ -36,6 +36,7 @@ from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.failure import failed_service
 from edgesim.stacks.resolve import Resolved, resolve
 from edgesim.stacks.running import RunningStack
+from edgesim.stacks.service import Service
 from edgesim.stacks.stack import Stack
 from edgesim.units import format_seconds
 from edgesim.version import __version__
@@ -46,6 +47,7 @@ _POLL_S = 0.1
 _STEADY_S, _EMULATED_STEADY_S = 0.5, 3.0
 _ANSWER_S = 0.3
 _DESCRIPTION_S = 10.0
+_TOKEN_BYTES = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +124,12 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
             )
         compose_project.version()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
-        with_gpus = [name for name, service in resolved.services.items() if service.gpus]
-        access = gpu_services.access(with_gpus, resolved.execution, engine)
+        access = gpu_services.access(
+            [name for name, service in resolved.on_board.items() if service.gpus],
+            resolved.execution,
+            engine,
+            beside=[name for name, service in resolved.beside.items() if service.gpus],
+        )
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
         running_emulator = emulation.require(engine, resolved.profile.architecture, core)
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
@@ -186,7 +192,7 @@ def naming_of(
         labels=labels | {STACK_LABEL: name} | ({HELPER_LABEL: helper} if helper else {}),
         any_port=temporary,
         relabel=facts.relabels if facts is not None else False,
-        proxies=tuple(sorted(docker_command.proxies())),
+        proxies=docker_command.proxies(),
         gpus=access,
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,
     )
@@ -244,11 +250,17 @@ def _start_in_order(running: RunningStack, plan: Plan, stages: Stages) -> None:
             due = [name for name in waiting if _may_start(running, name, open_since)]
             if due:
                 waiting = [name for name in waiting if name not in due]
-                running.project.up(compose_file, due)
+                for name in due:
+                    running.project.up(compose_file, name, environment=_token(stack.services[name]))
                 open_since |= dict.fromkeys(due, time.monotonic())
                 continue
             _check_time(running, plan, open_since)
             time.sleep(_POLL_S)
+
+
+def _token(service: Service) -> dict[str, str]:
+    """Return a new secret for a service by the name of its variable; empty for a service without."""
+    return {service.token: secrets.token_urlsafe(_TOKEN_BYTES)} if service.token is not None else {}
 
 
 def _write_file(running: RunningStack) -> Path:
@@ -283,7 +295,8 @@ def _is_settled(running: RunningStack, name: str) -> bool:
         return state.health == "healthy"
     if service.inner_port is not None and (address := _address(running, state, service.inner_port)) is not None:
         return _answers(*address)
-    return state.ran_s >= (_EMULATED_STEADY_S if running.resolved.execution == "emulated" else _STEADY_S)
+    is_emulated = running.resolved.services[name].execution == "emulated"
+    return state.ran_s >= (_EMULATED_STEADY_S if is_emulated else _STEADY_S)
 
 
 def _look_for_providers(running: RunningStack, stages: Stages) -> None:

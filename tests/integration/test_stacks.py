@@ -147,6 +147,45 @@ def test_two_services_share_the_board_s_cpu(directory: Path) -> None:
     assert (last.throttled_periods or 0) > (first.throttled_periods or 0), "together they want more than there is"
 
 
+DESK = f"""
+{HEEDING}
+import http.server, os, urllib.request
+held = bytearray(200 << 20)
+held[::4096] = b"x" * len(held[::4096])
+print("asked by name:", urllib.request.urlopen("http://board:8000/").status, "with", os.environ["SECRET"], flush=True)
+http.server.HTTPServer(("", 8888), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_service_beside_the_board_reaches_it_by_name_and_takes_nothing_of_its_memory(directory: Path) -> None:
+    (directory / "desk.py").write_text(DESK)
+    services = f"""
+board:
+  {PYTHON}
+  command: [python3, -m, http.server, "8000", --directory, /usr/share]
+  port: 8000
+desk:
+  {PYTHON}
+  command: [python3, /desk.py]
+  mounts: [{{bind: desk.py, at: /desk.py}}]
+  beside: true
+  after: [board]
+  port: 8888
+  publish: 0
+  token: SECRET
+"""
+    with package.stack(write(directory, services)) as stack:
+        token = stack.monitor.states["desk"].token
+        assert token is not None
+        assert stack.addresses["desk"] == f"{stack.urls['desk']}/?token={token}"
+        assert stack.log("desk") == "asked by name: 200 with ***"
+        stack.monitor.take()
+        assert max(reading.memory_bytes or 0 for reading in stack.monitor.readings["desk"]) > 200 << 20
+        assert max(reading.memory_peak_bytes or 0 for reading in stack.monitor.board) < 160 << 20
+        assert stack.monitor.limits.memory_bytes == 160 << 20
+        assert stack.killed() == {}
+
+
 STEPS = f"""
 first:
   {PYTHON}

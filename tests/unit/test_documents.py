@@ -16,6 +16,7 @@ from edgesim.inputs.inputs_file import Entry, InputsFile
 from edgesim.options import Generate
 from edgesim.profiles.image import Image
 from edgesim.server import config_yaml
+from edgesim.stacks.service import Service
 from edgesim.sweeps.matrix import Matrix
 from tests.support.pages import DOCS, PAGES, ROOT, blocks
 
@@ -149,9 +150,10 @@ def test_rules_in_the_document_of_the_gate_are_valid(tmp_path: Path) -> None:
     assert list(Rules.read(file).by_profile) == ["jetson-nano"]
 
 
-def test_stack_in_the_document_has_the_services_of_the_example() -> None:
+def test_stacks_in_the_document_are_valid_and_the_first_is_the_example() -> None:
     example = parsed((ROOT / "examples" / "stacks" / "parallel" / "stack.yaml").read_text())["services"]
-    (text,) = blocks(DOCS / "tasks" / "stacks.md", "yaml")
+    text, beside = blocks(DOCS / "tasks" / "stacks.md", "yaml")
+    assert list(Service.model_validate(parsed(beside)["notebook"]).problems()) == []
     services = parsed(text)["services"]
     assert services.keys() == example.keys()
     assert services["app"] == example["app"]

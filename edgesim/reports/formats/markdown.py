@@ -54,6 +54,8 @@ def render_stack(result: StackResult, file: str = "") -> str:
         *_table(tables.services(result)),
         "",
     ]
+    if (beside := tables.beside_board(result)) is not None:
+        lines += [*_table(beside), ""]
     if result.scenario is not None:
         lines += _times(result, result.scenario)
     lines += _details("The board and the run", stack_phrases.facts(result))

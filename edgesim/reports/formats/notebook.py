@@ -45,6 +45,8 @@ def _stack(result: StackResult) -> list[str]:
         _validity(result),
         _table(tables.services(result)),
     ]
+    if (beside := tables.beside_board(result)) is not None:
+        parts.append(_table(beside))
     if result.scenario is not None:
         parts += [_table(tables.times(result, result.scenario)), f"<p>{_lines(phrases.about_times(result))}</p>"]
     return parts

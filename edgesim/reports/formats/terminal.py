@@ -47,6 +47,8 @@ def render_stack(result: StackResult) -> RenderableType:
     heading = _heading(stack_phrases.title(result), stack_phrases.execution(result))
     services = TextTable(tables.services(result), titled=False, last_row_style="bold")
     parts: list[RenderableType] = [heading, _facts(stack_phrases.facts(result)), services]
+    if (beside := tables.beside_board(result)) is not None:
+        parts.append(TextTable(beside, titled=False))
     if result.scenario is not None:
         parts.append(_times(result, result.scenario))
     parts.append(_validity(result))

@@ -7,12 +7,15 @@ from edgesim.stacks.running import RunningStack
 
 
 def test_proxy_between_services_is_said_with_its_variables_and_the_way_around_it() -> None:
-    resolved: Any = SimpleNamespace(shortfalls=("storage rate: not limited for a stack",))
+    resolved: Any = SimpleNamespace(
+        shortfalls=("storage rate: not limited for a stack",), on_board=["app", "store"], beside=["notebook"]
+    )
     nothing: Any = None
     running = RunningStack(resolved, nothing, nothing, nothing, emulator=None)
     states: Any = {
         "app": SimpleNamespace(proxies={"HTTP_PROXY": "http://p:1", "http_proxy": "http://p:1"}),
         "store": SimpleNamespace(proxies={}),
+        "notebook": SimpleNamespace(proxies={"HTTP_PROXY": "http://p:1"}),
     }
     running.monitor.states = states
     assert list(running.shortfalls) == [

@@ -90,8 +90,12 @@ def refused(directory: Path, old: str, new: str) -> str:
         ("once: true", "once: maybe", "services.prepare.once"),
         ("models: [net.onnx]", "models: [nothing.onnx]", "services.detector.models: "),
         ("models: [net.onnx]", "{}", "not valid YAML"),
-        ("packages: [redis-server]", "image: redis\n    packages: [redis-server]", "give one of models, packages,"),
-        ("    image: shop/prepare:1\n", "", "services.prepare: give one of models, packages, build and image"),
+        (
+            "packages: [redis-server]",
+            "image: redis\n    packages: [redis-server]",
+            "give one of models, watch, packages,",
+        ),
+        ("    image: shop/prepare:1\n", "", "services.prepare: give one of models, watch, packages, build and image"),
         ("cpus: 2", "cpus: 5", "services.detector.cpus: 5 is more than the board has: 4"),
         ("memory: 1 GiB", "memory: 8 GiB", "services.detector.memory: 8.0 GiB is more than the board has: 3.9 GiB"),
         ("cpus: 2", "port: 80", "services.detector.port: edgesim's own server has its own"),
@@ -232,10 +236,10 @@ def test_the_examples_are_valid_also_by_the_schema_for_editors(path: Path) -> No
 
 
 def test_proxies_of_the_users_configuration_are_taken_out_of_services_that_set_none(directory: Path) -> None:
-    services = rendered(directory, proxies=("HTTP_PROXY", "no_proxy"))["services"]
+    services = rendered(directory, proxies={"HTTP_PROXY": "http://p:1", "no_proxy": "x"})["services"]
     assert all(service["environment"]["HTTP_PROXY"] == "" for service in services.values())
     own = STACK.replace("once: true", "once: true\n    environment: {HTTP_PROXY: http://p:1}", 1)
-    assert rendered(directory, own, proxies=("HTTP_PROXY",))["services"]["prepare"]["environment"] == {
+    assert rendered(directory, own, proxies={"HTTP_PROXY": "http://p:1"})["services"]["prepare"]["environment"] == {
         **rendered(directory)["services"]["prepare"].get("environment", {}),
         "HTTP_PROXY": "http://p:1",
     }

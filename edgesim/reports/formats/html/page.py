@@ -110,6 +110,7 @@ def render_stack(result: StackResult, file: str) -> str:
         rules=_rules(result),
         about_stack=list(stack_phrases.facts(result)),
         services=tables.services(result),
+        beside=tables.beside_board(result),
         times=tables.times(result, result.scenario) if result.scenario is not None else None,
         about_times=phrases.about_times(result) if result.scenario is not None else [],
         plots={name: in_template(plot) for name, plot in drawn.items()},

@@ -275,12 +275,13 @@ def _device(figure: go.Figure, side: Side[Recorded], i: int, rows: Sequence[str]
 
 
 def _services(figure: go.Figure, result: StackResult, rows: Sequence[str]) -> None:
-    """Draw what each service used, stacked.
+    """Draw what each service on the board used, stacked.
 
     Each service was read at moments of its own: the values are interpolated to the moments when the board was read.
     """
     at_ns = np.array([reading.at_ns for part in thinning.by_container(result.timeline) for reading in part])
-    for (service, readings), colour in zip(result.timelines.items(), itertools.cycle(SERVICES), strict=False):
+    on_board = [(name, readings) for name, readings in result.timelines.items() if name not in result.beside]
+    for (service, readings), colour in zip(on_board, itertools.cycle(SERVICES), strict=False):
         if not readings:
             continue
         own_ns = np.array([reading.at_ns for reading in readings])
