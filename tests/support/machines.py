@@ -194,7 +194,7 @@ MACHINES: tuple[RecordedMachine, ...] = (
         cores=[Cores(midr=A76, count=4, khz=2_400_000)],
         features=_V8_2,
         model="Raspberry Pi 5 Model B Rev 1.1",
-        boards=frozenset({"raspberry-pi-5"}),
+        boards=frozenset({"raspberry-pi-5", "raspberry-pi-5-ai-hat"}),
     ),
     RecordedMachine(
         name="Raspberry Pi 500, a keyboard with the same chip",

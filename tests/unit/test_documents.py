@@ -120,9 +120,9 @@ def test_image_in_the_document_of_other_servers_is_valid() -> None:
 
 
 def test_documents_state_the_number_of_boards() -> None:
-    assert len(profiles.names()) == 25
+    assert len(profiles.names()) == 26
     for page in (ROOT / "README.md", DOCS / "tasks" / "boards.md"):
-        assert "twenty-five boards" in page.read_text()
+        assert "twenty-six boards" in page.read_text()
 
 
 def test_inputs_file_in_the_document_is_valid_and_has_every_key_of_an_entry() -> None:

@@ -102,7 +102,7 @@ def test_a_command_imports_nothing_that_only_others_need(arguments: list[str], a
         ("edgesim r", {"run", "report", "recommend", "replay"}),
         ("edgesim profiles sh", {"show"}),
         ("edgesim gate --ba", {"--base", "--base-image", "--base-runtime", "--baseline"}),
-        ("edgesim run raspberry-pi-5", {"raspberry-pi-5"}),
+        ("edgesim run raspberry-pi-z", {"raspberry-pi-zero-2"}),
         ("edgesim run jetson-nano dig", {"digits"}),
         ("edgesim run jetson-nano digits --execution s", {"scaled", "same-architecture"}),
     ],

@@ -61,7 +61,7 @@ def test_every_mode_of_every_profile_can_be_chosen(name: str) -> None:
         assert profile.cpu.cores >= 1
 
 
-def test_the_shipped_profiles_are_these_twenty_five() -> None:
+def test_the_shipped_profiles_are_these_twenty_six() -> None:
     assert set(profiles.names()) == {
         "coral-dev-board",
         "intel-i3-n305",
@@ -84,6 +84,7 @@ def test_the_shipped_profiles_are_these_twenty_five() -> None:
         "raspberry-pi-3",
         "raspberry-pi-4",
         "raspberry-pi-5",
+        "raspberry-pi-5-ai-hat",
         "raspberry-pi-zero-2",
         "rk3399",
         "rk3588",
