@@ -8,12 +8,14 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 
 from edgesim.host import cgroup
+from edgesim.host.parent_death import end_with_parent
 
 # The share of this host's free memory that a run may take.
 _SHARE = 0.8
@@ -29,6 +31,25 @@ def spare_bytes() -> int:
 def command(module: str, *words: str) -> list[str]:
     """Return the command that runs a module of edgesim in a process of its own."""
     return [sys.executable, "-P", "-m", module, *words]
+
+
+def run(module: str, *words: str, most_s: float) -> "subprocess.CompletedProcess[str]":
+    """Run a module of edgesim in a process of its own, to its end.
+
+    Raises:
+        subprocess.TimeoutExpired: the process did not end by itself within `most_s` seconds.
+    """
+    return subprocess.run(
+        command(module, *words),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=most_s,
+        check=False,
+        preexec_fn=end_with_parent,
+    )
 
 
 def environment() -> dict[str, str]:

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
-from edgesim.host.parent_death import end_with_parent
-from edgesim.models import bounded_process
+from edgesim.models import bounded_process, session_options
 from edgesim.units import format_bytes
 
 # Loading and all runs together. A model of a billion parameters takes half of it on one thread of a slow host.
@@ -31,8 +30,8 @@ _FEWEST_RUNS, _MOST_RUNS = 2, 20
 # A model that takes longer than this runs once.
 _LONG_S = 0.5
 _FOLDER = "session.model_external_initializers_file_folder_path"
-# Levels of optimization, by ONNX Runtime's names: where a model does not load without, the least that it needs.
-_LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED")
+# Of `session_options.LEVELS`: the highest changes nodes that a prediction counts.
+_LEVELS = session_options.LEVELS[:-1]
 _MODEL, _INPUTS, _ANSWER = "model.onnx", "inputs.pickle", "answer.json"
 _SMALLER = "predict a smaller or shorter input: `shapes`"
 
@@ -74,19 +73,9 @@ def profile(
     (directory / _MODEL).write_bytes(model)
     with (directory / _INPUTS).open("wb") as file:
         pickle.dump(dict(inputs), file, protocol=5)
-    command = bounded_process.command(__name__, str(directory), str(weights), str(most_bytes), *libraries)
+    words = (str(directory), str(weights), str(most_bytes), *libraries)
     try:
-        done = subprocess.run(
-            command,
-            env=bounded_process.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=most_s,
-            check=False,
-            preexec_fn=end_with_parent,
-        )
+        done = bounded_process.run(__name__, *words, most_s=most_s)
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"a run of the model on this host did not end within {most_s:g} s", fix=_SMALLER) from error
     try:
@@ -119,27 +108,17 @@ def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, s
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    from edgesim.models import registration, session_loading, session_run
+    from edgesim.models import session_run
 
     model = (directory / _MODEL).read_bytes()
     # From edgesim itself, which wrote the file a moment ago: text has no other form.
     arrays: dict[str, np.ndarray] = pickle.loads((directory / _INPUTS).read_bytes())  # noqa: S301
     answer: dict[str, str] = {}
     for level in _LEVELS:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # the exception says everything that the log would
-        options.intra_op_num_threads = 1
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options = session_options.of(level, libraries)
         options.enable_profiling = True
         options.profile_file_prefix = str(directory / level)
-        # Weights that a kernel has packed for itself are missing among the inputs that the profiler writes.
-        options.add_session_config_entry("session.disable_prepacking", "1")
         options.add_session_config_entry(_FOLDER, weights)
-        for name in libraries:
-            try:
-                registration.register(options, name)
-            except registration.LibraryFailed as error:
-                raise session_loading.library_refusal(*error.args) from error
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             answer = {"loaded": level}

@@ -8,6 +8,8 @@ from edgesim.models import custom_libraries, locales
 from edgesim.models.repository import Model
 from edgesim.server.config import PACKAGES
 
+# Names the file once more, or is the runtime's own file in memory.
+_LOADING = re.compile(r"Load model from .*? failed: ?")
 _NOT_REGISTERED = re.compile(r"is not a registered function/op")
 
 
@@ -34,7 +36,7 @@ def refusal(model: Model, text: str) -> EdgesimError:
         LibraryNotNamed: the model needs a library that the user has not named for this host.
         ModelError: the model itself is wrong, so no board could load it either.
     """
-    text = " ".join(text.split())
+    text = _LOADING.sub("", " ".join(text.split()))
     if (locale := locales.missing(text)) is not None:
         return HostError(
             f"this host lacks the locale {locale}, which model {model.name} needs",

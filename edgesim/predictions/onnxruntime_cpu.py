@@ -15,6 +15,7 @@ from edgesim.predictions.fitted import FittedCoefficients, load_fitted
 from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.operations import Kind
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
+from edgesim.predictions.refusals import require_loadable
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
 
@@ -87,9 +88,10 @@ class OnnxRuntimeCpu:
         """Return the device time of one inference; the arguments are those of `edgesim.predict`."""
         try:
             _require_predictable(profile)
-            return predict_graph(
-                profile, reader.graph(), batch=reader.batch, threads=threads, use_calibration=use_calibration
-            )
+            graph = reader.graph()
+            if graph.run is None:  # which has loaded the model
+                require_loadable(reader.model, target)
+            return predict_graph(profile, graph, batch=reader.batch, threads=threads, use_calibration=use_calibration)
         except (ModelError, ProfileError) as error:
             return Declined.because_of(error)
 

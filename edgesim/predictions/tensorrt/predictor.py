@@ -11,6 +11,7 @@ from edgesim.predictions.calibration import Calibration
 from edgesim.predictions.cost import Machine
 from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.prediction import Declined, NodeTime, Prediction
+from edgesim.predictions.refusals import require_loadable
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile
 from edgesim.profiles.accelerator import Accelerator
@@ -73,6 +74,8 @@ class TensorRtGpu:
             accelerator, precision = _target(profile, target)
             _require_fast_path(profile, accelerator, precision)
             graph = reader.graph(TensorRtFusions)
+            if graph.run is None:
+                require_loadable(reader.model, target)
             stored = calibration.find(profile, target) if use_calibration else None
             prediction = predict_nodes(profile, accelerator, precision, graph.nodes, stored=stored)
             server = ServerTime.of(Machine.of(profile, threads), graph.request_bytes)

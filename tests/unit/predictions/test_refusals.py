@@ -6,8 +6,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import edgesim
 from edgesim import profiles
-from edgesim.models import repository
+from edgesim.errors import ModelError
+from edgesim.models import repository, trial_load
+from edgesim.predictions import Prediction
 from edgesim.predictions.refusals import refusal_notes
 
 
@@ -44,3 +47,44 @@ def test_a_file_that_no_release_of_onnx_runtime_loads_is_noted(tmp_path: Path, i
     if said:
         assert said[0].startswith("no release of ONNX Runtime up to ")
         assert "loads the model: IR version 99; it loads up to " in said[0]
+
+
+def _relu(path: Path, *, names: tuple[str, str] = ("first", "second"), kind: int = TensorProto.FLOAT) -> Path:
+    """Write a model of two nodes, of which inference knows all sizes."""
+    x, y = (helper.make_tensor_value_info(name, kind, [1, 4]) for name in "xy")
+    nodes = [helper.make_node("Relu", [a], [b], name=n) for a, b, n in zip("xp", "py", names, strict=True)]
+    graph = helper.make_graph(nodes, "net", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_model_that_onnx_runtime_does_not_load_has_no_time(tmp_path: Path) -> None:
+    twice = _relu(tmp_path / "twice.onnx", names=("same", "same"))
+    with pytest.raises(ModelError, match=r"does not load it: .*two nodes with same node name \(same\)"):
+        edgesim.predict("raspberry-pi-4", twice)
+    of_bools = _relu(tmp_path / "bools.onnx", kind=TensorProto.BOOL)
+    with pytest.raises(ModelError, match=r"does not load it: .*Type 'tensor\(bool\)'"):
+        edgesim.predict("raspberry-pi-4", of_bools)
+    assert edgesim.predict("raspberry-pi-4", _relu(tmp_path / "good.onnx")).p50_ms > 0
+
+
+def test_a_kernel_that_only_a_processor_lacks_does_not_refuse_the_model_to_a_gpu(tmp_path: Path) -> None:
+    # ONNX has Relu of 16-bit integers, and ONNX Runtime has no kernel for them.
+    targets = edgesim.predict_targets("jetson-nano", _relu(tmp_path / "int16.onnx", kind=TensorProto.INT16))
+    assert "Could not find an implementation for Relu" in str(targets["cpu"])
+    assert isinstance(targets["gpu:tensorrt-fp16"], Prediction)
+    targets = edgesim.predict_targets("jetson-nano", _relu(tmp_path / "twice.onnx", names=("same", "same")))
+    assert not any(isinstance(answer, Prediction) for answer in targets.values())
+
+
+def test_a_model_is_tried_once_for_all_boards_and_again_after_a_change(tmp_path: Path) -> None:
+    path = _relu(tmp_path / "net.onnx")
+    tried = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_load, "failure", lambda model: tried.append(model.path))
+        for board in ("raspberry-pi-4", "raspberry-pi-5", "jetson-nano"):
+            edgesim.predict_targets(board, path)
+        assert len(tried) == 1
+        _relu(path, names=("another", "name"))
+        edgesim.predict("raspberry-pi-4", path)
+    assert len(tried) == 2
