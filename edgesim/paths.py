@@ -1,7 +1,7 @@
 """Paths of edgesim's own files: beside the package in a checkout, inside the package once installed."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path
@@ -9,8 +9,10 @@ from platformdirs import user_cache_path, user_config_path
 from edgesim.errors import HostError
 
 _PACKAGE = Path(__file__).resolve().parent
-_INSTALLED = _PACKAGE / "_data"  # the wheel puts profiles/, Dockerfile.* and the engine script here
+_INSTALLED = _PACKAGE / "_data"  # the wheel puts `DATA` here
 _ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+# What edgesim needs beside its package, relative to a checkout; as in pyproject.toml.
+DATA = ("profiles", "Dockerfile.jetson", "Dockerfile.edgesim", "scripts/engine", "scripts/counting-emulator")
 
 
 def is_file(path: str | Path) -> bool:
@@ -27,6 +29,23 @@ def exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def package_files() -> Mapping[str, Path]:
+    """Return the files of an installed edgesim by their names relative to its package, ``_data/`` included."""
+    files = {str(path.relative_to(_PACKAGE)): path for path in _files_below(_PACKAGE)}
+    for name in DATA:
+        for path in _files_below(_ROOT / name):
+            files[f"{_INSTALLED.name}/{path.relative_to(_ROOT)}"] = path
+    return files
+
+
+def _files_below(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.name != "__pycache__":
+        for child in sorted(path.iterdir()):
+            yield from _files_below(child)
 
 
 def profiles_directory() -> Path:

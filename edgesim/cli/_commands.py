@@ -41,7 +41,7 @@ COMMANDS = (
     Entry("profiles", "List the boards that can be simulated, and work on profile files.", _CATALOGUE),
     Entry("models", "List, describe and build models.", _CATALOGUE),
     Entry("doctor", "Say what this host can do, and how to fix what it cannot.", _MAINTENANCE),
-    Entry("build", "Build the serving image of a board.", _MAINTENANCE),
+    Entry("build", "Build the serving image of a board, or an image of edgesim itself.", _MAINTENANCE),
     Entry("baseline", "Keep results to compare later results with.", _MAINTENANCE),
     Entry("noise", "Measure the smallest change that `edgesim gate` can detect on this host.", _MAINTENANCE),
     Entry("calibrate", "Correct predictions by times that were measured on your own board.", _MAINTENANCE),

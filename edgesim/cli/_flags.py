@@ -31,6 +31,7 @@ _FIELDS = {
     "commits",
     "confidence",
     "dir",
+    "extras",
     "max_rounds",
     "mlflow",
     "model",

@@ -9,7 +9,7 @@ from edgesim.cli._app import BOARD, INPUTS, OUTPUT
 from edgesim.options import READY_TIMEOUT_S, EngineName
 
 
-def _profiles(incomplete: str) -> list[str]:
+def profile_names(incomplete: str) -> list[str]:
     from edgesim import profiles  # the shell asks at each Tab
 
     return [name for name in profiles.names() if name.startswith(incomplete)]
@@ -36,11 +36,11 @@ def _models(incomplete: str) -> list[str]:
 _PROFILE_HELP = "A profile: NAME, NAME:MODE for a power mode, or a YAML file."
 _MODEL_HELP = "A model: a name in the model repository, or an .onnx file."
 
-ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help=_PROFILE_HELP, autocompletion=_profiles)]
+ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help=_PROFILE_HELP, autocompletion=profile_names)]
 OptionalProfileArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="PROFILE", help="A profile [default: one of this host's architecture].", autocompletion=_profiles
+        metavar="PROFILE", help="A profile [default: one of this host's architecture].", autocompletion=profile_names
     ),
 ]
 ProfileOrStackArgument = Annotated[
@@ -48,7 +48,7 @@ ProfileOrStackArgument = Annotated[
     typer.Argument(
         metavar="PROFILE|STACK.yaml",
         help=f"{_PROFILE_HELP} Or a stack file, without MODEL.",
-        autocompletion=_profiles,
+        autocompletion=profile_names,
     ),
 ]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP, autocompletion=_models)]

@@ -12,9 +12,16 @@ import requests.utils
 import urllib3
 
 from edgesim import paths
+from edgesim.engine import own_container
 from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError, KilledFromOutside
 from edgesim.host.proxies import without_password
 from edgesim.host.signals import deferred
+
+_SOCKETS_GROUP = "--group-add $(stat -c %g /var/run/docker.sock)"
+_GIVE_SOCKET = (
+    f"give this container an engine: docker run -v /var/run/docker.sock:/var/run/docker.sock {_SOCKETS_GROUP}, or "
+    "DOCKER_HOST; `engine=local` and predictions need none"
+)
 
 
 @contextmanager
@@ -76,20 +83,18 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
         return EngineDenied(
             f"a Docker Engine is there, but {name or f'user {os.getuid()}'} may not use {address}",
             fix="sudo usermod -aG docker $USER, then log in again (or run with sudo)"
-            if name is not None
-            else "add the socket's group: docker run --group-add $(stat -c %g /var/run/docker.sock)",
+            if name is not None and not own_container.is_in_container()
+            else f"add the socket's group: docker run {_SOCKETS_GROUP}",
         )
     if address.startswith(("tcp://", "http://", "https://", "ssh://")):
         return EngineMissing(
             f"no Docker Engine answers at {address}: {' '.join(str(error).split())}",
             fix=f"docker -H {address} version says more; DOCKER_HOST says where the engine is{_proxy_hint(address)}",
         )
-    if any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons):
-        return EngineMissing(
-            f"no Docker Engine answers at {address}", fix=f"sudo {script} install && sudo {script} start"
-        )
+    is_plain = any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons)
     return EngineMissing(
-        f"no Docker Engine answers at {address}: {error}", fix=f"sudo {script} install && sudo {script} start"
+        f"no Docker Engine answers at {address}{'' if is_plain else f': {error}'}",
+        fix=_GIVE_SOCKET if own_container.is_in_container() else f"sudo {script} install && sudo {script} start",
     )
 
 

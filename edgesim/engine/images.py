@@ -12,13 +12,25 @@ import docker.errors
 
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.labels import LABEL, run_labels
-from edgesim.errors import EdgesimError, ImageUnavailable
+from edgesim.errors import EdgesimError, ImageUnavailable, UsageError
 from edgesim.version import __version__
 
 _EMPTY = "edgesim/empty:1"
 _NO_NAME = "<none>:<none>"
 _SERVICE_DIGEST = re.compile(r"(?<=edgesim/stack:)([\w.-]+)-[0-9a-f]{12}$")
+_NAME = re.compile(
+    r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?"
+)
 _A_DAY_S = 24 * 3600.0
+
+
+def require_valid_name(name: str) -> None:
+    """Raise UsageError unless an engine takes a text, of the field `tag`, as an image's name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"`tag={name}`: not a valid image name", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
+        )
 
 
 class Images:
@@ -90,6 +102,11 @@ class Images:
                 f"the engine has no image {reference!r}, and cannot pull it: {error.problem}",
                 fix=f"docker images lists the images; docker pull --platform {platform} {reference}",
             ) from error
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image that the engine has another name, ``NAME`` or ``NAME:TAG``."""
+        with engine_call():
+            self._client.images.get(image).tag(name)
 
     def load(self, archive: Path, reference: str) -> str:
         """Load an image from an archive; return its id.

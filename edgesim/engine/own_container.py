@@ -4,6 +4,7 @@ A CI job in a container that has the engine's socket mounted is a sibling of the
 on 127.0.0.1 are the engine's host's and not the job's, and so are the files that the engine mounts.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import docker
 import docker.errors
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_PODMANS_MARK = Path("/run/.containerenv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,9 @@ def find(client: docker.DockerClient) -> OwnContainer | None:
 
 
 def is_in_container() -> bool:
-    """Return whether edgesim runs in a container of Docker's, of whichever engine."""
-    return next(ids(_MOUNTS), None) is not None
+    """Return whether edgesim runs in a container of Docker's, of whichever engine, of Podman's, or of a pod."""
+    others = _PODMANS_MARK.exists() or "KUBERNETES_SERVICE_HOST" in os.environ
+    return others or next(ids(_MOUNTS), None) is not None
 
 
 def ids(mounts: Path) -> Iterator[str]:

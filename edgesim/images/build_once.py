@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgesim.engine.docker_engine import Engine
+from edgesim.errors import HostError
 from edgesim.host.lock import exclusive
 from edgesim.progress import Stages
 
@@ -17,7 +18,15 @@ def to_build(engine: Engine, reference: str, stages: Stages, *, rebuild: bool = 
 
     Args:
         rebuild: build it in any case.
+
+    Raises:
+        HostError: the engine is not Docker's.
     """
+    if engine.facts.product != "Docker":
+        raise HostError(
+            f"the engine is {engine.facts.title}, which has no BuildKit for edgesim to build images with",
+            fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
+        )
     words = f"image {reference}: another edgesim builds it; waiting"
     with exclusive(reference, waiting=lambda: stages.note(words)):
         yield rebuild or engine.images.id(reference) is None

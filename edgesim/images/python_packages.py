@@ -17,16 +17,18 @@ from edgesim.images.runtime_releases import BOOKWORM, Debian, RuntimeRelease
 
 _OLDEST_PYTHON = 9  # of `edgesim.measure.release_worker`: 3.9
 _NEEDED_BYTES = 300 << 20  # for the wheels, and the packages unpacked from them
+_MOST_PINS_IN_FIX = 8  # a command that fits on a terminal shows whether the index answers
 # The versions of glibc that wheels are built for: a system runs those of its own and of older ones.
-_GLIBC = ((2, 36), (2, 35), (2, 34), (2, 31), (2, 28), (2, 27), (2, 17))
+_GLIBC = ((2, 41), (2, 39), (2, 36), (2, 35), (2, 34), (2, 31), (2, 28), (2, 27), (2, 17))
 
 
-def fetch(architecture: str, requirements: str, debian: Debian = BOOKWORM) -> Path:
+def fetch(architecture: str, requirements: str, debian: Debian = BOOKWORM, *, program: str = "the server") -> Path:
     """Return a directory of installed packages for `architecture` (``arm64``, ``amd64``); cached.
 
     Args:
         requirements: the lines of a requirements file that pins all packages.
         debian: the system that they are for, with its Python and its glibc.
+        program: what runs with the packages, for the error.
 
     Raises:
         PackagesUnavailable: the package index does not answer, or lacks a package.
@@ -39,8 +41,9 @@ def fetch(architecture: str, requirements: str, debian: Debian = BOOKWORM) -> Pa
     return _install(
         f"{architecture}-{digest}",
         requirements,
-        ["--python-version", debian.python, *platforms],
-        what=f"the server's Python packages for {architecture}",
+        # pip compares what a wheel requires with the Python that runs pip, whatever the target.
+        ["--python-version", debian.python, "--ignore-requires-python", *platforms],
+        what=f"the Python packages of {program} for {architecture}",
     )
 
 
@@ -112,8 +115,12 @@ def _install(name: str, requirements: str, target: Sequence[str], *, what: str) 
                 )
             raise PackagesUnavailable(
                 f"{what} could not be fetched",
-                fix=f"check the package index: pip download --no-deps {' '.join(requirements.split())}",
+                fix=f"check the package index: pip download --no-deps {_excerpt(requirements.split())}",
                 log="\n".join(done.stderr.splitlines()[-8:]),
             )
         make_public(entry)
     return directory
+
+
+def _excerpt(pins: Sequence[str]) -> str:
+    return " ".join(pins[:_MOST_PINS_IN_FIX])

@@ -83,6 +83,7 @@ class Debian:
 
 BULLSEYE = Debian("bullseye", "3.9", (2, 31))
 BOOKWORM = Debian("bookworm", "3.11", (2, 36))
+TRIXIE = Debian("trixie", "3.13", (2, 41))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
-from edgesim.errors import HostError, ImageUnavailable, ProfileError, UsageError
+from edgesim.errors import ImageUnavailable, ProfileError, UsageError
 from edgesim.host.cache import make_public
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import python_packages, rootfs, runtime_releases
@@ -55,12 +55,6 @@ def build(
     if image_id is not None and not rebuild:
         base = engine.images.label(reference, BASE_LABEL) or ""
         return Image(reference=reference, id=image_id, base=base, cached=True)
-
-    if engine.facts.product != "Docker":
-        raise HostError(
-            f"the engine is {engine.facts.title}, which has no BuildKit for edgesim to build images with",
-            fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
-        )
     with to_build(engine, reference, stages, rebuild=rebuild) as needed:
         if needed:
             _build(

@@ -1,6 +1,5 @@
 """Pack a model for a board: profile + model → serving image → image with the model inside → engine or archive."""
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from edgesim.delivery import contents, packed_image
 from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine
 from edgesim.engine.context import resolve
+from edgesim.engine.images import require_valid_name
 from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError
 from edgesim.host.scratch import scratch_file
 from edgesim.images import runtime_releases, serving_image
@@ -19,11 +19,6 @@ from edgesim.models import custom_libraries, repository
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
-
-_NAME = re.compile(
-    r"(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
-    r"(?::\w[\w.-]{0,127})?"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +72,8 @@ def pack(
         ResultError: the archive cannot be written.
         HostError: this host cannot do it; DeviceError: the image could not be built or loaded.
     """
-    if name is not None and not _NAME.fullmatch(name):
-        raise UsageError(
-            f"`tag={name}`: not a valid image name", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
-        )
+    if name is not None:
+        require_valid_name(name)
     save = Path(save) if save is not None else None
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):

@@ -77,3 +77,13 @@ def test_container_that_somebody_removed_is_told_as_that(text: str) -> None:
     error = translated(docker.errors.APIError("409", explanation=text))
     assert type(error) is KilledFromOutside
     assert "another program removed the container" in error.problem
+
+
+def test_container_without_an_engine_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    missing = translated(docker.errors.DockerException("Error", FileNotFoundError(2, "No such file")))
+    assert isinstance(missing, EngineMissing)
+    assert "-v /var/run/docker.sock" in missing.fix
+    assert "`engine=local`" in missing.fix
+    assert "--group-add" in translated(denied()).fix, "though the container's user has a name"
