@@ -3,16 +3,17 @@
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ByteSize, TypeAdapter, ValidationError
+from pydantic import ByteSize, TypeAdapter
 
 from edgesim import yaml_files
 from edgesim.errors import UsageError
 from edgesim.gates.result_metrics import HIGHER_IS_BETTER, NAMES, canonical
+from edgesim.units import parse_seconds
 
 FILE_NAME = "edgesim-gate.yaml"
 # The rules of a paired run without rules of its own.
@@ -106,10 +107,11 @@ def _rule(row: Any, where: str) -> Rule:
                 f"{where}: {text!r}: {metric} gets worse by {'-' if worse < 0 else '+'}",
                 fix=f"{metric}: {'-' if worse < 0 else '+'}{relative[2]} %",
             )
-        return Rule(metric, "change", sign * _finite(metric, relative[2], where) / 100, text)
+        return Rule(metric, "change", sign * float(relative[2]) / 100, text)
     if absolute := _ABSOLUTE.match(text):
         kind: Literal["<=", ">="] = "<=" if absolute[2] == "<=" else ">="
-        return Rule(_metric(absolute[1], where), kind, _limit(absolute[1], absolute[3], where), text)
+        metric = _metric(absolute[1], where)
+        return Rule(metric, kind, _limit(metric, kind, absolute[3], where), text)
     raise UsageError(
         f"{where}: {text!r} is not a rule", fix="write, for example, device_time_ms.p50 <= 120 or latency_ms.p50: +5 %"
     )
@@ -124,23 +126,47 @@ def _metric(name: str, where: str) -> str:
             fix="write targets.NAME.p50, .low or .high, as in targets.gpu:tensorrt-fp16.p50",
         )
     near = difflib.get_close_matches(name, NAMES, n=1)
-    raise UsageError(f"{where}: no metric {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+    raise UsageError(
+        f"{where}: no metric {name!r}{f'; did you mean {near[0]}?' if near else ''}",
+        fix="docs/reference/rules.md lists the metrics",
+    )
 
 
-def _limit(name: str, text: str, where: str) -> float:
-    if not name.endswith("_bytes"):
-        return _finite(name, text, where)
+def _limit(metric: str, kind: str, text: str, where: str) -> float:
+    """Return the number of an absolute limit, in the metric's unit.
+
+    Raises:
+        UsageError: the text is no finite number of that unit; an infinite limit would let everything pass.
+    """
+    if _RELATIVE.match(text):
+        raise UsageError(f"{where}: {text!r} is a change, which goes after a colon", fix=f"{metric}: {text}")
+    parse, example = _unit(metric)
     try:
-        return float(TypeAdapter(ByteSize).validate_python(text))
-    except (ValidationError, OverflowError) as error:
-        raise UsageError(f"{where}: {text!r} is not a limit for {name}") from error
-
-
-def _finite(name: str, text: str, where: str) -> float:
-    try:
-        limit = float(text)
-    except ValueError:
+        limit = parse(text)
+    except (ValueError, OverflowError):  # pydantic's ValidationError is a ValueError, too
         limit = math.nan
-    if not math.isfinite(limit):  # an infinite limit would let everything pass
-        raise UsageError(f"{where}: {text!r} is not a limit for {name}")
+    if not math.isfinite(limit):
+        raise UsageError(
+            f"{where}: {text!r} is not a limit for {metric}", fix=f"for example, {metric} {kind} {example}"
+        )
+    if metric == "accuracy" and limit > 1:
+        raise UsageError(
+            f"{where}: accuracy is a part of 1, and never above {text}", fix=f"accuracy {kind} {limit / 100:g}"
+        )
     return limit
+
+
+def _unit(metric: str) -> tuple[Callable[[str], float], str]:
+    """Return what reads a limit of a metric, with or without its unit, and an example of such a limit."""
+    if metric.endswith("_bytes"):
+        return lambda text: float(TypeAdapter(ByteSize).validate_python(text)), "512MiB"
+    if "_ms." in metric or metric.startswith("targets."):
+        return lambda text: _time(text, 1000), "120 or 120ms"
+    if metric == "cold_start_s" or metric.startswith("cpu_seconds"):
+        return lambda text: _time(text, 1), "1.5 or 1.5s"
+    return float, "0.96" if metric == "accuracy" else "20"
+
+
+def _time(text: str, parts_of_a_second: int) -> float:
+    """Return a time in parts of a second; a bare number is in these parts already."""
+    return parse_seconds(text) * parts_of_a_second if text[-1].isalpha() else float(text)

@@ -472,21 +472,43 @@ def test_change_of_memory_is_between_the_emulated_containers_of_both_sides(
 
 
 @pytest.mark.parametrize(
-    ("rule", "problem"),
+    ("rule", "problem", "fix"),
     [
-        ("latency_ms.p5 <= 3", "no metric 'latency_ms.p5'; did you mean latency_ms.p95?"),
-        ("latency_ms.p50 < 3", "is not a rule"),
-        ("latency_ms.p50: 5 %", "is not a rule"),
-        ("latency_ms.p50: -5 %", "gets worse by +"),
-        ("throughput_qps: +5 %", "gets worse by -"),
-        ("memory_peak_bytes <= many", "is not a limit for memory_peak_bytes"),
-        ("accuracy >= high", "is not a limit for accuracy"),
+        ("latency_ms.p5 <= 3", "no metric 'latency_ms.p5'; did you mean latency_ms.p95?", "rules.md"),
+        ("latency_ms.p50 < 3", "is not a rule", "latency_ms.p50: +5 %"),
+        ("latency_ms.p50: 5 %", "is not a rule", "latency_ms.p50: +5 %"),
+        ("latency_ms.p50: -5 %", "gets worse by +", "latency_ms.p50: +5 %"),
+        ("throughput_qps: +5 %", "gets worse by -", "throughput_qps: -5 %"),
+        ("latency_ms.p50 <= +5 %", "is a change", "latency_ms.p50: +5 %"),
+        ("memory_peak_bytes <= many", "is not a limit for memory_peak_bytes", "memory_peak_bytes <= 512MiB"),
+        ("latency_ms.p50 <= 5 parsecs", "is not a limit for latency_ms.p50", "latency_ms.p50 <= 120 or 120ms"),
+        ("latency_ms.p50 <= inf", "is not a limit for latency_ms.p50", "latency_ms.p50 <= 120 or 120ms"),
+        ("cold_start_s <= 1e999", "is not a limit for cold_start_s", "cold_start_s <= 1.5 or 1.5s"),
+        ("accuracy >= high", "is not a limit for accuracy", "accuracy >= 0.96"),
+        ("accuracy >= 96", "accuracy is a part of 1", "accuracy >= 0.96"),
     ],
 )
-def test_text_that_is_not_a_rule_is_refused(rule: str, problem: str) -> None:
+def test_text_that_is_not_a_rule_is_refused_with_one_that_is(rule: str, problem: str, fix: str) -> None:
     with pytest.raises(UsageError) as caught:
         Rules.of([rule])
     assert problem in caught.value.problem
+    assert caught.value.fix is not None
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit"),
+    [
+        ("latency_ms.p50 <= 500ms", 500),
+        ("device_time_ms.high <= 0.5 s", 500),
+        ("targets.gpu:tensorrt-fp16.p50 <= 800us", 0.8),
+        ("cold_start_s <= 1500ms", 1.5),
+        ("latency_ms.p50 <= 1e2", 100),
+        ("memory_peak_bytes <= 1KiB", 1024),
+    ],
+)
+def test_limit_may_have_its_unit(rule: str, limit: float) -> None:
+    assert Rules.of([rule]).everywhere[0].limit == pytest.approx(limit)
 
 
 def test_a_rules_file_has_rules_for_all_boards_and_for_one(tmp_path: Path, good: RunResult) -> None:
