@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 MIB = 2**20
+_GZIP = b"\x1f\x8b"
 # Seconds without a byte from a program that writes into a pipe, such as the shell's <(command).
 _PATIENCE_S = 60
 _CHUNK_BYTES = 1 << 20
@@ -66,9 +67,28 @@ def read_json(path: Path, most_bytes: int) -> Any:
 
     Raises:
         OSError: as `read_bytes`.
-        ValueError: the file is not JSON.
+        ValueError: as `json_of`.
     """
-    return orjson.loads(read_bytes(path, most_bytes))
+    return json_of(read_bytes(path, most_bytes))
+
+
+def json_of(content: bytes) -> Any:
+    """Return the document in the bytes of a JSON file; see `read_json`.
+
+    Raises:
+        ValueError: the bytes are not JSON. The text says what they are instead, as far as that shows.
+    """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        if not content.strip():
+            raise ValueError("the file is empty") from error
+        if content.startswith(_GZIP):
+            raise ValueError("the file is compressed by gzip: gunzip it first") from error
+        if error.msg == "unexpected end of data":
+            end = f"line {error.lineno:,}, after {len(content):,} bytes"
+            raise ValueError(f"the file is cut short: it ends in {end}") from error
+        raise ValueError(f"not JSON: line {error.lineno:,}, column {error.colno:,}: {error.msg}") from error
 
 
 def _opened(path: Path, *, pipes: bool) -> FileIO:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edgesim import untrusted
 from edgesim.errors import ResultError
 from edgesim.version import __version__
 
@@ -99,9 +100,9 @@ def read(data: bytes, where: str) -> Manifest:
         ResultError: the manifest is wrong, or of a newer edgesim.
     """
     try:
-        document = orjson.loads(data)
+        document = untrusted.json_of(data)
     except ValueError as error:
-        raise broken(where, f"{NAME}: not JSON: {error}") from error
+        raise broken(where, f"{NAME}: {error}") from error
     if not isinstance(document, dict) or document.get("kind") != "edgesim bundle":
         raise broken(where, f"{NAME}: not the manifest of a bundle")
     format_ = document.get("format")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from edgesim import untrusted
 from edgesim.errors import ResultError, field_problem
 from edgesim.gates.comparable import digest, is_of_host, metric_identity
 from edgesim.gates.result_metrics import NAMES, is_constant, is_count, metric, of_targets
@@ -175,11 +176,11 @@ def read(document: bytes, where: str) -> Entry:
     """
     fix = "remove the file, and add its result again with edgesim history add"
     try:
-        facts: Any = orjson.loads(document)
+        facts: Any = untrusted.json_of(document)
         return Entry.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ResultError(f"{where}: not an entry of a history: {place}: {field_problem(first)}", fix=fix) from error
     except ValueError as error:
-        raise ResultError(f"{where}: not an entry of a history: not JSON: {error}", fix=fix) from error
+        raise ResultError(f"{where}: not an entry of a history: {error}", fix=fix) from error

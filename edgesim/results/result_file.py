@@ -49,7 +49,7 @@ def document(path: Path | str, what: str = "a result file", *, fix: str = _MAKE)
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}", fix=fix) from error
     except ValueError as error:
-        raise ResultError(f"{path}: not {what}: not JSON: {error}", fix=fix) from error
+        raise ResultError(f"{path}: not {what}: {error}", fix=fix) from error
 
 
 def validated(kind: type[Kind], document: Any, path: Path | str) -> Kind:

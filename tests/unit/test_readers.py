@@ -3,6 +3,7 @@
 `tests/long/test_readers.py` gives each reader ten thousand.
 """
 
+import gzip
 import io
 import os
 import socket
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 
 from edgesim import profiles, untrusted
-from edgesim.errors import EdgesimError, ModelError
+from edgesim.errors import EdgesimError, ModelError, ResultError
 from edgesim.gates import baselines
 from edgesim.gates.rules import Rules
 from edgesim.inputs import array_files, inputs_file
 from edgesim.measure import trtexec
 from edgesim.models import repository
+from edgesim.results import result_file
 from edgesim.results.load import load
 from edgesim.stacks import stack_loader
 from tests.support import fuzzing
@@ -92,6 +94,26 @@ def test_result_that_a_program_writes_into_a_pipe_is_read(tmp_path: Path) -> Non
     os.close(writing)
     assert untrusted.read_json(Path(f"/dev/fd/{reading}"), 100) == {"kind": "neither"}
     os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "a result file: the file is empty"),
+        (b"\n", "the file is empty"),
+        (b'{"kind":\n "nei', "the file is cut short: it ends in line 2, after 14 bytes"),
+        (gzip.compress(b"{}"), "the file is compressed by gzip: gunzip it first"),
+        (b'{"kind":\n neither}', "not JSON: line 2, column 2: "),
+    ],
+)
+def test_what_is_in_place_of_a_result_is_told(content: bytes, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(content)
+    with pytest.raises(ResultError) as refused:
+        result_file.document(path)
+    assert problem in refused.value.problem
+    assert "char" not in refused.value.problem
+    assert refused.value.fix == "edgesim run PROFILE MODEL -o FILE.json writes one"
 
 
 def _archive(path: Path, content: bytes) -> Path:
