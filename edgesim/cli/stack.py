@@ -86,13 +86,24 @@ def validate_command(stack: StackArgument, as_json: JsonOption = False) -> int:
 
 
 def _plan_table(resolved: Resolved) -> TextTable:
-    rows = []
-    for name in resolved.stack.order:
-        service = resolved.services[name]
-        waits = ", ".join(f"{other} {condition}" for other, condition in resolved.stack.waits(name).items())
-        place = "beside" if service.spec.beside else "on it"
-        rows.append((name, place, _made_from(service), waits or "-", *own_limits(service)))
-    return text_table(("service", "board", "made from", "after", "memory", "CPUs"), rows, figures=("memory", "CPUs"))
+    """Return a row a service; the columns of GPUs and targets only where a service has some."""
+    services = [resolved.services[name] for name in resolved.stack.order]
+    columns = {
+        "service": [service.name for service in services],
+        "board": ["beside" if service.spec.beside else "on it" for service in services],
+        "made from": [_made_from(service) for service in services],
+        "target": [service.spec.target or "-" for service in services],
+        "GPUs": ["all" if service.gpus else "-" for service in services],
+        "after": [_waits(resolved, service.name) for service in services],
+        "memory": [own_limits(service)[0] for service in services],
+        "CPUs": [own_limits(service)[1] for service in services],
+    }
+    shown = {head: cells for head, cells in columns.items() if head not in ("target", "GPUs") or {*cells} != {"-"}}
+    return text_table(tuple(shown), zip(*shown.values(), strict=True), figures=("memory", "CPUs"))
+
+
+def _waits(resolved: Resolved, name: str) -> str:
+    return ", ".join(f"{other} {condition}" for other, condition in resolved.stack.waits(name).items()) or "-"
 
 
 def _made_from(service: ResolvedService) -> str:

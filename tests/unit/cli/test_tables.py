@@ -68,3 +68,21 @@ def test_a_long_image_is_in_the_table_of_a_stack_in_full(
     assert shown.replace("\n", "").count(IMAGE) == 2
     assert "detector started" in shown
     assert any(line.startswith(f"{file}: stack shop on ") for line in shown.splitlines()), "a path is not folded"
+
+
+@pytest.mark.parametrize(
+    ("facts", "heads"),
+    [
+        ("{models: [digits]}", "service board made from after memory CPUs"),
+        ("{models: [digits], target: cpu}", "service board made from target after memory CPUs"),
+        ("{models: [digits], gpus: all}", "service board made from GPUs after memory CPUs"),
+    ],
+)
+def test_table_of_a_stack_says_what_runs_the_models_where_its_file_does(
+    facts: str, heads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    file = tmp_path / "stack.yaml"
+    file.write_text(f"name: shop\nprofile: jetson-nano\nservices:\n  detector: {facts}\n")
+    assert _run(["stack", "validate", str(file)]) == 0, capsys.readouterr().err
+    assert heads in {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
