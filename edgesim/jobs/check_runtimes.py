@@ -13,7 +13,7 @@ from typing import Self, Unpack
 from edgesim import inputs, profiles
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
-from edgesim.errors import DeviceError, ModelError
+from edgesim.errors import DeviceError, ModelError, UsageError
 from edgesim.images import runtime_releases
 from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
@@ -109,6 +109,11 @@ def check_runtimes(
     """
     stages, options = Stages(listener), RunOptions.of(options, **keywords)
     options.require_only(OPTIONS - {"runtime"}, "a check of releases chooses them itself: `runtimes`")
+    if options.board.engine == "local":
+        raise UsageError(
+            "`runtimes`: each release is part of a serving image, and `engine=local` has this host's release",
+            fix="`engine=docker`, or no `runtimes`",
+        )
     profile = profiles.load(profile)
     own = runtime_releases.usual(profile) or runtime_releases.of_board(profile, None)
     versions = runtime_releases.versions(releases)

@@ -45,6 +45,15 @@ def test_match_of_outputs_that_are_no_detections_is_refused_before_a_board_start
         check_runtimes.check_runtimes("x86-gateway", digits.path, "1.31", match="detections")
 
 
+def test_releases_are_refused_where_no_image_has_them_before_the_model_is_run(
+    digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_runtimes, "_require_fit", lambda *_: pytest.fail("the model was run"))
+    with pytest.raises(UsageError, match="`engine=local` has this host's release") as refused:
+        check_runtimes.check_runtimes("x86-gateway", digits.path, "1.31", engine="local")
+    assert refused.value.fix == "`engine=docker`, or no `runtimes`"
+
+
 def test_releases_may_differ_as_much_as_the_precision_of_the_model_allows() -> None:
     tried = [answers("1.16.3", y=np.full(4, 1.05, np.float32)), answers("1.20.1", y=np.ones(4, np.float32))]
     assert _item(tried[0], tried, _Comparison()).verdict == "FAIL"
