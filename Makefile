@@ -1,4 +1,4 @@
-# Targets: run test test-long lint benchmark clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
+# Targets: run test test-long lint benchmark dist clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
 PROFILE ?= jetson-nano
 MODEL ?= mobilenet_v2
 RESULT ?= result.json
@@ -10,7 +10,7 @@ SIDE_BY_SIDE = -n 3
 # If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 
-.PHONY: run test test-long lint benchmark clean
+.PHONY: run test test-long lint benchmark dist clean
 
 run:
 	@rm -f .stages
@@ -44,6 +44,10 @@ benchmark: .venv/.dev
 	@scripts/browser
 	@scripts/engine exec .venv/bin/python -m benchmarks.record stages start watch overhead bodies batching client ruler devices faults fidelity releases count_releases counting_cost scaled files stacks page sweep
 
+# The wheel and the source archive, built twice and checked.
+dist:
+	scripts/distribution dist
+
 .venv: .venv/bin/edgesim
 
 .venv/bin/edgesim: pyproject.toml
@@ -55,5 +59,5 @@ benchmark: .venv/.dev
 	@touch .venv/bin/edgesim $@
 
 clean:
-	rm -rf .venv .stages $(RESULT) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-release .stages $(RESULT) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find models -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
