@@ -91,10 +91,15 @@ def json_of(content: bytes) -> Any:
         raise ValueError(f"not JSON: line {error.lineno:,}, column {error.colno:,}: {error.msg}") from error
 
 
+# Without O_NONBLOCK a pipe without a writer would not even open. Each system lacks some of these.
+_HOW = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _HOW |= getattr(os, _name, 0)
+
+
 def _opened(path: Path, *, pipes: bool) -> FileIO:
     try:
-        # Without O_NONBLOCK a pipe without a writer would not even open.
-        file = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        file = FileIO(os.open(path, _HOW))
     except ValueError as error:  # a zero byte in the path
         raise OSError(errno.EINVAL, "not a path") from error
     mode = os.fstat(file.fileno()).st_mode

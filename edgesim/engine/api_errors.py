@@ -1,12 +1,12 @@
 """Errors of the docker package, and of the HTTP client below it, as errors of edgesim."""
 
 import os
-import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import docker.errors
+import psutil
 import requests
 import requests.utils
 import urllib3
@@ -81,7 +81,7 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
     if any(isinstance(reason, PermissionError) for reason in reasons):
         name = _user_name()
         return EngineDenied(
-            f"a Docker Engine is there, but {name or f'user {os.getuid()}'} may not use {address}",
+            f"a Docker Engine is there, but {name or f'user {psutil.Process().username()}'} may not use {address}",
             fix="sudo usermod -aG docker $USER, then log in again (or run with sudo)"
             if name is not None and not own_container.is_in_container()
             else f"add the socket's group: docker run {_SOCKETS_GROUP}",
@@ -100,10 +100,8 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
 
 def _user_name() -> str | None:
     """Return the user's name; None for a user without an entry in the user database, as in a container."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return None
+    name = psutil.Process().username()
+    return None if name.isdigit() else name
 
 
 def _proxy_hint(address: str) -> str:

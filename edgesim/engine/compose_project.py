@@ -24,7 +24,7 @@ from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, StackError, 
 from edgesim.host import proxies
 from edgesim.host.cgroup import Cgroup
 from edgesim.host.owner import is_left_behind
-from edgesim.host.parent_death import end_with_parent
+from edgesim.host.parent_death import AT_START
 from edgesim.host.signals import deferred
 from edgesim.recording import Reading
 
@@ -228,7 +228,7 @@ class Project:
                 check=False,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=AT_START,
             )
         if done.returncode != 0:
             _raise(done.stderr, service)

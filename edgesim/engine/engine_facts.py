@@ -97,7 +97,8 @@ class EngineFacts:
     @property
     def on_this_host(self) -> bool:
         """Whether the engine runs where edgesim runs: in no virtual machine, and with no container in between."""
-        return self.own is None and (self.name, self.kernel) == (socket.gethostname(), platform.release())
+        here = (socket.gethostname(), platform.release())
+        return platform.system() == "Linux" and self.own is None and (self.name, self.kernel) == here
 
     @property
     def title(self) -> str:

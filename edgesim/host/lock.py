@@ -1,12 +1,12 @@
 """Work that one process at a time does, such as building the image of a name."""
 
 import contextlib
-import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from edgesim import paths
+from edgesim.host import file_lock
 
 
 @contextmanager
@@ -28,8 +28,8 @@ def exclusive(work: str, *, waiting: Callable[[], None] = lambda: None) -> Itera
             yield
             return
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.take(file, wait=False)
         except BlockingIOError:
             waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            file_lock.take(file, wait=True)
         yield

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE_ID = Path("/etc/machine-id")
+_NAMESPACE = Path("/proc/self/ns/pid")  # only Linux has it
 # A name of a file cannot have the label's colons: they separate the parts of a bind mount.
 _FORM = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<namespace>\d+)[:-](?P<pid>\d+)[:-](?P<start>\d+)")
 
@@ -93,7 +96,7 @@ def is_running(pid: int) -> bool:
 def _here() -> tuple[str, str, int]:
     """Return the host, the boot and the namespace of process ids of this process."""
     host = hashlib.sha256(f"{socket.gethostname()}\n{_text(_MACHINE_ID)}".encode()).hexdigest()[:8]
-    return host, _text(_BOOT_ID)[:8] or "0" * 8, Path("/proc/self/ns/pid").stat().st_ino
+    return host, _text(_BOOT_ID)[:8] or "0" * 8, _NAMESPACE.stat().st_ino if _NAMESPACE.exists() else 0
 
 
 def _text(path: Path) -> str:
@@ -106,8 +109,14 @@ def _text(path: Path) -> str:
 def _start_of(pid: int) -> int | None:
     """Return when a process started, in clock ticks since the boot (proc_pid_stat(5)); None if there is none.
 
-    A process that has ended and whose parent has not asked for its exit code is none.
+    A process that has ended and whose parent has not asked for its exit code is none. On other systems than Linux the
+    ticks are hundredths of a second since 1970.
     """
+    if not _NAMESPACE.exists():
+        try:
+            return int(100 * psutil.Process(pid).create_time())
+        except psutil.Error:
+            return None
     try:
         # The second field, the program's name, may have blanks and parentheses in it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

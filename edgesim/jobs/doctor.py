@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ class Diagnosis:
 def diagnose(context: Context) -> list[Diagnosis]:
     """Return all diagnoses, in the order in which a run needs the things."""
     checks: dict[str, Callable[[], str | None]] = {
+        "system": lambda: commands_of(platform.system()),
         "cache": lambda: _cache(),
         "scratch": lambda: _scratch(),
         "cores": lambda: _cores(context),
@@ -92,6 +94,18 @@ def _try(name: str, check: Callable[[], str | None]) -> Diagnosis | None:
     except EdgesimError as error:
         return Diagnosis(name, "problem", error.problem, error.fix)
     return Diagnosis(name, "ok", finding) if finding is not None else None
+
+
+def commands_of(system: str) -> str:
+    """Return which commands run on an operating system, as `platform.system` names it."""
+    if system == "Linux":
+        return "Linux: every command runs here"
+    name = {"Darwin": "macOS"}.get(system, system)
+    return (
+        f"{name}: predict, gate RESULT, report, compare, history, recommend, profiles and models run here; run, check, "
+        "serve and gate of two models with an engine in a virtual machine, whose limits the server reads inside its "
+        "container; up, stack and count need Linux"
+    )
 
 
 def _cache() -> str:

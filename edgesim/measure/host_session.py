@@ -19,7 +19,7 @@ from weakref import finalize
 from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
-from edgesim.host.parent_death import end_with_parent
+from edgesim.host.parent_death import AT_START
 from edgesim.models import bounded_process, registration, session_run
 from edgesim.models.registration import LibraryFailed
 from edgesim.units import format_bytes
@@ -64,7 +64,7 @@ class HostSession:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._stderr,
-            preexec_fn=end_with_parent,
+            preexec_fn=AT_START,
         )
         far.close()
         self._end = finalize(self, _end, self._process, self._connection)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
-from edgesim.host.parent_death import end_with_parent
+from edgesim.host.parent_death import AT_START, end_with_parent
 from edgesim.host.scratch import scratch_directory
 from edgesim.measure import release_worker
 from edgesim.measure.host_session import MOST_S, TooLong
@@ -83,7 +83,7 @@ class ReleaseReference:
                 errors="replace",
                 timeout=most_s,
                 check=False,
-                preexec_fn=prepare,
+                preexec_fn=prepare if AT_START is not None else None,
             )
         except subprocess.TimeoutExpired as error:
             raise TooLong(f"ONNX Runtime {self.release} on this host did not end within {most_s:g} s") from error

@@ -6,7 +6,6 @@ The model may be a stranger's: a tensor may take terabytes, and a bug of the run
 import contextlib
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from edgesim.host import cgroup
-from edgesim.host.parent_death import end_with_parent
+from edgesim.host.parent_death import AT_START
 
 # The share of this host's free memory that a run may take.
 _SHARE = 0.8
@@ -48,7 +47,7 @@ def run(module: str, *words: str, most_s: float) -> "subprocess.CompletedProcess
         errors="replace",
         timeout=most_s,
         check=False,
-        preexec_fn=end_with_parent,
+        preexec_fn=AT_START,
     )
 
 
@@ -67,6 +66,10 @@ def bound(most_bytes: int) -> None:
     """Bound the memory of this process, which then fails to allocate more."""
     # Of the data segment, and not of the address space, which ONNX Runtime fills with the weights that it maps. Some
     # kernels have no such limit.
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -4,14 +4,13 @@ A claim is a lock on a file, which the kernel releases when the process ends, ho
 directory, also on two machines that share it, each do a cell that the other has not claimed.
 """
 
-import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ResultError
-from edgesim.host import whole_file
+from edgesim.host import file_lock, whole_file
 from edgesim.results import sweep_directory
 from edgesim.results.cell_result import CellResult
 from edgesim.sweeps.cell import Cell
@@ -96,7 +95,7 @@ class Store:
             except OSError as error:
                 raise _explain(error, path) from error
             try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file_lock.take(file, wait=wait)
             except BlockingIOError:
                 file.close()
                 return None
