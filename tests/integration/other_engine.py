@@ -1,6 +1,7 @@
 """A second, empty Docker Engine on this machine, which stands for an engine on another machine."""
 
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -21,13 +22,36 @@ _NUMBERS = range(64, 128)
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class OtherEngine:
-    """The engine's addresses: `host` is local, `address` is TCP to `machine`, as another machine's would be."""
+    """An engine of the tests' own.
+
+    Attributes:
+        host, address: its addresses: local, and by TCP to `machine`, as another machine's would be.
+        namespace: containerd's name for its containers.
+    """
 
     host: str
     address: str
     machine: str
+    namespace: str
+    _command: list[str]
+    _log: Path
+    _daemon: "subprocess.Popen[bytes] | None" = None
+
+    def start(self, give_up: Callable[[str], object] = pytest.fail) -> None:
+        """Start the engine, and wait until it answers."""
+        with self._log.open("ab") as log:
+            self._daemon = subprocess.Popen(
+                self._command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent
+            )
+        _wait(self._daemon, self.host, self._log, give_up)
+
+    def stop(self) -> None:
+        """Stop the engine with its containers."""
+        if self._daemon is not None:
+            self._daemon.terminate()
+            self._daemon.wait(timeout=_PATIENCE_S)
 
     def docker(self, *arguments: str, **options: object) -> str:
         """Run the docker command on this engine; return what the command prints."""
@@ -38,10 +62,13 @@ class OtherEngine:
 
 
 @contextmanager
-def running(*, required: bool) -> Iterator[OtherEngine]:
+def running(*, required: bool, images_in_containerd: bool = False) -> Iterator[OtherEngine]:
     """Start the engine, with a network of its own that leads nowhere, and without any rule in this host's firewall.
 
     If the engine cannot run here, the test is skipped, or fails if Docker is `required`.
+
+    Args:
+        images_in_containerd: whether containerd stores the engine's images, as in new installations.
     """
     give_up = pytest.fail if required else pytest.skip
     if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
@@ -53,8 +80,12 @@ def running(*, required: bool) -> Iterator[OtherEngine]:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://{machine}:{free.getsockname()[1]}"
     host = f"unix://{directory}/docker.sock"
+    configuration = directory / "daemon.json"
+    configuration.write_text(json.dumps({"features": {"containerd-snapshotter": images_in_containerd}}))
     command = [
         "dockerd",
+        "--config-file",
+        str(configuration),
         "--data-root",
         f"{directory}/data",
         "--exec-root",
@@ -78,16 +109,14 @@ def running(*, required: bool) -> Iterator[OtherEngine]:
     try:
         subprocess.run(["ip", "addr", "add", f"{machine}/24", "dev", bridge], check=True)
         subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
-        with (directory / "log").open("wb") as log:
-            daemon = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent
-            )
+        engine = OtherEngine(host, address, machine, bridge, command, directory / "log")
         try:
-            _wait(daemon, host, directory / "log", give_up)
-            yield OtherEngine(host, address, machine)
+            engine.start(give_up)
+            yield engine
+            if images_in_containerd:  # they are in a directory of the whole machine
+                engine.docker("image", "prune", "--all", "--force")
         finally:
-            daemon.terminate()
-            daemon.wait(timeout=_PATIENCE_S)
+            engine.stop()
     finally:
         subprocess.run(["ip", "link", "delete", bridge], check=True)
         shutil.rmtree(directory, ignore_errors=True)
