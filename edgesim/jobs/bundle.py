@@ -17,8 +17,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.errors import DISK_FULL, DiskFull, ImageUnavailable, ModelError, ResultError, UsageError
 from edgesim.host.architecture import architecture_of
 from edgesim.host.scratch import scratch_directory
-from edgesim.inputs import inputs_file
-from edgesim.inputs.inputs_file import Entry
+from edgesim.inputs import named_files
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import ALL_OPTIONS, InputOptions, RunOptions
@@ -35,7 +34,6 @@ _OF_THE_HOST = frozenset(
     }
 )
 REPLAYED_OPTIONS = ALL_OPTIONS - _OF_THE_HOST
-_WILD = "*?["
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,30 +186,14 @@ def _model_files(model: Model, options: InputOptions) -> Iterator[tuple[str, Pat
     if file is None:
         return
     yield f"{directory}/{repository.INPUTS_NAME}", file
-    for name, entry in inputs_file.read(file, model).inputs.items():
-        for path in _references(entry):
-            yield from ((f"{directory}/{below}", one) for below, one in _below(file, path, name))
-
-
-def _references(entry: Entry) -> Iterator[str]:
-    """Yield the files and patterns that an entry of a file of inputs names."""
-    yield from (str(each) for each in (entry.file, entry.lines) if each is not None)
-    for one in entry.one_of or ():
-        yield from _references(one)
-
-
-def _below(file: Path, pattern: str, name: str) -> Iterator[tuple[str, Path]]:
-    path = PurePosixPath(pattern)
-    if path.is_absolute() or ".." in path.parts or pattern.startswith("~"):
-        raise UsageError(
-            f"{file}: inputs.{name}: {pattern}: leads out of the directory of the file, and could not be replayed",
-            fix=f"put the files below {file.parent}, and run again",
-        )
-    directory = file.parent
-    is_pattern = any(letter in path.name for letter in _WILD)
-    found = sorted((directory / path.parent).glob(path.name)) if is_pattern else [directory / path]
-    for each in found:
-        yield each.relative_to(directory).as_posix(), each
+    for one in named_files.named(file, model):
+        if one.leads_out:
+            raise UsageError(
+                f"{file}: inputs.{one.input}: {one.pattern}: leads out of the directory of the file, and could not be"
+                " replayed",
+                fix=f"put the files below {file.parent}, and run again",
+            )
+        yield from ((f"{directory}/{path.relative_to(one.directory).as_posix()}", path) for path in one.paths())
 
 
 def _named_inputs(options: InputOptions) -> Mapping[str, Path]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,11 @@ from edgesim.options import CPU, RunOptions
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
 from edgesim.results.cell_result import Job
+from edgesim.sweeps.file_tree import FileTree
 from edgesim.sweeps.model_files import ModelFiles
 from edgesim.version import __version__
 
-# Options that say where files are on this machine: their contents determine the result, in `Cell.contents`.
+# Options that say where files are on this machine: their contents determine the result, in `Cell.files`.
 _PATHS = frozenset(("models", "output", "input", "inputs_file", "results"))
 
 
@@ -34,7 +35,7 @@ class Cell:
         checks: what a check looks at in addition.
         batch, threads: of a prediction.
         calibrations: what predictions for the board are corrected by, by target.
-        contents: digests of the files that options name, by option.
+        files: those that options name, by option.
         note: what is said with the figures, such as how the variant was made.
         settings: what the sweep set, by name, for the table.
     """
@@ -50,14 +51,14 @@ class Cell:
     batch: int = 1
     threads: int | None = None
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
-    contents: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, FileTree] = field(default_factory=dict)
     note: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def content(self) -> str:
         """The digest of the model, and of the files that the options name: what a graph is read from."""
-        return hashlib.sha256(f"{self.model.sha256} {sorted(self.contents.items())}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.model.sha256} {sorted(self._contents.items())}".encode()).hexdigest()
 
     @property
     def target(self) -> str:
@@ -95,7 +96,7 @@ class Cell:
             ],
             "model": [self.label, self.precision, self.model.name, self.model.sha256],
             "options": options,
-            "contents": self.contents,
+            "contents": self._contents,
             "prediction": [
                 self.batch,
                 self.threads,
@@ -107,6 +108,28 @@ class Cell:
         text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
-    def at(self, root: Path) -> "Cell":
-        """Return the cell with the model's files at another place, as on a worker that has received them."""
-        return replace(self, model=self.model.model_copy(update={"root": root}))
+    @property
+    def _contents(self) -> dict[str, str]:
+        return {option: tree.sha256 for option, tree in self.files.items()}
+
+    @property
+    def trees(self) -> tuple[FileTree, ...]:
+        """All files that the cell reads."""
+        return (self.model, *self.files.values())
+
+    def at(self, place: Callable[[FileTree], Path]) -> "Cell":
+        """Return the cell with its files at other places, as on a worker that has received them.
+
+        Args:
+            place: returns the directory that has the files of a tree.
+        """
+        moved: dict[str, Any] = {}
+        for option, tree in self.files.items():
+            path: Path = getattr(self.options.inputs, option)
+            moved[option] = place(tree) / path.absolute().relative_to(tree.root)
+        return replace(
+            self,
+            model=self.model.at(place(self.model)),
+            options=RunOptions.of(self.options, models=None, **moved),
+            files={option: tree.at(place(tree)) for option, tree in self.files.items()},
+        )

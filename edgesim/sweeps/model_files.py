@@ -1,50 +1,32 @@
-"""The files of a model, with the digest of each: what a cell's result depends on, and what travels to a worker."""
+"""The files of a model: the graph, its weights, and what lies beside it."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
+from edgesim.errors import EdgesimError
+from edgesim.inputs import named_files
 from edgesim.models import repository
 from edgesim.models.repository import Model
+from edgesim.sweeps.file_tree import FileTree, tree_files
 
-_CHUNK_BYTES = 1 << 20
 # Beside the model's samples: the right outputs, see `edgesim.jobs.check`.
 _GOLDEN = "golden.npz"
 
 
-class ModelFile(BaseModel):
-    """One file of a model: its path below `ModelFiles.root`, with slashes."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    sha256: str
-    size_bytes: int
-
-
-class ModelFiles(BaseModel):
+class ModelFiles(FileTree):
     """A model by its content.
-
-    Another machine that has the files with these digests, at these paths below a root of its own, has the same model.
 
     Attributes:
         name: as results call the model.
-        root: the directory of the files on this machine.
         entry: the path of the ONNX file below `root`.
         files: the ONNX file, its weights, and what lies beside it: configuration, inputs, samples, right outputs.
         size_bytes: of the ONNX file and its weights, the artifact.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     name: str
-    root: Path
     entry: str
-    files: tuple[ModelFile, ...]
     size_bytes: int
 
     @classmethod
@@ -56,12 +38,14 @@ class ModelFiles(BaseModel):
         if model.samples_path is not None:
             beside.append(model.samples_path.with_name(_GOLDEN))
         configuration = model.configuration.paths if model.configuration is not None else ()
+        if model.inputs_path is not None:
+            beside += named_below(model.inputs_path, model)
         paths = [model.path, *model.data_paths, *configuration, *(path for path in beside if path and path.is_file())]
         return cls(
             name=model.name,
             root=root,
-            entry=_below(model.path, root),
-            files=_files(paths, root),
+            entry=model.path.relative_to(root).as_posix(),
+            files=tree_files(root, paths),
             size_bytes=model.size_bytes,
         )
 
@@ -71,20 +55,15 @@ class ModelFiles(BaseModel):
         in_repository = path.name == repository.FILE_NAME and path.parent.name.isdigit()
         path = path.parent.resolve() / path.name
         root = path.parent.parent.parent if in_repository else path.parent
-        files = _files([path], root)
+        files = tree_files(root, [path])
         name = path.parent.parent.name if in_repository else path.stem
-        return cls(name=name, root=root, entry=_below(path, root), files=files, size_bytes=files[0].size_bytes)
+        entry = path.relative_to(root).as_posix()
+        return cls(name=name, root=root, entry=entry, files=files, size_bytes=files[0].size_bytes)
 
     @property
     def path(self) -> Path:
         """The ONNX file on this machine."""
         return self.root / self.entry
-
-    @property
-    def sha256(self) -> str:
-        """The digest of all files and their paths, hex."""
-        text = "\n".join(f"{file.path}\0{file.sha256}" for file in self.files)
-        return hashlib.sha256(text.encode()).hexdigest()
 
     def read(self) -> Model:
         """Read the model on this machine; one that was read before, with the same content, is not read again.
@@ -95,30 +74,19 @@ class ModelFiles(BaseModel):
         return _read(self.path, self.name, self.root, self.sha256)
 
 
+def named_below(inputs_file: Path, model: Model) -> Iterator[Path]:
+    """Yield the files below the directory of a file of inputs that it names.
+
+    Nothing if the file cannot be read: the cell says so.
+    """
+    try:
+        found = [named for named in named_files.named(inputs_file, model) if not named.leads_out]
+    except EdgesimError:
+        return
+    for named in found:
+        yield from (path for path in named.paths() if path.is_file())
+
+
 @lru_cache(maxsize=8)
 def _read(path: Path, name: str, root: Path, _sha256: str) -> Model:
     return repository.read(path, name=name, repositories=[root])
-
-
-def _files(paths: Sequence[Path], root: Path) -> tuple[ModelFile, ...]:
-    return tuple(
-        ModelFile(path=_below(path, root), sha256=file_sha256(path), size_bytes=path.stat().st_size)
-        for path in dict.fromkeys(paths)
-    )
-
-
-def _below(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the digest of a file's content, hex.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

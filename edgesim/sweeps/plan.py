@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -12,6 +11,7 @@ from edgesim.errors import ModelError, UsageError, did_you_mean
 from edgesim.jobs import check
 from edgesim.jobs.check import CheckOptions
 from edgesim.jobs.run import RUN_OPTIONS
+from edgesim.models.repository import Model
 from edgesim.options import ALL_OPTIONS, CPU, InputOptions, RunOptions
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
@@ -19,8 +19,9 @@ from edgesim.profiles import DeviceProfile
 from edgesim.results.cell_result import Job
 from edgesim.sweeps.cell import Cell
 from edgesim.sweeps.choice import ChosenModel, chosen_models, chosen_profiles, is_pattern
+from edgesim.sweeps.file_tree import FileTree
 from edgesim.sweeps.matrix import Matrix
-from edgesim.sweeps.model_files import file_sha256
+from edgesim.sweeps.model_files import named_below
 from edgesim.sweeps.variants import require_precision, variant, without_variants
 
 JOBS: tuple[Job, ...] = get_args(Job)
@@ -143,7 +144,7 @@ class _Planner:
         self._matrix, self._doing = matrix, doing
         self._variants: dict[tuple[str, str, str], ChosenModel | ModelError] = {}
         self._boards: dict[str, _Board] = {}
-        self._digest = cache(file_sha256)
+        self._trees: dict[tuple[Path, str], FileTree] = {}
 
     def cells(
         self, combination: Mapping[str, Any], chosen: ChosenModel, board: DeviceProfile, left_out: dict[str, None]
@@ -183,7 +184,7 @@ class _Planner:
                 threads=_count(values, "threads") if job == "predict" else None,
                 profile_sha256=known.sha256,
                 calibrations=known.calibrations if job != "check" else {},
-                contents=self._contents(options),
+                files=self._files(options, model),
                 note=model.note,
                 settings={name: _shown(value) for name, value in values.items() if name not in _NOT_SHOWN},
             )
@@ -208,19 +209,34 @@ class _Planner:
             raise found
         return found
 
-    def _contents(self, options: RunOptions) -> dict[str, str]:
-        """Return the digests of the files that options name."""
+    def _files(self, options: RunOptions, chosen: ChosenModel) -> dict[str, FileTree]:
+        """Return the files that the options name, by option."""
         named = {"input": options.inputs.input, "inputs_file": options.inputs.inputs_file}
-        contents = {}
-        for name, path in named.items():
+        found = {}
+        for option, path in named.items():
             if path is None:
                 continue
-            files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-            try:
-                contents[name] = " ".join(f"{file.name}:{self._digest(file)}" for file in files)
-            except OSError as error:
-                raise UsageError(f"`{name}`: {path}: {error.strerror}", fix="name a file that you can read") from error
-        return contents
+            key = (path, chosen.files.sha256 if option == "inputs_file" else "")
+            if key not in self._trees:
+                try:
+                    self._trees[key] = _tree(path.absolute(), chosen.model if option == "inputs_file" else None)
+                except OSError as error:
+                    raise UsageError(
+                        f"`{option}`: {path}: {error.strerror}", fix="name a file that you can read"
+                    ) from error
+            found[option] = self._trees[key]
+        return found
+
+
+def _tree(path: Path, model: Model | None) -> FileTree:
+    """Return the files of a path: all of a directory, or a file with those that it names as a model's file of inputs.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if path.is_dir():
+        return FileTree.below(path, sorted(file for file in path.rglob("*") if file.is_file()))
+    return FileTree.below(path.parent, [path, *(named_below(path, model) if model is not None else ())])
 
 
 _OPTIONS = frozenset(ALL_OPTIONS)

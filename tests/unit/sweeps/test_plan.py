@@ -1,8 +1,10 @@
 """Plans: which cells a matrix has."""
 
 import pickle
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgesim import profiles
@@ -118,11 +120,37 @@ def test_file_that_is_no_model_is_a_cell_that_fails_and_says_why(models: Path) -
 def test_cell_is_the_same_in_another_process_and_at_another_place(models: Path, tmp_path: Path) -> None:
     (cell,) = plan(Matrix.of(["jetson-nano:5w"], [f"{models}/small"], {"threads": [2]})).cells
     sent: Cell = pickle.loads(pickle.dumps(cell))
-    moved = cell.at(models.rename(tmp_path / "moved"))
+    there = models.rename(tmp_path / "moved")
+    moved = cell.at(lambda _: there)
     assert cell.key == sent.key == moved.key
     expected = run_cell(moved)
     assert expected.error is None
-    assert run_cell(sent.at(tmp_path / "moved")).figures == expected.figures
+    assert run_cell(sent.at(lambda _: there)).figures == expected.figures
+
+
+def test_files_that_an_inputs_file_names_belong_to_the_cell(models: Path, tmp_path: Path) -> None:
+    inputs = tmp_path / "said" / "inputs.yaml"
+    inputs.parent.mkdir()
+    inputs.write_text("inputs: {x: {file: 'rows/*.npy'}}\n")
+    (inputs.parent / "rows").mkdir()
+    np.save(inputs.parent / "rows" / "one.npy", np.ones((1, 16), np.float32))
+    (models / "small" / "inputs.yaml").write_bytes(inputs.read_bytes())
+    shutil.copytree(inputs.parent / "rows", models / "small" / "rows")
+
+    def planned() -> Cell:
+        (cell,) = plan(Matrix.of(["rk3588"], [f"{models}/small"], {"inputs_file": [inputs]})).cells
+        return cell
+
+    cell = planned()
+    assert [file.path for file in cell.files["inputs_file"].files] == ["inputs.yaml", "rows/one.npy"]
+    assert {"small/inputs.yaml", "small/rows/one.npy"} <= {file.path for file in cell.model.files}
+    np.save(inputs.parent / "rows" / "one.npy", np.zeros((1, 16), np.float32))
+    assert planned().key != cell.key
+    there = {tree.sha256: shutil.copytree(tree.root, tmp_path / f"there-{n}") for n, tree in enumerate(cell.trees)}
+    moved = cell.at(lambda tree: there[tree.sha256])
+    assert moved.options.inputs.inputs_file == there[cell.files["inputs_file"].sha256] / "inputs.yaml"
+    assert moved.key == cell.key
+    assert run_cell(moved).error is None
 
 
 def test_key_depends_on_all_that_determines_the_result(models: Path) -> None:
