@@ -12,7 +12,7 @@ import docker.errors
 
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.labels import LABEL, run_labels
-from edgesim.errors import EdgesimError, ImageUnavailable, UsageError
+from edgesim.errors import EdgesimError, HostError, ImageUnavailable, UsageError
 from edgesim.version import __version__
 
 _EMPTY = "edgesim/empty:1"
@@ -108,6 +108,22 @@ class Images:
         with engine_call():
             self._client.images.get(image).tag(name)
 
+    def push(self, image: str, name: str) -> None:
+        """Send an image to the registry of `name`.
+
+        Raises:
+            HostError: the registry does not answer, or does not take the image.
+        """
+        self.tag(image, name)
+        try:
+            with engine_call():
+                lines = list(self._client.images.push(name, stream=True, decode=True))
+        except EdgesimError as error:
+            raise _not_pushed(name, error.problem) from error
+        # The engine answers 200 before it knows whether the registry takes the image.
+        if refusals := [line["error"] for line in lines if "error" in line]:
+            raise _not_pushed(name, str(refusals[0]))
+
     def load(self, archive: Path, reference: str) -> str:
         """Load an image from an archive; return its id.
 
@@ -156,6 +172,14 @@ class Images:
                     bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={__version__}"]
                 )
         return _EMPTY
+
+
+def _not_pushed(name: str, problem: str) -> HostError:
+    registry = name.partition("/")[0]
+    return HostError(
+        f"cannot push {name}: {problem}",
+        fix=f"docker login {registry}; a registry without TLS belongs into the engine's insecure-registries",
+    )
 
 
 def old_images(images: Sequence[Mapping[str, Any]], now_s: float) -> list[tuple[str, str]]:

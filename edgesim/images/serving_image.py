@@ -12,7 +12,7 @@ from edgesim.engine.labels import LABEL
 from edgesim.errors import ImageUnavailable, ProfileError, UsageError
 from edgesim.host.cache import make_public
 from edgesim.host.scratch import scratch_directory
-from edgesim.images import python_packages, rootfs, runtime_releases
+from edgesim.images import image_sharing, python_packages, rootfs, runtime_releases
 from edgesim.images.build_once import to_build
 from edgesim.images.image import BASE_LABEL, Image
 from edgesim.images.runtime_releases import BOOKWORM, RuntimeRelease
@@ -57,17 +57,19 @@ def build(
         return Image(reference=reference, id=image_id, base=base, cached=True)
     with to_build(engine, reference, stages, rebuild=rebuild) as needed:
         if needed:
-            _build(
-                engine,
-                dockerfile,
-                reference,
-                architecture,
-                stages,
-                base_image=base_image,
-                qemu_cpu=qemu_cpu,
-                runtime=runtime,
-                use_cache=not rebuild,
-            )
+            with image_sharing.to_build(engine, reference, architecture, stages) as nobody_has:
+                if nobody_has:
+                    _build(
+                        engine,
+                        dockerfile,
+                        reference,
+                        architecture,
+                        stages,
+                        base_image=base_image,
+                        qemu_cpu=qemu_cpu,
+                        runtime=runtime,
+                        use_cache=not rebuild,
+                    )
     image_id = engine.images.id(reference)
     assert image_id is not None, "buildx reported success"
     base = engine.images.label(reference, BASE_LABEL) or ""
