@@ -15,11 +15,13 @@ from edgesim.cli._outputs import make_directory
 from edgesim.errors import ExitCode, UsageError
 from edgesim.reports.formats import terminal
 from edgesim.reports.sweep_overview import SweepOverview
+from edgesim.sweeps.face import of_scheduler
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.sweep import Forecast, forecast, sweep
 from edgesim.units import format_estimate
 
 _MATRIX = "Boards, models and options"
+_MACHINES = "Many machines"
 
 app = new_app()
 
@@ -28,6 +30,7 @@ app = new_app()
     "edgesim sweep sweep.yaml -o results",
     "edgesim sweep --profile 'jetson-*' --profile raspberry-pi-5 --model 'models/*' --set threads=1,4 -o results",
     "edgesim sweep --profile raspberry-pi-5 --model digits --set job=run --set precision=fp32,int8 -o results",
+    "edgesim sweep sweep.yaml --scheduler tcp://HOST:8786 -o results",
     "edgesim report results -o sweep.html",
 )
 def sweep_command(
@@ -71,6 +74,23 @@ def sweep_command(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Let the workers of a scheduler of Dask do the cells: tcp://HOST:8786. Needs edgesim[dask].",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Share serving images through this registry: one worker builds and pushes an image, the others pull"
+            " it. Without, each machine builds its own.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Do cells again that failed.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many cells there are, and what is done; do none.")
@@ -92,7 +112,8 @@ def sweep_command(
     if output is None:
         raise UsageError("`output`: a sweep keeps its results in a directory", fix="for example -o results")
     make_directory(output)
-    result = sweep(matrix, output, retry=retry, listener=listener)
+    executor = of_scheduler(scheduler, registry)
+    result = sweep(matrix, output, retry=retry, executor=executor, listener=listener)
     overview = SweepOverview(result.cells, result.left_out, output)
     if as_json:
         _console.print_json(overview.document())

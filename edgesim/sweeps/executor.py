@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -9,6 +10,17 @@ from edgesim.progress import Progress
 from edgesim.results.cell_result import CellResult
 from edgesim.sweeps.cell import Cell
 from edgesim.sweeps.run_cell import run_cell
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """In place of a result: no machine can do the cell now, which says nothing about the cell.
+
+    Attributes:
+        reason: in words.
+    """
+
+    reason: str
 
 
 class Executor(Protocol):
@@ -25,7 +37,7 @@ class Executor(Protocol):
     def submit(self, cell: Cell) -> None:
         """Take a cell; return at once."""
 
-    def next_result(self) -> tuple[Cell, CellResult]:
+    def next_result(self) -> tuple[Cell, CellResult | GivenBack]:
         """Wait for a cell's end; return the cell as it was submitted, and its result.
 
         Raises:
@@ -34,6 +46,9 @@ class Executor(Protocol):
 
     def under_way(self) -> Sequence[str]:
         """Return what runs at the moment, and where, in words; called in another thread."""
+
+    def news(self) -> Sequence[str]:
+        """Return what a person should know of the machines, since the last call: one has died."""
 
     def __enter__(self) -> Self: ...
 
@@ -61,6 +76,9 @@ class InProcess:
 
     def under_way(self) -> Sequence[str]:
         return self._stage.words()
+
+    def news(self) -> Sequence[str]:
+        return ()
 
     def __enter__(self) -> Self:
         return self

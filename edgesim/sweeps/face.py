@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgesim.errors import UsageError
 from edgesim.progress import Listener
 from edgesim.results import sweep_directory
 from edgesim.sweeps import recommend as _recommend
@@ -12,6 +13,7 @@ from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.recommend import Choice
 from edgesim.sweeps.sweep import SweepResult
 from edgesim.sweeps.sweep import sweep as _sweep
+from edgesim.sweeps.workers.dask_executor import DaskExecutor
 
 
 def sweep(
@@ -21,6 +23,8 @@ def sweep(
     profile: str | Sequence[str] = (),
     model: str | Sequence[str] = (),
     retry: bool = False,
+    scheduler: str | None = None,
+    registry: str | None = None,
     executor: Executor | None = None,
     listener: Listener | None = None,
     **settings: Any,
@@ -32,7 +36,10 @@ def sweep(
         output: the directory of the results: what is there already is not done again.
         profile, model: names, files or patterns.
         retry: do cells again that failed.
-        executor: where cells run; None means in this process, one after the other.
+        scheduler: the address of a scheduler of Dask, whose workers do the cells; None means this process, one cell
+            after the other. Needs the `dask` extra.
+        registry: where the workers share serving images, ``HOST:5000``; None means that each machine builds its own.
+        executor: another place where cells run, in place of a scheduler.
         listener: hears of the progress.
         settings: the values of each option by its name, one or a list: ``threads=[1, 4]``, ``job="run"``.
 
@@ -44,7 +51,22 @@ def sweep(
     """
     base = Matrix.read(Path(file)) if file is not None else None
     matrix = Matrix.of(_listed(profile), _listed(model), settings, base)
+    if executor is None:
+        executor = of_scheduler(scheduler, registry)
     return _sweep(matrix, Path(output), retry=retry, executor=executor, listener=listener)
+
+
+def of_scheduler(scheduler: str | None, registry: str | None = None) -> Executor | None:
+    """Return what runs cells on the workers of a scheduler; None without one.
+
+    Raises:
+        UsageError: there is a registry, and no scheduler.
+    """
+    if scheduler is not None:
+        return DaskExecutor(scheduler, registry)
+    if registry is not None:
+        raise UsageError("`registry`: is where workers share images, and there is no `scheduler`", fix="leave it out")
+    return None
 
 
 def recommend(

@@ -50,6 +50,13 @@ def run_cell(cell: Cell, *, listener: Listener | None = None) -> CellResult:
     return result.model_copy(update={"notes": notes, "seconds": time.monotonic() - begun})
 
 
+def failed(cell: Cell, error: BaseException) -> CellResult:
+    """Return the result of a cell that failed: with an error of edgesim's tree, or a fault of edgesim itself."""
+    return _blank(cell).model_copy(
+        update={"error": _error(error) if isinstance(error, EdgesimError) else _own_fault(error)}
+    )
+
+
 def _blank(cell: Cell) -> CellResult:
     """Return the result of a cell without what its job gives."""
     return CellResult(
@@ -76,9 +83,9 @@ def _error(error: EdgesimError) -> CellError:
     )
 
 
-def _own_fault(error: Exception) -> CellError:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    problem = f"a fault of edgesim itself: {type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+def _own_fault(error: BaseException) -> CellError:
+    where = "".join(f" ({last.filename}:{last.lineno})" for last in traceback.extract_tb(error.__traceback__)[-1:])
+    problem = f"a fault of edgesim itself: {type(error).__name__}: {error}{where}"
     return CellError(
         kind=type(error).__name__, problem=problem, log="".join(traceback.format_exception(error)[-_LAST_LINES:])
     )

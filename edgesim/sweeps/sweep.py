@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgesim.errors import EdgesimError, Interrupted
+from edgesim.errors import EdgesimError, HostError, Interrupted
 from edgesim.progress import Listener, Progress, Stages
 from edgesim.results.cell_result import CellResult, Job
 from edgesim.sweeps.cell import Cell
-from edgesim.sweeps.executor import Executor, InProcess
+from edgesim.sweeps.executor import Executor, GivenBack, InProcess
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.plan import Plan, plan
 from edgesim.sweeps.store import Claim, Store
@@ -85,10 +85,12 @@ def sweep(
     work = _Work(planned, Store(directory), retry=retry)
     begun = len(planned.cells) - len(work.to_do)
     try:
-        with executor if executor is not None else InProcess() as running:
-            if work.to_do:
-                with stages.stage("sweep", f"{len(work.to_do)} cells", lambda: work.progress(running)):
-                    work.do(running, stages)
+        if work.to_do:
+            with (
+                executor if executor is not None else InProcess() as running,
+                stages.stage("sweep", f"{len(work.to_do)} cells", lambda: work.progress(running)),
+            ):
+                work.do(running, stages)
     except (KeyboardInterrupt, Interrupted) as error:
         raise Interrupted(
             f"interrupted; {work.done} of {len(planned.cells)} cells are done: the same command does the others"
@@ -142,12 +144,20 @@ def _plan(matrix: Matrix, stages: Stages) -> Plan:
 
 @dataclass
 class _Pace:
-    """How long cells take, by job."""
+    """How long cells take, by job, and how many of them are done at a time."""
 
     taken_s: dict[Job, list[float]] = field(default_factory=dict)
+    begun_s: float = field(default_factory=time.monotonic)
 
     def add(self, result: CellResult) -> None:
         self.taken_s.setdefault(result.job, []).append(result.seconds)
+
+    def left_s(self, cells: Sequence[Cell]) -> float | None:
+        """Return when cells may be done, if as many are done at a time as until now; None if nothing tells."""
+        one_by_one_s = self.seconds(cells)
+        done_s = sum(map(sum, self.taken_s.values()))
+        at_a_time = done_s / max(time.monotonic() - self.begun_s, 1e-9)
+        return one_by_one_s / at_a_time if one_by_one_s is not None and at_a_time else None
 
     def seconds(self, cells: Sequence[Cell]) -> float | None:
         """Return how long cells take, one after the other; None if nothing tells."""
@@ -164,7 +174,9 @@ class _Work:
         self.results: dict[str, CellResult] = {}
         self.to_do: deque[Cell] = deque()
         self._claims: dict[str, Claim] = {}
-        self._pace, self._begun_s, self._total = _Pace(), time.monotonic(), len(planned.cells)
+        self._under_way: dict[str, Cell] = {}
+        self._given_back: dict[str, int] = {}
+        self._pace, self._total = _Pace(), len(planned.cells)
         for cell in planned.cells:
             result = store.read(cell)
             if result is None or (retry and result.failed):
@@ -180,7 +192,11 @@ class _Work:
         return len(self.results)
 
     def do(self, executor: Executor, stages: Stages) -> None:
-        """Do all cells; those that another sweep is at come last, and are waited for."""
+        """Do all cells; those that another sweep is at come last, and are waited for.
+
+        Raises:
+            HostError: no machine can do some of the cells; all others are done.
+        """
         elsewhere: deque[Cell] = deque()
         while self.to_do or self._claims or elsewhere:
             while self.to_do and len(self._claims) < executor.most:
@@ -188,9 +204,18 @@ class _Work:
                 if not self._begin(cell, executor):
                     elsewhere.append(cell)
             if self._claims:
-                self._end(*executor.next_result(), stages)
+                ended = executor.next_result()
+                for text in executor.news():
+                    stages.note(text)
+                self._end(*ended, stages)
             elif elsewhere:
                 self._begin(elsewhere.popleft(), executor, wait=True)
+        if self._given_back:
+            reasons = "; ".join(f"{count} cells: {reason}" for reason, count in self._given_back.items())
+            raise HostError(
+                f"no machine can do the rest: {reasons}",
+                fix="edgesim doctor says what a machine has; then the same command does the rest",
+            )
 
     def _begin(self, cell: Cell, executor: Executor, *, wait: bool = False) -> bool:
         """Claim and submit a cell, unless another sweep has done it; return False if another sweep is at it."""
@@ -202,16 +227,21 @@ class _Work:
             self.results[cell.key] = result
             claim.release()
         else:
-            self._claims[cell.key] = claim
+            self._claims[cell.key], self._under_way[cell.key] = claim, cell
             executor.submit(cell)
         return True
 
-    def _end(self, cell: Cell, result: CellResult, stages: Stages) -> None:
+    def _end(self, cell: Cell, result: CellResult | GivenBack, stages: Stages) -> None:
         """Keep the result of a cell.
 
         Raises:
             HostError: the host cannot do the work at all, so that the result says nothing about the cell.
         """
+        del self._under_way[cell.key]
+        if isinstance(result, GivenBack):
+            self._given_back[result.reason] = self._given_back.get(result.reason, 0) + 1
+            self._claims.pop(cell.key).release()
+            return
         if result.error is not None and result.error.is_of_the_host_alone:
             raise result.error.as_error()
         self._store.write(cell, result)
@@ -231,5 +261,5 @@ class _Work:
         failed = sum(result.failed for result in list(self.results.values()))
         now = ", ".join(list(executor.under_way())[:3])
         words = [f"{self.done} of {self._total} cells", f"{failed} failed" if failed else "", now]
-        left_s = self._pace.seconds(list(self.to_do))
+        left_s = self._pace.left_s([*self.to_do, *self._under_way.copy().values()])
         return Progress(", ".join(filter(None, words)), self.done / self._total, left_s)
