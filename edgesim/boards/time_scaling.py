@@ -111,7 +111,7 @@ class _Outcome(NamedTuple):
 
 @dataclass
 class _ModelState:
-    """The tuning of one model so far: its time at full speed, its pace, and its tries."""
+    """The tuning of one model so far: its time at full speed, its pace, its tries, and the pace that each asks for."""
 
     target: Target
     time_ms: float  # the board's time at its present clock
@@ -119,6 +119,7 @@ class _ModelState:
     cpu_ms: float = 0.0
     pace_ms: float = 0.0
     tries: list[TuningTry] = field(default_factory=list)
+    corrected_ms: list[float] = field(default_factory=list)
     calibrated_ms: float = 0.0
     check_ms: float | None = None
 
@@ -201,7 +202,8 @@ class Scale:
                 model.calibrated_ms = model.tries[0].p50_ms
             self._set(share)
         else:
-            self._go_back_to(errors.index(min(errors)))
+            best = errors.index(min(errors))
+            self._go_back_to(best, corrected=errors[best] > _CLOSE_PERCENT / 100)
 
     def check(self) -> None:
         """Measure each model again, to see whether its time still is the board's.
@@ -310,11 +312,18 @@ class Scale:
             self._set_pace(model.pace_ms)
         return self._dial.ask(model.target, requests)
 
-    def _go_back_to(self, index: int) -> None:
-        """Set the share and the paces of an earlier try."""
+    def _go_back_to(self, index: int, *, corrected: bool) -> None:
+        """Set the share and the paces of an earlier try.
+
+        Args:
+            corrected: set the paces that the try asks for. The time for tuning may end before a try is close: the steps
+                of a generation, whose prompt takes seconds, have two or three.
+        """
         for model in self._models:
             chosen = model.tries[index]
             model.pace_ms, model.calibrated_ms = chosen.pace_ms, chosen.p50_ms
+            if corrected:
+                model.pace_ms = model.corrected_ms[index]
         self._set(self._models[0].tries[index].share)
 
     def _try(self, model: _ModelState, *, settle: bool) -> _Outcome:
@@ -326,6 +335,12 @@ class Scale:
         model.tries.append(
             TuningTry(share=self.quota.share, pace_ms=model.pace_ms, requests=len(times), p50_ms=p50, high_ms=high)
         )
+        outcome = self._outcome(model, low, p50, high)
+        model.corrected_ms.append(model.pace_ms)
+        return outcome
+
+    def _outcome(self, model: _ModelState, low: float, p50: float, high: float) -> _Outcome:
+        """Judge the percentiles of a try, and correct the pace of the model."""
         late = high / model.time_ms
         error, too_late = abs(p50 / model.time_ms - 1), late - 1 - _HIGH_PERCENT / 100
         if too_late > 0 and self.quota.share < self._cores:

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgesim import inputs, profiles
-from edgesim.boards import scaling_targets
+from edgesim.boards import scaling_targets, time_scaling
 from edgesim.boards.dial import Target
 from edgesim.boards.time_scaling import Scale
 from edgesim.errors import HostTooSlow
@@ -141,6 +141,21 @@ def test_calibration_that_never_settles_ends_with_the_best_try(digits: Model) ->
     tries = scale.record().models[0].tries
     assert len(tries) <= 6
     assert scale.quota.share == max(attempt.share for attempt in tries)
+
+
+def test_tuning_that_ends_before_a_try_is_close_keeps_what_the_last_one_taught(
+    digits: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy(FakeDial):  # at full speed other programs delay each request; a slow board's wait hides that
+        def ask(self, target: Target, requests: int) -> list[float]:
+            return [ms + (0.0 if self.pace_ms else 40.0) for ms in super().ask(target, requests)]
+
+    monkeypatch.setattr(time_scaling, "_LIMIT_S", 0.0)
+    scale = calibrated(Busy({"digits": 2.0}), target(digits, 100.0))
+    (model,) = scale.record().models
+    assert [attempt.p50_ms for attempt in model.tries] == [pytest.approx(60, abs=1)]
+    scale.check()
+    assert scale.record().models[0].error_percent == pytest.approx(0, abs=1)
 
 
 def test_second_server_is_calibrated_like_the_first_in_one_try(digits: Model) -> None:
