@@ -287,8 +287,7 @@ def _side(
     compared = None
     if (reference := same_release.on_this_host(model, stages)) is not None:
         require_fit(model, reference, chosen)
-        is_sequence = chosen.sequence is not None
-        compared = same_release.of_board(launch, model, reference, chosen.requests[0], is_sequence=is_sequence)
+        compared = same_release.of_board(launch, model, reference, chosen.requests[0])
     plan = SessionPlan(
         model=model,
         inputs=chosen,

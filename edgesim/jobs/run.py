@@ -194,8 +194,7 @@ def _prepare(
         if (reference := same_release.on_this_host(model, stages)) is not None:
             require_fit(model, reference, chosen)
             matcher = Matcher.of(model, options.match, partial(reference.run, chosen.requests[0]))
-            is_sequence = chosen.sequence is not None
-            compared = same_release.of_board(launch, model, reference, chosen.requests[0], is_sequence=is_sequence)
+            compared = same_release.of_board(launch, model, reference, chosen.requests[0])
         times = PredictedTimes.of(profile, model, chosen, launch.target)
         host = _beside_host(profile, times, reference)
         steady_state.prepare()

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from edgesim.boards.launch import Launch
-from edgesim.errors import HostError, ModelError
+from edgesim.errors import EdgesimError, HostError, ModelError
 from edgesim.images import python_packages
 from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import Allowed, ReferenceOutputs
+from edgesim.measure import sequence_comparison
 from edgesim.measure.detections import Matcher
 from edgesim.measure.reference import Reference, RunFailed
 from edgesim.measure.release_reference import AnyReference, ReleaseReference
@@ -30,23 +31,18 @@ def on_this_host(model: Model, stages: Stages) -> Reference | None:
         return None
 
 
-def of_board(
-    launch: Launch, model: Model, newest: Reference, request: Arrays, *, is_sequence: bool = False
-) -> AnyReference:
+def of_board(launch: Launch, model: Model, newest: Reference, request: Arrays) -> AnyReference:
     """Return the model on this host in the release that the board has; where there is none, `newest` with the reason.
 
     Args:
         newest: the model in edgesim's own release.
         request: one that the model takes.
-        is_sequence: whether each request is made of the answer before.
     """
     if launch.runtime is None or launch.runtime.release.version == newest.release:
         return newest
     release = launch.runtime.release
     if model.host_libraries:
         return newest.in_place_of("its libraries of custom operations are loaded in edgesim's own release alone")
-    if is_sequence:  # each call of another release loads the model anew, and a sequence takes many
-        return newest.in_place_of("the steps of a sequence run in edgesim's own release")
     if any(tensor.datatype == "BF16" for tensor in (*model.inputs, *model.outputs)):
         return newest.in_place_of("BF16 is not carried between releases, whose Python interfaces differ in it")
     try:
@@ -83,26 +79,41 @@ def tell_apart(
         beside = _outputs(newest, reference)
     except (ModelError, RunFailed):  # the board says what it does with such a model
         return reference, None
-    same = of_board(launch, model, newest, reference.requests[0], is_sequence=reference.sequence is not None)
+    same = of_board(launch, model, newest, reference.requests[0])
     if same is newest:
         return reference, None
-    if isinstance(same, Reference):
-        finding = (
-            f"the board's ONNX Runtime {launch.runtime.release.version} does not run on this host for comparison, so"
-            f" that a difference from {same.release} may be the release's: {same.other_release}"
-        )
-        item = Item(name="release", verdict="INCONCLUSIVE", finding=finding)
-        return replace(reference, origin=beside.origin if reference.newest is not None else reference.origin), item
-    of_release = _outputs(same, reference)
-    item = check_items.release(of_release.outputs, beside, allowed, matcher, version=same.release)
-    return of_release if reference.newest is not None else reference, item
+    if isinstance(same, ReleaseReference):
+        try:
+            of_release, answers = _outputs(same, reference), None
+            if reference.sequence is not None:
+                # The state is the release's own, so that its difference adds up; the tokens are the newest release's.
+                answers = sequence_comparison.ask_board(reference.sequence, beside.host_steps(), same.run)
+        except (HostError, ModelError, RunFailed) as error:
+            same = newest.in_place_of(error.problem if isinstance(error, EdgesimError) else str(error))
+        else:
+            item = check_items.release(answers or of_release.outputs, beside, allowed, matcher, version=same.release)
+            return of_release if reference.newest is not None else reference, item
+    finding = (
+        f"the board's ONNX Runtime {launch.runtime.release.version} does not run on this host for comparison, so"
+        f" that a difference from {same.release} may be the release's: {same.other_release}"
+    )
+    item = Item(name="release", verdict="INCONCLUSIVE", finding=finding)
+    return replace(reference, origin=beside.origin if reference.newest is not None else reference.origin), item
 
 
 def _outputs(runs: AnyReference, reference: ReferenceOutputs) -> ReferenceOutputs:
-    """Return what a release on this host answers to the requests of `reference`."""
+    """Return what a release on this host answers to the requests of `reference`; a sequence has states of its own."""
+    requests, outputs = reference.requests, reference.outputs
+    if runs is not reference.newest:
+        if reference.sequence is not None:
+            steps = sequence_comparison.run_on_host(reference.sequence, runs.run, reference.steps)
+            requests, outputs = [step.arrays for step in steps], [step.outputs for step in steps]
+        else:
+            outputs = runs.run_all(requests)
     return replace(
         reference,
-        outputs=reference.outputs if runs is reference.newest else runs.run_all(reference.requests),
+        requests=requests,
+        outputs=outputs,
         origin=f"ONNX Runtime {runs.release} on this host",
-        again=lambda: runs.run_all(reference.requests),
+        again=lambda: runs.run_all(requests),
     )

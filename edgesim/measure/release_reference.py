@@ -5,12 +5,16 @@ one from the other.
 """
 
 import json
+import os
+import select
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 from numpy.typing import NDArray
 
@@ -29,7 +33,7 @@ from edgesim.models.repository import Model
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseReference:
-    """A model that runs on this host in a given release; each call starts a process, which loads the model.
+    """A model that runs on this host in a given release, in a process that ends with this object.
 
     Attributes:
         release: of ONNX Runtime, such as ``1.16.3``.
@@ -56,48 +60,83 @@ class ReleaseReference:
             TooLong: it does not end within the time that it may take.
             HostError: the process ended without an answer.
         """
-        with scratch_directory() as scratch, gathered(self.model) if has_links(self.model) else nullcontext() as links:
-            asked, answered = Path(scratch) / "requests.zip", Path(scratch) / "answers.zip"
-            release_worker.write(str(asked), requests)
-            model = links if links is not None else self.model.path
-            words = [str(model), str(asked), str(answered), str(cores.count())]
-            done = self._end_of(words, most_s=MOST_S * (1 + len(requests)))
-            if done.returncode == 0:
-                return release_worker.read(str(answered))
-        raise self._error(done)
+        with scratch_directory() as scratch:
+            files = [str(Path(scratch) / name) for name in ("requests.zip", "answers.zip")]
+            release_worker.write(files[0], requests)
+            self._process.ask(json.dumps(files), most_s=MOST_S * len(requests))
+            return release_worker.read(files[1])
 
-    def _end_of(self, words: Sequence[str], *, most_s: float) -> "subprocess.CompletedProcess[str]":
+    @cached_property
+    def _process(self) -> "_Process":
+        """The process, which has loaded the model."""
+        with gathered(self.model) if has_links(self.model) else nullcontext(self.model.path) as path:
+            process = _Process(self, path)
+            process.ask(None, most_s=MOST_S)
+        return process
+
+
+class _Process:
+    """The process that has loaded the model; each answer of it is a line."""
+
+    def __init__(self, reference: ReleaseReference, path: Path) -> None:
+        self._path, self._release = reference.model.path, reference.release
         most_bytes = bounded_process.spare_bytes()
 
         def prepare() -> None:
             end_with_parent()
             bounded_process.bound(most_bytes)
 
-        try:
-            return subprocess.run(
-                [self.python, release_worker.__file__, *words],
-                # PYTHONPATH goes before the installed packages, so that edgesim's own ONNX Runtime is not found.
-                env={**bounded_process.environment(), "PYTHONPATH": str(self.packages), "ORT_DISABLE_TELEMETRY": "1"},
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=most_s,
-                check=False,
-                preexec_fn=prepare if AT_START is not None else None,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TooLong(f"ONNX Runtime {self.release} on this host did not end within {most_s:g} s") from error
+        # A file in memory: the process is to work where no directory can be written.
+        self._stderr = os.fdopen(os.memfd_create("stderr"), "w+", errors="replace")
+        self._process = subprocess.Popen(
+            [reference.python, release_worker.__file__, str(path), str(cores.count())],
+            # PYTHONPATH goes before the installed packages, so that edgesim's own ONNX Runtime is not found.
+            env={
+                **bounded_process.environment(),
+                "PYTHONPATH": str(reference.packages),
+                "ORT_DISABLE_TELEMETRY": "1",
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            preexec_fn=prepare if AT_START is not None else None,
+        )
+        self._end = finalize(self, _end, self._process)
 
-    def _error(self, done: "subprocess.CompletedProcess[str]") -> Exception:
+    def ask(self, line: str | None, *, most_s: float) -> None:
+        """Send a line, and wait for the answer; None waits for the model to be loaded.
+
+        Raises:
+            See `ReleaseReference.run_all`.
+        """
+        assert self._process.stdin is not None, "the process was started with it"
+        assert self._process.stdout is not None, "the process was started with it"
+        with suppress(BrokenPipeError):  # it has ended: there is no answer either
+            if line is not None:
+                self._process.stdin.write(f"{line}\n")
+                self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], most_s)[0]:
+            self._end()
+            raise TooLong(f"ONNX Runtime {self._release} on this host did not end within {most_s:g} s")
         try:
-            failure = json.loads(done.stdout)
-        except ValueError:
-            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            return HostError(f"ONNX Runtime {self.release} does not run on this host: {last}")
+            failure = json.loads(self._process.stdout.readline())
+        except ValueError as error:
+            code = self._process.wait()
+            self._stderr.seek(0)
+            last = (self._stderr.read().strip().splitlines() or [f"exit code {code}"])[-1]
+            raise HostError(f"ONNX Runtime {self._release} does not run on this host: {last}") from error
+        if not failure:
+            return
         why = " ".join(str(failure["why"]).split())
         if failure["failed"] == "load":
-            return ModelError(f"{self.model.path}: ONNX Runtime {self.release} does not load it: {why}")
-        return RunFailed(why)
+            raise ModelError(f"{self._path}: ONNX Runtime {self._release} does not load it: {why}")
+        raise RunFailed(why)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate()
 
 
 AnyReference = Reference | ReleaseReference

@@ -8,15 +8,15 @@ import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 Requests = Sequence[Mapping[str, Any]]
 
 
-def main(model: str, requests: str, answers: str, threads: str) -> None:
-    """Run each request of a file, and write the outputs to another one."""
+def main(model: str, threads: str) -> None:
+    """Load a model and say so; then read the names of two files a line, and write the answers to one into the other."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -25,21 +25,24 @@ def main(model: str, requests: str, answers: str, threads: str) -> None:
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors share no base class but this one
-        _fail("load", error)
+        _say(failed="load", why=str(error))
+        return
     names = [output.name for output in session.get_outputs()]
-    outputs = []
-    for arrays in read(requests):
+    _say()
+    for line in sys.stdin:
+        requests, answers = json.loads(line)
         try:
-            outputs.append(dict(zip(names, session.run(names, arrays))))
+            write(answers, [dict(zip(names, session.run(names, arrays))) for arrays in read(requests)])
         except Exception as error:  # as above
-            _fail("run", error)
-    write(answers, outputs)
+            _say(failed="run", why=str(error))
+        else:
+            _say()
 
 
-def _fail(doing: str, error: Exception) -> NoReturn:
-    """Say on standard output what failed, and why, and end."""
-    sys.stdout.write(json.dumps({"failed": doing, "why": str(error)}))
-    sys.exit(1)
+def _say(**failure: str) -> None:
+    """Say on a line of standard output what failed, and why; nothing if all went well."""
+    sys.stdout.write(json.dumps(failure) + "\n")
+    sys.stdout.flush()
 
 
 def write(path: str, requests: Requests) -> None:
