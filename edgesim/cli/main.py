@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from edgesim.cli._clean_up import hand_over
 from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
 from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ExitCode, HostError, UsageError, of_host
@@ -57,12 +58,15 @@ def _exit_as_interrupted() -> NoReturn:
 
 
 def _warn_of_interrupt() -> None:
-    _say_at_once("cleaning up, a moment; Ctrl-C once more leaves things behind for `edgesim gc`")
+    _say_at_once("cleaning up, a moment; Ctrl-C once more leaves that to `edgesim gc` in the background")
 
 
 def _leave() -> NoReturn:
-    """End the program without cleaning up: what was being removed may hang."""
-    _say_at_once("interrupted while cleaning up: something may be left behind; `edgesim gc` removes it")
+    """End the program without cleaning up, for which the user does not wait: a process in the background does it."""
+    if hand_over(sys.argv[1:]):
+        _say_at_once("interrupted while cleaning up: `edgesim gc` removes the rest, in the background")
+    else:
+        _say_at_once("interrupted while cleaning up: something may be left behind; `edgesim gc` removes it")
     os._exit(ExitCode.INTERRUPTED)
 
 

@@ -1,7 +1,7 @@
 """Ctrl-C at a bad moment: deferred until work that must not stay half done is done.
 
 The first Ctrl-C ends the program, which then takes down what it started. A second one is told that this takes a moment;
-a third one leaves things behind.
+a third one leaves the rest to another process.
 """
 
 import signal
@@ -104,7 +104,7 @@ def as_keyboard_interrupt(*, warn: Callable[[], None] = _do_nothing, leave: Call
     nothing. A SIGHUP that is ignored stays so, since ``nohup`` ignores it.
 
     Args:
-        warn: called at the second Ctrl-C, within the signal handler: says that the next one leaves things behind.
+        warn: called at the second Ctrl-C, within the signal handler: says that the next one does not wait.
         leave: called at the third Ctrl-C, within the signal handler: ends the program.
     """
     global _prepared
