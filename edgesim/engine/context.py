@@ -6,11 +6,12 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import docker
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.context import ContextAPI
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
@@ -19,6 +20,7 @@ from edgesim import paths
 from edgesim.engine import docker_command
 from edgesim.errors import EngineMissing, UsageError
 
+_BY_NETWORK = ("tcp", "http", "https")
 _TIMEOUT_S = 120
 _SSH_TIMEOUT_S = 10
 
@@ -43,7 +45,7 @@ class Context:
         address = urlsplit(self.url)
         if address.scheme == "ssh":
             return self._ssh.get("hostname", address.hostname)
-        if address.scheme not in ("tcp", "http", "https") or address.hostname is None:
+        if address.scheme not in _BY_NETWORK or address.hostname is None:
             return None
         return None if _is_loopback(address.hostname) else address.hostname
 
@@ -65,7 +67,9 @@ class Context:
         if (address := urlsplit(url)).scheme == "ssh" and address.port is None and "port" in self._ssh:
             url = f"ssh://{address.netloc}:{self._ssh['port']}"
         # The ssh command knows the user's keys and aliases; the docker package's own ssh client does not know all.
-        return docker.DockerClient(base_url=url, tls=self.tls, timeout=_TIMEOUT_S, use_ssh_client=True)
+        connect = partial(docker.DockerClient, base_url=url, tls=self.tls, timeout=_TIMEOUT_S, use_ssh_client=True)
+        by_network = address.scheme in _BY_NETWORK and address.hostname is not None
+        return _past_proxies(connect) if by_network and _is_loopback(str(address.hostname)) else connect()
 
     @cached_property
     def _ssh(self) -> Mapping[str, str]:
@@ -80,6 +84,22 @@ class Context:
 
     def __str__(self) -> str:
         return self.name if self.name is not None else self.url
+
+
+def _past_proxies(connect: "partial[docker.DockerClient]") -> docker.DockerClient:
+    """Return a client that sends no request through a proxy of the environment.
+
+    The docker command sends none for an engine at a loopback address, whatever HTTP_PROXY and NO_PROXY say; the docker
+    package does, already for the version that it asks for when it is made without one.
+    """
+    version = DEFAULT_DOCKER_API_VERSION
+    client = connect(version=version)
+    client.api.trust_env = False
+    if (newest := str(client.version(api_version=False)["ApiVersion"])) != version:
+        client.close()
+        client = connect(version=newest)
+        client.api.trust_env = False
+    return client
 
 
 def resolve(name: str | None = None) -> Context:

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,39 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_engines_address_shows_whether_it_is_on_another_machine(url: str, machine: str | None) -> None:
     found = context.resolve(url)
     assert (found.machine, found.command_option) == (machine, ("--host", url))
+
+
+@pytest.fixture
+def older_engine() -> Iterator[str]:
+    """The address of an engine that refuses requests of a newer version of the API than its own."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"ApiVersion": "1.41", "Version": "20.10.24"}'
+            self.send_response(200 if self.path in ("/version", "/v1.41/version") else 400)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+def test_engine_at_a_loopback_address_is_asked_past_the_proxies_as_the_docker_command_does(
+    scheme: str, older_engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    client = context.resolve(f"{scheme}://{older_engine}").connect()
+    assert client.version()["Version"] == "20.10.24"
+    client.close()
 
 
 def test_alias_of_the_ssh_configuration_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
