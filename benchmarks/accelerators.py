@@ -19,11 +19,11 @@ import onnx
 from scipy.optimize import nnls
 
 from edgesim.predictions import graph, published
+from edgesim.predictions.band import Z80
 from edgesim.predictions.tensorrt import kernels
 from edgesim.predictions.tensorrt.choice import Choice, hold_out
 from edgesim.predictions.tensorrt.cost import ARCHITECTURES
 from edgesim.predictions.tensorrt.figures import Figure, kernels_name, read
-from edgesim.predictions.tensorrt.fitted import Z80
 from edgesim.predictions.tensorrt.fusions import TensorRtFusions
 from edgesim.predictions.tensorrt.held_out import Group, HeldOut, by_board, by_family
 from edgesim.predictions.tensorrt.kernels import KernelTable
@@ -127,7 +127,7 @@ def row(name: str, held_out: Sequence[HeldOut], baseline: Sequence[float] | None
     if baseline is not None:
         by_terms = f"{100 * np.mean(np.abs(np.array(baseline) / seconds - 1)):.1f} %"
     bias = 100 * np.mean([item.error for item in held_out])
-    in_band = 100 * np.mean([item.in_band for item in held_out])
+    in_band = 100 * np.mean([item.in_band() for item in held_out])
     return (
         f"| {name} | {len(held_out)} | {mean_error(held_out):.1f} % | {error_of_networks(held_out):.1f} % "
         f"| {bias:+.1f} % | {by_terms} | {in_band:.0f} % |"
@@ -172,7 +172,7 @@ def single_sources(figures: Sequence[Figure], networks: Networks, start: Fit) ->
             if len(own) < FEWEST_OF_SOURCE or len({group(figure) for figure in own}) == 1:
                 continue
             held_out = in_turn(own, networks, group, start, conditions=True)
-            in_band = 100 * np.mean([item.in_band for item in held_out])
+            in_band = 100 * np.mean([item.in_band() for item in held_out])
             print(f"| {source} | {name} | {len(own)} | {mean_error(held_out):.1f} % | {in_band:.0f} % |")
 
 

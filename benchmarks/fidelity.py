@@ -20,8 +20,9 @@ from scipy.optimize import nnls
 
 from edgesim.models import repository
 from edgesim.predictions import fit, graph
+from edgesim.predictions.band import Z80
 from edgesim.predictions.cost import TERMS, Term, amounts
-from edgesim.predictions.fit import RUNTIME, Z80, Figure, Fit, HeldOut
+from edgesim.predictions.fit import RUNTIME, Figure, Fit, HeldOut
 from edgesim.predictions.fitted import FittedCoefficients
 
 PUBLISHED = Path(__file__).parent / "published"
@@ -45,7 +46,7 @@ def write_work(graphs: Path) -> None:
             writer.writerow([name, size, *(int(work[term]) for term in TERMS)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judged(HeldOut):
     """A held-out figure with its prediction and two baselines.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from edgesim.predictions import fitted
+from edgesim.predictions import band, fitted
 from edgesim.predictions.cost import TERMS, Coefficients, Machine, Term, unit_seconds
 from edgesim.predictions.fitted import FittedCoefficients
 from edgesim.profiles import cores
@@ -31,8 +31,6 @@ RUNTIME = "onnxruntime"
 OTHER_RUNTIMES = ("TFLite", "ArmNN", "ncnn", "pytorch", "torchscript", "tflite")
 # The arithmetic of every other core is relative to this core's.
 REFERENCE_CORE = "Cortex-A72"
-# 80 % of a normal distribution lie within this many standard deviations.
-Z80 = 1.2816
 
 # Mean and standard deviation of the logarithm of each coefficient before any figure is seen. They are wide, except
 # where the figures cannot distinguish coefficients: a product reaches most of the peak, a depthwise convolution a fifth
@@ -223,29 +221,8 @@ def _prior_of(name: str) -> str:
     return bare
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """A figure, and its prediction by a fit that has not seen the figure.
-
-    Attributes:
-        seconds: the predicted time.
-        deviation: standard deviation of the logarithm of `seconds`, without the spread.
-    """
-
-    figure: Figure
-    seconds: float
-    deviation: float
-
-    @property
-    def error(self) -> float:
-        """Relative error of the prediction."""
-        return self.seconds / self.figure.seconds - 1
-
-    def in_band(self, spread: float) -> bool:
-        """Whether the published time is in the 80 % band of the prediction."""
-        return abs(math.log(self.seconds / self.figure.seconds)) <= Z80 * math.hypot(self.deviation, spread)
-
-
+# A published figure, and its prediction without the spread.
+HeldOut = band.HeldOut[Figure]
 # Whether a figure belongs to a group of figures.
 Group = Callable[[Figure], bool]
 

@@ -1,6 +1,5 @@
 """The predictor of ONNX Runtime on a board's arm64 cores: from the model's graph and the profile alone."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError, did_you_mean
 from edgesim.options import CPU
-from edgesim.predictions import calibration
+from edgesim.predictions import band, calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.predictions.cost import Coefficients, Machine, Term, amounts, seconds, unit_seconds
 from edgesim.predictions.fitted import FittedCoefficients, load_fitted
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from edgesim.predictions.node import Node, Precision
     from edgesim.predictions.yardstick import Yardstick
 
-# 80 % of a normal distribution lie within this many standard deviations.
-_Z80 = 1.2816
 # Standard deviations of the logarithm of a time, for doubts that no published figure quantifies. Assumed, and wide.
 _DOUBT: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fp8": 0.4, "fact": 0.3}
 _DOUBT_OF_KIND: Mapping[Kind, float] = {"recurrent": 0.4, "attention": 0.3, "tree ensemble": 0.7, "control flow": 0.3}
@@ -184,7 +181,7 @@ def predict_nodes(
         factor, variance = 1.0, fitted.variance(machine, work)
         source = "80 % band, tested on published figures that the fit had not seen"
     p50_ms = 1e3 * factor * sum(sum(time.values()) for time in times)
-    width = math.exp(_Z80 * math.sqrt(variance + doubt))
+    width = band.factor_of(variance + doubt)
     return Prediction(
         p50_ms=p50_ms,
         low_ms=p50_ms / width,

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgesim.options import CPU
+from edgesim.predictions import band
 from edgesim.predictions.cost import Machine, Term, amounts
 from edgesim.predictions.fitted import load_fitted
 from edgesim.predictions.prediction import NodeTime, Prediction
 from edgesim.profiles import DeviceProfile
 
-# 80 % of a normal distribution lie within this many standard deviations.
-_Z80 = 1.2816
 # Standard deviations of the logarithm of a time, as in the predictor: of the factor of a precision, and of operations
 # without a published cost.
 _DOUBT_OF_PRECISION: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fp8": 0.4}
@@ -68,7 +67,7 @@ def ratio_band(profile: DeviceProfile, base: Prediction, candidate: Prediction) 
             reasons.append(f"{precision} makes {100 * shares[0]:.0f} and {100 * shares[1]:.0f} % of it")
     unknown = [_share(side, [not n.node.known for n in side.nodes]) for side in (base, candidate)]
     variance += ((unknown[1] - unknown[0]) * _DOUBT_OF_OPERATION) ** 2
-    width = math.exp(_Z80 * math.sqrt(variance))
+    width = band.factor_of(variance)
     return RatioBand(ratio=ratio, low=ratio / width, high=ratio * width, reasons=tuple(reasons))
 
 
@@ -79,9 +78,9 @@ def _of_accelerator(
 
     That band has the board's own error, too, which cancels: this one is wide enough rather than exact.
     """
-    spread = max(math.log(side.high_ms / side.p50_ms) for side in (base, candidate)) / _Z80
+    spread = max(math.log(side.high_ms / side.p50_ms) for side in (base, candidate)) / band.Z80
     variance = spread**2 * (only[0] ** 2 + only[1] ** 2 + (only[1] - only[0]) ** 2)
-    ratio, width = candidate.p50_ms / base.p50_ms, math.exp(_Z80 * math.sqrt(variance))
+    ratio, width = candidate.p50_ms / base.p50_ms, band.factor_of(variance)
     return RatioBand(ratio=ratio, low=ratio / width, high=ratio * width, reasons=tuple(reasons))
 
 

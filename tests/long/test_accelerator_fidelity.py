@@ -33,4 +33,4 @@ def test_unseen_boards_and_families_are_predicted_within_what_is_promised(
 ) -> None:
     held_out = in_turn(*figures, group, Fit(*figures))
     assert 100 * np.mean([abs(item.error) for item in held_out]) < most_percent
-    assert 0.75 < np.mean([item.in_band for item in held_out]) < 0.91
+    assert 0.75 < np.mean([item.in_band() for item in held_out]) < 0.91

@@ -11,8 +11,6 @@ import orjson
 
 # `python -m edgesim.predictions.tensorrt.fit` writes this file.
 FILE = Path(__file__).with_name("fitted.json")
-# 80 % of a normal distribution lie within this many standard deviations.
-Z80 = 1.2816
 # Step of the logarithm of a coefficient for a derivative.
 STEP = 1e-4
 

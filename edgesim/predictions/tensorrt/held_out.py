@@ -3,39 +3,19 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from edgesim.predictions import band
+from edgesim.predictions.band import Z80
 from edgesim.predictions.tensorrt.figures import Figure
-from edgesim.predictions.tensorrt.fitted import Z80
 
 # The part of the figures that a band contains.
 SHARE_IN_BAND = 0.8
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """A figure, and its prediction by a fit that has not seen the figure.
-
-    Attributes:
-        seconds: the predicted time.
-        deviation: standard deviation of the logarithm of `seconds`.
-    """
-
-    figure: Figure
-    seconds: float
-    deviation: float
-
-    @property
-    def error(self) -> float:
-        """Relative error of the prediction."""
-        return self.seconds / self.figure.seconds - 1
-
-    @property
-    def in_band(self) -> bool:
-        """Whether the published time is in the 80 % band of the prediction."""
-        return abs(math.log(self.seconds / self.figure.seconds)) <= Z80 * self.deviation
+# A published figure of an accelerator, and its prediction.
+HeldOut = band.HeldOut[Figure]
 
 
 def predictions(

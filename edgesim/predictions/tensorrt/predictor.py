@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ModelError, ProfileError
-from edgesim.predictions import calibration
+from edgesim.predictions import band, calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.predictions.cost import Machine
 from edgesim.predictions.model_reader import ModelReader
@@ -126,7 +126,7 @@ def predict_nodes(
         ProfileError: the profile lacks a fact of the accelerator.
     """
     from edgesim.predictions.tensorrt.cost import Facts, costs
-    from edgesim.predictions.tensorrt.fitted import Z80, load_fitted
+    from edgesim.predictions.tensorrt.fitted import load_fitted
     from edgesim.predictions.tensorrt.kernels import KernelTable, kernel_of
 
     fitted = load_fitted()
@@ -151,7 +151,7 @@ def predict_nodes(
         source = "80 % band, tested on published figures that the fit had not seen"
     scale = 1e3 * factor
     p50_ms = scale * total
-    width = math.exp(Z80 * math.sqrt(variance + doubt))
+    width = band.factor_of(variance + doubt)
     runtime = accelerator.runtime
     release = f" {runtime.version}" if runtime is not None and runtime.version is not None else ""
     return Prediction(

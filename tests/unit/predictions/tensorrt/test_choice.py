@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from benchmarks.accelerators import PUBLISHED
+from edgesim.predictions.band import Z80
 from edgesim.predictions.tensorrt import choice
 from edgesim.predictions.tensorrt.choice import SETTINGS, Choice, Linear
 from edgesim.predictions.tensorrt.figures import Figure, read
-from edgesim.predictions.tensorrt.fitted import Z80
 from edgesim.predictions.tensorrt.held_out import Group, HeldOut, by_board, by_family
 from edgesim.predictions.tensorrt.kernels import KernelTable
 from edgesim.predictions.tensorrt.least_squares import Fit, Settings

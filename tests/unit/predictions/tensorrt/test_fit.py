@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from benchmarks.accelerators import PUBLISHED
+from edgesim.predictions.band import Z80
 from edgesim.predictions.tensorrt import least_squares
 from edgesim.predictions.tensorrt.cost import NAMES
 from edgesim.predictions.tensorrt.figures import Figure, Times, read
-from edgesim.predictions.tensorrt.fitted import Z80, load_fitted
+from edgesim.predictions.tensorrt.fitted import load_fitted
 from edgesim.predictions.tensorrt.held_out import HeldOut, scale_of
 from edgesim.predictions.tensorrt.kernels import KernelTable
 
