@@ -15,6 +15,7 @@ with exit code 70.
     │   │   └── TooLong               (edgesim.measure.host_session)
     │   ├── StackError
     │   ├── PackageUnknown
+    │   ├── NotPublished
     │   └── ResultError
     │       └── OtherKindOfResult     (edgesim.results.result_file)
     ├── HostError                 3   this host cannot do it
@@ -30,7 +31,9 @@ with exit code 70.
     │   ├── HostTooSlow
     │   ├── DiskFull
     │   ├── BaseUnavailable
-    │   └── PackagesUnavailable
+    │   ├── PackagesUnavailable
+    │   └── RegistryError
+    │       └── RegistryDenied
     ├── DeviceError               4   the simulated device failed
     │   ├── BuildFailed
     │   ├── ImageUnavailable
@@ -130,6 +133,10 @@ class PackageUnknown(UsageError):
     """Debian has no package with this name."""
 
 
+class NotPublished(UsageError):
+    """A registry has nothing of this name, or something of another kind."""
+
+
 class ResultError(UsageError):
     """A result file cannot be read or written."""
 
@@ -190,6 +197,14 @@ class BaseUnavailable(HostError):
 
 class PackagesUnavailable(HostError):
     """Python packages of the server or of the reference cannot be fetched."""
+
+
+class RegistryError(HostError):
+    """A container registry does not answer, breaks off, or fails."""
+
+
+class RegistryDenied(RegistryError):
+    """A container registry does not let this user do it."""
 
 
 class NoMeasurement(EdgesimError):

@@ -197,6 +197,8 @@ class BoardOptions(_Options):
         runtime: the release of ONNX Runtime in the serving image, such as ``1.16.3``, or ``1.16`` for its newest patch,
             or ``board`` for the one that the board usually has outside of a container; None means the one that the
             board's system comes with, else edgesim's default.
+        packed: a packed image in a registry, ``REGISTRY/NAME@sha256:…``, to run with the model inside, in place of a
+            model of this host.
         gpus: ``all`` gives the container the GPUs of the engine's machine, ``none`` does not; None means what the
             profile says (`image.gpus`).
         mount: how models get into the container; None means ``bind``, or ``volume`` where files cannot be mounted.
@@ -219,6 +221,7 @@ class BoardOptions(_Options):
     context: str | None = None
     base_image: str | None = None
     runtime: str | None = None
+    packed: str | None = None
     gpus: Literal["all", "none"] | None = None
     mount: MountMethod | None = None
     volume: str | None = None
@@ -347,6 +350,7 @@ class RunKeywords(TypedDict, total=False):
     context: str | None
     base_image: str | None
     runtime: str | None
+    packed: str | None
     gpus: Literal["all", "none"] | None
     mount: MountMethod | None
     volume: str | None

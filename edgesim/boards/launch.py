@@ -42,6 +42,7 @@ class Launch:
         previous_scaling: tuning of an earlier board, used as the starting point.
         high_priority: run a plain process at nice -20, if this user may.
         serving_images: images of edgesim's server that the engine has, by architecture, in place of those to build.
+        models_inside: the architectures whose images in `serving_images` have the models inside.
     """
 
     profile: DeviceProfile
@@ -56,6 +57,7 @@ class Launch:
     previous_scaling: ScalingRecord | None = None
     high_priority: bool = False
     serving_images: Mapping[str, str] = field(default_factory=dict)
+    models_inside: frozenset[str] = frozenset()
 
     @classmethod
     def of(

@@ -29,7 +29,7 @@ from edgesim.host.identity import Comparison
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import serving_image
 from edgesim.images.image import Image
-from edgesim.options import CPU
+from edgesim.options import CPU, MountMethod
 from edgesim.progress import Stages
 from edgesim.recording import Reading
 
@@ -143,6 +143,7 @@ class _Prepared:
 
     Attributes:
         server_image: the image with the server; `delivered.image` is another one if the models are inside the image.
+        mount: how the models get into the container.
         image_s: seconds to build or find the image, and to pack the models if they are inside.
     """
 
@@ -152,6 +153,7 @@ class _Prepared:
     limits: Limits
     server_image: Image
     delivered: Delivered
+    mount: MountMethod
     image_s: float
 
 
@@ -187,7 +189,8 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     limits = _limits(launch, engine, placement)
     server_image = server_image_for(placement.architecture)
     begin_s = time.monotonic()
-    delivered = deliver(engine, checked, server_image, stages)
+    inside = placement.architecture in launch.models_inside
+    delivered = Delivered(image=server_image, mounts=()) if inside else deliver(engine, checked, server_image, stages)
     if delivered.image != server_image:
         image_s += time.monotonic() - begin_s
     if delivered.image.cached and launch.own_server:
@@ -199,6 +202,7 @@ def _prepare(launch: Launch, stages: Stages) -> _Prepared:
         limits=limits,
         server_image=server_image,
         delivered=delivered,
+        mount="image" if inside else launch.delivery.method,
         image_s=image_s,
     )
 
@@ -346,7 +350,7 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
         models=launch.models,
         image_s=prepared.image_s,
         create_s=create_s,
-        mount=launch.delivery.method,
+        mount=prepared.mount,
         volume=delivered.volume,
         gpus=prepared.gpus.method if prepared.gpus is not None else None,
         target=launch.target,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from edgesim.cli._app import BOARD, INPUTS, OUTPUT
+from edgesim.cli._app import BOARD, IMAGE, INPUTS, OUTPUT
 from edgesim.options import READY_TIMEOUT_S, EngineName
 
 
@@ -80,6 +80,34 @@ ContextOption = Annotated[
         metavar="NAME|URL",
         help="Use the engine of this docker context, such as the one on a board.",
         rich_help_panel=BOARD,
+    ),
+]
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        "--push",
+        metavar="REGISTRY/NAME:TAG",
+        help="Push it to a registry, too, with the account of `docker login`.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+PackedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--packed",
+        metavar="REGISTRY/NAME@sha256:…",
+        help="Run this image of `edgesim pack`, with the model inside, in place of MODEL.",
+        rich_help_panel=IMAGE,
+    ),
+]
+AnnotationOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--annotation",
+        metavar="NAME=VALUE",
+        help="Annotate what is pushed, such as org.opencontainers.image.licenses=MIT; may be repeated. Source and"
+        " revision are git's, if git knows the model as it is.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 BaseImageOption = Annotated[

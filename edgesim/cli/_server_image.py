@@ -8,6 +8,7 @@ import typer
 from edgesim import profiles
 from edgesim.cli._app import IMAGE
 from edgesim.cli._flag_groups import Function, takes
+from edgesim.cli._values import named_values
 from edgesim.errors import UsageError
 from edgesim.profiles import DeviceProfile
 
@@ -89,17 +90,8 @@ class ServerImage:
             port=self.image_port,
             health_path=self.image_health,
             mount_point=self.image_models,
-            environment=self._variables() or None,
+            environment=named_values(self.env, "--env") or None,
         )
-
-    def _variables(self) -> dict[str, str]:
-        variables = {}
-        for word in self.env or []:
-            name, separator, value = word.partition("=")
-            if not separator or not name:
-                raise UsageError(f"--env {word}: not NAME=VALUE")
-            variables[name] = value
-        return variables
 
 
 def takes_server_image(function: Function) -> Function:

@@ -179,3 +179,18 @@ def cores(word: str) -> tuple[int, ...]:
         return tuple(int(part) for part in word.split(","))
     except ValueError:
         raise UsageError(f"--client-cores {word}: not N,N,…", fix="for example --client-cores 0") from None
+
+
+def named_values(words: Sequence[str] | None, option: str) -> Mapping[str, str]:
+    """Return the values of NAME=VALUE, by name.
+
+    Raises:
+        UsageError: a word has no name or no value.
+    """
+    values = {}
+    for word in words or ():
+        name, separator, value = word.partition("=")
+        if not separator or not name:
+            raise UsageError(f"{option} {word}: not NAME=VALUE")
+        values[name] = value
+    return values

@@ -8,8 +8,9 @@ import typer
 from edgesim.cli import _console
 from edgesim.cli._app import OUTPUT, new_app
 from edgesim.cli._console import print_json
-from edgesim.cli._options import ContextOption, JsonOption
+from edgesim.cli._options import AnnotationOption, ContextOption, JsonOption, PushOption
 from edgesim.cli._outputs import require_outputs
+from edgesim.cli._values import named_values
 from edgesim.errors import ExitCode
 from edgesim.jobs.bundle import bundle
 from edgesim.units import format_bytes
@@ -20,6 +21,7 @@ app = new_app()
 @app.examples(
     "edgesim bundle result.json -o detector.edgesim.tar",
     "edgesim bundle result.json -o detector.edgesim.tar --with-image",
+    "edgesim bundle result.json -o detector.edgesim.tar --push registry.example.org/shop/detector:run-1",
 )
 def bundle_command(
     result: Annotated[Path, typer.Argument(metavar="RESULT.json", help="The result of a run.")],
@@ -33,6 +35,8 @@ def bundle_command(
         bool, typer.Option("--with-image", help="Put the container images of the run in, too, as an OCI layout.")
     ] = False,
     context: ContextOption = None,
+    push: PushOption = None,
+    annotation: AnnotationOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Pack a result with everything that its run was made from into one archive.
@@ -40,7 +44,15 @@ def bundle_command(
     Call it in the directory in which the run was started. The same content gives the same bytes.
     """
     require_outputs([("--output", output)], [result])
-    written = bundle(result, output, with_image=with_image, context=context, listener=_console.listener())
+    written = bundle(
+        result,
+        output,
+        with_image=with_image,
+        push=push,
+        annotations=named_values(annotation, "--annotation"),
+        context=context,
+        listener=_console.listener(),
+    )
     if as_json:
         print_json(
             {
@@ -49,6 +61,9 @@ def bundle_command(
                 "size_bytes": written.size_bytes,
                 "files": written.files,
                 "images": [image.model_dump(mode="json") for image in written.images],
+                "published": written.published,
+                "published_result": written.published_result,
+                "annotations": written.annotations,
             }
         )
         return ExitCode.OK
@@ -57,4 +72,7 @@ def bundle_command(
         where = "in the bundle" if image.name is not None else "not in the bundle: --with-image puts it in"
         print(f"image {image.reference}, {image.id[:19]}: {where}")
     print(f"edgesim replay {written.path}")
+    if written.published is not None:
+        print(f"edgesim replay {written.published}")
+        print(f"the result, a referrer of the bundle: {written.published_result}")
     return ExitCode.OK

@@ -12,7 +12,8 @@ from edgesim.cli._options import (
     JsonOption,
     JunitOption,
     MarkdownOption,
-    ModelArgument,
+    OptionalModelArgument,
+    PackedOption,
     ProfileArgument,
     QuietOption,
 )
@@ -36,7 +37,7 @@ app = new_app()
 @takes_run_options(InputFlags, AnswerFlags, BoardFlags, without=("target",))
 def check_command(
     profile: ProfileArgument,
-    model: ModelArgument,
+    model: OptionalModelArgument = None,
     *,
     options: RunOptions,
     reference: Annotated[
@@ -78,6 +79,7 @@ def check_command(
             " the board's own is judged.",
         ),
     ] = None,
+    packed: PackedOption = None,
     inconclusive_ok: InconclusiveOkOption = False,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
@@ -92,12 +94,17 @@ def check_command(
     for path, option in ((junit, "--junit"), (markdown, "--markdown")):
         if path is not None:
             require_writable(path, option)
+    if model is None and packed is None:
+        raise UsageError("Missing argument 'MODEL'.", fix="edgesim models list")
+    options = RunOptions.of(options, packed=packed)
     listener = _console.listener(quiet=quiet)
     if runtimes is None and options.board.runtime is not None and names_several(options.board.runtime):
         runtimes, options = options.board.runtime, options.without({"runtime"})
     if runtimes is not None:
         if (reference, tolerance, max_artifact, target) != (None, None, None, None):
             raise UsageError("--runtimes: goes without --reference, --tolerance, --max-artifact and --target")
+        if model is None:
+            raise UsageError("--runtimes: is for a model of this host", fix="give MODEL, and not --packed")
         verdict = check_runtimes(
             profile, model, runtimes, options, outside_container=outside_container, listener=listener
         )

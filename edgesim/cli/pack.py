@@ -9,14 +9,17 @@ from edgesim.cli import _console
 from edgesim.cli._app import OUTPUT, new_app
 from edgesim.cli._console import print_json
 from edgesim.cli._options import (
+    AnnotationOption,
     BaseImageOption,
     ContextOption,
     JsonOption,
     ModelArgument,
     ModelsOption,
     ProfileArgument,
+    PushOption,
     RuntimeOption,
 )
+from edgesim.cli._values import named_values
 from edgesim.errors import ExitCode, ResultError
 from edgesim.jobs.pack import pack
 from edgesim.units import format_bytes
@@ -27,6 +30,7 @@ app = new_app()
 @app.examples(
     "edgesim pack jetson-nano detector -t detector:1.0",
     "edgesim pack raspberry-pi-4 models/detector.onnx --save detector.tar",
+    "edgesim pack jetson-nano detector --push registry.example.org/shop/detector:1.0",
 )
 def pack_command(
     profile: ProfileArgument,
@@ -51,6 +55,8 @@ def pack_command(
             "--save", metavar="FILE", help="Write an OCI archive, which docker load takes.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    push: PushOption = None,
+    annotation: AnnotationOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Pack a model and its server into one image for a board.
@@ -68,6 +74,8 @@ def pack_command(
         models=models,
         name=tag,
         save=save,
+        push=push,
+        annotations=named_values(annotation, "--annotation"),
         base_image=base_image,
         runtime=runtime,
         context=context,
@@ -83,6 +91,8 @@ def pack_command(
                 "size_bytes": packed.size_bytes,
                 "labels": packed.labels,
                 "saved": str(packed.saved) if packed.saved is not None else None,
+                "published": packed.published,
+                "annotations": packed.annotations,
             }
         )
         return ExitCode.OK
@@ -90,4 +100,6 @@ def pack_command(
     print(f"docker run --rm -p 8000:8000 {packed.reference}")
     if packed.saved is not None:
         print(f"docker load -i {packed.saved}")
+    if packed.published is not None:
+        print(f"edgesim run {profile} --packed {packed.published}")
     return ExitCode.OK

@@ -28,9 +28,16 @@ app = new_app()
 @app.examples(
     "edgesim replay detector.edgesim.tar",
     "edgesim replay detector.edgesim.tar -o replayed.json --report both.html",
+    "edgesim replay registry.example.org/shop/detector:run-1",
 )
 def replay_command(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The archive that `edgesim bundle` wrote.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            metavar="BUNDLE",
+            help="The archive that `edgesim bundle` wrote, or a bundle in a registry: REGISTRY/NAME@sha256:….",
+        ),
+    ],
     engine: Annotated[
         EngineName | None,
         typer.Option(
@@ -68,7 +75,7 @@ def replay_command(
     The exit code is that of the verdict: 0 PASS, 1 FAIL, 6 INCONCLUSIVE.
     """
     outputs = [("--output", output), ("--report", report), ("--markdown", markdown), ("--junit", junit)]
-    require_outputs(outputs, [bundle])
+    require_outputs(outputs, [Path(bundle)])
     format_ = formats.format_of(report) if report is not None else None
     replayed = replay(
         bundle,

@@ -12,6 +12,7 @@ from edgesim.cli._mlflow import MlflowOption
 from edgesim.cli._options import (
     JsonOption,
     OptionalModelArgument,
+    PackedOption,
     ProfileOrStackArgument,
     QuietOption,
     ResultsDirectoryOption,
@@ -34,6 +35,7 @@ app = new_app()
 @app.examples(
     "edgesim run jetson-nano digits",
     "edgesim run jetson-nano:5w models/detector.onnx --qps 20 --duration 60 -o result.json",
+    "edgesim run jetson-nano --packed registry.example.org/shop/detector@sha256:0123…",
     "edgesim run examples/stacks/parallel/stack.yaml",
 )
 @takes_run_options(TrafficFlags, InputFlags, AnswerFlags, BoardFlags)
@@ -55,6 +57,7 @@ def run_command(
             rich_help_panel=BOARD,
         ),
     ] = None,
+    packed: PackedOption = None,
     results: ResultsDirectoryOption = None,
     server_image: ServerImage,
     output: Annotated[
@@ -71,16 +74,21 @@ def run_command(
     """
     if output is not None:
         require_writable(output)
-    options = RunOptions.of(options, execution=execution, results=results, output=output)
-    is_stack = model is None and profile.endswith((".yaml", ".yml")) and stack_loader.is_stack(Path(profile))
-    if model is None and not is_stack:
+    options = RunOptions.of(options, execution=execution, packed=packed, results=results, output=output)
+    is_stack = (
+        model is None
+        and packed is None
+        and profile.endswith((".yaml", ".yml"))
+        and stack_loader.is_stack(Path(profile))
+    )
+    if model is None and packed is None and not is_stack:
         raise UsageError("Missing argument 'MODEL'.", fix="edgesim models list; a stack is a file with `services`")
     if is_stack and mlflow is not None:
         raise UsageError("--mlflow: is for the run of one model, and not for a stack")
     runs = _mlflow.connect(mlflow)
     listener = _console.listener(quiet=quiet)
     try:
-        if model is None:
+        if is_stack:
             _refuse_image_options(call)
             options = _without_defaults_of_file(call, options, benchmark.options_of(stack_loader.read(Path(profile))))
             result: Recorded = benchmark.run(Path(profile), options, listener=listener)

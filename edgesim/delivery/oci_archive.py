@@ -7,7 +7,7 @@ is in addition: ``docker load`` of old engines reads only that.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,12 +49,14 @@ class Archive:
         platform: the keys ``os``, ``architecture`` and, if there is one, ``variant``.
         run: how the image is started, with the keys of an image's configuration: ``Env``, ``Entrypoint``, ``Labels``.
         layers: the lowest layer first.
+        annotations: of the manifest, by the OCI's names.
     """
 
     reference: str
     platform: Mapping[str, str]
     run: Mapping[str, Any]
     layers: Sequence[Layer]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> bytes:
@@ -81,6 +83,7 @@ class Archive:
                     {"mediaType": _LAYER, "digest": f"sha256:{layer.sha256}", "size": layer.size_bytes}
                     for layer in self.layers
                 ],
+                **({"annotations": dict(self.annotations)} if self.annotations else {}),
             }
         )
 

@@ -10,7 +10,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,6 +44,7 @@ class Package:
         base: the serving image.
         contents: the models' files.
         command: arguments of the server; None keeps the image's own.
+        annotations: of the image's manifest, which a registry shows; no part of the image itself.
     """
 
     base: Image
@@ -51,6 +52,7 @@ class Package:
     models: Sequence[Model]
     contents: Contents
     command: Sequence[str] | None
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mount_point(self) -> str:
@@ -92,8 +94,13 @@ def build(engine: Engine, package: Package, stages: Stages) -> Image:
 
 
 @contextmanager
-def written(engine: Engine, package: Package, reference: str) -> Iterator[tuple[Path, Archive]]:
+def written(
+    engine: Engine, package: Package, reference: str, *, keep_layers: bool = False
+) -> Iterator[tuple[Path, Archive]]:
     """Write the packed image as an OCI archive; yield its path, which exists within the block, and the archive.
+
+    Args:
+        keep_layers: keep the files of the layers within the block, too, which takes the space once more.
 
     Raises:
         DiskFull: no space is left for the archive.
@@ -104,7 +111,7 @@ def written(engine: Engine, package: Package, reference: str) -> Iterator[tuple[
             path = Path(scratch) / "image.tar"
             with path.open("wb") as file:
                 packed.write(file)
-            for layer in packed.layers:
+            for layer in packed.layers if not keep_layers else ():
                 layer.path.unlink(missing_ok=True)
         except OSError as error:
             if error.errno in DISK_FULL:
@@ -124,7 +131,8 @@ def _pack(engine: Engine, package: Package, reference: str, scratch: Path) -> Ar
         runtime = oci_archive.write_layer(scratch / "runtime.tar", files, "edgesim: the serving image")
     listing = sbom.document(components, package.models, package.profile)
     models = oci_archive.write_layer(scratch / "models.tar", _models(package, listing), "edgesim pack")
-    return Archive(reference, _platform(facts), _run_config(facts, package), (runtime, models))
+    layers = (runtime, models)
+    return Archive(reference, _platform(facts), _run_config(facts, package), layers, package.annotations)
 
 
 def _platform(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -2,35 +2,43 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgesim import profiles
-from edgesim.bundles import archive, environment, manifest, readme
+from edgesim.bundles import archive, environment, manifest, published, readme
 from edgesim.bundles.image_layout import Layout
 from edgesim.bundles.manifest import IMAGES, INPUTS, MODELS, Manifest, ServingImage
+from edgesim.bundles.published import Published
 from edgesim.delivery import contents, sbom
+from edgesim.delivery.annotations import of_model
 from edgesim.delivery.deliver import model_mounts
+from edgesim.engine import registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import DISK_FULL, DiskFull, ImageUnavailable, ModelError, ResultError, UsageError
 from edgesim.host.architecture import architecture_of
 from edgesim.host.scratch import scratch_directory
 from edgesim.inputs import named_files
+from edgesim.jobs import published_image
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import ALL_OPTIONS, InputOptions, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
+from edgesim.registry import reference
+from edgesim.registry.documents import CREATED
+from edgesim.registry.reference import Reference
+from edgesim.registry.repository import Repository
 from edgesim.results.run_result import RunResult
 from edgesim.version import __version__
 
 # Options of the host, of its files and of its user's trust, which another host has of its own.
 _OF_THE_HOST = frozenset(
     {
-        *("client_cores", "context", "host_libraries", "inputs_file", "models", "output", "port", "ready_timeout_s"),
-        *("results", "volume", "watch"),
+        *("client_cores", "context", "host_libraries", "inputs_file", "models", "output", "packed", "port"),
+        *("ready_timeout_s", "results", "volume", "watch"),
     }
 )
 REPLAYED_OPTIONS = ALL_OPTIONS - _OF_THE_HOST
@@ -44,6 +52,9 @@ class Bundle:
         digest: of the manifest, and so of everything in the bundle; equal for equal content.
         files: number of files.
         images: the images of the run, with which of them the bundle contains.
+        published: ``REGISTRY/NAME@sha256:…``, by which a registry has the bundle; None if it was not pushed.
+        published_result: the same of the result, which refers to the bundle.
+        annotations: of both in the registry, by the OCI's names.
     """
 
     path: Path
@@ -51,6 +62,9 @@ class Bundle:
     size_bytes: int
     files: int
     images: tuple[ServingImage, ...]
+    published: str | None = None
+    published_result: str | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 def bundle(
@@ -58,6 +72,8 @@ def bundle(
     output: str | Path,
     *,
     with_image: bool = False,
+    push: str | None = None,
+    annotations: Mapping[str, str] | None = None,
     context: str | None = None,
     listener: Listener | None = None,
 ) -> Bundle:
@@ -70,24 +86,36 @@ def bundle(
         result: a result file of one model.
         output: the archive, ``NAME.edgesim.tar``.
         with_image: put the container images of the run in, too.
+        push: also push the bundle to a registry under this name, ``REGISTRY/NAME:TAG``, with the account of
+            ``docker login``; the result becomes a referrer of the bundle.
+        annotations: of the bundle in the registry, in addition to those that `edgesim.delivery.annotations` knows.
         context: docker context or URL of the engine that has the images; None means the current context.
 
     Raises:
         ResultError: the file is no result, does not say how it was made, or the archive cannot be written.
         ModelError: the model or its inputs are not those of the run any more.
+        RegistryError: the registry refuses the bundle, breaks off, or does not answer.
         HostError: no engine answers; ImageUnavailable: the engine has lost an image of the run.
     """
     result_path, target, stages = Path(result), Path(output), Stages(listener)
     if target.is_dir() or not target.parent.is_dir():
         raise ResultError(f"{target}: is a directory, or its directory does not exist", fix="give `output` a file")
+    published_as = reference.parse_tagged(push, "push") if push is not None else None
+    if annotations and published_as is None:
+        raise UsageError("`annotations`: are for a bundle that is pushed", fix="give `push`, too")
     recorded = RunResult.read(result_path)
     invocation = _invocation(recorded, result_path)
     profile, options = invocation.profile, invocation.options
-    with stages.stage("model", "reading the model"):
-        model = _model(recorded, invocation)
+    with (
+        _model_source(invocation, context, stages) as models,
+        scratch_directory() as scratch,
+        _full_disk_is_told(target),
+    ):
+        with stages.stage("model", "reading the model"):
+            model = _model(recorded, replace(invocation, options=RunOptions.of(options, models=models)))
+        noted = {CREATED: recorded.created, **of_model(model, annotations or {})} if published_as is not None else {}
         files = dict(_model_files(model, options.inputs))
         files |= _named_inputs(options.inputs)
-    with scratch_directory() as scratch, _full_disk_is_told(target):
         images, components = _images(recorded), sbom.Components()
         if with_image:
             with stages.stage("images", "saving the images"):
@@ -115,7 +143,38 @@ def bundle(
         )
         with stages.stage("write", f"writing {target}"):
             digest = archive.write(target, written, files)
-    return Bundle(path=target, digest=digest, size_bytes=target.stat().st_size, files=len(files), images=tuple(images))
+    bundled = Bundle(
+        path=target, digest=digest, size_bytes=target.stat().st_size, files=len(files), images=tuple(images)
+    )
+    if published_as is None:
+        return bundled
+    with stages.stage("push", f"pushing {published_as}"):
+        pushed = _push(bundled.path, result_path, published_as, options.board.packed, noted, context)
+    return replace(
+        bundled, published=pushed.bundle, published_result=pushed.result, annotations=dict(pushed.annotations)
+    )
+
+
+def _push(
+    archive_path: Path,
+    result_path: Path,
+    name: Reference,
+    packed: str | None,
+    annotations: Mapping[str, str],
+    context: str | None,
+) -> Published:
+    (described,) = archive.described({archive_path.name: archive_path}).values()
+    image = reference.parse_pinned(packed, "packed") if packed is not None else None
+    with Repository(registry_access.of(name.registry, context), name.repository) as repository:
+        return published.push(
+            repository,
+            name,
+            archive_path,
+            described,
+            result_path,
+            annotations=annotations,
+            image=image.digest if image is not None and image.name == name.name else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +209,19 @@ def _invocation(result: RunResult, path: Path) -> _Invocation:
         model=result.invocation.model,
         options=RunOptions(**dict(result.invocation.options)),
     )
+
+
+@contextmanager
+def _model_source(invocation: _Invocation, context: str | None, stages: Stages) -> Iterator[Path | None]:
+    """Provide the model repository of the run; that of a published image is there for the length of the block."""
+    packed = invocation.options.board.packed
+    if packed is None:
+        yield invocation.options.models
+        return
+    engine, name = Engine(resolve(context)), reference.parse_pinned(packed, "packed")
+    published_image.pull(engine, name, invocation.profile, stages)
+    with published_image.model_of(engine, name, invocation.profile.image.mount_point, stages) as model:
+        yield published_image.repository_of(model)
 
 
 def _model(result: RunResult, invocation: _Invocation) -> Model:

@@ -19,8 +19,9 @@ from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemor
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
 from edgesim.inputs.sequences import GenerationSequence
-from edgesim.jobs import check_items, check_targets, same_release
+from edgesim.jobs import check_items, check_targets, published_image, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
+from edgesim.jobs.published_image import PublishedImage
 from edgesim.loadgen import client
 from edgesim.measure import model_tolerances, resource_usage, sequence_comparison
 from edgesim.measure.detections import Matcher
@@ -59,6 +60,7 @@ OPTIONS = frozenset(
         "runtime",
         "gpus",
         "host_libraries",
+        "packed",
         "mount",
         "volume",
         "ready_timeout_s",
@@ -90,7 +92,7 @@ class CheckOptions:
 
 def check(
     profile: str | Path | DeviceProfile,
-    model: str | Path,
+    model: str | Path | None = None,
     checks: CheckOptions | None = None,
     options: RunOptions | None = None,
     *,
@@ -103,7 +105,8 @@ def check(
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
-        model: a model's name in the repository, or a path to an ``.onnx`` file.
+        model: a model's name in the repository, or a path to an ``.onnx`` file; None with the option `packed`, whose
+            image has the model inside.
         checks: what is looked at in addition.
         options: `models` and the sections `inputs` and `board` apply; real inputs may come with `labels`.
         keywords: single options by name.
@@ -120,7 +123,22 @@ def check(
     profile = profiles.load(profile)
     for target in checks.targets:
         require_target(profile, target)
+    if not published_image.is_chosen(model, options):
+        assert model is not None, "one of both is given"
+        return _check(profile, model, checks, options, stages)
+    with published_image.provided(profile, options, stages) as image:
+        inside = RunOptions.of(options, models=image.repository)
+        return _check(profile, image.model.name, checks, inside, stages, image)
 
+
+def _check(
+    profile: DeviceProfile,
+    model: str | Path,
+    checks: CheckOptions,
+    options: RunOptions,
+    stages: Stages,
+    image: PublishedImage | None = None,
+) -> Verdict:
     def verdict(
         items: Sequence[Item], name: str, board: Board | None = None, not_judged: Sequence[Item] = ()
     ) -> Verdict:
@@ -146,6 +164,8 @@ def check(
         return verdict([check_items.refused("artifact", error)], str(model))
     loaded = replace(loaded, host_libraries=options.board.host_libraries)
     launch = Launch.of(profile, [loaded], options.board)
+    if image is not None:
+        launch = image.in_place_of_mounts(launch)
     items = [check_items.artifact(loaded, checks.max_artifact_bytes)]
     if (refused := hardware_specific.refusal(loaded, launch.architecture)) is not None:
         return verdict([*items, check_items.refused("operations", refused)], loaded.name)

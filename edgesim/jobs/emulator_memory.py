@@ -32,7 +32,7 @@ def emulator_memory(launch: Launch, board: Board, stages: Stages) -> EmulatorSec
     if board.execution != "emulated" or not launch.own_server:
         return None
     # An engine that does not see this host's files would keep the no-op model in a volume.
-    if launch.machine is not None or board.mount != launch.delivery.method:
+    if launch.machine is not None or board.mount not in (launch.delivery.method, "image"):
         return None
     key = repr((board.server_image, board.host.emulator, launch.profile.emulation, board.intra_op_threads))
     try:
@@ -72,6 +72,7 @@ def _resident_bytes(launch: Launch, engine: EngineName) -> int | None:
             models=[noop],
             mounts=model_mounts(noop, launch.profile.image.mount_point),
             options=launch.options.model_copy(update=changes),
+            models_inside=frozenset(),
         )
         with start(changed, Stages()) as board:
             return board.device.read().memory_anon_bytes

@@ -1,15 +1,19 @@
 """Pack a model for a board: profile + model → serving image → image with the model inside → engine or archive."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgesim import profiles
 from edgesim.boards import servable
 from edgesim.boards.server_command import packed_command
-from edgesim.delivery import contents, packed_image
+from edgesim.delivery import contents, packed_image, publish
+from edgesim.delivery.annotations import of_model
 from edgesim.delivery.deliver import model_mounts
-from edgesim.engine import docker_engine
+from edgesim.delivery.oci_archive import Archive
+from edgesim.engine import docker_engine, registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.images import require_valid_name
 from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError
@@ -19,6 +23,9 @@ from edgesim.models import custom_libraries, repository
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
+from edgesim.registry import reference
+from edgesim.registry.reference import Reference
+from edgesim.registry.repository import Repository
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +37,8 @@ class Packed:
         digest: digest of the image's manifest, by which registries know the image.
         size_bytes: size of the image's files.
         saved: the archive that the image was written to; None if it was not.
+        published: ``REGISTRY/NAME@sha256:…``, by which the registry has the image; None if it was not pushed.
+        annotations: of the image in the registry, by the OCI's names.
     """
 
     reference: str
@@ -39,6 +48,8 @@ class Packed:
     size_bytes: int
     labels: dict[str, str]
     saved: Path | None
+    published: str | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 def pack(
@@ -48,6 +59,8 @@ def pack(
     models: str | Path | None = None,
     name: str | None = None,
     save: str | Path | None = None,
+    push: str | None = None,
+    annotations: Mapping[str, str] | None = None,
     base_image: str | None = None,
     runtime: str | None = None,
     context: str | None = None,
@@ -59,8 +72,11 @@ def pack(
 
     Args:
         models: the model repository; ``models/`` and then the sample models without.
-        name: name of the image; None means a name derived from its contents.
+        name: name of the image; None means that of `push`, else a name derived from its contents.
         save: also write the image to this file as an OCI archive, which ``docker load`` takes.
+        push: also push the image to a registry under this name, ``REGISTRY/NAME:TAG``, with the account of
+            ``docker login``.
+        annotations: of the image in the registry, in addition to those that `edgesim.delivery.annotations` knows.
         base_image: the image that the serving image is built on.
         runtime: the release of ONNX Runtime in the image, such as ``1.16.3``; None means the board's own, else
             edgesim's default.
@@ -70,14 +86,19 @@ def pack(
         UsageError: profile, model, name or context are wrong.
         ModelError: the server would refuse the model's configuration, or the board's processor the model.
         ResultError: the archive cannot be written.
+        RegistryError: the registry refuses the image, breaks off, or does not answer.
         HostError: this host cannot do it; DeviceError: the image could not be built or loaded.
     """
     if name is not None:
         require_valid_name(name)
     save = Path(save) if save is not None else None
+    target = reference.parse_tagged(push, "push") if push is not None else None
+    if annotations and target is None:
+        raise UsageError("`annotations`: are for an image that is pushed", fix="give `push`, too")
     stages, board = Stages(listener), profiles.load(profile_reference)
     with stages.stage("model", "reading the model"):
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
+    noted = of_model(model, annotations or {}) if target is not None else {}
     if board.image.reference is None:
         servable.require(model, architecture=board.architecture, board_cores=board.cpu.cores)
     if runtime is not None and board.image.reference is not None:
@@ -96,24 +117,36 @@ def pack(
         models=[model],
         contents=contents.of(model_mounts(model, mount_point), mount_point),
         command=packed_command(board, [model.name]),
+        annotations=noted,
     )
-    reference = name if name is not None else package.reference
-    with (
-        stages.stage("pack", f"packing {reference} for linux/{board.architecture}"),
-        packed_image.written(engine, package, reference) as (path, archive),
-    ):
-        loaded = engine.images.load(path, reference)
-        if save is not None:
-            _save(path, save)
+    image = name if name is not None else str(target) if target is not None else package.reference
+    published = None
+    with ExitStack() as stack:
+        with stages.stage("pack", f"packing {image} for linux/{board.architecture}"):
+            writing = packed_image.written(engine, package, image, keep_layers=target is not None)
+            path, archive = stack.enter_context(writing)
+            loaded = engine.images.load(path, image)
+            if save is not None:
+                _save(path, save)
+        if target is not None:
+            with stages.stage("push", f"pushing {target}"):
+                published = str(target.at(_push(archive, target, context)))
     return Packed(
-        reference=reference,
+        reference=image,
         id=loaded,
         digest=archive.digest,
         platform=f"linux/{board.architecture}",
         size_bytes=sum(layer.size_bytes for layer in archive.layers),
         labels=package.labels,
         saved=save,
+        published=published,
+        annotations=noted,
     )
+
+
+def _push(archive: Archive, target: Reference, context: str | None) -> str:
+    with Repository(registry_access.of(target.registry, context), target.repository) as repository:
+        return publish.push(repository, archive, target.tag)
 
 
 def _save(archive: Path, target: Path) -> None:

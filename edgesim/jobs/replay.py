@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgesim import profiles
-from edgesim.bundles import archive, image_layout, manifest
+from edgesim import paths, profiles
+from edgesim.bundles import archive, image_layout, manifest, published
 from edgesim.bundles.manifest import IMAGES, INPUTS, MODELS, Manifest, broken
+from edgesim.engine import registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.docker_engine import Engine
-from edgesim.errors import ModelError, ProfileError, ResultError, UsageError
+from edgesim.errors import DISK_FULL, DiskFull, ModelError, ProfileError, ResultError, UsageError
 from edgesim.gates import replayed
 from edgesim.host.scratch import scratch_directory
 from edgesim.jobs.bundle import REPLAYED_OPTIONS
@@ -20,6 +21,8 @@ from edgesim.models.repository import Model
 from edgesim.options import EngineName, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
+from edgesim.registry import reference
+from edgesim.registry.repository import Repository
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
@@ -69,6 +72,7 @@ def replay(
     container. No library of custom operations is loaded on this host but those that `host_libraries` names.
 
     Args:
+        bundle: an archive, or a bundle in a registry: ``REGISTRY/NAME@sha256:…`` or ``REGISTRY/NAME:TAG``.
         output: file that the replay's result is written to.
         engine: None means the engine of the bundled run.
         context: docker context or URL of the engine; None means the current context.
@@ -76,13 +80,17 @@ def replay(
 
     Raises:
         ResultError: the bundle was cut or changed, or is a newer edgesim's; or the result cannot be written.
-        HostError: this host cannot run the board, such as without its emulator.
+        NotPublished: the registry has no such bundle.
+        HostError: this host cannot run the board, such as without its emulator, or the registry does not answer.
         DeviceError: the device failed in the replay.
     """
-    path, stages = Path(bundle), Stages(listener)
+    stages = Stages(listener)
     with scratch_directory() as scratch:
-        with stages.stage("bundle", f"reading {path}"):
-            unpacked = unpack(path, Path(scratch))
+        path = _archive(bundle, Path(scratch), context, stages)
+        directory = Path(scratch) / "bundle"
+        directory.mkdir()
+        with stages.stage("bundle", f"reading {bundle}"):
+            unpacked = unpack(path, directory)
         options = RunOptions.of(
             unpacked.options.without(_OF_CONTAINERS if engine == "local" else ()),
             models=unpacked.directory / MODELS,
@@ -100,6 +108,28 @@ def replay(
         verdict=replayed.judge(unpacked.result, result, digests=f"{files}; the bundle is {unpacked.digest[:19]}…"),
         digest=unpacked.digest,
     )
+
+
+def _archive(bundle: str | Path, scratch: Path, context: str | None, stages: Stages) -> Path:
+    """Return the archive of a bundle, fetched if it is in a registry; a name with a registry in it is no file's."""
+    path = Path(bundle)
+    if isinstance(bundle, Path) or paths.is_file(path) or not reference.names_a_registry(bundle):
+        return path
+    source = reference.parse(bundle, "bundle")
+    with (
+        stages.stage("fetch", f"fetching {source}"),
+        Repository(registry_access.of(source.registry, context), source.repository) as repository,
+    ):
+        path = scratch / "fetched.edgesim.tar"
+        try:
+            published.fetch(repository, source, path)
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise DiskFull(
+                    f"no space left for {source} in {scratch}", fix="free some space, or set TMPDIR to another disk"
+                ) from error
+            raise
+    return path
 
 
 def unpack(path: Path, directory: Path) -> Unpacked:

@@ -25,7 +25,7 @@ from edgesim.errors import (
 )
 from edgesim.host import cores
 from edgesim.inputs import Inputs
-from edgesim.jobs import same_release
+from edgesim.jobs import published_image, same_release
 from edgesim.jobs.board_session import measure
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.result_builder import ResultBuilder
@@ -68,7 +68,7 @@ STAGES_VARIABLE = "EDGESIM_STAGES"
 
 def run(
     profile: str | Path | DeviceProfile,
-    model: str | Path | Model,
+    model: str | Path | Model | None = None,
     options: RunOptions | None = None,
     *,
     listener: Listener | None = None,
@@ -84,7 +84,8 @@ def run(
 
     Args:
         profile: a profile's name, ``name:mode``, a path to a YAML file, or a profile.
-        model: a model's name in the repository, a path to an ``.onnx`` file, or a model.
+        model: a model's name in the repository, a path to an ``.onnx`` file, or a model; None with the option `packed`,
+            whose image has the model inside.
         options: all options; the defaults are in `edgesim.options`.
         listener: hears of each stage as it begins and ends.
         serving_images: images of edgesim's server that the engine has, by architecture, to run in place of those that
@@ -102,8 +103,21 @@ def run(
         ResultError: the result cannot be written.
     """
     options = RunOptions.of(options, **keywords)
-    job = _prepare(profile, model, options, Stages(listener))
-    job = replace(job, launch=replace(job.launch, serving_images=serving_images or {}))
+    stages = Stages(listener)
+    if not published_image.is_chosen(model, options):
+        assert model is not None, "one of both is given"
+        job = _prepare(profile, model, options, stages)
+        job = replace(job, launch=replace(job.launch, serving_images=serving_images or {}))
+        return _run_job(job, options, model)
+    profile = profiles.load(profile)
+    with published_image.provided(profile, options, stages) as image:
+        job = _prepare(profile, image.model, options, stages)
+        job = replace(job, launch=image.in_place_of_mounts(job.launch))
+        return _run_job(job, options, image.model.name)
+
+
+def _run_job(job: "Job", options: RunOptions, model: str | Path | Model) -> RunResult:
+    """Run a job, and keep its result; `model` is what the caller of the run called it with."""
     journal = Journal(options.output) if options.output is not None else None
     try:
         result = _run(job, options, journal)

@@ -28,7 +28,7 @@ JOBS: tuple[Job, ...] = get_args(Job)
 _OF_PREDICTION = frozenset(("batch", "threads"))
 _OF_CHECK = frozenset(field.name for field in fields(CheckOptions)) - {"targets", "reference"}
 # What a sweep says itself, or what has no meaning for several cells.
-_REFUSED = frozenset(("output", "port", "results", "watch"))
+_REFUSED = frozenset(("output", "packed", "port", "results", "watch"))
 # The options that each job has a use for.
 _USED: Mapping[Job, frozenset[str]] = {
     "predict": frozenset({*InputOptions.model_fields, "models", "target"}) | _OF_PREDICTION,

@@ -3,10 +3,7 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 
 from edgesim.images import rootfs
 from tests.integration.conftest import EMULATED, edgesim
+from tests.support import debian_registry
 
 pytestmark = [
     pytest.mark.emulation,
@@ -25,32 +23,8 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Debian's docker-registry, unpacked and not installed, so that no service of this machine's is made of it."""
-    directory = tmp_path_factory.mktemp("registry")
-    subprocess.run(["apt-get", "download", "-qq", "docker-registry"], cwd=directory, check=True, capture_output=True)
-    (deb,) = directory.glob("docker-registry_*.deb")
-    subprocess.run(["dpkg-deb", "-x", deb, directory], check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = directory / "config.yml"
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {directory}/data}}}}\nhttp: {{addr: '{address}'}}\n"
-    )
-    log = (directory / "log").open("wb")
-    process = subprocess.Popen([directory / "usr/bin/docker-registry", "serve", config], stdout=log, stderr=log)
-    try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"http://{address}/v2/").close()
-                break
-            except OSError:
-                time.sleep(0.1)
+    with debian_registry.served(tmp_path_factory.mktemp("registry")) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,12 @@ import re
 
 from edgesim import errors
 from edgesim.errors import EdgesimError
+from edgesim.measure.host_session import TooLong
+from edgesim.models.session_loading import LibraryNotNamed
 from edgesim.results.result_file import OtherKindOfResult
 
-assert issubclass(OtherKindOfResult, EdgesimError), "imported, since the tree has all errors of the package"
+for _error in (LibraryNotNamed, OtherKindOfResult, TooLong):
+    assert issubclass(_error, EdgesimError), "imported, since the tree has all errors of the package"
 
 
 def tree(error: type[EdgesimError], depth: int = 0) -> set[tuple[int, str]]:

@@ -1,0 +1,46 @@
+"""How to reach a registry: whether by TLS, with which certificates, and as whom."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """The account at a registry. A text of this object has no secrets.
+
+    Attributes:
+        identity_token: an OAuth2 refresh token, which some registries give in place of a password.
+    """
+
+    username: str
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach a registry.
+
+    Attributes:
+        insecure: whether the registry may have a certificate that nobody knows, or no TLS.
+        authority: a file with the certificates that the registry's is signed with; None means the system's.
+        credentials: reads the account; None means nobody is logged in. Called when the registry asks for an account.
+    """
+
+    registry: str
+    insecure: bool
+    authority: Path | None = None
+    credentials: Callable[[], Credentials | None] = lambda: None
+
+
+def is_loopback(registry: str) -> bool:
+    """Return whether a registry is on this machine, where Docker takes any registry without TLS, too."""
+    host = registry.rpartition(":")[0] if not registry.endswith("]") and ":" in registry else registry
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
