@@ -183,7 +183,7 @@ _HOME = {
 
 
 def notebook_html(result: Any) -> str:
-    """Return the HTML by which a notebook shows a RunResult or a StackResult.
+    """Return the HTML by which a notebook shows a RunResult, a StackResult or a Verdict.
 
     A result asks for it here, since reports are made of results: a result that imported its report would close a
     circle. The report is imported by name, when a result is first shown.

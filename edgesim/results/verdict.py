@@ -8,6 +8,8 @@ from typing import Literal
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+import edgesim
+
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 
@@ -68,6 +70,10 @@ class Verdict(BaseModel):
         if "FAIL" in words:
             return "FAIL"
         return "PASS" if words == {"PASS"} else "INCONCLUSIVE"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a table of the items, and the verdict on the whole."""
+        return edgesim.notebook_html(self)
 
     def as_json(self) -> str:
         """Return the verdict as JSON text; the word for the whole is its field ``verdict``."""

@@ -10,6 +10,7 @@ from edgesim.reports.tables import Table
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.stack_result import StackResult
+from edgesim.results.verdict import Verdict
 
 _HEIGHT_PX = 520
 
@@ -19,9 +20,12 @@ def escape(text: str) -> str:
     return html.escape(harmless(text))
 
 
-def render(result: Recorded) -> str:
-    """Return the HTML of a run's or a stack's result; only the plot needs the `report` extra."""
-    parts = _stack(result) if isinstance(result, StackResult) else _run(result)
+def render(result: Recorded | Verdict) -> str:
+    """Return the HTML of a run's or a stack's result, or of a verdict; only a run's plot needs the `report` extra."""
+    if isinstance(result, Verdict):
+        parts = _verdict(result)
+    else:
+        parts = _stack(result) if isinstance(result, StackResult) else _run(result)
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -50,6 +54,15 @@ def _stack(result: StackResult) -> list[str]:
     if result.scenario is not None:
         parts += [_table(tables.times(result, result.scenario)), f"<p>{_lines(phrases.about_times(result))}</p>"]
     return parts
+
+
+def _verdict(verdict: Verdict) -> list[str]:
+    rows = tuple((item.verdict, item.name, item.finding) for item in (*verdict.items, *verdict.not_judged))
+    sides = _lines([f"{name}: {words}" for name, words in verdict.sides])
+    return [
+        f"<p><b>{verdict.word}</b> {escape(verdict.model)} on {escape(verdict.board)}<br>{sides}</p>",
+        _table(Table("items", ("verdict", "item", "finding"), rows)),
+    ]
 
 
 def _validity(result: Recorded) -> str:
