@@ -206,6 +206,12 @@ class Project:
                 if is_left_behind(mark.labels.get(OWNER_LABEL, "")):
                     remove_container(mark)
             for network in client.networks.list(filters=filters):
+                # Boards that a service with the engine started, and that its end has left running.
+                network.reload()
+                for id_ in network.attrs.get("Containers") or {}:
+                    with contextlib.suppress(docker.errors.NotFound):
+                        if LABEL in (board := client.containers.get(id_)).labels:
+                            remove_container(board)
                 network.remove()
             for volume in client.volumes.list(filters=filters) if volumes else ():
                 volume.remove(force=True)

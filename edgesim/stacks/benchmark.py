@@ -91,7 +91,9 @@ def run(
             warm_up=load.warmup if load.warmup is not None else warm_up,
             timeout_s=defaults.timeout_s,
         )
-    start = Plan(temporary=True, base=options.board.base_image, ready_timeout_s=options.board.ready_timeout_s)
+    start = Plan(
+        temporary=True, any_port=True, base=options.board.base_image, ready_timeout_s=options.board.ready_timeout_s
+    )
     journal = Journal(options.output) if options.output is not None else None
     try:
         with up.temporary(source if isinstance(source, Stack) else Path(source), start, stages) as running:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -15,17 +16,18 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.printable import printable
 from edgesim.profiles.image import SERVER_PORT
 from edgesim.stacks.resolve import Resolved, ResolvedService
-from edgesim.stacks.service import Service
+from edgesim.stacks.service import ME, Service
 from edgesim.units import format_bytes
 from edgesim.version import __version__
 
+SOCKET = "/var/run/docker.sock"
 _STOP_S = 10
 # An emulated health check starts a whole program, so it runs seldom once the service is ready.
 _CHECK_EVERY, _CHECK_WHILE_STARTING, _CHECK_PATIENCE = "60s", "2s", "30s"
 _STARTING = "600s"
 _OWN_CHECK = (
     f"import _socket as s; c = s.socket(); c.connect(('127.0.0.1', {SERVER_PORT}));"
-    " c.send(b'GET /v2/health/ready HTTP/1.0\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in c.recv(64))"
+    " c.send(b'GET /v2/health/WORD HTTP/1.0\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in c.recv(64))"
 )
 
 
@@ -37,10 +39,13 @@ class Naming:
         project: Compose project, after which containers, networks and volumes are named.
         parent: control group above all containers, by the engine's name for it.
         labels: labels of everything that is made.
+        temporary: the stack goes with the program that started it, and its volumes with the stack.
         any_port: take free ports, whatever ports the stack file gives.
         relabel: label mounted files for containers, as SELinux requires.
         gpus: how the engine gives a service its GPUs; None means by a device request, as every engine takes one.
         quick_checks: the engine has a check interval for starting services (since version 25).
+        user: ``UID:GID`` of the user who runs edgesim, as a container of this engine has it.
+        socket: the engine's socket on its host.
         proxies: the variables that Compose would set in every container, by this user's configuration. They are no part
             of the board, and one service's requests to another would go through them: they are set to nothing. Beside
             the board they stay, and lead past the proxy to the stack's services.
@@ -49,9 +54,12 @@ class Naming:
     project: str
     parent: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    temporary: bool = False
     any_port: bool = False
     relabel: bool = False
     quick_checks: bool = True
+    user: str = "0:0"
+    socket: Path = Path(SOCKET)
     proxies: Mapping[str, str] = field(default_factory=dict)
     gpus: GpuAccess | None = None
 
@@ -111,9 +119,9 @@ def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> di
         "pull_policy": "never",  # the engine has the image already, for this architecture
         "entrypoint": list(spec.entrypoint) if spec.entrypoint is not None else None,
         "command": _command(resolved, service),
-        "user": spec.user,
+        "user": naming.user if spec.user == ME else spec.user,
         "environment": _proxies(resolved, service, naming) | _environment(resolved, service),
-        "volumes": [*_model_mounts(resolved, service, naming), *_mounts(spec, naming)],
+        "volumes": [*_model_mounts(resolved, service, naming), *_mounts(spec, naming), *_engine_mounts(spec, naming)],
         "ports": _ports(resolved, service, naming),
         "depends_on": {name: {"condition": _CONDITIONS[condition]} for name, condition in waits.items()},
         "healthcheck": _check(spec, naming),
@@ -125,6 +133,8 @@ def _service(resolved: Resolved, service: ResolvedService, naming: Naming) -> di
         **_confined(spec),
         **(_gpus(naming.gpus) if service.gpus else {}),
     }
+    if spec.engine:
+        facts["group_add"] = [*facts.get("group_add", ()), str(_group_of(naming.socket))]
     return {key: value for key, value in facts.items() if value not in (None, [], {})}
 
 
@@ -243,6 +253,16 @@ def _mounts(service: Service, naming: Naming) -> Iterable[dict[str, Any]]:
             yield _volume(mount.volume, mount.at, writable=mount.writable)
 
 
+def _engine_mounts(service: Service, naming: Naming) -> Iterable[dict[str, Any]]:
+    if service.engine:
+        yield {"type": "bind", "source": str(naming.socket), "target": SOCKET}
+
+
+def _group_of(socket: Path) -> int:
+    """Return the group that owns a socket; that of root if the socket is not there, as without an engine."""
+    return socket.stat().st_gid if socket.exists() else 0
+
+
 def _bind(source: str, target: str, *, writable: bool, naming: Naming) -> dict[str, Any]:
     options: dict[str, Any] = {"create_host_path": False} | ({"selinux": "z"} if naming.relabel else {})
     return {"type": "bind", "source": source, "target": target, "read_only": not writable, "bind": options}
@@ -266,7 +286,9 @@ def _ports(resolved: Resolved, service: ResolvedService, naming: Naming) -> list
 def _check(service: Service, naming: Naming) -> dict[str, Any] | None:
     if service.healthy is None and not service.serves:
         return None
-    command = service.healthy or ("python3", "-S", "-I", "-c", _OWN_CHECK)
+    # A server without a model is not ready; a watched repository may begin empty.
+    word = "live" if service.watch is not None else "ready"
+    command = service.healthy or ("python3", "-S", "-I", "-c", _OWN_CHECK.replace("WORD", word))
     check = {"test": ["CMD", *command], "timeout": _CHECK_PATIENCE, "retries": 3, "start_period": _STARTING}
     if naming.quick_checks:
         return check | {"interval": _CHECK_EVERY, "start_interval": _CHECK_WHILE_STARTING}

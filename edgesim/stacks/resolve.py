@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,15 +18,16 @@ from edgesim.errors import ModelError, StackError, UsageError
 from edgesim.host import identity
 from edgesim.host.emulator import host_architecture
 from edgesim.host.identity import Comparison
-from edgesim.images import debian, rootfs, runtime_releases, serving_image
+from edgesim.images import debian, pins, rootfs, runtime_releases, serving_image
 from edgesim.images.debian import Packages
+from edgesim.images.edgesim_image import EdgesimImage
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import Execution
 from edgesim.profiles import DeviceProfile
 from edgesim.stacks import gpu_services
-from edgesim.stacks.service import Build, Service
+from edgesim.stacks.service import ME, Build, Service
 from edgesim.stacks.stack import Stack
 from edgesim.units import format_bytes
 
@@ -256,8 +258,11 @@ def _check_mounts(name: str, service: Service) -> None:
         if mount.bind is not None and not paths.exists(mount.bind):
             key = "watch" if mount is service.watch else "mounts"
             raise StackError(f"services.{name}.{key}: {mount.bind}: does not exist", fix=f"mkdir -p {mount.bind}")
-    if service.build is not None and not paths.is_file(service.build.context / service.build.dockerfile):
-        raise StackError(f"services.{name}.build: {service.build.context / service.build.dockerfile}: no such file")
+    if service.build is None:
+        return
+    for file in (service.build.dockerfile, service.build.requirements):
+        if file is not None and not paths.is_file(service.build.context / file):
+            raise StackError(f"services.{name}.build: {service.build.context / file}: no such file")
 
 
 def _model(name: str, service: Service, reference: str) -> Model:
@@ -303,13 +308,38 @@ def _image(
     return serving_image.reference_of(board, architecture=machine.architecture, base_image=base, runtime=runtime)
 
 
+def edgesim_image(name: str, build: Build, architecture: str) -> EdgesimImage | None:
+    """Return edgesim's own image that a service's image is built on; None if it is built on another one.
+
+    Raises:
+        StackError: edgesim has no such extra.
+    """
+    if build.edgesim is None:
+        return None
+    try:
+        extras = pins.parse_extras(",".join(build.edgesim)) if build.edgesim else ()
+    except UsageError as error:
+        raise StackError(f"services.{name}.build.edgesim: {error.problem}", fix=error.fix) from error
+    return EdgesimImage(architecture=architecture, extras=extras)
+
+
 def _digest(name: str, build: Build, architecture: str) -> str:
     """Return the digest of all that decides what is built: a service is built again when the digest is another one."""
     try:
         context = build_context.digest(build.context, build.dockerfile)
     except OSError as error:
         raise StackError(f"services.{name}.build: {error.filename}: {error.strerror}") from error
-    facts = (context, str(build.dockerfile), sorted(build.args.items()), build.base, architecture)
+    own = edgesim_image(name, build, architecture)
+    on = own.reference if own is not None else None
+    facts = (
+        context,
+        str(build.dockerfile),
+        sorted(build.args.items()),
+        build.base,
+        build.requirements,
+        architecture,
+        on,
+    )
     return hashlib.sha256(repr((facts, rootfs.SUITE, rootfs.LAYOUT)).encode()).hexdigest()
 
 
@@ -320,7 +350,7 @@ def _model_mounts(service: Service, models: Sequence[Model], board: DeviceProfil
         mounts = [Mount(service.watch.bind, mount_point)]
     if service.mount == "bind":
         with_targets = symlinks.with_targets(mounts)
-        user = service.user or debian.USER
+        user = f"{os.getuid()}:{os.getgid()}" if service.user == ME else service.user or debian.USER
         if user.partition(":")[0] != "0":  # in a rootless engine, user 0 is the one who runs edgesim
             readable.require(with_targets, user, repository=mount_point)
         return with_targets

@@ -129,7 +129,7 @@ class RunningStack:
             log=self.log(name),
             killed=killed,
             board_memory_peak_bytes=max((reading.memory_peak_bytes or 0 for reading in self.monitor.board), default=0),
-            volumes=self.project.volumes() if state.ended and once and not self.naming.any_port else (),
+            volumes=self.project.volumes() if state.ended and once and not self.naming.temporary else (),
             not_started=not_started,
         )
         return failure(self.resolved, state, evidence)

@@ -13,6 +13,7 @@ Condition = Literal["started", "healthy", "completed"]
 
 _ABSOLUTE = r"^/\S*[^/\s]$"
 _PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
+ME = "me"
 _MADE_FROM = ("models", "watch", "packages", "build", "image")
 
 
@@ -62,12 +63,19 @@ class Build(Element):
 
     `base` names Debian packages; a root file system of these packages takes the place of the Dockerfile's stage `base`,
     for hosts that reach no registry. Without `base` the Dockerfile's own ``FROM`` counts.
+
+    Attributes:
+        edgesim: extras of edgesim; the Dockerfile's argument ``EDGESIM`` is the name of edgesim's own image with them.
+        requirements: a file in `context` that pins Python packages. This host's pip fetches them, with no package that
+            the file does not name, and they take the place of the Dockerfile's stage ``packages``.
     """
 
     context: Path
     dockerfile: Path = Path("Dockerfile")
     args: dict[str, str] = {}
     base: tuple[Annotated[str, Field(pattern=_PACKAGE)], ...] = ()
+    edgesim: tuple[str, ...] | None = None
+    requirements: Path | None = None
 
 
 class Service(Element):
@@ -82,6 +90,9 @@ class Service(Element):
         packages: Debian packages for an image that runs `command` as user 65532.
         build: a Dockerfile's directory, or a mapping with more.
         image: an image that the engine has or can pull.
+        user: ``UID`` or ``UID:GID``, or `ME`, the user who runs edgesim, whose the files in a bind mount then are.
+        engine: the container has the engine's socket, so that edgesim in it runs boards. Who reaches the container may
+            then do on this host what root may.
         port: port of the service in the container; `publish` is the port of 127.0.0.1 on this host.
         token: the variable of the container's environment that gets a secret at each start. The address that `up`
             prints has the secret as its ``token``.
@@ -107,7 +118,8 @@ class Service(Element):
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     environment: dict[str, str] = {}
-    user: Annotated[str, Field(pattern=r"^\d+(:\d+)?$")] | None = None
+    user: Annotated[str, Field(pattern=rf"^(\d+(:\d+)?|{ME})$")] | None = None
+    engine: bool = False
     mounts: tuple[StackMount, ...] = ()
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     publish: Annotated[int, Field(ge=0, le=65535)] | None = None
@@ -194,6 +206,10 @@ class Service(Element):
             yield "token", "is part of the address of a published port: give publish, too"
         if self.token is not None and self.token in self.environment:
             yield "token", f"{self.token} is in environment, too; a token is made anew at each start"
+        if self.engine and not self.beside:
+            yield "engine", "is for a service beside the board; a board does not have this host's engine"
+        if self.build is not None and self.build.edgesim is not None and not self.beside:
+            yield "build.edgesim", "edgesim's own image is for this host: give beside, too"
         if self.beside and self.target is not None:
             yield "target", "is for a service on the board, and this one is beside the board"
         if self.beside and self.serves and self.gpus == "all":

@@ -1,6 +1,7 @@
 """Build or find the images of a stack's services, and fill the volumes with their models."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from edgesim.delivery import contents, volumes
@@ -12,10 +13,11 @@ from edgesim.engine.mounts import VolumeMount
 from edgesim.engine.parent_cgroup import ParentCgroup
 from edgesim.errors import PackageUnknown, StackError, UsageError
 from edgesim.host.emulator import host_architecture
-from edgesim.images import rootfs, serving_image
+from edgesim.images import python_packages, rootfs, runtime_releases, serving_image
 from edgesim.images.build_once import to_build
+from edgesim.images.runtime_releases import BOOKWORM, TRIXIE
 from edgesim.progress import Stages
-from edgesim.stacks.resolve import Resolved, ResolvedService
+from edgesim.stacks.resolve import Resolved, ResolvedService, edgesim_image
 from edgesim.version import __version__
 
 
@@ -33,9 +35,22 @@ def ensure(engine: Engine, resolved: Resolved, stages: Stages, *, base: str | No
         if external and engine.volumes.labels(name) is None:
             raise StackError(f"volume {name}: does not exist", fix="edgesim volumes list; edgesim volumes fill NAME")
     check_commands(resolved)
+    if any(service.spec.engine for service in resolved.services.values()):
+        _build_for_boards(engine, resolved, stages, base)
     for service in resolved.services.values():
         _ensure(engine, resolved, service, stages, base)
         _check_command(service, engine.images.facts(service.image)["Config"])
+
+
+def _build_for_boards(engine: Engine, resolved: Resolved, stages: Stages, base: str | None) -> None:
+    """Build the serving images with which edgesim in a service runs this board, emulated and scaled.
+
+    A container lacks what builds fetch with: the index, mirror and certificates of this host's pip.
+    """
+    board = resolved.profile
+    release = runtime_releases.of_board(board, None).release
+    for architecture in sorted({board.architecture, host_architecture()}):
+        serving_image.build(engine, board, stages, base_image=base, architecture=architecture, runtime=release)
 
 
 def check_commands(resolved: Resolved) -> None:
@@ -74,7 +89,7 @@ def _ensure(engine: Engine, resolved: Resolved, service: ResolvedService, stages
     elif spec.build is not None:
         with to_build(engine, service.image, stages) as needed:
             if needed:
-                _build(service, stages)
+                _build(engine, service, stages)
             else:
                 stages.note(f"image {service.image}: unchanged, nothing to build")
         _check_architecture(engine, resolved, service)
@@ -99,17 +114,28 @@ def _fill(engine: Engine, resolved: Resolved, service: ResolvedService, stages: 
     volumes.provide(engine, None, contents.of(mounts, mount_point), stages)
 
 
-def _build(service: ResolvedService, stages: Stages) -> None:
+def _build(engine: Engine, service: ResolvedService, stages: Stages) -> None:
     recipe = service.spec.build
     assert recipe is not None, "only a service with a recipe is built"
-    architecture = service.architecture
-    contexts = {}
+    architecture, arguments = service.architecture, dict(recipe.args)
+    contexts: dict[str, Path] = {}
     if recipe.base:
         with stages.stage("packages", f"unpacking {', '.join(recipe.base)} for linux/{architecture}"):
             contexts = {
                 "base": rootfs.make(architecture, packages=recipe.base),
                 "tools": rootfs.make(host_architecture()),
             }
+    own = edgesim_image(service.name, recipe, architecture)
+    if own is not None:
+        arguments["EDGESIM"] = own.build(engine, stages).reference
+    if recipe.requirements is not None:
+        with stages.stage("python packages", f"fetching the Python packages of {service.name}"):
+            contexts["packages"] = python_packages.fetch(
+                architecture,
+                (recipe.context / recipe.requirements).read_text(encoding="utf-8"),
+                TRIXIE if own is not None else BOOKWORM,
+                program=f"service {service.name}",
+            )
     with stages.stage("build", f"building {service.name} from {recipe.context} for linux/{architecture}"):
         buildx.build(
             context=recipe.context,
@@ -117,7 +143,7 @@ def _build(service: ResolvedService, stages: Stages) -> None:
             tag=service.image,
             platform=f"linux/{architecture}",
             build_contexts=contexts,
-            build_args=recipe.args,
+            build_args=arguments,
             labels={LABEL: __version__},
         )
 

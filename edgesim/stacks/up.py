@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import secrets
 import shutil
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import psutil
 
@@ -55,13 +57,15 @@ class Plan:
     """How a stack is brought up.
 
     Attributes:
-        temporary: the stack belongs to this program: it has a unique name in the engine, empty volumes that are
-            removed with it, and free ports. Otherwise the stack stays until `down`.
+        temporary: the stack belongs to this program: it has a unique name in the engine, and empty volumes that are
+            removed with it. Otherwise the stack stays until `down`.
+        any_port: take free ports, whatever ports the stack gives.
         base_image: the image that the serving image is built on.
         ready_timeout_s: seconds from the start of a service, steps excepted, until it must be ready.
     """
 
     temporary: bool
+    any_port: bool = False
     base: str | None = None
     ready_timeout_s: float = READY_TIMEOUT_S
 
@@ -87,7 +91,7 @@ def stack(
         UsageError: the stack, or something that it names, is wrong.
         HostError: this host cannot; DeviceError: an image or a service failed.
     """
-    plan = Plan(temporary=True, base=base_image, ready_timeout_s=ready_timeout_s)
+    plan = Plan(temporary=True, any_port=True, base=base_image, ready_timeout_s=ready_timeout_s)
     with temporary(source, plan, Stages(listener)) as running:
         yield running
 
@@ -133,7 +137,15 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
         core = resolved.profile.emulation.qemu_cpu if resolved.profile.emulation is not None else None
         running_emulator = emulation.require(engine, resolved.profile.architecture, core)
     helper = service_images.helper(engine, resolved, stages, base=plan.base)
-    naming = naming_of(stack.name, engine.facts, temporary=plan.temporary, helper=helper, access=access)
+    naming = naming_of(
+        stack.name,
+        engine.facts,
+        temporary=plan.temporary,
+        any_port=plan.any_port,
+        helper=helper,
+        access=access,
+        socket_path=socket_path(stack, engine),
+    )
     running = RunningStack(resolved, engine, Project(engine, naming.project), naming, emulator=running_emulator)
     if (whole := compose_project.abandoned(engine).get(naming.project)) is not None:
         with stages.clean_up("clean-up", f"removing what a start of {stack.name} that was killed left behind"):
@@ -141,7 +153,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
     with running.project.starting():
         if running.project.ids():
             raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
-        if not plan.temporary:
+        if not plan.any_port:
             _check_ports(stack)
         service_images.ensure(engine, resolved, stages, base=plan.base)
         try:
@@ -164,6 +176,24 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
     return running
 
 
+def socket_path(stack: Stack, engine: Engine) -> Path | None:
+    """Return the path of the engine's socket; None if no service has the engine.
+
+    Raises:
+        HostError: the engine has an address and no socket.
+    """
+    name = next((name for name, service in stack.services.items() if service.engine), None)
+    if name is None:
+        return None
+    address = urlsplit(engine.context.url)
+    if address.scheme not in ("unix", "http+unix"):
+        raise HostError(
+            f"services.{name}.engine: the engine {engine.context} has no socket that a service could have",
+            fix="docker context use default; or leave engine out, and give the service DOCKER_HOST in environment",
+        )
+    return Path(unquote(address.path))
+
+
 def of_engine(
     stack: Stack, facts: EngineFacts | None, *, source: Path | None = None, base: str | None = None
 ) -> Resolved:
@@ -178,10 +208,12 @@ def naming_of(
     facts: EngineFacts | None,
     *,
     temporary: bool = False,
+    any_port: bool = False,
     helper: str | None = None,
     access: GpuAccess | None = None,
+    socket_path: Path | None = None,
 ) -> Naming:
-    """Return the names and labels of a stack in an engine."""
+    """Return the names and labels of a stack in an engine; `socket_path` is the engine's own, if not the usual one."""
     session = secrets.token_hex(4)
     unique = f"{name}-{session}" if temporary else name
     # A stack that stays has no owner, so that garbage collection does not take it for a leftover of an ended process.
@@ -190,8 +222,11 @@ def naming_of(
         project=f"edgesim-{unique}",
         parent=ParentCgroup.of(unique, facts).name,
         labels=labels | {STACK_LABEL: name} | ({HELPER_LABEL: helper} if helper else {}),
-        any_port=temporary,
+        temporary=temporary,
+        any_port=any_port,
         relabel=facts.relabels if facts is not None else False,
+        user="0:0" if facts is not None and facts.rootless else f"{os.getuid()}:{os.getgid()}",
+        socket=socket_path if socket_path is not None else Path(compose.SOCKET),
         proxies=docker_command.proxies(),
         gpus=access,
         quick_checks=facts is None or int(facts.version.partition(".")[0] or 0) >= 25,

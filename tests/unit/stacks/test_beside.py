@@ -9,9 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from edgesim.engine.compose_project import ServiceState
-from edgesim.errors import ExitCode, StackError
+from edgesim.engine.context import Context
+from edgesim.errors import ExitCode, HostError, StackError
 from edgesim.host.emulator import host_architecture
-from edgesim.stacks import compose_file, stack_loader
+from edgesim.stacks import compose_file, stack_loader, up
 from edgesim.stacks.compose_file import Naming
 from edgesim.stacks.failure import Evidence, failure
 from edgesim.stacks.monitor import Monitor
@@ -130,9 +131,51 @@ def test_proxies_stay_beside_the_board_and_lead_past_the_proxy_to_the_services(t
     assert found["notebook"]["environment"]["NO_PROXY"] == "intranet,board,notebook,trainer"
 
 
+def test_service_with_the_engine_has_its_socket_and_the_group_that_owns_it(tmp_path: Path) -> None:
+    socket = tmp_path / "docker.sock"
+    socket.touch()
+    text = STACK.replace("    port: 8888\n", "    port: 8888\n    engine: true\n    user: me\n")
+    notebook = services(tmp_path, text, socket=socket, user="1000:1000")["notebook"]
+    assert notebook["volumes"][-1] == {"type": "bind", "source": str(socket), "target": "/var/run/docker.sock"}
+    assert notebook["group_add"] == [str(socket.stat().st_gid)]
+    assert notebook["user"] == "1000:1000", "the files in a bind mount are this user's"
+    assert "group_add" not in services(tmp_path)["notebook"]
+
+
+def test_engine_at_an_address_has_no_socket_for_a_service(tmp_path: Path) -> None:
+    text = STACK.replace("    port: 8888\n", "    port: 8888\n    engine: true\n")
+    engine: Any = SimpleNamespace(context=Context(name=None, url="tcp://127.0.0.1:2375"))
+    with pytest.raises(HostError, match=r"services\.notebook\.engine: .* has no socket"):
+        up.socket_path(resolved(tmp_path, text).stack, engine)
+    engine = SimpleNamespace(context=Context(name=None, url="unix:///run/user/1000/docker.sock"))
+    assert up.socket_path(resolved(tmp_path, text).stack, engine) == Path("/run/user/1000/docker.sock")
+    assert up.socket_path(resolved(tmp_path).stack, engine) is None
+
+
+def test_image_on_edgesims_own_changes_its_name_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "Dockerfile").write_text("ARG EDGESIM\nFROM ${EDGESIM}\n")
+    build = "build: {context: image, edgesim: [EXTRA]}"
+    plain = STACK.replace("image: desk/notebook:1", build.replace("[EXTRA]", "[]"))
+    report = STACK.replace("image: desk/notebook:1", build.replace("EXTRA", "report"))
+    names = {resolved(tmp_path, text).services["notebook"].image for text in (plain, report)}
+    assert len(names) == 2
+    with pytest.raises(StackError, match=r"services\.notebook\.build\.edgesim: .*no such extra.*'report'"):
+        resolved(tmp_path, report.replace("report", "reprot"))
+    missing = report.replace("edgesim: ", "requirements: pins.txt, edgesim: ")
+    with pytest.raises(StackError, match=r"services\.notebook\.build: .*pins\.txt: no such file"):
+        resolved(tmp_path, missing)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
+        ("watch: {volume: models}", "watch: {volume: models}\n    engine: true", "services.board.engine: is for"),
+        (
+            "watch: {volume: models}",
+            "build: {context: ., edgesim: []}",
+            "services.board.build.edgesim: edgesim's own image is for this host: give beside, too",
+        ),
         ("watch: {volume: models}", "image: a:1\n    beside: true", "services: all are beside the board"),
         ("service: board", "service: notebook", "entry.service: notebook is beside the board"),
         ("{service: board, model: digits}", "board", "entry.model: is missing: the models in a watched repository"),
