@@ -58,6 +58,11 @@ def dockerfile(name: str) -> Path:
     return _ROOT / name
 
 
+def notebook_directory() -> Path:
+    """Return the directory of the Dockerfile and the requirements of the image of `edgesim notebook`."""
+    return _INSTALLED / "notebook" if _ROOT == _INSTALLED else _ROOT / "examples" / "stacks" / "notebook" / "image"
+
+
 def engine_script() -> Path:
     """Return the path of the script that installs and starts a Docker Engine."""
     return _ROOT / "scripts" / "engine"

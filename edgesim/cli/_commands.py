@@ -32,6 +32,7 @@ COMMANDS = (
     Entry("compare", "Show results side by side, without a verdict.", _MEASURE),
     Entry("history", "Keep results over time, and find the revisions at which figures changed.", _MEASURE),
     Entry("serve", "Serve models on a simulated board until Ctrl-C.", _SERVE),
+    Entry("notebook", "Open JupyterLab beside a simulated board until Ctrl-C.", _SERVE),
     Entry("up", "Start the services of a stack on one simulated board.", _SERVE),
     Entry("down", "Take a stack down.", _SERVE),
     Entry("stack", "List the stacks that are up, and work on stack files.", _SERVE),
