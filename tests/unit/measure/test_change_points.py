@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import ruptures
 from numpy.typing import NDArray
 
 from edgesim.measure.change_points import change_points
@@ -31,3 +32,11 @@ def test_division_is_the_cheapest_of_all(seed: int) -> None:
 def test_constant_signal_and_one_shorter_than_a_segment_have_none() -> None:
     assert change_points(np.ones(50), smallest=5, penalty=1) == []
     assert change_points(np.array([1.0, 9.0, 1.0]), smallest=5, penalty=1) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_warm_up_and_history_find_the_same_places(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    signal = generator.normal(size=200) + np.repeat(generator.normal(0, 5, size=4), 50)
+    library = ruptures.KernelCPD(kernel="linear", min_size=5).fit_predict(signal, pen=30.0)
+    assert [*change_points(signal, smallest=5, penalty=30.0), 200] == library
