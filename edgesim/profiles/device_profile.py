@@ -192,7 +192,10 @@ class DeviceProfile(Part):
         if self.thermal is not None and self.thermal.clock_hz > self.cpu.clock_hz:
             yield f"thermal.clock_hz: {self.thermal.clock_hz} is above the board's {self.cpu.clock_hz}"
         if self.architecture == "arm64" and self.emulation is None:
-            yield "emulation: missing; an arm64 board needs emulation.qemu_cpu"
+            own = cores.find(self.cpu.core)
+            emulated = isinstance(own, cores.ArmCore) and own.emulated
+            value = own.name if own is not None and emulated else "the most similar of QEMU's cores"
+            yield f"emulation: missing; an arm64 board needs emulation.qemu_cpu: {value}"
         if self.architecture != "arm64" and self.device_tree:
             yield f"device_tree: is for arm64 boards; a board with {self.architecture} has no device tree"
         power = self.power

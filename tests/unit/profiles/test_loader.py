@@ -297,7 +297,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("facts: [cpu.features]", "facts: [cpu.featurs]", "did you mean 'cpu.features'?"),
         ("name: jetson-nano", "name: Jetson Nano!", "name"),
         ("name: jetson-nano", "mode: 5w\nname: jetson-nano", "unknown key 'mode'; did you mean 'modes'?"),
-        ("emulation:\n  qemu_cpu: cortex-a57\n", "", "emulation: missing"),
+        ("emulation:\n  qemu_cpu: cortex-a57\n", "", "needs emulation.qemu_cpu: cortex-a57"),
     ],
 )
 def test_a_wrong_value_names_its_key(tmp_path: Path, old: str, new: str, what: str) -> None:
