@@ -72,7 +72,7 @@ class BoardLoad:
             return
         scenario, samples = closed_loop(count), list[Sample]()
         what = "a warm-up generation" if self._plan.warm_up is None else f"{count} warm-up requests"
-        doing = f"{what}{load_progress.announcement([scenario], self._request_s())}"
+        doing = f"{what}{self._announcement([scenario])}"
         watch = load_progress.watch(scenario, samples)
         with self._stages.stage("warm-up", doing, watch), self._recorder.phase("warm-up"):
             self._session.send(scenario, samples)
@@ -100,7 +100,7 @@ class BoardLoad:
         samples = into if into is not None else self._into.samples
         self._into.scenario = scenario
         meter, sent = LoadMeter(), Sent()
-        doing += load_progress.announcement([scenario], self._request_s())
+        doing += self._announcement([scenario])
         watch = load_progress.watch(scenario, samples)
         try:
             with self._stages.stage("load", doing, watch), self._keeping(samples), self._recorder.phase("load"):
@@ -120,9 +120,11 @@ class BoardLoad:
         self._into.host_loads.append(meter.host_load(device_cpu_s if on_this_host else None))
         return samples
 
-    def _request_s(self) -> float | None:
-        """Return the time of a request, as far as it is known before the load."""
-        return self._board.scale.times_ms[0] / 1e3 if self._board.scale is not None else self._into.first_inference_s
+    def _announcement(self, scenarios: Sequence[Scenario]) -> str:
+        """Return how long scenarios take, by the time of a request that is known before the load."""
+        if (scale := self._board.scale) is not None:
+            return load_progress.announcement(scenarios, scale.times_ms[0] / 1e3)
+        return load_progress.announcement(scenarios, self._into.first_inference_s, of_first=True)
 
     def sweep(self) -> None:
         """Run each rate in turn.
@@ -131,7 +133,7 @@ class BoardLoad:
         rate if there is none: an overloaded board's latencies say how long the load was.
         """
         scenarios = [self._plan.scenario.at(qps) for qps in self._plan.sweep]
-        if takes := load_progress.announcement(scenarios, self._request_s()):
+        if takes := self._announcement(scenarios):
             self._stages.note(f"a sweep of {len(scenarios)} rates{takes}")
         measured: list[tuple[Level, list[Sample]]] = []
         for i, qps in enumerate(self._plan.sweep):

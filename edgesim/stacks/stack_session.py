@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from edgesim.host.host_load import HostLoad
 from edgesim.jobs.load_session import GeneratorUse, Keeping, LoadMeter, LoadSession
@@ -63,19 +64,20 @@ def measure(
         into.samples.extend(first)
         return
     into.first_request_s = first[0].service_time_ms / 1e3
+    announcement = partial(load_progress.announcement, request_s=into.first_request_s, of_first=True)
     into.warm_up = WarmUp(
         requests=plan.warm_up,
         rule=f"{plan.warm_up} requests" if plan.warm_up else "none beyond the first request",
     )
     if plan.warm_up:
         warm_up, warmed = closed_loop(plan.warm_up), list[Sample]()
-        doing = f"{plan.warm_up} warm-up requests{load_progress.announcement([warm_up], into.first_request_s)}"
+        doing = f"{plan.warm_up} warm-up requests{announcement([warm_up])}"
         watch = load_progress.watch(warm_up, warmed)
         with stages.stage("warm-up", doing, watch), running.monitor.phase("warm-up"):
             session.send(warm_up, warmed)
     meter = LoadMeter()
     try:
-        doing = f"{plan.scenario}{load_progress.announcement([plan.scenario], into.first_request_s)}"
+        doing = f"{plan.scenario}{announcement([plan.scenario])}"
         watch = load_progress.watch(plan.scenario, into.samples)
         with stages.stage("load", doing, watch), keeping(into.samples), running.monitor.phase("load"):
             sent = session.send(plan.scenario, into.samples)

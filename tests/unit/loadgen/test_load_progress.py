@@ -36,6 +36,8 @@ def test_only_long_loads_are_announced() -> None:
     assert announcement([CLOSED], 0.01) == ""
     assert announcement([SERVER, SERVER.at(4.0)], 0.04) == ", about 8 min"
     assert announcement([tries], 0.04) == ", at most 6 min"
+    assert announcement([SERVER, SERVER.at(4.0)], 0.04, of_first=True) == ", about 8 min", "the rates decide"
+    assert announcement([CLOSED], 40.0, of_first=True) == ", at most 67 min"
     assert announcement([PRECISE], 100.0) == "", "nobody knows when the precision is reached"
 
 
