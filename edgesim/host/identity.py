@@ -273,12 +273,15 @@ def _remedy(machine: MachineIdentity, profile: DeviceProfile) -> str:
     for mode in profile.modes:
         if mode != profile.mode and not any(map(_stands_against, _compared(machine, profile.in_mode(mode)))):
             return f"this is the board in mode {mode}: use {profile.name}:{mode}, or switch the board's power mode"
-    if profile.device_tree or machine.board in _VIRTUAL:
+    if machine.board is None or machine.board in _VIRTUAL:
         return ""
-    named = profile.model_copy(update={"device_tree": (machine.board,) if machine.board else ()})
-    if not any(map(_stands_against, _compared(machine, named))):
-        return f"if this is the board, add device_tree: [{machine.board}] to its profile"
-    return ""
+    named = profile.model_copy(update={"device_tree": (machine.board,)})
+    if any(map(_stands_against, _compared(machine, named))):
+        return ""
+    if profile.device_tree:  # another carrier or firmware, or a sibling with the same chip, such as a Raspberry Pi 400
+        own = f"one with extends: {profile.name} and device_tree: [{machine.board}]"
+        return f"if this is the board under another name, run a profile that says so: {own}"
+    return f"if this is the board, add device_tree: [{machine.board}] to its profile"
 
 
 def _compared(machine: MachineIdentity, profile: DeviceProfile) -> tuple[Compared, ...]:

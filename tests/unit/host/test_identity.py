@@ -159,6 +159,17 @@ def test_profile_that_does_not_say_what_its_board_calls_itself_is_never_proven()
     assert identity.compare(virtual, nano(device_tree=())).remedy == "", "every virtual machine of QEMU has that name"
 
 
+def test_board_that_differs_in_its_name_alone_is_told_how_to_state_its_name() -> None:
+    carrier = machine(*4 * [A57], board="ACME AI box with Jetson Nano", khz=1_479_000)
+    comparison = identity.compare(carrier, nano())
+    assert not comparison.is_the_board
+    assert "extends: jetson-nano and device_tree: [ACME AI box with Jetson Nano]" in comparison.remedy
+    stated = nano(device_tree=("ACME AI box with Jetson Nano",))
+    assert identity.compare(carrier, stated).is_the_board
+    overclocked = machine(*4 * [A57], board="NVIDIA Shield TV", khz=2_014_500)
+    assert identity.compare(overclocked, nano()).remedy == "", "its clock is another one, too"
+
+
 @pytest.mark.parametrize(
     ("name", "stated", "agrees"),
     [
