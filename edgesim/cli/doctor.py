@@ -19,11 +19,20 @@ from edgesim.reports.formats.text_layout import Entries, Entry
 app = new_app()
 
 
-@app.examples("edgesim doctor", "edgesim doctor --probe jetson-nano")
+@app.examples("edgesim doctor", "edgesim doctor --probe jetson-nano", "$(edgesim doctor --worker tcp://HOST:8786)")
 def doctor_command(
     probe: Annotated[
         str | None,
         typer.Option("--probe", metavar="PROFILE", help="Try whether this host enforces the limits of this board."),
+    ] = None,
+    worker: Annotated[
+        str | None,
+        typer.Option(
+            "--worker",
+            metavar="ADDRESS",
+            help="Print the command alone that starts a worker of this scheduler of Dask on this host, with what the"
+            " host has.",
+        ),
     ] = None,
     context: ContextOption = None,
     as_json: JsonOption = False,
@@ -34,6 +43,9 @@ def doctor_command(
     """
     if probe is not None:
         return _probe(probe, context, as_json)
+    if worker is not None:
+        print(doctor.worker_command(resolve(context), worker))
+        return ExitCode.OK
     checks = doctor.diagnose(resolve(context))
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])

@@ -19,8 +19,10 @@ from edgesim.engine import buildx, compose_project, docker_command, docker_engin
 from edgesim.engine.context import Context
 from edgesim.errors import BaseUnavailable, EdgesimError, EmulatorMissing, HostError, UsageError
 from edgesim.host import binfmt, cache, cores, emulator, identity, proxies
+from edgesim.host.identity import MachineIdentity
 from edgesim.host.scratch import scratch_directory
 from edgesim.images import rootfs, serving_image
+from edgesim.jobs import worker_resources
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
@@ -59,6 +61,7 @@ def diagnose(context: Context) -> list[Diagnosis]:
         "counting": lambda: _counting(),
         "base": lambda: _base(),
         "proxies": lambda: _proxies(),
+        "worker": lambda: worker_command(context),
     }
     tried = (_try(name, check) for name, check in checks.items())
     return [*(diagnosis for diagnosis in tried if diagnosis is not None), _space(context)]
@@ -154,18 +157,36 @@ def _engine(context: Context) -> str:
     return ", ".join([*words, f"{facts.cores} cores", format_bytes(facts.memory_bytes)])
 
 
-def _machine(context: Context) -> str:
-    """Return which machine runs boards, and the board that it is, if it is one."""
+def worker_command(context: Context, scheduler: str = worker_resources.ANY_SCHEDULER) -> str:
+    """Return the command that starts a worker of Dask on this machine, which declares what the machine has."""
+    boards: list[DeviceProfile] = []
+    with contextlib.suppress(EdgesimError):  # without an engine, another machine tells nothing of itself
+        boards = _boards(_identity(context))
+    return worker_resources.command_line(
+        worker_resources.of_host(context, {profile.name for profile in boards}), scheduler
+    )
+
+
+def _identity(context: Context) -> MachineIdentity:
     if context.machine is None:
-        host = identity.of_this_host()
-    else:
-        host = machine.identity_of(engine := docker_engine.Engine(context), lambda: _any_image(engine))
-    boards = [
-        profile.reference
+        return identity.of_this_host()
+    return machine.identity_of(engine := docker_engine.Engine(context), lambda: _any_image(engine))
+
+
+def _boards(host: MachineIdentity) -> list[DeviceProfile]:
+    """Return the profiles, in each power mode, whose board a machine is."""
+    return [
+        profile
         for name in profiles.names()
         for profile in _in_all_modes(profiles.load(name))
         if identity.compare(host, profile).is_the_board
     ]
+
+
+def _machine(context: Context) -> str:
+    """Return which machine runs boards, and the board that it is, if it is one."""
+    host = _identity(context)
+    boards = [profile.reference for profile in _boards(host)]
     if boards:
         return f"{host}; it is the board of {', '.join(boards)}, whose times are measured here"
     return f"{host}; no board of edgesim's profiles, so no board's time is measured here"

@@ -4,6 +4,8 @@ The names are resources of Dask: a worker declares what its machine has, a cell 
 nothing but names; `edgesim doctor` finds out which of them a machine has.
 """
 
+import shlex
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -36,23 +38,27 @@ def of_host(context: Context, boards: Iterable[str] = ()) -> dict[str, int]:
     Args:
         boards: names of the profiles whose board this machine has proven to be.
     """
-    found = {BOARD, native(host_architecture()), *boards}
+    found, own = {BOARD, *boards}, host_architecture()
     with suppress(EdgesimError):  # without an engine, boards still run as plain processes
         engine = docker_engine.Engine(context)
-        found |= {ENGINE, engine.facts.architecture}
+        own = engine.facts.architecture
+        found |= {ENGINE, own}
         found |= {name for name in _ARCHITECTURES if _succeeds(partial(emulation.require, engine, name))}
         with engine_call():
             if gpus.reported(engine.client.info()) is not None:
                 found.add(GPU)
         if _succeeds(counting_emulator.find):
             found.add(COUNTING)
-    return dict.fromkeys(sorted(found), 1)
+    return dict.fromkeys(sorted({*found, native(own)}), 1)
 
 
 def command_line(resources: dict[str, int], scheduler: str = ANY_SCHEDULER) -> str:
-    """Return the command that starts a worker on this machine; a shell takes its words as they are."""
+    """Return the command that starts a worker on this machine, in this environment of Python.
+
+    It has no word that a shell changes, so that ``$(edgesim doctor --worker ADDRESS)`` runs it.
+    """
     declared = ",".join(f"{name}={count}" for name, count in resources.items())
-    return f"dask worker {scheduler} --nthreads 1 --resources {declared}"
+    return f"{shlex.quote(sys.executable)} -m dask worker {scheduler} --nthreads 1 --resources {declared}"
 
 
 def _succeeds(check: Callable[[], object]) -> bool:
