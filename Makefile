@@ -1,4 +1,4 @@
-# Targets: run test test-long lint benchmark dist clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
+# Targets: run test test-long lint benchmark dist docs clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
 PROFILE ?= jetson-nano
 MODEL ?= mobilenet_v2
 RESULT ?= result.json
@@ -10,7 +10,7 @@ SIDE_BY_SIDE = -n 3
 # If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 
-.PHONY: run test test-long lint benchmark dist clean
+.PHONY: run test test-long lint benchmark dist docs clean
 
 run:
 	@rm -f .stages
@@ -48,6 +48,10 @@ benchmark: .venv/.dev
 dist:
 	scripts/distribution dist
 
+# The documentation as a site, and a manual page for each command: build/docs. Strict: a warning is an error.
+docs: .venv/.docs
+	.venv/bin/python -m docsite build/docs
+
 .venv: .venv/bin/edgesim
 
 .venv/bin/edgesim: pyproject.toml
@@ -57,6 +61,11 @@ dist:
 .venv/.dev: pyproject.toml
 	@scripts/environment .venv '.[dev]'
 	@touch .venv/bin/edgesim $@
+
+.venv/.docs: pyproject.toml .venv/bin/edgesim
+	.venv/bin/pip install --quiet --upgrade 'pip>=25.1'
+	.venv/bin/pip install --quiet --group docs
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-release .stages $(RESULT) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

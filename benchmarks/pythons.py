@@ -101,7 +101,7 @@ def from_debian(version: str) -> Iterator[Python | None]:
         mounts = "".join(
             f'mkdir -p "$0/{place}"; mount --rbind /{place} "$0/{place}"; ' for place in ("tmp", "proc", "dev")
         )
-        enter = f'here=$PWD; {mounts}exec chroot "$0" /bin/sh -c \'cd "$0" && exec "$@"\' "$here" "$@"'
+        enter = f'here=$PWD; {mounts}exec chroot "$0" /usr/bin/bash -c \'cd "$0" && exec "$@"\' "$here" "$@"'
         prefix = ("unshare", "--mount", "sh", "-c", enter, str(root))
         program = f"/usr/bin/python{version}"
         found = Python(version, program, f"Debian {suite}", prefix)
