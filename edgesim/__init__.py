@@ -4,8 +4,12 @@
 names; each is imported when it is first used, since most programs need few of them.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime's telemetry leaves a file in the directory for temporary files, in every process that imports it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from edgesim.boards.serving import board

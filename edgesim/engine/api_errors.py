@@ -43,6 +43,14 @@ def engine_call(context: str | None = None) -> Iterator[None]:
         raise _connection_error(error, context) from error
 
 
+def files_unseen(which: str) -> HostError:
+    """Return the error for files of this host that the engine, on another machine or in a container, does not see."""
+    return HostError(
+        f"the engine does not see a file that is to be mounted: {which}",
+        fix="use `mount=volume`, which copies the model; or share its directory with the engine",
+    )
+
+
 def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
     text = str(error.explanation or error)
     if "no space left on device" in text.lower():
@@ -50,10 +58,12 @@ def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
             f"no space left on the engine's disk: {text}",
             fix="docker system df shows what fills it; docker system prune frees space",
         )
-    if "bind source path does not exist" in text:
+    if "bind source path does not exist" in text or "making volume mountpoint" in text:  # Docker; Podman
+        return files_unseen(text)
+    if "cgroups in hybrid mode not supported" in text:  # crun
         return HostError(
-            f"the engine does not see a file that is to be mounted: {text}",
-            fix="use `mount=volume`, which copies the model; or share its directory with the engine",
+            f"the engine's runtime does not run on control groups v1 and v2 at once: {text}",
+            fix='sudo apt-get install runc; write runtime = "runc" below [engine] into /etc/containers/containers.conf',
         )
     if "Requested CPUs are not available" in text:
         return HostError(

@@ -4,6 +4,7 @@ Only this module imports python-on-whales.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -100,12 +101,21 @@ def build(
 
 
 def _client(engine: Context | None) -> python_on_whales.DockerClient:
+    command = [*_ending_with_parent(), *docker_command.call()]
     match engine.command_option if engine is not None else None:
         case ("--context", name):
-            return python_on_whales.DockerClient(context=name, client_call=docker_command.call())
+            return python_on_whales.DockerClient(context=name, client_call=command)
         case ("--host", url):
-            return python_on_whales.DockerClient(host=url, client_call=docker_command.call())
-    return python_on_whales.DockerClient(client_call=docker_command.call())
+            return python_on_whales.DockerClient(host=url, client_call=command)
+    return python_on_whales.DockerClient(client_call=command)
+
+
+def _ending_with_parent() -> list[str]:
+    """Return the words before a command with which the command ends if SIGKILL ends edgesim; else a build would go on.
+
+    The library starts the command by itself, so that `host.parent_death` cannot act in the new process.
+    """
+    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") is not None else []
 
 
 def _certificate_secrets() -> list[str]:

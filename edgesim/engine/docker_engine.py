@@ -8,7 +8,7 @@ Docker Compose, see `compose_project`.
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,14 +16,14 @@ import docker.errors
 import docker.types
 
 from edgesim.engine import create_warnings, own_container
-from edgesim.engine.api_errors import engine_call
+from edgesim.engine.api_errors import engine_call, files_unseen
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
 from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.file_transfer import FileTransfer
 from edgesim.engine.images import Images
 from edgesim.engine.labels import LABEL, OWNER_LABEL, SESSION_LABEL, run_labels
-from edgesim.engine.mounts import Mount, engine_mounts
+from edgesim.engine.mounts import Mount, VolumeMount, engine_mounts
 from edgesim.engine.volumes import Volumes
 from edgesim.host import network_shaping
 from edgesim.host.cpu_quota import CpuQuota
@@ -87,6 +87,8 @@ class Engine:
             raise
         try:
             with engine_call():
+                if self.facts.product == "Podman":
+                    _require_seen(created, container.mounts)
                 begin_s = time.monotonic()
                 created.start()
                 start_s = time.monotonic() - begin_s
@@ -216,6 +218,25 @@ class Engine:
             with engine_call(), contextlib.suppress(docker.errors.NotFound):
                 remove_container(self._client.containers.get(name))
         return names
+
+
+def _require_seen(created: Any, mounts: Sequence[Mount | VolumeMount]) -> None:
+    """Check that a container will see the files that are to be mounted.
+
+    Podman makes an empty directory in place of a file that is not on its machine; Docker refuses.
+
+    Raises:
+        HostError: the engine does not see a file.
+    """
+    for mount in mounts:
+        if isinstance(mount, Mount) and mount.source.is_file():
+            try:
+                stream, seen = created.get_archive(mount.target)
+            except docker.errors.APIError:  # Podman copies out of no mounted file: one is there
+                continue
+            stream.close()
+            if seen["size"] != mount.source.stat().st_size:
+                raise files_unseen(str(mount.source))
 
 
 def _open_files(count: int | None) -> list[Any] | None:

@@ -55,13 +55,16 @@ def is_in_container() -> bool:
 def ids(mounts: Path) -> Iterator[str]:
     """Yield the ids of containers whose files are mounted over this process's own, from /proc/self/mountinfo.
 
-    Docker mounts ``/var/lib/docker/containers/ID/hostname`` over ``/etc/hostname``, whatever the host name is.
+    Docker mounts ``/var/lib/docker/containers/ID/hostname`` over ``/etc/hostname``, whatever the host name is; Podman
+    ``…/containers/storage/overlay-containers/ID/userdata/hostname``.
     """
     try:
         text = mounts.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return
-    yield from dict.fromkeys(re.findall(r"/containers/([0-9a-f]{64})/\S* /etc/(?:hostname|hosts|resolv\.conf) ", text))
+    yield from dict.fromkeys(
+        re.findall(r"/(?:overlay-)?containers/([0-9a-f]{64})/\S* /etc/(?:hostname|hosts|resolv\.conf) ", text)
+    )
 
 
 def _network(client: docker.DockerClient, facts: dict[str, Any]) -> str | None:

@@ -24,8 +24,9 @@ def to_build(engine: Engine, reference: str, stages: Stages, *, rebuild: bool = 
     """
     if engine.facts.product != "Docker":
         raise HostError(
-            f"the engine is {engine.facts.title}, which has no BuildKit for edgesim to build images with",
-            fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
+            f"the engine is {engine.facts.title}, which has no BuildKit for edgesim to build {reference} with",
+            fix=f"build it with Docker, on any machine, and bring it: docker save {reference} | podman load; "
+            "or `engine=local`",
         )
     words = f"image {reference}: another edgesim builds it; waiting"
     with exclusive(reference, waiting=lambda: stages.note(words)):

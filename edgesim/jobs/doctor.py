@@ -143,11 +143,11 @@ def _engine(context: Context) -> str:
     facts = docker_engine.Engine(context).facts
     if facts.product != "Docker":
         raise HostError(
-            f"{facts.title} in place of Docker: it has no BuildKit, with which edgesim builds images, and no event for "
-            "a process that was killed for lack of memory",
-            fix="use a Docker Engine (DOCKER_HOST), or `engine=local`; an image that is there already runs",
+            f"{facts.title} in place of Docker: runs images that it has, and builds none, since it has no BuildKit",
+            fix="bring edgesim's images: edgesim build PROFILE with Docker, on any machine; docker save IMAGE | podman "
+            "load; or use a Docker Engine (DOCKER_HOST), or `engine=local`",
         )
-    words = [facts.title, *(["without root"] if facts.rootless else [])]
+    words = [facts.title, *([f"of {facts.setting}"] if facts.setting else []), *(["without root"] * facts.rootless)]
     if context.machine is not None:
         words[0] += f" on {facts.name}, {facts.architecture}"
     elif facts.own is not None:
