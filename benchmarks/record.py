@@ -1,5 +1,7 @@
 """Run benchmarks, and write their output into the documents: ``python -m benchmarks.record NAME …``.
 
+A NAME may have arguments of the benchmark after it, in the same word: ``'soak 20'``.
+
 The README or a page below docs/ holds a benchmark's last output between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 """
 
@@ -22,7 +24,7 @@ def documents() -> list[Path]:
 def run(name: str) -> str:
     """Run a benchmark, show its output while it runs, and return the output."""
     lines = []
-    command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
+    command = [sys.executable, "-u", "-m", *f"benchmarks.{name}".split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -40,7 +42,8 @@ def record(name: str, output: str) -> None:
     heading = f"`python -m benchmarks.{name}`, {when}, {machine.cores} cores of {machine.cpu}:"
     for document in documents():
         text = document.read_text()
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        place = name.split()[0]
+        begin, end = f"<!-- {place} -->\n", f"<!-- /{place} -->\n"
         # A table or a heading becomes part of the page; any other output is shown as it was printed.
         shown = output if output.startswith(("| ", "### ")) else f"```text\n{output}\n```"
         block = f"{begin}{heading}\n\n{shown}\n{end}"

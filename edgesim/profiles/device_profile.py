@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from edgesim import stated_facts
 from edgesim.errors import ProfileError, did_you_mean, field_problem
 from edgesim.options import CPU
-from edgesim.profiles import accelerator, cores
+from edgesim.profiles import accelerator, bits, cores
 from edgesim.profiles.accelerator import Accelerator
 from edgesim.profiles.cpu import Cpu
 from edgesim.profiles.emulation import Emulation
@@ -76,7 +76,7 @@ class DeviceProfile(Part):
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     title: str
     soc: str
-    architecture: cores.Architecture
+    architecture: Annotated[cores.Architecture, BeforeValidator(bits.require_64)]
     device_tree: tuple[BoardName, ...] = ()
     cpu: Cpu
     memory: Memory

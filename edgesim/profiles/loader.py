@@ -9,7 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from edgesim import paths, yaml_files
 from edgesim.errors import ProfileError, did_you_mean
-from edgesim.profiles import accelerator
+from edgesim.profiles import accelerator, bits
 from edgesim.profiles.device_profile import DeviceProfile
 from edgesim.profiles.extension import OWN, Extended, dotted
 
@@ -54,6 +54,8 @@ def _find(base: str) -> Path:
     # All names of profiles are in lower case.
     path = paths.profiles_directory() / f"{base.lower()}.yaml"
     if not paths.is_file(path):
+        if bits.names_32_bits(base):
+            raise ProfileError(f"unknown profile {base!r}: {bits.REASON}", fix=bits.FIX)
         raise ProfileError(f"unknown profile {base!r}{did_you_mean(base, names())}", fix="edgesim profiles list")
     return path
 

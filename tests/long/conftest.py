@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.conftest import server
+from tests.integration.conftest import desk, other_engine
 
-__all__ = ["server"]
+__all__ = ["desk", "other_engine", "server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
