@@ -5,6 +5,7 @@ starts a command, ends it or something that it needs at a random moment, has ``e
 looks for containers, networks, volumes, control groups, temporary files and processes.
 """
 
+import contextlib
 import itertools
 import random
 import sys
@@ -72,9 +73,9 @@ def _row(name: str, done: Sequence[Attempt]) -> str:
 
 
 def run(count: int = _COUNT, seed: int = _SEED) -> list[Attempt]:
-    """Do all attempts; say each as it ends, on standard error."""
-    done = []
-    with opened() as lab:
+    """Do all attempts, or those until Ctrl-C; say each as it ends, on standard error."""
+    done: list[Attempt] = []
+    with contextlib.suppress(KeyboardInterrupt), opened() as lab:
         for attempt in attempts_of(lab, count, seed):
             done.append(attempt)
             words = f"{len(done)}/{count} {attempt.victim.name}: {attempt.kind} after {attempt.stage}"
