@@ -11,8 +11,15 @@ from edgesim.errors import HostError
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_data"  # the wheel puts `DATA` here
 _ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
-# What edgesim needs beside its package, relative to a checkout; as in pyproject.toml.
-DATA = ("profiles", "Dockerfile.jetson", "Dockerfile.edgesim", "scripts/engine", "scripts/counting-emulator")
+# What edgesim needs beside its package, by its place in a checkout: its place in `_data`. As in pyproject.toml.
+DATA = {
+    "profiles": "profiles",
+    "Dockerfile.jetson": "Dockerfile.jetson",
+    "Dockerfile.edgesim": "Dockerfile.edgesim",
+    "scripts/engine": "scripts/engine",
+    "scripts/counting-emulator": "scripts/counting-emulator",
+    "examples/stacks/notebook/image": "notebook",
+}
 
 
 def is_file(path: str | Path) -> bool:
@@ -34,9 +41,10 @@ def exists(path: Path) -> bool:
 def package_files() -> Mapping[str, Path]:
     """Return the files of an installed edgesim by their names relative to its package, ``_data/`` included."""
     files = {str(path.relative_to(_PACKAGE)): path for path in _files_below(_PACKAGE)}
-    for name in DATA:
-        for path in _files_below(_ROOT / name):
-            files[f"{_INSTALLED.name}/{path.relative_to(_ROOT)}"] = path
+    if _ROOT != _INSTALLED:
+        for source, target in DATA.items():
+            for path in _files_below(_ROOT / source):
+                files[str(Path(_INSTALLED.name, target, path.relative_to(_ROOT / source)))] = path
     return files
 
 

@@ -16,9 +16,7 @@ PLAIN = EdgesimImage(architecture="amd64")
 
 def test_image_has_the_files_that_the_wheel_has() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert {f"edgesim/_data/{name}": name for name in paths.DATA} == {
-        target: source for source, target in build["force-include"].items()
-    }
+    assert {source: f"edgesim/_data/{target}" for source, target in paths.DATA.items()} == build["force-include"]
     files = paths.package_files()
     assert {"cli/__main__.py", "server/requirements.txt", "predictions/fitted.json"} < set(files)
     assert files["_data/profiles/jetson-nano.yaml"] == ROOT / "profiles" / "jetson-nano.yaml"
