@@ -64,6 +64,7 @@ class Prediction:
         target: what runs the model on the board: ``cpu``, ``gpu:tensorrt-fp16``.
         method: one sentence that says what the prediction is made from.
         threads, batch: of one inference.
+        does_not_fit: why the board's memory does not take the model, also among the notes; empty if it does.
         notes: sentences, each with one reason for a band that is wider than that of a board with published figures, or
             for a time that other inputs do not have.
         server: what the server and its connection add for a request; None where only nodes were predicted.
@@ -79,6 +80,7 @@ class Prediction:
     threads: int
     target: str = CPU
     batch: int = 1
+    does_not_fit: str = ""
     notes: tuple[str, ...] = ()
     sizes: str = "inference"
     server: ServerTime | None = None
@@ -127,11 +129,13 @@ class Declined:
     Attributes:
         reason: one line, what is wrong and where.
         fix: what to do; empty if nothing helps.
+        impossible: whether the board cannot run the target as it is meant, so that there is no time to wait for.
         error_class: the class of the error that `edgesim.predict` raises in this case.
     """
 
     reason: str
     fix: str = ""
+    impossible: bool = False
     error_class: type[EdgesimError] = ModelError
 
     @classmethod

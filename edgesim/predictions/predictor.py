@@ -1,6 +1,6 @@
 """Predictors: each predicts the device time of a model on targets of a board. To add one, extend `PREDICTORS`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -209,20 +209,23 @@ def predict_read(
     answer = predictor.predict(profile, reader, target=target, threads=threads, use_calibration=use_calibration)
     if isinstance(answer, Declined):
         return answer
+    too_large = _does_not_fit(profile, model)
     return replace(
         answer,
         target=target,
-        notes=(*_does_not_fit(profile, model), *answer.notes, *refusal_notes(profile, model, target)),
+        does_not_fit=too_large,
+        notes=(*filter(None, [too_large]), *answer.notes, *refusal_notes(profile, model, target)),
         published=published.find(profile, reader, target),
     )
 
 
-def _does_not_fit(profile: DeviceProfile, model: Model) -> Iterator[str]:
-    """Yield a note if the files of a model alone are more than the memory of a board: the board then has no time."""
+def _does_not_fit(profile: DeviceProfile, model: Model) -> str:
+    """Return why a board has no time if the files of a model alone are more than its memory; empty if they fit."""
     memory = profile.memory
     room = int(memory.usable_bytes or memory.visible_bytes)
-    if model.size_bytes > room:
-        yield (
-            f"does not fit: the model's files take {format_bytes(model.size_bytes)}, and programs on the board have "
-            f"{format_bytes(room)} of memory"
-        )
+    if model.size_bytes <= room:
+        return ""
+    return (
+        f"does not fit: the model's files take {format_bytes(model.size_bytes)}, and programs on the board have "
+        f"{format_bytes(room)} of memory"
+    )

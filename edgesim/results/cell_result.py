@@ -26,6 +26,7 @@ class Figure(Section):
         host: the machine that the figure is of, such as a time that was measured on it; None for what is no host's: a
             prediction, an answer, memory, instructions. Figures of two hosts are never one series.
         note: why the value is not the board's, or why there is none.
+        impossible: whether the board cannot have a value, as a GPU for a precision that it has no fast path for.
     """
 
     value: float | None = None
@@ -34,6 +35,7 @@ class Figure(Section):
     interval_kind: str = ""
     host: str | None = None
     note: str = ""
+    impossible: bool = False
 
 
 class CellError(Section):
@@ -82,6 +84,7 @@ class CellResult(Section):
         settings: the options that the sweep set, by name, but for those that have a field of their own here.
         figures: by the names of metrics: ``device_time_ms.p50``.
         word: VALID or INVALID of a run, PASS, FAIL or INCONCLUSIVE of a check; None of a prediction.
+        does_not_fit: why the board has not the memory for the model; empty if it has, or nobody knows.
         method: how the device time is known.
         notes: what makes the figures less certain, or what a check found.
         host: the machine that did the work.
@@ -105,6 +108,7 @@ class CellResult(Section):
     settings: dict[str, Any] = Field(default_factory=dict)
     figures: dict[str, Figure] = Field(default_factory=dict)
     word: str | None = None
+    does_not_fit: str = ""
     method: str = ""
     notes: tuple[str, ...] = ()
     host: str

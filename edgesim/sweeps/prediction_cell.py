@@ -91,7 +91,7 @@ def _require_model(declined: Declined) -> None:
 
 def _figure(answer: Prediction | Declined) -> Figure:
     if isinstance(answer, Declined):
-        return Figure(note=f"not predicted: {answer.reason}")
+        return Figure(note=f"not predicted: {answer.reason}", impossible=answer.impossible)
     return Figure(value=answer.p50_ms, low=answer.low_ms, high=answer.high_ms, interval_kind=BAND)
 
 
@@ -107,4 +107,5 @@ def _with_times(cell: Cell, result: CellResult, prediction: Prediction) -> CellR
         time = DeviceTimeSection(p50=prediction.p50_ms, low=prediction.low_ms, high=prediction.high_ms, method="")
         of_energy = energy(cell.profile, time)
         figures["energy_j"] = Figure(value=of_energy.per_inference, note=of_energy.method)
-    return result.model_copy(update={"figures": figures, "method": prediction.method, "notes": prediction.notes})
+    facts = {"method": prediction.method, "notes": prediction.notes, "does_not_fit": prediction.does_not_fit}
+    return result.model_copy(update={"figures": figures, **facts})

@@ -16,10 +16,6 @@ from edgesim.sweeps.run_cell import run_cell
 
 _ORDER: dict[VerdictWord, int] = {"PASS": 0, "INCONCLUSIVE": 1, "FAIL": 2}
 _TIME = "device_time_ms.p50"
-# The beginning of a prediction's note where the board has not the memory for the model's files.
-_DOES_NOT_FIT = "does not fit"
-# In the reason why a GPU's time is not predicted: an engine in that precision is no quicker than one in another.
-_NO_FAST_PATH = "the GPU has no fast path for it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +129,12 @@ def _judged(cell: CellResult, rules: Sequence[Rule]) -> Choice:
 def _finding(cell: CellResult, rule: Rule) -> tuple[VerdictWord, str]:
     if cell.error is not None:
         return ("FAIL" if cell.error.kind == "OutOfMemory" else "INCONCLUSIVE"), cell.error.problem
-    if (too_large := next((note for note in cell.notes if note.startswith(_DOES_NOT_FIT)), None)) is not None:
-        return "FAIL", too_large
+    if cell.does_not_fit:
+        return "FAIL", cell.does_not_fit
     figure = cell.figures.get(rule.metric)
     if figure is None or figure.value is None:
         why = figure.note if figure is not None and figure.note else f"a {cell.job} has no {rule.metric}"
-        return ("FAIL" if _NO_FAST_PATH in why else "INCONCLUSIVE"), why
+        return ("FAIL" if figure is not None and figure.impossible else "INCONCLUSIVE"), why
     reading = Metric(
         name=rule.metric,
         value=figure.value,

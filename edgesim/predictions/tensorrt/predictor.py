@@ -72,7 +72,8 @@ class TensorRtGpu:
 
         try:
             accelerator, precision = _target(profile, target)
-            _require_fast_path(profile, accelerator, precision)
+            if accelerator.precisions and precision not in accelerator.precisions:
+                return _without_fast_path(profile, accelerator, precision)
             graph = reader.graph(TensorRtFusions)
             if graph.run is None:
                 require_loadable(reader.model, target)
@@ -96,17 +97,14 @@ def _target(profile: DeviceProfile, target: str) -> "tuple[Accelerator, TargetPr
     raise ProfileError(f"{profile.reference}: {target} is no target of TensorRT")
 
 
-def _require_fast_path(profile: DeviceProfile, accelerator: Accelerator, precision: "TargetPrecision") -> None:
-    """Refuse a precision that the GPU has no instructions for.
-
-    Raises:
-        ProfileError: names the precision and the precisions that the GPU has.
-    """
-    if accelerator.precisions and precision not in accelerator.precisions:
-        raise ProfileError(
-            f"{profile.reference}: no {precision} on {accelerator.title}: the GPU has no fast path for it, and "
-            f"an engine gains nothing; it has {', '.join(accelerator.precisions)}"
-        )
+def _without_fast_path(profile: DeviceProfile, accelerator: Accelerator, precision: "TargetPrecision") -> Declined:
+    """Return the refusal of a precision that the GPU has no instructions for, with the precisions that it has."""
+    return Declined(
+        reason=f"{profile.reference}: no {precision} on {accelerator.title}: the GPU has no fast path for it, and "
+        f"an engine gains nothing; it has {', '.join(accelerator.precisions)}",
+        impossible=True,
+        error_class=ProfileError,
+    )
 
 
 def predict_nodes(

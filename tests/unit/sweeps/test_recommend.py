@@ -51,14 +51,15 @@ def test_best_target_stands_for_a_board_and_each_variant_for_itself() -> None:
 
 def test_unknown_figure_never_passes_and_a_board_without_the_memory_fails() -> None:
     unknown = cell("unknown", ms=None, figures={"device_time_ms.p50": Figure(note="not predicted: why")})
-    small = cell("small", ms=1.0, notes=("does not fit: the model's files take 5 GiB",))
-    choices = {
-        one.cell.profile: one for one in recommend([unknown, small, failed("oom")], ["device_time_ms.p50 <= 25"])
-    }
+    small = cell("small", ms=1.0, does_not_fit="does not fit: the model's files take 5 GiB")
+    impossible = Figure(note="not predicted: no int8 on the GPU", impossible=True)
+    cells = [unknown, small, failed("oom"), cell("other", ms=None, figures={"device_time_ms.p50": impossible})]
+    choices = {one.cell.profile: one for one in recommend(cells, ["device_time_ms.p50 <= 25"])}
     assert {name: choice.verdict for name, choice in choices.items()} == {
         "unknown": "INCONCLUSIVE",
         "small": "FAIL",
         "oom": "FAIL",
+        "other": "FAIL",
     }
     assert choices["unknown"].why == "device_time_ms.p50 <= 25: not predicted: why"
 
