@@ -9,11 +9,12 @@ import typer
 from edgesim.cli._app import OUTPUT
 from edgesim.cli._console import say
 from edgesim.errors import HostError
-from edgesim.histories import commits, entry
+from edgesim.histories import commits, entry, mlflow_cells
 from edgesim.histories.mlflow_runs import Runs
 from edgesim.reports import formats
 from edgesim.reports.formats import html, markdown
 from edgesim.results.run_result import RunResult
+from edgesim.sweeps.sweep import SweepResult
 
 MlflowOption = Annotated[
     str | None,
@@ -49,6 +50,14 @@ def log(
     for result in results:
         run_id = runs.log(entry.of_run(result, revision), artifacts={**_report(result), **(artifacts or {})}, tags=tags)
         say(f"edgesim: logged to MLflow at {runs}: run {run_id}")
+
+
+def log_sweep(runs: Runs | None, swept: SweepResult) -> None:
+    """Log a sweep with its cells, and say under which id; without a server or a cell nothing. Raises as `log` does."""
+    if runs is None or not swept.cells:
+        return
+    run_id, logged = mlflow_cells.log(runs, swept.cells, swept.left_out, swept.directory)
+    say(f"edgesim: logged to MLflow at {runs}: {logged} of {len(swept.cells)} cells, below run {run_id}")
 
 
 def _report(result: RunResult) -> dict[str, str]:

@@ -8,8 +8,9 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from edgesim.cli import _console, _settings
+from edgesim.cli import _console, _mlflow, _settings
 from edgesim.cli._app import OUTPUT, new_app
+from edgesim.cli._mlflow import MlflowOption
 from edgesim.cli._options import JsonOption, QuietOption
 from edgesim.cli._outputs import make_directory
 from edgesim.errors import ExitCode, UsageError
@@ -95,6 +96,7 @@ def sweep_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many cells there are, and what is done; do none.")
     ] = False,
+    mlflow: MlflowOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -111,9 +113,11 @@ def sweep_command(
         return ExitCode.OK
     if output is None:
         raise UsageError("`output`: a sweep keeps its results in a directory", fix="for example -o results")
+    runs = _mlflow.connect(mlflow)
     make_directory(output)
     executor = of_scheduler(scheduler, registry)
     result = sweep(matrix, output, retry=retry, executor=executor, listener=listener)
+    _mlflow.log_sweep(runs, result)
     overview = SweepOverview(result.cells, result.left_out, output)
     if as_json:
         _console.print_json(overview.document())

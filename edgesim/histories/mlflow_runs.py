@@ -8,6 +8,9 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -16,6 +19,8 @@ from edgesim.histories.entry import Entry
 
 EXPERIMENT = "edgesim"
 _ENTRY_TAG = "edgesim.entry"
+_PARENT_TAG = "mlflow.parentRunId"  # MLflow's own name: its page shows the runs of a parent below it
+_PAGE = 1000  # runs that a search answers at a time
 # MLflow waits for a server that does not answer for minutes, reports its own use, and prints the addresses of runs on
 # standard output, unless it is told otherwise.
 _DEFAULTS = {
@@ -26,6 +31,25 @@ _DEFAULTS = {
 }
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A run as MLflow keeps it.
+
+    Attributes:
+        metrics: by the names that rules have, with their units.
+        artifacts: texts by the names of files.
+        failed: whether the run has an error in place of figures.
+    """
+
+    name: str
+    created: datetime
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    failed: bool = False
 
 
 def without_secrets(text: str) -> str:
@@ -87,8 +111,7 @@ class Runs:
     ) -> str:
         """Log a result as a run; return the run's id.
 
-        Its parameters say what ran on what, its metrics have the names that rules have, with their units. The entry
-        itself is the artifact ``entry.json``.
+        Its parameters say what ran on what. The entry itself is the artifact ``entry.json``.
 
         Args:
             artifacts: texts by the names of files, such as a report.
@@ -96,33 +119,65 @@ class Runs:
         Raises:
             HostError: the server does not answer, or refuses the run.
         """
-        return self._called(lambda: self._log(entry, artifacts or {}, tags or {}))
+        record = Record(
+            name=f"{entry.model} on {entry.profile}",
+            created=entry.created,
+            parameters=_parameters(entry),
+            metrics={name: figure.value for name, figure in entry.figures.items()},
+            tags={**_tags(entry), **(tags or {})},
+            artifacts={**(artifacts or {}), "entry.json": entry.as_json().decode()},
+        )
+        return self.add(record)
+
+    def add(self, record: Record, *, parent: str | None = None) -> str:
+        """Log a run, below another one if `parent` is that one's id; return its id. Raises as `log` does."""
+        return self._called(lambda: self._add(record, parent))
+
+    def update(self, run_id: str, artifacts: Mapping[str, str]) -> None:
+        """Write artifacts of a run anew; raises as `log` does."""
+        for name, text in artifacts.items():
+            self._called(partial(self._client.log_text, run_id, text, name))
+
+    def with_tag(self, tag: str, value: str) -> str | None:
+        """Return the id of the newest run whose tag has a value; None without one. Raises as `log` does."""
+        wanted = f"tags.`{tag}` = '{value}'"
+        found = self._called(partial(self._client.search_runs, [self._experiment], wanted, max_results=1))
+        return str(found[0].info.run_id) if found else None
+
+    def tags_below(self, parent: str, tag: str) -> set[str]:
+        """Return the values that a tag has in the runs below another one which did not fail; raises as `log` does."""
+        wanted = f"tags.`{_PARENT_TAG}` = '{parent}' and attributes.status = 'FINISHED'"
+        search = partial(self._client.search_runs, [self._experiment], wanted, max_results=_PAGE)
+        values: set[str] = set()
+        token = None
+        while True:
+            page = self._called(partial(search, page_token=token))
+            values |= {str(run.data.tags[tag]) for run in page if tag in run.data.tags}
+            if not (token := page.token):
+                return values
 
     def has(self, entry: Entry) -> bool:
         """Whether a run of the entry is there; raises as `log` does."""
-        wanted = f"tags.`{_ENTRY_TAG}` = '{entry.file_name}'"
-        return bool(self._called(lambda: self._client.search_runs([self._experiment], wanted, max_results=1)))
+        return self.with_tag(_ENTRY_TAG, entry.file_name) is not None
 
     def _id_of(self, experiment: str) -> str:
         known = self._client.get_experiment_by_name(experiment)
         return str(known.experiment_id if known is not None else self._client.create_experiment(experiment))
 
-    def _log(self, entry: Entry, artifacts: Mapping[str, str], tags: Mapping[str, str]) -> str:
+    def _add(self, record: Record, parent: str | None) -> str:
         from mlflow.entities import Metric, Param
 
-        begun_ms = round(1e3 * entry.created.timestamp())
+        begun_ms = round(1e3 * record.created.timestamp())
+        below = {_PARENT_TAG: parent} if parent is not None else {}
         run = self._client.create_run(
-            self._experiment,
-            start_time=begun_ms,
-            run_name=f"{entry.model} on {entry.profile}",
-            tags={**_tags(entry), **tags},
+            self._experiment, start_time=begun_ms, run_name=record.name, tags={**record.tags, **below}
         )
         run_id = str(run.info.run_id)
-        metrics = [Metric(_metric_name(name), figure.value, begun_ms, 0) for name, figure in entry.figures.items()]
-        self._client.log_batch(run_id, metrics, [Param(name, value) for name, value in _parameters(entry).items()])
-        for name, text in {**artifacts, "entry.json": entry.as_json().decode()}.items():
+        metrics = [Metric(_metric_name(name), value, begun_ms, 0) for name, value in record.metrics.items()]
+        self._client.log_batch(run_id, metrics, [Param(name, value) for name, value in record.parameters.items()])
+        for name, text in record.artifacts.items():
             self._client.log_text(run_id, text, name)
-        self._client.set_terminated(run_id)
+        self._client.set_terminated(run_id, status="FAILED" if record.failed else "FINISHED")
         return run_id
 
     def _called(self, action: Callable[[], Value]) -> Value:

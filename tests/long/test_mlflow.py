@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.histories.history import history
+from tests.conftest import write_model
 from tests.support.histories import scaled
 from tests.support.pages import ROOT
 
@@ -99,3 +100,31 @@ def test_results_are_runs_with_their_report_and_no_password_is_printed(
     assert (tags["edgesim.validity"], tags["edgesim.verdict"]) == ("VALID", "INCONCLUSIVE")
     assert len(tags["edgesim.fingerprint"]) == 12
     assert artifacts == ["entry.json", "report.html", "verdict.json"]
+
+
+def test_a_sweep_is_a_run_with_one_below_it_for_each_cell_and_none_twice(
+    python: Path, address: str, tmp_path: Path
+) -> None:
+    for name in ("net", "other"):
+        write_model(tmp_path / f"{name}.onnx")
+
+    def sweep(*models: str) -> str:
+        boards = ("--profile", "jetson-nano", "--profile", "raspberry-pi-5")
+        words = (*(word for model in models for word in ("--model", model)), "--set", "job=predict", "-o", "results")
+        command = [str(python), "-m", "edgesim.cli", "sweep", *boards, *words, "--mlflow", f"http://{address}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    assert "4 of 4 cells" in sweep("net.onnx", "other.onnx")
+    assert "0 of 4 cells" in sweep("net.onnx", "other.onnx"), "the same cells are the same sweep"
+    read = subprocess.run([python, "-c", _READ, f"http://{address}"], capture_output=True, text=True, check=True)
+    runs = json.loads(read.stdout.splitlines()[-1])
+    ((_, parameters, _, _, artifacts),) = [run for run in runs if "edgesim.sweep" in run[3]]
+    assert (parameters["cells"], parameters["jobs"], artifacts) == ("4", "predict", ["sweep.html"])
+    cells = [run for run in runs if "edgesim.cell" in run[3]]
+    assert len(cells) == 4
+    assert len({tags["mlflow.parentRunId"] for _, _, _, tags, _ in cells}) == 1
+    assert {parameters["profile"].partition(":")[0] for _, parameters, *_ in cells} == {"jetson-nano", "raspberry-pi-5"}
+    assert all(metrics["device_time_ms.p50"] > 0 for _, _, metrics, _, _ in cells)
+    assert all(artifacts == ["cell.json"] for *_, artifacts in cells)
