@@ -6,16 +6,18 @@ from pathlib import Path
 from edgesim.gates import baselines
 from edgesim.gates.judge import judge
 from edgesim.gates.rules import Rules
+from edgesim.results import result_file
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
 
 
 def gate(
-    result: RunResult, rules: Sequence[str] | Path | str, baseline: RunResult | Path | str | None = None
+    result: RunResult | Path | str, rules: Sequence[str] | Path | str, baseline: RunResult | Path | str | None = None
 ) -> Verdict:
     """Judge a result by rules.
 
     Args:
+        result: a result of one model, or its file.
         rules: rules such as ``device_time_ms.p50 <= 120`` or ``latency_ms.p50: +5 %``; one such rule; or the path of a
             rules file, which ends in ``.yaml`` or ``.yml`` if it is a string.
         baseline: what rules of change compare with: a result, a result file or saved baseline, or a directory of
@@ -25,13 +27,21 @@ def gate(
         The verdict, with an item for each run and each rule. A rule of change without a baseline is INCONCLUSIVE.
 
     Raises:
-        UsageError: there is no rule for the result's board, or a rule is wrong or has no meaning for the execution.
-        ResultError: the baseline cannot be read.
+        UsageError: there is no rule for the result's board, a rule is wrong or has no meaning for the execution, or an
+            argument is something else.
+        ResultError: the result or the baseline cannot be read, or is a stack's.
     """
-    if isinstance(rules, str):
-        rules = Path(rules) if rules.endswith((".yaml", ".yml")) else [rules]
-    chosen = Rules.read(rules) if isinstance(rules, Path) else Rules.of(rules)
-    reason = ""
-    if isinstance(baseline, Path | str):
-        baseline, reason = baselines.find(Path(baseline), result)
+    if not isinstance(result, RunResult):
+        result = result_file.read(RunResult, result_file.path_of(result, "result", or_else="a result of one model"))
+    chosen, reason = _rules(rules), ""
+    if baseline is not None and not isinstance(baseline, RunResult):
+        baseline, reason = baselines.find(result_file.path_of(baseline, "baseline", or_else="a result"), result)
     return judge(result, chosen, baseline, why_no_baseline=reason)
+
+
+def _rules(rules: Sequence[str] | Path | str) -> Rules:
+    if isinstance(rules, str) and not rules.endswith((".yaml", ".yml")):
+        return Rules.of([rules])
+    if isinstance(rules, list | tuple):
+        return Rules.of(rules)
+    return Rules.read(result_file.path_of(rules, "rules", or_else="a list of rules"))

@@ -14,8 +14,10 @@ def load(path: Path | str) -> Recorded:
     """Read a result file: a `RunResult`, or the `StackResult` of a stack.
 
     Raises:
+        UsageError: `path` is no path.
         ResultError: the file cannot be read, or is not a result file.
     """
+    path = result_file.path_of(path, "path")
     document = result_file.document(path)
     try:
         return result_file.validated(RunResult, document, path)

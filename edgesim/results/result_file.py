@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from edgesim import untrusted
-from edgesim.errors import DISK_FULL, DiskFull, ResultError, field_problem
+from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError, field_problem
 
 _MOST_BYTES = 512 * untrusted.MIB  # nearly five million requests
 _OTHER_KIND = "other_kind"
@@ -26,6 +26,21 @@ class OtherKindOfResult(ResultError):
 def other_kind() -> PydanticCustomError:
     """Return the error that a validator of a result raises for a result of another kind, which `read` translates."""
     return PydanticCustomError(_OTHER_KIND, "is the result of a stack")
+
+
+def path_of(value: object, parameter: str, *, or_else: str = "") -> Path:
+    """Return the path that a caller from Python gave for a parameter.
+
+    Args:
+        or_else: what the parameter takes beside a path, such as ``a result``.
+
+    Raises:
+        UsageError: the value is no path.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    words = f"{or_else}, or a path" if or_else else "a path"
+    raise UsageError(f"`{parameter}`: must be {words}, and is a value of type {type(value).__name__}")
 
 
 def read(kind: type[Kind], path: Path | str) -> Kind:

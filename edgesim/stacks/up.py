@@ -32,6 +32,7 @@ from edgesim.host.cores import count as count_cores
 from edgesim.loadgen import client
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Listener, Stages
+from edgesim.results.result_file import path_of
 from edgesim.stacks import compose_file as compose
 from edgesim.stacks import gpu_services, known_needs, service_images, stack_loader
 from edgesim.stacks.compose_file import Naming
@@ -91,6 +92,8 @@ def stack(
         UsageError: the stack, or something that it names, is wrong.
         HostError: this host cannot; DeviceError: an image or a service failed.
     """
+    if not isinstance(source, Stack):
+        source = path_of(source, "source", or_else="a stack")
     plan = Plan(temporary=True, any_port=True, base=base_image, ready_timeout_s=ready_timeout_s)
     with temporary(source, plan, Stages(listener)) as running:
         yield running

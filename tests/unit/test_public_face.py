@@ -114,8 +114,45 @@ def test_gate_and_report_take_paths(paths: Paths, result: RunResult, tmp_path: P
     by_file = edgesim.gate(result, kind(tmp_path / "rules.yaml"), baseline=kind(tmp_path / "r.json"))
     assert by_file.items[-1].name == "memory_peak_bytes <= 1 GiB"
     assert edgesim.gate(result, "memory_peak_bytes <= 1 GiB").items[-1].name == by_file.items[-1].name
+    assert edgesim.gate(kind(tmp_path / "r.json"), "memory_peak_bytes <= 1 GiB") == edgesim.gate(
+        result, ["memory_peak_bytes <= 1 GiB"]
+    )
     for suffix in (".md", ".xml", ".csv", ".json"):
         edgesim.report(result, kind(tmp_path / f"report{suffix}"))
+    edgesim.report(kind(tmp_path / "r.json"), kind(tmp_path / "of-a-file.csv"))
+    assert (tmp_path / "of-a-file.csv").read_text() == (tmp_path / "report.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda wrong: edgesim.load(wrong), "`path`: must be a path, and is a value of type int"),
+        (lambda wrong: edgesim.gate(wrong, ["accuracy >= 1"]), "`result`: must be a result of one model, or a path"),
+        (lambda wrong: edgesim.report(wrong, "x.md"), "`result`: must be a result, or a path"),
+        (lambda wrong: edgesim.stack(wrong).__enter__(), "`source`: must be a stack, or a path"),
+    ],
+)
+def test_value_that_is_no_path_is_refused_by_the_name_of_its_parameter(
+    call: Callable[[Any], object], problem: str
+) -> None:
+    with pytest.raises(edgesim.UsageError) as refused:
+        call(3)
+    assert problem in refused.value.problem
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"rules": 3}, "`rules`: must be a list of rules, or a path"),
+        ({"rules": ["accuracy >= 1"], "baseline": 3}, "`baseline`: must be a result, or a path"),
+    ],
+)
+def test_rules_and_baselines_that_are_no_paths_are_refused(
+    arguments: dict[str, Any], problem: str, result: RunResult
+) -> None:
+    with pytest.raises(edgesim.UsageError) as refused:
+        edgesim.gate(result, **arguments)
+    assert problem in refused.value.problem
 
 
 @pytest.mark.parametrize(
