@@ -26,6 +26,7 @@ COMMANDS = (
     Entry("check", "Check a model on a simulated board before a release.", _MEASURE),
     Entry("sweep", "Predict, run or check many models on many boards, each combination once.", _MEASURE),
     Entry("recommend", "Say which boards, and which variants of a model, hold rules.", _MEASURE),
+    Entry("screen", "Judge models by rules on their size, opset and predicted time, without a container.", _MEASURE),
     Entry("count", "Count the arm64 instructions of one inference, the same on any host.", _MEASURE),
     Entry("gate", "Judge a result, or the difference of two models or releases, by rules.", _MEASURE),
     Entry("report", "Show one result, or several side by side, on the terminal or as files.", _MEASURE),
