@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 from edgesim import inputs, profiles
-from edgesim.boards import scaling_targets
+from edgesim.boards import scaling_targets, servable
 from edgesim.boards.board import Board
 from edgesim.boards.dial import Target
 from edgesim.boards.launch import Launch
@@ -63,6 +64,9 @@ def board(
         of_model(options.inputs, model, models)  # refuses a name that no model has
     mounts = [Mount(directory.resolve(), profile.image.mount_point)]
     launch = Launch.of(profile, models, options.board, mounts=mounts, load_all=True)
+    if launch.own_server:
+        models = _servable(launch, stages)
+        launch = replace(launch, models=tuple(models))
     if options.board.execution == "scaled":
         require_target(profile, launch.target)
         launch = launch.scaled_to(_targets(profile, models, launch.target, options.inputs, stages))
@@ -83,9 +87,27 @@ def _models(directory: Path, stages: Stages) -> list[Model]:
             models.append(repository.find(name, directory))
         except ModelError as error:
             stages.note(f"model {name} is left out: {error.with_fix}")
+    _require_some(models, directory)
+    return models
+
+
+def _servable(launch: Launch, stages: Stages) -> list[Model]:
+    """Return the models of a board without those that its server would leave out, which a note names."""
+    models = []
+    for model in launch.models:
+        try:
+            servable.require(model, architecture=launch.architecture, board_cores=launch.profile.cpu.cores)
+        except ModelError as error:
+            stages.note(f"model {model.name} is left out: {error.with_fix}")
+        else:
+            models.append(model)
+    _require_some(models, launch.models[0].path.parents[2])
+    return models
+
+
+def _require_some(models: Sequence[Model], directory: Path) -> None:
     if not models:
         raise ModelError(f"{directory}: no model in it can be served", fix="see what is said about each model above")
-    return models
 
 
 def _targets(
