@@ -361,7 +361,8 @@ def parse(path: Path) -> "onnx.ModelProto":
             )
         proto = onnx.load(path, load_external_data=False)
         # Protocol buffers parse many files that are not models, as an empty model.
-        problem = "no graph in it" if not proto.graph.node or not proto.opset_import else None
+        has_graph = proto.graph.node or proto.graph.output  # an output may be an input, or a weight
+        problem = "no graph in it" if not has_graph or not proto.opset_import else None
         if any(not node.output for node in proto.graph.node):
             problem = "a node of its graph has no output"
         if problem is None and not are_text(proto):

@@ -8,10 +8,12 @@ from onnx import TensorProto
 from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions import arithmetic
 from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT
+from edgesim.predictions.scattered_moves import is_scattered
 from edgesim.predictions.tensors import GraphTensor
 
 _FP8 = frozenset(number for name, number in TensorProto.DataType.items() if name.startswith("FLOAT8"))
 _CONVERSIONS = frozenset(("DequantizeLinear", "QuantizeLinear", "Cast"))
+_BYTES = frozenset((TensorProto.INT8, TensorProto.UINT8))
 _PRODUCTS = frozenset(("MatMul", "Gemm", "Einsum"))
 _QUICK_IN_PRODUCTS = frozenset((TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16))
 
@@ -68,15 +70,17 @@ class Fusions:
             self._onnx_type(name) in _FP8 for name in (*node.input[:1], *node.output[:1])
         )
 
-    def is_timed(self, node: onnx.NodeProto) -> bool:
-        """Whether the types of a node make its cost unknown: the prices are of quick kernels.
+    def is_timed(self, node: onnx.NodeProto, opset: int) -> bool:
+        """Whether types or sizes of a node make its cost unknown: the prices are of quick kernels.
 
         Conversions of FP8 go element by element, and products of FP64 and of whole numbers have kernels of their own.
         """
+        kind = self._onnx_type(node.input[0]) if node.input else None
         if node.op_type in _PRODUCTS:
-            kind = self._onnx_type(node.input[0])
             return kind is not None and kind not in _QUICK_IN_PRODUCTS
-        return self.converts_fp8(node)
+        if node.op_type == "MaxPool" and kind in _BYTES:  # in QDQ form, the graph has a float here
+            return True
+        return self.converts_fp8(node) or is_scattered(node, opset, self.tensors)
 
     def _onnx_type(self, name: str) -> int | None:
         tensor = self.tensors.get(name)

@@ -347,7 +347,7 @@ class _Reader:
     ) -> Node:
         """Return the work of a node and of the nodes that are fused into it, over all turns."""
         first = members[0]
-        known = self._is_known(first) and not fusions.is_timed(first)
+        known = self._is_known(first) and not fusions.is_timed(first, self._opset)
         if not known and self._must_know and self._run is None:
             raise _OpenError(f"the cost of {first.op_type} is not known")
         names = {name for member in members for name in (*member.input, *member.output) if name}
@@ -424,7 +424,7 @@ class _Reader:
             product=counted.product,
             window=counted.window,
             fused=tuple(member.op_type for member in members[1:] if member.op_type != "Identity"),
-            known=self._is_known(first) and not fusions.is_timed(first),
+            known=self._is_known(first) and not fusions.is_timed(first, self._opset),
         )
 
     def _is_known(self, node: onnx.NodeProto) -> bool:

@@ -35,7 +35,7 @@ _NAMES: Mapping[Kind, str] = {
 # How a precision is counted, by whether the core computes in fp16.
 _HOW_COUNTED: Mapping["Precision", tuple[str, str]] = {
     "int8": ("by a handful of published pairs",) * 2,
-    "int4": ("as fp32 that is unpacked from 4 bits",) * 2,
+    "int4": ("as fp32 that is unpacked from 2 to 8 bits",) * 2,
     "fp8": ("as conversions from and to fp32, in which the runtime computes",) * 2,
     "fp16": ("as fp32, since the core has no half-precision arithmetic", "as fp32, which the runtime mostly uses"),
 }

@@ -234,6 +234,27 @@ KIND_OF: Mapping[str, Kind] = {
     ),
 }
 
+# Of these, operations whose cost no table tells either: their kernels loop over single elements. On an EPYC they took
+# as long as an ARM core would take for their bytes, and up to 500 times as long (LpPool).
+LOOPS: frozenset[str] = frozenset(
+    (
+        "LpPool",
+        "GlobalLpPool",
+        "GridSample",
+        "DeformConv",
+        "OneHot",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "ScatterElements",
+        "Scatter",
+        "Compress",
+        "CumSum",
+        "CumProd",
+        "Normalizer",
+        "Scaler",
+    )
+)
+
 # Operations that do nothing at run time: another view of the same bytes, or a number about the bytes.
 WITHOUT_WORK = frozenset(
     (

@@ -178,6 +178,7 @@ class ShapeInference:
 
     def _infer_types(self, node: onnx.NodeProto, inputs: list[str], *, constant: bool) -> None:
         """Infer types and shapes of a node's outputs by ONNX's own rules for the operation."""
+        node = _with_default(node)
         version = self._versions.get(node.domain, self._versions.get("ai.onnx", 1) if not node.domain else 1)
         try:
             schema = onnx.defs.get_schema(node.op_type, version, node.domain)
@@ -220,6 +221,16 @@ def tensor_of(kind: onnx.TypeProto, *, constant: bool = False) -> GraphTensor | 
 
 def _is_random(node: onnx.NodeProto) -> bool:
     return node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
+
+
+def _with_default(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Return the node with a default that ONNX's own rule takes for another one (1.23): STFT is one-sided."""
+    if node.op_type != "STFT" or any(attribute.name == "onesided" for attribute in node.attribute):
+        return node
+    whole = onnx.NodeProto()
+    whole.CopyFrom(node)
+    whole.attribute.append(onnx.helper.make_attribute("onesided", 1))
+    return whole
 
 
 def _shape_of(node: onnx.NodeProto, shape: tuple[int, ...]) -> np.ndarray:

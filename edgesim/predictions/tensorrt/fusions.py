@@ -85,7 +85,7 @@ class TensorRtFusions(fusions.Fusions):
         """Return False: an engine has quantization in the kernels beside it."""
         return False
 
-    def is_timed(self, node: onnx.NodeProto) -> bool:
+    def is_timed(self, node: onnx.NodeProto, opset: int) -> bool:
         """Return False: what another host's kernels take tells nothing of a GPU."""
         return False
 

@@ -162,3 +162,15 @@ def test_operations_and_weights_in_branches_and_constants_count(tmp_path: Path) 
     assert model.operations == {"If": 1, "MatMul": 2, "Add": 2, "Constant": 2, "Scaler": 1}
     assert model.parameters == 2 * (64 + 8)
     assert model.opset_words == "17, ai.onnx.ml 3"
+
+
+def test_a_graph_without_nodes_is_a_model_if_it_has_outputs(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4])
+    proto = helper.make_model(helper.make_graph([], "g", [x], [x]), opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save(proto, tmp_path / "same.onnx")
+    model = repository.find(str(tmp_path / "same.onnx"))
+    assert [tensor.name for tensor in (*model.inputs, *model.outputs)] == ["x", "x"]
+    del proto.graph.output[:]
+    onnx.save(proto, tmp_path / "nothing.onnx")
+    with pytest.raises(ModelError, match="no graph in it"):
+        repository.find(str(tmp_path / "nothing.onnx"))
