@@ -20,10 +20,11 @@ _FAILED_NODE = re.compile(
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
 _PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
-# As ONNX Runtime's Gather and its kin, TopK and LSTM write it.
+# As ONNX Runtime's Gather and its kin, TopK, RoiAlign and LSTM write it; `end` is no value of the range.
 _BOUNDS = (
     re.compile(r"idx=(?P<value>-?\d+) must be within the inclusive range \[(?P<low>-?\d+),(?P<high>-?\d+)\]"),
     re.compile(r"argument \[(?P<value>-?\d+)\] should not be greater than specified axis dim value \[(?P<high>\d+)\]"),
+    re.compile(r"value (?P<value>-?\d+) at index \d+ is out of range \[(?P<low>-?\d+), ?(?P<end>\d+)\)"),
     re.compile(r"sequence_lens\. .*seq_length=(?P<high>\d+)"),
 )
 _MOST_CHOICES = 5  # in a message
@@ -92,7 +93,7 @@ def _by_words(model: Model, request: Arrays, failure: Failure) -> _Misfit | None
     if match is None:
         return None
     found = match.groupdict()
-    low, high = max(int(found.get("low") or 0), 0), int(found["high"])
+    low, high = max(int(found.get("low") or 0), 0), int(found["high"]) if "high" in found else int(found["end"]) - 1
     numbers: dict[str, NDArray[Any]] = {
         tensor.name: request[tensor.name] for tensor in model.inputs if request[tensor.name].dtype.kind in "iu"
     }

@@ -129,7 +129,9 @@ class _Reader:
         """Note what a node demands of the values of its inputs."""
         for position, rows in _tables(node, constants):
             for origin in _at(node, position, origins):
-                self._bound(origin, rows)
+                # A single position is that of the first token: all others follow it in the table.
+                is_first = node.op_type == "RotaryEmbedding" and _is_single(self._tensors[origin.name])
+                self._bound(origin, 1 if is_first else rows)
         if node.op_type in _WITH_CATEGORIES and (choices := _categories(node)):
             for origin in _at(node, 0, origins):
                 self._choose(origin, choices)
@@ -285,6 +287,12 @@ def _tables(node: onnx.NodeProto, constants: Constants) -> Iterator[tuple[int, i
     elif node.op_type in ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"):
         if (sizes := constants.sizes(names[0])) is not None and len(sizes) > 1:
             yield 1, sizes[1]
+    elif node.op_type in ("RoiAlign", "CropAndResize"):
+        yield 2, 1  # of the images of a batch, whose size is open as a rule, the first one is there
+    elif node.op_type == "RotaryEmbedding":
+        ids, table = (1, 2) if node.domain else (3, 1)
+        if (sizes := constants.sizes(names[table])) is not None and len(sizes) == 2:
+            yield ids, sizes[0]
     elif node.op_type == "EmbedLayerNormalization":
         for ids, table in ((0, 2), (1, 4), (8, 3)):
             if ids < len(node.input) and table < len(node.input) and (sizes := constants.sizes(names[table])):

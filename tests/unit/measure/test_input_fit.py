@@ -66,6 +66,12 @@ def test_refused_input_of_a_hidden_table_has_the_runtimes_words(tmp_path: Path) 
             "i has 60, and GatherND takes 0 to 49",
         ),
         (helper.make_node("GatherElements", ["table", "i"], ["y"]), TensorProto.INT64, 60, "takes 0 to 49"),
+        (
+            helper.make_node("RoiAlign", ["image", "boxes", "i"], ["y"]),
+            TensorProto.INT64,
+            9,
+            "i has 9, and RoiAlign takes 0 to 0",
+        ),
         (helper.make_node("TopK", ["row", "i"], ["y", "k"]), TensorProto.INT64, 9, "i has 9, and TopK takes 0 to 4"),
         (
             helper.make_node("LSTM", ["x", "w", "r", "", "i"], ["y"], hidden_size=2),
@@ -86,6 +92,7 @@ def test_refused_value_is_told_whatever_words_the_runtime_has_for_it(
 ) -> None:
     shape = [1, 1] if node.op_type in ("GatherND", "GatherElements") else [1]
     weights = {"row": np.ones(4), "x": np.ones((3, 1, 4)), "w": np.ones((1, 8, 4)), "r": np.ones((1, 8, 2))}
+    weights |= {"image": np.ones((1, 1, 4, 4)), "boxes": np.ones((1, 4))}
     given = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()]
     taken = helper.make_tensor_value_info("i", kind, shape)
     graph = helper.make_graph(

@@ -83,6 +83,9 @@ def uses(
         ([node("Div", "two", "ids", output="d"), gather("words", "d")], (1, 99)),
         ([node("Neg", "ids", output="d"), gather("words", "d")], (0, 29)),
         ([node("Mod", "words", "ids")], (1, 99)),
+        ([node("RoiAlign", "image", "boxes", "ids")], (0, 0)),
+        ([node("RotaryEmbedding", "image", "ids", "words", "words", domain="com.microsoft")], (0, 29)),
+        ([node("RotaryEmbedding", "image", "words", "words", "ids")], (0, 29)),
         ([gather("ids", "flat")], None),
     ],
 )
@@ -91,6 +94,11 @@ def test_bounds_are_those_of_the_smallest_table_that_takes_the_input(
 ) -> None:
     use = uses(tmp_path, nodes).get("ids")
     assert bounds == (None if use is None or use.high is None else (use.low, use.high))
+
+
+def test_a_single_position_is_that_of_the_first_token(tmp_path: Path) -> None:
+    rotary = node("RotaryEmbedding", "image", "at", "words", "words", domain="com.microsoft")
+    assert uses(tmp_path, [rotary], {"at": (INT64, (1,))})["at"].high == 0
 
 
 @pytest.mark.parametrize(
