@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from edgesim import paths
-from edgesim.errors import UsageError, did_you_mean
+from edgesim.errors import UsageError
 from edgesim.models.runtime_support import key
 from edgesim.profiles import DeviceProfile
 
@@ -165,7 +165,8 @@ def names_several(text: str) -> bool:
 def versions(text: str, *, option: str = "runtimes") -> Sequence[str]:
     """Return the releases that a text names, oldest first: ``all``, versions with commas, ranges: ``1.14..1.18``.
 
-    A version without a patch (``1.16``) stands for its newest patch; within a range each minor version does so.
+    A version without a patch (``1.16``) stands for its newest patch; within a range each minor version does so. A range
+    without an end goes to the oldest or to the newest release.
 
     Args:
         option: the field that has the text, for the error.
@@ -185,7 +186,8 @@ def versions(text: str, *, option: str = "runtimes") -> Sequence[str]:
 
 
 def _range(first: str, last: str, where: str) -> Sequence[str]:
-    low, high = (_parse(end, where, _EXAMPLE_OF_SEVERAL)[:2] for end in (first, last))
+    ends = (first or VERSIONS[0], last or VERSIONS[-1])
+    low, high = (_parse(end, where, _EXAMPLE_OF_SEVERAL)[:2] for end in ends)
     if chosen := _newest_patches([version for version in VERSIONS if low <= key(version)[:2] <= high]):
         return chosen
     raise UsageError(f"{where}: no release in this range", fix=f"{_minor(VERSIONS[0])}..{_minor(VERSIONS[-1])}")
@@ -204,7 +206,13 @@ def _version(word: str, option: str, example: str) -> str:
             f"{where}: no image is made for ONNX Runtime before {_minor(VERSIONS[0])}",
             fix=f"`{option}={VERSIONS[0]}` is the oldest",
         )
-    raise UsageError(f"{where}: no release of ONNX Runtime has a wheel{did_you_mean(word, VERSIONS)}")
+    of_minor = [version for version in VERSIONS if key(version)[:2] == parsed[:2]]
+    has = (
+        f"{_minor(of_minor[0])} has {', '.join(of_minor)}"
+        if of_minor
+        else f"they go from {VERSIONS[0]} to {VERSIONS[-1]}"
+    )
+    raise UsageError(f"{where}: no such release of ONNX Runtime has a wheel; {has}", fix=example)
 
 
 def _parse(word: str, where: str, example: str) -> tuple[int, ...]:

@@ -46,10 +46,11 @@ def test_all_releases_are_the_newest_patch_of_each_minor_version() -> None:
     ("text", "words"),
     [
         ("1.9.0", "no image is made for ONNX Runtime before 1.10"),
-        ("1.17.2", "no release of ONNX Runtime has a wheel; did you mean"),
+        ("1.17.2", "no such release of ONNX Runtime has a wheel; 1.17 has 1.17.0, 1.17.1, 1.17.3"),
+        ("1.99", "no such release of ONNX Runtime has a wheel; they go from 1.10.0 to "),
         ("newest", "'newest' is no version"),
         ("1.3..1.5", "no release in this range"),
-        ("1.3..", "'' is no version"),
+        ("1.3..x", "'x' is no version"),
         (",", "names no version"),
         ("1.16.3; rm -rf /", "is no version"),
     ],
@@ -152,3 +153,10 @@ def test_example_of_a_single_release_is_no_range() -> None:
     with pytest.raises(UsageError) as caught:
         runtime_releases.versions("newest")
     assert caught.value.fix == "a version such as 1.16.3, or 1.14..1.18"
+
+
+def test_a_range_without_an_end_goes_to_the_oldest_or_newest_release() -> None:
+    assert runtime_releases.versions("..1.12") == ["1.10.0", "1.11.1", "1.12.1"]
+    assert runtime_releases.versions("1.30..")[0] == "1.30.0"
+    assert runtime_releases.versions("1.30..")[-1] == runtime_releases.versions("all")[-1]
+    assert runtime_releases.versions("..") == runtime_releases.versions("all")
