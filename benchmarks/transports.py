@@ -1,4 +1,5 @@
-"""What a request costs over gRPC, beside HTTP, in one server that answers both; and what gRPC adds to its start.
+"""What a request costs over gRPC, beside HTTP, in one server that answers both; what gRPC adds to the server's start,
+and what it costs edgesim's load generator.
 
 The model does nothing. Each client keeps its connection and sends prepared bytes, one request at a time: for HTTP a
 bare socket, for gRPC grpcio's channel without messages, which is the leanest client that most programs of gRPC have. So
@@ -11,8 +12,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import grpc
@@ -21,6 +22,12 @@ import psutil
 from onnx import helper
 
 from benchmarks.servers import Server, connect, receive, receive_bytes, request, run_process, save
+from edgesim.loadgen import generator
+from edgesim.loadgen.endpoint import Endpoint
+from edgesim.loadgen.scenario import closed_loop
+from edgesim.models import repository
+from edgesim.models.repository import Model
+from edgesim.recording import Sample
 from edgesim.server.rpc.messages import SERVICE, TYPES
 
 ROUNDS, REQUESTS, WARM_UP, STARTS = 7, 1500, 300, 5
@@ -58,8 +65,11 @@ def start(models: Path, *options: str) -> float:
         return time.perf_counter() - begun
 
 
-def compare(shape: list[int], requests: int) -> None:
-    """Print a row for each transport; the ratio to HTTP is the median over the rounds, with its range."""
+def compare(shape: list[int], requests: int) -> str:
+    """Print a row for each transport; the ratio to HTTP is the median over the rounds, with its range.
+
+    Returns what the transports cost the load generator, in words.
+    """
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch, ExitStack() as stack:
         models, log = Path(scratch) / "models", Path(scratch) / "log"
         nodes = [helper.make_node("Shape", ["x"], ["shape"]), helper.make_node("Cast", ["shape"], ["y"], to=1)]
@@ -80,14 +90,41 @@ def compare(shape: list[int], requests: int) -> None:
             connection.sendall(sent)
             receive_bytes(connection, length)
 
+        endpoint = Endpoint(url=f"http://127.0.0.1:{port[1]}", grpc_address=f"127.0.0.1:{calls[1]}")
+        generators = compare_generators(endpoint, repository.find("noop", models), shape, requests)
         channel = stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{calls[1]}"))
         asks = {"HTTP": over_http, "gRPC": over_grpc(channel, shape)}
         rounds = [[measure(ask, process, requests) for ask in asks.values()] for _ in range(ROUNDS)]
     for i, name in enumerate(asks):
         p50, cpu = (statistics.median(figures[i][kind] for figures in rounds) for kind in (0, 1))
         ratios = [sorted(figures[i][kind] / figures[0][kind] for figures in rounds) for kind in (0, 1)]
-        words = [f"{statistics.median(r):.1f} ({r[0]:.1f} to {r[-1]:.1f})" if i else "1" for r in ratios]
+        words = [in_words(r) if i else "1" for r in ratios]
         print(f"| {len(sent) / 1e3:,.1f} kB | {name} | {p50:,.0f} | {cpu:,.0f} | {words[0]} | {words[1]} |")
+    return f"{len(sent) / 1e3:,.1f} kB: {generators}"
+
+
+def compare_generators(endpoint: Endpoint, model: Model, shape: list[int], requests: int) -> str:
+    """Return the CPU time of the load generator for a request over gRPC beside HTTP's, in words: a closed loop each."""
+    rounds = []
+    for _ in range(ROUNDS):
+        costs = []
+        for place in (Endpoint(url=endpoint.url), endpoint):
+            with closing(place.peer(model, timeout_s=30)) as peer:
+                request = peer.on_the_wire(peer.encode({"x": np.zeros(shape, np.float32)}))
+            with place.transport(connections=1, timeout_s=30, keeps_answers=False) as transport:
+                samples = list[Sample]()
+                before_s = time.process_time()
+                generator.drive(closed_loop(requests), transport, [request], into=samples, still_alive=lambda: True)
+                costs.append((time.process_time() - before_s) / len(samples) * 1e6)
+        rounds.append(costs)
+    http, over_grpc = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratios = sorted(second / first for first, second in rounds)
+    return f"{http:,.0f} us over HTTP, {over_grpc:,.0f} us over gRPC, {in_words(ratios)} times"
+
+
+def in_words(ratios: Sequence[float]) -> str:
+    """Return the median of sorted ratios, with their range."""
+    return f"{statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
 
 
 def main() -> None:
@@ -96,8 +133,9 @@ def main() -> None:
     requests = parser.parse_args().requests
     print(f"| request | transport | p50, us | CPU, us | p50 : HTTP's, {ROUNDS} rounds | CPU : HTTP's |")
     print("|---:|---|---:|---:|---|---|")
-    for shape in SHAPES:
-        compare(list(shape), requests)
+    generators = [compare(list(shape), requests) for shape in SHAPES]
+    print()
+    print(f"CPU time of edgesim's load generator for a request, median of {ROUNDS} rounds: {'; '.join(generators)}.")
     with tempfile.TemporaryDirectory(prefix="edgesim-benchmark-") as scratch:
         models = Path(scratch) / "models"
         save(models / "noop" / "1" / "model.onnx", [helper.make_node("Identity", ["x"], ["y"])], ([1], [1]))

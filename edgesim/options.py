@@ -22,6 +22,8 @@ CPU = "cpu"
 EngineName = Literal["docker", "local"]
 # How models get into the container.
 MountMethod = Literal["bind", "volume", "image"]
+# How requests go to the server: by the Open Inference Protocol over HTTP, or over gRPC.
+ProtocolName = Literal["http", "grpc"]
 # Traffic as MLPerf LoadGen defines it.
 ScenarioName = Literal["single-stream", "multi-stream", "server", "offline"]
 
@@ -205,6 +207,7 @@ class BoardOptions(_Options):
         volume: name of the volume; None means a name derived from its contents.
         results: a directory of this host that the container may write to, at ``/results``.
         port: of 127.0.0.1, where the server answers; 0 means any free port.
+        protocol: how requests go to the server: ``http`` or ``grpc``.
         grpc_port: of 127.0.0.1, where the server answers gRPC, too; 0 means any free port, None no gRPC.
         watch: reload models when the repository changes.
         host_libraries: libraries of custom operations that edgesim may load on this host, for the comparison and for
@@ -227,6 +230,7 @@ class BoardOptions(_Options):
     volume: str | None = None
     results: Path | None = None
     port: int = Field(default=0, ge=0, le=65535)
+    protocol: ProtocolName = "http"
     grpc_port: int | None = Field(default=None, ge=0, le=65535)
     watch: bool = False
     host_libraries: tuple[str, ...] = ()
@@ -356,6 +360,7 @@ class RunKeywords(TypedDict, total=False):
     volume: str | None
     results: Path | str | None
     port: int
+    protocol: ProtocolName
     grpc_port: int | None
     watch: bool
     host_libraries: Sequence[str]

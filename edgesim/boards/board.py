@@ -14,8 +14,9 @@ from edgesim.engine.container import State
 from edgesim.errors import DeviceError
 from edgesim.host.host_facts import HostFacts
 from edgesim.images.image import Image
+from edgesim.loadgen.endpoint import Endpoint
 from edgesim.models.repository import Model
-from edgesim.options import CPU, REQUEST_DEFAULTS, Execution, MountMethod, RequestDefaults
+from edgesim.options import CPU, REQUEST_DEFAULTS, Execution, MountMethod, ProtocolName, RequestDefaults
 from edgesim.recording import Reading
 
 # The path under which edgesim's own server describes what it finds inside its container.
@@ -49,6 +50,7 @@ class Board:
         target: what is to run the models: ``cpu``, ``gpu:tensorrt-fp16``.
         runtime_reason: why the image has the release of ONNX Runtime that it has; None for another image's server and
             for a plain process.
+        protocol: how requests go to the server: ``http`` or ``grpc``.
         counter: reads the instructions that the server has executed; None for a board that is not counted.
     """
 
@@ -74,6 +76,7 @@ class Board:
     gpus: str | None = None
     target: str = CPU
     runtime_reason: str | None = None
+    protocol: ProtocolName = "http"
     counter: Counter | None = None
 
     def scaled_by(self, scale: Scale, full_speed_s: float | None) -> "Board":
@@ -96,6 +99,12 @@ class Board:
     def grpc_address(self) -> str | None:
         """The address where the server answers gRPC, such as ``127.0.0.1:49154``; None without `grpc_port`."""
         return self.device.grpc_address
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server answers for measuring: without the engine's proxy, if this host reaches it without."""
+        by_grpc = self.protocol == "grpc"
+        return Endpoint(url=self.device.direct_url, grpc_address=self.device.direct_grpc_address if by_grpc else None)
 
     def death(self, state: State, while_doing: str) -> DeviceError:
         """Return the error for a server that ended by itself, with the reason as far as log and state show it."""

@@ -29,6 +29,10 @@ class Device(Protocol):
         """The server's URL for measuring: without the engine's proxy, if this host can reach the server without it."""
 
     @property
+    def direct_grpc_address(self) -> str | None:
+        """The same of gRPC: an address, without a scheme; None if the server does not answer gRPC."""
+
+    @property
     def source(self) -> str:
         """The source of the readings, such as ``cgroup v2``."""
 

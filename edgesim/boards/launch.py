@@ -23,7 +23,6 @@ from edgesim.models.repository import Model
 from edgesim.options import CPU, BoardOptions, EngineName, Execution
 from edgesim.predictions import require_target
 from edgesim.profiles import DeviceProfile
-from edgesim.profiles.image import GRPC_PORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +153,13 @@ class Launch:
     @property
     def grpc_port(self) -> int | None:
         """The port inside the container where the server answers gRPC; None without gRPC."""
-        return GRPC_PORT if self.options.grpc_port is not None else None
+        by_grpc = self.options.grpc_port is not None or self.options.protocol == "grpc"
+        return self.profile.image.grpc_port if by_grpc else None
+
+    @property
+    def ready_by_grpc(self) -> bool:
+        """Whether the server says over gRPC that it is ready: another image's may have no HTTP."""
+        return not self.own_server and self.options.protocol == "grpc"
 
     @property
     def delivery(self) -> Delivery:
@@ -232,8 +237,8 @@ class Launch:
             raise UsageError(f"`watch`: needs edgesim's own server; image {image} has its own")
         if self.machine is None and (reason := ports.why_taken(options.port)) is not None:
             raise UsageError(f"port {options.port} of 127.0.0.1: {reason}", fix="give another `port`, or none")
-        if options.grpc_port is not None:
-            self._check_grpc(options.grpc_port)
+        if self.grpc_port is not None:
+            self._check_grpc(options.grpc_port or 0)
         if options.engine == "local" and (options.mount, options.volume, options.results) != (None, None, None):
             raise UsageError("`engine=local`: has no container, which `mount`, `volume` and `results` need")
         if options.engine == "local" and options.gpus == "all":
@@ -263,13 +268,15 @@ class Launch:
         """Check that the server can answer gRPC on a port of this host.
 
         Raises:
-            UsageError: another image serves, this Python has no grpcio for a plain process, or the port is taken.
+            UsageError: another image serves on a port that edgesim publishes, this Python has no grpcio for a plain
+                process or for requests, or the port is taken.
         """
-        image = self.profile.image.reference
-        if image is not None:
+        image, by_grpc = self.profile.image.reference, self.options.protocol == "grpc"
+        if image is not None and not by_grpc:
             raise UsageError(f"`grpc_port`: needs edgesim's own server; image {image} has its own")
-        if self.options.engine == "local" and importlib.util.find_spec("grpc") is None:
-            raise UsageError("`grpc_port`: a plain process needs grpcio", fix="pip install 'edgesim[grpc]'")
+        if (self.options.engine == "local" or by_grpc) and importlib.util.find_spec("grpc") is None:
+            what = "`protocol=grpc`: requests need" if by_grpc else "`grpc_port`: a plain process needs"
+            raise UsageError(f"{what} grpcio", fix="pip install 'edgesim[grpc]'")
         if port and port == self.options.port:
             raise UsageError(f"port {port} cannot be HTTP's and gRPC's", fix="give another `grpc_port`, or none")
         if self.machine is None and (reason := ports.why_taken(port)) is not None:

@@ -56,6 +56,10 @@ class LocalDevice:
         return self.url
 
     @property
+    def direct_grpc_address(self) -> str | None:
+        return self.grpc_address
+
+    @property
     def source(self) -> str:
         return "the process"
 

@@ -25,6 +25,7 @@ from edgesim.units import format_bytes, format_seconds
 
 _POLL_S = 0.05
 _LOOK_EVERY_S = 1.0
+_ANSWER_S = 2.0
 # QEMU prints this when a signal kills the emulated program; the container may hang then instead of ending.
 _EMULATOR_CRASH = "qemu: uncaught target signal"
 
@@ -51,7 +52,7 @@ def wait(
         explain_death: makes the error for a server that has ended.
         emulated: whether to look for an emulator that hangs.
         readings: gets the readings of the device meanwhile.
-        ask: sends the request and returns whether the answer is 200; None means over HTTP.
+        ask: sends the request and returns whether the server is ready; None means by HTTP's 200.
 
     Raises:
         DeviceError: the server's process has ended; raised at once.
@@ -87,10 +88,18 @@ def wait(
         sleep(_POLL_S)
 
 
+def over_grpc(device: Device) -> Callable[[str], bool]:
+    """Return what asks a server over gRPC whether it is ready, for `wait`."""
+    from edgesim.loadgen import grpc_calls  # grpcio is an extra, and takes start-up time
+
+    address = device.grpc_address
+    return lambda _: address is not None and grpc_calls.is_ready(address, _ANSWER_S)
+
+
 def _answers(url: str) -> bool:
     # No connection pool: Ctrl-C at the wrong moment would leave its locks locked.
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=2.0)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_ANSWER_S)
     try:
         connection.request("GET", address.path)
         return connection.getresponse().status == 200

@@ -25,7 +25,7 @@ from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 
 # The options of a run that a board has a use for: it gets its requests from its users.
-BOARD_OPTIONS = frozenset({*BoardOptions.model_fields, "models"}) - {"packed"}
+BOARD_OPTIONS = frozenset({*BoardOptions.model_fields, "models"}) - {"packed", "protocol"}
 # Of inputs, those that predicted times and examples are for.
 _OPTIONS = BOARD_OPTIONS | frozenset(InputOptions.model_fields)
 

@@ -22,7 +22,7 @@ from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount
-from edgesim.errors import HostError, HostTooSlow, LimitsDenied, ScaleFailed
+from edgesim.errors import HostError, HostTooSlow, LimitsDenied, NotReady, ScaleFailed
 from edgesim.host import cores, disks, emulator, host_facts, limit_values
 from edgesim.host.host_facts import HostFacts
 from edgesim.host.identity import Comparison
@@ -107,7 +107,7 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 board_cores=launch.profile.cpu.cores,
                 watch=launch.options.watch,
                 port=launch.options.port,
-                grpc_port=launch.options.grpc_port,
+                grpc_port=launch.options.grpc_port or 0 if launch.grpc_port is not None else None,
                 environment=launch.profile.image.environment,
                 cores=launch.cores,
                 high_priority=launch.high_priority,
@@ -123,6 +123,7 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
         shortfalls=tuple(shortfalls),
         models=launch.models,
         create_s=time.monotonic() - begin_s,
+        protocol=launch.options.protocol,
     )
     return _until_ready(board, launch, stages)
 
@@ -355,6 +356,7 @@ def _board(launch: Launch, prepared: _Prepared, device: DockerDevice, threads: i
         gpus=prepared.gpus.method if prepared.gpus is not None else None,
         target=launch.target,
         runtime_reason=launch.runtime_reason,
+        protocol=launch.options.protocol,
     )
 
 
@@ -400,14 +402,20 @@ def _lost_limits(limits: Limits, device: DockerDevice) -> Iterator[str]:
 def _until_ready(board: Board, launch: Launch, stages: Stages) -> Board:
     with stages.stage("ready", "waiting for the server to load the model"):
         readings: list[Reading] = []
-        ready_s = readiness.wait(
-            board.device,
-            launch.profile.image.health_path,
-            explain_death=lambda state: board.death(state, "loading the model"),
-            timeout_s=launch.options.ready_timeout_s,
-            emulated=board.execution == "emulated",
-            readings=readings,
-        )
+        try:
+            ready_s = readiness.wait(
+                board.device,
+                launch.profile.image.health_path,
+                explain_death=lambda state: board.death(state, "loading the model"),
+                timeout_s=launch.options.ready_timeout_s,
+                emulated=board.execution == "emulated",
+                readings=readings,
+                ask=readiness.over_grpc(board.device) if launch.ready_by_grpc else None,
+            )
+        except NotReady as error:
+            if not launch.own_server and not launch.ready_by_grpc:
+                error.fix += ", or `protocol=grpc` for a server that has no HTTP"
+            raise
     return replace(board, ready_s=ready_s, start_readings=tuple(readings))
 
 

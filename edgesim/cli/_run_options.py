@@ -24,7 +24,7 @@ from edgesim.cli._options import (
     RuntimeOption,
     TargetOption,
 )
-from edgesim.options import READY_TIMEOUT_S, REQUEST_DEFAULTS, MountMethod, RunOptions, ScenarioName
+from edgesim.options import READY_TIMEOUT_S, REQUEST_DEFAULTS, MountMethod, ProtocolName, RunOptions, ScenarioName
 
 _EMULATED, _SCALED, _NATIVE = (REQUEST_DEFAULTS[name] for name in ("emulated", "scaled", "native"))
 _REQUESTS = f"emulated {_EMULATED.requests}, scaled {_SCALED.requests}, else {_NATIVE.requests}"
@@ -282,6 +282,16 @@ class BoardFlags:
             rich_help_panel=BOARD,
         ),
     ] = None
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="Send requests by the inference protocol over http or grpc; another image's server then tells over"
+            " gRPC that it is ready, too.",
+            rich_help_panel=BOARD,
+        ),
+    ] = "http"
     host_libraries: HostLibraryOption = None
     ready_timeout_s: ReadyTimeoutOption = READY_TIMEOUT_S
 

@@ -34,6 +34,15 @@ class ServerImageFlags:
             rich_help_panel=IMAGE,
         ),
     ] = None
+    image_grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            "--image-grpc-port",
+            metavar="N",
+            help="Port where the image's server answers gRPC, for --protocol grpc [default: 8001].",
+            rich_help_panel=IMAGE,
+        ),
+    ] = None
     image_health: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +78,7 @@ class ServerImage:
 
     image: str | None
     image_port: int | None
+    image_grpc_port: int | None
     image_health: str | None
     image_models: str | None
     env: list[str] | None
@@ -81,13 +91,19 @@ class ServerImage:
             UsageError: an option describes another image, and there is none; or a variable is not NAME=VALUE.
         """
         profile = profiles.load(reference)
-        about = {"port": self.image_port, "health": self.image_health, "models": self.image_models}
+        about = {
+            "port": self.image_port,
+            "grpc-port": self.image_grpc_port,
+            "health": self.image_health,
+            "models": self.image_models,
+        }
         for option, value in about.items():
             if value is not None and self.image is None and profile.image.reference is None:
                 raise UsageError(f"--image-{option}: is for another image than edgesim's own", fix="give --image, too")
         return profile.served_by(
             reference=self.image,
             port=self.image_port,
+            grpc_port=self.image_grpc_port,
             health_path=self.image_health,
             mount_point=self.image_models,
             environment=named_values(self.env, "--env") or None,

@@ -27,7 +27,7 @@ app = new_app()
     "edgesim count jetson-nano mobilenet_v2",
     "edgesim count jetson-nano models/detector.onnx --runtime 1.16.3 -o count.json",
 )
-@takes_run_options(InputFlags, BoardFlags, without=("engine", "context", "volume"))
+@takes_run_options(InputFlags, BoardFlags, without=("engine", "context", "protocol", "volume"))
 def count_command(
     profile: ProfileArgument,
     model: ModelArgument,

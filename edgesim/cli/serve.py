@@ -23,7 +23,7 @@ app = new_app()
     "edgesim serve raspberry-pi-4 --execution scaled --port 8000",
     "edgesim serve jetson-nano --grpc",
 )
-@takes_run_options(InputFlags, BoardFlags)
+@takes_run_options(InputFlags, BoardFlags, without=("protocol",))
 @takes_server_image
 def serve_command(
     profile: ProfileArgument,

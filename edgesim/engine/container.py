@@ -133,7 +133,7 @@ class DockerDevice:
         self.start_s: float | None = start_s
         self.network = Shaped()
         self._container = container
-        self._port = port
+        self._port, self._grpc_port = port, grpc_port
 
         def url_of(port: int) -> str:
             return (
@@ -182,6 +182,15 @@ class DockerDevice:
     @property
     def direct_url(self) -> str:
         return addresses.answering(self.container_url, instead=self._url)
+
+    @property
+    def direct_grpc_address(self) -> str | None:
+        if self._grpc_port is None or self._grpc_address is None:
+            return None
+        direct = f"{self.container_url.rpartition(':')[0]}:{self._grpc_port}"
+        if self.container_url == self._url:  # the container's own address is not known
+            return self._grpc_address
+        return addresses.answering(direct, instead=f"http://{self._grpc_address}").removeprefix("http://")
 
     @property
     def source(self) -> str:

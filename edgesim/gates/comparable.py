@@ -17,7 +17,11 @@ _OF_THE_RUN: Mapping[str, _Field] = {
     "profile": lambda r: (r.profile.name, r.profile.mode),
     "profile's facts": lambda r: r.profile.sha256,
     "model's signature": lambda r: r.model.signature,
-    "scenario": lambda r: (r.scenario.name, r.scenario.qps, r.scenario.samples, r.scenario.clients),
+    # The protocol is told where it is not HTTP, as in baselines that were saved before there was another.
+    "scenario": lambda r: (
+        *(r.scenario.name, r.scenario.qps, r.scenario.samples, r.scenario.clients),
+        *((r.scenario.protocol,) if r.scenario.protocol != "http" else ()),
+    ),
     "interleaved": lambda r: r.interleaved is not None,
     "architecture": lambda r: r.device.architecture,
     "threads of an inference": lambda r: r.device.intra_op_threads,

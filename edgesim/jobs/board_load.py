@@ -43,7 +43,6 @@ class BoardLoad:
         self,
         board: Board,
         plan: SessionPlan,
-        url: str,
         requests: Sequence[bytes] | Callable[[int], Requests],
         recorder: resource_usage.Recorder,
         stages: Stages,
@@ -53,7 +52,7 @@ class BoardLoad:
         self._board, self._plan, self._recorder, self._stages = board, plan, recorder, stages
         self._into, self._keeping = into, keeping
         self._session = LoadSession(
-            url, requests, timeout_s=plan.timeout_s, is_alive=self.is_alive, is_lost=self._is_lost
+            board.endpoint, requests, timeout_s=plan.timeout_s, is_alive=self.is_alive, is_lost=self._is_lost
         )
 
     def warm_up(self) -> None:

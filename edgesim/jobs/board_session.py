@@ -22,6 +22,7 @@ from edgesim.jobs.load_session import Keeping
 from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client
+from edgesim.loadgen.endpoint import Peer
 from edgesim.loadgen.generator import Requests
 from edgesim.loadgen.sequence_requests import SequenceRequests
 from edgesim.measure import resource_usage, sequence_comparison
@@ -44,11 +45,10 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
     An interrupt or an error leaves in `into` what was measured until then. `keeping` keeps the samples of each load.
     """
     begin_s = time.monotonic()
-    url = board.device.direct_url
     with (
         on_cores(plan.client_cores),
         resource_usage.Recorder(board.device.read, interval_s=board.device.reading_interval_s) as recorder,
-        closing(client.Client(url, plan.model, timeout_s=plan.timeout_s)) as peer,
+        closing(board.endpoint.peer(plan.model, timeout_s=plan.timeout_s)) as peer,
     ):
         # The recorder fills these lists from now on: after an interrupt they hold what was read until then.
         into.readings, into.phases = recorder.readings, recorder.phases
@@ -66,7 +66,7 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
         into.first_inference_s = (done_ns - sent_ns) / 1e9
 
         requests = requests_of(plan, peer, board.scale)
-        load = BoardLoad(board, plan, url, requests, recorder, stages, into, keeping)
+        load = BoardLoad(board, plan, requests, recorder, stages, into, keeping)
         load.warm_up()
         into.steady_at_s = time.monotonic() - begin_s
         with _heating(board, into):
@@ -95,9 +95,7 @@ def measure(board: Board, plan: SessionPlan, stages: Stages, *, into: Measuremen
             into.scaling = board.scale.record()
 
 
-def requests_of(
-    plan: SessionPlan, peer: client.Client, scale: Scale | None
-) -> Sequence[bytes] | Callable[[int], Requests]:
+def requests_of(plan: SessionPlan, peer: Peer, scale: Scale | None) -> Sequence[bytes] | Callable[[int], Requests]:
     """Return the requests of a plan: their bytes, or what begins a sequence of them for a number of clients."""
     sequence = plan.inputs.sequence
     if sequence is None:
@@ -141,7 +139,7 @@ def _heating(board: Board, into: Measurement) -> Iterator[None]:
         timer.join()
 
 
-def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan) -> Comparison | None:
+def compare_answers(peer: Peer, first: client.Answer, plan: SessionPlan) -> Comparison | None:
     """Compare the answers to all labelled inputs together, or to the first request if there are no labels.
 
     Labelled inputs are one batch where the model takes them so, else a few requests.
@@ -162,7 +160,7 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
         return joined([model.run(arrays) for arrays in requests])
 
     compared = compare(
-        joined([client.decode(answer.payload) for answer in answers]),
+        joined([peer.decode(answer.payload) for answer in answers]),
         reference(),
         np.concatenate([one.labels for one in labelled]) if labelled else None,
         samples=samples_in(plan.model, requests[0]),
@@ -172,7 +170,7 @@ def compare_answers(peer: client.Client, first: client.Answer, plan: SessionPlan
     return replace(compared, reference=model.release, other_release=model.other_release)
 
 
-def _compare_sequence(peer: client.Client, sequence: RequestSequence, reference: AnyReference) -> Comparison | None:
+def _compare_sequence(peer: Peer, sequence: RequestSequence, reference: AnyReference) -> Comparison | None:
     """Compare the board's answers to the steps of a sequence; None if the board does not answer."""
     host = sequence_comparison.run_on_host(sequence, reference.run, compared_steps(sequence, _COMPARED_STEPS))
     try:

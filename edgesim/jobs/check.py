@@ -61,6 +61,7 @@ OPTIONS = frozenset(
         "gpus",
         "host_libraries",
         "packed",
+        "protocol",
         "mount",
         "volume",
         "ready_timeout_s",
@@ -384,7 +385,7 @@ def _items_of_the_answers(
     Raises:
         DeviceError: the board died.
     """
-    with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
+    with closing(board.endpoint.peer(model, timeout_s=TIMEOUT_S)) as peer:
         description = peer.get_json(DESCRIPTION)
         yield from check_items.loaded(model, description, board.execution)
         tally = Tally(len(reference.requests), "requests")
@@ -445,5 +446,5 @@ def _items_of_the_start(
     emulator = emulator_memory(launch, board, stages) if used.memory_peak_bytes is not None else None
     emulated = board.execution == "emulated"
     yield check_items.memory(used, emulator, profile, emulated=emulated, killed=killed, grown=grown)
-    with closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer:
+    with closing(board.endpoint.peer(model, timeout_s=TIMEOUT_S)) as peer:
         yield check_items.cold_start(board, peer.get_json(DESCRIPTION), model, profile)

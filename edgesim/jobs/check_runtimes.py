@@ -18,7 +18,6 @@ from edgesim.images import runtime_releases
 from edgesim.inputs import Arrays
 from edgesim.jobs import check_items
 from edgesim.jobs.check import OPTIONS, TIMEOUT_S
-from edgesim.loadgen import client
 from edgesim.measure import model_tolerances, output_difference
 from edgesim.measure.detections import Matcher
 from edgesim.measure.input_fit import require_fit
@@ -182,7 +181,7 @@ def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: S
     """
     with (
         start(launch, stages) as board,
-        closing(client.Client(board.device.direct_url, model, timeout_s=TIMEOUT_S)) as peer,
+        closing(board.endpoint.peer(model, timeout_s=TIMEOUT_S)) as peer,
     ):
         answers = [peer.infer(peer.encode(arrays)) for arrays in requests]
         if failed := [answer.outcome for answer in answers if answer.outcome != "ok"]:
@@ -190,7 +189,7 @@ def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: S
             if not state.running:
                 raise board.death(state, "answering")
             raise DeviceError(f"a request failed: {failed[0]}", log=board.device.log())
-        return board.execution, [client.decode(answer.payload) for answer in answers]
+        return board.execution, [peer.decode(answer.payload) for answer in answers]
 
 
 def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:

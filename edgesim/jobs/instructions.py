@@ -7,7 +7,6 @@ from edgesim.boards.board import Board
 from edgesim.counting.counter import Counter, Mark, MarkKind
 from edgesim.counting.counts import Counts, InstructionCount
 from edgesim.jobs.session_plan import SessionPlan
-from edgesim.loadgen import client
 from edgesim.progress import Stages
 
 # How many inferences are counted. Whether a request is small goes by its instructions: by its time, a busy host would
@@ -33,7 +32,7 @@ def count(board: Board, counter: Counter, plan: SessionPlan, stages: Stages) -> 
     requests: list[Mapping[int, Counts]] = []
     with (
         stages.stage("count", "counting the instructions of single inferences"),
-        closing(client.Client(board.device.direct_url, plan.model, timeout_s=plan.timeout_s)) as peer,
+        closing(board.endpoint.peer(plan.model, timeout_s=plan.timeout_s)) as peer,
     ):
         payload = peer.encode(plan.inputs.requests[0])
 

@@ -14,9 +14,9 @@ import numpy as np
 from edgesim.host.host_load import HostCounters, HostLoad
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
+from edgesim.loadgen.endpoint import Endpoint, LoadTransport
 from edgesim.loadgen.generator import InTurn, Requests
 from edgesim.loadgen.scenario import Scenario, closed_loop
-from edgesim.loadgen.transport import HttpTransport
 from edgesim.measure import statistics
 from edgesim.recording import Sample
 from edgesim.results.sections import GeneratorSection
@@ -36,8 +36,8 @@ class LoadSession:
     """Requests to one server.
 
     Args:
-        url: address of the server.
-        requests: the bytes of whole HTTP requests, which are sent in turn; or a function that begins a sequence of
+        endpoint: where the server answers, and by which protocol.
+        requests: the bytes of whole requests, which are sent in turn; or a function that begins a sequence of
             requests, each made of the answer before it, for a number of clients.
         timeout_s: a request without an answer after this many seconds has failed.
         is_alive: asked after a failed request: can the next one succeed?
@@ -46,26 +46,26 @@ class LoadSession:
 
     def __init__(
         self,
-        url: str,
+        endpoint: Endpoint,
         requests: Sequence[bytes] | Callable[[int], Requests],
         *,
         timeout_s: float,
         is_alive: Callable[[], bool],
         is_lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._url, self._timeout_s = url, timeout_s
+        self._endpoint, self._timeout_s = endpoint, timeout_s
         self._is_alive, self._is_lost = is_alive, is_lost
         self._keeps_answers = not isinstance(requests, Sequence)
         self._begin: Callable[[int], Requests]
         self._begin = requests if not isinstance(requests, Sequence) else lambda _: InTurn(requests)
         self._of_turns: Requests | None = None
 
-    def connect(self, connections: int, into: list[Sample]) -> HttpTransport | None:
+    def connect(self, connections: int, into: list[Sample]) -> LoadTransport | None:
         """Connect to the server; a server that has died since its last answer is a failed request in `into`."""
         now = time.monotonic_ns()
         try:
-            return HttpTransport(
-                self._url, connections=connections, timeout_s=self._timeout_s, keeps_answers=self._keeps_answers
+            return self._endpoint.transport(
+                connections=connections, timeout_s=self._timeout_s, keeps_answers=self._keeps_answers
             )
         except OSError as error:
             into.append(Sample(now, now, time.monotonic_ns(), f"connection: {type(error).__name__}"))

@@ -165,6 +165,7 @@ PAIR_OPTIONS = frozenset(
         "base_image",
         "runtime",
         "mount",
+        "protocol",
         "ready_timeout_s",
         *InputOptions.model_fields,
         "match",

@@ -18,7 +18,7 @@ from edgesim.jobs.measurement import Measurement
 from edgesim.jobs.result_builder import ResultBuilder
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.loadgen import client, generator
-from edgesim.loadgen.transport import HttpTransport
+from edgesim.loadgen.endpoint import LoadTransport, Peer
 from edgesim.measure.output_difference import Outputs
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.repository import Model
@@ -80,7 +80,7 @@ class Seat:
     side: Side
     board: Board
     measurement: Measurement
-    peer: client.Client
+    peer: Peer
     session: LoadSession | None = None
     first: client.Answer | None = None
 
@@ -163,7 +163,7 @@ class Rounds:
     def _seat(self, side: Side) -> Iterator[Seat]:
         with self._board(side) as board:
             measurement = side.builder.add(board, side.plan)
-            peer = client.Client(board.device.direct_url, side.model, timeout_s=side.plan.timeout_s)
+            peer = board.endpoint.peer(side.model, timeout_s=side.plan.timeout_s)
             with closing(peer):
                 yield Seat(side=side, board=board, measurement=measurement, peer=peer)
 
@@ -179,7 +179,7 @@ class Rounds:
             return
         measurement.first_inference_s = (done - begun) / 1e9
         seat.session = LoadSession(
-            seat.board.device.direct_url,
+            seat.board.endpoint,
             requests_of(plan, seat.peer, seat.board.scale),
             timeout_s=plan.timeout_s,
             is_alive=seat.is_alive,
@@ -214,7 +214,7 @@ class Rounds:
         with ExitStack() as stack:
             real_time = stack.enter_context(real_time_priority())
             stack.enter_context(generator.no_garbage_collection())
-            lines: list[tuple[Seat, LoadSession, HttpTransport]] = []
+            lines: list[tuple[Seat, LoadSession, LoadTransport]] = []
             for seat in seats:
                 assert seat.session is not None, "the warm-up has made it"
                 transport = seat.session.connect(1, seat.measurement.samples)
@@ -257,7 +257,7 @@ class Rounds:
         if self.failed or seat.first is None:
             return
         if self.done == 0:
-            seat.side.answer = client.decode(seat.first.payload)
+            seat.side.answer = seat.peer.decode(seat.first.payload)
             seat.measurement.agreement = compare_answers(seat.peer, seat.first, seat.side.plan)
         if seat.board.scale is not None:
             with suppress(OSError):

@@ -34,7 +34,7 @@ from edgesim.registry.reference import Reference, parse_pinned
 from edgesim.version import __version__
 
 # Options that say how models get into a container, or what else is in its image.
-_REFUSED = frozenset({"base_image", "grpc_port", "models", "mount", "results", "runtime", "volume"})
+_REFUSED = frozenset({"base_image", "grpc_port", "models", "mount", "protocol", "results", "runtime", "volume"})
 
 
 @dataclass(frozen=True, kw_only=True)

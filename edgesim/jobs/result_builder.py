@@ -155,7 +155,7 @@ class ResultBuilder:
             image=image_section(board),
             host=section(HostSection, board.host),
             device=self._device_section(),
-            scenario=scenario_section(scenario, plan.inputs.origin, self._warm_up()),
+            scenario=scenario_section(scenario, plan.inputs.origin, self._warm_up(), board.protocol),
             lifecycle_s=self._lifecycle(0),
             stages_s=dict(self.stages.seconds),
             requests=requests_section(samples),

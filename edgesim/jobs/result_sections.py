@@ -12,7 +12,7 @@ from edgesim.measure import statistics
 from edgesim.measure.steady_state import WarmUp
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
-from edgesim.options import CPU, RunOptions
+from edgesim.options import CPU, ProtocolName, RunOptions
 from edgesim.predictions import Declined, Prediction
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Sample
@@ -96,7 +96,9 @@ def invocation_section(profile: DeviceProfile, model: str | Path | Model, option
     )
 
 
-def scenario_section(scenario: Scenario, inputs: str, warm_up: WarmUp | None) -> ScenarioSection:
+def scenario_section(
+    scenario: Scenario, inputs: str, warm_up: WarmUp | None, protocol: ProtocolName = "http"
+) -> ScenarioSection:
     """Return the section on the traffic of a run or a stack; `inputs` says in words what was sent."""
     stop = scenario.stop
     return ScenarioSection(
@@ -108,6 +110,7 @@ def scenario_section(scenario: Scenario, inputs: str, warm_up: WarmUp | None) ->
         inputs=inputs,
         qps=scenario.qps,
         samples=scenario.samples_per_query,
+        protocol=protocol,
         clients=scenario.clients,
         precision=str(stop.precision) if stop.precision is not None else None,
         warm_up=optional_section(WarmUpSection, warm_up),

@@ -1,7 +1,7 @@
 """A client of the Open Inference Protocol that adds little to what it measures."""
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -64,7 +64,7 @@ class Client:
         for name, values in arrays.items():
             tensor = {"name": name, "datatype": self._datatypes[name], "shape": list(values.shape)}
             if self.binary:
-                tensors.append(_to_binary(values))
+                tensors.append(to_binary(values))
                 inputs.append(tensor | {"parameters": {"binary_data_size": len(tensors[-1])}})
             else:
                 inputs.append(tensor | {"data": _flat(values)})
@@ -101,7 +101,11 @@ class Client:
         answer = self.infer(self.encode(arrays))
         if answer.outcome != "ok":
             raise RequestFailed(answer.outcome)
-        return decode(answer.payload)
+        return self.decode(answer.payload)
+
+    def decode(self, payload: Payload) -> dict[str, NDArray[Any]]:
+        """Return the output arrays of an answer, by name."""
+        return decode(payload)
 
     def get_json(self, path: str) -> dict[str, Any]:
         """Return the JSON document at `path`; empty if the server has none there, or does not answer."""
@@ -150,7 +154,9 @@ def decode(payload: Payload) -> dict[str, NDArray[Any]]:
         if size is None:
             arrays[output["name"]] = _array(output)
         else:
-            arrays[output["name"]] = _from_binary(payload.content[begin : begin + size], output)
+            arrays[output["name"]] = from_binary(
+                payload.content[begin : begin + size], output["datatype"], output["shape"]
+            )
             begin += size
     return arrays
 
@@ -163,18 +169,19 @@ def _dtype(datatype: str) -> np.dtype[Any]:
     return tensor_types.BY_DATATYPE[datatype].dtype
 
 
-def _from_binary(data: bytes, output: Mapping[str, Any]) -> NDArray[Any]:
-    if output["datatype"] != "BYTES":
-        return np.frombuffer(data, _dtype(output["datatype"])).reshape(output["shape"])
+def from_binary(data: bytes, datatype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Return a tensor from its binary form: little-endian, row-major; each text follows its length in four bytes."""
+    if datatype != "BYTES":
+        return np.frombuffer(data, _dtype(datatype)).reshape(shape)
     texts, begin = [], 0
     while begin < len(data):
         length = int.from_bytes(data[begin : begin + 4], "little")
         texts.append(data[begin + 4 : begin + 4 + length].decode())
         begin += 4 + length
-    return np.array(texts, dtype=np.object_).reshape(output["shape"])
+    return np.array(texts, dtype=np.object_).reshape(shape)
 
 
-def _to_binary(values: NDArray[np.generic]) -> bytes:
+def to_binary(values: NDArray[np.generic]) -> bytes:
     """Return the bytes of a tensor: little-endian, row-major; each text follows its length in four bytes."""
     if values.dtype != np.object_:
         return np.ascontiguousarray(values).tobytes()

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from edgesim.inputs.inputs import Arrays
 from edgesim.inputs.sequences import RequestSequence
-from edgesim.loadgen import client
-from edgesim.loadgen.client import Client
+from edgesim.loadgen.endpoint import Peer
 from edgesim.loadgen.generator import Completion, Request
 
 
@@ -32,7 +31,7 @@ class SequenceRequests:
     def __init__(
         self,
         sequence: RequestSequence,
-        peer: Client,
+        peer: Peer,
         *,
         clients: int = 1,
         is_whole: bool = False,
@@ -54,7 +53,7 @@ class SequenceRequests:
         if completion.outcome != "ok" or step == self._sequence.steps:
             self._waiting.append(self._stream(0, self._sequence.first()))
             return
-        outputs = client.decode(completion.payload)
+        outputs = self._peer.decode(completion.payload)
         self._waiting.append(self._stream(step, self._sequence.following(step, stream.arrays, outputs)))
 
     def may_end(self) -> bool:

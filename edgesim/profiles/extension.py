@@ -99,7 +99,7 @@ TAKES_ALONG: Mapping[str, tuple[str, ...]] = {
 }
 # Facts of which a profile has one: each excludes the other, even where the extended profile does not state the former.
 _ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
-    "image.dockerfile": ("image.reference", "image.port", "image.health_path", "image.mount_point"),
+    "image.dockerfile": ("image.reference", "image.port", "image.grpc_port", "image.health_path", "image.mount_point"),
     "image.reference": ("image.dockerfile",),
 }
 

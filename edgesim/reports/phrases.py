@@ -358,7 +358,8 @@ def _generator(result: RunResult) -> str:
     words = [f"{generator.cpu_percent:.1f} % of a core"]
     if generator.cpu_us_per_request is not None:
         words.append(f"{generator.cpu_us_per_request:.0f} us per request")
-    words.append(f"{generator.connections} connection{'s' if generator.connections != 1 else ''}")
+    over = " of gRPC" if result.scenario.protocol == "grpc" else ""
+    words.append(f"{generator.connections} connection{'s' if generator.connections != 1 else ''}{over}")
     if generator.real_time:
         words.append("real-time priority")
     if generator.cores is not None:

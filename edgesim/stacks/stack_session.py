@@ -51,7 +51,7 @@ def measure(
     An interrupt or an error leaves in `into` what was measured until then. `keeping` keeps the samples of the load.
     """
     session = LoadSession(
-        traffic.url,
+        traffic.endpoint,
         traffic.requests,
         timeout_s=plan.timeout_s,
         is_alive=lambda: not running.has_failed(),

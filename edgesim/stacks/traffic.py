@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from edgesim import inputs
 from edgesim.engine import addresses
 from edgesim.errors import StackError
-from edgesim.loadgen import client
+from edgesim.loadgen.endpoint import Endpoint
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions
@@ -22,11 +22,12 @@ class Traffic:
     """Requests to the entry, sent in turn and repeatedly.
 
     Attributes:
-        requests: the bytes of each whole HTTP request.
+        endpoint: where the entry answers, and by which protocol.
+        requests: the bytes of each whole request.
         origin: a few words on what the requests are.
     """
 
-    url: str
+    endpoint: Endpoint
     requests: Sequence[bytes]
     origin: str
 
@@ -65,15 +66,18 @@ def traffic(running: RunningStack, options: InputOptions, *, timeout_s: float) -
     entry, url = entry_of(running.resolved), _direct_url(running)
     if entry.request is not None:
         request = entry.request
-        return Traffic(url=url, requests=[_request(request, url)], origin=f"{request.method} {request.path}")
+        return Traffic(
+            endpoint=Endpoint(url=url), requests=[_request(request, url)], origin=f"{request.method} {request.path}"
+        )
     model = _model(running.resolved, entry)
     chosen = inputs.choose(model, options)
-    with closing(client.Client(url, model, timeout_s=timeout_s)) as peer:
+    endpoint = Endpoint(url=url)
+    with closing(endpoint.peer(model, timeout_s=timeout_s)) as peer:
         wire = [peer.on_the_wire(peer.encode(arrays)) for arrays in chosen.requests]
     origin = f"model {model.name}: {chosen.origin}"
     if chosen.sequence is not None:
         origin += "; a stack's requests stand for themselves, and feed no state"
-    return Traffic(url=url, requests=wire, origin=origin)
+    return Traffic(endpoint=endpoint, requests=wire, origin=origin)
 
 
 def _model(resolved: Resolved, entry: Entry) -> Model:

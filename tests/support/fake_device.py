@@ -29,6 +29,10 @@ class FakeDevice:
         return None
 
     @property
+    def direct_grpc_address(self) -> str | None:
+        return None
+
+    @property
     def direct_url(self) -> str:
         return self._url
 

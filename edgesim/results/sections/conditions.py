@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from edgesim.options import MountMethod, ScenarioName
+from edgesim.options import MountMethod, ProtocolName, ScenarioName
 from edgesim.results.sections.base import Section
 
 # `edgesim.profiles.cores.HOST`, which results do not import.
@@ -255,6 +255,7 @@ class ScenarioSection(Section):
         samples: requests in one query of the multi-stream scenario.
         clients: closed loops, or concurrent requests in the offline scenario.
         precision: such as ``p99 within 5 %``.
+        protocol: how the requests were sent, ``http`` or ``grpc``.
     """
 
     name: ScenarioName
@@ -267,4 +268,5 @@ class ScenarioSection(Section):
     samples: int = 1
     clients: int = 1
     precision: str | None = None
+    protocol: ProtocolName = "http"
     warm_up: WarmUpSection | None = None

@@ -14,6 +14,22 @@ from ..protobuf import Messages, MessageTypes
 
 SERVICE = "inference.GRPCInferenceService"
 
+# The field of InferTensorContents that has the values of a type; FP16 and BF16 have none, and are always raw.
+CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+
 _MODEL = {"name": (1, "string"), "version": (2, "string")}
 _DURATIONS = {"compute_input": (2, "Duration"), "compute_infer": (3, "Duration"), "compute_output": (4, "Duration")}
 

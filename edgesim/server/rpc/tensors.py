@@ -12,23 +12,7 @@ from typing import Any
 from ..codec import as_requested, check_document, from_binary, to_binary
 from ..inference_request import BadRequest, InferRequest, InferResponse
 from ..loaded_model import LoadedModel
-from .messages import TYPES, chosen
-
-# The field of InferTensorContents that has the values of a type; FP16 and BF16 have none, and are always raw.
-_CONTENTS = {
-    "BOOL": "bool_contents",
-    "INT8": "int_contents",
-    "INT16": "int_contents",
-    "INT32": "int_contents",
-    "INT64": "int64_contents",
-    "UINT8": "uint_contents",
-    "UINT16": "uint_contents",
-    "UINT32": "uint_contents",
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
+from .messages import CONTENTS, TYPES, chosen
 
 
 def read_request(message: Any, model: LoadedModel) -> InferRequest:
@@ -86,7 +70,7 @@ def _typed(tensor: Any) -> list[Any]:
     Raises:
         BadRequest: the type has no such field, another field has the values, or BYTES are not UTF-8.
     """
-    where, field = f"input {tensor.name!r}", _CONTENTS.get(tensor.datatype)
+    where, field = f"input {tensor.name!r}", CONTENTS.get(tensor.datatype)
     used = [descriptor.name for descriptor, _ in tensor.contents.ListFields()]
     if field is None:
         if tensor.datatype in ("FP16", "BF16"):

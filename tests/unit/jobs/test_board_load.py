@@ -11,12 +11,15 @@ import pytest
 from edgesim.jobs.board_load import BoardLoad
 from edgesim.jobs.load_session import LoadSession, Sent
 from edgesim.jobs.measurement import Measurement
+from edgesim.loadgen.endpoint import Endpoint
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.options import PeakLimit
 from edgesim.progress import Stages
 from edgesim.recording import Sample
 from tests.support.fake_device import FakeDevice
 from tests.support.heard import Heard
+
+ENDPOINT = Endpoint(url="http://127.0.0.1:1")
 
 
 def on_a_board_of_24_per_second(
@@ -34,15 +37,13 @@ def on_a_board_of_24_per_second(
     monkeypatch.setattr(LoadSession, "send", send)
     device = SimpleNamespace(state=lambda: SimpleNamespace(running=True))
     board: Any = SimpleNamespace(
-        device=device, host=SimpleNamespace(context=None), scale=None, hangs=lambda readings: False
+        device=device, endpoint=ENDPOINT, host=SimpleNamespace(context=None), scale=None, hangs=lambda readings: False
     )
     recorder: Any = SimpleNamespace(phase=lambda name: nullcontext(), readings=[])
     scenario = Scenario.of("server", stop=StopRule(requests=200), qps=sweep[0])
     plan: Any = SimpleNamespace(timeout_s=1.0, sweep=sweep, scenario=scenario)
     measurement, heard = Measurement(scenario=scenario), Heard()
-    load = BoardLoad(
-        board, plan, "http://127.0.0.1:1", [b""], recorder, Stages(heard), measurement, lambda _: nullcontext()
-    )
+    load = BoardLoad(board, plan, [b""], recorder, Stages(heard), measurement, lambda _: nullcontext())
     return load, measurement, heard
 
 
@@ -82,12 +83,12 @@ def test_the_seconds_of_a_load_leave_out_the_readings_at_its_borders(monkeypatch
         return Sent(connections=1)
 
     monkeypatch.setattr(LoadSession, "send", send)
-    board: Any = SimpleNamespace(device=FakeDevice(), host=SimpleNamespace(context=None), scale=None)
+    board: Any = SimpleNamespace(device=FakeDevice(), endpoint=ENDPOINT, host=SimpleNamespace(context=None), scale=None)
     recorder: Any = SimpleNamespace(phase=slow_phase, readings=[])
     plan: Any = SimpleNamespace(timeout_s=1.0)
     scenario = Scenario.of(None, stop=StopRule())
     measurement = Measurement(scenario=scenario)
-    load = BoardLoad(board, plan, "http://127.0.0.1:1", [b""], recorder, Stages(), measurement, lambda _: nullcontext())
+    load = BoardLoad(board, plan, [b""], recorder, Stages(), measurement, lambda _: nullcontext())
     load.run(scenario, "a load")
     assert measurement.generator.seconds < 0.1
     assert measurement.host_loads[0].seconds > 0.2

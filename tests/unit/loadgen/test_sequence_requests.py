@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 
 from edgesim.inputs.sequences import StateSequence
-from edgesim.loadgen import generator
+from edgesim.loadgen import client, generator
 from edgesim.loadgen.payload import Payload
 from edgesim.loadgen.scenario import Scenario, StopRule
 from edgesim.loadgen.sequence_requests import SequenceRequests
@@ -22,6 +22,9 @@ class Peer:
 
     def on_the_wire(self, payload: Payload) -> bytes:
         return payload.content
+
+    def decode(self, payload: Payload) -> Any:
+        return client.decode(payload)
 
 
 class Counting(VirtualTransport):
