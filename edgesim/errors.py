@@ -90,7 +90,7 @@ class EdgesimError(Exception):
         result: the result of what was measured until the error, a `RunResult` or a `StackResult`; None if nothing was.
     """
 
-    exit_code = ExitCode.INTERNAL
+    exit_code: int = ExitCode.INTERNAL
 
     def __init__(
         self, problem: str | Sequence[str], *, fix: str = "", log: str = "", result: object | None = None
@@ -216,7 +216,7 @@ class NoMeasurement(EdgesimError):
 class DeviceError(EdgesimError):
     """The simulated device failed."""
 
-    exit_code = ExitCode.DEVICE
+    exit_code: int = ExitCode.DEVICE
 
 
 class BuildFailed(DeviceError):

@@ -87,9 +87,11 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
         print(f"{heading}{url}", flush=True)
         return
     show(f"{heading}\n")
-    show(_table(running))
+    if running.resolved.on_board:
+        show(_table(running))
     if running.resolved.beside:
-        show()
+        if running.resolved.on_board:
+            show()
         show(_beside_table(running))
     if running.resolved.overcommit is not None:
         show(f"overcommitted: {running.resolved.overcommit}")

@@ -73,7 +73,11 @@ def failure(resolved: Resolved, state: ServiceState, evidence: Evidence) -> Devi
         words += signal_words(state.exit_code)
         hint = "a step, which is expected to end, has `once: true`" if state.exit_code == 0 else ""
         output = f"its output is in volume {', '.join(evidence.volumes)}" if evidence.volumes else ""
-        return ServiceFailed(f"{words}{behind}", fix="; ".join(filter(None, [*known, hint, output])), log=evidence.log)
+        fix = "; ".join(filter(None, [*known, hint, output]))
+        ended = ServiceFailed(f"{words}{behind}", fix=fix, log=evidence.log)
+        if service.spec.beside and service.spec.once and state.exit_code > 0:
+            ended.exit_code = state.exit_code  # no device failed; a step may be a gate, whose verdict this is
+        return ended
     if state.health == "unhealthy":
         words = f"{what}: its health check fails repeatedly"
     else:

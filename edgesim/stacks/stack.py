@@ -62,7 +62,7 @@ class Stack(Element):
                 raise ValueError(f"services.{name}: a name has small letters, digits, '-' and '_'")
             for key, problem in service.problems():
                 raise ValueError(f"services.{name}{f'.{key}' if key else ''}: {problem}")
-        if all(service.beside for service in self.services.values()):
+        if all(service.beside for service in self.services.values()) and not self.only_steps:
             raise ValueError("services: all are beside the board; a stack has at least one service on the board")
         self._check_order()
         self._check_ports()

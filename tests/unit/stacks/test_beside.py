@@ -227,6 +227,23 @@ def test_group_of_a_service_beside_the_board_is_not_taken_for_the_boards() -> No
     assert monitor.limits == "the board's limits"  # type: ignore[comparison-overlap] # stands for some
 
 
+def test_step_beside_the_board_fails_with_its_own_exit_code_and_one_on_the_board_with_that_of_the_device(
+    tmp_path: Path,
+) -> None:
+    text = STACK + "  prepare:\n    packages: [python3]\n    command: [python3]\n    once: true\n"
+    found, evidence = resolved(tmp_path, text), Evidence(log="", killed=False, board_memory_peak_bytes=0)
+    beside = failure(found, state("trainer", status="exited", exit_code=6), evidence)
+    assert (beside.exit_code, "step trainer ended with exit code 6" in beside.problem) == (6, True)
+    assert failure(found, state("prepare", status="exited", exit_code=6), evidence).exit_code == ExitCode.DEVICE
+    service = failure(found, state("notebook", status="exited", exit_code=6), evidence)
+    assert service.exit_code == ExitCode.DEVICE, "a service that is to stay has no verdict"
+
+
+def test_sequence_may_be_beside_the_board_as_a_whole(tmp_path: Path) -> None:
+    text = "name: s\nprofile: jetson-nano\nservices:\n  a: {image: 'a:1', beside: true, once: true}\n"
+    assert list(resolved(tmp_path, text).on_board) == []
+
+
 def test_memory_that_a_service_beside_the_board_lacked_was_not_the_boards(tmp_path: Path) -> None:
     found = resolved(tmp_path)
     evidence = Evidence(log="", killed=True, board_memory_peak_bytes=0)
