@@ -87,3 +87,19 @@ def test_container_without_an_engine_is_told_how_to_get_one(monkeypatch: pytest.
     assert "-v /var/run/docker.sock" in missing.fix
     assert "`engine=local`" in missing.fix
     assert "--group-add" in translated(denied()).fix, "though the container's user has a name"
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        # Of Docker, and of Podman 5.4 without root.
+        ("invalid mount config for type bind: bind source path does not exist: /a", "use `mount=volume`"),
+        ("making volume mountpoint for volume /a/model.onnx: mkdir /a: permission denied", "use `mount=volume`"),
+        # Of Podman's crun on a host with both versions of control groups.
+        ("crun: cgroups in hybrid mode not supported, drop all controllers from cgroupv2", 'runtime = "runc"'),
+    ],
+)
+def test_what_an_engine_refuses_for_its_host_says_what_to_set(words: str, fix: str) -> None:
+    error = translated(docker.errors.APIError("500 Server Error", explanation=words))
+    assert isinstance(error, HostError)
+    assert fix in error.fix

@@ -74,3 +74,10 @@ def test_container_that_shares_anothers_network_reaches_others_over_that() -> No
 
 def test_container_of_another_engine_is_not_beside_this_ones() -> None:
     assert own_container.find(Engine()) is None  # type: ignore[arg-type]
+
+
+def test_container_of_podmans_is_found_by_its_own_kind_of_mounts(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    root = f"/containers/storage/overlay-containers/{ID}/userdata"
+    mounts.write_text(f"982 975 0:26 {root}/hostname /etc/hostname rw,relatime - tmpfs tmpfs rw\n")
+    assert list(own_container.ids(mounts)) == [ID]
