@@ -59,7 +59,8 @@ def table(done: Sequence[Attempt], seed: int, hours: float) -> Iterator[str]:
     for stage, number in Counter(attempt.stage for attempt in done).most_common():
         yield f"| {stage} | {number} |"
     yield ""
-    orphans = Counter(orphan.partition(" ")[0] for attempt in done for orphan in attempt.orphans)
+    words = (orphan.partition(" ")[0] for attempt in done for orphan in attempt.orphans)
+    orphans = Counter("control group" if word == "control" else word for word in words)
     left = ", ".join(f"{number} × {kind}" for kind, number in orphans.most_common()) or "nothing"
     yield f"Collected by `edgesim gc`: {left}. What other programs had planted stayed in every attempt."
     for attempt in faults:
