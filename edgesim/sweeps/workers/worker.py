@@ -29,6 +29,8 @@ MOST_BUSY_VARIABLE = "EDGESIM_MOST_BUSY_PERCENT"
 _LOOK_S = 0.5
 _BUSY_LOOK_S = 1.0
 _STOP_S = 60.0
+# Of Dask's worker.
+_AT_WORK = ("running", "paused", "closing_gracefully")
 # Not ``-m``: what a module sends that is `__main__`, only another `__main__` can read.
 _MAIN = f"from {cell_process.__name__} import main; main()"
 # A prediction keeps what it has read of a model, in this process.
@@ -83,17 +85,21 @@ def do(cell: Cell, registry: str | None, topic: str) -> CellResult | Refusal | N
 
 
 def _too_busy() -> Refusal | None:
+    written = os.environ.get(MOST_BUSY_VARIABLE)
+    try:
+        most = float(written) if written else MOST_BUSY_PERCENT
+    except ValueError:
+        return Refusal(reason=f"{MOST_BUSY_VARIABLE}={written} is no percentage")
     begin = HostCounters()
     time.sleep(_BUSY_LOOK_S)
     busy = HostCounters().load_since(begin, None).busy_percent
-    most = float(os.environ.get(MOST_BUSY_VARIABLE) or MOST_BUSY_PERCENT)
     if busy <= most:
         return None
     return Refusal(reason=f"its host is busy with other programs: {busy:.0f} %, and {most:.0f} % at most for a run")
 
 
 def _in_a_process(cell: Cell, registry: str | None, topic: str) -> CellResult | None:
-    from distributed import get_worker
+    from distributed import Semaphore, get_worker
 
     worker = get_worker()
     task = worker.get_current_task()
@@ -116,7 +122,12 @@ def _in_a_process(cell: Cell, registry: str | None, topic: str) -> CellResult | 
                 case cell_process.Doing(words):
                     worker.log_event(topic, (cell.key, worker.address, words))
                 case cell_process.Alone(image=str(image)):
-                    alone.enter_context(_lock(image))
+                    # Its lease ends with its worker, unlike a lock of Dask's older versions.
+                    lease = Semaphore(max_leases=1, name=f"edgesim {image}")
+                    while not lease.acquire(timeout=_LOOK_S):
+                        if _is_given_up(worker, task):
+                            return None
+                    alone.callback(lease.release)
                     connection.send(True)
                 case cell_process.Alone():
                     alone.close()
@@ -166,15 +177,3 @@ def _is_given_up(worker: Any, key: str) -> bool:
     """Whether nobody waits for a task any more: its client has cancelled it or is gone, or the worker ends."""
     task = worker.state.tasks.get(key)
     return task is None or task.state in ("cancelled", "released") or worker.status.name not in _AT_WORK
-
-
-_AT_WORK = ("running", "paused", "closing_gracefully")
-
-
-@contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Let one worker at a time into the block; the scheduler gives the lock of a dead worker to the next."""
-    from distributed import Lock
-
-    with Lock(f"edgesim {name}"):
-        yield
