@@ -321,8 +321,8 @@ def test_cells_of_a_sweep_are_a_map_a_front_and_a_report_each_at_any_width(open_
         for precision in ("fp32",)
     ]
     document = html.render_sweep(SweepOverview((*cells, failed("rk3588", "huge"))))
-    for width in (1200, 390):
-        page = open_page(document, viewport={"width": width, "height": 844})
+    for width, scheme in ((1200, "light"), (390, "dark")):
+        page = open_page(document, viewport={"width": width, "height": 844}, color_scheme=scheme)
         page.wait_for_selector("html[data-drawn=true]")
         assert page.get_by_role("button", name="rk3588, large: 40").count() == 1
         assert page.get_by_role("button", name="rk3588, huge: failed").count() == 1
