@@ -1,5 +1,6 @@
 """``edgesim history``."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,13 +8,14 @@ import typer
 
 from edgesim.cli._app import OUTPUT, new_app
 from edgesim.cli._console import print_json, say, show, show_path
+from edgesim.cli._flag_groups import takes
 from edgesim.cli._options import JsonOption
 from edgesim.cli._outputs import require_writable, write
 from edgesim.cli._tables import fact_list
 from edgesim.errors import ExitCode, UsageError
 from edgesim.histories import exports, phrases, steps
 from edgesim.histories.exports import Direction
-from edgesim.histories.history import Trends, history
+from edgesim.histories.history import History, Trends, history
 from edgesim.histories.mlflow_runs import Runs
 from edgesim.histories.places import DIRECTORY
 from edgesim.histories.series import RECENT, Selection
@@ -94,6 +96,67 @@ FailOnStepOption = Annotated[
 _MIN_CHANGE = 100 * steps.MIN_CHANGE
 
 
+class _SelectionFlags:
+    """Which history, which of its series, and what counts as a step."""
+
+    directory: DirectoryOption = None
+    branch: BranchOption = None
+    metric: MetricOption = None
+    profile: ProfileOption = None
+    model: ModelOption = None
+    commits: CommitsOption = None
+    recent: RecentOption = RECENT
+    min_change: MinChangeOption = _MIN_CHANGE
+    confidence: ConfidenceOption = steps.CONFIDENCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectedHistory:
+    """The values of `_SelectionFlags`."""
+
+    directory: Path | None
+    branch: str | None
+    metric: list[str] | None
+    profile: list[str] | None
+    model: list[str] | None
+    commits: str | None
+    recent: int
+    min_change: float
+    confidence: float
+
+    @property
+    def opened(self) -> History:
+        """The history, with all of its entries."""
+        return history(self.directory, branch=self.branch)
+
+    def trends(self) -> Trends:
+        """Return the series that the flags select, and say what of the history does not count.
+
+        Raises:
+            UsageError: nothing in the history fits the flags, or there is no such range of commits.
+            ResultError: there is no history, or an entry was damaged.
+        """
+        selection = Selection(
+            metrics=tuple(self.metric or ()),
+            profiles=tuple(self.profile or ()),
+            models=tuple(self.model or ()),
+            commits=self.commits,
+            recent=self.recent,
+            min_change_percent=self.min_change,
+            confidence=self.confidence,
+        )
+        opened = self.opened
+        trends = opened.trends(selection)
+        for note in phrases.notes(trends):
+            say(f"edgesim: {opened}: {note}")
+        if not trends.series and (self.metric or self.profile or self.model or self.commits):
+            raise UsageError(f"{opened}: nothing in it fits the options", fix="edgesim history show lists all series")
+        return trends
+
+
+takes_selection = takes("selected", SelectedHistory, _SelectionFlags)
+
+
 @app.examples(
     "edgesim history add result.json",
     "edgesim history add nightly/*.json --branch edgesim-history",
@@ -138,24 +201,17 @@ def add_command(
     "edgesim history show --json > history.jsonl",
     name="show",
 )
+@takes_selection
 def show_command(
-    directory: DirectoryOption = None,
-    branch: BranchOption = None,
-    metric: MetricOption = None,
-    profile: ProfileOption = None,
-    model: ModelOption = None,
-    commits: CommitsOption = None,
-    recent: RecentOption = RECENT,
-    min_change: MinChangeOption = _MIN_CHANGE,
-    confidence: ConfidenceOption = steps.CONFIDENCE,
+    *,
+    selected: SelectedHistory,
     fail_on_step: FailOnStepOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each series.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> int:
     """Show each figure over time, and the revisions at which it changed."""
-    selection = _selection(metric, profile, model, commits, recent, min_change, confidence)
-    trends = _read(directory, branch, selection)
+    trends = selected.trends()
     if as_json:
         print(exports.jsonl(trends.series), end="")
     else:
@@ -168,25 +224,18 @@ def show_command(
     "edgesim history page --branch edgesim-history --commits main -o history.html",
     name="page",
 )
+@takes_selection
 def page_command(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="Write the page.")],
-    directory: DirectoryOption = None,
-    branch: BranchOption = None,
-    metric: MetricOption = None,
-    profile: ProfileOption = None,
-    model: ModelOption = None,
-    commits: CommitsOption = None,
-    recent: RecentOption = RECENT,
-    min_change: MinChangeOption = _MIN_CHANGE,
-    confidence: ConfidenceOption = steps.CONFIDENCE,
+    *,
+    selected: SelectedHistory,
     fail_on_step: FailOnStepOption = False,
 ) -> int:
     """Write a page with a plot of each figure over time; it loads nothing from elsewhere."""
     from edgesim.histories import page
 
     require_writable(output)
-    selection = _selection(metric, profile, model, commits, recent, min_change, confidence)
-    trends = _read(directory, branch, selection)
+    trends = selected.trends()
     write(output, page.render(trends))
     show_path("page", output)
     return _code(trends, fail_on_step)
@@ -199,6 +248,7 @@ def page_command(
     "edgesim history export mlflow --mlflow http://localhost:5000",
     name="export",
 )
+@takes_selection
 def export_command(
     format_: Annotated[
         Literal["jsonl", "prometheus", "github-action-benchmark", "mlflow"],
@@ -207,15 +257,8 @@ def export_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file [default: print].")
     ] = None,
-    directory: DirectoryOption = None,
-    branch: BranchOption = None,
-    metric: MetricOption = None,
-    profile: ProfileOption = None,
-    model: ModelOption = None,
-    commits: CommitsOption = None,
-    recent: RecentOption = RECENT,
-    min_change: MinChangeOption = _MIN_CHANGE,
-    confidence: ConfidenceOption = steps.CONFIDENCE,
+    *,
+    selected: SelectedHistory,
     direction: Annotated[
         Direction,
         typer.Option(
@@ -235,10 +278,9 @@ def export_command(
         )
     if output is not None:
         require_writable(output)
-    selection = _selection(metric, profile, model, commits, recent, min_change, confidence)
     if mlflow is not None:
-        return _to_mlflow(directory, branch, selection, mlflow)
-    series = _read(directory, branch, selection).series
+        return _to_mlflow(selected, mlflow)
+    series = selected.trends().series
     if format_ == "github-action-benchmark":
         text = exports.github_action_benchmark(series, direction)
     else:
@@ -250,43 +292,11 @@ def export_command(
     return ExitCode.OK
 
 
-def _selection(
-    metric: list[str] | None,
-    profile: list[str] | None,
-    model: list[str] | None,
-    commits: str | None,
-    recent: int,
-    min_change: float,
-    confidence: float,
-) -> Selection:
-    return Selection(
-        metrics=tuple(metric or ()),
-        profiles=tuple(profile or ()),
-        models=tuple(model or ()),
-        commits=commits,
-        recent=recent,
-        min_change_percent=min_change,
-        confidence=confidence,
-    )
-
-
-def _read(directory: Path | None, branch: str | None, selection: Selection) -> Trends:
-    opened = history(directory, branch=branch)
-    trends = opened.trends(selection)
-    for note in phrases.notes(trends):
-        say(f"edgesim: {opened}: {note}")
-    if not trends.series and (selection.metrics or selection.profiles or selection.models or selection.commits):
-        raise UsageError(f"{opened}: nothing in it fits the options", fix="edgesim history show lists all series")
-    return trends
-
-
-def _to_mlflow(directory: Path | None, branch: str | None, selection: Selection, uri: str) -> ExitCode:
+def _to_mlflow(selected: SelectedHistory, uri: str) -> ExitCode:
     """Log each result that counts, unless a run of it is there."""
-    entries = dict.fromkeys(
-        point.entry.file_name for series in _read(directory, branch, selection).series for point in series.points
-    )
+    entries = dict.fromkeys(point.entry.file_name for series in selected.trends().series for point in series.points)
     runs, logged = Runs(uri), 0
-    for entry in history(directory, branch=branch).entries()[0]:
+    for entry in selected.opened.entries()[0]:
         if entry.file_name in entries and not runs.has(entry):
             runs.log(entry)
             logged += 1
