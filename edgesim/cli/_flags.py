@@ -32,6 +32,7 @@ _FIELDS = {
     "commits",
     "confidence",
     "dir",
+    "directory",
     "extras",
     "max_rounds",
     "mlflow",
