@@ -19,7 +19,7 @@ from edgesim.reports.formats.text_layout import Entries, Entry
 app = new_app()
 
 
-@app.examples("edgesim doctor", "edgesim doctor --probe jetson-nano", "$(edgesim doctor --worker tcp://HOST:8786)")
+@app.examples("edgesim doctor", "edgesim doctor --probe jetson-nano", "edgesim doctor --worker tcp://HOST:8786")
 def doctor_command(
     probe: Annotated[
         str | None,
