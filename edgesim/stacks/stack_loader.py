@@ -96,6 +96,7 @@ def json_schema() -> dict[str, Any]:
     # The file has shorter forms that the model does not have.
     service, properties = schema["$defs"]["Service"]["properties"], schema["properties"]
     service["after"] = {"anyOf": [service["after"], {"type": "array", "items": {"type": "string"}}]}
+    service["environment"]["additionalProperties"] = {"type": ["string", "number"]}
     for key in ("build", "watch"):
         service[key] = {"anyOf": [*service[key]["anyOf"], {"type": "string"}]}
     properties["entry"] = {"anyOf": [*properties["entry"]["anyOf"], {"type": "string"}]}
