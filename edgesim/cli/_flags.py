@@ -34,6 +34,7 @@ _FIELDS = {
     "dir",
     "directory",
     "extras",
+    "file",
     "max_rounds",
     "mlflow",
     "model",
