@@ -1,4 +1,4 @@
-# Targets: run test test-long lint benchmark dist docs clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
+# Targets: run test test-long lint benchmark dist docs audit clean. Each first installs what it needs, on a bare Debian or Ubuntu too.
 PROFILE ?= jetson-nano
 MODEL ?= mobilenet_v2
 RESULT ?= result.json
@@ -10,7 +10,7 @@ SIDE_BY_SIDE = -n 3
 # If set, a skipped Docker test is a failure; CI sets it.
 REQUIRE_DOCKER ?=
 
-.PHONY: run test test-long lint benchmark dist docs clean
+.PHONY: run test test-long lint benchmark dist docs audit clean
 
 run:
 	@rm -f .stages
@@ -47,6 +47,11 @@ benchmark: .venv/.dev
 # The wheel and the source archive, built twice and checked.
 dist:
 	scripts/distribution dist
+
+# Known vulnerabilities of what is installed; needs a network.
+audit: .venv/bin/edgesim
+	[ -x .venv-release/bin/pip-audit ] || scripts/distribution dist
+	.venv-release/bin/pip-audit --path "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 # The documentation as a site, and a manual page for each command: build/docs. Strict: a warning is an error.
 docs: .venv/.docs
