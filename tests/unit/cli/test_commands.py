@@ -74,7 +74,9 @@ def test_help_of_run_is_in_panels_and_ends_with_examples() -> None:
     shown = subprocess.run([*COMMAND, "run", "-h"], capture_output=True, text=True, check=True).stdout
     panels = [shown.index(f"╭─ {panel} ") for panel in ("Traffic", "Inputs", "Board", "Image", "Output")]
     assert panels == sorted(panels)
-    assert shown.rstrip().splitlines()[-3].strip() == "edgesim run jetson-nano digits"
+    examples = shown[shown.rindex("Examples:") :].split("\n", 1)[1]
+    assert examples.splitlines()[0].strip() == "edgesim run jetson-nano digits"
+    assert all(line.strip().startswith("edgesim run ") for line in examples.rstrip().splitlines())
 
 
 @pytest.mark.parametrize(
