@@ -44,7 +44,8 @@ class Cluster(Part):
     clock_hz: Annotated[int, Field(ge=1_000_000, le=10_000_000_000)]
     features: tuple[str, ...] = ()
     caches: Caches = Caches()
-    fp32_flops_per_cycle: Annotated[int, Field(ge=1)] | None = None
+    # At most two multiply-adds of 512 bits a cycle: no core has more.
+    fp32_flops_per_cycle: Annotated[int, Field(ge=1, le=64)] | None = None
     bandwidth: Bandwidth = Bandwidth()
 
 

@@ -290,6 +290,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     [
         ("cores: 4\n", "cores: 0\n", "cpu.cores"),
         ("cores: 4\n", "cores: many\n", "cpu.cores"),
+        ("fp32_flops_per_cycle: 8\n", "fp32_flops_per_cycle: 800\n", "cpu.fp32_flops_per_cycle"),
         ("visible_bytes: 3.9 GiB", "visible_bytes: lots", "memory.visible_bytes"),
         ("visible_bytes: 3.9 GiB", "visible_bytes: 12", "memory.visible_bytes"),
         ("default_mode: MAXN", "default_mode: MAXM", "did you mean 'MAXN'?"),
