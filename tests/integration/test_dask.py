@@ -56,7 +56,17 @@ def _cells(directory: Path) -> list[Path]:
 
 def test_cells_of_a_worker_that_is_killed_are_done_by_the_other_one(cluster: DaskCluster, tmp_path: Path) -> None:
     models = _models(tmp_path, "deadly", "other")
-    words = ["sweep", "--profile", "raspberry-pi-*", "--model", models, "--scheduler", cluster.address]
+    words = [
+        "sweep",
+        "--profile",
+        "raspberry-pi-?",
+        "--profile",
+        "raspberry-pi-zero-2",
+        "--model",
+        models,
+        "--scheduler",
+        cluster.address,
+    ]
     done = edgesim(*words, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["cells"]) == len(_cells(tmp_path / "out")) == 8
@@ -86,7 +96,17 @@ def test_interrupt_cancels_what_is_queued_and_leaves_the_workers_idle(cluster: D
 
 def test_scheduler_that_is_killed_loses_no_cell_that_is_done(cluster: DaskCluster, tmp_path: Path) -> None:
     models = _models(tmp_path, "one", "two")
-    words = ["sweep", "--profile", "raspberry-pi-*", "--model", models, "-o", str(tmp_path / "out")]
+    words = [
+        "sweep",
+        "--profile",
+        "raspberry-pi-?",
+        "--profile",
+        "raspberry-pi-zero-2",
+        "--model",
+        models,
+        "-o",
+        str(tmp_path / "out"),
+    ]
     sweeping = begin(*words, "--scheduler", cluster.address)
     while len(_cells(tmp_path / "out")) < 2:
         assert sweeping.poll() is None

@@ -132,7 +132,7 @@ def test_directory_with_any_name_is_fine(tmp_path: Path) -> None:
 @pytest.mark.docker
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("nothing_left_behind")
-@pytest.mark.parametrize("network", ["bridge", "host", "own"])
+@pytest.mark.parametrize("network", ["bridge", pytest.param("host", marks=pytest.mark.long), "own"])
 def test_job_in_a_container_beside_the_engines_reaches_its_board(desk: Path, tmp_path: Path, network: str) -> None:
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     if sys.version_info[:2] != (3, 11) or not packages.endswith("python3.11/site-packages"):

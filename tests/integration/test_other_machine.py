@@ -123,6 +123,7 @@ def test_engine_that_does_not_answer_is_named(desk: Path) -> None:
     assert (done.returncode, "no Docker Engine answers at tcp://127.0.0.1:1" in done.stderr) == (3, True), done.stderr
 
 
+@pytest.mark.long
 def test_another_machine_is_measured_in_a_container_there(other_engine: OtherEngine, tmp_path: Path) -> None:
     file = tmp_path / "board.yaml"
     done = edgesim("profiles", "measure", "--context", other_engine.address, "--name", "there", "-o", file)

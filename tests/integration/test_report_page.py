@@ -176,6 +176,7 @@ def test_colours_follow_the_system_until_they_are_chosen(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
 
 
+@pytest.mark.long
 def test_200_000_requests_are_columns_until_the_reader_zooms_in(result: RunResult, open_page: Open) -> None:
     page = open_page(html.render_result(ran(result, 200_000), "r.json"))
     plots = ("distribution", "percentiles", "timeline")

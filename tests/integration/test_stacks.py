@@ -628,6 +628,7 @@ def test_steps_in_sequence_on_an_emulated_board_hand_files_on(tmp_path: Path) ->
         edgesim("down", "sequence", "--volumes")
 
 
+@pytest.mark.long
 @pytest.mark.emulation
 def test_what_a_database_on_an_emulated_board_was_told_outlives_down_and_up(digits: Model) -> None:
     path, body = EXAMPLES / "database" / "stack.yaml", (EXAMPLES / "database" / "picture.json").read_bytes()
