@@ -22,6 +22,7 @@ VERSIONS = ("1.29", "1.33", "1.37")
 
 def built(name: str) -> list[dict[str, Any]]:
     """Return the documents of a directory as Kustomize builds them."""
+    # The project does not install it: the one in Debian 12 (1.20) is older than what these directories are written for.
     kubectl = shutil.which("kubectl") or pytest.skip("kubectl builds the manifests: it is not installed")
     done = subprocess.run([kubectl, "kustomize", DEPLOY / name], capture_output=True, text=True, check=True)
     return list(YAML(typ="safe").load_all(done.stdout))
@@ -91,4 +92,4 @@ def test_edgesim_takes_the_words_of_the_gate() -> None:
     with command.make_context("edgesim", list(words)) as context:
         name, gate, rest = command.resolve_command(context, list(words))  # type: ignore[attr-defined]
         assert name == "gate"
-        assert gate.make_context("gate", rest).params["junit"] == Path("/work/gate.xml")
+        assert gate.make_context("gate", rest).params["junit"] == Path("gate.xml")
