@@ -19,8 +19,8 @@ from edgesim.delivery.contents import Contents, header, padded
 from edgesim.delivery.oci_archive import Archive
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
-from edgesim.errors import DISK_FULL, DiskFull, HostError
-from edgesim.host.scratch import scratch_directory
+from edgesim.errors import HostError
+from edgesim.host.scratch import full_disk_is_told, scratch_directory
 from edgesim.images.image import Image
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
@@ -107,18 +107,14 @@ def written(
     """
     with scratch_directory() as scratch:
         try:
-            packed = _pack(engine, package, reference, Path(scratch))
-            path = Path(scratch) / "image.tar"
-            with path.open("wb") as file:
-                packed.write(file)
+            with full_disk_is_told(f"the packed image in {scratch}"):
+                packed = _pack(engine, package, reference, Path(scratch))
+                path = Path(scratch) / "image.tar"
+                with path.open("wb") as file:
+                    packed.write(file)
             for layer in packed.layers if not keep_layers else ():
                 layer.path.unlink(missing_ok=True)
         except OSError as error:
-            if error.errno in DISK_FULL:
-                raise DiskFull(
-                    f"no space left for the packed image in {scratch}",
-                    fix="free some space, or set TMPDIR to another disk",
-                ) from error
             raise HostError(f"cannot pack the image: {error.strerror} ({error.filename})") from error
         yield path, packed
 

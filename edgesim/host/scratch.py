@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgesim import paths
-from edgesim.errors import HostError
+from edgesim.errors import DISK_FULL, DiskFull, HostError
 from edgesim.host.owner import Owner, is_left_behind
 from edgesim.host.signals import deferred
 
@@ -99,3 +99,19 @@ def _left_behind(parent: Path) -> Iterator[Path]:
     except OSError:
         return
     yield from (path for path in found if is_left_behind(path.name))
+
+
+@contextlib.contextmanager
+def full_disk_is_told(what: str) -> Iterator[None]:
+    """Tell a disk that gets full while the block writes scratch files.
+
+    Raises:
+        DiskFull: no space is left for `what`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        fix = "free some space, or set TMPDIR to another disk"
+        raise DiskFull(f"no space left for {what}", fix=fix) from error

@@ -17,9 +17,9 @@ from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.docker_engine import Engine
-from edgesim.errors import DISK_FULL, DiskFull, ImageUnavailable, ModelError, ResultError, UsageError
+from edgesim.errors import ImageUnavailable, ModelError, ResultError, UsageError
 from edgesim.host.architecture import architecture_of
-from edgesim.host.scratch import scratch_directory
+from edgesim.host.scratch import full_disk_is_told, scratch_directory
 from edgesim.inputs import named_files
 from edgesim.jobs import published_image
 from edgesim.models import repository
@@ -109,7 +109,7 @@ def bundle(
     with (
         _model_source(invocation, context, stages) as models,
         scratch_directory() as scratch,
-        _full_disk_is_told(target),
+        full_disk_is_told(f"the files of {target}"),
     ):
         with stages.stage("model", "reading the model"):
             model = _model(recorded, replace(invocation, options=RunOptions.of(options, models=models)))
@@ -343,15 +343,3 @@ def _save_images(
         included.append(image.model_copy(update={"name": layout.add(saved, image.reference, components)}))
         saved.unlink()
     return tuple(included), {f"{IMAGES}/{name}": path for name, path in layout.finish().items()}
-
-
-@contextmanager
-def _full_disk_is_told(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise DiskFull(
-            f"no space left for the files of {target}", fix="free some space, or set TMPDIR to another disk"
-        ) from error

@@ -14,8 +14,6 @@ from edgesim.engine.context import resolve
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.labels import LABEL
 from edgesim.errors import (
-    DISK_FULL,
-    DiskFull,
     EdgesimError,
     ImageUnavailable,
     ModelError,
@@ -24,7 +22,7 @@ from edgesim.errors import (
     RegistryError,
     UsageError,
 )
-from edgesim.host.scratch import scratch_directory
+from edgesim.host.scratch import full_disk_is_told, scratch_directory
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import RunOptions
@@ -200,6 +198,7 @@ def _extract(engine: Engine, image: Reference, mount_point: str, target: Path) -
     """Unpack the models of an image, which may be a stranger's, as files below a directory."""
     try:
         with (
+            full_disk_is_told(f"the model of {image} in {target}"),
             engine.file_transfer(image=str(image)) as transfer,
             tarfile.open(fileobj=transfer.get(mount_point), mode="r|") as tar,
         ):
@@ -208,9 +207,3 @@ def _extract(engine: Engine, image: Reference, mount_point: str, target: Path) -
                     tar.extract(member, target, set_attrs=False, filter="data")
     except tarfile.TarError as error:
         raise ModelError(f"{image}: {mount_point} in it cannot be read: {error}") from error
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise DiskFull(
-            f"no space left for the model of {image} in {target}", fix="free some space, or set TMPDIR to another disk"
-        ) from error

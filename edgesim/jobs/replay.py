@@ -11,9 +11,9 @@ from edgesim.bundles.manifest import IMAGES, INPUTS, MODELS, Manifest, broken
 from edgesim.engine import registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.docker_engine import Engine
-from edgesim.errors import DISK_FULL, DiskFull, ModelError, ProfileError, ResultError, UsageError
+from edgesim.errors import ModelError, ProfileError, ResultError, UsageError
 from edgesim.gates import replayed
-from edgesim.host.scratch import scratch_directory
+from edgesim.host.scratch import full_disk_is_told, scratch_directory
 from edgesim.jobs.bundle import REPLAYED_OPTIONS
 from edgesim.jobs.run import run
 from edgesim.models import repository
@@ -121,14 +121,8 @@ def _archive(bundle: str | Path, scratch: Path, context: str | None, stages: Sta
         Repository(registry_access.of(source.registry, context), source.repository) as repository,
     ):
         path = scratch / "fetched.edgesim.tar"
-        try:
+        with full_disk_is_told(f"{source} in {scratch}"):
             published.fetch(repository, source, path)
-        except OSError as error:
-            if error.errno in DISK_FULL:
-                raise DiskFull(
-                    f"no space left for {source} in {scratch}", fix="free some space, or set TMPDIR to another disk"
-                ) from error
-            raise
     return path
 
 
