@@ -18,15 +18,22 @@ IMAGE = f"edgesim-test:training-{os.getpid()}"
 STACK = f"test-training-{os.getpid()}"
 
 
+def volumes() -> set[str]:
+    return set(subprocess.check_output(["docker", "volume", "ls", "--quiet"], text=True).split())
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Path]:
     """The example under a name, and with an image, of this test run's own."""
+    before = volumes()
     path = Path(shutil.copytree(EXAMPLE, tmp_path / "training")) / "stack.yaml"
     path.write_text(f"name: {STACK}\n{path.read_text()}")
     pack = path.parent / "pack" / "Dockerfile"
     pack.write_text(pack.read_text().replace("digits:trained", IMAGE))
     yield path
     edgesim("down", STACK, "--volumes")
+    # The steps' boards have the models in volumes, which stay for the next run of the same models.
+    edgesim("volumes", "rm", *(volumes() - before))
     named = ["docker", "images", "--quiet", "--filter"]
     for name in (IMAGE, f"edgesim/stack:{STACK}-*"):
         for image in set(subprocess.check_output([*named, f"reference={name}"], text=True).split()):
