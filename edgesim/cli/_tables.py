@@ -13,6 +13,7 @@ def text_table(
     title: str = "",
     figures: Collection[str] = (),
     shortened: Collection[str] = (),
+    keys: int = 1,
     last_row_style: str = "",
 ) -> TextTable:
     """Return a table that fits any terminal: no figure is cut, no line is padded.
@@ -20,9 +21,10 @@ def text_table(
     Args:
         figures: heads of the columns that hold figures, which are aligned to the right.
         shortened: heads of the columns whose cells may lose their middle on a narrow terminal.
+        keys: how many columns, from the first on, say what a row is about.
     """
     words = tuple(number for number, head in enumerate(heads) if head not in figures)
-    table = Table(title, tuple(heads), tuple(tuple(row) for row in rows), text=words)
+    table = Table(title, tuple(heads), tuple(tuple(row) for row in rows), text=words, keys=keys)
     return TextTable(
         table,
         titled=bool(title),

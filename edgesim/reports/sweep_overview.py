@@ -42,10 +42,13 @@ class SweepOverview:
     def read(cls, directory: Path) -> "SweepOverview":
         """Read the directory of a sweep; of a cell that was done several times, the newest result.
 
+        The cells are in the order of boards, models, jobs and options, numbers by their size; the files have another.
+
         Raises:
             ResultError: there is no result in it, or a file is not a cell's.
         """
-        return cls(tuple(sweep_directory.newest(sweep_directory.read(directory))), directory=directory)
+        cells = sweep_directory.newest(sweep_directory.read(directory))
+        return cls(tuple(sorted(cells, key=_place)), directory=directory)
 
     def file_of(self, cell: CellResult) -> Path | None:
         """Return the path of a cell's file; None if the cells are of no directory."""
@@ -96,7 +99,7 @@ class SweepOverview:
             for cell in self.cells[:most]
         )
         heads = (*varying, "device time, ms", "band, ms", *figures.values(), "result")
-        return Table("cells", heads, rows, text=(*range(len(varying)), len(heads) - 1))
+        return Table("cells", heads, rows, text=(*range(len(varying)), len(heads) - 1), keys=len(varying))
 
     def _varies(self, name: str) -> bool:
         """Return whether a fact tells cells apart; an option that one job alone takes does not by being left out."""
@@ -180,6 +183,13 @@ def column(name: str, figure: Figure) -> str:
 
 def _fact(cell: CellResult, name: str) -> Any:
     return getattr(cell, name) if name in _OWN else cell.settings.get(name)
+
+
+def _place(cell: CellResult) -> tuple[Any, ...]:
+    """Return what a cell is sorted by."""
+    facts = (cell.precision, cell.target, *(cell.settings[name] for name in sorted(cell.settings)))
+    numbered = tuple((1, value, "") if isinstance(value, int | float) else (2, 0, str(value)) for value in facts)
+    return cell.profile, cell.model, cell.job, numbered
 
 
 def _words(value: Any) -> str:

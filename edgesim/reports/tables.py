@@ -34,13 +34,15 @@ _SHORT = ("p50", "p90", "p99")
 class Table(NamedTuple):
     """A table; every row has as many cells as `heads`.
 
-    `text` has the numbers of the columns that hold words; the others hold figures.
+    `text` has the numbers of the columns that hold words; the others hold figures. The first `keys` columns say what a
+    row is about; the other columns say nothing without them.
     """
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     text: tuple[int, ...] = (0,)
+    keys: int = 1
 
 
 def figure(times: Distribution, name: str) -> str:

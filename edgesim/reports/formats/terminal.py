@@ -80,10 +80,11 @@ def render_sweep(overview: SweepOverview) -> RenderableType:
     """Return the cells of a sweep in one table, and why some have no figures."""
     more = len(overview.cells) - _MOST_CELLS
     notes = [*([f"{more:,} more cells"] if more > 0 else []), *overview.notes()]
-    table = TextTable(overview.table(_MOST_CELLS), titled=False, shortened=(0, 1))
-    return Group(
-        Paragraph(overview.heading, "bold"), Text(), table, Text(), *(Paragraph(note, "dim") for note in notes)
-    )
+    cells = overview.table(_MOST_CELLS)
+    shortened = tuple(number for number, head in enumerate(cells.heads) if head in ("profile", "model"))
+    table = TextTable(cells, titled=False, shortened=shortened)
+    below: list[RenderableType] = [Text(), *(Paragraph(note, "dim") for note in notes)] if notes else []
+    return Group(Paragraph(overview.heading, "bold"), Text(), table, *below)
 
 
 def render_several(compared: Comparison | Overview) -> RenderableType:

@@ -114,8 +114,9 @@ def _lines(entry: Entry, room: int) -> Iterator[Text]:
 class TextTable:
     """A table in columns that are as wide as their widest cell.
 
-    What is wider than the terminal is shown in parts one below the other, each with the first column. Before that, the
-    cells of the columns `shortened` lose their middle, such as the long names of a graph's nodes: ``/enc…/MatMul``.
+    What is wider than the terminal is shown in parts one below the other, each with the columns that say what a row is
+    about. Before that, the cells of the columns `shortened` lose their middle if the table then fits in fewer parts,
+    such as the long names of a graph's nodes: ``/enc…/MatMul``.
     """
 
     table: Table
@@ -130,7 +131,7 @@ class TextTable:
             yield Paragraph(table.title)
             yield Text()
         widths = [max(map(cell_len, column)) for column in zip(table.heads, *table.rows, strict=True)]
-        for number, columns in enumerate(_parts(widths, width)):
+        for number, columns in enumerate(_parts(widths, width, table.keys)):
             if number:
                 yield Text()
             yield Text(self._line(table.heads, columns, widths), style="dim")
@@ -139,12 +140,15 @@ class TextTable:
                 yield Text(self._line(row, columns, widths), style=style)
 
     def _fitted(self, width: int) -> Table:
-        """Return the table, with shortened cells if it is too wide."""
+        """Return the table, with shortened cells if that saves a part."""
         widths = [max(map(cell_len, column)) for column in zip(self.table.heads, *self.table.rows, strict=True)]
         if not self.shortened or sum(widths) + len(_GAP) * (len(widths) - 1) <= width:
             return self.table
         others = sum(needed + len(_GAP) for i, needed in enumerate(widths) if i not in self.shortened)
         room = max((width - others) // len(self.shortened) - len(_GAP), _LEAST_CELL)
+        shorter = [min(needed, room) if i in self.shortened else needed for i, needed in enumerate(widths)]
+        if len(_parts(shorter, width, self.table.keys)) == len(_parts(widths, width, self.table.keys)):
+            return self.table
         rows = tuple(
             tuple(_without_middle(cell, room) if i in self.shortened else cell for i, cell in enumerate(row))
             for row in self.table.rows
@@ -156,14 +160,20 @@ class TextTable:
         return _GAP.join(padded).rstrip()
 
 
-def _parts(widths: Sequence[int], width: int) -> list[list[int]]:
-    """Return the numbers of the columns in each part; each part begins with the first column."""
-    parts = [[0]]
-    taken = widths[0]
-    for column, needed in enumerate(widths[1:], start=1):
-        if taken + len(_GAP) + needed > width and len(parts[-1]) > 1:
-            parts.append([0])
-            taken = widths[0]
+def _parts(widths: Sequence[int], width: int, keys: int) -> list[list[int]]:
+    """Return the numbers of the columns in each part; each part begins with the columns that say what a row is about.
+
+    Where these leave no room for any other column, each part begins with the first column alone.
+    """
+    taken = sum(widths[:keys]) + len(_GAP) * (keys - 1)
+    if taken + len(_GAP) + max(widths[keys:], default=0) > width:
+        keys, taken = 1, widths[0]
+    begin, begun = list(range(keys)), taken
+    parts = [[*begin]]
+    for column, needed in enumerate(widths[keys:], start=keys):
+        if taken + len(_GAP) + needed > width and len(parts[-1]) > keys:
+            parts.append([*begin])
+            taken = begun
         parts[-1].append(column)
         taken += len(_GAP) + needed
     return parts

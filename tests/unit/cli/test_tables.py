@@ -44,6 +44,24 @@ def test_a_long_name_loses_its_middle_and_a_figure_nothing(terminal: io.StringIO
     assert lines[1].split()[0].endswith("MatMul")
 
 
+def test_each_part_of_a_wide_table_says_what_its_rows_are_about(terminal: io.StringIO) -> None:
+    rows = [["jetson-nano", f"{threads}", *(letter * 30 for letter in "abc")] for threads in (1, 4)]
+    _console.show(text_table(("profile", "threads", "one", "two", "three"), rows, keys=2))
+    parts = [part.splitlines() for part in terminal.getvalue().split("\n\n")]
+    assert [part[0].split() for part in parts] == [
+        ["profile", "threads", "one"],
+        ["profile", "threads", "two"],
+        ["profile", "threads", "three"],
+    ]
+    assert [row.split()[:2] for part in parts for row in part[1:]] == [["jetson-nano", "1"], ["jetson-nano", "4"]] * 3
+
+
+def test_a_name_keeps_its_middle_where_the_table_needs_as_many_parts_without_it(terminal: io.StringIO) -> None:
+    rows = [["jetson-orin-nano-16gb", *(letter * 50 for letter in "abc")]]
+    _console.show(text_table(("profile", "one", "two", "three"), rows, shortened=("profile",)))
+    assert terminal.getvalue().count("jetson-orin-nano-16gb") == 3
+
+
 def test_a_long_name_is_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     name = f"/encoder/{'layer/' * 70}MatMul"
     _console.show(text_table(("node", "ms"), [[name, "1.00"]], figures=("ms",), shortened=("node",)))

@@ -91,6 +91,16 @@ def test_report_of_a_directory_has_the_newest_result_of_each_cell(tmp_path: Path
     assert "1 cell: 1 board, 1 model" in edgesim_here("report", tmp_path).stdout
 
 
+def test_rows_of_a_directory_are_in_the_order_of_boards_and_options(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    for key, threads in (("a", 16), ("b", 2), ("c", 4)):
+        for profile in ("jetson-nano-2gb", "jetson-nano"):
+            text = cell(profile, key=key, settings={"threads": threads}).as_json()
+            (tmp_path / "cells" / f"{profile}.{key}.json").write_text(text)
+    rows = [(one.profile, one.settings["threads"]) for one in SweepOverview.read(tmp_path).cells]
+    assert rows == [(profile, threads) for profile in ("jetson-nano", "jetson-nano-2gb") for threads in (2, 4, 16)]
+
+
 def test_directory_without_a_cell_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     with pytest.raises(ResultError, match="no result of a sweep in it"):
