@@ -12,7 +12,7 @@ from edgesim.cli._app import new_app
 from edgesim.cli._options import JsonOption, QuietOption
 from edgesim.cli._tables import text_table
 from edgesim.errors import ExitCode, UsageError
-from edgesim.reports.formats.text_layout import Paragraph
+from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.results import sweep_directory
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.recommend import Choice, facts, predicted_cells, recommend
@@ -78,28 +78,51 @@ def recommend_command(
 
 
 def _show(choices: list[Choice]) -> None:
-    rows = [
-        (
-            choice.verdict,
-            choice.cell.name,
-            _price(choice),
-            _shown(choice, "device_time_ms.p50"),
-            _shown(choice, "artifact_bytes"),
-        )
-        for choice in choices
-        if choice.verdict != "FAIL"
-    ]
+    shown = [choice for choice in choices if choice.verdict != "FAIL"]
     failed = [choice for choice in choices if choice.verdict == "FAIL"]
     parts: list[RenderableType] = []
-    if rows:
-        heads = ("rules", "board and model", "price", "device time, ms", "model size")
-        parts += [text_table(heads, rows, figures=heads[2:], shortened=(heads[1],)), Text()]
-    undecided = [choice for choice in choices if choice.verdict == "INCONCLUSIVE"]
-    parts += [Paragraph(f"{choice.cell.name}: {choice.why}", "yellow") for choice in undecided]
+    if shown:
+        parts += [_table(shown), Text()]
+    undecided: dict[str, list[str]] = {}
+    for choice in shown:
+        if choice.verdict == "INCONCLUSIVE":
+            undecided.setdefault(choice.why, []).append(choice.cell.name)
+    parts += [Paragraph(f"{_first_of(names)}: {why}", "yellow") for why, names in undecided.items()]
     if failed:
         names = ", ".join(choice.cell.name for choice in failed)
         parts.append(Paragraph(f"FAIL: {names}", "dim"))
     _console.show(Group(*parts))
+
+
+def _table(choices: list[Choice]) -> TextTable:
+    """Return a row for each choice; columns that tell no choices apart are left out."""
+    cells = [choice.cell for choice in choices]
+    settings = dict.fromkeys(name for cell in cells for name in cell.settings)
+    facts = {
+        "precision": [cell.precision or "-" for cell in cells],
+        **{name: [str(cell.settings.get(name, "-")) for cell in cells] for name in settings},
+    }
+    targets = {"target": [cell.target for cell in cells]} if any(cell.target != "cpu" for cell in cells) else {}
+    named = {
+        "rules": [choice.verdict for choice in choices],
+        "board": [cell.profile for cell in cells],
+        "model": [cell.model for cell in cells],
+        **{name: column for name, column in facts.items() if len({*column}) > 1},
+        **targets,
+    }
+    figures = {
+        **({"price": [_price(choice) for choice in choices]} if any(choice.price for choice in choices) else {}),
+        "device time, ms": [_shown(choice, "device_time_ms.p50") for choice in choices],
+        "model size": [_shown(choice, "artifact_bytes") for choice in choices],
+    }
+    rows = zip(*named.values(), *figures.values(), strict=True)
+    heads = (*named, *figures)
+    return text_table(heads, rows, figures=tuple(figures), shortened=("board", "model"), keys=len(named))
+
+
+def _first_of(names: list[str]) -> str:
+    others = len(names) - 1
+    return f"{names[0]} and {others} other{'s' if others > 1 else ''}" if others else names[0]
 
 
 def _price(choice: Choice) -> str:

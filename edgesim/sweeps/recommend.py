@@ -8,13 +8,14 @@ from edgesim.errors import UsageError
 from edgesim.gates.judge import judge_reading
 from edgesim.gates.result_metrics import Metric, is_time
 from edgesim.gates.rules import Rule, Rules
-from edgesim.results.cell_result import CellResult, Price
+from edgesim.results.cell_result import CellResult, Job, Price
 from edgesim.results.verdict import VerdictWord
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.plan import ALL_TARGETS, plan
 from edgesim.sweeps.run_cell import run_cell
 
 _ORDER: dict[VerdictWord, int] = {"PASS": 0, "INCONCLUSIVE": 1, "FAIL": 2}
+_NOUNS: dict[Job, str] = {"predict": "prediction", "run": "run", "check": "check"}
 _TIME = "device_time_ms.p50"
 
 
@@ -133,7 +134,7 @@ def _finding(cell: CellResult, rule: Rule) -> tuple[VerdictWord, str]:
         return "FAIL", cell.does_not_fit
     figure = cell.figures.get(rule.metric)
     if figure is None or figure.value is None:
-        why = figure.note if figure is not None and figure.note else f"a {cell.job} has no {rule.metric}"
+        why = figure.note if figure is not None and figure.note else f"a {_NOUNS[cell.job]} has no {rule.metric}"
         return ("FAIL" if figure is not None and figure.impossible else "INCONCLUSIVE"), why
     reading = Metric(
         name=rule.metric,

@@ -1,11 +1,15 @@
 """Recommendations: which cells hold rules, and in which order."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import edgesim
+from edgesim.cli import _console
+from edgesim.cli.main import _run
 from edgesim.errors import ModelError, UsageError
 from edgesim.results.cell_result import CellResult, Figure, Price
 from edgesim.sweeps.recommend import recommend
@@ -117,3 +121,19 @@ def test_precision_without_a_fast_path_does_not_stand_for_a_board(models: Path) 
 def test_unknown_model_at_an_absolute_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="unknown model"):
         edgesim.recommend(profile="jetson-nano", model=str(tmp_path / "none"), rule="device_time_ms.p50 <= 1")
+
+
+def test_boards_are_told_apart_on_a_narrow_terminal_and_a_reason_stands_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cells").mkdir()
+    for profile in ("jetson-nano", "jetson-nano-2gb", "jetson-agx-orin-64gb"):
+        text = cell(profile, "detector", key=profile, precision="fp32", settings={"threads": 4}, ms=1.0).as_json()
+        (tmp_path / "cells" / f"{profile}.json").write_text(text)
+    stream = io.StringIO()
+    monkeypatch.setattr(_console, "out", Console(file=stream, force_terminal=True, width=80, color_system=None))
+    assert _run(["recommend", str(tmp_path), "--rule", "accuracy >= 0.9"]) == 6
+    heads, *rows, reason = filter(None, stream.getvalue().splitlines())
+    assert heads.split() == ["rules", "board", "model", "device", "time,", "ms", "model", "size"]
+    assert sorted(row.split()[1] for row in rows[:3]) == ["jetson-agx-orin-64gb", "jetson-nano", "jetson-nano-2gb"]
+    assert " ".join([*rows[3:], reason]).endswith("and 2 others: accuracy >= 0.9: a prediction has no accuracy")
