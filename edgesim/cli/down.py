@@ -33,9 +33,9 @@ def down_command(
     project = Project(engine, naming.project)
     kept = project.volumes()
     if not project.ids() and not (volumes and kept):
-        others = ", ".join(sorted(compose_project.stacks(engine))) or "none is"
+        others = ", ".join(sorted(compose_project.stacks(engine))) or "none"
         stay = f"; its volumes still exist: edgesim down {name} --volumes" if kept else ""
-        raise StackError(f"stack {name}: is not up; up: {others}{stay}", fix="edgesim stack list")
+        raise StackError(f"stack {name}: is not up; stacks that are up: {others}{stay}", fix="edgesim stack list")
     up.down(engine, naming.project, naming.parent, volumes=volumes)
     left = project.volumes()
     stays = f", its data stays in {', '.join(left)}" if left else ""

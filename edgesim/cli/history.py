@@ -313,7 +313,7 @@ def _show(trends: Trends) -> None:
         show()
     found = [(series, step) for series in trends.series for step in series.steps]
     if not found:
-        show(f"no step in {trends.entries} results")
+        show(f"no step in {trends.entries} result{'s' if trends.entries != 1 else ''}")
         return
     show(
         fact_list(

@@ -40,7 +40,9 @@ def list_command(as_json: JsonOption = False) -> int:
             ports = ", ".join(_address(outer, state) for outer in state.ports.values()) or "-"
             rows.append((name.removeprefix("edgesim-"), state.service, state.word, str(state.restarts), ports))
     if states_of:
-        show(text_table(("stack", "service", "state", "restarts", "ports"), rows))
+        show(text_table(("stack", "service", "state", "restarts", "ports"), rows, keys=2))
+    else:
+        show("no stack is up")
     return ExitCode.OK
 
 

@@ -203,7 +203,7 @@ def _prepare(
         check_sequence(chosen.sequence, options.traffic)
     if chosen.sequence is None and (suggestion := state.suggestion(model)):
         stages.note(suggestion)
-    with stages.stage("model", "running the model on this host for comparison"):
+    with stages.stage("reference", "running the model on this host for comparison"):
         matcher = compared = None
         if (reference := same_release.on_this_host(model, stages)) is not None:
             require_fit(model, reference, chosen)

@@ -205,7 +205,7 @@ def facts(result: RunResult) -> Iterator[Fact]:
     if result.energy_j is not None and result.energy_j.per_inference is not None:
         yield Fact("energy", _energy(result.energy_j))
     if result.not_scaled is not None:
-        few = ("a few requests in place of the options' traffic, which `execution=emulated` sends",)
+        few = ("a few requests in place of the options' traffic, which a run that is emulated alone sends",)
         yield Fact("not scaled", result.not_scaled, few if result.execution == "emulated" else ())
     where = (
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
@@ -357,7 +357,7 @@ def _generator(result: RunResult) -> str:
     assert generator is not None
     words = [f"{generator.cpu_percent:.1f} % of a core"]
     if generator.cpu_us_per_request is not None:
-        words.append(f"{generator.cpu_us_per_request:.0f} us per request")
+        words.append(f"{format_seconds(generator.cpu_us_per_request / 1e6)} per request")
     over = " of gRPC" if result.scenario.protocol == "grpc" else ""
     words.append(f"{generator.connections} connection{'s' if generator.connections != 1 else ''}{over}")
     if generator.real_time:

@@ -263,25 +263,25 @@ def test_each_stage_of_a_run_of_both_belongs_to_one_half(
     notes = Notes()
     result = run("jetson-nano", digits, listener=notes)
     assert result.emulated is not None
-    assert list(result.stages_s) == ["engine", "model", "load"]
+    assert list(result.stages_s) == ["engine", "model", "reference", "load"]
     assert list(result.emulated.stages_s) == ["load"]
     assert result.stages_s["load"] != result.emulated.stages_s["load"]
-    assert notes.stages == ["model", "model", "scaled: load", "emulated: load"]
+    assert notes.stages == ["model", "reference", "scaled: load", "emulated: load"]
 
 
 def test_the_stages_of_a_half_that_was_given_up_are_named_by_it(host: Host, digits: Model) -> None:
     host.script = [Container(answers=1, error=HostTooSlow("this host takes longer")), Container(answers=5)]
     result = run("jetson-nano", digits)
     assert result.not_scaled == "this host takes longer"
-    assert list(result.stages_s) == ["model", "scaled: load", "load"]
+    assert list(result.stages_s) == ["model", "reference", "scaled: load", "load"]
 
 
 def test_the_stages_of_a_run_of_one_execution_have_plain_names(host: Host, digits: Model) -> None:
     host.script = [Container(answers=5)]
     notes = Notes()
     result = run("jetson-nano", digits, execution="emulated", listener=notes)
-    assert list(result.stages_s) == ["model", "load"]
-    assert notes.stages == ["model", "model", "load"]
+    assert list(result.stages_s) == ["model", "reference", "load"]
+    assert notes.stages == ["model", "reference", "load"]
 
 
 def test_a_run_is_scaled_with_the_users_traffic_and_emulated_with_few_requests(host: Host, digits: Model) -> None:
