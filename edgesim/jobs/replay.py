@@ -1,9 +1,12 @@
 """Replay a bundle: archive → digests, model, images → the same run → verdict."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from edgesim import paths, profiles
 from edgesim.bundles import archive, image_layout, manifest, published
@@ -19,6 +22,8 @@ from edgesim.jobs.run import run
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.options import EngineName, RunOptions
+from edgesim.predictions import calibration
+from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages
 from edgesim.registry import reference
@@ -55,6 +60,7 @@ class Unpacked:
     profile: DeviceProfile
     model: Model
     options: RunOptions
+    calibrations: Mapping[str, Calibration] | None
 
 
 def replay(
@@ -100,7 +106,8 @@ def replay(
             **({"engine": engine} if engine is not None else {}),
         )
         images = _images(unpacked, options, stages)
-        result = run(unpacked.profile, unpacked.model, options, listener=listener, serving_images=images)
+        with _calibrated_as(unpacked):
+            result = run(unpacked.profile, unpacked.model, options, listener=listener, serving_images=images)
     files = f"{len(unpacked.manifest.files)} files are as the manifest says"
     return Replay(
         base=unpacked.result,
@@ -137,6 +144,7 @@ def unpack(path: Path, directory: Path) -> Unpacked:
     try:
         profile = profiles.of_facts(contents.profile, "profile")
         options = _options(contents.options, directory)
+        calibrations = _calibrations(result)
         model = repository.find(_model_name(contents.model), directory / MODELS)
     except (ProfileError, ModelError, UsageError) as error:
         raise broken(str(path), error.problem.replace(f"{directory}/", "")) from error
@@ -159,7 +167,22 @@ def unpack(path: Path, directory: Path) -> Unpacked:
         profile=profile,
         model=model,
         options=options,
+        calibrations=calibrations,
     )
+
+
+def _calibrated_as(unpacked: Unpacked) -> AbstractContextManager[None]:
+    """Return the block in which predictions are corrected as those of the bundled run were, and not as this host's."""
+    return calibration.taken_from(unpacked.calibrations) if unpacked.calibrations is not None else nullcontext()
+
+
+def _calibrations(result: RunResult) -> dict[str, Calibration] | None:
+    if result.invocation is None or result.invocation.calibrations is None:
+        return None
+    try:
+        return {target: Calibration.model_validate(facts) for target, facts in result.invocation.calibrations.items()}
+    except ValidationError as error:
+        raise UsageError(f"calibrations: {str(error).splitlines()[0]}") from error
 
 
 def _result(path: Path, directory: Path) -> RunResult:

@@ -13,7 +13,7 @@ from edgesim.measure.steady_state import WarmUp
 from edgesim.models.configuration import Configuration
 from edgesim.models.repository import Model
 from edgesim.options import CPU, ProtocolName, RunOptions
-from edgesim.predictions import Declined, Prediction
+from edgesim.predictions import Declined, Prediction, calibration
 from edgesim.profiles import DeviceProfile
 from edgesim.recording import Sample
 from edgesim.results.sections import (
@@ -93,6 +93,7 @@ def invocation_section(profile: DeviceProfile, model: str | Path | Model, option
         model=str(model.path if isinstance(model, Model) else model),
         models=str(options.models) if options.models is not None else None,
         options=options.model_dump(mode="json"),
+        calibrations={target: each.model_dump(mode="json") for target, each in calibration.of_board(profile).items()},
     )
 
 

@@ -128,6 +128,16 @@ def find(profile: DeviceProfile, target: str = CPU) -> Calibration | None:
     return calibration if calibration.profile_sha256 == profile.sha256 else None
 
 
+def of_board(profile: DeviceProfile) -> dict[str, Calibration]:
+    """Return the calibrations of a board's targets that have one, by target.
+
+    Raises:
+        ProfileError: as `find`.
+    """
+    stored = ((target, find(profile, target)) for target in profile.targets)
+    return {target: each for target, each in stored if each is not None}
+
+
 def write(profile: DeviceProfile, calibration: Calibration) -> Path:
     """Store the calibration of a board's target, in place of an earlier one; return its path.
 

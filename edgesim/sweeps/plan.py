@@ -133,8 +133,7 @@ class _Board(NamedTuple):
 
     @classmethod
     def of(cls, board: DeviceProfile) -> "_Board":
-        found = ((target, calibration.find(board, target)) for target in board.targets)
-        return cls(board.sha256, {target: stored for target, stored in found if stored is not None})
+        return cls(board.sha256, calibration.of_board(board))
 
 
 class _Planner:

@@ -85,12 +85,15 @@ class InvocationSection(Section):
         profile: all facts of the board as they were loaded, power mode included.
         model, models: the model and the model repository as the caller named them; relative to the caller's directory.
         options: every option of the run, with the fields of `edgesim.options.RunOptions`.
+        calibrations: what the predictions of the run were corrected by, by target, with the fields of
+            `edgesim.predictions.calibration.Calibration`; None in files of an edgesim that did not keep them.
     """
 
     profile: dict[str, Any]
     model: str
     models: str | None = None
     options: dict[str, Any]
+    calibrations: dict[str, dict[str, Any]] | None = None
 
 
 class ImageSection(Section):

@@ -1,6 +1,7 @@
 """What a bundle takes from a result, what it refuses, and the verdict of a replay."""
 
 import json
+import math
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgesim.gates import replayed
 from edgesim.jobs import replay as replay_module
 from edgesim.jobs.bundle import REPLAYED_OPTIONS
 from edgesim.options import RunOptions
+from edgesim.predictions import calibration
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     AgreementSection,
@@ -191,6 +193,42 @@ def test_plain_process_takes_no_options_of_containers_from_the_bundle(
     monkeypatch.setattr(replay_module, "run", run)
     edgesim.replay(bundle, engine="local")
     assert taken[0].changed() == {"requests", "engine", "models"}
+
+
+def test_replay_predicts_with_the_calibrations_of_the_bundled_run_and_not_with_this_hosts(
+    tmp_path: Path, base: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGESIM_CONFIG_DIR", str(tmp_path / "configuration"))
+    board = profiles.load("jetson-nano:5w")
+
+    def store(log_ratio: float) -> None:
+        facts: dict[str, Any] = {"profile": board.reference, "profile_sha256": board.sha256, "models": ("m",)}
+        calibration.write(board, calibration.Calibration(**facts, log_ratios=(log_ratio,)))
+
+    store(0.25)
+    bundle = written(tmp_path, RunOptions.of(engine="local"))
+    store(0.5)
+    factors: list[float | None] = []
+
+    def run(profile: Any, *_: Any, **__: Any) -> RunResult:
+        stored = calibration.find(profile)
+        factors.append(stored.factor if stored is not None else None)
+        return base
+
+    monkeypatch.setattr(replay_module, "run", run)
+    edgesim.replay(bundle)
+    assert factors == [pytest.approx(math.exp(0.25))]
+    assert calibration.of_board(board)["cpu"].log_ratios == (0.5,)
+
+
+def test_bundle_with_calibrations_that_are_none_is_refused(tmp_path: Path) -> None:
+    bad = recorded(tmp_path)
+    assert bad.invocation is not None
+    invocation = bad.invocation.model_copy(update={"calibrations": {"cpu": {"log_ratios": [99]}}})
+    bad.model_copy(update={"invocation": invocation}).write(tmp_path / "result.json")
+    made = edgesim.bundle(tmp_path / "result.json", tmp_path / "net.edgesim.tar").path
+    with pytest.raises(ResultError, match="calibrations"):
+        edgesim.replay(made)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"no archive"), lambda path: None])
