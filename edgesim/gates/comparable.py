@@ -174,5 +174,7 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         separator = ", " if any(isinstance(part, tuple) for part in value) else " "
         return separator.join(_shown(part) for part in value if part is not None) or "none"
+    if value is None:
+        return "none"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else f"{text[:37]}…"

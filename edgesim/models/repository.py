@@ -142,6 +142,8 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
             raise ModelError(problem, fix="edgesim models list")
         name = path.stem if path.name != FILE_NAME else _name_of(path)
         return read(path, name=name, repositories=[Path(repository)] if repository is not None else [])
+    if Path(reference).name != reference:
+        _require_no_directory(Path(reference))
     if repository is not None:
         repository = Path(repository)
         _require_directory(repository)
@@ -152,6 +154,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
     if reference in samples.NAMES:
         return _in_repository(reference, samples.ensure(reference))
     require_no_other_format(Path(reference))
+    _require_no_directory(Path(reference))
     known = sorted({*names(local), *samples.NAMES})
     nearest = did_you_mean(reference, known)
     raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}{nearest}", fix="edgesim models list")
@@ -178,6 +181,21 @@ def require_no_other_format(path: Path) -> None:
         )
     if path.suffix.lower() in other_formats.SUFFIXES:
         raise ModelError(f"{path}: no such file; and edgesim runs ONNX models", fix="edgesim models list")
+
+
+def _require_no_directory(path: Path) -> None:
+    """Raise for a path to a directory in place of a model: say which of its files or names is meant."""
+    if not path.is_dir():
+        return
+    require_no_other_format(path)
+    if known := names(path):
+        raise ModelError(
+            f"{path}: a model repository, and not a model; it has {', '.join(known)}",
+            fix=f"name the model, and the repository by `models={path}`",
+        )
+    files = sorted(file for pattern in ("*.onnx", "*/*.onnx") for file in path.glob(pattern))
+    fix = f"give the file: {files[-1]}" if files else "give an .onnx file, or a name of edgesim models list"
+    raise ModelError(f"{path}: a directory, and not a model", fix=fix)
 
 
 @_permission_is_the_hosts()

@@ -174,3 +174,23 @@ def test_a_graph_without_nodes_is_a_model_if_it_has_outputs(tmp_path: Path) -> N
     onnx.save(proto, tmp_path / "nothing.onnx")
     with pytest.raises(ModelError, match="no graph in it"):
         repository.find(str(tmp_path / "nothing.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("directory", "problem", "fix"),
+    [
+        ("", "a model repository, and not a model; it has net", "`models="),
+        ("net", "a directory, and not a model", "net/2/model.onnx"),
+        ("net/2", "a directory, and not a model", "net/2/model.onnx"),
+        ("empty", "a directory, and not a model", "give an .onnx file"),
+    ],
+)
+def test_directory_in_place_of_a_model_is_told_with_what_to_give(
+    directory: str, problem: str, fix: str, tmp_path: Path
+) -> None:
+    write_model(tmp_path / "net" / "2" / "model.onnx")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError) as refused:
+        repository.find(str(tmp_path / directory))
+    assert problem in refused.value.problem
+    assert fix in refused.value.fix
