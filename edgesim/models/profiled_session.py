@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ class LoadFailed(RunFailed):
     """ONNX Runtime does not load the model, whatever its inputs are."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProfiledRuns:
+    """The runs of a model under the profiler.
+
+    Attributes:
+        lines: the profiler's file.
+        cpu_shares: for each run, the CPU time of its thread by its wall time, 0 to 1: the profiler's times are wall
+            times, which other programs of a busy host lengthen.
+    """
+
+    lines: Path
+    cpu_shares: tuple[float, ...]
+
+
 def profile(
     model: bytes,
     inputs: Mapping[str, NDArray[Any]],
@@ -53,8 +68,8 @@ def profile(
     libraries: Sequence[str] = (),
     most_s: float | None = None,
     most_bytes: int | None = None,
-) -> Path:
-    """Run a model on one thread without optimizations, a quick one several times; return the profiler's file.
+) -> ProfiledRuns:
+    """Run a model on one thread without optimizations, a quick one several times.
 
     Args:
         model: the ONNX file.
@@ -79,11 +94,11 @@ def profile(
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"a run of the model on this host did not end within {most_s:g} s", fix=_SMALLER) from error
     try:
-        answer: dict[str, str] = json.loads((directory / _ANSWER).read_bytes())
+        answer: dict[str, Any] = json.loads((directory / _ANSWER).read_bytes())
     except OSError as error:
         raise ModelError(_ended(done, most_bytes), fix=_SMALLER) from error
     if "lines" in answer:
-        return Path(answer["lines"])
+        return ProfiledRuns(lines=Path(answer["lines"]), cpu_shares=tuple(answer["cpu_shares"]))
     if bounded_process.lacks_memory(answer["error"]):
         raise ModelError(_takes_more(most_bytes), fix=_SMALLER)
     raise (RunFailed if "loaded" in answer else LoadFailed)(answer["error"])
@@ -102,18 +117,19 @@ def _ended(done: "subprocess.CompletedProcess[str]", most_bytes: int) -> str:
 # --- in the process ---------------------------------------------------------------------------------------------------
 
 
-def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, str]:
-    """Run the model; return the profiler's file, or what went wrong, and whether that was after it had loaded."""
+def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, Any]:
+    """Run the model; return the fields of `ProfiledRuns`, or what went wrong, and whether that was after it had loaded.
+
+    One thread runs the session: the one that calls it.
+    """
     # Without this variable ONNX Runtime reports its use over the network and leaves files in the home directory.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    from edgesim.models import session_run
-
     model = (directory / _MODEL).read_bytes()
     # From edgesim itself, which wrote the file a moment ago: text has no other form.
     arrays: dict[str, np.ndarray] = pickle.loads((directory / _INPUTS).read_bytes())  # noqa: S301
-    answer: dict[str, str] = {}
+    answer: dict[str, Any] = {}
     for level in _LEVELS:
         options = session_options.of(level, libraries)
         options.enable_profiling = True
@@ -122,16 +138,23 @@ def _run(directory: Path, weights: str, libraries: Sequence[str]) -> dict[str, s
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             answer = {"loaded": level}
-            begun = time.monotonic()
-            session_run.run(session, arrays)
-            first_s = time.monotonic() - begun
+            first_s, share = _timed(session, arrays)
             again = 0 if first_s > _LONG_S else min(max(math.ceil(_AT_LEAST_S / first_s), _FEWEST_RUNS), _MOST_RUNS)
-            for _ in range(again):
-                session_run.run(session, arrays)
-            return {"lines": str(session.end_profiling())}
+            shares = [share, *(_timed(session, arrays)[1] for _ in range(again))]
+            return {"lines": str(session.end_profiling()), "cpu_shares": shares}
         except Exception as error:  # the runtime's errors share no base class but this one
             answer |= {"error": " ".join(f"{error}".split()) or type(error).__name__}
     return answer
+
+
+def _timed(session: Any, arrays: Mapping[str, NDArray[Any]]) -> tuple[float, float]:
+    """Run a session once; return its wall time in seconds, and the share of it that this thread had a core."""
+    from edgesim.models import session_run
+
+    begun, begun_cpu = time.monotonic(), time.thread_time()
+    session_run.run(session, arrays)
+    wall_s, cpu_s = time.monotonic() - begun, time.thread_time() - begun_cpu
+    return wall_s, min(cpu_s / wall_s, 1.0)
 
 
 def _main(directory: Path, weights: str, most_bytes: int, libraries: Sequence[str]) -> None:

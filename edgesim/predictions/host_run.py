@@ -22,7 +22,7 @@ from edgesim.inputs import Arrays
 from edgesim.inputs.refusal import Failure, refusal
 from edgesim.models import profiled_session, session_loading
 from edgesim.models.gathered import gathered, has_links
-from edgesim.models.profiled_session import LoadFailed, RunFailed
+from edgesim.models.profiled_session import LoadFailed, ProfiledRuns, RunFailed
 from edgesim.models.repository import Model
 from edgesim.predictions.tensors import GraphTensor
 
@@ -55,7 +55,7 @@ class HostRun:
 
     Attributes:
         executions: by the name of a node, in their order. A node that ONNX Runtime replaced is not among them.
-        node_seconds: time of all executions of a node, on one thread and without optimizations.
+        node_seconds: CPU time of all executions of a node, on one thread and without optimizations.
         seconds: the same of the whole run.
         inputs: what the model ran with, in a few words.
     """
@@ -116,9 +116,9 @@ class HostRunner:
         try:
             if has_links(self._model):
                 with gathered(self._model) as path:
-                    events = _profile(proto, arrays, path.parent, self._model.host_libraries)
+                    events, cpu_shares = _profile(proto, arrays, path.parent, self._model.host_libraries)
             else:
-                events = _profile(proto, arrays, self._model.path.parent, self._model.host_libraries)
+                events, cpu_shares = _profile(proto, arrays, self._model.path.parent, self._model.host_libraries)
         except LoadFailed as error:
             refused = session_loading.refusal(self._model, Failure.of(str(error)).cause)
             problem = refused.problem.removeprefix(f"{self._model.path}: ")
@@ -133,11 +133,15 @@ class HostRunner:
                 whose=f"the model does not run on this host: {whose}",
                 is_random=is_random,
             ) from error
-        return _host_run(events, origin)
+        return _host_run(events, cpu_shares, origin)
 
 
-def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
-    """Return what the last of several equal runs showed, with the shortest times of all: the first is a cold one."""
+def _host_run(events: Sequence[Mapping[str, Any]], cpu_shares: Sequence[float], origin: str) -> HostRun:
+    """Return what the last of several equal runs showed, with the shortest times of all: the first is a cold one.
+
+    Args:
+        cpu_shares: for each run, the CPU time of a second of its wall time.
+    """
     runs = sorted((event for event in events if event["name"] == "model_run"), key=lambda event: event["ts"])
     executions: dict[str, list[Execution]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(runs))
@@ -146,19 +150,24 @@ def _host_run(events: Sequence[Mapping[str, Any]], origin: str) -> HostRun:
         if event["name"].endswith(_AFTER_NAME):
             # A node with a body contains the time of the nodes in it, which have lines of their own.
             name, run = event["name"].removesuffix(_AFTER_NAME), bisect(begins, event["ts"]) - 1
-            seconds[name][run] += 0.0 if event["args"]["op_name"] in _WITH_BODIES else event["dur"] / 1e6
+            if event["args"]["op_name"] not in _WITH_BODIES:
+                seconds[name][run] += event["dur"] / 1e6 * cpu_shares[run]
             if run == len(runs) - 1:
                 executions[name].append(_execution(event))
     return HostRun(
         executions=executions,
         node_seconds={name: min(of_runs) for name, of_runs in seconds.items()},
-        seconds=min(event["dur"] for event in runs) / 1e6,
+        seconds=min(event["dur"] * share for event, share in zip(runs, cpu_shares, strict=True)) / 1e6,
         inputs=origin,
     )
 
 
-def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path, libraries: Sequence[str]) -> list[dict[str, Any]]:
+def _profile(
+    proto: onnx.ModelProto, arrays: Arrays, directory: Path, libraries: Sequence[str]
+) -> tuple[list[dict[str, Any]], tuple[float, ...]]:
     """Run a model with ONNX Runtime's profiler, a quick one several times; return the profiler's lines.
+
+    The second value is the share of each run's wall time in which its thread had a core.
 
     Args:
         directory: where the model's files of weights are.
@@ -170,25 +179,25 @@ def _profile(proto: onnx.ModelProto, arrays: Arrays, directory: Path, libraries:
     """
     with scratch_directory() as scratch:
 
-        def profile(proto: onnx.ModelProto) -> Path:
+        def profile(proto: onnx.ModelProto) -> ProfiledRuns:
             content = proto.SerializeToString()
             return profiled_session.profile(
                 content, arrays, weights=directory, directory=Path(scratch), libraries=libraries
             )
 
         try:
-            path = profile(proto)
+            runs = profile(proto)
         except RunFailed:
             if not any(node.op_type == "If" for node in proto.graph.node):
                 raise
-            path = profile(_with_open_sizes(proto))
-        if path.stat().st_size > _MOST_PROFILE_BYTES:
+            runs = profile(_with_open_sizes(proto))
+        if runs.lines.stat().st_size > _MOST_PROFILE_BYTES:
             raise ModelError(_too_long(), fix=_SHORTER)
-        lines = path.read_bytes()
+        lines = runs.lines.read_bytes()
     if lines.count(b"\n") > _MOST_LINES:
         raise ModelError(_too_long(), fix=_SHORTER)
     events: list[dict[str, Any]] = orjson.loads(lines)
-    return events
+    return events, runs.cpu_shares
 
 
 def _with_open_sizes(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -14,13 +14,16 @@ from tests.support.strange_models import endless, expanding
 
 
 def test_lines_of_the_profiler_name_every_node_that_ran(tmp_path: Path) -> None:
-    lines = profiled_session.profile(expanding(), {"s": np.array([3, 5])}, weights=tmp_path, directory=tmp_path)
+    runs = profiled_session.profile(expanding(), {"s": np.array([3, 5])}, weights=tmp_path, directory=tmp_path)
+    events = orjson.loads(runs.lines.read_bytes())
     (sizes,) = {
         tuple(event["args"]["output_type_shape"][0]["float"])
-        for event in orjson.loads(lines.read_bytes())
+        for event in events
         if event["name"].endswith("_kernel_time")
     }
     assert sizes == (3, 5)
+    assert len(runs.cpu_shares) == sum(event["name"] == "model_run" for event in events)
+    assert all(0 < share <= 1 for share in runs.cpu_shares)
 
 
 def test_run_that_does_not_end_is_ended_and_told(tmp_path: Path) -> None:

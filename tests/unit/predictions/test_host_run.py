@@ -1,6 +1,8 @@
 """Sizes, branches and turns from a run on this host, where inference ends."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -272,6 +274,22 @@ def test_an_operation_of_unknown_cost_is_timed_here_beside_the_yardstick(tmp_pat
     assert large.p50_ms > 20 * small.p50_ms, "its bytes alone are 256 times as many, its operations 4096 times"
     assert large.high_ms / large.p50_ms > 1.8
     assert large.nodes[0].node.host_seconds is not None
+
+
+def test_time_in_which_other_programs_had_the_core_is_no_time_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = profiled_session.profile
+
+    def without_a_core(*arguments: Any, **keywords: Any) -> profiled_session.ProfiledRuns:
+        runs = profile(*arguments, **keywords)
+        return replace(runs, cpu_shares=(0.0,) * len(runs.cpu_shares))
+
+    monkeypatch.setattr(profiled_session, "profile", without_a_core)
+    determinant = model(tmp_path / "d.onnx", [helper.make_node("Det", ["x"], ["y"])], {"x": [64, 64]})
+    graph = ModelReader(determinant).graph()
+    assert graph.run is not None
+    assert (graph.run.seconds, graph.nodes[0].host_seconds) == (0, 0)
 
 
 def test_a_node_that_the_runtime_replaces_gets_the_time_of_its_parts(tmp_path: Path) -> None:

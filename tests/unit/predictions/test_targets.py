@@ -61,7 +61,7 @@ def test_all_targets_of_a_board_share_one_run_on_this_host(tmp_path: Path, monke
     nonzero = model(tmp_path / "n.onnx", nodes, {"x": [4, 4]}, types={"y": TensorProto.INT64})
     profile, runs = profiled_session.profile, []
 
-    def counted(*arguments: Any, **keywords: Any) -> Path:
+    def counted(*arguments: Any, **keywords: Any) -> profiled_session.ProfiledRuns:
         runs.append(arguments)
         return profile(*arguments, **keywords)
 
