@@ -142,6 +142,7 @@ def read_graph(
 
 _GIVE = "edgesim predict, which runs the model on this host for them"
 _EXPORT = "export the model with fixed sizes"
+_HALVES: Mapping[int, Precision] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 
 
 class _OpenError(Exception):
@@ -478,4 +479,4 @@ def _precision(node: onnx.NodeProto, outputs: Sequence[GraphTensor], *, quantize
         return "int4"
     if quantized or node.op_type in ("DynamicQuantizeLSTM", "QAttention"):
         return "int8"
-    return "fp16" if outputs and outputs[0].onnx_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16) else "fp32"
+    return _HALVES.get(outputs[0].onnx_type, "fp32") if outputs else "fp32"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from edgesim.predictions.operations import Kind
 
-Precision = Literal["fp32", "fp16", "fp8", "int8", "int4"]
+Precision = Literal["fp32", "fp16", "bf16", "fp8", "int8", "int4"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from edgesim.predictions.prediction import Declined, NodeTime, Prediction
 from edgesim.predictions.refusals import require_loadable
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile, cores
+from edgesim.units import format_ms
 
 if TYPE_CHECKING:
     from edgesim.predictions.graph import Graph
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from edgesim.predictions.yardstick import Yardstick
 
 # Standard deviations of the logarithm of a time, for doubts that no published figure quantifies. Assumed, and wide.
-_DOUBT: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fp8": 0.4, "fact": 0.3}
+_DOUBT: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "bf16": 0.4, "fp8": 0.4, "fact": 0.3}
 _DOUBT_OF_KIND: Mapping[Kind, float] = {"recurrent": 0.4, "attention": 0.3, "tree ensemble": 0.7, "control flow": 0.3}
 _NAMES: Mapping[Kind, str] = {
     "recurrent": "recurrent layers",
@@ -37,6 +38,7 @@ _HOW_COUNTED: Mapping["Precision", tuple[str, str]] = {
     "int8": ("by a handful of published pairs",) * 2,
     "int4": ("as fp32 that is unpacked from 2 to 8 bits",) * 2,
     "fp8": ("as conversions from and to fp32, in which the runtime computes",) * 2,
+    "bf16": ("as moves of two bytes an element, with the runtime's few kernels for it",) * 2,
     "fp16": ("as fp32, since the core has no half-precision arithmetic", "as fp32, which the runtime mostly uses"),
 }
 # For each fact that a prediction uses: what the prediction takes where the profile lacks the fact, and where to find
@@ -121,7 +123,10 @@ def predict_graph(
             for nodes in (choice.taken, choice.other)
         )
         if abs(other_ms - taken_ms) > _NOTABLE * prediction.p50_ms:
-            notes.append(f"If {choice.name}: the other branch takes {other_ms:.3g} ms in place of {taken_ms:.3g} ms")
+            notes.append(
+                f"If {choice.name}: the other branch takes {format_ms(other_ms)} ms"
+                f" in place of {format_ms(taken_ms)} ms"
+            )
     one_thread = predict_nodes(profile, graph.nodes, threads=1, use_calibration=use_calibration)
     if (doubt := _too_quick(profile, one_thread.p50_ms, 1e3 * run.seconds)) is not None:
         notes.append(doubt)
@@ -142,8 +147,9 @@ def _too_quick(profile: DeviceProfile, one_thread_ms: float, host_ms: float) -> 
     if slower <= 1:
         return None
     return (
-        f"suspect: predicted for one thread {one_thread_ms:.3g} ms, and this host, whose core is {slower:.2g} times as "
-        f"quick, took {host_ms:.3g} ms without optimizations: the prediction counts too little"
+        f"suspect: predicted for one thread {format_ms(one_thread_ms)} ms, and this host, whose core is "
+        f"{slower:.2g} times as quick, took {format_ms(host_ms)} ms without optimizations: the prediction counts too "
+        "little"
     )
 
 

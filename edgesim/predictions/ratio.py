@@ -14,7 +14,7 @@ from edgesim.profiles import DeviceProfile
 
 # Standard deviations of the logarithm of a time, as in the predictor: of the factor of a precision, and of operations
 # without a published cost.
-_DOUBT_OF_PRECISION: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "fp8": 0.4}
+_DOUBT_OF_PRECISION: Mapping[str, float] = {"int8": 0.3, "int4": 0.4, "fp16": 0.4, "bf16": 0.4, "fp8": 0.4}
 _DOUBT_OF_OPERATION = 1.0
 
 

@@ -21,7 +21,7 @@ _FUNCTIONS = frozenset(("Sigmoid", "HardSwish", "Erf", "Tanh", "Softplus", "Swis
 # A function and what it is multiplied by: ``x * sigmoid(x)``. A sigmoid alone is an activation that kernels have.
 _OPERATIONS_OF_FUNCTION = 2
 # Bytes of an element as the graph has it; weights and activations are in the target's precision on the GPU.
-_BYTES: Mapping[str, float] = {"fp32": 4, "fp16": 2, "fp8": 1, "int8": 1, "int4": 0.5}
+_BYTES: Mapping[str, float] = {"fp32": 4, "fp16": 2, "bf16": 2, "fp8": 1, "int8": 1, "int4": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)

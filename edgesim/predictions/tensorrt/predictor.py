@@ -205,8 +205,9 @@ def _doubts(
         notes.append("the graph is quantized: counted as int8 where it says so; no published figure tests such graphs")
     launches = float(parts.launch.sum()) / total
     if launches > _MOSTLY:
+        kernels = f"{len(nodes)} kernel{'s' if len(nodes) > 1 else ''}"
         notes.append(
-            f"{100 * launches:.0f} % of the time is launches of {len(nodes)} kernels: a CUDA graph, a quicker or "
+            f"{100 * launches:.0f} % of the time is launches of {kernels}: a CUDA graph, a quicker or "
             "slower CPU and the release of TensorRT change it"
         )
     return variance, tuple(notes)

@@ -51,6 +51,15 @@ def test_fp8_activations_do_not_make_an_int8_product(tmp_path: Path) -> None:
     assert any("fp8 is counted as conversions from and to fp32" in note for note in notes)
 
 
+def test_bf16_takes_two_bytes_an_element_on_every_core(tmp_path: Path) -> None:
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16)
+    cast = model(tmp_path / "m.onnx", [node], {"x": [SIDE, SIDE]}, types={"y": TensorProto.BFLOAT16})
+    prediction = predict("jetson-nano", cast)
+    (time,) = prediction.nodes
+    assert (time.node.precision, time.node.written_bytes) == ("bf16", 2 * SIDE**2)
+    assert any("bf16 is counted as moves of two bytes an element" in note for note in prediction.notes)
+
+
 def test_int8_in_the_same_form_still_runs_as_one_operation(tmp_path: Path) -> None:
     nodes = ModelReader(quantized(tmp_path / "m.onnx", TensorProto.INT8, activations=True)).graph().nodes
     assert [(node.operation, node.precision) for node in nodes][-1] == ("MatMul", "int8")
