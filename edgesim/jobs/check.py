@@ -19,7 +19,7 @@ from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemor
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
 from edgesim.inputs.sequences import GenerationSequence
-from edgesim.jobs import check_items, check_targets, published_image, same_release
+from edgesim.jobs import check_items, check_precision, check_targets, published_image, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.published_image import PublishedImage
 from edgesim.loadgen import client
@@ -413,7 +413,7 @@ def _items_of_the_answers(
         if chosen.labelled and outputs:
             labels = np.concatenate([one.labels for one in chosen.labelled[: len(outputs)]])
             yield check_items.accuracy(joined(outputs), labels, reference)
-        yield from check_items.low_precision(model, chosen.requests[0], profile, description, board.execution)
+        yield from check_precision.items(model, chosen.requests[0], profile, description, board.execution)
 
 
 def _grown(chosen: inputs.Inputs) -> str:

@@ -1,7 +1,7 @@
 """The items of a pre-release check: each takes what was seen on the board and gives a verdict with its figures."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +15,9 @@ from edgesim.errors import (
     EmulatorCrashed,
     IllegalInstruction,
     KilledFromOutside,
-    ModelError,
     NotReady,
     OutOfMemory,
 )
-from edgesim.host.identity import KERNEL_FEATURES
 from edgesim.images import runtime_releases
 from edgesim.images.runtime_releases import RuntimeRelease
 from edgesim.inputs import Arrays
@@ -34,9 +32,6 @@ from edgesim.measure.sequence_comparison import HostStep, compare_steps
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import custom_libraries, locales, runtime_support
 from edgesim.models.repository import Model
-from edgesim.options import Execution
-from edgesim.predictions.model_reader import ModelReader
-from edgesim.predictions.node import Node
 from edgesim.profiles import DeviceProfile
 from edgesim.reports import generation_phrases
 from edgesim.results.sections import DetectionsSection, EmulatorSection, SequenceSection, section
@@ -56,8 +51,6 @@ EMULATOR_ROOM = 256 << 20
 _MOST_SHARES = 2
 # How much less accurate than this host a board may be, as a part of all samples.
 _MOST_ACCURACY_LOST = 0.01
-# Operations between a quantized part of a graph and the rest of it, which compute nothing in low precision.
-_BETWEEN = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 
 
 @dataclass(frozen=True)
@@ -265,53 +258,6 @@ def _classes(outputs: Mapping[str, NDArray[Any]], labels: NDArray[np.int64]) -> 
     """Return the class of each labelled sample by the output with class scores; None if no output has any."""
     name = class_scores(outputs, samples=len(labels), labelled=True)
     return outputs[name].argmax(axis=1) if name is not None and len(outputs[name]) == len(labels) else None
-
-
-def low_precision(
-    model: Model,
-    request: Mapping[str, np.ndarray],
-    profile: DeviceProfile,
-    description: Mapping[str, Any],
-    execution: Execution,
-) -> Iterator[Item]:
-    """Say which kernels quantized and half-precision operations take; their cost shows in answers and accuracy.
-
-    On a host of the board's architecture that is not the board, these kernels can be others than the board's: their
-    answers then decide nothing.
-    """
-    features = set(description.get("cpu_features", ())) or set(profile.cpu.features)
-    findings = []
-    nodes = _nodes(model, request)
-    if quantized := sum(node.precision in ("int8", "int4") and node.operation not in _BETWEEN for node in nodes):
-        kernels = "i8mm" if "i8mm" in features else "dot product" if "asimddp" in features else "plain"
-        findings.append(f"{quantized} quantized operations on {kernels} kernels")
-    if conversions := sum(node.precision == "fp8" for node in nodes):
-        findings.append(f"{conversions} conversions from or to FP8, which the runtime computes in FP32")
-    if halves := sum(node.precision == "fp16" for node in nodes):
-        # ONNX Runtime's optimized graphs under the emulator show this: casts around all of them, or half kernels.
-        kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"
-        findings.append(f"{halves} operations in FP16, {kernels} (the core {_has('asimdhp', features)})")
-    if not findings:
-        return
-    words = f"{'; '.join(findings)}; answers and accuracy include the loss"
-    different = sorted((features ^ set(profile.cpu.features)) & KERNEL_FEATURES)
-    if execution == "same-architecture" and different:
-        words += f"; this host and the board's core differ in {', '.join(different)}, so the board takes other kernels"
-        yield Item(name="low precision", verdict="INCONCLUSIVE", finding=words)
-    else:
-        yield _passed("low precision", words)
-
-
-def _has(feature: str, features: Collection[str]) -> str:
-    return f"has {feature}" if feature in features else f"lacks {feature}"
-
-
-def _nodes(model: Model, request: Mapping[str, np.ndarray]) -> Sequence[Node]:
-    """Return the nodes as the runtime fuses them; none if this host cannot tell their sizes."""
-    try:
-        return ModelReader(model, arrays=request).graph().nodes
-    except ModelError:
-        return ()
 
 
 def memory(

@@ -1,11 +1,9 @@
 """The items of a check, by themselves."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import helper
 
 from edgesim import profiles
 from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, KilledFromOutside, OutOfMemory
@@ -16,11 +14,9 @@ from edgesim.measure.detections import Matcher
 from edgesim.measure.output_difference import Outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.tolerance import Tolerance, half_precision
-from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import DetectionMatch, Execution
+from edgesim.options import DetectionMatch
 from edgesim.results.sections import EmulatorSection
-from tests.unit.predictions.test_graph import save
 
 GIB = 1 << 30
 SHARE = EmulatorSection(floor_bytes=80 << 20, native_bytes=30 << 20, share_bytes=50 << 20)
@@ -69,31 +65,6 @@ def test_kill_under_emulation_is_inconclusive_and_a_kill_of_the_boards_own_memor
     assert check_items.failure(error).verdict == "FAIL"
     error.emulated = True
     assert check_items.failure(error).verdict == "INCONCLUSIVE"
-
-
-@pytest.mark.parametrize(
-    ("execution", "extra", "word"),
-    [
-        ("same-architecture", ["asimddp", "sve"], "INCONCLUSIVE"),
-        ("same-architecture", ["atomics"], "PASS"),  # decides no kernel
-        ("native", ["asimddp"], "PASS"),
-        ("emulated", [], "PASS"),
-    ],
-)
-def test_quantized_answers_of_another_core_decide_nothing(
-    tmp_path: Path, execution: Execution, extra: list[str], word: str
-) -> None:
-    nodes = [
-        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]),
-        helper.make_node("MatMulInteger", ["q", "w"], ["y"]),
-    ]
-    model = repository.find(save(tmp_path / "q.onnx", nodes, {"x": [4]}, w=np.zeros((4, 4), np.uint8)))
-    profile = profiles.load("jetson-nano")
-    description = {"cpu_features": [*profile.cpu.features, *extra]}
-    request = {"x": np.zeros(4, np.float32)}
-    (item,) = check_items.low_precision(model, request, profile, description, execution)
-    assert item.verdict == word
-    assert ("differ in asimddp, sve" in item.finding) == (word == "INCONCLUSIVE")
 
 
 def test_locale_that_the_image_lacks_is_no_fault_of_the_model() -> None:
