@@ -83,6 +83,8 @@ class RequestMaker:
     @property
     def origin(self) -> str:
         """Where the inputs come from, in a few words."""
+        if not self._model.inputs:
+            return "no inputs"
         file = self._description.file
         words = [f"as {file.name} says"] if file is not None and self._description.entries else []
         words += ["random"] if not words and (self.is_random or not self.by_graph) else []

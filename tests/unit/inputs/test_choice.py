@@ -13,6 +13,7 @@ from edgesim.models import repository
 from edgesim.models.signature import Tensor
 from edgesim.options import InputOptions
 from tests.conftest import write_model
+from tests.unit.predictions.test_arithmetic import model
 
 
 def test_inputs_that_came_with_the_model_are_sent_one_by_one_with_their_labels(digits: repository.Model) -> None:
@@ -140,3 +141,9 @@ def test_a_file_without_arrays_is_refused(tmp_path: Path, content: bytes) -> Non
     net = repository.find(str(write_model(tmp_path / "net.onnx")))
     with pytest.raises(ModelError, match=r"real\.npz: not a file of inputs"):
         inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))
+
+
+def test_a_model_without_inputs_has_none_and_no_random_ones(tmp_path: Path) -> None:
+    nodes = [onnx.helper.make_node("RandomUniform", [], ["y"], shape=[3])]
+    noise = model(tmp_path / "m.onnx", nodes, {})
+    assert inputs.choose(noise, InputOptions()).origin == "no inputs"
