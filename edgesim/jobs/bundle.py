@@ -106,6 +106,9 @@ def bundle(
     recorded = RunResult.read(result_path)
     invocation = _invocation(recorded, result_path)
     profile, options = invocation.profile, invocation.options
+    if published_as is not None:
+        with stages.stage("registry", f"asking {published_as.registry}"), _repository(published_as, context) as opened:
+            opened.require_writable()
     with (
         _model_source(invocation, context, stages) as models,
         scratch_directory() as scratch,
@@ -165,7 +168,7 @@ def _push(
 ) -> Published:
     (described,) = archive.described({archive_path.name: archive_path}).values()
     image = reference.parse_pinned(packed, "packed") if packed is not None else None
-    with Repository(registry_access.of(name.registry, context), name.repository) as repository:
+    with _repository(name, context) as repository:
         return published.push(
             repository,
             name,
@@ -175,6 +178,10 @@ def _push(
             annotations=annotations,
             image=image.digest if image is not None and image.name == name.name else None,
         )
+
+
+def _repository(name: Reference, context: str | None) -> Repository:
+    return Repository(registry_access.of(name.registry, context), name.repository)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ from edgesim.boards.server_command import packed_command
 from edgesim.delivery import contents, packed_image, publish
 from edgesim.delivery.annotations import of_model
 from edgesim.delivery.deliver import model_mounts
-from edgesim.delivery.oci_archive import Archive
 from edgesim.engine import docker_engine, registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.images import require_valid_name
@@ -96,6 +95,9 @@ def pack(
     if annotations and target is None:
         raise UsageError("`annotations`: are for an image that is pushed", fix="give `push`, too")
     stages, board = Stages(listener), profiles.load(profile_reference)
+    if target is not None:
+        with stages.stage("registry", f"asking {target.registry}"), _repository(target, context) as opened:
+            opened.require_writable()
     with stages.stage("model", "reading the model"):
         model = model_reference if isinstance(model_reference, Model) else repository.find(str(model_reference), models)
     noted = of_model(model, annotations or {}) if target is not None else {}
@@ -129,8 +131,8 @@ def pack(
             if save is not None:
                 _save(path, save)
         if target is not None:
-            with stages.stage("push", f"pushing {target}"):
-                published = str(target.at(_push(archive, target, context)))
+            with stages.stage("push", f"pushing {target}"), _repository(target, context) as opened:
+                published = str(target.at(publish.push(opened, archive, target.tag)))
     return Packed(
         reference=image,
         id=loaded,
@@ -144,9 +146,8 @@ def pack(
     )
 
 
-def _push(archive: Archive, target: Reference, context: str | None) -> str:
-    with Repository(registry_access.of(target.registry, context), target.repository) as repository:
-        return publish.push(repository, archive, target.tag)
+def _repository(name: Reference, context: str | None) -> Repository:
+    return Repository(registry_access.of(name.registry, context), name.repository)
 
 
 def _save(archive: Path, target: Path) -> None:

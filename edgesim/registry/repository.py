@@ -29,6 +29,15 @@ class Repository:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
+    def require_writable(self) -> None:
+        """Begin an upload and give it up, so that a refusal is known before long work.
+
+        Raises:
+            RegistryError: the registry refuses uploads, breaks off, or does not answer.
+        """
+        # A registry that cannot give an upload up forgets it some time later: any answer will do.
+        self._session.send("DELETE", self._begin_upload(), expected=range(200, 600))
+
     def push_file(self, path: Path, digest: str) -> bool:
         """Push a file unless the repository has it; return whether it was sent.
 
@@ -106,12 +115,7 @@ class Repository:
     def _push(self, body: Body, digest: str, size: int) -> bool:
         if self._session.send("HEAD", f"blobs/{digest}", expected=(200, 404)).status_code == 200:
             return False
-        begun = self._session.send(
-            "POST", "blobs/uploads/", headers={"Content-Length": "0"}, body=lambda: b"", expected=(202,)
-        )
-        place = begun.headers.get("Location", "")
-        if not place:
-            raise RegistryError(f"registry {self._registry}: does not say where to send a file")
+        place = self._begin_upload()
         self._session.send(
             "PUT",
             f"{place}{'&' if '?' in place else '?'}digest={digest}",
@@ -120,6 +124,16 @@ class Repository:
             expected=(201, 204),
         )
         return True
+
+    def _begin_upload(self) -> str:
+        """Return where the registry takes the content of a file."""
+        begun = self._session.send(
+            "POST", "blobs/uploads/", headers={"Content-Length": "0"}, body=lambda: b"", expected=(202,)
+        )
+        place = begun.headers.get("Location", "")
+        if not place:
+            raise RegistryError(f"registry {self._registry}: does not say where to send a file")
+        return place
 
     def _list_under_tag(self, digest: str, referrer: Mapping[str, Any]) -> None:
         """Add a referrer to the list under the tag that the specification names ("Referrers Tag Schema").

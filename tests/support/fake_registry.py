@@ -20,6 +20,7 @@ class FakeRegistry:
         account: user and password, which the registry's service of tokens asks for; None lets everybody in.
         basic: ask for the account itself, and not for a token.
         knows_referrers: whether the registry has the API of referrers.
+        keeps_uploads: refuse to give up an upload.
         cuts: break off instead of answering requests of this method.
         status: answer all requests of a method with this status.
         changes: send this in place of every file and document.
@@ -28,6 +29,7 @@ class FakeRegistry:
     account: tuple[str, str] | None = None
     basic: bool = False
     knows_referrers: bool = False
+    keeps_uploads: bool = False
     cuts: str | None = None
     status: dict[str, int] = field(default_factory=dict)
     changes: bytes | None = None
@@ -121,7 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve_content(self, path: str, data: bytes) -> None:
         fake, (kind, _, name) = self.fake, path.partition("/")
-        if self.command == "POST":
+        if self.command == "DELETE":
+            self._answer(405 if self.fake.keeps_uploads else 204)
+        elif self.command == "POST":
             self._answer(202, Location="/v2/shop/x/blobs/uploads/1?state=a")
         elif self.command == "PUT" and kind == "blobs":
             digest = parse_qs(urlsplit(self.path).query)["digest"][0]
@@ -145,5 +149,5 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b'{"errors": [{"code": "UNKNOWN", "message": "unknown"}]}')
 
 
-for _method in ("HEAD", "POST", "PUT"):
+for _method in ("DELETE", "HEAD", "POST", "PUT"):
     setattr(_Handler, f"do_{_method}", _Handler.do_GET)

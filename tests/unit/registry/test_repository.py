@@ -93,6 +93,22 @@ def test_refusal_names_the_account_and_the_login_and_no_password(
     assert caught.value.exit_code == ExitCode.HOST
 
 
+@pytest.mark.parametrize("keeps_uploads", [True, False])
+def test_whether_a_registry_takes_files_is_asked_without_sending_one(
+    registry: FakeRegistry, keeps_uploads: bool
+) -> None:
+    registry.keeps_uploads = keeps_uploads
+    with repository(registry) as opened:
+        opened.require_writable()
+    assert registry.asked == ["POST /v2/shop/x/blobs/uploads/", "DELETE /v2/shop/x/blobs/uploads/1"]
+    assert not registry.blobs
+
+
+def test_registry_that_takes_no_files_says_so_before_one_is_sent() -> None:
+    with served(FakeRegistry(account=ACCOUNT)) as fake, repository(fake) as opened, pytest.raises(RegistryDenied):
+        opened.require_writable()
+
+
 def one_line(error: EdgesimError) -> str:
     assert "\n" not in error.problem
     assert error.fix
