@@ -52,8 +52,8 @@ class Device(Protocol):
     def read(self) -> Reading:
         """Return the device's resources now, `at_ns` on `time.monotonic_ns`."""
 
-    def is_busy(self) -> bool:
-        """Return whether a thread of the server runs, or waits for a CPU or the disk; False if this host cannot see."""
+    def is_busy(self) -> bool | None:
+        """Return whether a thread of the server runs, or waits for a CPU or the disk; None if this host cannot see."""
 
 
 class ScalableDevice(Device, Protocol):

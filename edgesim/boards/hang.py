@@ -13,16 +13,21 @@ from edgesim.recording import Reading
 # neither, so readings count only while a request, or the start, waits for an answer.
 HANG_S = 30.0
 _LEAST_CORES = 0.1
+# Of a device whose threads this host cannot see, as from within a container: one that waits for a CPU gets some.
+_LEAST_CORES_UNSEEN = 0.005
 _LEAST_READ_BYTES = 1 << 20
 
 
 def hangs(device: Device, readings: Sequence[Reading]) -> bool:
     """Return whether a device stands still, though this host would let it work."""
-    return stands_still(readings) and not device.is_busy()
+    if not stands_still(readings):
+        return False
+    is_busy = device.is_busy()
+    return stands_still(readings, _LEAST_CORES_UNSEEN) if is_busy is None else not is_busy
 
 
-def stands_still(readings: Sequence[Reading]) -> bool:
-    """Return whether a device used almost no CPU, and read almost nothing, for the last `HANG_S` seconds."""
+def stands_still(readings: Sequence[Reading], least_cores: float = _LEAST_CORES) -> bool:
+    """Return whether a device used less CPU, and read almost nothing, for the last `HANG_S` seconds."""
     if not readings:
         return False
     last = readings[-1]
@@ -31,7 +36,7 @@ def stands_still(readings: Sequence[Reading]) -> bool:
         return False
     seconds = (last.at_ns - before.at_ns) / 1e9
     read_bytes = (last.read_bytes or 0) - (before.read_bytes or 0)
-    return last.cpu_seconds - before.cpu_seconds < _LEAST_CORES * seconds and read_bytes < _LEAST_READ_BYTES
+    return last.cpu_seconds - before.cpu_seconds < least_cores * seconds and read_bytes < _LEAST_READ_BYTES
 
 
 def error(log: str, while_doing: str) -> EmulatorCrashed:

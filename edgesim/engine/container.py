@@ -244,8 +244,8 @@ class DockerDevice:
             return self._cgroup.read()
         return api_stats.read(self._container.client.api, self._container.id)
 
-    def is_busy(self) -> bool:
-        return self._cgroup is not None and busy.is_busy(self.pid)
+    def is_busy(self) -> bool | None:
+        return busy.is_busy(self.pid) if self._cgroup is not None else None
 
     def _find_cgroup(self) -> Cgroup | None:
         self._container.reload()

@@ -57,7 +57,7 @@ class FakeDevice:
         n = next(self._readings)
         return Reading(n * 10**8, cpu_seconds=n / 10, memory_bytes=n, memory_peak_bytes=n, memory_peak_source="fake")
 
-    def is_busy(self) -> bool:
+    def is_busy(self) -> bool | None:
         return False
 
     def die(self, exit_code: int = 1, *, log: str = "", out_of_memory: bool = False) -> None:

@@ -113,8 +113,31 @@ class StarvedDevice(StillDevice):
         return True
 
 
+class UnseenDevice(StillDevice):
+    """A device in a container beside edgesim's own, which sees no thread of it."""
+
+    def is_busy(self) -> None:
+        return None
+
+
+class UnseenSlowDevice(UnseenDevice):
+    """Such a device that a busy host gives the twentieth part of a core."""
+
+    seconds = itertools.count()
+
+    def read(self) -> Reading:
+        return Reading(0, cpu_seconds=next(self.seconds) / 20, memory_bytes=1)
+
+
 @pytest.mark.parametrize(
-    ("device", "error"), [(StillDevice(), EmulatorCrashed), (StarvedDevice(), NotReady), (BusyDevice(), NotReady)]
+    ("device", "error"),
+    [
+        (StillDevice(), EmulatorCrashed),
+        (StarvedDevice(), NotReady),
+        (BusyDevice(), NotReady),
+        (UnseenDevice(), EmulatorCrashed),
+        (UnseenSlowDevice(), NotReady),
+    ],
 )
 def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice, error: type[DeviceError]) -> None:
     clock = Clock()
