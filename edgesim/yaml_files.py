@@ -99,7 +99,7 @@ def _explain(
     key = ".".join(str(part) for part in location)
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        text = f"unknown key {key!r}{did_you_mean(str(location[-1]), _keys_at(model, location[:-1], more_keys))}"
+        text = f"unknown key {key!r}{_meant(model, location, more_keys)}"
     elif kind == "missing":
         cause = _nearest(location, not_inherited)
         text = f"key {key!r} is missing" + (f": {cause[1]}" if cause else "")
@@ -136,8 +136,21 @@ def _nearest(location: Sequence[str | int], by_key: Mapping[str, _Value]) -> _Va
     return None
 
 
-def _keys_at(model: type[BaseModel], location: Sequence[str | int], more_keys: Sequence[str]) -> list[str]:
-    """Return the keys that the schema allows at a location in the file."""
+def _meant(model: type[BaseModel], location: Sequence[str | int], more_keys: Sequence[str]) -> str:
+    """Return what an unknown key may stand for, to be appended to a message.
+
+    A schema may have `other_names`: keys of other programs' files, each with its own key of the same meaning.
+    """
+    schema, word = _schema_at(model, location[:-1]), str(location[-1])
+    if schema is None:
+        return ""
+    other_names: Mapping[str, str] = getattr(schema, "other_names", {})
+    keys = [name for name in schema.model_fields if name != "mode"] + (list(more_keys) if schema is model else [])
+    return did_you_mean(other_names.get(word, word), keys)
+
+
+def _schema_at(model: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:
+    """Return the schema of a section of the file; None if the schema does not know it."""
     schema: Any = model
     for part in location:
         if isinstance(schema, type) and issubclass(schema, BaseModel) and part in schema.model_fields:
@@ -145,10 +158,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[str | int], more_keys: S
         # A section is the annotation itself, or is inside an optional, a tuple or a dictionary.
         candidates = [schema, *_inner(schema)]
         schema = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), schema)
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        own = list(more_keys) if schema is model else []
-        return [name for name in schema.model_fields if name != "mode"] + own
-    return []
+    return schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
 
 
 def _inner(annotation: Any) -> list[Any]:

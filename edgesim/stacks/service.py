@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -105,6 +105,18 @@ class Service(Element):
             (`image.gpus`) for a service with `models`, and else ``none``.
         target: what is to run the models of edgesim's own server: ``cpu``, ``gpu:tensorrt-fp16``.
     """
+
+    # Keys of a Compose file, each with the key that says the same here.
+    other_names: ClassVar[dict[str, str]] = {
+        "depends_on": "after",
+        "env_file": "environment",
+        "expose": "port",
+        "healthcheck": "healthy",
+        "mem_limit": "memory",
+        "needs": "after",
+        "ports": "publish",
+        "volumes": "mounts",
+    }
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     watch: Files | None = None

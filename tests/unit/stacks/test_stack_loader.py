@@ -86,6 +86,8 @@ def refused(directory: Path, old: str, new: str) -> str:
     [
         ("profile: jetson-nano\n", "", "key 'profile' is missing"),
         ("    memory: 1", "    memroy: 1", ":8: unknown key 'services.detector.memroy'; did you mean 'memory'?"),
+        ("    memory: 1", "    mem_limit: 1", ":8: unknown key 'services.detector.mem_limit'; did you mean 'memory'?"),
+        ("    after: [", "    depends_on: [", "; did you mean 'after'?"),
         ("at: /data", "att: /data", ":16: unknown key 'services.store.mounts.0.att'; did you mean 'at'?"),
         ("once: true", "once: maybe", "services.prepare.once"),
         ("models: [net.onnx]", "models: [nothing.onnx]", "services.detector.models: "),
@@ -192,6 +194,12 @@ def test_models_in_a_volume_are_in_one_that_is_named_after_them(directory: Path)
     (mount,) = found["services"]["detector"]["volumes"]
     assert mount == {"type": "volume", "source": mount["source"], "target": "/models", "read_only": True}
     assert found["volumes"][mount["source"]] == {"external": True, "name": mount["source"]}
+
+
+def test_check_of_edgesims_own_server_has_no_spaces_at_which_podman_would_split_it(directory: Path) -> None:
+    (kind, *words) = rendered(directory)["services"]["detector"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    assert not [word for word in words if " " in word]
 
 
 def test_another_program_in_the_serving_image_has_the_models_and_no_server(directory: Path) -> None:
