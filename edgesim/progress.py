@@ -41,7 +41,8 @@ class Listener(Protocol):
 
     def note(self, text: str) -> None: ...
 
-    def end(self, stage: str, seconds: float) -> None: ...
+    def end(self, stage: str, seconds: float) -> None:
+        """Hear that a stage has ended; one that failed or was interrupted is named ``NAME (cut short)``."""
 
 
 class Silent:
@@ -114,13 +115,15 @@ class Stages:
     def _announced(self, name: str, doing: str, progress: Callable[[], Progress] = Progress) -> Iterator[None]:
         self._listener.begin(name, doing)
         begun = self._clock()
+        ended = f"{name} (cut short)"
         try:
             with self._watched(progress):
                 yield
+            ended = name
         finally:
             seconds = self._clock() - begun
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-            self._listener.end(name, seconds)
+            self._listener.end(ended, seconds)
 
     @contextmanager
     def _watched(self, progress: Callable[[], Progress]) -> Iterator[None]:

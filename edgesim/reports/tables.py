@@ -122,6 +122,12 @@ def levels(result: RunResult) -> Table:
     )
 
 
+def level_notes(result: RunResult) -> Iterator[str]:
+    """Yield why levels are INVALID, in ascending order of the rates."""
+    for level in sorted(result.levels, key=lambda level: level.qps):
+        yield from (f"INVALID at {level.qps:.4g} requests/s: {reason}" for reason in level.reasons)
+
+
 def judged(level: Level) -> str:
     """Return what a level showed: whether it kept a limit, whether the board kept up, and whether it is INVALID."""
     words = [] if level.held is None else ["within limit" if level.held else "over limit"]

@@ -56,6 +56,15 @@ def test_a_repeated_stage_tells_its_own_seconds_and_adds_them_up() -> None:
     assert stages.seconds == {"load": 5.0}
 
 
+def test_a_listener_hears_that_a_stage_was_cut_short() -> None:
+    times = iter([0.0, 2.0])
+    heard = Heard()
+    stages = Stages(heard, clock=lambda: next(times))
+    with pytest.raises(KeyboardInterrupt), stages.stage("ready", "waiting"):
+        raise KeyboardInterrupt
+    assert heard.lines == ["ready: waiting", "ready (cut short) 2"]
+
+
 def test_a_part_of_a_job_has_seconds_and_names_of_its_own() -> None:
     times = iter([0.0, 1.0, 1.0, 3.0])
     heard = Heard()

@@ -35,6 +35,8 @@ def render_result(result: RunResult, file: str = "") -> str:
     ]
     if result.levels:
         lines += [*_titled(tables.levels(result)), ""]
+        notes = [f"- {_plain(note)}" for note in tables.level_notes(result)]
+        lines += [*notes, ""] if notes else []
     if result.restarts:
         lines += [*_titled(tables.containers(result)), ""]
         lines += [*(f"- {_plain(line)}" for line in tables.spread_lines(result)), ""]

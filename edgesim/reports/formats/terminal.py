@@ -35,11 +35,16 @@ def render_result(result: RunResult) -> RenderableType:
     about = _facts([device_time, *phrases.targets(result), *facts, *phrases.published(result)])
     parts: list[RenderableType] = [heading, about, _times(result, result.scenario)]
     if result.levels:
-        parts.append(TextTable(tables.levels(result)))
+        parts.append(_with_notes(TextTable(tables.levels(result)), tables.level_notes(result)))
     if result.restarts:
-        parts.append(Group(TextTable(tables.containers(result)), Text(), *map(Paragraph, tables.spread_lines(result))))
+        parts.append(_with_notes(TextTable(tables.containers(result)), tables.spread_lines(result)))
     parts += [_facts(phrases.stages(result)), _validity(result)]
     return _spaced(parts)
+
+
+def _with_notes(table: TextTable, notes: Iterable[str]) -> RenderableType:
+    lines = [Paragraph(note) for note in notes]
+    return Group(table, Text(), *lines) if lines else table
 
 
 def render_stack(result: StackResult) -> RenderableType:

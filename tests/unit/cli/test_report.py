@@ -219,7 +219,7 @@ def test_results_of_one_board_that_are_not_alike_say_what_differs(
     result.write(a)
     for update, words in (
         ({"host": result.host.model_copy(update={"cpu": "another"})}, "host CPU: x and another"),
-        ({"model": result.model.model_copy(update={"signature": "z → y"})}, "model's signature: None and z → y"),
+        ({"model": result.model.model_copy(update={"signature": "z → y"})}, "model's signature: none and z → y"),
         ({"profile": result.profile.model_copy(update={"sha256": "another"})}, "profile's facts: ab and another"),
     ):
         result.model_copy(update=update).write(b)

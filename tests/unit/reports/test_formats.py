@@ -213,6 +213,25 @@ def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result
     for report in (on_a_terminal(swept), markdown.render_result(swept), html.render_result(swept, "r.json")):
         assert "overload" in report
         assert "keeps up" in report
+        assert "INVALID at" not in report
+
+
+def test_every_format_says_why_a_rate_of_a_sweep_is_invalid(result: RunResult) -> None:
+    times = Distribution(p50=2196.0)
+    level = Level(
+        qps=30.0,
+        achieved_qps=24.0,
+        requests=662,
+        failed=0,
+        latency_ms=times,
+        service_time_ms=times,
+        lag_ms=times,
+        valid=False,
+        reasons=("generator on time: late",),
+    )
+    swept = result.model_copy(update={"levels": (level,)})
+    for report in (on_a_terminal(swept), markdown.render_result(swept), html.render_result(swept, "r.json")):
+        assert "INVALID at 30 requests/s: generator on time: late" in report
 
 
 def test_every_format_says_that_a_time_is_the_cpus_on_a_board_that_has_more(doubtful: RunResult) -> None:

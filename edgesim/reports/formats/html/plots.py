@@ -456,7 +456,9 @@ def levels(sides: Sequence[Side[RunResult]]) -> Plot | None:
         return None
     figure.update_layout(height=340, yaxis={"title": "ms"}, hovermode="x unified")
     figure.update_xaxes(title="requests/s")
+    notes = [side.labelled(note) for side in sides for note in tables.level_notes(side.result)]
     summary = f"Latency at {len(rows)} rates, from {rows[0][0]} to {rows[-1][0]} requests/s."
+    summary = " ".join([summary, *(f"{note}." for note in notes)])
     return Plot(
         "levels",
         "Latency at each rate",
