@@ -13,7 +13,7 @@ from edgesim.bundles import manifest
 from edgesim.bundles.manifest import File, Manifest, broken
 from edgesim.delivery.contents import header, padded
 from edgesim.errors import DISK_FULL, DiskFull, HostError, ResultError
-from edgesim.host.scratch import scratch_file
+from edgesim.host.scratch import full_disk, scratch_file
 
 _CHUNK_BYTES = 1 << 20
 _END = bytes(2 * tarfile.BLOCKSIZE)
@@ -55,7 +55,9 @@ def write(target: Path, contents: Manifest, files: Mapping[str, Path]) -> str:
         scratch.replace(target)
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(f"no space left for {target}", fix=f"df -h {target.parent}") from error
+            raise DiskFull(
+                f"no space left for {target}", fix=f"free some space there: df -h {target.parent}"
+            ) from error
         raise ResultError(f"{target}: cannot write the bundle: {error.strerror}", fix="give `output` a file") from error
     finally:
         scratch.unlink(missing_ok=True)
@@ -89,9 +91,7 @@ def unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
             return _unpacked(file, path, directory)
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(
-                f"no space left to unpack {path} in {directory}", fix="free some space, or set TMPDIR to another disk"
-            ) from error
+            raise full_disk(f"the files of {path}", directory) from error
         raise ResultError(f"{path}: {error.strerror}", fix="give the file that edgesim bundle wrote") from error
 
 
@@ -134,9 +134,7 @@ def _require_space(contents: Manifest, archive_bytes: int, path: Path, directory
     if total > archive_bytes:
         raise broken(str(path), "it was cut: the manifest's files are larger than the archive")
     if total > shutil.disk_usage(directory).free:
-        raise DiskFull(
-            f"{path}: no space left to unpack it in {directory}", fix="free some space, or set TMPDIR to another disk"
-        )
+        raise full_disk(f"the files of {path}", directory)
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

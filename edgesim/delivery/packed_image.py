@@ -107,7 +107,7 @@ def written(
     """
     with scratch_directory() as scratch:
         try:
-            with full_disk_is_told(f"the packed image in {scratch}"):
+            with full_disk_is_told("the packed image"):
                 packed = _pack(engine, package, reference, Path(scratch))
                 path = Path(scratch) / "image.tar"
                 with path.open("wb") as file:

@@ -101,6 +101,18 @@ def _left_behind(parent: Path) -> Iterator[Path]:
     yield from (path for path in found if is_left_behind(path.name))
 
 
+def full_disk(what: str, *directories: Path) -> DiskFull:
+    """Return the error of a disk that got full while a program wrote `what`.
+
+    A program such as pip writes to `directories` and to the directory of temporary files, and does not say which disk
+    is full: the error names the one with the least space.
+    """
+    temporary = Path(tempfile.gettempdir())
+    fullest = min((*directories, temporary), key=lambda directory: shutil.disk_usage(directory).free)
+    elsewhere = ", or set TMPDIR to a directory with enough space" if fullest == temporary else ""
+    return DiskFull(f"no space left for {what} in {fullest}", fix=f"free some space there: df -h {fullest}{elsewhere}")
+
+
 @contextlib.contextmanager
 def full_disk_is_told(what: str) -> Iterator[None]:
     """Tell a disk that gets full while the block writes scratch files.
@@ -113,5 +125,4 @@ def full_disk_is_told(what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        fix = "free some space, or set TMPDIR to another disk"
-        raise DiskFull(f"no space left for {what}", fix=fix) from error
+        raise full_disk(what) from error

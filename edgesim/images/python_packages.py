@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim import paths
-from edgesim.errors import DiskFull, PackagesUnavailable
+from edgesim.errors import PackagesUnavailable
 from edgesim.host import proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cache import make_public, new_entry
+from edgesim.host.scratch import full_disk
 from edgesim.images.runtime_releases import BOOKWORM, Debian, RuntimeRelease
 
 _OLDEST_PYTHON = 9  # of `edgesim.measure.release_worker`: 3.9
@@ -103,10 +104,7 @@ def _install(name: str, requirements: str, target: Sequence[str], *, what: str) 
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             if "No space left" in done.stderr:
-                raise DiskFull(
-                    f"no space left for {what} in {directory.parent}",
-                    fix=f"free some space: df -h {directory.parent}",
-                )
+                raise full_disk(what, directory.parent)
             if (proxy := proxies.named_in(done.stderr)) is not None:
                 raise PackagesUnavailable(
                     f"pip cannot fetch {what} through the proxy {proxy}",

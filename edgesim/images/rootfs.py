@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim import paths
-from edgesim.errors import BaseUnavailable, DiskFull, PackageUnknown
+from edgesim.errors import BaseUnavailable, PackageUnknown
 from edgesim.host import proxies
 from edgesim.host.cache import new_entry
 from edgesim.host.parent_death import end_with_parent
+from edgesim.host.scratch import full_disk
 
 SUITE = "bookworm"
 PACKAGES = ("python3", "libstdc++6")
@@ -72,10 +73,7 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
     code, log = _run_in_own_session(command, scratch=archive.parent)
     if code != 0:
         if "No space left" in log:
-            raise DiskFull(
-                f"no space left for the base image in {archive.parent}",
-                fix=f"free some space: df -h {archive.parent}",
-            )
+            raise full_disk("the base image", archive.parent)
         if match := re.search(r"Unable to locate package (\S+)", log):
             raise PackageUnknown(f"Debian {suite} has no package {match[1]!r}", fix=f"apt-cache search {match[1]}")
         if (proxy := proxies.named_in(log)) is not None:

@@ -158,7 +158,9 @@ def _save(archive: Path, target: Path) -> None:
         scratch.replace(target)
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise DiskFull(f"no space left for {target}", fix=f"df -h {target.parent}") from error
+            raise DiskFull(
+                f"no space left for {target}", fix=f"free some space there: df -h {target.parent}"
+            ) from error
         raise ResultError(f"{target}: cannot write: {error.strerror}") from error
     finally:
         scratch.unlink(missing_ok=True)

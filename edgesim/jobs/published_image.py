@@ -198,7 +198,7 @@ def _extract(engine: Engine, image: Reference, mount_point: str, target: Path) -
     """Unpack the models of an image, which may be a stranger's, as files below a directory."""
     try:
         with (
-            full_disk_is_told(f"the model of {image} in {target}"),
+            full_disk_is_told(f"the model of {image}"),
             engine.file_transfer(image=str(image)) as transfer,
             tarfile.open(fileobj=transfer.get(mount_point), mode="r|") as tar,
         ):

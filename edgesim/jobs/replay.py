@@ -128,7 +128,7 @@ def _archive(bundle: str | Path, scratch: Path, context: str | None, stages: Sta
         Repository(registry_access.of(source.registry, context), source.repository) as repository,
     ):
         path = scratch / "fetched.edgesim.tar"
-        with full_disk_is_told(f"{source} in {scratch}"):
+        with full_disk_is_told(str(source)):
             published.fetch(repository, source, path)
     return path
 

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,3 +78,15 @@ def test_the_next_directory_in_a_place_removes_what_a_killed_process_left_there(
     target.touch()
     assert scratch.remove_left_behind() == []
     assert target.exists()
+
+
+@pytest.mark.parametrize(("free", "named", "variable"), [((9, 5), "temporary", True), ((5, 9), "cache", False)])
+def test_full_disk_is_that_of_the_fuller_directory_that_a_program_writes_to(
+    free: tuple[int, int], named: str, variable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaces = {tmp_path / "cache": free[0], tmp_path / "temporary": free[1]}
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=spaces[path]))
+    error = scratch.full_disk("the packages", tmp_path / "cache")
+    assert error.problem == f"no space left for the packages in {tmp_path / named}"
+    assert ("TMPDIR" in error.fix) == variable
