@@ -56,7 +56,8 @@ class TensorRt:
     Attributes:
         version: of the release that was asked for; `documented` is the release whose facts these are.
         opset, oldest_opset: the range of ONNX's operator sets that the parser is documented for.
-        tensor_types: types of tensors; `narrowed` are those that it takes as another.
+        tensor_types: types of tensors; `narrowed` are those that it takes as another, `io_types` those that only
+            inputs and outputs of a network may have.
         takes_functions: whether models may have functions of their own.
         operators: the types of tensors that each operator takes.
         unknown: operators of which no source says whether this release takes them.
@@ -67,6 +68,7 @@ class TensorRt:
     opset: int
     oldest_opset: int
     tensor_types: frozenset[str]
+    io_types: frozenset[str]
     narrowed: Mapping[str, str]
     takes_functions: bool
     operators: Mapping[str, frozenset[str]]
@@ -94,6 +96,7 @@ class TensorRt:
             opset=facts["opset"],
             oldest_opset=facts["oldest_opset"],
             tensor_types=frozenset(facts["types"].split()),
+            io_types=frozenset(facts["io_types"].split()),
             narrowed=facts["narrowed"],
             takes_functions=facts["functions"],
             operators=operators,

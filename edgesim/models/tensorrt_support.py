@@ -243,17 +243,24 @@ class _Examination:
 
     def _of_types(self, model: Model) -> Iterator[str]:
         """Yield the types of tensors that the release does not take at all."""
-        facts, counts = self._facts, Counter[str]()
-        for name in {name for node in graph_nodes.of_model(self._proto) for name in (*node.input, *node.output)}:
-            kind = self._type(name)
-            if kind is not None:
-                counts[kind] += 1
-        ends = {self._type(tensor.name) for tensor in (*model.inputs, *model.outputs)}
-        for kind, count in sorted(counts.items()):
-            if kind in facts.tensor_types or kind in facts.narrowed or (kind == "uint8" and kind in ends):
-                continue
-            taken = ", ".join(sorted(facts.tensor_types))
-            yield f"type {kind} ({count} tensors): it takes {taken}"
+        ends = {tensor.name for tensor in (*model.inputs, *model.outputs)}
+        names: dict[str, set[str]] = {}
+        for node in graph_nodes.of_model(self._proto):
+            refused = {name for name in (*node.input, *node.output) if self._is_refused(name, is_end=name in ends)}
+            for name in refused:
+                names.setdefault(self._type(name) or "", set()).add(name)
+            if refused:
+                self._unsupported.add(tuple(node.output))
+        for kind, tensors in sorted(names.items()):
+            count = f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
+            yield f"type {kind} ({count}): it takes {', '.join(sorted(self._facts.tensor_types))}"
+
+    def _is_refused(self, name: str, *, is_end: bool) -> bool:
+        """Whether a tensor has a type that the release does not take, or not there."""
+        facts, kind = self._facts, self._type(name)
+        if kind is None or kind in facts.tensor_types or kind in facts.narrowed:
+            return False
+        return not (is_end and kind in facts.io_types)
 
     def _of_opset(self) -> Iterator[str]:
         opset = self._opset

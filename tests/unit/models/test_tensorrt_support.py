@@ -143,6 +143,26 @@ def test_a_type_of_tensors_that_the_release_lacks_is_refused(
         assert "(2 tensors): it takes" in findings.refused[0]
 
 
+@pytest.mark.parametrize(("release", "taken"), [("8.2", False), ("8.4", False), ("8.5", True), ("10.3", True)])
+def test_bytes_as_inputs_and_outputs_are_taken_from_the_first_release_that_imports_them(
+    tmp_path: Path, release: str, taken: bool
+) -> None:
+    nodes = [node("Cast", "x", "f", to=FLOAT), node("Relu", "f", "r"), node("Cast", "r", to=TensorProto.UINT8)]
+    findings = found(tmp_path, release, nodes, kind=TensorProto.UINT8, output=TensorProto.UINT8)
+    assert (findings.refused == ()) == taken
+    # ONNX Runtime's TensorRT provider leaves the operations on bytes, and gives the rest to TensorRT.
+    assert (findings.parts, findings.left) == ((1, {}) if taken else (1, {"Cast": 2}))
+
+
+@pytest.mark.parametrize("release", ["8.5", "10.3"])
+def test_bytes_within_a_network_are_refused_where_its_input_may_have_them(tmp_path: Path, release: str) -> None:
+    nodes = [node("Cast", "x", "f", to=FLOAT), node("Cast", "f", "b", to=TensorProto.UINT8)]
+    nodes.append(node("Cast", "b", to=FLOAT))
+    findings = found(tmp_path, release, nodes, kind=TensorProto.UINT8)
+    assert findings.refused[0].startswith("type uint8 (1 tensor): it takes")
+    assert findings.left == {"Cast": 2}
+
+
 def test_a_type_that_one_operator_is_not_listed_for_is_doubted(tmp_path: Path) -> None:
     findings = found(tmp_path, "8.5", [node("MatMul", "x x")], kind=TensorProto.INT32, output=TensorProto.INT32)
     assert findings.refused == ()
