@@ -339,5 +339,7 @@ def _remarks(time: TrtexecTime, profile: DeviceProfile, target: str) -> Iterator
         )
     if time.cuda_graph:
         yield "measured with a CUDA graph, which starts kernels faster than most programs do"
+    if time.profiled:
+        yield "measured while each layer was timed, which takes longer: run trtexec without --dumpProfile"
     if time.layers:
         yield "the sum of profiled layers is without the gaps between them"

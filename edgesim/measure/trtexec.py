@@ -1,14 +1,14 @@
 """What NVIDIA's ``trtexec`` prints and exports: the GPU's time for one inference, and what it was measured on.
 
 Files are read as people have them: with or without time stamps, quoted, with another program's prefix, cut off. Printed
-text is that of TensorRT 8.2 to 10.x (samples/common/sampleOptions.cpp and sampleReporting.cpp of NVIDIA/TensorRT).
+text is that of TensorRT 7 to 10 (samples/common/sampleOptions.cpp and sampleReporting.cpp of NVIDIA/TensorRT).
 """
 
 import codecs
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,27 @@ _MOST_MS = 86_400_000.0
 _WHOLE_LOG = "give the whole log, from &&&& RUNNING to its last line, &&&& PASSED"
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_LOGGED = re.compile(r"\s*\[(?:[0-9]+/[0-9]+/[0-9]+-|[VIWE]\])")
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)"
+# People also paste it with some of its equals signs lost.
+_IS = r"\s*(?:=\s*)?"
 _COMPUTE = re.compile(
-    rf"(?<!Total )GPU Compute Time: min = {_NUMBER} ms, max = {_NUMBER} ms, mean = {_NUMBER} ms, median = {_NUMBER} ms"
+    rf"(?<!Total )GPU Compute Time: min{_IS}{_NUMBER} ms, max{_IS}{_NUMBER} ms, mean{_IS}{_NUMBER} ms, "
+    rf"median{_IS}{_NUMBER} ms"
 )
+# TensorRT 7 has a heading, and a line for each figure.
+_HEADING = re.compile(r"(?:\[I\] |^\W*)(Host Latency|Enqueue Time|GPU Compute)\s*$")
+_MEDIAN = re.compile(rf"(?:\[I\] |^\W*)median: {_NUMBER} ms")
+# Averages of some runs each, which the summary comes after.
+_AVERAGE = re.compile(rf"Average on [0-9]+ runs - GPU latency: {_NUMBER} ms")
 _CUT_COMPUTE = re.compile(r"(?<!Total )GPU Compute Time: min")
 _BANNER = re.compile(
     r"&&&& (RUNNING|PASSED|FAILED) TensorRT\.trtexec(?: \[TensorRT v([0-9]{3,6})\])?[^#\n]*(?:# (.*))?"
 )
 _ERROR = re.compile(r"\[E\] (.*)")
 _OPTION = re.compile(
-    r"(?:\[I\] |^\W*)(Model|Precision|Load engine|DLACore|Inference Streams|Streams|CUDA Graph|"
-    r"Compute Capability|SMs|Application Compute Clock Rate): ?(.*?)\s*$"
+    r"(?:\[I\] |^\W*)(Model|Precision|Load engine|DLACore|Inference Streams|Streams|Batch|CUDA Graph|"
+    r"Profile|Compute Capability|SMs|(?:Application )?Compute Clock Rate|TensorRT version): ?(.*?)\s*$"
 )
 _BINDING = re.compile(
     r"(Created )?(input|output) binding for (\S+) with dimensions ([0-9]+(?:x[0-9]+)*)(?=\s|$)", re.IGNORECASE
@@ -61,6 +70,7 @@ class TrtexecTime:
         compute_capability, units, clock_hz: of the device.
         layers: names of the engine's layers, made of the names of the nodes in them.
         cuda_graph: whether kernels were launched as one graph.
+        profiled: whether layers were timed one by one in the same run.
     """
 
     ms: float
@@ -76,6 +86,7 @@ class TrtexecTime:
     clock_hz: float | None = None
     layers: tuple[str, ...] = ()
     cuda_graph: bool = False
+    profiled: bool = False
 
 
 def read(path: Path) -> TrtexecTime:
@@ -90,15 +101,14 @@ def read(path: Path) -> TrtexecTime:
     except OSError as error:
         raise UsageError(f"{path}: cannot read: {error.strerror}") from error
     text = _decoded(content)
-    if text.lstrip().startswith("["):
+    # A log begins with a bracket, too: that of its first time stamp, or of its first line's kind.
+    if text.lstrip().startswith("[") and not _LOGGED.match(text):
         try:
             return _exported(path, orjson.loads(text))
         except ValueError as error:
-            # A log begins with a bracket, too: that of its first time stamp.
-            if not _BANNER.search(text) and not _CUT_COMPUTE.search(text):
-                raise UsageError(
-                    f"{path}: neither a log of trtexec nor whole JSON: {error}", fix="export the times once more"
-                ) from error
+            raise UsageError(
+                f"{path}: neither a log of trtexec nor whole JSON: {error}", fix="export the times once more"
+            ) from error
     return _logged(path, _ANSI.sub("", text))
 
 
@@ -116,29 +126,33 @@ def _logged(path: Path, text: str) -> TrtexecTime:
     lines = text.splitlines()
     banners = [match for line in lines if (match := _BANNER.search(line)) is not None]
     words = [match[1] for match in banners]
-    times = [match for line in lines if (match := _COMPUTE.search(line)) is not None]
+    times = list(_medians(lines))
     if "FAILED" in words:
         reason = next((match[1] for line in lines if (match := _ERROR.search(line)) is not None), "")
         reason = f": {printable(reason.strip())}" if reason.strip() else ""
         raise UsageError(f"{path}: trtexec FAILED{reason}", fix="mend that first; a failed run shows no time")
-    if words.count("RUNNING") > 1 or len({match[4] for match in times}) > 1:
+    if words.count("RUNNING") > 1 or len(set(times)) > 1:
         raise UsageError(f"{path}: has more than one run of trtexec", fix="give one file for each run")
     if "RUNNING" in words and "PASSED" not in words:
         raise UsageError(
             f"{path}: the log of trtexec is cut off: its last line, &&&& PASSED, is missing", fix=_WHOLE_LOG
         )
-    if not times:
+    averages = [float(match[1]) for line in lines if (match := _AVERAGE.search(line)) is not None]
+    # A log that begins with its banner has a summary; lines that somebody has pasted may be all there is.
+    pasted = not words and not _CUT_COMPUTE.search(text)
+    if not times and not (averages and pasted):
         raise UsageError(f"{path}: {_why_no_time(text, words)}", fix=_WHOLE_LOG)
-    ms = _positive(path, times[0][4], "the median GPU compute time")
+    what = "median GPU compute time" if times else f"mean of {len(averages)} averages of the GPU latency"
+    ms = _positive(path, times[0] if times else statistics.fmean(averages), f"the {what}")
     facts = _facts(lines)
     command = next((match[3] for match in banners if match[3]), "")
     _require_one_inference_at_a_time(path, facts)
-    release = next((_release(match[2]) for match in banners if match[2]), None)
+    release = next((_release(match[2]) for match in banners if match[2]), facts.get("TensorRT version") or None)
     engine = facts.get("Load engine") or _argument(command, "loadEngine")
     model = engine or facts.get("Model") or _argument(command, "onnx")
     return TrtexecTime(
         ms=ms,
-        what="median GPU compute time of trtexec",
+        what=f"{what} of trtexec",
         model=model or None,
         is_engine=bool(engine),
         precision=None if engine else _precision(facts.get("Precision"), command),
@@ -147,9 +161,22 @@ def _logged(path: Path, text: str) -> TrtexecTime:
         outputs=_bindings(lines, "output"),
         compute_capability=facts.get("Compute Capability") or None,
         units=int(units) if (units := facts.get("SMs", "")).isdecimal() and len(units) < 5 else None,
-        clock_hz=_gigahertz(facts.get("Application Compute Clock Rate", "")),
+        clock_hz=_gigahertz(facts.get("Application Compute Clock Rate") or facts.get("Compute Clock Rate", "")),
         cuda_graph=facts.get("CUDA Graph") == "Enabled",
+        profiled=facts.get("Profile") == "Enabled",
     )
+
+
+def _medians(lines: Sequence[str]) -> Iterator[str]:
+    """Yield each median of the GPU's time for one inference, in milliseconds, as it is printed."""
+    heading = ""
+    for line in lines:
+        if (match := _COMPUTE.search(line)) is not None:
+            yield match[4]
+        elif (match := _HEADING.search(line)) is not None:
+            heading = match[1]
+        elif heading == "GPU Compute" and (match := _MEDIAN.search(line)) is not None:
+            yield match[1]
 
 
 def _why_no_time(text: str, words: Sequence[str]) -> str:
@@ -180,6 +207,9 @@ def _require_one_inference_at_a_time(path: Path, facts: Mapping[str, str]) -> No
             f"{path}: measured with {printable(streams)} streams, which wait for each other",
             fix="run trtexec without --infStreams and --streams",
         )
+    batch = facts.get("Batch") or "1"
+    if batch.isdecimal() and int(batch) > 1:
+        raise UsageError(f"{path}: measured with a batch of {printable(batch)}", fix="run trtexec without --batch")
 
 
 def _release(digits: str) -> str:

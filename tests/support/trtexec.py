@@ -32,6 +32,9 @@ def log(
     capability: str = "5.3",
     streams: int = 1,
     dla: str = "",
+    batch: str = "Explicit",
+    clock: str = "Application Compute Clock Rate",
+    profile: str = "Disabled",
     stamped: bool = True,
     ending: str = "PASSED",
 ) -> str:
@@ -55,16 +58,18 @@ def log(
         "Device: 0",
         f"DLACore: {dla}",
         "=== Inference Options ===",
-        "Batch: Explicit",
+        f"Batch: {batch}",
         "Iterations: 100",
         "Duration: 3s (+ 200ms warm up)",
         f"{streams_name}: {streams}",
         "CUDA Graph: Disabled",
+        "=== Reporting Options ===",
+        f"Profile: {profile}",
         "=== Device Information ===",
         "Selected Device: NVIDIA Tegra X1",
         f"Compute Capability: {capability}",
         "SMs: 1",
-        "Application Compute Clock Rate: 0.9216 GHz",
+        f"{clock}: 0.9216 GHz",
         *(binding.format(kind="Input", name=name, shape=shape) for name, shape in inputs.items()),
         *(binding.format(kind="Output", name=name, shape=shape) for name, shape in outputs.items()),
         "Starting inference",
@@ -85,6 +90,35 @@ def log(
     if ending == "FAILED":
         text += f"{error} (int8 is not configured in the builder)\n[11/07/2025-14:36:36] [E] Engine set up failed\n"
     return text + (f"&&&& {ending} TensorRT.trtexec {command}\n" if ending else "")
+
+
+def log_of_release_7(median_ms: float = 11.4) -> str:
+    """Return what trtexec of TensorRT 7.1 prints, which has a heading and a line for each figure."""
+
+    def block(heading: str, ms: float, rest: str = "") -> list[str]:
+        figures = (("min", ms - 0.2), ("max", ms + 1.3), ("mean", ms + 0.05), ("median", ms))
+        return [
+            heading,
+            *(f"{name}: {each:.6g} ms{rest}" for name, each in figures),
+            f"percentile: {ms + 1:.6g} ms at 99%",
+        ]
+
+    lines = [
+        "=== Model Options ===",
+        "Model: /home/me/resnet18.onnx",
+        "=== Build Options ===",
+        "Max batch: explicit",
+        "Precision: FP32+FP16",
+        "Average on 10 runs - GPU latency: 11.5 ms - Host latency: 11.9 ms (end to end 23 ms, enqueue 3.1 ms)",
+        *block("Host Latency", median_ms + 0.9, " (end to end 23.1 ms)"),
+        "throughput: 0 qps",
+        "walltime: 3.00461 s",
+        *block("Enqueue Time", 3.1),
+        *block("GPU Compute", median_ms),
+        "total compute time: 2.98 s",
+    ]
+    command = "TensorRT.trtexec # trtexec --onnx=/home/me/resnet18.onnx --fp16"
+    return f"&&&& RUNNING {command}\n{''.join(f'{_STAMP}{line}' + chr(10) for line in lines)}&&&& PASSED {command}\n"
 
 
 def export_times(median_ms: float = 11.4, *, start_and_end: bool = False) -> str:

@@ -63,6 +63,47 @@ def test_a_pasted_summary_alone_tells_the_time(path: Path) -> None:
     assert (time.model, time.precision, time.inputs) == (None, None, {})
 
 
+def test_a_summary_that_lost_some_of_its_equals_signs_tells_the_time(path: Path) -> None:
+    line = "GPU Compute Time: min = 11.2 ms, max 12.7 ms, mean 11.45 ms, median 11.4 ms, percentile(99%) 12.6 ms"
+    assert read_text(path, f"Throughput: 87.7 qps\n{line} Total Host Walltime: 3.05 s\n").ms == pytest.approx(11.4)
+
+
+def test_a_log_of_release_7_tells_the_time_of_the_gpu_alone(path: Path) -> None:
+    time = read_text(path, trtexec.log_of_release_7())
+    assert time.ms == pytest.approx(11.4)
+    assert (time.model, time.precision) == ("/home/me/resnet18.onnx", "fp16")
+    whole = trtexec.log_of_release_7()
+    with pytest.raises(UsageError, match="cut off"):
+        read_text(path, whole[: whole.index("GPU Compute")])
+
+
+def test_pasted_gpu_latencies_alone_give_their_mean(path: Path) -> None:
+    line = (
+        "[08/29/2023-19:20:35] [I] Average on 10 runs - GPU latency: {} ms - Host latency: 15.0 ms (enqueue 2.1 ms)\n"
+    )
+    time = read_text(path, "".join(line.format(ms) for ms in (11.3, 11.4, 11.5)))
+    assert time.ms == pytest.approx(11.4)
+    assert time.what == "mean of 3 averages of the GPU latency of trtexec"
+    cut = "&&&& RUNNING TensorRT.trtexec [TensorRT v8201] # trtexec --onnx=net.onnx\n" + line.format(11.3)
+    with pytest.raises(UsageError, match="is cut off"):
+        read_text(path, cut)
+
+
+def test_a_log_without_a_version_in_its_banner_states_it_in_a_line(path: Path) -> None:
+    text = trtexec.log().replace(" [TensorRT v8201]", "").replace("SMs: 1", "SMs: 1\nTensorRT version: 8.2.1")
+    assert read_text(path, text).release == "8.2.1"
+
+
+@pytest.mark.parametrize("clock", ["Compute Clock Rate", "Application Compute Clock Rate"])
+def test_the_clock_of_the_gpu_is_read_by_both_of_its_names(path: Path, clock: str) -> None:
+    assert read_text(path, trtexec.log(clock=clock)).clock_hz == pytest.approx(921.6e6)
+
+
+@pytest.mark.parametrize(("profile", "profiled"), [("Disabled", False), ("Enabled", True)])
+def test_a_run_that_timed_its_layers_is_told_from_one_that_did_not(path: Path, profile: str, profiled: bool) -> None:
+    assert read_text(path, trtexec.log(profile=profile)).profiled == profiled
+
+
 def test_no_log_that_is_cut_off_anywhere_passes_for_a_whole_one(path: Path) -> None:
     whole = trtexec.log()
     last_line = whole.rindex("&&&& PASSED TensorRT.trtexec")
@@ -90,6 +131,7 @@ def test_a_failed_run_is_refused_with_its_first_error(path: Path) -> None:
     [
         (trtexec.log(median_ms=11.4) + trtexec.log(median_ms=30.0), "more than one run"),
         (trtexec.log(streams=4), "measured with 4 streams"),
+        (trtexec.log(batch="8"), "measured with a batch of 8"),
         (trtexec.log(dla="0(With GPU fallback)"), "measured on the DLA"),
         (trtexec.log(median_ms=0.2).replace("median = 0.2 ms", "median = 0 ms"), "is no time of an inference"),
         ("Throughput: 28 qps\n", "no log of trtexec"),
