@@ -51,9 +51,15 @@ def of_results(
         return Overview(results=tuple(results), files=names)
     base, candidate = results
     different = differences(base, candidate)
-    if different and not (force or (across_runtimes and not differences(base, candidate, across_runtimes=True))):
+    across = tuple(different) if not differences(base, candidate, across_runtimes=True) else ()
+    if different and not (force or (across and across_runtimes)):
         beside = _beside_board_and_model(different, same_model=base.model.name == candidate.model.name)
-        return Overview(results=(base, candidate), files=names, different=beside)
+        fixed = tuple(f"{field} (--across-runtimes compares the changes)" for field in beside) if across else beside
+        return Overview(results=(base, candidate), files=names, different=fixed)
+    if across and across_runtimes:
+        different = []
+    else:
+        across = ()
     changes = tuple(_changes(base, candidate))
     return Comparison(
         base=base,
@@ -62,7 +68,8 @@ def of_results(
         candidate_file=names[1],
         different=tuple(different),
         changes=changes,
-        notes=tuple(map(with_flags, interval_notes(changes))),
+        across=across,
+        notes=(*(f"across releases: {field}" for field in across), *map(with_flags, interval_notes(changes))),
     )
 
 

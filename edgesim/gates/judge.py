@@ -107,7 +107,7 @@ def refuse(rule: Rule, execution: Execution) -> None:
     if execution == "emulated" or (execution in ("host", "same-architecture") and rule.kind != "change"):
         raise UsageError(
             f"{rule.text}: `execution={execution}` does not measure the board's time",
-            fix="bound device_time_ms.p50, or use a scaled or native run",
+            fix="bound device_time_ms.p50 or instructions, or use a scaled or native run",
         )
 
 

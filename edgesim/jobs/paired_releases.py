@@ -65,8 +65,8 @@ def refuse_hidden(rules: Sequence[Rule], execution: Execution) -> None:
     if all(rule.kind == "change" and has_prediction(rule.metric, execution, slowed_down=scaled) for rule in rules):
         raise UsageError(
             f"{rules[0].text}: {NO_RELEASE}",
-            fix="run on the board (`context`) or on x86-gateway, where times are measured; or judge cold_start_s or"
-            " memory_unreclaimable_bytes",
+            fix="count: `rule=instructions: +1 %`; or measure times, on the board (`context`) or on x86-gateway; or"
+            " judge cold_start_s or memory_unreclaimable_bytes",
         )
 
 

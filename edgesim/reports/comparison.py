@@ -41,8 +41,9 @@ def interval_notes(changes: Iterable[Change]) -> list[str]:
 class Comparison:
     """Two results side by side.
 
-    `different` names the fields that make the two incomparable: every report shows them first. `notes` say what the
-    intervals of `changes` cover, see `interval_notes`.
+    `different` names the fields that make the two incomparable: every report shows them first. `across` names those
+    that differ as the user has told. `notes` name these, and say what the intervals of `changes` cover, see
+    `interval_notes`.
     """
 
     base: RunResult
@@ -52,6 +53,7 @@ class Comparison:
     different: tuple[str, ...]
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
+    across: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -70,6 +72,7 @@ class Comparison:
         sides = {"base": (self.base, self.base_file), "candidate": (self.candidate, self.candidate_file)}
         return {
             "different": list(self.different),
+            "across": list(self.across),
             "sides": {
                 name: {"file": file, "model": result.model.name, "origin": result.model.origin}
                 | {"sha256": result.model.sha256, "created": result.created}

@@ -266,8 +266,11 @@ def test_changes_across_releases_are_compared_only_where_the_command_says_so(
     image = desk.good.image.model_copy(update={"id": "sha256:2"})
     other = desk.changed(device=device, image=image)
     assert exit_code_of(["compare", GOOD, other]) == 0
-    assert "interval" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "interval" not in printed
+    assert "(--across-runtimes compares the changes)" in " ".join(printed.split())
     assert exit_code_of(["compare", GOOD, other, "--across-runtimes"]) == 0
     printed = capsys.readouterr().out
     assert "interval" in printed
     assert "onnxruntime 1.18.1" in printed
+    assert "NOT COMPARABLE" not in printed, "the command says that they are to be compared"
