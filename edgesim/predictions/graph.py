@@ -19,7 +19,7 @@ from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions.arithmetic import Operation, arithmetic, is_known
 from edgesim.predictions.fusions import Fusions, made_by
 from edgesim.predictions.node import Node, Precision, total
-from edgesim.predictions.operations import FLOPS, WITHOUT_WORK
+from edgesim.predictions.operations import FLOPS, KIND_OF, WITHOUT_WORK
 from edgesim.predictions.shape_inference import ContradictionError, ShapeInference, tensor_of
 from edgesim.predictions.tensors import GraphTensor
 
@@ -272,7 +272,7 @@ class _Reader:
             if inference.infer(node) and not (node.op_type == "DequantizeLinear" and fusions.converts_fp8(node)):
                 continue
             running.append(node)
-            if any(True for _ in bodies(node)):
+            if node.op_type in KIND_OF and any(True for _ in bodies(node)):
                 inner[node.name] = self._bodies(node, inference)
         work: list[Node] = []
         done: set[str] = set()

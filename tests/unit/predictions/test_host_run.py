@@ -182,6 +182,22 @@ def test_sequences_are_followed(tmp_path: Path) -> None:
     assert product.flops == 2 * 8 * 8
 
 
+def test_a_body_that_the_runtime_expands_is_timed_with_all_its_turns(tmp_path: Path) -> None:
+    part, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, SIDE]) for name in ("part", "made"))
+    body = helper.make_graph([helper.make_node("Tan", ["part"], ["made"])], "body", [part], [made])
+
+    def mapped(rows: int) -> repository.Model:
+        nodes = [
+            helper.make_node("SplitToSequence", ["x"], ["parts"], axis=0),
+            helper.make_node("SequenceMap", ["parts"], ["all"], body=body),
+            helper.make_node("ConcatFromSequence", ["all"], ["y"], axis=0),
+        ]
+        return model(tmp_path / f"m{rows}.onnx", nodes, {"x": [rows, SIDE]})
+
+    few, many = (sum(node.host_seconds or 0 for node in ModelReader(mapped(n)).graph().nodes) for n in (4, 400))
+    assert many > 10 * few > 0
+
+
 def test_functions_of_the_model_are_counted_as_their_nodes(tmp_path: Path) -> None:
     function = helper.make_function(
         "mine", "Twice", ["a"], ["b"], [helper.make_node("MatMul", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)]
