@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgesim.predictions.operations import FLOPS, KIND_OF, LOOPS, Kind
+from edgesim.predictions.operations import FLOPS, KIND_OF, LOOPS, SCALAR, Kind
 from edgesim.predictions.tensors import GraphTensor
 
 # Recurrent weights up to this size stay in a core's cache from one step to the next: half of the smallest second-level
@@ -28,6 +28,8 @@ _CACHED_NODES = (1 << 20) // 40
 _WAITING_STEPS = 3
 # The scores of attention are written by the product, read and written by the softmax, and read by the next product.
 _PASSES_OVER_SCORES = 4
+# Kinds of operations whose arithmetic is all of functions.
+_OF_FUNCTIONS = frozenset(("transcendental", "softmax"))
 # From this opset on, ONNX Runtime's AveragePool has a kernel without vectors, for dilations: 5 to 75 times as long.
 _SCALAR_POOLING = 19
 
@@ -135,7 +137,14 @@ def _each_element(operation: Operation) -> Arithmetic:
     if kind in ("pooling", "reduction"):
         window = math.prod(operation.attribute("kernel_shape", ())) or 1
         flops = max(operation.input(0).elements, operation.output.elements * window)
-    return Arithmetic(kind=kind, flops=flops, functions=flops if kind in ("transcendental", "softmax") else 0)
+    return Arithmetic(kind=kind, flops=flops, functions=flops if kind in _OF_FUNCTIONS or name in SCALAR else 0)
+
+
+def _power(operation: Operation) -> Arithmetic:
+    """ONNX Runtime squares and cubes by products, and calls `pow` for all other exponents (…/element_wise_ops.cc)."""
+    by_products = operation.input(1).scalar in (2, 3)
+    flops = operation.output.elements * (FLOPS["Sigmoid"] if by_products else FLOPS["Pow"])
+    return Arithmetic(kind="transcendental", flops=flops, functions=flops)
 
 
 # --- convolutions and products ----------------------------------------------------------------------------------------
@@ -385,6 +394,7 @@ _BY_OPERATION: Mapping[str, Callable[[Operation], Arithmetic]] = {
     **dict.fromkeys(("MatMulNBits", "MatMulBnb4"), _packed_product),
     "Einsum": _einsum,
     "Where": _where,
+    "Pow": _power,
     **dict.fromkeys(("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"), _linear_model),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), _recurrent),
     **dict.fromkeys(("Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention"), _attention),

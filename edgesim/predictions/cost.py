@@ -13,7 +13,6 @@ Term = Literal["products", "depthwise", "functions", "product traffic", "other t
 TERMS: tuple[Term, ...] = ("products", "depthwise", "functions", "product traffic", "other traffic", "nodes")
 
 _PRODUCTS = frozenset(("convolution", "pointwise convolution", "matrix product", "recurrent", "attention"))
-_FUNCTIONS = frozenset(("transcendental", "softmax"))
 
 # fp32 arithmetic of 128 bits per cycle: one multiply-add of four numbers, the least that an arm64 core of these
 # boards does.
@@ -122,7 +121,7 @@ def amounts(node: "Node") -> dict[Term, float]:
         work |= {"depthwise": node.flops, "product traffic": node.moved_bytes}
     else:
         work["other traffic"] = node.moved_bytes
-        if node.kind in _FUNCTIONS:
+        if node.functions:
             work["functions"] = node.functions
     return work
 

@@ -48,7 +48,7 @@ KIND_OF: Mapping[str, Kind] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), "recurrent"),
     **dict.fromkeys(("Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention"), "attention"),
     **dict.fromkeys(("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"), "tree ensemble"),
-    **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), "control flow"),
+    **dict.fromkeys(("If", "Loop", "Scan"), "control flow"),
     **dict.fromkeys(
         (
             "QLinearConv",
@@ -280,21 +280,32 @@ ACTIVATIONS_IN_CONVOLUTION = frozenset(("Relu", "Clip", "LeakyRelu", "Sigmoid", 
 # Activations that it computes inside a matrix product.
 ACTIVATIONS_IN_PRODUCT = frozenset((*ACTIVATIONS_IN_CONVOLUTION - {"Clip"}, "Elu", "Selu", "Softplus", "Softsign"))
 
-# Arithmetic operations per element, where more than one. For MLAS's rational approximations: their multiplications.
+# Operations on elements whose kernels take one element after the other, without vectors. PRelu branches on each sign,
+# and a core foresees no better than half of them: at 15 cycles a wrong guess, that counts as 25 operations (assumed;
+# on an EPYC, mixed signs take 8 to 12 times as long as equal ones).
+SCALAR: frozenset[str] = frozenset(("PRelu",))
+
+# Arithmetic operations per element, where more than one. For the sigmoid, of MLAS's rational approximation: its
+# multiplications. For functions that take longer on a core, in proportion: by the arm64 instructions of an element
+# beyond those of Relu, of which the sigmoid takes 6.5 (ONNX Runtime 1.31.1, `python -m benchmarks.functions`).
 FLOPS: Mapping[str, int] = {
     "Sigmoid": 20,
     "Tanh": 20,
-    "Erf": 20,
-    "Exp": 15,
-    "Log": 15,
-    "Gelu": 25,
+    "Erf": 52,
+    "Exp": 22,
+    "Log": 30,
+    "Elu": 38,
+    "Celu": 38,
+    "Selu": 42,
+    "Gelu": 64,
+    "PRelu": 17 + 25,
     "QuickGelu": 21,
     "Swish": 21,
     "Softmax": 18,
     "LogSoftmax": 20,
-    "Pow": 30,
-    "Sin": 20,
-    "Cos": 20,
+    "Pow": 245,
+    "Sin": 50,
+    "Cos": 50,
     "HardSwish": 4,
     "HardSigmoid": 3,
     "LayerNormalization": 8,
@@ -302,9 +313,9 @@ FLOPS: Mapping[str, int] = {
     "GroupNormalization": 8,
     "RMSNormalization": 6,
     "Resize": 2,
-    "BiasGelu": 26,
-    "FastGelu": 26,
-    "BiasSplitGelu": 26,
+    "BiasGelu": 65,
+    "FastGelu": 32,
+    "BiasSplitGelu": 65,
     "ScaledSiLU": 21,
     "SwiGLU": 21,
     **dict.fromkeys(("Asin", "Acos", "Atan"), 25),

@@ -33,6 +33,11 @@ def _value_of(tensor: TensorProto) -> dict[str, np.ndarray]:
         return {}
 
 
+def _scalar(array: np.ndarray | None) -> float | None:
+    """Return the one number of an array; None for other arrays."""
+    return float(array.item()) if array is not None and array.size == 1 and array.dtype.kind in "fiu" else None
+
+
 class ShapeInference:
     """Infers the shapes of a graph's tensors, node by node in the graph's order.
 
@@ -66,10 +71,11 @@ class ShapeInference:
         self._versions = {entry.domain: entry.version for entry in proto.opset_import}
         self._otherwise = otherwise or {}
         for tensor in graph.initializer:
-            self.known[tensor.name] = GraphTensor(tuple(tensor.dims), tensor.data_type, constant=True)
             external = tensor.data_location == TensorProto.EXTERNAL
             if math.prod(tensor.dims) <= _SMALL_ELEMENTS and not external:
                 self._values |= _value_of(tensor)
+            scalar = _scalar(self._values.get(tensor.name))
+            self.known[tensor.name] = GraphTensor(tuple(tensor.dims), tensor.data_type, constant=True, scalar=scalar)
         for sparse in graph.sparse_initializer:
             self.known[sparse.values.name] = GraphTensor(tuple(sparse.dims), sparse.values.data_type, constant=True)
         for value in graph.input:
@@ -145,7 +151,7 @@ class ShapeInference:
             if array.dtype == object:
                 return False
             onnx_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-            self.known[name] = GraphTensor(array.shape, onnx_type, constant=True)
+            self.known[name] = GraphTensor(array.shape, onnx_type, constant=True, scalar=_scalar(array))
             if array.size <= _SMALL_ELEMENTS:
                 self._values[name] = array
         return True

@@ -20,11 +20,13 @@ class GraphTensor:
         shape: all sizes are known.
         onnx_type: type of an element, as ONNX's `TensorProto.DataType` numbers it.
         constant: whether the tensor is known before the graph runs.
+        scalar: the value of a constant of one element; None for others, and where it is not known.
     """
 
     shape: tuple[int, ...]
     onnx_type: int = TensorProto.FLOAT
     constant: bool = False
+    scalar: float | None = None
 
     @property
     def elements(self) -> int:

@@ -265,3 +265,33 @@ def test_a_selection_writes_and_reads_each_side_once_more(tmp_path: Path) -> Non
     node = only(tmp_path / "w.onnx", nodes, inputs, types=kinds)
     sides, output = 4 + 4 * 32 + 4, 4 * 32
     assert node.moved_bytes == sides + output + 4 * output
+
+
+@pytest.mark.parametrize(
+    ("operation", "flops"),
+    [("Sigmoid", 20), ("Elu", 38), ("Selu", 42), ("Celu", 38), ("Log", 30), ("Sin", 50), ("Erf", 52), ("Exp", 22)],
+)
+def test_functions_are_priced_by_the_instructions_of_an_element(tmp_path: Path, operation: str, flops: int) -> None:
+    node = only(tmp_path / "f.onnx", [helper.make_node(operation, ["x"], ["y"])], {"x": [64, 64]})
+    assert node.functions == node.flops == 64 * 64 * flops
+
+
+@pytest.mark.parametrize(
+    ("exponent", "flops"),
+    [(np.float32(2), 20), (np.int64(3), 20), (np.float32(0.5), 245), (np.array([2, 3], np.float32), 245)],
+)
+@pytest.mark.parametrize("as_node", [False, True])
+def test_a_power_costs_by_its_exponent(
+    tmp_path: Path, exponent: np.ndarray | np.generic, flops: int, as_node: bool
+) -> None:
+    nodes, weights = [helper.make_node("Pow", ["x", "e"], ["y"])], {"e": np.asarray(exponent)}
+    if as_node:
+        nodes.insert(0, helper.make_node("Constant", [], ["e"], value=numpy_helper.from_array(weights.pop("e"))))
+    assert only(tmp_path / "p.onnx", nodes, {"x": [64, 2]}, weights).functions == 64 * 2 * flops
+
+
+def test_a_slope_for_each_channel_is_no_vector_operation(tmp_path: Path) -> None:
+    slopes = {"s": zeros(8, 1, 1)}
+    sloped = model(tmp_path / "p.onnx", [helper.make_node("PRelu", ["x", "s"], ["y"])], {"x": [1, 8, 64, 64]}, slopes)
+    leaky = model(tmp_path / "l.onnx", [helper.make_node("LeakyRelu", ["x"], ["y"])], {"x": [1, 8, 64, 64]})
+    assert predict(BOARD, sloped).p50_ms > 1.3 * predict(BOARD, leaky).p50_ms
