@@ -43,6 +43,9 @@ class Device(Protocol):
     def state(self) -> State:
         """Return whether the server runs or how it ended."""
 
+    def paused_s(self) -> float:
+        """Return the seconds since the start in which another program paused the device."""
+
     def log(self, lines: int = 20) -> str:
         """Return the last lines that the server printed."""
 

@@ -71,6 +71,9 @@ class LocalDevice:
         code = self._process.poll()
         return State(running=True) if code is None else State(running=False, exit_code=code)
 
+    def paused_s(self) -> float:
+        return 0.0
+
     def from_outside(self) -> OutsideFacts:
         return OutsideFacts()
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import docker.errors
 
 from edgesim import paths
-from edgesim.engine import api_stats, docker_command
+from edgesim.engine import api_stats, container_events, docker_command
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine, remove_container
 from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, run_labels
@@ -279,13 +279,18 @@ class Project:
     def killed(self) -> dict[str, int]:
         """Return how often the kernel killed each service at a memory limit so far, by the engine's events."""
         with engine_call():
-            events = self._engine.client.events(
-                since=int(self._begun_s),
-                until=int(time.time()) + 1,
-                decode=True,
-                filters={"label": f"{PROJECT_LABEL}={self.name}", "event": ["oom", "die"]},
+            return killed_in(
+                container_events.since(self._engine.client, self._begun_s, ["oom", "die"], self._filter, wait_s=1)
             )
-            return killed_in(list(events))
+
+    def paused_s(self) -> float:
+        """Return the seconds in which another program paused services, added up, by the engine's events."""
+        with engine_call():
+            return container_events.paused_s(self._engine.client, self._begun_s, self._filter)
+
+    @property
+    def _filter(self) -> dict[str, str]:
+        return {"label": f"{PROJECT_LABEL}={self.name}"}
 
     def cgroup(self, state: ServiceState) -> Cgroup | None:
         """Return a running service's control group; None if the engine does not run on this host."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgesim.engine import addresses, api_stats
+from edgesim.engine import addresses, api_stats, container_events
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
@@ -217,6 +217,11 @@ class DockerDevice:
             killed = bool(state["OOMKilled"]) or self._ran_out_of_memory()
             return State(running=False, exit_code=state["ExitCode"], out_of_memory=killed)
 
+    def paused_s(self) -> float:
+        with engine_call():
+            begin_s = container_events.created_s(self._container)
+            return container_events.paused_s(self._container.client, begin_s, {"container": self._container.id})
+
     def from_outside(self) -> OutsideFacts:
         facts = OutsideFacts(architecture=machine_of(self._architecture), proxies=self.proxies)
         if self._cgroup is None:
@@ -252,14 +257,8 @@ class DockerDevice:
         return Cgroup.of_container(self._container.id, self._container.attrs["State"]["Pid"])
 
     def _ran_out_of_memory(self) -> bool:
-        created = self._container.attrs["Created"]
-        events = self._container.client.events(
-            since=created,
-            until=int(time.time()) + 1,
-            decode=True,
-            filters={"container": self._container.id, "event": "oom"},
-        )
-        return any(True for _ in events)
+        begin_s, of = container_events.created_s(self._container), {"container": self._container.id}
+        return bool(container_events.since(self._container.client, begin_s, ["oom"], of, wait_s=1))
 
 
 def _open_files_limit(pid: int) -> int | None:

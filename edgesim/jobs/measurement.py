@@ -26,6 +26,7 @@ class Measurement:
         description: what the server reports from inside its container.
         samples: of the load; after several levels, of the level that the result stands for.
         heated_ns: when a scaled board was throttled to its hot clock, on `time.monotonic_ns`; None if it was not.
+        paused_s: seconds in which another program paused the board.
         instructions: what the board has executed; None for a board that is not counted.
         is_generation: whether the samples are steps of generations, of which the later ones take longer.
     """
@@ -46,6 +47,7 @@ class Measurement:
     agreement: Comparison | None = None
     interrupted: bool = False
     alive: bool = True
+    paused_s: float = 0.0
     scaling: ScalingRecord | None = None
     heated_ns: int | None = None
     instructions: InstructionCount | None = None

@@ -251,7 +251,7 @@ class Rounds:
             DeviceError: the board has died.
         """
         state = seat.board.device.state()
-        seat.measurement.alive = state.running
+        seat.measurement.alive, seat.measurement.paused_s = state.running, seat.board.device.paused_s()
         if not state.running:
             raise seat.board.death(state, f"measuring the {seat.side.name}")
         if self.failed or seat.first is None:

@@ -421,7 +421,7 @@ def _attempt(
         except KeyboardInterrupt:
             measurement.interrupted = True
         state = board.device.state()
-        measurement.alive = state.running
+        measurement.alive, measurement.paused_s = state.running, board.device.paused_s()
         if measurement.interrupted:
             raise Interrupted("interrupted while measuring")
         if not state.running:

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from edgesim.host.host_load import HostLoad
 from edgesim.host.limit_values import LimitReading
-from edgesim.measure import statistics
+from edgesim.measure import host_rules, statistics
 from edgesim.measure.backlog import backlog
+from edgesim.measure.rule_outcome import RuleOutcome, invalid, ok, suspect, unknown
 from edgesim.measure.steady_state import Drift, WarmUp
 from edgesim.options import Precision, ScenarioName
 from edgesim.recording import Sample
@@ -21,26 +21,11 @@ SMALLEST_RUN = 3
 SHORTEST_LOAD_S = 1.0
 # A larger lag, in percent of latency (both at p99), is in the figures and is not the board's.
 MOST_LAG_PERCENT = 1.0
-# Percent of the host's CPU time.
-MOST_STEAL_PERCENT = 1.0
-MOST_OTHERS_PERCENT = 10.0
-LEAST_FREQUENCY_PERCENT = 90.0
-# Percent of the load in which the CPU quota of edgesim's own container stopped edgesim.
-MOST_THROTTLED_PERCENT = 1.0
 # Fewer counts have no interval of their median with a confidence worth the name.
 FEWEST_COUNTS = 5
 # How far a scaled board may be from a request's time; a difference of CLOSE_MS may be the connection's.
 CLOSE_PERCENT, CLOSE_MS = 3.0, 0.2
 MOST_ERROR_PERCENT, MOST_ERROR_MS = 20.0, 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleOutcome:
-    """What one rule found, with its figures in `finding`; ``unknown``: this host does not report the figures."""
-
-    name: str
-    verdict: Literal["ok", "suspect", "invalid", "unknown"]
-    finding: str
 
 
 @dataclass(frozen=True)
@@ -110,6 +95,7 @@ class Evidence:
         load_s: seconds in which requests were under way.
         oom_kills: processes that the kernel killed for lack of memory; None if this host does not count them.
         alive: whether the board survived the load.
+        paused_s: seconds in which another program paused the board's container, from its start to the load's end.
         precision: the precision that the run was to reach; None if it was to reach none.
         warm_up: None if the run did not come to it.
         drift: None if there are too few requests to tell.
@@ -126,6 +112,7 @@ class Evidence:
     oom_kills: int | None
     alive: bool
     interrupted: bool = False
+    paused_s: float = 0.0
     precision: Precision | None = None
     warm_up: WarmUp | None = None
     drift: Drift | None = None
@@ -141,6 +128,8 @@ def assess(evidence: Evidence) -> Validity:
     """Apply every rule that has something to look at."""
     rules = _RULES if evidence.counts is None else _RULES_OF_COUNTS
     outcomes = [rule(evidence) for rule in rules]
+    if evidence.host_load is not None and evidence.counts is None:
+        outcomes += [rule(evidence.host_load) for rule in _RULES_OF_THE_HOST]
     return Validity(tuple(outcome for outcome in outcomes if outcome is not None))
 
 
@@ -151,28 +140,36 @@ def generator_on_time(samples: Sequence[Sample]) -> RuleOutcome:
     lag, latency = statistics.percentile(lags, 99), statistics.percentile(latencies, 99)
     percent = 100 * lag / latency if latency else 100.0
     finding = f"p99 of the lag is {lag:.3g} ms, {percent:.2g} % of the latency's; {MOST_LAG_PERCENT:g} % at most"
-    return (_ok if percent <= MOST_LAG_PERCENT else _invalid)("generator on time", finding)
+    return (ok if percent <= MOST_LAG_PERCENT else invalid)("generator on time", finding)
 
 
 # --- the requests -----------------------------------------------------------------------------------------------------
 
 
 def _not_interrupted(e: Evidence) -> RuleOutcome | None:
-    return _invalid("not interrupted", f"ended after {len(e.samples)} requests") if e.interrupted else None
+    return invalid("not interrupted", f"ended after {len(e.samples)} requests") if e.interrupted else None
 
 
 def _device_alive(e: Evidence) -> RuleOutcome:
     if e.alive:
-        return _ok("device alive", "until the end of the load")
+        return ok("device alive", "until the end of the load")
     answered = max((i + 1 for i, sample in enumerate(e.samples) if sample.ok), default=0)
-    return _invalid("device alive", f"died after {answered} requests")
+    return invalid("device alive", f"died after {answered} requests")
+
+
+def _not_paused(e: Evidence) -> RuleOutcome | None:
+    if not e.paused_s:
+        return None
+    return invalid(
+        "not paused", f"another program paused the board's container for {e.paused_s:.2g} s: docker events shows when"
+    )
 
 
 def _no_failures(e: Evidence) -> RuleOutcome:
     failed = [sample for sample in e.samples if not sample.ok]
     if not failed:
-        return _ok("no failures", f"none in {len(e.samples)} requests")
-    return _invalid(
+        return ok("no failures", f"none in {len(e.samples)} requests")
+    return invalid(
         "no failures", f"{len(failed)} of {len(e.samples)} requests failed, the first with '{failed[0].outcome}'"
     )
 
@@ -180,12 +177,12 @@ def _no_failures(e: Evidence) -> RuleOutcome:
 def _enough_requests(e: Evidence) -> RuleOutcome:
     answered = sum(sample.ok for sample in e.samples)
     finding = f"{answered} answered, {SMALLEST_RUN} needed"
-    return (_ok if answered >= SMALLEST_RUN else _invalid)("enough requests", finding)
+    return (ok if answered >= SMALLEST_RUN else invalid)("enough requests", finding)
 
 
 def _enough_time(e: Evidence) -> RuleOutcome:
     finding = f"{e.load_s:.2g} s, {SHORTEST_LOAD_S:g} s needed to meet this host's noise"
-    return (_ok if e.load_s >= SHORTEST_LOAD_S else _suspect)("enough time", finding)
+    return (ok if e.load_s >= SHORTEST_LOAD_S else suspect)("enough time", finding)
 
 
 def _precise_enough(e: Evidence) -> RuleOutcome | None:
@@ -194,14 +191,14 @@ def _precise_enough(e: Evidence) -> RuleOutcome | None:
     latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in e.samples])
     precise = statistics.is_precise(latencies, e.precision.percentile, e.precision.percent)
     finding = f"{e.precision} {'reached' if precise else 'not reached'} with {len(e.samples)} requests"
-    return (_ok if precise else _invalid)("precise enough", finding)
+    return (ok if precise else invalid)("precise enough", finding)
 
 
 def _generator_on_time(e: Evidence) -> RuleOutcome | None:
     if not e.samples:
         return None
     if e.scenario == "offline":
-        return _ok("generator on time", "all requests are due at once")
+        return ok("generator on time", "all requests are due at once")
     return generator_on_time(e.samples)
 
 
@@ -210,11 +207,11 @@ def _keeps_up(e: Evidence) -> RuleOutcome | None:
         return None
     queue = backlog(e.samples)
     if queue is None:
-        return _unknown("keeps up", "too few requests were answered to tell")
+        return unknown("keeps up", "too few requests were answered to tell")
     finding = f"{queue.answered_qps:.4g} answered of {queue.arrived_qps:.4g} requests/s"
     if not queue.overloaded:
-        return _ok("keeps up", finding)
-    return _suspect(
+        return ok("keeps up", finding)
+    return suspect(
         "keeps up",
         f"overload: {finding}; the median latency of the last third of the requests is {queue.last_ms:.4g} ms, of the"
         f" first third {queue.first_ms:.4g} ms: latencies say how long the load was",
@@ -224,19 +221,19 @@ def _keeps_up(e: Evidence) -> RuleOutcome | None:
 def _warmed_up(e: Evidence) -> RuleOutcome | None:
     if not e.samples or e.warm_up is None:
         return None
-    return (_ok if e.warm_up.found else _suspect)("warmed up", e.warm_up.rule)
+    return (ok if e.warm_up.found else suspect)("warmed up", e.warm_up.rule)
 
 
 def _steady(e: Evidence) -> RuleOutcome | None:
     if not e.samples:
         return None
     if e.drift is None:
-        return _unknown("steady", f"{len(e.samples)} requests are too few to tell")
+        return unknown("steady", f"{len(e.samples)} requests are too few to tell")
     finding = (
         f"median {e.drift.first:.3g} ms in the first half, {e.drift.second:.3g} ms in the second"
         f" ({e.drift.percent:+.1f} %, p = {e.drift.p_value:.2g})"
     )
-    return (_suspect if e.drift.notable else _ok)("steady", finding)
+    return (suspect if e.drift.notable else ok)("steady", finding)
 
 
 # --- the board --------------------------------------------------------------------------------------------------------
@@ -244,8 +241,8 @@ def _steady(e: Evidence) -> RuleOutcome | None:
 
 def _no_oom_kill(e: Evidence) -> RuleOutcome:
     if e.oom_kills is None:
-        return _unknown("no out-of-memory kill", "this host does not count them")
-    return (_invalid if e.oom_kills else _ok)("no out-of-memory kill", f"{e.oom_kills} seen")
+        return unknown("no out-of-memory kill", "this host does not count them")
+    return (invalid if e.oom_kills else ok)("no out-of-memory kill", f"{e.oom_kills} seen")
 
 
 def _limits_hold(e: Evidence) -> RuleOutcome | None:
@@ -254,11 +251,11 @@ def _limits_hold(e: Evidence) -> RuleOutcome | None:
         return None
     lost = [limit for limit in e.limits if limit.is_lost]
     if any(limit.name == "memory_bytes" or (limit.name == "cpus" and e.times_need_cpu) for limit in lost):
-        return _invalid("limits hold", _findings(lost))
+        return invalid("limits hold", _findings(lost))
     doubtful = [*lost, *(limit for limit in e.limits if not limit.read)]
     if doubtful:
-        return _suspect("limits hold", _findings(doubtful))
-    return _ok("limits hold", f"{', '.join(limit.title for limit in e.limits)}: read back as set")
+        return suspect("limits hold", _findings(doubtful))
+    return ok("limits hold", f"{', '.join(limit.title for limit in e.limits)}: read back as set")
 
 
 def _findings(limits: Sequence[LimitReading]) -> str:
@@ -271,14 +268,14 @@ def _device_time_plausible(e: Evidence) -> RuleOutcome | None:
     threads = "1 thread" if e.host.threads == 1 else f"{e.host.threads} threads"
     finding = f"{e.host.predicted_ms:.3g} ms predicted for {threads}, this host takes {e.host.host_ms:.3g} ms"
     if e.host.predicted_ms >= e.host.host_ms:
-        return _ok("device time plausible", finding)
+        return ok("device time plausible", finding)
     if e.host.times_as_slow <= 1:
-        return _ok("device time plausible", f"{finding}; the board's core is the quicker one")
+        return ok("device time plausible", f"{finding}; the board's core is the quicker one")
     doubt = (
         f"and the board's core is {e.host.times_as_slow:.2g} times as slow for operations of known cost: the "
         "prediction counts too little of this model"
     )
-    return _suspect("device time plausible", f"{finding}, {doubt}")
+    return suspect("device time plausible", f"{finding}, {doubt}")
 
 
 def _scale_held(e: Evidence) -> RuleOutcome | None:
@@ -286,73 +283,32 @@ def _scale_held(e: Evidence) -> RuleOutcome | None:
         return None
     check_ms, error = e.scale.check_ms, e.scale.error_percent
     if check_ms is None or error is None:
-        return _unknown("scale held", "the model's time was not measured again after the load")
+        return unknown("scale held", "the model's time was not measured again after the load")
     error_ms = check_ms * abs(error) / (100 + error)
     finding = (
         f"{check_ms:.4g} ms when measured again after the load, {error:+.1f} % from the board's time; "
         f"{CLOSE_PERCENT:g} % or {CLOSE_MS:g} ms at most"
     )
     if abs(error) <= CLOSE_PERCENT or error_ms <= CLOSE_MS:
-        return _ok("scale held", finding)
-    invalid = abs(error) > MOST_ERROR_PERCENT and error_ms > MOST_ERROR_MS
-    return (_invalid if invalid else _suspect)("scale held", finding)
+        return ok("scale held", finding)
+    far = abs(error) > MOST_ERROR_PERCENT and error_ms > MOST_ERROR_MS
+    return (invalid if far else suspect)("scale held", finding)
 
 
-# --- the host ---------------------------------------------------------------------------------------------------------
+# --- counts -----------------------------------------------------------------------------------------------------------
 
 
 def _enough_counts(e: Evidence) -> RuleOutcome:
     counts = e.counts or 0
     text = f"{counts} requests counted, {FEWEST_COUNTS} needed"
-    return _ok("enough counts", text) if counts >= FEWEST_COUNTS else _invalid("enough counts", text)
-
-
-def _no_time_stolen(e: Evidence) -> RuleOutcome | None:
-    if e.host_load is None:
-        return None
-    steal = e.host_load.steal_percent
-    if steal is None:
-        return _unknown("no time stolen", "this host does not report steal time")
-    finding = f"{steal:.1f} % of this host's time went to other machines, {MOST_STEAL_PERCENT:g} % at most"
-    return (_ok if steal <= MOST_STEAL_PERCENT else _suspect)("no time stolen", finding)
-
-
-def _host_quiet(e: Evidence) -> RuleOutcome | None:
-    if e.host_load is None:
-        return None
-    others = e.host_load.others_percent
-    if others is None:
-        return _unknown("host quiet", "the device's own CPU time on this host is not known")
-    finding = f"other programs took {others:.1f} % of this host, {MOST_OTHERS_PERCENT:g} % at most"
-    return (_ok if others <= MOST_OTHERS_PERCENT else _suspect)("host quiet", finding)
-
-
-def _not_throttled(e: Evidence) -> RuleOutcome | None:
-    if e.host_load is None or e.host_load.throttled_s is None:
-        return None
-    percent = 100 * e.host_load.throttled_s / max(e.host_load.seconds, 1e-9)
-    finding = (
-        f"edgesim's own CPU quota stopped it for {percent:.1f} % of the load, {MOST_THROTTLED_PERCENT:g} % at most"
-    )
-    return (_ok if percent <= MOST_THROTTLED_PERCENT else _suspect)("edgesim not throttled", finding)
-
-
-def _clock_steady(e: Evidence) -> RuleOutcome | None:
-    if e.host_load is None:
-        return None
-    throttles, clock = e.host_load.thermal_throttles, e.host_load.frequency_percent
-    if throttles is None and clock is None:
-        return _unknown("clock steady", "this host reports neither its clock nor its thermal throttling")
-    findings = [f"throttled {throttles} times by temperature"] if throttles is not None else []
-    findings += [f"clock at {clock:.0f} % of the clock at the beginning"] if clock is not None else []
-    slow = bool(throttles) or (clock is not None and clock < LEAST_FREQUENCY_PERCENT)
-    return (_suspect if slow else _ok)("clock steady", ", ".join(findings))
+    return ok("enough counts", text) if counts >= FEWEST_COUNTS else invalid("enough counts", text)
 
 
 # In the order in which results list them.
 _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _not_interrupted,
     _device_alive,
+    _not_paused,
     _no_failures,
     _enough_requests,
     _enough_time,
@@ -365,10 +321,13 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _limits_hold,
     _device_time_plausible,
     _scale_held,
-    _no_time_stolen,
-    _host_quiet,
-    _not_throttled,
-    _clock_steady,
+)
+
+_RULES_OF_THE_HOST: Sequence[Callable[[HostLoad], RuleOutcome | None]] = (
+    host_rules.no_time_stolen,
+    host_rules.host_quiet,
+    host_rules.not_throttled,
+    host_rules.clock_steady,
 )
 
 # The host's load, and the time that it leaves, change no count.
@@ -381,19 +340,3 @@ _RULES_OF_COUNTS: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _no_oom_kill,
     _limits_hold,
 )
-
-
-def _ok(name: str, finding: str) -> RuleOutcome:
-    return RuleOutcome(name=name, verdict="ok", finding=finding)
-
-
-def _invalid(name: str, finding: str) -> RuleOutcome:
-    return RuleOutcome(name=name, verdict="invalid", finding=finding)
-
-
-def _suspect(name: str, finding: str) -> RuleOutcome:
-    return RuleOutcome(name=name, verdict="suspect", finding=finding)
-
-
-def _unknown(name: str, finding: str) -> RuleOutcome:
-    return RuleOutcome(name=name, verdict="unknown", finding=finding)

@@ -13,7 +13,8 @@ from edgesim.jobs.measurement import distribution, lag, throughput_qps
 from edgesim.jobs.result_sections import profile_section, requests_section, scenario_section
 from edgesim.measure import resource_usage, steady_state, validity
 from edgesim.measure.resource_usage import ResourceUsage
-from edgesim.measure.validity import RuleOutcome, Validity
+from edgesim.measure.rule_outcome import RuleOutcome
+from edgesim.measure.validity import Validity
 from edgesim.progress import Stages
 from edgesim.recording import Phase, Reading
 from edgesim.results.sections import (
@@ -198,6 +199,7 @@ def _validity(
             load_s=sum(phase.end_ns - phase.begin_ns for phase in load_of(running)) / 1e9,
             oom_kills=board_usage.oom_kills,
             alive=measured.alive,
+            paused_s=running.project.paused_s(),
             interrupted=measured.interrupted,
             precision=scenario.stop.precision,
             warm_up=measured.warm_up,

@@ -136,6 +136,21 @@ def test_a_container_killed_in_the_middle_of_a_run_ends_it_and_what_was_measured
     assert "INVALID" in stdout
 
 
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_a_board_that_another_program_pauses_is_no_slow_model_but_an_invalid_run(tmp_path: Path) -> None:
+    result = tmp_path / "r.json"
+    running = begin("run", "x86-gateway", "digits", "--duration", "4", "-o", result)
+    wait_for(running, "single-stream")
+    container = container_of(running.pid)
+    for verb in ("pause", "unpause"):
+        time.sleep(0.5)
+        subprocess.check_call(["docker", verb, container], stdout=subprocess.DEVNULL)
+    running.communicate(timeout=60)
+    assert running.returncode == 5
+    reasons = json.loads(result.read_text())["validity"]["reasons"]
+    assert any(reason.startswith("not paused: another program paused the board's container for") for reason in reasons)
+
+
 def interrupted(moment: str, delay_ms: int, result: Path) -> tuple[int, str]:
     """Return how a run ends, and what it said, that is interrupted so long after it announced a moment."""
     running = begin("run", "jetson-nano", "digits", *EMULATED, "--duration", "60", "-o", result)

@@ -47,6 +47,9 @@ class FakeDevice:
     def state(self) -> State:
         return self._state
 
+    def paused_s(self) -> float:
+        return 0.0
+
     def from_outside(self) -> OutsideFacts:
         return OutsideFacts()
 

@@ -43,6 +43,14 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
     )
 
 
+def test_run_of_a_board_that_another_program_paused_is_invalid() -> None:
+    judged = validity.assess(replace(GOOD, paused_s=1.02))
+    assert judged.reasons == (
+        "not paused: another program paused the board's container for 1 s: docker events shows when",
+    )
+    assert "not paused" not in verdicts(GOOD)
+
+
 SET = {"memory_bytes": 1 << 30, "cpus": 2, "processes": 256}
 
 

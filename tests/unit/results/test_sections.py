@@ -10,9 +10,10 @@ from edgesim.host.host_load import HostLoad
 from edgesim.measure import validity, variance
 from edgesim.measure.reference import Comparison
 from edgesim.measure.resource_usage import ResourceUsage
+from edgesim.measure.rule_outcome import RuleOutcome
 from edgesim.measure.statistics import Summary, summarise
 from edgesim.measure.steady_state import WarmUp
-from edgesim.measure.validity import RuleOutcome, Validity
+from edgesim.measure.validity import Validity
 from edgesim.measure.variance import Variance
 from edgesim.results.sections import (
     AgreementSection,
