@@ -1,1 +1,1 @@
-"""Container registries: what edgesim publishes there, and reads from there, by the OCI's distribution specification."""
+"""Container registries: push and pull artifacts, by the OCI's distribution specification."""

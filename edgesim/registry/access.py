@@ -24,9 +24,9 @@ class Access:
     """How to reach a registry.
 
     Attributes:
-        insecure: whether the registry may have a certificate that nobody knows, or no TLS.
-        authority: a file with the certificates that the registry's is signed with; None means the system's.
-        credentials: reads the account; None means nobody is logged in. Called when the registry asks for an account.
+        insecure: whether edgesim accepts an unknown certificate, or a registry without TLS.
+        authority: a file with the certificates of the authorities that edgesim accepts; None means the system's.
+        credentials: reads the account when the registry asks for one; returns None if nobody is logged in.
     """
 
     registry: str
@@ -36,7 +36,7 @@ class Access:
 
 
 def is_loopback(registry: str) -> bool:
-    """Return whether a registry is on this machine, where Docker takes any registry without TLS, too."""
+    """Return whether a registry is on this machine: Docker accepts such a registry without TLS."""
     host = registry.rpartition(":")[0] if not registry.endswith("]") and ":" in registry else registry
     if host == "localhost":
         return True

@@ -26,7 +26,7 @@ TITLE = "org.opencontainers.image.title"
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """What a document says of another document or of a file: type, digest and size."""
+    """The entry of a document for another document or a file: type, digest and size."""
 
     media_type: str
     digest: str
@@ -40,7 +40,7 @@ class Descriptor:
         return cls(media_type=media_type, digest=digest_of(data), size_bytes=len(data))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the descriptor as documents have it."""
+        """Return the descriptor in the form of the OCI's documents."""
         facts: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size_bytes}
         if self.artifact_type is not None:
             facts["artifactType"] = self.artifact_type
@@ -57,7 +57,7 @@ def artifact(
     """Return the manifest of an artifact, the same bytes for the same facts.
 
     Args:
-        subject: what the artifact is about; a registry lists the artifact among the subject's referrers.
+        subject: the manifest that the artifact refers to; a registry lists the artifact among the subject's referrers.
     """
     return document(
         {

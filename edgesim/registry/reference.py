@@ -40,7 +40,7 @@ class Reference:
         return f"{self.registry}/{self.repository}"
 
     def at(self, digest: str) -> "Reference":
-        """Return the reference to what has this digest in the same repository."""
+        """Return the reference to a digest in the same repository."""
         return replace(self, tag=None, digest=digest)
 
     def __str__(self) -> str:
@@ -49,10 +49,10 @@ class Reference:
 
 
 def parse(text: str, option: str) -> Reference:
-    """Return the reference that a text is; without a registry, it is Docker Hub's, as for the docker command.
+    """Parse a reference; a reference without a registry names Docker Hub, as for the docker command.
 
     Args:
-        option: the field that has the text, for the message.
+        option: the option's field that contains the text, for the message.
 
     Raises:
         UsageError: the text is no reference.
@@ -71,10 +71,10 @@ def parse(text: str, option: str) -> Reference:
 
 
 def parse_tagged(text: str, option: str) -> Reference:
-    """Return a reference that something is to be published under; without a tag, the tag is ``latest``.
+    """Parse the reference to publish under; the default tag is ``latest``.
 
     Raises:
-        UsageError: the text is no reference, or has a digest, which only what is published has.
+        UsageError: the text is no reference, or has a digest: only the content decides the digest.
     """
     reference = parse(text, option)
     if reference.digest is not None:
@@ -85,7 +85,7 @@ def parse_tagged(text: str, option: str) -> Reference:
 
 
 def parse_pinned(text: str, option: str) -> Reference:
-    """Return a reference with a digest, which always means the same content.
+    """Parse a reference with a digest, which always names the same content.
 
     Raises:
         UsageError: the text is no reference, or has no digest.
@@ -114,5 +114,5 @@ def names_a_registry(text: str) -> bool:
 
 
 def _is_host(word: str) -> bool:
-    """Return whether the first part of a name is a registry: only that has a dot or a port, or is ``localhost``."""
+    """Return whether the first part of a name is a registry: a registry has a dot or a port, or is ``localhost``."""
     return "." in word or ":" in word or word == "localhost" or word != word.lower()

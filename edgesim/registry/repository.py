@@ -1,4 +1,4 @@
-"""One repository of a registry: files, documents, and what refers to them."""
+"""One repository of a registry: files, manifests, and their referrers."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ class Repository:
         self._session.close()
 
     def require_writable(self) -> None:
-        """Begin an upload and give it up, so that a refusal is known before long work.
+        """Begin an upload and cancel the upload, so that a refusal comes before long work.
 
         Raises:
             RegistryError: the registry refuses uploads, breaks off, or does not answer.
         """
-        # A registry that cannot give an upload up forgets it some time later: any answer will do.
+        # Any answer will do: a registry that cannot cancel an upload forgets the upload later.
         self._session.send("DELETE", self._begin_upload(), expected=range(200, 600))
 
     def push_file(self, path: Path, digest: str) -> bool:
@@ -56,8 +56,8 @@ class Repository:
         """Push an image's or an artifact's manifest under a tag, or by its digest alone; return its descriptor.
 
         Args:
-            subject: what the manifest names as its subject: a registry that does not know referrers gets the list of
-                them under a tag, as the specification says.
+            subject: the subject that the manifest names. A registry that does not know referrers gets the list of the
+                subject's referrers under a tag, as the specification says.
         """
         described = Descriptor.of(data, MANIFEST)
         answer = self._session.send(
@@ -72,10 +72,10 @@ class Repository:
         return described
 
     def manifest(self, reference: str) -> tuple[bytes, Descriptor]:
-        """Return a manifest by tag or digest, compared with its digest.
+        """Return a manifest by tag or digest, and check its content by the digest.
 
         Raises:
-            NotPublished: the repository does not have it; RegistryError: the registry sent another document.
+            NotPublished: the repository lacks the manifest; RegistryError: the registry sent another document.
         """
         answer = self._session.send(
             "GET", f"manifests/{reference}", headers={"Accept": _ACCEPTED}, expected=(200,), stream=True
@@ -87,10 +87,10 @@ class Repository:
         return data, described
 
     def fetch(self, described: Descriptor, target: Path) -> None:
-        """Write a file of the repository to `target`, compared with its digest and size.
+        """Write a file of the repository to `target`, and check its content by digest and size.
 
         Raises:
-            NotPublished: the repository does not have it; RegistryError: the registry sent another file.
+            NotPublished: the repository lacks the file; RegistryError: the registry sent another file.
             OSError: the file cannot be written.
         """
         answer = self._session.send("GET", f"blobs/{described.digest}", expected=(200,), stream=True)
@@ -106,7 +106,7 @@ class Repository:
             raise self._other_content(described.digest)
 
     def referrers(self, digest: str, artifact_type: str | None = None) -> Sequence[Mapping[str, Any]]:
-        """Return the descriptors of what refers to a manifest, as documents have them."""
+        """Return the descriptors of a manifest's referrers, in the form of the OCI's documents."""
         answer = self._session.send("GET", f"referrers/{digest}", expected=(200, 404, 405), stream=True)
         data = self._session.document(answer)
         listed = _manifests(data) if answer.status_code == 200 else self._listed_under_tag(digest)
@@ -126,7 +126,7 @@ class Repository:
         return True
 
     def _begin_upload(self) -> str:
-        """Return where the registry takes the content of a file."""
+        """Return the URL to which the content of a file is sent."""
         begun = self._session.send(
             "POST", "blobs/uploads/", headers={"Content-Length": "0"}, body=lambda: b"", expected=(202,)
         )
@@ -138,7 +138,7 @@ class Repository:
     def _list_under_tag(self, digest: str, referrer: Mapping[str, Any]) -> None:
         """Add a referrer to the list under the tag that the specification names ("Referrers Tag Schema").
 
-        Whoever adds another referrer in the same moment may replace this list: such registries have no lock.
+        A client that adds another referrer in the same moment may replace this list: such registries have no lock.
         """
         others = [each for each in self._listed_under_tag(digest) if each.get("digest") != referrer["digest"]]
         self._session.send(
@@ -177,6 +177,6 @@ def _manifests(data: bytes) -> Sequence[Mapping[str, Any]]:
 
 
 def _tag_of(digest: str) -> str:
-    """Return the tag under which a registry that does not know referrers has their list."""
+    """Return the tag for the list of referrers on a registry that does not know referrers."""
     algorithm, _, encoded = digest.partition(":")
     return f"{algorithm[:32]}-{encoded[:64]}"

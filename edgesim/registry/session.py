@@ -1,4 +1,4 @@
-"""Requests to one registry: scheme, accounts and tokens, and what goes wrong in words.
+"""Requests to one registry: scheme, accounts and tokens, and errors in words.
 
 The protocol is the OCI's distribution specification 1.1, https://github.com/opencontainers/distribution-spec; the
 tokens are those of https://distribution.github.io/distribution/spec/auth/token/.
@@ -72,16 +72,16 @@ class Session:
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
     ) -> Response:
-        """Send a request, with an account if the registry asks for one; return the answer.
+        """Send a request and return the answer; log in if the registry asks for an account.
 
         Args:
             path: below ``/v2/NAME/``, or a URL that the registry gave.
-            expected: status codes that the caller takes.
-            body: opens what is sent, once more for each attempt.
-            stream: leave the answer's body, of any size, to be read by the caller.
+            expected: status codes that the caller handles.
+            body: opens the content to send, anew for each attempt.
+            stream: let the caller read the answer's body, which may have any size.
 
         Raises:
-            RegistryDenied: the account may not do it; NotPublished: there is no such thing;
+            RegistryDenied: the account lacks the permission; NotPublished: the registry lacks the content;
             RegistryError: the registry does not answer, breaks off, or fails.
         """
         url = self._url(path)
@@ -122,7 +122,7 @@ class Session:
         return urljoin(f"{self._base}/v2/{self._repository}/", path)
 
     def _find_scheme(self) -> None:
-        """Take TLS where a registry that may lack TLS has it, as Docker does."""
+        """Find out whether a registry that may lack TLS has TLS, and use it then, as Docker does."""
         self._is_known = True
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         try:
@@ -132,7 +132,7 @@ class Session:
 
     def _once(self, method: str, url: str, body: Body | None, headers: Mapping[str, str] | None) -> Response:
         def authorize(request: PreparedRequest) -> PreparedRequest:
-            # The account is for the registry, and not for a store elsewhere that its answers lead to.
+            # The account is for the registry alone, and not for a store elsewhere to which the registry redirects.
             if self._authorization is not None and urlsplit(request.url or "").netloc == urlsplit(self._base).netloc:
                 request.headers["Authorization"] = self._authorization
             return request
@@ -152,7 +152,7 @@ class Session:
             )
 
     def _log_in(self, challenge: str, method: str) -> bool:
-        """Get what the registry asks for; return whether another attempt makes sense."""
+        """Get the authorization that the registry asks for; return whether another attempt makes sense."""
         kind, _, rest = challenge.partition(" ")
         facts: Mapping[str, str] = dict(_PARAMETER.findall(rest))
         self._account = self._access.credentials()

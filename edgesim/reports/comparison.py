@@ -41,9 +41,9 @@ def interval_notes(changes: Iterable[Change]) -> list[str]:
 class Comparison:
     """Two results side by side.
 
-    `different` names the fields that make the two incomparable: every report shows them first. `across` names those
-    that differ as the user has told. `notes` name these, and say what the intervals of `changes` cover, see
-    `interval_notes`.
+    `different` names the fields that make the two results incomparable: every report shows these fields first. `across`
+    names the fields in which the user allows a difference. `notes` name the fields of `across`, and say what the
+    intervals of `changes` cover, see `interval_notes`.
     """
 
     base: RunResult

@@ -49,7 +49,7 @@ def _difference(value: float | None) -> str:
 
 
 def measured(generation: GenerationSection, prefix: str) -> str:
-    """Return what a generation took.
+    """Return the measured times of a generation, in words.
 
     Args:
         prefix: what to write before a time that is not simply the board's, such as ``scaled ``.
@@ -69,7 +69,7 @@ def measured(generation: GenerationSection, prefix: str) -> str:
 
 
 def predicted(predicted: PredictedGenerationSection) -> str:
-    """Return what a generation takes by the prediction, without the server and its connection."""
+    """Return the predicted times of a generation, without the server and its connection, in words."""
     words = [f"time to the first token {_band(predicted.time_to_first_token_ms)}"]
     if predicted.tokens_per_second is not None:
         rate, low, high = (
@@ -90,7 +90,7 @@ def predicted(predicted: PredictedGenerationSection) -> str:
 
 
 def cache(generation: GenerationSection) -> str:
-    """Return how large the cache grows."""
+    """Return the largest size of the cache, in words."""
     each = f", {format_bytes(generation.cache_bytes_per_token)} a token" if generation.cache_bytes_per_token else ""
     return f"{format_bytes(generation.cache_bytes or 0)} after the last token{each}"
 

@@ -29,7 +29,7 @@ def scatter(count: CountSection) -> str:
 
 
 def notes(section: InstructionsSection) -> Iterator[str]:
-    """Yield what the figures are and what they are not."""
+    """Yield notes on what the figures count, and what they do not say."""
     threads = "one thread" if section.threads == 1 else f"{section.threads} threads"
     yield f"{section.method}; {threads} for an inference"
     yield (

@@ -83,7 +83,7 @@ class Overview:
             yield from (f"{label}: {words}" for words in (*about, *validity.reasons, *validity.suspicions))
 
     def document(self) -> dict[str, Any]:
-        """Return all of this for programs."""
+        """Return the overview for programs."""
         return {"different": list(self.different), "results": self.figures(), "caveats": list(self.notes())}
 
     def figures(self) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ def board_and_mode(title: str, mode: str | None) -> str:
 
 
 def execution(result: RunResult) -> str:
-    """Return the execution; of a run that was scaled and emulated, both, with what each is the source of."""
+    """Return the execution; of a run that was scaled and emulated, both executions and the figures of each."""
     if result.emulated is not None:
         return "scaled (time) and emulated (answers, memory)"
     if result.execution == "same-architecture":
@@ -126,7 +126,7 @@ def about_device_time(result: RunResult) -> tuple[str, ...]:
 
 
 def _about_accelerators(result: RunResult) -> Iterator[str]:
-    """Yield which of a board's targets a device time is of, and what of the run the other ones have no part in."""
+    """Yield the target of the device time, and the parts of the run in which the other targets have no part."""
     accelerator, target = result.profile.accelerator, result.device_time_ms.target
     if accelerator is None:
         return
@@ -167,7 +167,7 @@ def published(result: RunResult) -> Iterator[Fact]:
 
 
 def about_published(figure: PublishedSection) -> str:
-    """Return what a published figure is of, and its source; what a source does not state is left out."""
+    """Return what a published figure timed, and its source; facts that the source does not state are left out."""
     stated = [words for words in (figure.power_mode, figure.release) if not words.startswith("not stated")]
     words = [f"{figure.model} on {figure.board}", figure.runtime, *stated, f"{figure.measure} ({figure.stat})"]
     return "; ".join([*words, *filter(None, (figure.note, figure.source))])
@@ -413,7 +413,7 @@ def _features(result: RunResult) -> str:
 
 
 def compared(result: Recorded) -> Fact | None:
-    """Return what a host of the board's architecture has and lacks of the board; None if nothing was compared."""
+    """Return in what a host of the board's architecture equals the board and differs; None without a comparison."""
     host = result.host
     if result.execution == "native" and host.compared:
         agreed = (f"{each.name} {each.host}" for each in host.compared if each.agrees)

@@ -4,7 +4,7 @@ from edgesim.results.sections import ScaledModelSection, ScalingSection, Throttl
 
 
 def method(scaling: ScalingSection) -> str:
-    """Return the CPU share, its threads, and what of the device time the share makes."""
+    """Return the CPU share, its threads, and the part of the device time that the share causes."""
     threads = "1 thread" if scaling.threads == 1 else f"{scaling.threads} threads"
     share = (
         f"CPU share {100 * scaling.share:.3g} % of a core of this host, in periods of {scaling.period_us / 1e3:.3g} ms"
@@ -13,7 +13,7 @@ def method(scaling: ScalingSection) -> str:
 
 
 def against_target(scaling: ScalingSection) -> str:
-    """Return what a request of each model took after calibration, at the end of the run, and without time scaling."""
+    """Return the time of a request of each model after the tuning, at the end of the run, and without time scaling."""
     return "; ".join(_model(model, alone=len(scaling.models) == 1) for model in scaling.models)
 
 

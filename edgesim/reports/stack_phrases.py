@@ -23,7 +23,7 @@ def execution(result: StackResult) -> str:
 
 
 def facts(result: StackResult) -> Iterator[Fact]:
-    """Yield the limits that all services share, and what came of them."""
+    """Yield the limits that all services share, and what the kernel enforced."""
     budget = result.budget
     if (of_the_board := phrases.compared(result)) is not None:
         yield of_the_board

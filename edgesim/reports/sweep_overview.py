@@ -31,7 +31,7 @@ class SweepOverview:
 
     Attributes:
         left_out: combinations without a cell, each with the reason in words.
-        directory: of the cells' files.
+        directory: the directory of the cells' files.
     """
 
     cells: tuple[CellResult, ...]
@@ -45,7 +45,7 @@ class SweepOverview:
         The cells are in the order of boards, models, jobs and options, numbers by their size; the files have another.
 
         Raises:
-            ResultError: there is no result in it, or a file is not a cell's.
+            ResultError: the directory has no result, or a file is not a cell's.
         """
         cells = sweep_directory.newest(sweep_directory.read(directory))
         return cls(tuple(sorted(cells, key=_place)), directory=directory)
@@ -68,18 +68,18 @@ class SweepOverview:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The names of the options that the cells were set apart by."""
+        """The names of the options in which the cells differ."""
         return tuple(dict.fromkeys(name for cell in self.cells for name in cell.settings))
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The machines that figures of cells are of."""
+        """The machines on which figures of the cells were measured."""
         return tuple(
             dict.fromkeys(figure.host for cell in self.cells for figure in cell.figures.values() if figure.host)
         )
 
     def table(self, most: int | None = None) -> Table:
-        """Return a row for each cell: what it is, its time with its band, other figures, and what came of it.
+        """Return a row for each cell: board, model and options, the time with its band, other figures, the outcome.
 
         Args:
             most: leave out rows beyond this many.
@@ -154,12 +154,12 @@ class SweepOverview:
         }
 
     def document(self) -> dict[str, Any]:
-        """Return all of this for programs."""
+        """Return the overview for programs."""
         return {"heading": self.heading, "cells": self.rows(), "caveats": list(self.notes())}
 
 
 def outcome(cell: CellResult) -> str:
-    """Return what came of a cell, in a word or two: ``predicted``, ``VALID``, ``FAIL``, ``failed: OutOfMemory``."""
+    """Return the outcome of a cell, in a word or two: ``predicted``, ``VALID``, ``FAIL``, ``failed: OutOfMemory``."""
     if cell.error is not None:
         return f"failed: {cell.error.kind}"
     if cell.word is not None:
@@ -177,7 +177,7 @@ def _why(cell: CellResult) -> str:
 
 
 def column(name: str, figure: Figure) -> str:
-    """Return what the column of a figure is called: by the figure, and by the host if it is a host's."""
+    """Return the head of a figure's column: the figure's name, and the host if the figure is a host's."""
     return f"{name}@{figure.host}" if figure.host is not None else name
 
 
@@ -186,7 +186,7 @@ def _fact(cell: CellResult, name: str) -> Any:
 
 
 def _place(cell: CellResult) -> tuple[Any, ...]:
-    """Return what a cell is sorted by."""
+    """Return the key by which cells are sorted."""
     facts = (cell.precision, cell.target, *(cell.settings[name] for name in sorted(cell.settings)))
     numbered = tuple((1, value, "") if isinstance(value, int | float) else (2, 0, str(value)) for value in facts)
     return cell.profile, cell.model, cell.job, numbered

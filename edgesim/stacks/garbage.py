@@ -9,8 +9,8 @@ from edgesim.stacks import up
 def collect(engine: Engine) -> list[str]:
     """Remove the garbage on an engine: stacks, containers, control groups and old images; return their names.
 
-    What a living process has is none, nor are a stack that is up, volumes of models, and the volumes of a stack that
-    was to stay.
+    Not garbage: what a living process uses, a stack that is up, volumes of models, and the volumes of a stack that was
+    to stay.
     """
     removed = []
     for project, whole in sorted(compose_project.abandoned(engine).items()):

@@ -36,5 +36,5 @@ _NEEDS = (
 
 
 def fixes(log: str) -> list[str]:
-    """Return what helps a service with such a log, the most special first; empty if nothing is known."""
+    """Return the fixes for a service with such a log, the most special first; empty without a known fix."""
     return [fix for words, fix in _NEEDS if re.search(words, log)]

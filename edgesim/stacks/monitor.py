@@ -52,7 +52,7 @@ class Monitor:
         self.source = "the engine's API"
         self.lost = False
         self._project, self._beside, self._clock = project, frozenset(beside), clock
-        self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # with the process that it belongs to
+        self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # /proc/PID ends with its process
         self._above: Cgroup | None = None
         self._limits = LimitValues()
         self._continued: dict[str, ContinuedCounters] = {}

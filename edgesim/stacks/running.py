@@ -1,4 +1,4 @@
-"""A stack that is up: its services, their addresses and logs, and what is read of them."""
+"""A stack that is up: its services, their addresses, logs and readings."""
 
 import math
 import time

@@ -33,7 +33,7 @@ from edgesim.stacks.stack_session import LoadPlan, StackMeasurement, board_readi
 from edgesim.stacks.traffic import Traffic
 from edgesim.version import __version__
 
-# The optional facts of a stack file that its digest contains at their default, too; a new one is not here.
+# The optional facts of a stack file whose default is part of the digest, too; no new fact joins them.
 _ALWAYS_IN_DIGEST = {
     "Build": {"args", "base", "dockerfile"},
     "Entry": {"model", "request"},

@@ -90,7 +90,7 @@ def stack(
 
     Raises:
         UsageError: the stack, or something that it names, is wrong.
-        HostError: this host cannot; DeviceError: an image or a service failed.
+        HostError: this host cannot run the stack; DeviceError: an image or a service failed.
     """
     if not isinstance(source, Stack):
         source = path_of(source, "source", or_else="a stack")

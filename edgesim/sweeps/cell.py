@@ -23,21 +23,21 @@ _PATHS = frozenset(("models", "output", "input", "inputs_file", "results"))
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """All that determines one result. Pickle carries a cell to another process or machine.
+    """One job on one model and one board, with all that determines the result; a cell can be pickled.
 
     Attributes:
-        profile: as loaded, in its power mode.
-        profile_sha256: of all its facts that a run depends on (`DeviceProfile.sha256`).
-        model: by its content.
+        profile: the board's profile in its power mode.
+        profile_sha256: the digest of the facts that a run depends on (`DeviceProfile.sha256`).
+        model: the model's files with their digests.
         label: the model's name in the sweep, without its variant.
-        precision: the variant of the model that the sweep asked for; None where it asked for none.
-        options: of the run; a prediction takes `inputs` and `target`.
-        checks: what a check looks at in addition.
-        batch, threads: of a prediction.
-        calibrations: what predictions for the board are corrected by, by target.
-        files: those that options name, by option.
-        note: what is said with the figures, such as how the variant was made.
-        settings: what the sweep set, by name, for the table.
+        precision: the variant of the model that the sweep names; None without one.
+        options: the options of the run; a prediction uses `inputs` and `target`.
+        checks: the options of a check.
+        batch, threads: the batch size and the threads of a prediction.
+        calibrations: the corrections of predictions for the board, by target.
+        files: the files that options name, by option.
+        note: a remark for the figures, such as how the variant was made.
+        settings: the options that the sweep sets, by name, for the table.
     """
 
     job: Job
@@ -57,7 +57,7 @@ class Cell:
 
     @property
     def content(self) -> str:
-        """The digest of the model, and of the files that the options name: what a graph is read from."""
+        """The digest of the model and of the files that the options name."""
         return hashlib.sha256(f"{self.model.sha256} {sorted(self._contents.items())}".encode()).hexdigest()
 
     @property
@@ -76,7 +76,7 @@ class Cell:
     def key(self) -> str:
         """The digest of all that determines the result, 24 hexadecimal digits.
 
-        Where files lie, and when they were written, is no part of it.
+        The paths of the files and their times of writing have no influence on the key.
         """
         sections: Mapping[str, Any] = self.options.model_dump(mode="json", exclude=set(_PATHS))
         options = {
@@ -118,10 +118,10 @@ class Cell:
         return (self.model, *self.files.values())
 
     def at(self, place: Callable[[FileTree], Path]) -> "Cell":
-        """Return the cell with its files at other places, as on a worker that has received them.
+        """Return the cell with its files in other directories, as on a worker that has received the files.
 
         Args:
-            place: returns the directory that has the files of a tree.
+            place: returns the directory with the files of a tree.
         """
         moved: dict[str, Any] = {}
         for option, tree in self.files.items():

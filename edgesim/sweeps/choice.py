@@ -70,8 +70,8 @@ class ChosenModel(NamedTuple):
     """A model of a sweep.
 
     Attributes:
-        model: None for a file that cannot be read as a model, whose cells fail and say why.
-        note: what is said with the figures of each cell; empty for a model of the user's own.
+        model: None for a file that cannot be read as a model: its cells fail, with the reason.
+        note: a remark for the figures of each cell; empty for a model of the user's own.
     """
 
     files: ModelFiles

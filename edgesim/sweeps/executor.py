@@ -14,10 +14,10 @@ from edgesim.sweeps.run_cell import run_cell
 
 @dataclass(frozen=True)
 class GivenBack:
-    """In place of a result: no machine can do the cell now, which says nothing about the cell.
+    """What an executor returns in place of a result if no machine can do the cell now; no statement about the cell.
 
     Attributes:
-        reason: in words.
+        reason: why no machine can do the cell, in words.
     """
 
     reason: str
@@ -32,7 +32,7 @@ class Executor(Protocol):
 
     @property
     def most(self) -> int:
-        """The most cells that may be under way: each has a file open in the directory of the results."""
+        """The largest number of cells under way at a time: each keeps a file open in the directory of the results."""
 
     def submit(self, cell: Cell) -> None:
         """Take a cell; return at once."""
@@ -41,14 +41,14 @@ class Executor(Protocol):
         """Wait for a cell's end; return the cell as it was submitted, and its result.
 
         Raises:
-            EdgesimError: no cell can be run any more; those that are under way are not done.
+            EdgesimError: no cell can be run any more; the cells under way are lost.
         """
 
     def under_way(self) -> Sequence[str]:
-        """Return what runs at the moment, and where, in words; called in another thread."""
+        """Return which cells run at the moment, and where, in words; called in another thread."""
 
     def news(self) -> Sequence[str]:
-        """Return what a person should know of the machines, since the last call: one has died."""
+        """Return the events of the machines since the last call, for the user, such as the death of a worker."""
 
     def __enter__(self) -> Self: ...
 
@@ -88,14 +88,14 @@ class InProcess:
 
 
 class _Stage:
-    """A listener that remembers what the cell does, for the one line that a sweep shows."""
+    """A listener that remembers the current stage of a cell, for the one line that a sweep shows."""
 
     def __init__(self) -> None:
         self.cell: Cell | None = None
         self.doing = ""
 
     def words(self) -> Sequence[str]:
-        """Return the cell, and what it does."""
+        """Return the cell and its current stage, in words."""
         if self.cell is None:
             return ()
         return (f"{self.cell.name}: {self.doing}" if self.doing else self.cell.name,)

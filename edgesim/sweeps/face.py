@@ -32,14 +32,14 @@ def sweep(
     """Predict, run or check every combination of boards, models and options; keep one file a cell.
 
     Args:
-        file: a sweep file; the other arguments take the place of what it says.
-        output: the directory of the results: what is there already is not done again.
+        file: a sweep file; the other arguments replace the keys of the file.
+        output: the directory of the results; cells that have a result there are not done again.
         profile, model: names, files or patterns.
-        retry: do cells again that failed.
+        retry: repeat the cells that failed.
         scheduler: the address of a scheduler of Dask, whose workers do the cells; None means this process, one cell
             after the other. Needs the `dask` extra.
-        registry: where the workers share serving images, ``HOST:5000``; None means that each machine builds its own.
-        executor: another place where cells run, in place of a scheduler.
+        registry: the registry in which workers share serving images, ``HOST:5000``; None: each machine builds its own.
+        executor: runs the cells, in place of the workers of a scheduler.
         listener: hears of the progress.
         settings: the values of each option by its name, one or a list: ``threads=[1, 4]``, ``job="run"``.
 
@@ -57,7 +57,7 @@ def sweep(
 
 
 def of_scheduler(scheduler: str | None, registry: str | None = None) -> Executor | None:
-    """Return what runs cells on the workers of a scheduler; None without one.
+    """Return the executor on the workers of a scheduler; None without a scheduler.
 
     Raises:
         UsageError: there is a registry, and no scheduler.
@@ -80,9 +80,10 @@ def recommend(
     """Say which boards, and which variants of a model, hold rules: the cheapest board first, then the quickest.
 
     Args:
-        directory: of a sweep; None predicts what the other arguments name, on every target of each board.
+        directory: the directory of a sweep; None means predictions for the models and boards of the other
+            arguments, on every target of each board.
         rule: absolute rules, such as ``device_time_ms.p50 <= 50``.
-        profile, model, settings: as of `edgesim.sweep`.
+        profile, model, settings: see `edgesim.sweep`.
 
     Raises:
         UsageError: a rule or the matrix is wrong.

@@ -1,4 +1,4 @@
-"""Files below a directory with the digest of each: what a cell's result depends on, and what travels to a worker."""
+"""Files below a directory, each with its digest: the files that a cell's result depends on, and a worker needs."""
 
 import hashlib
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ class FileTree(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def at(self, root: Path) -> Self:
-        """Return the tree at another place."""
+        """Return the tree below another root."""
         return self.model_copy(update={"root": root})
 
 

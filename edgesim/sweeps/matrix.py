@@ -17,7 +17,7 @@ _MOST_CELLS = 100_000
 
 
 def _listed(value: Any) -> Any:
-    """Return the list that a single value stands for."""
+    """Return a single value as a list of one."""
     return value if isinstance(value, list | tuple) else [value]
 
 
@@ -33,15 +33,15 @@ Settings = Annotated[
 
 
 class Matrix(BaseModel):
-    """What a sweep is to do: every profile with every model and every combination of values.
+    """The cells of a sweep: every profile with every model and every combination of values.
 
     Attributes:
         profile: names, ``NAME:MODE`` or files, each with ``*`` and ``?`` for several.
         model: names in the model repository, files or directories of it, with ``*`` and ``?`` for several.
         set: the values of each option, by its name: ``job``, ``precision``, ``threads``, ``batch``, a field of
             `edgesim.RunOptions` or of `edgesim.CheckOptions`.
-        exclude: combinations to leave out: each has patterns by ``profile``, ``model`` or an option's name, all of
-            which a cell matches that is left out.
+        exclude: combinations to leave out: each has patterns by ``profile``, ``model`` or an option's name. A cell
+            that matches all patterns of a combination is left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +72,7 @@ class Matrix(BaseModel):
         settings: Mapping[str, Any] | None = None,
         base: "Matrix | None" = None,
     ) -> "Matrix":
-        """Return a matrix of options, which take the place of those of a file.
+        """Return a matrix of options; they replace the keys of the sweep file.
 
         Raises:
             UsageError: there is no profile, or no model.

@@ -1,4 +1,4 @@
-"""The files of a model: the graph, its weights, and what lies beside it."""
+"""The files of a model: the graph, its weights, and the configuration, inputs and samples beside the graph."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,13 +16,13 @@ _GOLDEN = "golden.npz"
 
 
 class ModelFiles(FileTree):
-    """A model by its content.
+    """The files of a model with their digests.
 
     Attributes:
-        name: as results call the model.
+        name: the model's name in results.
         entry: the path of the ONNX file below `root`.
-        files: the ONNX file, its weights, and what lies beside it: configuration, inputs, samples, right outputs.
-        size_bytes: of the ONNX file and its weights, the artifact.
+        files: the ONNX file, its weights, configuration, inputs, samples and right outputs.
+        size_bytes: the size of the artifact: the ONNX file and its weights.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ModelFiles(FileTree):
 
     @classmethod
     def of(cls, model: Model) -> Self:
-        """Return the files of a model that was found."""
+        """Return the files of a model."""
         in_repository = model.path.name == repository.FILE_NAME and model.path.parent.name.isdigit()
         root = model.path.parent.parent.parent if in_repository else model.path.parent
         beside = [model.samples_path, model.inputs_path]
@@ -51,7 +51,7 @@ class ModelFiles(FileTree):
 
     @classmethod
     def unread(cls, path: Path) -> Self:
-        """Return an ONNX file alone, which cannot be read as a model: the cell says why."""
+        """Return an ONNX file that cannot be read as a model: the cell reports the reason."""
         in_repository = path.name == repository.FILE_NAME and path.parent.name.isdigit()
         path = path.parent.resolve() / path.name
         root = path.parent.parent.parent if in_repository else path.parent
@@ -66,7 +66,7 @@ class ModelFiles(FileTree):
         return self.root / self.entry
 
     def read(self) -> Model:
-        """Read the model on this machine; one that was read before, with the same content, is not read again.
+        """Read the model on this machine; a model of the same content is read once.
 
         Raises:
             ModelError, HostError: see `edgesim.models.repository.read`.
@@ -75,9 +75,9 @@ class ModelFiles(FileTree):
 
 
 def named_below(inputs_file: Path, model: Model) -> Iterator[Path]:
-    """Yield the files below the directory of a file of inputs that it names.
+    """Yield the files that an inputs file names, below the directory of the inputs file.
 
-    Nothing if the file cannot be read: the cell says so.
+    Yield nothing if the inputs file cannot be read: the cell reports the error.
     """
     try:
         found = [named for named in named_files.named(inputs_file, model) if not named.leads_out]

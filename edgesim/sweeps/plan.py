@@ -27,7 +27,7 @@ from edgesim.sweeps.variants import require_precision, variant, without_variants
 JOBS: tuple[Job, ...] = get_args(Job)
 _OF_PREDICTION = frozenset(("batch", "threads"))
 _OF_CHECK = frozenset(field.name for field in fields(CheckOptions)) - {"targets", "reference"}
-# What a sweep says itself, or what has no meaning for several cells.
+# Options that the sweep decides, or that have no meaning for several cells.
 _REFUSED = frozenset(("output", "packed", "port", "results", "watch"))
 # The options that each job has a use for.
 _USED: Mapping[Job, frozenset[str]] = {
@@ -44,7 +44,7 @@ ALL_TARGETS = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a sweep is to do.
+    """The cells of a sweep, and the combinations without a cell.
 
     Attributes:
         cells: in the order in which they are done: predictions first, and all boards of a model together.
@@ -63,7 +63,7 @@ def plan(matrix: Matrix, *, doing: Callable[[str], None] = lambda _: None) -> Pl
     """Return the cells of a matrix.
 
     Args:
-        doing: hears what takes long: a model that is quantized.
+        doing: hears of long work, such as the quantization of a model.
 
     Raises:
         UsageError: an option does not exist, has a wrong value, or no job of the sweep has a use for it.
@@ -126,7 +126,7 @@ def _require_targets(matrix: Matrix, boards: list[DeviceProfile]) -> None:
 
 
 class _Board(NamedTuple):
-    """What takes a millisecond to know of a board, and is the same for all of its cells."""
+    """Facts of a board that are the same for all of its cells, and take a millisecond to read."""
 
     sha256: str
     calibrations: dict[str, Calibration]
@@ -228,7 +228,7 @@ class _Planner:
 
 
 def _tree(path: Path, model: Model | None) -> FileTree:
-    """Return the files of a path: all of a directory, or a file with those that it names as a model's file of inputs.
+    """Return the files of a path: all files of a directory; or a file, and the files that an inputs file names.
 
     Raises:
         OSError: a file cannot be read.
@@ -242,7 +242,7 @@ _OPTIONS = frozenset(ALL_OPTIONS)
 
 
 def _targets(board: DeviceProfile, value: Any) -> list[str | None]:
-    """Return the targets of a board that a value names, which may be a pattern or ``all``; [None] where it is None."""
+    """Return the targets of a board that a value, a pattern or ``all`` names; ``[None]`` if the value is None."""
     if value is None:
         return [None]
     if value == ALL_TARGETS:

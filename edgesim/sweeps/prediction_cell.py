@@ -37,7 +37,7 @@ def predicted(cell: Cell, result: CellResult, _: Listener | None = None) -> Cell
 
 
 def _of_inference(cell: Cell, result: CellResult) -> CellResult:
-    """Predict the cell's target; where the sweep names none, all of the board's, of which the CPU is the cell's."""
+    """Predict the cell's target; without one, all targets of the board, of which the CPU is the cell's."""
     reader = _kept(cell, lambda: ModelReader(cell.model.read(), batch=cell.batch, inputs=cell.options.inputs))
     chosen = cell.profile.targets if cell.options.board.target is None else [cell.target]
     targets = {name: predict_read(cell.profile, reader, target=name, threads=cell.threads) for name in chosen}
@@ -70,7 +70,7 @@ def _of_generation(cell: Cell, result: CellResult) -> CellResult:
 
 
 def _kept(cell: Cell, make: Callable[[], Any]) -> Any:
-    """Return what reads the cell's model: that of an earlier cell with the same content, place and inputs, or a new."""
+    """Return the reader of the cell's model: a new one, or that of a cell with the same content, path and inputs."""
     key = f"{cell.content} {cell.model.path} {cell.batch} {cell.options.inputs.model_dump_json()}"
     if key not in _readers:
         _readers[key] = make()
@@ -80,7 +80,7 @@ def _kept(cell: Cell, make: Callable[[], Any]) -> Any:
 
 
 def _require_model(declined: Declined) -> None:
-    """Raise what is wrong with the model; that the board has no predictor is an answer, and no failure.
+    """Raise the error of the model; a board without a predictor is an answer, and no failure.
 
     Raises:
         ModelError: and what else `edgesim.predict` raises for the model.

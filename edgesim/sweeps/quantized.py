@@ -37,14 +37,14 @@ class _Requests:
 
 
 class Quantized(NamedTuple):
-    """A model that was made, and what is said with its figures."""
+    """A quantized model, and a remark for its figures."""
 
     model: Model
     note: str
 
 
 def int8(model: Model, options: InputOptions) -> Quantized:
-    """Return a model in int8, made by ONNX Runtime's quantizer; one that was made before, of the same content, is kept.
+    """Return a model in int8, made by ONNX Runtime's quantizer; a model of the same content is quantized once.
 
     Raises:
         ModelError: the inputs do not fit the model, or the quantizer refuses it.
@@ -73,7 +73,7 @@ def int8(model: Model, options: InputOptions) -> Quantized:
 
 
 def _beside(model: Model) -> list[Path]:
-    """Return the files that a variant has of its model: samples, inputs and configuration."""
+    """Return the files that a variant shares with its model: samples, inputs and configuration."""
     configuration = model.configuration.paths if model.configuration is not None else ()
     return [path for path in (model.samples_path, *configuration) if path is not None]
 

@@ -34,7 +34,7 @@ class Choice:
 
     @property
     def price(self) -> Price | None:
-        """What the board costs, if its profile says so."""
+        """The price of the board, if its profile states one."""
         return self.cell.price
 
     @property
@@ -47,9 +47,9 @@ def recommend(cells: Sequence[CellResult], rules: Sequence[str]) -> list[Choice]
     """Judge cells by absolute rules, such as ``device_time_ms.p50 <= 50``.
 
     Returns:
-        The best cell of each board and model variant, which may have several targets and settings: first those that
-        hold all rules, of these the boards with a price by it, the cheapest first, then the others; equal ones by
-        device time.
+        The best cell of each board and model variant, over all targets and settings. Cells that hold all rules come
+        first; among these, boards with a price in the order of their prices, then the others; equal ones by device
+        time.
 
     Raises:
         UsageError: a rule is not one, bounds a change, or bounds a time that is a host's and no board's.

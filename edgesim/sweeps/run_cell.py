@@ -1,4 +1,4 @@
-"""One cell, run: whatever goes wrong with it is a part of its result."""
+"""Run one cell; an error is a part of the cell's result."""
 
 import socket
 import time
@@ -58,7 +58,7 @@ def failed(cell: Cell, error: BaseException) -> CellResult:
 
 
 def _blank(cell: Cell) -> CellResult:
-    """Return the result of a cell without what its job gives."""
+    """Return the result of a cell without the figures of its job."""
     return CellResult(
         key=cell.key,
         created=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -129,7 +129,7 @@ def _figure(run_result: RunResult, name: str, host: str) -> Figure:
 
 
 def is_of_the_host(run_result: RunResult, name: str) -> bool:
-    """Return whether a metric of a run is a time that a machine had, so that another machine has another one."""
+    """Return whether a metric of a run is a time of the machine, and differs on another machine."""
     if result_metrics.is_time(result_metrics.measured_as(run_result.execution, name)):
         return True
     return run_result.profile.has_core_of_host and name.startswith(("device_time_ms.", "energy_j"))

@@ -17,7 +17,7 @@ def screen(
     Args:
         rules: such as ``artifact_bytes <= 20MiB`` and ``device_time_ms.p50 <= 50``.
         max_opset: the newest opset of ONNX's own operations that the board's runtime takes; None allows any.
-        target: what the predicted time is of.
+        target: the target of the predicted time.
 
     Returns:
         An item for each model and rule, named by both. What cannot be predicted is INCONCLUSIVE, with the reason.

@@ -26,7 +26,7 @@ class Claim:
 
     def release(self) -> None:
         """Let others do the cell."""
-        # Removed while it is locked: who opens the path then makes a new file, and who waits sees that his is gone.
+        # Removed while locked: whoever opens the path then makes a new file, and whoever waits sees the file gone.
         self._path.unlink(missing_ok=True)
         self._file.close()
 
@@ -59,7 +59,7 @@ class Store:
         )
 
     def read(self, cell: Cell) -> CellResult | None:
-        """Return the result of a cell; None if it is not done, or its file is not a result's: it is then done again."""
+        """Return the result of a cell; None without one, or with a damaged file: the cell is then done again."""
         file = self.file(cell)
         try:
             return CellResult.read(file) if file.exists() else None
@@ -67,10 +67,10 @@ class Store:
             return None
 
     def write(self, cell: Cell, result: CellResult) -> None:
-        """Write the result of a cell, and its run's result or its check's verdict beside it first.
+        """Write the result of a cell; before that, the run's result or the check's verdict beside it.
 
         Raises:
-            DiskFull: no space is left: neither file is there, or the older ones are.
+            DiskFull: no space is left; the directory has neither file, or both older ones.
             ResultError: the files cannot be written.
         """
         file = self.file(cell)
@@ -83,7 +83,7 @@ class Store:
             raise _explain(error, file) from error
 
     def claim(self, cell: Cell, *, wait: bool = False) -> Claim | None:
-        """Claim a cell; return None if another sweep has it, unless `wait`.
+        """Claim a cell; return None if another sweep has claimed the cell, unless `wait` is set.
 
         Raises:
             DiskFull, ResultError: the file of the claim cannot be made.

@@ -1,4 +1,4 @@
-"""The sweep: matrix → cells → what is not done yet → executor → one file a cell."""
+"""The sweep: matrix → cells → cells without a result → executor → one file a cell."""
 
 import time
 from collections import deque
@@ -18,10 +18,10 @@ from edgesim.sweeps.store import Claim, Store
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """What a sweep gave.
+    """The results of a sweep.
 
     Attributes:
-        directory: of the results.
+        directory: the directory of the results.
         cells: the result of each cell, in the order of the matrix.
         left_out: combinations without a cell, each with the reason in words.
         done_before: how many cells were done when the sweep began.
@@ -40,14 +40,14 @@ class SweepResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a sweep would do.
+    """The work that a sweep would do.
 
     Attributes:
         cells: all of its cells.
         done, failed: cells with a result, and cells with an error, in the directory; `failed` are tried again only if
             that is asked for.
-        seconds: what the others take, by the time that cells of the same job took in this directory; None if one of the
-            jobs has none there.
+        seconds: the time of the other cells, by the time that cells of the same job took in this directory; None if
+            one of the jobs has no cell there.
         left_out: combinations without a cell, each with the reason in words.
     """
 
@@ -70,7 +70,7 @@ def sweep(
     """Do the cells of a matrix that have no result in a directory yet.
 
     Args:
-        retry: do cells again that failed before.
+        retry: repeat the cells that failed before.
         executor: where cells run; None means in this process, one after the other.
         listener: hears of the progress.
 
@@ -153,14 +153,14 @@ class _Pace:
         self.taken_s.setdefault(result.job, []).append(result.seconds)
 
     def left_s(self, cells: Sequence[Cell]) -> float | None:
-        """Return when cells may be done, if as many are done at a time as until now; None if nothing tells."""
+        """Return the seconds until cells may be done, with as many cells at a time as until now; None if unknown."""
         one_by_one_s = self.seconds(cells)
         done_s = sum(map(sum, self.taken_s.values()))
         at_a_time = done_s / max(time.monotonic() - self.begun_s, 1e-9)
         return one_by_one_s / at_a_time if one_by_one_s is not None and at_a_time else None
 
     def seconds(self, cells: Sequence[Cell]) -> float | None:
-        """Return how long cells take, one after the other; None if nothing tells."""
+        """Return how long cells take, one after the other; None if unknown."""
         means = {job: sum(taken) / len(taken) for job, taken in self.taken_s.items()}
         return None if any(cell.job not in means for cell in cells) else sum(means[cell.job] for cell in cells)
 
@@ -192,7 +192,7 @@ class _Work:
         return len(self.results)
 
     def do(self, executor: Executor, stages: Stages) -> None:
-        """Do all cells; those that another sweep is at come last, and are waited for.
+        """Do all cells; cells that another sweep has claimed come last: this sweep waits for them.
 
         Raises:
             HostError: no machine can do some of the cells; all others are done.
@@ -218,7 +218,7 @@ class _Work:
             )
 
     def _begin(self, cell: Cell, executor: Executor, *, wait: bool = False) -> bool:
-        """Claim and submit a cell, unless another sweep has done it; return False if another sweep is at it."""
+        """Claim and submit a cell that has no result yet; return False if another sweep has claimed the cell."""
         claim = self._store.claim(cell, wait=wait)
         if claim is None:
             return False
@@ -252,7 +252,7 @@ class _Work:
             stages.note(f"{result.name}: failed: {result.error.problem}")
 
     def release(self) -> None:
-        """Let others do what is not done."""
+        """Release the claims of all cells that are not done."""
         while self._claims:
             self._claims.popitem()[1].release()
 

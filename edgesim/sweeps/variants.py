@@ -45,7 +45,7 @@ def variant(chosen: ChosenModel, precision: str, inputs: InputOptions) -> Chosen
     """Return a model in a precision.
 
     Args:
-        inputs: what a quantizer calibrates with.
+        inputs: the inputs with which a quantizer calibrates.
 
     Raises:
         ModelError: there is no such variant, and none can be made.

@@ -1,4 +1,4 @@
-"""A process of its own for a cell that runs a board.
+"""The process that runs a cell with a board.
 
 A worker of Dask runs cells in threads, which cannot be stopped, and beside its own traffic. A process can be: it takes
 down its board on SIGINT as a command does, also when the worker is killed. Both speak over a socket: the worker sends
@@ -26,7 +26,7 @@ class Doing(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """The process waits until it alone may build an image, or, without a name, is done with it."""
+    """The message of a process that waits to build an image alone; without a name, that the image is built."""
 
     image: str | None
 
@@ -67,5 +67,5 @@ def main() -> None:
         with image_sharing.shared_by(registry):
             result = run_cell(cell, listener=_Telling(connection))
         connection.send(result)
-    except (KeyboardInterrupt, Interrupted, BrokenPipeError):  # the worker gives the cell up, or is gone
+    except (KeyboardInterrupt, Interrupted, BrokenPipeError):  # the worker has given up the cell, or has ended
         sys.exit(130)

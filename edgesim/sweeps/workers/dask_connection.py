@@ -41,7 +41,7 @@ class DaskConnection:
         """Connect.
 
         Raises:
-            HostError: Dask is not installed, or the scheduler does not answer; UsageError: the address is none.
+            HostError: Dask is not installed, or the scheduler does not answer; UsageError: the address is not valid.
         """
         try:
             from distributed import Client
@@ -79,11 +79,11 @@ class DaskConnection:
 
     @property
     def dashboard(self) -> str:
-        """The address of the scheduler's dashboard, which may have none."""
+        """The address of the scheduler's dashboard; empty without a dashboard."""
         return str(self._client.dashboard_link)
 
     def workers(self) -> Mapping[str, frozenset[str]]:
-        """Return the resources that each worker declares at least one of, by the workers' addresses.
+        """Return the resources that each worker declares, by the workers' addresses.
 
         Raises:
             HostError: the scheduler does not answer any more.
@@ -95,12 +95,12 @@ class DaskConnection:
         }
 
     def facts(self, addresses: Sequence[str]) -> Mapping[str, Facts | str]:
-        """Return what each of these workers says of itself, or why it cannot say anything."""
+        """Return the facts of each of these workers, or the error that keeps a worker from stating its facts."""
         answers = self._called(lambda: self._client.run(worker.facts, workers=list(addresses), on_error="return"))
         return {address: _facts(answers.get(address)) for address in addresses}
 
     def send(self, tree: FileTree, address: str) -> bool:
-        """Send a tree of files to a worker unless its machine has the files; return whether they are there now."""
+        """Send a tree of files to a worker whose machine lacks it; return whether the machine has the files now."""
 
         def call(function: Callable[..., Any], *arguments: Any) -> Any:
             return self._called(lambda: self._client.run(function, *arguments, workers=[address])[address])
@@ -117,7 +117,7 @@ class DaskConnection:
         return True
 
     def start(self, cell: Cell, address: str, needs: frozenset[str], registry: str | None) -> None:
-        """Start a cell on a worker that has its files; `ended` gets the cell's key when it ends."""
+        """Start a cell on a worker that has the cell's files; `ended` gets the cell's key when the task ends."""
         future = self._called(
             lambda: self._client.submit(
                 worker.do,
@@ -134,7 +134,7 @@ class DaskConnection:
         future.add_done_callback(lambda done: self.ended.put(cell.key) if done is future else None)
 
     def take(self, key: str) -> Answer:
-        """Return what a cell's task ended with; raises as `workers` does."""
+        """Return the outcome of a cell's task; raise the errors of `workers`."""
         future = self._futures.pop(key, None)
         self.doing.pop(key, None)
         self._require_running()
@@ -147,13 +147,13 @@ class DaskConnection:
             return None
 
     def drop(self, key: str) -> None:
-        """Forget a cell's task, which does not end."""
+        """Forget a cell's task, which never ends."""
         self.doing.pop(key, None)
         if (future := self._futures.pop(key, None)) is not None:
             self._called(lambda: future.cancel(force=True))
 
     def close(self) -> None:
-        """Cancel what is under way, whose workers then take down their boards, and leave the scheduler."""
+        """Cancel the cells under way, whose workers then take down their boards, and disconnect from the scheduler."""
         try:
             if self.is_connected:
                 self._client.cancel(list(self._futures.values()), force=True)
@@ -191,9 +191,9 @@ class DaskConnection:
 
 
 def _silence_logs() -> None:
-    """Let no log of Dask's be printed: one line says that a connection is gone, of which Dask's log has a page.
+    """Silence the logs of Dask: edgesim says in one line that a connection has ended, where Dask prints a page.
 
-    Dask gives some of its loggers levels of their own, as it is imported.
+    Dask sets the levels of some of its loggers when it is imported.
     """
     for name in ("asyncio", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("asyncio", "distributed", "tornado"):
@@ -201,7 +201,7 @@ def _silence_logs() -> None:
 
 
 async def _shake_hands(address: str) -> None:
-    """Connect as a client does, with Dask's configuration of TLS, and leave."""
+    """Connect as a client does, with Dask's configuration of TLS, and disconnect."""
     from distributed import Security
     from distributed.comm import connect
 
@@ -222,7 +222,7 @@ def _facts(answer: Any) -> Facts | str:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    """Yield the content of a file; an empty one has a piece, too."""
+    """Yield the content of a file in pieces; an empty file has one piece, too."""
     with path.open("rb") as file:
         yield file.read(_PIECE_BYTES)
         while piece := file.read(_PIECE_BYTES):

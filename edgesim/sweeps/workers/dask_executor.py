@@ -37,13 +37,13 @@ _MOST = 256
 
 @dataclass(eq=False)
 class _Sent:
-    """A cell that was submitted, and what has become of it.
+    """A submitted cell and its state.
 
     Attributes:
-        worker: that has the cell; None while it waits for one.
-        waits_since_s: since when no worker can do it; None while one can.
+        worker: the worker that has the cell; None while the cell waits for a worker.
+        waits_since_s: the time since which no worker can do the cell; None while a worker can.
         died: the workers that died while they had the cell.
-        refused: what hosts answered that cannot do this cell, by host.
+        refused: the reasons of hosts that cannot do this cell, by host.
     """
 
     cell: Cell
@@ -59,7 +59,7 @@ class DaskExecutor:
 
     Args:
         scheduler: the address: ``tcp://HOST:8786`` or ``tls://HOST:8786``.
-        registry: where the workers share serving images: ``HOST:5000/PATH``; None means that each builds its own.
+        registry: the registry in which workers share serving images, ``HOST:5000/PATH``; None: each builds its own.
         connect: makes the connection.
     """
 
@@ -89,7 +89,7 @@ class DaskExecutor:
 
     @property
     def most(self) -> int:
-        """Enough that every worker has a cell, and the next predictions."""
+        """The number of cells that gives every worker a board and its next predictions."""
         return min(_FEW + MOST_PREDICTIONS * len(self._roster.workers), _MOST)
 
     def submit(self, cell: Cell) -> None:
@@ -133,7 +133,7 @@ class DaskExecutor:
             self._look()
 
     def _look(self) -> None:
-        """See which workers have come, and which ones have gone."""
+        """Read which workers are new, and which have ended."""
         self._look_at_s = self._clock() + _LOOK_S
         present, known = self._dask.workers(), self._roster.workers
         for address in [address for address in known if address not in present]:
@@ -172,7 +172,7 @@ class DaskExecutor:
             self._end(sent, failed(sent.cell, error))
 
     def _place(self, sent: _Sent) -> None:
-        """Give a cell to a worker that is free; give it back if none can do it for long."""
+        """Send a cell to a free worker; give the cell back if no worker can do the cell for long."""
         while True:
             # A cell that may have killed a worker takes no other cell down with it.
             worker = self._roster.free(sent.needs, sent.cell.trees, refused_by=sent.refused, alone=bool(sent.died))
@@ -222,7 +222,7 @@ class DaskExecutor:
             self._end(sent, refusals[-1] if refusals else GivenBack(self._roster.why_none(sent.needs)))
 
     def _take(self, sent: _Sent) -> None:
-        """Take what a worker answers."""
+        """Handle the answer of a worker."""
         worker, answer = sent.worker, self._dask.take(sent.cell.key)
         if worker is None:
             return
@@ -237,14 +237,14 @@ class DaskExecutor:
                 self._news.append(f"worker {worker} gives {sent.cell.name} back: {reason}")
                 self._roster.rest(worker, reason)
             case None:
-                pass  # the worker is gone, or about to go
+                pass  # the worker has ended, or is about to
             case _ if type(answer).__name__ == "KilledWorker":
                 self._died(sent, worker)
             case _:
                 self._end(sent, failed(sent.cell, answer))
 
     def _judge(self, sent: _Sent, worker: Worker, result: CellResult) -> None:
-        """Take a result; what only its host lacks is tried on another one."""
+        """Handle a result; a cell that failed for lack of something on its host is tried on another host."""
         if result.error is None or result.error.exit_code != ExitCode.HOST:
             worker.busy_since_s = None
             self._end(sent, result)

@@ -1,7 +1,7 @@
 """Files of cells that have come to this machine, kept in the user's cache by their content.
 
-A tree of files comes once, in pieces, and serves all workers of the machine and all later sweeps. One that nothing has
-used for a month makes room.
+A tree of files comes once, in pieces, and serves all workers of the machine and all later sweeps. A tree that was not
+used for a month is removed.
 """
 
 import os
@@ -19,12 +19,12 @@ _PARTIAL = ".partial"
 
 
 def directory_of(tree: FileTree) -> Path:
-    """Return the directory that has the files of a tree, or will have them."""
+    """Return the directory for the files of a tree, which need not exist yet."""
     return _root() / tree.sha256[:32]
 
 
 def has(tree: FileTree) -> bool:
-    """Whether the files of a tree are here; if they are, they stay here for another month."""
+    """Return whether this machine has the files of a tree; if so, keep the files for another month."""
     directory = directory_of(tree)
     try:
         os.utime(directory)
@@ -34,10 +34,10 @@ def has(tree: FileTree) -> bool:
 
 
 def write(sender: str, tree_sha256: str, path: str, piece: bytes) -> None:
-    """Append a piece to a file of a tree that is on its way.
+    """Append a piece to a file of a tree that is being sent.
 
     Args:
-        sender: who sends the tree: two senders may send the same one at a time.
+        sender: the sender of the tree; two senders may send the same tree at a time.
 
     Raises:
         HostError, DiskFull: the file cannot be written.
@@ -52,10 +52,10 @@ def write(sender: str, tree_sha256: str, path: str, piece: bytes) -> None:
 
 
 def finish(sender: str, tree: FileTree) -> None:
-    """Keep a tree of which all pieces have come.
+    """Keep a tree whose pieces are complete.
 
     Raises:
-        HostError: a file is not what it should be, or the directory cannot be written.
+        HostError: the digest of a file is wrong, or the directory cannot be written.
     """
     arrived, directory = _arriving(sender, tree.sha256), directory_of(tree)
     try:

@@ -1,4 +1,4 @@
-"""The workers that a sweep knows: what each has, does and lacks, and which of them is free for a cell."""
+"""The workers of a sweep: the resources, cells and faults of each, and which worker is free for a cell."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,14 +19,15 @@ class Worker:
     """One worker.
 
     Attributes:
-        host: the name of its machine.
-        resources: what it declares at least one of.
-        useless: why it can do no cell at all, such as another version of edgesim; empty if it can.
-        unfit: why it can run no board, such as no engine; empty if it can.
-        rests_until_s: it gets no board before this moment, by the roster's clock.
-        busy_since_s: since when its host has been too busy for all boards that it got; None if it took the last one.
-        cells: keys of the cells that it has, each with whether the cell runs a board.
-        trees: digests of the files that it has.
+        host: the name of the worker's machine.
+        resources: the resources that the worker declares.
+        useless: why the worker can do no cell at all, such as another version of edgesim; empty if it can.
+        unfit: why the worker can run no board, such as no engine; empty if it can.
+        rests_until_s: the time before which the worker gets no board, by the roster's clock.
+        busy_since_s: the time since which the host was too busy for each board that the worker got; None if the worker
+            ran the last one.
+        cells: the keys of the worker's cells, each with whether the cell runs a board.
+        trees: the digests of the file trees on the worker's machine.
     """
 
     address: str
@@ -43,11 +44,11 @@ class Worker:
         return f"{self.host} ({self.address})"
 
     def has(self, trees: Iterable[FileTree]) -> bool:
-        """Whether the worker has all of these files."""
+        """Return whether the worker's machine has all of these files."""
         return all(tree.sha256 in self.trees for tree in trees)
 
     def is_free(self, needs: frozenset[str], *, alone: bool) -> bool:
-        """Whether the worker may get another cell now: boards are alone on a host that a sweep knows."""
+        """Return whether the worker may get another cell now: a board is alone on its host."""
         if not self.cells:
             return True
         return not alone and BOARD not in needs and not any(self.cells.values()) and len(self.cells) < MOST_PREDICTIONS
@@ -80,12 +81,12 @@ class Roster:
         refused_by: Iterable[str] = (),
         alone: bool = False,
     ) -> Worker | None:
-        """Return the worker that a cell goes to now: one that has its files, then the one with the fewest cells."""
+        """Return the worker for a cell: first one that has the cell's files, then the one with the fewest cells."""
         free = [worker for worker in self.suitable(needs, refused_by) if worker.is_free(needs, alone=alone)]
         return min(free, key=lambda worker: (not worker.has(trees), len(worker.cells)), default=None)
 
     def rest(self, worker: Worker, reason: str) -> None:
-        """Give a worker whose host is busy no board for a while, and none any more if that lasts."""
+        """Give a worker on a busy host no board for a while; if the host stays busy, no board any more."""
         now_s = self._clock()
         worker.rests_until_s = now_s + REST_S
         if worker.busy_since_s is None:

@@ -1,4 +1,4 @@
-"""What runs on a worker: functions that Dask calls there, by name, in the worker's process."""
+"""The functions that Dask calls on a worker, by name, in the worker's process."""
 
 import multiprocessing
 import os
@@ -39,7 +39,7 @@ _one_prediction = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a worker says of itself."""
+    """The facts that a worker states about its machine."""
 
     version: str
     host: str
@@ -47,7 +47,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """A cell that a worker gives back since its host is not fit now.
+    """The answer of a worker that gives a cell back, because its host is not fit now.
 
     Attributes:
         reason: in words.
@@ -59,7 +59,7 @@ class Refusal:
 
 
 def facts() -> Facts:
-    """Return what a worker says of itself."""
+    """Return the facts of this worker."""
     return Facts(version=__version__, host=socket.gethostname())
 
 
@@ -67,11 +67,11 @@ def do(cell: Cell, registry: str | None, topic: str) -> CellResult | Refusal | N
     """Do a cell whose files are in the worker's store.
 
     Args:
-        registry: where serving images are shared; None means that each machine builds its own.
-        topic: of Dask's events, on which the worker says what it does.
+        registry: the registry in which serving images are shared; None means that each machine builds its own.
+        topic: the topic of Dask's events on which the worker reports its stages.
 
     Returns:
-        The result; None of a cell that its sweep has given up meanwhile.
+        The result; None if the sweep has given the cell up meanwhile.
     """
     if not all(file_store.has(tree) for tree in cell.trees):
         return Refusal(reason="its machine has lost the cell's files", lacks_files=True)
@@ -174,6 +174,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _is_given_up(worker: Any, key: str) -> bool:
-    """Whether nobody waits for a task any more: its client has cancelled it or is gone, or the worker ends."""
+    """Return whether a task was given up: its client has cancelled the task or has ended, or the worker ends."""
     task = worker.state.tasks.get(key)
     return task is None or task.state in ("cancelled", "released") or worker.status.name not in _AT_WORK

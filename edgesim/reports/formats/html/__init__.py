@@ -26,7 +26,7 @@ def render_stack(result: StackResult, file: str) -> str:
     """Return the page of a stack's run.
 
     Raises:
-        HostError: as `render_result` does.
+        HostError: Jinja or Plotly is not installed.
     """
     return str(require_page().render_stack(result, file))
 
@@ -35,7 +35,7 @@ def render_comparison(comparison: Comparison) -> str:
     """Return the page of two results.
 
     Raises:
-        HostError: as `render_result` does.
+        HostError: Jinja or Plotly is not installed.
     """
     return str(require_page().render_comparison(comparison))
 
@@ -44,7 +44,7 @@ def render_overview(overview: Overview) -> str:
     """Return the page of several results.
 
     Raises:
-        HostError: as `render_result` does.
+        HostError: Jinja or Plotly is not installed.
     """
     return str(require_page().render_overview(overview))
 
@@ -53,7 +53,7 @@ def render_sweep(overview: SweepOverview) -> str:
     """Return the page of a sweep.
 
     Raises:
-        HostError: as `render_result` does.
+        HostError: Jinja or Plotly is not installed.
     """
     return str(require_page("sweep_page").render_sweep(overview))
 

@@ -31,7 +31,7 @@ _BADGES = {"VALID": "good", "VALID, but suspect": "doubt", "INVALID": "bad"}
 
 
 def render_result(result: RunResult, file: str) -> str:
-    """Return the page of one result; `file` is the name that its raw data is downloaded under."""
+    """Return the page of one result; `file` is the name of the raw data's download."""
     return _page([Side(result)], [file], phrases.title(result))
 
 
@@ -89,7 +89,7 @@ def render_overview(overview: Overview) -> str:
 
 
 def render_stack(result: StackResult, file: str) -> str:
-    """Return the page of a stack's result; `file` is the name that its raw data is downloaded under."""
+    """Return the page of a stack's result; `file` is the name of the raw data's download."""
     sides = [Side(result)]
     drawn: dict[str, Plot | None] = {
         "distribution": plots.distribution(sides),

@@ -1,7 +1,7 @@
 """The plots of a page as Plotly figures: of one result, or of two drawn over each other.
 
-The `meta` of every trace says which side it belongs to and which time of a request it shows: the page's switches go by
-that.
+The `meta` of every trace names the trace's side and the time of a request that the trace shows: the page's switches
+select traces by `meta`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -89,7 +89,7 @@ _DEVICE_TIME = "Device time"
 
 
 def time_heading(sides: Sequence[Side[RunResult]]) -> str:
-    """Return what the headline's time is called: ``Device time``, or ``This host's time`` if all sides have that."""
+    """Return the name of the headline's time: ``Device time``, or ``This host's time`` if all sides have one."""
     labels = {side.result.time_label for side in sides}
     label = labels.pop() if len(labels) == 1 else _DEVICE_TIME
     return label[0].upper() + label[1:]

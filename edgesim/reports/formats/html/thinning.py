@@ -1,4 +1,4 @@
-"""What is drawn of very many requests or readings: few enough points for a page that opens at once.
+"""Thin out very many requests or readings to few points, so that a page opens at once.
 
 Every point that is drawn was measured. Pure functions.
 """
