@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgesim.errors import ModelError
-from edgesim.models import repository
+from edgesim.models import links_in_git, repository
 from edgesim.models.links import Bounds, follow
 from edgesim.models.repository import FILE_NAME
 
@@ -26,13 +26,14 @@ class LinkCheck:
         model's directory (``model.onnx`` or ``VERSION/model.onnx``), and to an ONNX model. A link in the directory of a
         model, or of its version, may lead to where a link of that model may lead (see `edgesim.models.links`), and to
         the same place beside the target of the model's link: Bazel makes whole trees of links. A link that leads
-        nowhere is allowed.
+        nowhere is allowed. A link in git does not lead out of its git repository.
 
         Raises:
             ModelError: the link leads anywhere else.
         """
         if not link.exists() or Bounds((follow(root),)).contain(link):
             return
+        links_in_git.require_none_out(link)
         if link.is_dir():
             versions = sorted(entry for entry in link.glob(f"*/{FILE_NAME}") if entry.parent.name.isdigit())
             # A checkout is no model's directory, whatever it contains: .git/config may contain a token.

@@ -125,7 +125,7 @@ class ValueFiles:
             raise ModelError(f"{where}: {pattern}: no such file")
         if len(files) > _MOST_FILES:
             raise ModelError(f"{where}: {pattern}: more than {_MOST_FILES:,} files")
-        return files
+        return [self._inside(file, where) for file in files]  # a file may be a symbolic link
 
     def _inside(self, path: Path, where: str) -> Path:
         """Return the absolute path of a file that is named in the file of inputs.

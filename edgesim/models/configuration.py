@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from edgesim.errors import ModelError
-from edgesim.models.links import Bounds, follow
+from edgesim.models.links import Bounds
 from edgesim.server import config_files
 from edgesim.server.config import ConfigError, Library, ModelConfig
 from edgesim.server.tensor_types import Signature
@@ -69,13 +69,15 @@ class Configuration:
         paths = [path for name in FILE_NAMES if (path := directory / name).is_file()]
         if not paths:
             return None
-        bounds = Bounds((follow(directory), *Bounds.of(model, repositories).directories), follow(model))
-        _require_inside(paths, bounds)
+        bounds = Bounds.beside(model, directory, repositories)
+        for path in paths:
+            bounds.require(path)
         config: ModelConfig | ConfigError
         try:
             config = config_files.read(directory)
             paths += [*_label_files(config, directory), *_library_files(config, directory)]
-            _require_inside(paths, bounds)
+            for path in paths:
+                bounds.require(path)
             config_files.labels(config, directory)
         except ConfigError as error:
             config = error
@@ -148,15 +150,6 @@ def _digest(directory: Path, paths: Sequence[Path]) -> str:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def _require_inside(paths: Sequence[Path], bounds: Bounds) -> None:
-    for path in paths:
-        if not bounds.contain(path):
-            raise ModelError(
-                f"{path}: a symbolic link to {follow(path)}, which is not the model's",
-                fix="put the file itself there",
-            )
 
 
 def _signatures(tensors: Sequence[Tensor]) -> dict[str, Signature]:

@@ -143,13 +143,20 @@ def _read(path: Path, tensor: "onnx.TensorProto") -> ExternalTensor:
         )
     try:
         offset = int(entries.get("offset") or 0)
-        length = int(entries.get("length") or _size_bytes(tensor))
+        length = int(entries.get("length") or 0)
     except ValueError as error:
         places = ", ".join(f"{key} {entries[key]!r}" for key in ("offset", "length") if key in entries)
         raise ModelError(f"{path}: the weights {tensor.name!r} have no number as {places}", fix=_SAVE) from error
     if offset < 0 or length < 0:
         raise ModelError(f"{path}: the weights {tensor.name!r} begin or end before their file", fix=_SAVE)
-    return ExternalTensor(name=tensor.name, location=PurePosixPath(location), end=offset + length)
+    size = _size_bytes(tensor)
+    if length and size and length != size:  # ONNX Runtime refuses the model
+        raise ModelError(
+            f"{path}: the weights {tensor.name!r} take {size:,} bytes by their shape, and {length:,} by their place in "
+            f"{location}",
+            fix=_SAVE,
+        )
+    return ExternalTensor(name=tensor.name, location=PurePosixPath(location), end=offset + (length or size))
 
 
 def _size_bytes(tensor: "onnx.TensorProto") -> int:

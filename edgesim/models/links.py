@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from edgesim.errors import ModelError
+
 # DVC names a file by its MD5: the first two digits are the directory's name.
 _DIGEST = re.compile(r"[0-9a-f]{30,128}(\.dir)?")
 _DIGEST_DIRECTORY = re.compile(r"[0-9a-f]{2}")
@@ -43,6 +45,12 @@ class Bounds:
         real = follow(model)
         return cls((follow(model.parent), real.parent, *map(follow, repositories)), real)
 
+    @classmethod
+    def beside(cls, model: Path, directory: Path, repositories: Sequence[Path] = ()) -> Self:
+        """Return the bounds of files that are in another directory of the model, such as its configuration."""
+        bounds = cls.of(model, repositories)
+        return cls((follow(directory), *bounds.directories), bounds.model)
+
     def contain(self, path: Path) -> bool:
         """Return whether a path, with all links followed, lies within the bounds."""
         target = follow(path)
@@ -52,6 +60,18 @@ class Bounds:
             target.is_relative_to(directory) and ".git" not in target.relative_to(directory).parts
             for directory in self.directories
         )
+
+    def require(self, path: Path) -> None:
+        """Raise for a file beside the model that leads out of the bounds.
+
+        Raises:
+            ModelError: `path` is a symbolic link to what is not the model's.
+        """
+        if not self.contain(path):
+            raise ModelError(
+                f"{path}: a symbolic link to {follow(path)}, which is not the model's",
+                fix="put the file itself there",
+            )
 
 
 def follow(path: Path) -> Path:

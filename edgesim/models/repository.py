@@ -14,8 +14,18 @@ from typing import TYPE_CHECKING
 
 from edgesim import paths, untrusted
 from edgesim.errors import ModelError, did_you_mean
-from edgesim.models import external_weights, graph_nodes, loose_files, other_formats, placeholders, samples, signature
+from edgesim.models import (
+    external_weights,
+    graph_nodes,
+    links_in_git,
+    loose_files,
+    other_formats,
+    placeholders,
+    samples,
+    signature,
+)
 from edgesim.models.configuration import Configuration
+from edgesim.models.links import Bounds
 from edgesim.models.proto_text import are_text
 from edgesim.models.signature import Tensor
 from edgesim.server.config import ConfigError
@@ -304,6 +314,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         HostError: this user may not read the files.
     """
     path = Path(path)
+    links_in_git.require_none_out(path)
     proto = parse(path)
     # The file itself is not followed: weights are beside the link, in the cache of Hugging Face and with DVC.
     directory = path.parent.resolve()
@@ -326,18 +337,29 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         operations=Counter(node.op_type for node in graph_nodes.of_model(proto)),
         parameters=sum(math.prod(tensor.dims) for tensor in (*external_weights.tensors(proto), *_constants(proto))),
         metadata={entry.key: entry.value for entry in proto.metadata_props},
-        samples_path=samples_path if path.name == FILE_NAME and samples_path.is_file() else None,
-        inputs_path=_inputs_path(path, in_repository=in_repository),
+        samples_path=_own(samples_path, path, repositories) if path.name == FILE_NAME else None,
+        inputs_path=_inputs_path(path, repositories, in_repository=in_repository),
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
 
 
-def _inputs_path(path: Path, *, in_repository: bool) -> Path | None:
+def _own(file: Path, model: Path, repositories: Sequence[Path]) -> Path | None:
+    """Return a file that came with a model; None without one.
+
+    Raises:
+        ModelError: the file is a symbolic link to what is not the model's.
+    """
+    if not file.is_file():
+        return None
+    Bounds.beside(model, file.parent, repositories).require(file)
+    return file
+
+
+def _inputs_path(path: Path, repositories: Sequence[Path], *, in_repository: bool) -> Path | None:
     """Return the file beside a model that says which inputs it takes, beside the versions in a repository."""
     beside = path.parent.parent if in_repository else path.parent
-    return next(
-        (file for name in (f"{path.stem}.{INPUTS_NAME}", INPUTS_NAME) if (file := beside / name).is_file()), None
-    )
+    files = (_own(beside / name, path, repositories) for name in (f"{path.stem}.{INPUTS_NAME}", INPUTS_NAME))
+    return next((file for file in files if file is not None), None)
 
 
 def _other_opsets(proto: "onnx.ModelProto") -> dict[str, int]:

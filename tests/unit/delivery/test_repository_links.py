@@ -1,5 +1,6 @@
 """Symbolic links in a model repository: those of a model are delivered, others carry no file of the host off."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_linked_directory_of_a_model_is_delivered(tmp_path: Path) -> None:
     copied, mounted = deliveries(tmp_path / "models")
     assert copied == {path, path.with_name("w.bin")}
     assert mounted == {tmp_path / "models", tmp_path / "data" / "net"}
+
+
+def test_linked_directory_of_a_model_is_refused_if_the_link_is_in_git_and_leads_out_of_it(tmp_path: Path) -> None:
+    weights.write_with_weights(tmp_path / "data" / "net" / "1" / "model.onnx")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "net").symlink_to(tmp_path / "data" / "net")
+    for words in (["init", "-q"], ["add", "--all"]):
+        subprocess.run(["git", "-C", tmp_path / "models", *words], check=True, capture_output=True)
+    refused(tmp_path / "models", "a symbolic link in a git repository that leads out of the repository")
 
 
 @pytest.mark.parametrize("link", ["net/1/w.bin", "net/1/notes", "net/config.yaml", "readme", "net/1/model.onnx"])

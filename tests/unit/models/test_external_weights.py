@@ -237,6 +237,22 @@ def test_link_to_nothing_says_how_to_fetch_the_file(tmp_path: Path, target: str)
     assert "dvc pull" in caught.value.fix
 
 
+@pytest.mark.parametrize("length", ["4", "128"])
+def test_weights_whose_place_and_shape_differ_in_size_are_refused_as_onnx_runtime_does(
+    tmp_path: Path, length: str
+) -> None:
+    path = weights.write(tmp_path / "net.onnx", "w.bin", length=length)
+    (tmp_path / "w.bin").write_bytes(bytes(128))
+    with pytest.raises(ModelError, match=f"'w' take 64 bytes by their shape, and {length} by their place in w.bin"):
+        repository.find(path)
+
+
+def test_weights_without_a_length_take_what_their_shape_says(tmp_path: Path) -> None:
+    path = weights.write(tmp_path / "net.onnx", "w.bin", length="0")
+    (tmp_path / "w.bin").write_bytes(bytes(64))
+    assert repository.find(path).data_paths
+
+
 # --- pointers, short files, files without permission ------------------------------------------------------------------
 
 
