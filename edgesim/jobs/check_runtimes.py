@@ -25,6 +25,7 @@ from edgesim.measure.reference import Reference
 from edgesim.measure.tolerance import Tolerance
 from edgesim.models import repository, runtime_support
 from edgesim.models.repository import Model
+from edgesim.models.session_loading import LibraryNotNamed
 from edgesim.options import DetectionMatch, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages, Tally
@@ -121,7 +122,7 @@ def check_runtimes(
     found = repository.find(str(model), options.models)
     chosen = inputs.choose(found, options.inputs)
     with stages.stage("reference", "running the model on this host"):
-        _require_fit(found, chosen, options.match)
+        by_host = _require_fit(found, chosen, options.match)
     requests = chosen.requests[:_REQUESTS]
     needs = runtime_support.Needs.of(found)
     tried = []
@@ -131,7 +132,7 @@ def check_runtimes(
         board_options = options.board.model_copy(update={"runtime": version})
         launch = Launch.of(profile, [found], board_options)
         launch.check()
-        refusal = needs.refusal(version)
+        refusal = needs.refusal(version) or by_host.refusal(version)
         try:
             execution, answers = _answers(launch, found, requests, stages)
         except DeviceError as error:
@@ -158,7 +159,27 @@ def check_runtimes(
     )
 
 
-def _require_fit(model: Model, chosen: inputs.Inputs, match: DetectionMatch | None) -> None:
+@dataclass(frozen=True)
+class _ByHost:
+    """What this host's release of ONNX Runtime says of a model.
+
+    Attributes:
+        failure: why it does not load the model; None if it does.
+    """
+
+    failure: str | None = None
+
+    def refusal(self, version: str) -> str | None:
+        """Return why a release does not load the model either; None if nothing is known of it, or it is newer."""
+        import onnxruntime
+
+        own = onnxruntime.__version__
+        if self.failure is None or runtime_support.key(version) > runtime_support.key(own):
+            return None
+        return f"nor does ONNX Runtime {own} on this host: {self.failure}"
+
+
+def _require_fit(model: Model, chosen: inputs.Inputs, match: DetectionMatch | None) -> _ByHost:
     """Refuse inputs and matches that do not go with the model on this host, if this host's release loads it.
 
     Raises:
@@ -167,10 +188,13 @@ def _require_fit(model: Model, chosen: inputs.Inputs, match: DetectionMatch | No
     """
     try:
         reference = Reference(model)
-    except ModelError:
-        return
+    except LibraryNotNamed:
+        return _ByHost()
+    except ModelError as error:
+        return _ByHost(failure=error.problem)
     require_fit(model, reference, chosen)
     Matcher.of(model, match, lambda: reference.run(chosen.requests[0]))
+    return _ByHost()
 
 
 def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: Stages) -> tuple[str, Sequence[Arrays]]:

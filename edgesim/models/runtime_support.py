@@ -1,10 +1,11 @@
-"""Which releases of ONNX Runtime load a model, by its file alone: its IR version, its opsets and its operations.
+"""Which releases of ONNX Runtime load a model, by its file alone: its IR version, opsets, types and operations.
 
-What each release loads is measured, see `benchmarks.runtime_support`. A file that passes may still not load: kernels
-also depend on the types of their inputs, and a custom operation needs its library.
+What each release loads is measured, see `benchmarks.runtime_support`. A file that passes may still not load: the types
+that come out of operations of com.microsoft are known only where the file states them, and a kernel may refuse an
+attribute.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edgesim.errors import ModelError
-from edgesim.models import repository
+from edgesim.models import custom_libraries, operation_uses, repository, runtime_kernels
+from edgesim.models.operation_uses import Misuse
 from edgesim.models.repository import Model
+from edgesim.models.runtime_kernels import Use
 
 if TYPE_CHECKING:
     import onnx
@@ -30,23 +33,36 @@ class Needs:
 
     Attributes:
         versions: its IR version and opsets, by ``ir``, ``opset`` and ``ml``.
-        operations: domain, name and since-version of each operation that only newer releases have a kernel for, and
-            the first such release.
+        uses: its operations, with the types of their tensors.
+        types: types of its tensors, as far as they are known.
+        bits: widths of the weights of `MatMulNBits`.
+        misuse: why no release loads it, whatever the release has; empty if nothing is wrong.
     """
 
     versions: Mapping[str, int]
-    operations: Mapping[tuple[str, str, int], str]
+    uses: tuple[Use, ...] = ()
+    types: frozenset[str] = frozenset()
+    bits: frozenset[int] = frozenset()
+    misuse: str = ""
 
     @classmethod
     def of(cls, model: Model) -> "Needs":
         """Return what a model asks of a runtime; raises as `edgesim.models.repository.parse`."""
-        proto = repository.parse(model.path)
-        versions = {"ir": proto.ir_version}
-        versions |= {_DOMAINS[entry.domain]: entry.version for entry in proto.opset_import if entry.domain in _DOMAINS}
-        opsets = {entry.domain: entry.version for entry in proto.opset_import}
-        first = {(domain, name, since): release for domain, name, since, release in _facts()["kernels"]}
-        used = {_identified(node, opsets) for node in _nodes(proto)}
-        return cls(versions=versions, operations={operation: first[operation] for operation in used & first.keys()})
+        return cls._of(model, repository.parse(model.path))
+
+    @classmethod
+    def _of(cls, model: Model, proto: "onnx.ModelProto") -> "Needs":
+        uses = list(operation_uses.of_model(proto))
+        has_library = _has_library(model)
+        wrong = (use.words for use in uses if isinstance(use, Misuse) and not (use.is_foreign and has_library))
+        known = tuple(use for use in uses if isinstance(use, Use))
+        return cls(
+            versions=_versions(proto),
+            uses=known,
+            types=operation_uses.types_of(proto) | {kind for use in known for _, kind in use.types},
+            bits=operation_uses.bits_of(proto),
+            misuse=next(wrong, ""),
+        )
 
     def refusal(self, release: str) -> str | None:
         """Return why a release does not load the model; None if nothing in the file speaks against it.
@@ -54,55 +70,75 @@ class Needs:
         Args:
             release: such as ``1.16.3``; one that was not measured counts as the nearest older one, or the oldest.
         """
+        if (why := _newer(self.versions, release)) is not None:
+            return why
         supported = _supported(release)
-        for kind, version in self.versions.items():
-            if version > supported[kind]:
-                return f"{_WORDS[kind]} {version}; it loads up to {supported[kind]}"
-        for (domain, name, since), first in sorted(self.operations.items()):
-            if key(release)[:2] < key(first)[:2]:
-                kind = f"{domain}.{name}" if domain else f"{name} of opset {since}"
-                return f"no kernel for {kind}, which {first} is the first to have"
+        for kind in sorted(self.types & set(_facts()["types"])):
+            if kind not in supported["types"]:
+                return f"tensors of {kind}, {_first_with('types', kind)}"
+        if self.misuse:
+            return self.misuse
+        for use in sorted(self.uses, key=str):
+            if (why := runtime_kernels.refusal(use, release)) is not None:
+                return why
+        for bits in sorted(self.bits):
+            if bits not in supported["bits"]:
+                return f"MatMulNBits of {bits} bits, {_first_with('bits', bits)}"
+        return None
+
+
+def _versions(proto: "onnx.ModelProto") -> dict[str, int]:
+    opsets = {_DOMAINS[entry.domain]: entry.version for entry in proto.opset_import if entry.domain in _DOMAINS}
+    return {"ir": proto.ir_version} | opsets
+
+
+def _newer(versions: Mapping[str, int], release: str) -> str | None:
+    supported = _supported(release)
+    for kind, version in versions.items():
+        if version > supported[kind]:
+            return f"{_WORDS[kind]} {version}; it loads up to {supported[kind]}"
+    return None
+
+
+def _first_with(fact: str, value: str | int) -> str:
+    releases: dict[str, Mapping[str, Any]] = _facts()["releases"]
+    return runtime_kernels.first_to_have(release for release, facts in releases.items() if value in facts[fact])
+
+
+def _has_library(model: Model) -> bool:
+    """Whether a library with custom operations is named for a model, on the board or on this host."""
+    try:
+        return bool(model.host_libraries) or any(True for _ in custom_libraries.files(model, "arm64"))
+    except ModelError:  # of the configuration, which is told elsewhere
+        return False
+
+
+def newer(model: Model, release: str) -> str | None:
+    """Return why a release is too old for a model's IR version or opsets; None if it is not, or nobody can tell."""
+    try:
+        return _newer(_versions(repository.parse(model.path)), release)
+    except ModelError:
         return None
 
 
 def refusal(model: Model, release: str) -> str | None:
     """Return why a release does not load a model, by its file; None if it does, or if the file cannot be read."""
     try:
-        return Needs.of(model).refusal(release)
+        proto = repository.parse(model.path)
+        # The types of tensors take a while in a large graph, and most refusals need none.
+        return _newer(_versions(proto), release) or Needs._of(model, proto).refusal(release)
     except ModelError:
         return None
 
 
+def releases() -> tuple[str, ...]:
+    """Return the releases that were measured, oldest first."""
+    return tuple(_facts()["releases"])
+
+
 def newest() -> str:
     """Return the newest release that was measured."""
-    releases: dict[str, Mapping[str, int]] = _facts()["releases"]
-    return max(releases, key=key)
-
-
-def _identified(node: "onnx.NodeProto", opsets: Mapping[str, int]) -> tuple[str, str, int]:
-    """Return domain, name and since-version of a node's operation; 1 for an operation that ONNX does not define."""
-    from onnx import defs
-
-    domain = "" if node.domain == "ai.onnx" else node.domain
-    schema: Any  # its stub lacks two properties
-    try:
-        schema = defs.get_schema(node.op_type, opsets.get(node.domain, opsets.get(domain, 1)), domain)
-    except defs.SchemaError:
-        return domain, node.op_type, 1
-    # A runtime without a kernel for such an operation computes it by the operations that it is made of.
-    made_of_others = schema.has_function or getattr(schema, "has_context_dependent_function", False)
-    return domain, node.op_type, 0 if made_of_others else schema.since_version
-
-
-def _nodes(proto: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
-    """Yield all nodes of a model, also of branches, loops and functions."""
-    graphs: list[onnx.GraphProto | onnx.FunctionProto] = [proto.graph, *proto.functions]
-    while graphs:
-        graph = graphs.pop()
-        for node in graph.node:
-            yield node
-            for attribute in node.attribute:
-                graphs += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+    return releases()[-1]
 
 
 @cache
@@ -111,8 +147,8 @@ def _facts() -> dict[str, Any]:
     return facts
 
 
-def _supported(release: str) -> Mapping[str, int]:
-    releases: dict[str, Mapping[str, int]] = _facts()["releases"]
+def _supported(release: str) -> Mapping[str, Any]:
+    releases: dict[str, Mapping[str, Any]] = _facts()["releases"]
     older = [version for version in releases if key(version)[:2] <= key(release)[:2]]
     return releases[older[-1] if older else next(iter(releases))]
 

@@ -27,7 +27,7 @@ def require_loadable(model: Model, target: str) -> None:
     Raises:
         ModelError: has ONNX Runtime's words.
     """
-    if runtime_support.refusal(model, runtime_support.newest()) is not None:
+    if runtime_support.newer(model, runtime_support.newest()) is not None:
         return
     refused = _not_loaded(_Content(model))
     if refused is not None and (target == CPU or not refused.lacks_operation):
@@ -54,7 +54,7 @@ def refusal_notes(profile: DeviceProfile, model: Model, target: str) -> tuple[st
     """
     if target == CPU:
         newest = runtime_support.newest()
-        reason = runtime_support.refusal(model, newest)
+        reason = runtime_support.newer(model, newest)
         return (f"no release of ONNX Runtime up to {newest} loads the model: {reason}",) if reason is not None else ()
     accelerator = next((each for each in profile.accelerators if target in each.targets), None)
     runtime = accelerator.runtime if accelerator is not None else None
