@@ -21,7 +21,7 @@ MlflowOption = Annotated[
     typer.Option(
         "--mlflow",
         metavar="URI",
-        help="Log to the MLflow server at this address, too; its MLFLOW_ variables have names, passwords and tokens.",
+        help="Also log to the MLflow server at this address; accounts and tokens come from the variables MLFLOW_….",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -87,7 +87,7 @@ PushOption = Annotated[
     typer.Option(
         "--push",
         metavar="REGISTRY/NAME:TAG",
-        help="Push it to a registry, too, with the account of `docker login`.",
+        help="Also push to a registry, with the account of `docker login`.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -205,6 +205,6 @@ InconclusiveOkOption = Annotated[
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print one line that sums up, and no progress.", rich_help_panel=OUTPUT),
+    typer.Option("--quiet", "-q", help="Print a summary of one line, and no progress.", rich_help_panel=OUTPUT),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the output as JSON.", rich_help_panel=OUTPUT)]

@@ -200,7 +200,7 @@ class InputFlags:
             "--dim",
             metavar="NAME=N|auto",
             help="Use this size wherever the model has this name for one, such as sequence=128; may be repeated. `auto`"
-            " guesses the sizes that are not known, and says them.",
+            " guesses the open sizes, and reports the guesses.",
             rich_help_panel=INPUTS,
         ),
     ] = None
@@ -219,7 +219,7 @@ class InputFlags:
             "--state",
             metavar="OUTPUT=INPUT",
             help="Feed this output into this input of the next request, such as the state of a recurrent model; may be"
-            " repeated. --state auto feeds the outputs that look like it.",
+            " repeated. --state auto feeds the outputs that look like states.",
             rich_help_panel=INPUTS,
         ),
     ] = None
@@ -287,8 +287,8 @@ class BoardFlags:
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="Send requests by the inference protocol over http or grpc; another image's server then tells over"
-            " gRPC that it is ready, too.",
+            help="Send requests by the inference protocol over http or grpc; the server of another image (--image)"
+            " then also reports over gRPC that it is ready.",
             rich_help_panel=BOARD,
         ),
     ] = "http"

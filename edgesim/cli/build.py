@@ -67,7 +67,7 @@ def build_command(
 ) -> int:
     """Build the serving image of a board, or an image of edgesim itself.
 
-    An image of the same content that exists is kept.
+    An existing image of the same content is kept.
     """
     _require_one_kind(profile, own=own, extras=extras, runtime=runtime)
     if tag is not None:

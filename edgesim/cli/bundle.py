@@ -32,7 +32,7 @@ def bundle_command(
         ),
     ],
     with_image: Annotated[
-        bool, typer.Option("--with-image", help="Put the container images of the run in, too, as an OCI layout.")
+        bool, typer.Option("--with-image", help="Include the container images of the run, as an OCI layout.")
     ] = False,
     context: ContextOption = None,
     push: PushOption = None,
@@ -41,7 +41,7 @@ def bundle_command(
 ) -> int:
     """Pack a result with everything that its run was made from into one archive.
 
-    Call it in the directory in which the run was started. The same content gives the same bytes.
+    Call the command in the directory in which the run was started. The same content gives the same bytes.
     """
     require_outputs([("--output", output)], [result])
     written = bundle(

@@ -30,8 +30,8 @@ def doctor_command(
         typer.Option(
             "--worker",
             metavar="ADDRESS",
-            help="Print the command alone that starts a worker of this scheduler of Dask on this host, with what the"
-            " host has.",
+            help="Print only the command that starts a worker of this scheduler of Dask on this host, with the host's"
+            " resources.",
         ),
     ] = None,
     context: ContextOption = None,

@@ -59,7 +59,7 @@ def gate_command(
     ],
     release_model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="The model that --base-runtime and --cand-runtime run."),
+        typer.Argument(metavar="MODEL", help="The model that --base-runtime and --cand-runtime run."),
     ] = None,
     *,
     rules: Annotated[

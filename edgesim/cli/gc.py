@@ -18,8 +18,8 @@ app = new_app()
 def gc_command(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """Remove what killed runs left behind.
 
-    That is containers, for stacks networks, volumes and control groups, too, images that nothing will use again, and
-    temporary files. Runs that are under way, stacks that are up, and volumes that were made to be kept stay.
+    Removed are containers, images that nothing will use again, temporary files, and the networks, volumes and control
+    groups of stacks. Runs that are under way, stacks that are up, and volumes that were made to be kept stay.
     """
     removed = [str(path) for path in scratch.remove_left_behind()]
     failure: EngineMissing | EngineDenied | None = None

@@ -164,7 +164,7 @@ takes_selection = takes("selected", SelectedHistory, _SelectionFlags)
     name="add",
 )
 def add_command(
-    results: Annotated[list[Path], typer.Argument(metavar="RESULT.json...", help="VALID results, or saved baselines.")],
+    results: Annotated[list[Path], typer.Argument(metavar="RESULT.json", help="VALID results, or saved baselines.")],
     directory: DirectoryOption = None,
     branch: BranchOption = None,
     revision: Annotated[

@@ -51,7 +51,7 @@ def notebook_command(
         bool,
         typer.Option(
             "--no-engine",
-            help="Do not give the notebook this host's engine, with which it may do what root may.",
+            help="Give the notebook no access to this host's engine: whoever uses the engine may do what root may.",
         ),
     ] = False,
     base_image: BaseImageOption = None,
@@ -60,7 +60,7 @@ def notebook_command(
 ) -> int:
     """Open JupyterLab beside a simulated board until Ctrl-C.
 
-    Your directory is mounted, and nothing but its files stays. The board serves what the notebook writes to /models.
+    Your directory is mounted, and only its files stay. The board serves what the notebook writes to /models.
     """
     desk = Desk(profile=profile, directory=directory, file=file, models=models, port=port, engine=not no_engine)
     stack = desk.stack()

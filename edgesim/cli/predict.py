@@ -69,7 +69,12 @@ def predict_command(
     ] = None,
     target: TargetOption = None,
     host_libraries: HostLibraryOption = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show what costs most, and what would change.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show the operations that cost most, and what half the resolution or int8 would change."
+        ),
+    ] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:

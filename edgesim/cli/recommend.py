@@ -29,7 +29,9 @@ app = new_app()
 def recommend_command(
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="DIR", help="The directory of a sweep [default: predict what the options name]."),
+        typer.Argument(
+            metavar="DIR", help="The directory of a sweep [default: predict for the boards and models of the options]."
+        ),
     ] = None,
     rule: Annotated[
         list[str] | None,
@@ -47,7 +49,7 @@ def recommend_command(
         typer.Option(
             "--set",
             metavar="NAME=VALUE,…",
-            help="Consider each of these values of an option, as of `edgesim sweep`, such as precision=fp32,int8.",
+            help="Consider each of these values of an option of `edgesim sweep`, such as precision=fp32,int8.",
         ),
     ] = None,
     quiet: QuietOption = False,
@@ -55,9 +57,9 @@ def recommend_command(
 ) -> int:
     """Say which boards, and which variants of a model, hold rules.
 
-    Of those that do, the cheapest board comes first, by the prices in the profiles, then the quickest. Without a
-    directory, the device time is predicted on every target of each board. The exit code is 0 if one holds all rules, 6
-    if that is not known, and 1 if none does.
+    Boards that hold all rules come first: the cheapest by the prices in the profiles, then the quickest. Without a
+    directory, the device time is predicted on every target of each board. The exit code is 0 if a board holds all
+    rules, 6 if that is not known, and 1 if no board does.
     """
     if directory is not None:
         if profile or model or settings:

@@ -19,7 +19,7 @@ app = new_app()
     "edgesim screen --profile raspberry-pi-5 --rule 'device_time_ms.high <= 50' detector.onnx",
 )
 def screen_command(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="Models: .onnx files, or names.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Models: .onnx files, or names.")],
     profile: Annotated[str, typer.Option(metavar="PROFILE", help="Judge for this board: NAME, NAME:MODE or a file.")],
     rule: Annotated[
         list[str] | None,

@@ -37,13 +37,13 @@ app = new_app()
 def sweep_command(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="SWEEP.yaml", help="A sweep file; the options take the place of what it says."),
+        typer.Argument(metavar="SWEEP.yaml", help="A sweep file; options replace the keys of the file."),
     ] = None,
     profile: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Take this board, or all whose names match, such as 'jetson-*' or 'jetson-nano:*'; may be repeated.",
+            help="Take this board, or all whose names match, such as `jetson-*` or `jetson-nano:*`; may be repeated.",
             rich_help_panel=_MATRIX,
         ),
     ] = None,
@@ -71,7 +71,7 @@ def sweep_command(
             "--output",
             "-o",
             metavar="DIR",
-            help="Keep the results here: what is there already is not done again.",
+            help="Keep the results here; cells that have a result there are not done again.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -88,13 +88,13 @@ def sweep_command(
         typer.Option(
             metavar="HOST:PORT",
             help="Share serving images through this registry: one worker builds and pushes an image, the others pull"
-            " it. Without, each machine builds its own.",
+            " it. Without a registry, each machine builds its own.",
             rich_help_panel=_MACHINES,
         ),
     ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Do cells again that failed.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Repeat the cells that failed.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how many cells there are, and what is done; do none.")
+        bool, typer.Option("--dry-run", help="Print the number of cells and how many are done; do none.")
     ] = False,
     mlflow: MlflowOption = None,
     quiet: QuietOption = False,
@@ -102,8 +102,8 @@ def sweep_command(
 ) -> int:
     """Predict, run or check many models on many boards, each combination once.
 
-    Results are kept one file a cell, so that a sweep that was stopped continues where it was. The exit code is 0 if
-    every cell has a result, also one that is INVALID or a FAIL; else it is the largest exit code of a cell's error.
+    Each cell has a file of its own, so that a sweep that was stopped continues where it was. The exit code is 0 if
+    every cell has a result, also an INVALID one or a FAIL; else the largest exit code of a cell's error.
     """
     base = Matrix.read(file) if file is not None else None
     matrix = Matrix.of(profile or (), model or (), _settings.parsed(settings or ()), base)

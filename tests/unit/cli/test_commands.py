@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -53,6 +54,14 @@ def test_the_examples_in_the_help_are_taken_by_the_command_line(name: str) -> No
         if hasattr(command, "commands"):
             command, rest = command.commands[words[1]], words[2:]
         assert command.make_context(name, rest, parent=context).params is not None
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_no_help_loses_its_asterisks_as_emphasis(name: str) -> None:
+    texts = [LEAVES[name].help, *(parameter.help for parameter in LEAVES[name].params if hasattr(parameter, "help"))]
+    for text in filter(None, texts):
+        outside_code = re.sub(r"`[^`]*`", "", text)
+        assert outside_code.count("*") < 2, f"put the pattern in backticks: {text}"
 
 
 @pytest.mark.parametrize("name", LEAVES)
