@@ -299,22 +299,37 @@ def of_host(error: OSError) -> HostError | None:
     return kind(f"{where}{error.strerror}", fix=fix)
 
 
+# What pydantic finds wrong with a value, by its type of error, for people who write files.
+_PROBLEMS: Mapping[str, str] = {
+    "missing": "is missing",
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "must be a mapping of keys"),
+    **dict.fromkeys(("model_attributes_type", "dataclass_type"), "must be a mapping of keys"),
+    "path_type": "must be a path",
+    "string_type": "must be a text",
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "too_long": "has {actual_length} values, {max_length} at most",
+    "too_short": "has {actual_length} values, {min_length} at least",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
+}
+
+
 def field_problem(detail: Mapping[str, Any]) -> str:
     """Return what is wrong with the value of a field, for people who write files and not Python.
 
     Args:
         detail: one entry of pydantic's `ValidationError.errors()`.
     """
-    kind = str(detail["type"])
-    if kind == "missing":
-        return "is missing"
-    if kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
-        return "must be a list"
-    if kind in ("dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type"):
-        return "must be a mapping of keys"
-    if kind == "path_type":
-        return "must be a path"
-    return str(detail["msg"])
+    words = _PROBLEMS.get(str(detail["type"]))
+    try:
+        return words.format(**detail.get("ctx", {})) if words is not None else str(detail["msg"])
+    except (KeyError, ValueError):  # a bound that is no number, such as a date
+        return str(detail["msg"])
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

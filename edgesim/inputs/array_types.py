@@ -31,7 +31,10 @@ def as_type_of(tensor: Tensor, values: NDArray[Any], origin: str) -> NDArray[Any
         return values.view(kind.dtype)
     if kind is None or (kind.is_numeric and values.dtype == kind.dtype):
         return values
-    raise ModelError(f"{origin} is {values.dtype} {list(values.shape)}; the model takes {tensor}")
+    raise ModelError(
+        f"{origin} is {values.dtype} {list(values.shape)}; the model takes {tensor}",
+        fix=f"save the array as that type: array.astype(numpy.{kind.dtype})" if kind.is_numeric else "save texts",
+    )
 
 
 def _texts(values: NDArray[Any], origin: str) -> NDArray[Any]:

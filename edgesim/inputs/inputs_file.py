@@ -12,7 +12,7 @@ from edgesim.inputs.pictures import Colors, Fit, Normalization
 from edgesim.models.repository import Model
 from edgesim.options import Generate
 
-_EXAMPLE = "docs/reference/inputs-file.md has some"
+_EXAMPLE = "docs/reference/inputs-file.md has examples"
 # An entry has one of these.
 _SOURCES = ("value", "range", "one_of", "lines", "file", "length_of")
 # Options of an entry, each with the source that it goes with.

@@ -20,6 +20,7 @@ Fit = Literal["stretch", "letterbox", "crop"]
 
 _MOST_FILE_BYTES = 64 * untrusted.MIB
 _MOST_PIXELS = 100_000_000
+_NO_PICTURE, _PICTURE = "not a picture (PNG or JPEG)", "name a PNG or JPEG file, relative to the inputs file"
 # Means and deviations of ImageNet's red, green and blue, as torchvision's pretrained models take them:
 # https://pytorch.org/vision/stable/models.html ("mean=[0.485, 0.456, 0.406] and std=[0.229, 0.224, 0.225]").
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -83,11 +84,11 @@ def _pixels(path: Path, where: str, mode: str, height: int, width: int, fit: Fit
             raise ModelError(f"{where}: {file.width} x {file.height} pixels are more than {_MOST_PIXELS:,}")
         picture = ImageOps.exif_transpose(file).convert(mode)
     except OSError as error:
-        raise ModelError(f"{where}: {error.strerror or 'not a picture (PNG or JPEG)'}") from error
+        raise ModelError(f"{where}: {error.strerror or _NO_PICTURE}", fix=_PICTURE) from error
     except ModelError:
         raise
     except Exception as error:  # of Pillow's decoders, which have no other base class
-        raise ModelError(f"{where}: not a picture (PNG or JPEG): {error}") from error
+        raise ModelError(f"{where}: {_NO_PICTURE}: {error}", fix=_PICTURE) from error
     size = (width if width > 0 else picture.width, height if height > 0 else picture.height)
     if fit == "stretch":
         picture = picture.resize(size, Image.Resampling.BILINEAR)

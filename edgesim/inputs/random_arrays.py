@@ -52,7 +52,10 @@ def random_array(
     """
     if tensor.datatype == "BYTES":
         if bounds is not None:
-            raise ModelError(f"`ranges` {tensor.name}: text has no range")
+            raise ModelError(
+                f"{tensor.name} is text, which has no range",
+                fix="give its texts: value or lines in a file, `inputs_file`",
+            )
         return np.asarray(generator.integers(0, 10, shape)).astype(str).astype(np.object_)
     kind = tensor_types.BY_DATATYPE.get(tensor.datatype)
     if kind is None:

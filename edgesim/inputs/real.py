@@ -17,6 +17,7 @@ from edgesim.inputs.samples import ONE_FILE_EACH, as_batch, divide
 from edgesim.models.repository import Model
 
 _LABELS = "labels"
+_BY_NAME = "name the arrays as the model names its inputs: numpy.savez(FILE, x=…)"
 _NUMBERED = re.compile(r"(?P<name>.+)\.(?P<number>\d{1,9})")
 
 
@@ -95,7 +96,8 @@ def _arrays(model: Model, path: Path, most_bytes: int) -> tuple[dict[str, NDArra
         name = match["name"] if key not in tensors and match is not None else key
         if name not in tensors:
             raise ModelError(
-                f"{path}: contains {', '.join(sorted(arrays))}; the model takes {', '.join(sorted(tensors))}"
+                f"{path}: contains {', '.join(sorted(arrays))}; the model takes {', '.join(sorted(tensors))}",
+                fix=_BY_NAME,
             )
         arrays[key] = as_type_of(tensors[name], values, f"{path}: {key}")
     return arrays, labels
@@ -147,4 +149,4 @@ def require_all(model: Model, chosen: Inputs, path: Path) -> None:
     has = sorted({name for request in chosen.requests for name in request})
     takes = sorted(tensor.name for tensor in model.inputs)
     if has != takes:
-        raise ModelError(f"{path}: contains {', '.join(has)}; the model takes {', '.join(takes)}")
+        raise ModelError(f"{path}: contains {', '.join(has)}; the model takes {', '.join(takes)}", fix=_BY_NAME)

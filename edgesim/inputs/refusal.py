@@ -18,8 +18,11 @@ _FAILED_NODE = re.compile(
     r".*while running (?P<operation>\w+) node\. Name:'(?P<name>[^']*)' Status Message: (?P<cause>.*)"
 )
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
-# ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
-_PLACE = re.compile(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ ")
+# ONNX Runtime begins with the place in its own sources, the whole signature of the function there, and its condition.
+_PLACE = re.compile(
+    r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])|/onnxruntime_src/\S+ "
+    r"|(?:\w+ )?onnxruntime::\S+\([^)]*\) (?:.*? was false\. )?"
+)
 # As ONNX Runtime's Gather and its kin, TopK, RoiAlign and LSTM write it; `end` is no value of the range.
 _BOUNDS = (
     re.compile(r"idx=(?P<value>-?\d+) must be within the inclusive range \[(?P<low>-?\d+),(?P<high>-?\d+)\]"),
@@ -78,6 +81,9 @@ def refusal(model: Model, request: Arrays, failure: Failure, *, whose: str, is_r
         words = f"{misfit.name} has {misfit.value}, and {taker} takes {misfit.takes}"
         if not misfit.name:
             words = f"the graph computes {misfit.value} from them, and {taker} takes {misfit.takes}"
+    elif (uneven := next(_uneven(model, request), None)) is not None:
+        words = f"{uneven.words} ({words})"
+        return ModelError(f"{whose} do not fit model {model.name}: {words}", fix=f"`dims` {uneven.name}=N, for both")
     if is_random:
         known = misfit is not None and misfit.high is not None and misfit.name != ""
         example = f"{misfit.name}={misfit.low}:{misfit.high}" if misfit is not None and known else "NAME=LOW:HIGH"
@@ -85,6 +91,22 @@ def refusal(model: Model, request: Arrays, failure: Failure, *, whose: str, is_r
         ranges = ranges if misfit is not None else f"`shapes`, {ranges}"
         fix = f"{ranges}values in a file: `inputs_file`, or real inputs: `input`"
     return ModelError(f"{whose} do not fit model {model.name}: {words}", fix=fix)
+
+
+class _Uneven(NamedTuple):
+    """A size that the model calls the same in two inputs, which have different ones."""
+
+    name: str
+    words: str
+
+
+def _uneven(model: Model, request: Arrays) -> Iterator[_Uneven]:
+    sizes: dict[str, tuple[str, int]] = {}
+    for tensor in model.inputs:
+        for dim, size in zip(tensor.dims, request[tensor.name].shape, strict=False):
+            other, known = sizes.setdefault(dim, (tensor.name, size)) if dim else ("", size)
+            if known != size:
+                yield _Uneven(dim, f"{other} has {known} for {dim}, and {tensor.name} {size}")
 
 
 def _by_words(model: Model, request: Arrays, failure: Failure) -> _Misfit | None:

@@ -50,7 +50,7 @@ class ValueFiles:
         except OSError as error:
             raise ModelError(f"{where}: {file}: {error.strerror}") from error
         if not lines:
-            raise ModelError(f"{where}: {file}: contains no line")
+            raise ModelError(f"{where}: {file}: contains no line", fix="write a text in each line, one a request")
         return [np.array([line], np.object_).reshape((1,) * len(tensor.shape)) for line in lines]
 
     def arrays(self, tensor: Tensor, entry: Entry, shape: Sequence[int]) -> Sequence[NDArray[Any]]:
@@ -77,7 +77,10 @@ class ValueFiles:
                 requests += [request[tensor.name] for request in divide(self._model, samples, str(file))]
         for values in requests:
             if not tensor.fits(values.shape):
-                raise ModelError(f"{where}: {pattern}: {list(values.shape)} per request; the model takes {tensor}")
+                raise ModelError(
+                    f"{where}: {pattern}: {list(values.shape)} per request; the model takes {tensor}",
+                    fix="save an array of these sizes; samples lie along the first axis",
+                )
         if not requests:
             raise ModelError(f"{where}: {pattern}: contains no inputs")
         return requests
@@ -122,7 +125,7 @@ class ValueFiles:
             raise ModelError(f"{where}: {pattern}: a pattern is for names of files, not of directories")
         files = sorted(base.glob(Path(pattern).name)) if base.is_dir() else []
         if not files:
-            raise ModelError(f"{where}: {pattern}: no such file")
+            raise ModelError(f"{where}: {pattern}: no such file", fix=f"name files in {base}")
         if len(files) > _MOST_FILES:
             raise ModelError(f"{where}: {pattern}: more than {_MOST_FILES:,} files")
         return [self._inside(file, where) for file in files]  # a file may be a symbolic link

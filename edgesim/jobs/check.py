@@ -178,6 +178,10 @@ def _check(
     not_judged = list[Item]()
     if loaded.size_bytes > profile.memory.visible_bytes and options.board.engine != "local":
         # The reference takes this host's memory and minutes, and a model that does not fit needs none.
+        stages.note(
+            f"the files of {loaded.name} take {format_bytes(loaded.size_bytes)}, and Linux on the board sees"
+            f" {format_bytes(profile.memory.visible_bytes)} of memory: loading it there before anything else"
+        )
         try:
             _require_memory(launch, stages)
         except OutOfMemory as error:

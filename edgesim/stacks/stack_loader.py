@@ -10,7 +10,7 @@ from edgesim.errors import StackError
 from edgesim.models import repository
 from edgesim.stacks.stack import Stack
 
-_EXAMPLE = "docs/tasks/stacks.md has some"
+_EXAMPLE = "docs/tasks/stacks.md has examples"
 
 
 def is_stack(path: Path) -> bool:

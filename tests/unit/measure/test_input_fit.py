@@ -133,3 +133,15 @@ def test_the_node_that_failed_is_the_innermost_of_branches() -> None:
 def test_words_of_the_runtime_without_a_node_lose_its_prefix() -> None:
     failure = RunFailed("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions for input: x")
     assert str(failure) == "Got invalid dimensions for input: x"
+
+
+def test_two_sizes_of_one_name_are_told_as_such(tmp_path: Path) -> None:
+    x, z = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "steps"]) for name in "xz")
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "steps"])
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "z"], ["y"])], "net", [x, z], [output])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    options = InputOptions(shapes={"x": (1, 12), "z": (1, 13)})
+    with pytest.raises(ModelError, match=r"x has 12 for steps, and z 13 \(Mul: Attempting to broadcast") as caught:
+        fit(repository.find(path), options)
+    assert caught.value.fix == "`dims` steps=N, for both"
