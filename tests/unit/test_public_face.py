@@ -160,7 +160,7 @@ def test_rules_and_baselines_that_are_no_paths_are_refused(
     [
         ({"execution": "scale"}, "`execution=scale`: not one of .*; did you mean 'scaled'?"),
         ({"engine": "dokcer"}, "did you mean 'docker'?"),
-        ({"requests": 0}, "`requests=0`: input should be greater than or equal to 1"),
+        ({"requests": 0}, "`requests=0`: must be 1 or more"),
         ({"executon": "scaled"}, "did you mean 'execution'?"),
     ],
 )

@@ -171,7 +171,7 @@ def test_scaled_boards_time_is_compared_with_its_device_time(target_ms: float, c
 
 @pytest.mark.parametrize(
     ("predicted_ms", "host_ms", "times_as_slow", "verdict"),
-    [(50.0, 10.0, 5.0, "ok"), (3.7, 58.0, 5.0, "suspect"), (3.7, 58.0, 0.8, "ok")],
+    [(50.0, 10.0, 5.0, "ok"), (3.7, 58.0, 5.0, "suspect"), (3.7, 58.0, 0.8, "ok"), (0.0148, 0.0173, 7.4, "ok")],
 )
 def test_a_slower_board_that_is_predicted_quicker_than_this_host_is_suspect(
     predicted_ms: float, host_ms: float, times_as_slow: float, verdict: str
