@@ -67,7 +67,8 @@ def run(server: Server, model: str, *options: str) -> Report:
     lenient = ["--stability-percentage", "999"]
     table = "/tmp/table.csv"
     create = ["docker", "create", "--network", "host", "--label", LABEL, image()]
-    command = ["-m", model, "-u", server.address, *brief, *lenient, "-f", table, *options]
+    address = server.grpc_address if "grpc" in options else server.address
+    command = ["-m", model, "-u", address, *brief, *lenient, "-f", table, *options]
     container = subprocess.check_output([*create, *command], text=True).strip()
     try:
         process = subprocess.run(

@@ -10,6 +10,7 @@ from tests.support.serving import Server, running_server, save, scale, sum_and_d
 # Its containers are no boards, and nothing looks for what they leave: they may run beside tests of the engine.
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("perf_analyzer")]
 
+GRPC = ("-i", "grpc")
 JSON = ("--input-tensor-format", "json", "--output-tensor-format", "json")
 BATCHED = "max_batch_size: 8\ndynamic_batching { preferred_batch_size: [4, 8] max_queue_delay_microseconds: 200 }\n"
 
@@ -23,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     save(scale(2.0, shape=(None, 3)), repository, "open")
     save(sum_and_difference(), repository, "batched")
     (repository / "batched" / "config.pbtxt").write_text(BATCHED)
-    with running_server(repository) as running:
+    with running_server(repository, "--grpc-port", "0") as running:
         yield running
 
 
@@ -38,6 +39,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.param("open", 1, ["--concurrency-range", "2", "--shape", "x:5,3"], id="open-sizes"),
         pytest.param("batched", 1, ["--concurrency-range", "4", "-b", "2"], id="batches"),
         pytest.param("fixed", 1, ["--concurrency-range", "2", "-x", "1"], id="version"),
+        pytest.param(
+            "fixed", 2, [*GRPC, "--concurrency-range", "1:4:3"], id="grpc-concurrency", marks=pytest.mark.long
+        ),
+        pytest.param("fixed", 1, [*GRPC, "--request-rate-range", "100"], id="grpc-rate", marks=pytest.mark.long),
+        pytest.param(
+            "fixed", 1, [*GRPC, "--concurrency-range", "4", "--async"], id="grpc-async", marks=pytest.mark.long
+        ),
+        pytest.param("fixed", 1, [*GRPC, "--concurrency-range", "4", "--async", "--streaming"], id="grpc-stream"),
+        pytest.param(
+            "batched", 1, [*GRPC, "--concurrency-range", "4", "-b", "2"], id="grpc-batches", marks=pytest.mark.long
+        ),
     ],
 )
 def test_perf_analyzer_completes(server: Server, model: str, levels: int, options: list[str]) -> None:
