@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 
 from edgesim.errors import UsageError
@@ -28,8 +27,8 @@ from edgesim.gates.result_metrics import (
 from edgesim.gates.rules import Rule, Rules
 from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
+from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Item, Verdict, VerdictWord
-from edgesim.version import __version__
 
 
 def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, why_no_baseline: str = "") -> Verdict:
@@ -71,8 +70,7 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
             item = Item(name=rule.text, verdict=verdict, finding=finding)
         items.append(item if all(run.verdict == "PASS" for run in runs) else _without_measurement(item, rule, result))
     return Verdict(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        edgesim_version=__version__,
+        **stamp(),
         profile=result.profile.name,
         board=result.profile.title,
         model=result.model.name,

@@ -1,7 +1,6 @@
 """The verdict on a replay: what must be equal in both results, and what the two hosts allow to compare."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -11,9 +10,9 @@ from edgesim.gates.result_metrics import is_predicted, metric, of_targets
 from edgesim.measure.tolerance import Tolerance
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import AnswerSection
+from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Item, Verdict, VerdictWord
 from edgesim.units import format_bytes, format_ms
-from edgesim.version import __version__
 
 # Memory of two runs of one image on one host differs by the allocator's arenas and the emulator's translated code.
 MEMORY_PERCENT = 5.0
@@ -42,8 +41,7 @@ def judge(base: RunResult, replayed: RunResult, *, digests: str) -> Verdict:
         for item, counts in judge_one(base, replayed):
             (judged if counts else not_judged).append(item)
     return Verdict(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        edgesim_version=__version__,
+        **stamp(),
         profile=base.profile.name,
         board=base.profile.title,
         model=base.model.name,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
@@ -38,9 +37,9 @@ from edgesim.options import InputOptions, RunKeywords, RunOptions
 from edgesim.predictions import require_target
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages, Tally
+from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Item, Verdict
 from edgesim.units import format_bytes
-from edgesim.version import __version__
 
 Ran = TypeVar("Ran")
 GOLDEN = "golden.npz"  # the right outputs for the model's own samples, in the same directory
@@ -144,8 +143,7 @@ def _check(
         items: Sequence[Item], name: str, board: Board | None = None, not_judged: Sequence[Item] = ()
     ) -> Verdict:
         return Verdict(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            edgesim_version=__version__,
+            **stamp(),
             profile=profile.reference,
             board=profile.title,
             model=name,

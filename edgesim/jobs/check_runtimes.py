@@ -6,7 +6,6 @@ What a model needs follows from its file; each release then proves it, on the bo
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, Unpack
 
@@ -30,8 +29,8 @@ from edgesim.options import DetectionMatch, RunKeywords, RunOptions
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Listener, Stages, Tally
 from edgesim.results.sections import DetectionsSection, section
+from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Item, Verdict, VerdictWord
-from edgesim.version import __version__
 
 _REQUESTS = 2  # an emulated request takes seconds, and there is a board for each release
 
@@ -148,8 +147,7 @@ def check_runtimes(
         items = [_with_wheel(item, profile) for item in items]
     judged = [item for item in items if releases != "all" or item.name == own.release.version]
     return Verdict(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        edgesim_version=__version__,
+        **stamp(),
         profile=profile.reference,
         board=profile.title,
         model=found.name,

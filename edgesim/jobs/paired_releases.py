@@ -1,7 +1,6 @@
 """A paired run of one model in two releases of ONNX Runtime: what it takes, and what it shows beside the rules."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from edgesim.errors import DeviceError, UsageError
 from edgesim.gates.predicted_change import NO_RELEASE, has_prediction
@@ -15,8 +14,8 @@ from edgesim.measure import model_tolerances
 from edgesim.models.repository import Model
 from edgesim.options import Execution, RunOptions
 from edgesim.profiles import DeviceProfile
+from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Verdict
-from edgesim.version import __version__
 
 _BOTH = "`base_runtime` and `cand_runtime`"
 
@@ -93,8 +92,7 @@ def with_answers(verdict: Verdict, sides: Sequence[Side]) -> Verdict:
 def verdict_on_failure(profile: DeviceProfile, model: Model, error: DeviceError) -> Verdict:
     """Return the verdict on a paired run of two releases of which one does not load the model, or fails with it."""
     return Verdict(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        edgesim_version=__version__,
+        **stamp(),
         profile=profile.reference,
         board=profile.title,
         model=model.name,

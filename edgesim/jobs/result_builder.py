@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from edgesim.boards.board import Board
 from edgesim.engine.container import OutsideFacts
@@ -60,7 +59,7 @@ from edgesim.results.sections import (
     optional_section,
     section,
 )
-from edgesim.version import __version__
+from edgesim.results.stamp import stamp
 
 # Features in /proc/cpuinfo that are no instructions: an event stream, and readable processor registers.
 _NO_INSTRUCTIONS = {"evtstrm", "cpuid"}
@@ -147,8 +146,7 @@ class ResultBuilder:
         loads = host_load.combined([load for m in self.measurements for load in m.host_loads])
         device_time = self._device_time(samples)
         return RunResult(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            edgesim_version=__version__,
+            **stamp(),
             execution=board.execution,
             profile=profile_section(self.profile),
             model=model_section(self.model, own_server=self.profile.image.reference is None),

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from edgesim import stated_facts
 from edgesim.host import host_facts
@@ -27,11 +26,11 @@ from edgesim.results.sections import (
     section,
 )
 from edgesim.results.stack_result import BudgetSection, ServiceSection, StackResult, StackSection
+from edgesim.results.stamp import stamp
 from edgesim.stacks.resolve import ResolvedService
 from edgesim.stacks.running import RunningStack
 from edgesim.stacks.stack_session import LoadPlan, StackMeasurement, board_readings, load_of
 from edgesim.stacks.traffic import Traffic
-from edgesim.version import __version__
 
 # The optional facts of a stack file whose default is part of the digest, too; no new fact joins them.
 _ALWAYS_IN_DIGEST = {
@@ -59,8 +58,7 @@ def result(
     scenario = scenario_section(plan.scenario, traffic.origin, measured.warm_up) if plan and traffic else None
     board_usage = _board_usage(running, load, sum(killed.get(name, 0) for name in resolved.on_board))
     return StackResult(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        edgesim_version=__version__,
+        **stamp(),
         execution=resolved.execution,
         stack=StackSection(
             name=resolved.name,
