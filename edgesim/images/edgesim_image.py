@@ -10,12 +10,11 @@ from pathlib import Path
 from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.labels import LABEL
 from edgesim.host.cache import make_public
-from edgesim.host.scratch import scratch_directory
 from edgesim.images import pins, python_packages, rootfs
 from edgesim.images.build_once import to_build
-from edgesim.images.image import BASE_LABEL, Image
+from edgesim.images.image import Image
+from edgesim.images.recipe import Recipe, built
 from edgesim.images.runtime_releases import TRIXIE
 from edgesim.progress import Stages
 from edgesim.version import __version__
@@ -67,40 +66,26 @@ class EdgesimImage:
         Raises:
             HostError: something is missing on this host; DeviceError: the build failed.
         """
-        reference = self.reference
-        with to_build(engine, reference, stages, rebuild=rebuild) as needed:
+        recipe = self._recipe()
+        with to_build(engine, recipe.reference, stages, rebuild=rebuild) as needed:
             if needed:
-                self._build(engine, reference, stages, use_cache=not rebuild)
-        image_id = engine.images.id(reference)
-        assert image_id is not None, "buildx reported success"
-        base = engine.images.label(reference, BASE_LABEL) or ""
-        return Image(reference=reference, id=image_id, base=base, cached=not needed)
+                recipe.build(engine, stages, use_cache=not rebuild)
+        image = built(engine, recipe.reference, cached=not needed)
+        assert image is not None, "buildx reported success"
+        return image
 
-    def _build(self, engine: Engine, reference: str, stages: Stages, *, use_cache: bool) -> None:
-        with stages.stage("base and packages", "fetching the base image and the Python packages"):
-            contexts, base = self._contexts()
-        with (
-            stages.stage("build", f"building edgesim's own image {reference} for linux/{self.architecture}"),
-            scratch_directory() as scratch,
-        ):
-            context = Path(scratch)
-            _fill_context(context)
-            buildx.build(
-                context=context,
-                dockerfile=paths.dockerfile(_DOCKERFILE),
-                tag=reference,
-                platform=f"linux/{self.architecture}",
-                build_contexts=contexts,
-                build_args={
-                    "BASE": self.base_image or TRIXIE.image,
-                    "DEBIAN_PACKAGES": " ".join(_DEBIAN_PACKAGES),
-                },
-                labels={LABEL: __version__, BASE_LABEL: base},
-                use_cache=use_cache,
-                engine=engine.context,
-            )
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            reference=self.reference,
+            title="edgesim's own image",
+            architecture=self.architecture,
+            dockerfile=paths.dockerfile(_DOCKERFILE),
+            arguments={"BASE": self.base_image or TRIXIE.image, "DEBIAN_PACKAGES": " ".join(_DEBIAN_PACKAGES)},
+            make_stages=self._make_stages,
+            fill_context=_fill_context,
+        )
 
-    def _contexts(self) -> tuple[dict[str, Path], str]:
+    def _make_stages(self) -> tuple[dict[str, Path], str]:
         """Return the stages of the Dockerfile that are made beforehand, and the base for the image's label."""
         with ThreadPoolExecutor() as pool:
             packages = pool.submit(

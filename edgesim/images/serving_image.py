@@ -3,22 +3,21 @@
 import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.labels import LABEL
 from edgesim.errors import ImageUnavailable, ProfileError, UsageError
 from edgesim.host.cache import make_public
-from edgesim.host.scratch import scratch_directory
 from edgesim.images import image_sharing, python_packages, rootfs, runtime_releases
 from edgesim.images.build_once import to_build
-from edgesim.images.image import BASE_LABEL, Image
+from edgesim.images.image import Image
+from edgesim.images.recipe import Recipe, built
 from edgesim.images.runtime_releases import BOOKWORM, RuntimeRelease
 from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
-from edgesim.version import __version__
 
 DEFAULT_BASE = BOOKWORM.image
 
@@ -51,64 +50,27 @@ def build(
     qemu_cpu = _qemu_cpu(profile, architecture)
     runtime = runtime if runtime is not None else runtime_releases.default()
     reference = reference_of(profile, architecture=architecture, base_image=base_image, runtime=runtime)
-    image_id = engine.images.id(reference)
-    if image_id is not None and not rebuild:
-        base = engine.images.label(reference, BASE_LABEL) or ""
-        return Image(reference=reference, id=image_id, base=base, cached=True)
+    if not rebuild and (image := built(engine, reference, cached=True)) is not None:
+        return image
+    recipe = Recipe(
+        reference=reference,
+        title="the serving image",
+        architecture=architecture,
+        dockerfile=dockerfile,
+        arguments=_without_none(
+            BASE=base_image or runtime.debian.image, QEMU_CPU=qemu_cpu, PYTHON=runtime.debian.python
+        ),
+        make_stages=partial(_make_stages, architecture, base_image, runtime, builds_on=engine.facts.architecture),
+        fill_context=_fill_context,
+    )
     with to_build(engine, reference, stages, rebuild=rebuild) as needed:
         if needed:
             with image_sharing.to_build(engine, reference, architecture, stages) as nobody_has:
                 if nobody_has:
-                    _build(
-                        engine,
-                        dockerfile,
-                        reference,
-                        architecture,
-                        stages,
-                        base_image=base_image,
-                        qemu_cpu=qemu_cpu,
-                        runtime=runtime,
-                        use_cache=not rebuild,
-                    )
-    image_id = engine.images.id(reference)
-    assert image_id is not None, "buildx reported success"
-    base = engine.images.label(reference, BASE_LABEL) or ""
-    return Image(reference=reference, id=image_id, base=base, cached=not needed)
-
-
-def _build(
-    engine: Engine,
-    dockerfile: Path,
-    reference: str,
-    architecture: str,
-    stages: Stages,
-    *,
-    base_image: str | None,
-    qemu_cpu: str | None,
-    runtime: RuntimeRelease,
-    use_cache: bool,
-) -> None:
-    with stages.stage("base and packages", "fetching the base image and the Python packages"):
-        contexts, base = _build_contexts(architecture, base_image, runtime, builds_on=engine.facts.architecture)
-    with (
-        stages.stage("build", f"building the serving image {reference} for linux/{architecture}"),
-        scratch_directory() as scratch,
-    ):
-        context = Path(scratch)
-        _fill_context(context)
-        buildx.build(
-            context=context,
-            dockerfile=dockerfile,
-            tag=reference,
-            platform=f"linux/{architecture}",
-            build_contexts=contexts,
-            build_args=_without_none(
-                BASE=base_image or runtime.debian.image, QEMU_CPU=qemu_cpu, PYTHON=runtime.debian.python
-            ),
-            labels={LABEL: __version__, BASE_LABEL: base},
-            use_cache=use_cache,
-            engine=engine.context,
-        )
+                    recipe.build(engine, stages, use_cache=not rebuild)
+    image = built(engine, reference, cached=not needed)
+    assert image is not None, "buildx reported success"
+    return image
 
 
 def pull(engine: Engine, profile: DeviceProfile, stages: Stages) -> Image:
@@ -148,10 +110,10 @@ def existing(engine: Engine, reference: str) -> Image:
     Raises:
         ImageUnavailable: the engine does not have the image.
     """
-    image_id = engine.images.id(reference)
-    if image_id is None:
+    image = built(engine, reference, cached=True)
+    if image is None:
         raise ImageUnavailable(f"the engine has no image {reference!r}", fix="docker images lists the images")
-    return Image(reference=reference, id=image_id, base=engine.images.label(reference, BASE_LABEL) or "", cached=True)
+    return image
 
 
 def reference_of(
@@ -208,7 +170,7 @@ def _without_none(**arguments: str | None) -> dict[str, str]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _build_contexts(
+def _make_stages(
     architecture: str, base_image: str | None, runtime: RuntimeRelease, *, builds_on: str
 ) -> tuple[dict[str, Path], str]:
     """Return the stages of the Dockerfile that are made beforehand, and the base for the image's label.
