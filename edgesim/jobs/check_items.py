@@ -30,7 +30,7 @@ from edgesim.measure.reference import Reference, random_outputs
 from edgesim.measure.resource_usage import ResourceUsage
 from edgesim.measure.sequence_comparison import HostStep, compare_steps
 from edgesim.measure.tolerance import Tolerance
-from edgesim.models import custom_libraries, locales, runtime_support
+from edgesim.models import custom_libraries, locales, runtime_support, session_loading
 from edgesim.models.repository import Model
 from edgesim.profiles import DeviceProfile
 from edgesim.reports import generation_phrases
@@ -372,6 +372,7 @@ def failure(error: DeviceError) -> Item:
     if isinstance(error, EmulatorCrashed | KilledFromOutside | NotReady) or locales.missing(error.log) is not None:
         return Item(name="loads", verdict="INCONCLUSIVE", finding=error.problem)
     if re.search(r"Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/op", error.log):
+        finding = "; ".join(filter(None, (finding, session_loading.library_fix(error.log))))
         return Item(name="operations", verdict="FAIL", finding=finding)
     return Item(name="loads", verdict="FAIL", finding=finding)
 
@@ -381,7 +382,8 @@ def _cause(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     cause = next((line for line in reversed(lines) if line.startswith("edgesim-server:")), lines[-1] if lines else "")
     # ONNX Runtime begins with the place in its own sources and the whole signature of the function there.
-    return re.sub(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", cause).removeprefix("edgesim-server: ")
+    cause = re.sub(r"/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", cause).removeprefix("edgesim-server: ")
+    return session_loading.cause(cause)
 
 
 def refused(name: str, error: EdgesimError) -> Item:

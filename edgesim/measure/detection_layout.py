@@ -78,7 +78,7 @@ def find(requests: Sequence[Outputs], match: DetectionMatch) -> Layout:
     if layout is None:
         shapes = ", ".join(f"{name} {list(values.shape)}" for name, values in requests[0].items())
         raise UsageError(
-            f"`match=detections`: no output looks like boxes: {shapes}",
+            f"`match=detections`: no outputs look like boxes with scores or classes: {shapes}",
             fix="name them: `match=detections:boxes=NAME,scores=NAME,classes=NAME`, or a table of rows:"
             " `match=detections:rows=NAME,columns=xyxysc`",
         )

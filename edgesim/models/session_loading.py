@@ -10,7 +10,8 @@ from edgesim.server.config import PACKAGES
 
 # Names the file once more, or is the runtime's own file in memory.
 _LOADING = re.compile(r"Load model from .*? failed: ?")
-_NOT_REGISTERED = re.compile(r"is not a registered function/op")
+_NOT_REGISTERED = re.compile(r"(?P<domain>[\w.-]*):\w+\(-?\d+\) is not a registered function/op")
+_DOMAIN_OF_EXTENSIONS = "ai.onnx.contrib"
 
 
 class LibraryNotNamed(ModelError):
@@ -25,6 +26,20 @@ def library_refusal(name: str, why: str) -> ModelError:
     )
 
 
+def cause(text: str) -> str:
+    """Return ONNX Runtime's words for a model that does not load, in one line and without the file's name."""
+    return _LOADING.sub("", " ".join(text.split()))
+
+
+def library_fix(text: str) -> str:
+    """Return what to do where ONNX Runtime does not know an operation; empty where its words say something else."""
+    unknown = _NOT_REGISTERED.search(text)
+    if unknown is None:
+        return ""
+    library = PACKAGES[0] if unknown["domain"] == _DOMAIN_OF_EXTENSIONS else "FILE.so"
+    return f"name the library of its operations: libraries: [{library}] in config.yaml beside NAME/1/model.onnx"
+
+
 def refusal(model: Model, text: str) -> EdgesimError:
     """Return the error for a model that ONNX Runtime does not load on this host.
 
@@ -36,7 +51,7 @@ def refusal(model: Model, text: str) -> EdgesimError:
         LibraryNotNamed: the model needs a library that the user has not named for this host.
         ModelError: the model itself is wrong, so no board could load it either.
     """
-    text = _LOADING.sub("", " ".join(text.split()))
+    text = cause(text)
     if (locale := locales.missing(text)) is not None:
         return HostError(
             f"this host lacks the locale {locale}, which model {model.name} needs",
@@ -47,7 +62,5 @@ def refusal(model: Model, text: str) -> EdgesimError:
             f"model {model.name} needs library {missing}, which is not loaded on this host",
             fix=f"if you trust it: `host_libraries={missing}`",
         )
-    fix = f"edgesim models show {model.path}"
-    if _NOT_REGISTERED.search(text):
-        fix = "name the library of its operations: `libraries` in config.yaml beside NAME/1/model.onnx"
+    fix = library_fix(text) or f"edgesim models show {model.path}"
     return ModelError(f"{model.path}: ONNX Runtime does not load it: {text}", fix=fix)

@@ -328,7 +328,7 @@ def test_row_more_at_the_threshold_of_the_graph_passes_with_match_and_fails_with
 def test_match_of_outputs_that_are_no_detections_is_refused_before_a_board_starts(digits: Model) -> None:
     done = edgesim("run", "x86-gateway", digits.path, *LOCAL, "--match", "detections")
     assert done.returncode == 2
-    assert "no output looks like boxes: probabilities [1, 10]" in done.stderr
+    assert "no outputs look like boxes with scores or classes: probabilities [1, 10]" in done.stderr
 
 
 def test_library_of_a_stranger_is_loaded_on_this_host_only_when_named(tmp_path: Path) -> None:

@@ -175,3 +175,17 @@ def test_the_boards_release_outside_of_a_container_is_judged_by_the_file(
 def test_a_board_that_is_served_with_its_own_release_needs_no_item_on_it(digits: Model) -> None:
     nano = profiles.load("jetson-nano")
     assert check_items.boards_release(digits, nano, runtime_releases.choose("1.11.0")) is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "library"), [("ai.onnx.contrib:BertTokenizer", "onnxruntime-extensions"), ("mine:MyOp", "FILE.so")]
+)
+def test_an_unknown_operation_is_told_with_the_library_to_name(operation: str, library: str) -> None:
+    log = (
+        "edgesim-server: model 'net' does not load: [ONNXRuntimeError] : 1 : FAIL : Load model from /tmp/a/model.onnx "
+        f"failed:Fatal error: {operation}(-1) is not a registered function/op"
+    )
+    item = check_items.failure(DeviceDied("the server ended", log=log))
+    assert (item.name, item.verdict) == ("operations", "FAIL")
+    assert f"libraries: [{library}] in config.yaml" in item.finding
+    assert "/tmp/a" not in item.finding

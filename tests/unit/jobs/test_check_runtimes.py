@@ -41,7 +41,7 @@ def test_match_of_outputs_that_are_no_detections_is_refused_before_a_board_start
     digits: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check_runtimes, "start", lambda *_: pytest.fail("a board started"))
-    with pytest.raises(UsageError, match="no output looks like boxes"):
+    with pytest.raises(UsageError, match="no outputs look like boxes with scores or classes"):
         check_runtimes.check_runtimes("x86-gateway", digits.path, "1.31", match="detections")
 
 

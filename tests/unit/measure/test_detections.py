@@ -227,8 +227,12 @@ def test_named_outputs_are_taken_whatever_they_look_like() -> None:
 @pytest.mark.parametrize(
     ("outputs", "option", "problem"),
     [
-        ({"y": np.zeros((1, 84, 8400), np.float32)}, {}, "no output looks like boxes: y [1, 84, 8400]"),
-        ({"y": np.ones((5, 2), np.float32)}, {}, "no output looks like boxes"),
+        (
+            {"y": np.zeros((1, 84, 8400), np.float32)},
+            {},
+            "no outputs look like boxes with scores or classes: y [1, 84, 8400]",
+        ),
+        ({"y": np.ones((5, 2), np.float32)}, {}, "no outputs look like boxes with scores or classes"),
         ({"y": np.zeros((3, 6), np.float32)}, {"boxes": "z"}, "boxes=z: the model gives y"),
         ({"y": np.zeros((3, 6), np.float32)}, {"boxes": "y"}, "has no 4 columns"),
         ({"y": np.zeros((3, 9), np.float32)}, {"rows": "y", "columns": "xyxysc"}, "does not have the columns xyxysc"),

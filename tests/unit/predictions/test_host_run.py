@@ -366,7 +366,7 @@ def test_a_model_that_does_not_load_is_no_fault_of_its_inputs(tmp_path: Path) ->
     assert isinstance(answer, Declined)
     assert "ONNX Runtime does not load it" in answer.reason
     assert "inputs do not fit" not in answer.reason
-    assert "`libraries` in config.yaml" in answer.as_error().fix
+    assert "libraries: [FILE.so] in config.yaml" in answer.as_error().fix
 
 
 def test_a_library_that_the_user_names_is_loaded_where_the_model_runs(tmp_path: Path) -> None:
