@@ -10,7 +10,7 @@ import select
 import stat
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,13 +19,45 @@ _GZIP = b"\x1f\x8b"
 # Seconds without a byte from a program that writes into a pipe, such as the shell's <(command).
 _PATIENCE_S = 60
 _CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 64
+
+
+class Pointer(NamedTuple):
+    """What a program for large files left in place of a file, and the command that fetches the file."""
+
+    program: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"a {self.program} pointer, not the file"
+
+
+class PointerInPlaceOfFile(OSError):
+    """The file is a pointer."""
+
+    def __init__(self, pointer: Pointer) -> None:
+        super().__init__(errno.EINVAL, str(pointer))
+        self.pointer = pointer
+
+
+def fix_of(error: OSError, otherwise: str = "") -> str:
+    """Return what to do about a file that cannot be read: fetch what a pointer stands for, or else `otherwise`."""
+    return f"{error.pointer.command} fetches the file" if isinstance(error, PointerInPlaceOfFile) else otherwise
+
+
+# How a pointer begins: the specification of Git LFS, version 1; git-annex's "pointer files".
+_POINTERS = {
+    b"version https://git-lfs.github.com/spec/": Pointer("Git LFS", "git lfs pull"),
+    b"/annex/objects/": Pointer("git-annex", "git annex get"),
+}
 
 
 def read_bytes(path: Path, most_bytes: int) -> bytes:
     """Return the content of a regular file, or what a program writes into a pipe.
 
     Raises:
-        OSError: the file cannot be read, is neither, or is larger than `most_bytes`; `strerror` says which.
+        OSError: the file cannot be read, is neither, is larger than `most_bytes`, or is a pointer in place of a file;
+            `strerror` says which.
     """
     with _opened(path, pipes=True) as file:
         status = os.fstat(file.fileno())
@@ -45,7 +77,7 @@ def opened(path: Path) -> FileIO:
     """Open a regular file to read bytes from.
 
     Raises:
-        OSError: the file cannot be read, or is something else: a directory, a device, a pipe.
+        OSError: the file cannot be read, or is something else: a directory, a device, a pipe, a pointer to a file.
     """
     return _opened(path, pipes=False)
 
@@ -103,10 +135,22 @@ def _opened(path: Path, *, pipes: bool) -> FileIO:
     except ValueError as error:  # a zero byte in the path
         raise OSError(errno.EINVAL, "not a path") from error
     mode = os.fstat(file.fileno()).st_mode
-    if stat.S_ISREG(mode) or (pipes and stat.S_ISFIFO(mode)):
+    if stat.S_ISREG(mode):
+        pointer = pointer_of(file.read(_HEAD_BYTES) or b"")
+        if pointer is None:
+            file.seek(0)
+            return file
+        file.close()
+        raise PointerInPlaceOfFile(pointer)
+    if pipes and stat.S_ISFIFO(mode):
         return file
     file.close()
     raise OSError(errno.EINVAL, f"not a file, but {_kind(mode)}")
+
+
+def pointer_of(head: bytes) -> Pointer | None:
+    """Return the pointer that a file is by its first bytes; None for any other file."""
+    return next((pointer for begin, pointer in _POINTERS.items() if head.startswith(begin)), None)
 
 
 def other_kind(path: Path) -> str | None:

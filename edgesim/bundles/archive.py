@@ -92,7 +92,8 @@ def unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
     except OSError as error:
         if error.errno in DISK_FULL:
             raise full_disk(f"the files of {path}", directory) from error
-        raise ResultError(f"{path}: {error.strerror}", fix="give the file that edgesim bundle wrote") from error
+        fix = untrusted.fix_of(error, "give the file that edgesim bundle wrote")
+        raise ResultError(f"{path}: {error.strerror}", fix=fix) from error
 
 
 def _unpacked(file: IO[bytes], path: Path, directory: Path) -> tuple[Manifest, str]:

@@ -52,7 +52,9 @@ class Directory:
             try:
                 yield path.name, untrusted.read_bytes(path, MOST_BYTES) if path.suffix == ".json" else b""
             except OSError as error:
-                raise ResultError(f"{path}: {error.strerror}", fix="remove it, or another `dir`") from error
+                raise ResultError(
+                    f"{path}: {error.strerror}", fix=untrusted.fix_of(error, "remove it, or another `dir`")
+                ) from error
 
     def add(self, files: Mapping[str, bytes]) -> tuple[str, ...]:
         """Add files, see `Place`."""

@@ -54,9 +54,9 @@ def read(path: Path, most_bytes: int, *, what: str = "input") -> dict[str, NDArr
             return _members(file, most_bytes)
     except Exception as error:  # of numpy, zipfile and four decompressors, which have no other base class
         reason = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
-        raise ModelError(
-            f"{path}: not a file of {what}s: {reason}", fix=f"write it with numpy.savez, with one array for each {what}"
-        ) from error
+        fix = f"write it with numpy.savez, with one array for each {what}"
+        fix = untrusted.fix_of(error, fix) if isinstance(error, OSError) else fix
+        raise ModelError(f"{path}: not a file of {what}s: {reason}", fix=fix) from error
 
 
 def _members(file: Any, most_bytes: int) -> dict[str, NDArray[Any]]:

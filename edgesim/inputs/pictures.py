@@ -84,7 +84,7 @@ def _pixels(path: Path, where: str, mode: str, height: int, width: int, fit: Fit
             raise ModelError(f"{where}: {file.width} x {file.height} pixels are more than {_MOST_PIXELS:,}")
         picture = ImageOps.exif_transpose(file).convert(mode)
     except OSError as error:
-        raise ModelError(f"{where}: {error.strerror or _NO_PICTURE}", fix=_PICTURE) from error
+        raise ModelError(f"{where}: {error.strerror or _NO_PICTURE}", fix=untrusted.fix_of(error, _PICTURE)) from error
     except ModelError:
         raise
     except Exception as error:  # of Pillow's decoders, which have no other base class

@@ -61,7 +61,7 @@ def _samples(path: Path, where: str) -> tuple[NDArray[np.float64], int]:
             channels, width, rate = sound.getnchannels(), sound.getsampwidth(), sound.getframerate()
             frames = sound.readframes(sound.getnframes())
     except OSError as error:
-        raise ModelError(f"{where}: {error.strerror}", fix="name a WAV file") from error
+        raise ModelError(f"{where}: {error.strerror}", fix=untrusted.fix_of(error, "name a WAV file")) from error
     except Exception as error:  # of wave, which raises its own error, EOFError and others for what it cannot read
         raise ModelError(
             f"{where}: not a WAV file of whole numbers: {error}", fix=f"convert it: ffmpeg -i {path} converted.wav"

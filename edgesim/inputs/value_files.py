@@ -48,7 +48,7 @@ class ValueFiles:
         try:
             lines = untrusted.read_text(file, _MOST_TEXT_BYTES).splitlines()
         except OSError as error:
-            raise ModelError(f"{where}: {file}: {error.strerror}") from error
+            raise ModelError(f"{where}: {file}: {error.strerror}", fix=untrusted.fix_of(error)) from error
         if not lines:
             raise ModelError(f"{where}: {file}: contains no line", fix="write a text in each line, one a request")
         return [np.array([line], np.object_).reshape((1,) * len(tensor.shape)) for line in lines]

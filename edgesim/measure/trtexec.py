@@ -99,7 +99,7 @@ def read(path: Path) -> TrtexecTime:
     try:
         content = untrusted.read_bytes(path, _MOST_BYTES)
     except OSError as error:
-        raise UsageError(f"{path}: cannot read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot read: {error.strerror}", fix=untrusted.fix_of(error)) from error
     text = _decoded(content)
     # A log begins with a bracket, too: that of its first time stamp, or of its first line's kind.
     if text.lstrip().startswith("[") and not _LOGGED.match(text):

@@ -210,7 +210,8 @@ def _missing(path: Path, file: Path, tensor: ExternalTensor) -> ModelError:
         return ModelError(f"{problem}: a path of Windows", fix=f"export the model with / in its paths; or: {_SAVE}")
     if (kind := untrusted.other_kind(file)) is not None:
         problem = f"{path}: its file of weights {tensor.location} is {kind}, not a file"
-    return ModelError(problem, fix=f"put {tensor.location} into the directory of {path.name}")
+    fix = placeholders.fetching(file) or f"put {tensor.location} into the directory of {path.name}"
+    return ModelError(problem, fix=fix)
 
 
 def unreadable(file: Path, error: OSError) -> HostError | ModelError:

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from edgesim import untrusted
+
 _HEAD_BYTES = 512
 # The bytes that archives have, and where: RFC 1952, the formats of bzip2 and xz, RFC 8878, 7zFormat.txt, POSIX's ustar.
 _ARCHIVES = {
@@ -16,6 +18,12 @@ _ARCHIVES = {
 }
 _JSON = re.compile(rb'\s*[{\[]\s*["{\[\]}]')
 _WEB_PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+
+
+def fetching(path: Path) -> str | None:
+    """Return the command that fetches a missing file, if DVC's file beside it stands for the file; else None."""
+    dvc = path.with_name(f"{path.name}.dvc")
+    return f"dvc pull {dvc}" if dvc.is_file() else None
 
 
 class Placeholder(NamedTuple):
@@ -38,16 +46,11 @@ def identify(path: Path) -> Placeholder | None:
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    if is_lfs_pointer(head):
-        return Placeholder(
-            "a Git LFS pointer, not the file",
-            f"git -C {path.parent} lfs pull (in GitHub Actions: actions/checkout with lfs: true)",
-            pointer=True,
-        )
-    if head.startswith(b"/annex/objects/"):
-        return Placeholder(
-            "a git-annex pointer, not the file", f"git -C {path.parent} annex get {path.name}", pointer=True
-        )
+    if (pointer := untrusted.pointer_of(head)) is not None:
+        fix = f"git -C {path.parent} lfs pull (in GitHub Actions: actions/checkout with lfs: true)"
+        if pointer.program == "git-annex":
+            fix = f"git -C {path.parent} annex get {path.name}"
+        return Placeholder(str(pointer), fix, pointer=True)
     if _WEB_PAGE.match(head):
         return Placeholder(
             "a web page: the download failed, or needs a login",
@@ -63,8 +66,3 @@ def identify(path: Path) -> Placeholder | None:
     if not head:
         return Placeholder("an empty file", "export or download the file again")
     return None
-
-
-def is_lfs_pointer(head: bytes) -> bool:
-    """Return whether a file that begins with these bytes is a pointer of Git LFS (its specification, version 1)."""
-    return head.startswith(b"version https://git-lfs.github.com/spec/")

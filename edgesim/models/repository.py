@@ -149,7 +149,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
                 require_no_other_format(path)
             nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
             problem = f"{reference}: {untrusted.other_kind(path) or nothing}"
-            raise ModelError(problem, fix="edgesim models list")
+            raise ModelError(problem, fix=placeholders.fetching(path) or "edgesim models list")
         name = path.stem if path.name != FILE_NAME else _name_of(path)
         return read(path, name=name, repositories=[Path(repository)] if repository is not None else [])
     if Path(reference).name != reference:
@@ -277,7 +277,8 @@ def _in_repository(name: str, repository: Path) -> Model:
         )
     path = directory / str(_served_version(directory, versions)) / FILE_NAME
     if not path.is_file():
-        raise ModelError(f"{path}: no such file", fix=f"a model is at {name}/VERSION/{FILE_NAME}")
+        fix = placeholders.fetching(path) or f"a model is at {name}/VERSION/{FILE_NAME}"
+        raise ModelError(f"{path}: no such file", fix=fix)
     return read(path, name=name, repositories=[repository])
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+from edgesim import untrusted
 from edgesim.errors import HostError, ModelError, UsageError
 from edgesim.git import git, is_installed
 from edgesim.host.scratch import scratch_directory
-from edgesim.models import placeholders, repository
+from edgesim.models import repository
 from edgesim.models.repository import FILE_NAME, Model
 
 # As many letters of a commit's name as stand for one commit in large repositories.
@@ -169,4 +170,5 @@ def _tree_of(revision: str, directory: Path, reference: str) -> tuple[str, Path]
 
 def _is_pointer(file: Path) -> bool:
     with file.open("rb") as opened:
-        return placeholders.is_lfs_pointer(opened.read(64))
+        pointer = untrusted.pointer_of(opened.read(64))
+    return pointer is not None and pointer.program == "Git LFS"

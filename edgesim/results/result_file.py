@@ -62,7 +62,7 @@ def document(path: Path | str, what: str = "a result file", *, fix: str = _MAKE)
     try:
         return untrusted.read_json(Path(path), _MOST_BYTES)
     except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}", fix=fix) from error
+        raise ResultError(f"{path}: {error.strerror}", fix=untrusted.fix_of(error, fix)) from error
     except ValueError as error:
         raise ResultError(f"{path}: not {what}: {error}", fix=fix) from error
 

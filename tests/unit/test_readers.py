@@ -49,6 +49,25 @@ BY_PATH: dict[str, Callable[[Path], object]] = {
 }
 
 
+POINTERS = {
+    "Git LFS": ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "lfs pull"),
+    "git-annex": ("/annex/objects/SHA256E-s3--00.onnx\n", "annex get"),
+}
+
+
+@pytest.mark.parametrize("program", POINTERS)
+@pytest.mark.parametrize("name", BY_PATH)
+def test_pointer_in_place_of_a_file_is_named_with_what_fetches_the_file(
+    tmp_path: Path, name: str, program: str
+) -> None:
+    text, command = POINTERS[program]
+    path = tmp_path / "file.onnx"
+    path.write_text(text)
+    with pytest.raises(EdgesimError, match=f"a {program} pointer, not the file") as caught:
+        BY_PATH[name](path)
+    assert command in caught.value.fix
+
+
 def _pipe(path: Path) -> None:
     os.mkfifo(path)
 

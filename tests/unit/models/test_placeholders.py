@@ -8,6 +8,20 @@ import pytest
 
 from edgesim.errors import ModelError
 from edgesim.models import repository
+from tests.support import weights
+
+
+def test_missing_model_or_weights_that_dvc_stands_for_are_fetched_by_it(tmp_path: Path) -> None:
+    path = weights.write(tmp_path / "net.onnx", "w.bin")
+    (tmp_path / "w.bin.dvc").write_text("outs:\n- path: w.bin\n")
+    with pytest.raises(ModelError, match=r"w\.bin is missing") as caught:
+        repository.find(path)
+    assert caught.value.fix == f"dvc pull {tmp_path / 'w.bin.dvc'}"
+    path.rename(tmp_path / "other")
+    path.with_name("net.onnx.dvc").write_text("outs:\n- path: net.onnx\n")
+    with pytest.raises(ModelError, match="no such model file") as caught:
+        repository.find(path)
+    assert caught.value.fix == f"dvc pull {path}.dvc"
 
 
 @pytest.mark.parametrize(
