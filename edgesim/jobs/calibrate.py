@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesim import predictions
@@ -13,9 +13,12 @@ from edgesim.options import CPU
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
+from edgesim.units import format_ms
 
 # No board is a hundred times slower or faster than predicted: somebody gave seconds, or another model.
 _MOST_RATIO = 100.0
+# A time this many times outside of the band is told: the tails of published figures end before.
+_FAR = 1.5
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ def calibrate(
         time = measured_time.read(word, profile, target, models=models)
         if time.model.name in [other.model.name for other in times]:
             raise UsageError(f"{word}: a second run of {time.model.name}", fix="give one run for each model")
-        times.append(time)
-        ratios.append(_log_ratio(time, profile, target))
+        ratio, remarks = _log_ratio(time, profile, target)
+        times.append(replace(time, remarks=(*time.remarks, *remarks)))
+        ratios.append(ratio)
     made = Calibration(
         profile=profile.reference,
         profile_sha256=profile.sha256,
@@ -66,8 +70,8 @@ def calibrate(
     return StoredCalibration(calibration=made, measured=tuple(times), path=calibration.write(profile, made))
 
 
-def _log_ratio(time: MeasuredTime, profile: DeviceProfile, target: str) -> float:
-    """Return the natural logarithm of the measured time over the predicted one.
+def _log_ratio(time: MeasuredTime, profile: DeviceProfile, target: str) -> tuple[float, tuple[str, ...]]:
+    """Return the natural logarithm of the measured time over the predicted one, and a remark if that is far off.
 
     Raises:
         UsageError: they are further apart than any board is.
@@ -86,4 +90,9 @@ def _log_ratio(time: MeasuredTime, profile: DeviceProfile, target: str) -> float
             "error of a prediction",
             fix="check the unit (milliseconds), the model and the target",
         )
-    return math.log(ratio)
+    if predicted.low_ms / _FAR < ms < predicted.high_ms * _FAR:
+        return math.log(ratio), ()
+    band = f"{format_ms(predicted.low_ms)} to {format_ms(predicted.high_ms)} ms"
+    return math.log(ratio), (
+        f"far from the 80 % band of the prediction ({band}): was it this network, batch and mode?",
+    )

@@ -221,7 +221,7 @@ def _of_trtexec(
         ms=time.ms,
         what=time.what,
         shapes={tensor.name: time.inputs[tensor.name] for tensor in model.inputs} if time.inputs else None,
-        remarks=tuple(_remarks(time, profile, target)),
+        remarks=(*_open_sizes(time, model), *_remarks(time, profile, target)),
     )
 
 
@@ -318,6 +318,14 @@ def _of_layers(layers: Sequence[str], model: Model) -> str | None:
     if not nodes or "ForeignNode" in text or any(name in text for name in nodes):
         return None
     return f"none of its {len(layers)} layers has a node of the model in its name ({printable(nodes[0])})"
+
+
+def _open_sizes(time: TrtexecTime, model: Model) -> Iterator[str]:
+    """Yield the sizes that were measured with, of inputs whose sizes the model leaves open."""
+    for tensor in model.inputs:
+        sizes = time.inputs.get(tensor.name)
+        if sizes is not None and -1 in tensor.shape and sizes[:1] != (1,):
+            yield f"measured with {printable(tensor.name)} of {_shape(sizes)}, and compared with a prediction for that"
 
 
 def _remarks(time: TrtexecTime, profile: DeviceProfile, target: str) -> Iterator[str]:

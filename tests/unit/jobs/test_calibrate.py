@@ -156,6 +156,24 @@ def test_remarks_say_what_the_log_leaves_open_or_has_otherwise(log: Callable[...
     assert newer == ("measured with TensorRT 10.3.0; the board's system comes with 8.2",)
 
 
+def test_a_batch_of_a_log_is_told_and_asked_of_the_prediction(
+    nano: DeviceProfile, log: Callable[..., str], ten_milliseconds: list[dict[str, Any]]
+) -> None:
+    stored = calibrate(
+        nano, [log(inputs={"image": "8x3x224x224"}, outputs={"logits": "8x1000"}, median_ms=10.0)], target=FP16
+    )
+    assert ten_milliseconds[0]["shapes"] == {"image": (8, 3, 224, 224)}
+    assert stored.measured[0].remarks == (
+        "measured with image of 8x3x224x224, and compared with a prediction for that",
+    )
+
+
+@pytest.mark.parametrize(("ms", "is_far"), [(5.2, True), (5.5, False), (17.5, False), (18.5, True)])
+def test_a_time_far_from_the_band_is_told(nano: DeviceProfile, ms: float, is_far: bool) -> None:
+    remarks = calibrate(nano, [f"resnet18={ms}"], target=FP16).measured[0].remarks
+    assert any("far from the 80 % band of the prediction (8.00 to 12.0 ms)" in each for each in remarks) == is_far
+
+
 def test_exported_files_are_taken_for_the_model_that_is_named(nano: DeviceProfile, tmp_path: Path) -> None:
     path = tmp_path / "times.json"
     path.write_text(trtexec.export_times(11.4))
