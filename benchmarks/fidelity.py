@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.stats import f as f_distribution
 
 from edgesim.models import repository
 from edgesim.predictions import fit, graph
@@ -211,6 +212,33 @@ def draw(models_out: Sequence[Judged], boards_out: Sequence[Judged], spread: flo
     figure.savefig(PLOT, metadata={"Date": None})
 
 
+def release_effect(figures: Sequence[Figure]) -> str:
+    """Return, in a row of a table, whether a factor for each release lowers the scatter of the figures of one board.
+
+    Of models with figures of the same releases, the scatter is that of the logarithms around each model's mean, without
+    and with a term for each release that all of them share. The F test compares both.
+    """
+    by_model: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for figure in figures:
+        if figure.runtime == RUNTIME:
+            by_model[f"{figure.model} on {figure.machine.core}"][figure.release] = math.log(figure.seconds)
+    most = max(map(len, by_model.values()))
+    rows = {name: times for name, times in by_model.items() if len(times) == most}
+    releases = sorted(next(iter(rows.values())))
+    logs = np.array([[times[release] for release in releases] for times in rows.values()])
+    around_models = logs - logs.mean(axis=1, keepdims=True)
+    around_both = around_models - around_models.mean(axis=0, keepdims=True)
+    free = (len(rows) * (most - 1), (len(rows) - 1) * (most - 1))
+    sums = float((around_models**2).sum()), float((around_both**2).sum())
+    without, with_factor = (math.sqrt(total / degrees) for total, degrees in zip(sums, free, strict=True))
+    ratio = (sums[0] - sums[1]) / (free[0] - free[1]) / (sums[1] / free[1])
+    p = f_distribution.sf(ratio, free[0] - free[1], free[1])
+    return (
+        f"| {', '.join(rows)} | {', '.join(releases)} | {logs.size} | {100 * without:.1f} % "
+        f"| {100 * with_factor:.1f} % | {ratio:.2f} | {p:.2f} |"
+    )
+
+
 def main() -> None:
     if "--graphs" in sys.argv:
         write_work(Path(sys.argv[sys.argv.index("--graphs") + 1]))
@@ -240,6 +268,9 @@ def main() -> None:
     table(models_out, fitted, spread)
     print("\n### Every figure of ONNX Runtime, its board held out\n")
     table(boards_out, fitted, spread)
+    print("\n### A factor for each release\n")
+    print("| models | releases | figures | scatter without it | with it | F | p |\n|" + "---|" * 7)
+    print(release_effect(figures))
     print("\n### Coefficients\n")
     print("| coefficient | value | from | to (80 %) |\n|---|---|---|---|")
     for name, value, deviation in zip(fitted.names, fitted.values, np.sqrt(np.diag(fitted.covariance)), strict=True):
