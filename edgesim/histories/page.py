@@ -65,7 +65,7 @@ def _plot(series: Series, name: str, all_series: Sequence[Series]) -> Any:
     """Draw the points, the level of each segment, and a line at each step with its range."""
     import plotly.graph_objects as go
 
-    from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, Plot, plain
+    from edgesim.reports.formats.html.plot import COLOURS, FAILED, QUIET, Plot, plain
 
     figure, values = go.Figure(), series.values
     places = list(range(len(values)))

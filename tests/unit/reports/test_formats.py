@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgesim.reports import formats, phrases
 from edgesim.reports.comparison import Change, Comparison, interval_notes
 from edgesim.reports.formats import csv_rows, html, json_summary, junit, markdown, notebook, terminal
 from edgesim.reports.formats.html import plots, thinning
+from edgesim.reports.formats.html.plot import Side
 from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     HOST_CORE,
@@ -191,25 +193,20 @@ def test_the_page_of_an_overloaded_board_shows_the_device_time_and_not_the_queue
             "device_time_ms": DeviceTimeSection(p50=41.4, low=27.0, high=63.5, method="predicted"),
         }
     )
-    plot = plots.device_time([plots.Side(overloaded)])
+    plot = plots.device_time([Side(overloaded)])
     assert plot is not None
     assert plot.figure.layout.xaxis.range[1] < 100
 
 
-def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result: RunResult) -> None:
+def level(**facts: Any) -> Level:
+    """Return one request rate of a sweep, at 30 requests/s."""
     times = Distribution(p50=2196.0)
-    level = Level(
-        qps=30.0,
-        achieved_qps=24.0,
-        requests=662,
-        failed=0,
-        latency_ms=times,
-        service_time_ms=times,
-        lag_ms=times,
-        valid=True,
-        overloaded=True,
-    )
-    swept = result.model_copy(update={"levels": (level, level.model_copy(update={"qps": 10.0, "overloaded": False}))})
+    known: dict[str, Any] = {"qps": 30.0, "achieved_qps": 24.0, "requests": 662, "failed": 0, "valid": True}
+    return Level(**(known | facts), latency_ms=times, service_time_ms=times, lag_ms=times)
+
+
+def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result: RunResult) -> None:
+    swept = result.model_copy(update={"levels": (level(overloaded=True), level(qps=10.0, overloaded=False))})
     for report in (on_a_terminal(swept), markdown.render_result(swept), html.render_result(swept, "r.json")):
         assert "overload" in report
         assert "keeps up" in report
@@ -217,19 +214,8 @@ def test_every_format_says_which_rates_of_a_sweep_the_board_keeps_up_with(result
 
 
 def test_every_format_says_why_a_rate_of_a_sweep_is_invalid(result: RunResult) -> None:
-    times = Distribution(p50=2196.0)
-    level = Level(
-        qps=30.0,
-        achieved_qps=24.0,
-        requests=662,
-        failed=0,
-        latency_ms=times,
-        service_time_ms=times,
-        lag_ms=times,
-        valid=False,
-        reasons=("generator on time: late",),
-    )
-    swept = result.model_copy(update={"levels": (level,)})
+    late = level(valid=False, reasons=("generator on time: late",))
+    swept = result.model_copy(update={"levels": (late,)})
     for report in (on_a_terminal(swept), markdown.render_result(swept), html.render_result(swept, "r.json")):
         assert "INVALID at 30 requests/s: generator on time: late" in report
 
@@ -385,8 +371,7 @@ def test_device_times_that_lie_far_apart_get_a_logarithmic_axis(doubtful: RunRes
         update={"device_time_ms": DeviceTimeSection(p50=46_123.0, low=30_000.0, high=70_000.0, method="predicted")}
     )
     near, far = (
-        plots.device_time([plots.Side(doubtful, "a"), plots.Side(other, "b"), plots.Side(doubtful, "c")])
-        for other in (doubtful, slow)
+        plots.device_time([Side(doubtful, "a"), Side(other, "b"), Side(doubtful, "c")]) for other in (doubtful, slow)
     )
     assert near is not None
     assert far is not None

@@ -16,8 +16,8 @@ from plotly.offline import get_plotlyjs
 from edgesim.printable import harmless
 from edgesim.reports import phrases, stack_phrases, tables
 from edgesim.reports.comparison import Comparison
-from edgesim.reports.formats.html import plots, thinning
-from edgesim.reports.formats.html.plots import Plot, Side
+from edgesim.reports.formats.html import plots, request_times, thinning
+from edgesim.reports.formats.html.plot import LOGARITHMIC, Plot, Side, styled, time_prefix
 from edgesim.reports.formats.html.timeline import timeline
 from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
@@ -65,7 +65,7 @@ def _page(
         plots={name: in_template(plot) for name, plot in drawn.items()},
         emulated=[in_template(plot) for plot in emulated],
         logarithmic=logarithmic,
-        times_title=f"{plots.time_prefix(sides)}time of the requests".capitalize(),
+        times_title=f"{time_prefix(sides)}time of the requests".capitalize(),
     )
 
 
@@ -92,8 +92,8 @@ def render_stack(result: StackResult, file: str) -> str:
     """Return the page of a stack's result; `file` is the name of the raw data's download."""
     sides = [Side(result)]
     drawn: dict[str, Plot | None] = {
-        "distribution": plots.distribution(sides),
-        "percentiles": plots.percentiles(sides),
+        "distribution": request_times.distribution(sides),
+        "percentiles": request_times.percentiles(sides),
         "timeline": timeline(sides),
     }
     logarithmic = _same_axes(drawn)
@@ -121,7 +121,7 @@ def render_stack(result: StackResult, file: str) -> str:
 def render_plots(result: RunResult) -> str | None:
     """Return a page of the distribution and the percentiles, without the raw data; None if nothing was answered."""
     sides = [Side(result)]
-    distribution, percentiles = plots.distribution(sides), plots.percentiles(sides)
+    distribution, percentiles = request_times.distribution(sides), request_times.percentiles(sides)
     if distribution is None or percentiles is None:
         return None
     drawn = [distribution, percentiles]
@@ -156,8 +156,8 @@ def _plots(sides: Sequence[Side[RunResult]]) -> tuple[dict[str, Plot | None], bo
     """Return all plots by name, and whether the axes of time start logarithmic: the times spread that far."""
     drawn = {
         "device": plots.device_time(sides),
-        "distribution": plots.distribution(sides),
-        "percentiles": plots.percentiles(sides),
+        "distribution": request_times.distribution(sides),
+        "percentiles": request_times.percentiles(sides),
         "timeline": timeline(sides),
         "levels": plots.levels(sides),
         "lifecycle": plots.lifecycle(sides),
@@ -172,7 +172,7 @@ def _same_axes(drawn: Mapping[str, Plot | None]) -> bool:
     if logarithmic:
         for name in ("percentiles", "timeline"):
             if (plot := drawn[name]) is not None:
-                plot.figure.layout.yaxis.update(plots.LOGARITHMIC)
+                plot.figure.layout.yaxis.update(LOGARITHMIC)
     return logarithmic
 
 
@@ -202,7 +202,7 @@ def in_template(plot: Plot | None) -> dict[str, Any] | None:
 
 
 def _figures(drawn: Sequence[Plot]) -> str:
-    figures = {plot.name: json.loads(to_json(plots.styled(plot.figure), validate=False)) for plot in drawn}
+    figures = {plot.name: json.loads(to_json(styled(plot.figure), validate=False)) for plot in drawn}
     # A `<` could end the script that holds this.
     return json.dumps({**figures, "most_single": thinning.MOST_SINGLE}).replace("<", "\\u003c")
 

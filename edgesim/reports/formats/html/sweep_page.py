@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from edgesim.printable import harmless
 from edgesim.reports.formats import terminal
 from edgesim.reports.formats.html.page import filled, packed
-from edgesim.reports.formats.html.plots import Plot
+from edgesim.reports.formats.html.plot import Plot
 from edgesim.reports.sweep_overview import SweepOverview, column, outcome
 from edgesim.results import result_file, sweep_directory
 from edgesim.results.cell_result import CellResult

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from edgesim.recording import Reading, Sample
 from edgesim.reports.formats.html import thinning
-from edgesim.reports.formats.html.plots import COLOURS, FAILED, QUIET, TIMES, Plot, Side, plain, time_prefix
+from edgesim.reports.formats.html.plot import COLOURS, FAILED, QUIET, TIMES, Plot, Side, plain, time_prefix
 from edgesim.results.load import Recorded
 from edgesim.results.stack_result import StackResult
 from edgesim.units import format_bytes, format_seconds
