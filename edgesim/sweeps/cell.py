@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from edgesim import stated_facts
 from edgesim.jobs.check import CheckOptions
 from edgesim.options import CPU, RunOptions
 from edgesim.predictions.calibration import Calibration
@@ -76,15 +77,9 @@ class Cell:
     def key(self) -> str:
         """The digest of all that determines the result, 24 hexadecimal digits.
 
-        The paths of the files and their times of writing have no influence on the key.
+        The paths of the files and their times of writing have no influence on the key, nor has an option at its
+        default: keys stay the same when edgesim gains an option.
         """
-        sections: Mapping[str, Any] = self.options.model_dump(mode="json", exclude=set(_PATHS))
-        options = {
-            name: {key: value for key, value in values.items() if key not in _PATHS}
-            if isinstance(values, Mapping)
-            else values
-            for name, values in sections.items()
-        }
         facts = {
             "job": self.job,
             "profile": [
@@ -95,14 +90,18 @@ class Cell:
                 str(self.profile.price),
             ],
             "model": [self.label, self.precision, self.model.name, self.model.sha256],
-            "options": options,
+            "options": stated_options(self.options),
             "contents": self._contents,
             "prediction": [
                 self.batch,
                 self.threads,
-                {k: v.model_dump(mode="json") for k, v in self.calibrations.items()},
+                {target: stated_facts.stated(each, {}) for target, each in self.calibrations.items()},
             ],
-            "checks": asdict(self.checks),
+            "checks": {
+                name: value
+                for name, value in asdict(self.checks).items()
+                if getattr(self.checks, name) != getattr(CheckOptions, name)
+            },
             "version": __version__,
         }
         text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
@@ -133,3 +132,8 @@ class Cell:
             options=RunOptions.of(self.options, models=None, **moved),
             files={option: tree.at(place(tree)) for option, tree in self.files.items()},
         )
+
+
+def stated_options(options: RunOptions) -> dict[str, Any]:
+    """Return the options of a run that differ from their defaults, by section, without paths of files."""
+    return stated_facts.stated(type(options).of(options, **dict.fromkeys(_PATHS)), {})

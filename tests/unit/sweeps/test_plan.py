@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from edgesim import profiles
 from edgesim.errors import ModelError, ProfileError, UsageError
-from edgesim.sweeps.cell import Cell
+from edgesim.options import BoardOptions, RunOptions
+from edgesim.sweeps.cell import Cell, stated_options
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.plan import plan
 from edgesim.sweeps.run_cell import run_cell
@@ -164,6 +166,28 @@ def test_key_depends_on_all_that_determines_the_result(models: Path) -> None:
     assert key() == before
     (models / "small" / "inputs.yaml").write_text("inputs:\n  x:\n    range: [0, 1]\n")
     assert key() != before
+
+
+def test_options_of_a_key_are_those_that_differ_from_their_defaults() -> None:
+    options = RunOptions.of(None, requests=10, runtime="1.16.3", seed=0, match="detections", models=Path("elsewhere"))
+    # Keys of cells in existing directories hold these facts: an option that edgesim gains is not among them.
+    recorded = {"traffic": {"requests": 10}, "board": {"runtime": "1.16.3"}, "match": {}}
+    assert stated_options(options) == recorded
+    assert stated_options(RunOptions()) == {}
+
+
+def test_key_stays_when_edgesim_gains_an_option(models: Path) -> None:
+    class NewerBoard(BoardOptions):
+        colour: str | None = None
+
+    class NewerOptions(RunOptions):
+        board: NewerBoard = NewerBoard()
+
+    (cell,) = plan(Matrix.of(["rk3588"], [f"{models}/small"], {"job": ["run"], "runtime": ["1.16.3"]})).cells
+    newer = replace(cell, options=NewerOptions.model_validate(cell.options.model_dump()))
+    assert newer.key == cell.key
+    red = NewerOptions(board=NewerBoard(runtime="1.16.3", colour="red"), traffic=cell.options.traffic)
+    assert replace(cell, options=red).key != cell.key
 
 
 def test_sweep_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
