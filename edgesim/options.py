@@ -296,6 +296,8 @@ class RunOptions(_Options):
         Raises:
             UsageError: there is no such field, or its value is wrong.
         """
+        if options is not None and not isinstance(options, RunOptions):
+            raise UsageError(f"{options!r} is no `RunOptions`", fix="name each option: requests=20")
         base = options if options is not None else cls()
         sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         own: dict[str, Any] = {}

@@ -81,3 +81,9 @@ def test_options_that_mean_nothing_to_a_check_a_board_a_pair_or_a_stack_are_refu
 def test_fields_return_to_their_defaults() -> None:
     options = RunOptions.of(qps=20, seed=3, repeat=2)
     assert options.without(["qps", "repeat"]) == RunOptions.of(seed=3)
+
+
+def test_what_is_no_options_is_refused_with_what_names_an_option() -> None:
+    with pytest.raises(UsageError, match="'digits' is no `RunOptions`") as refused:
+        RunOptions.of("digits", requests=3)  # type: ignore[arg-type]  # what edgesim.board("jetson-nano", "digits") asks
+    assert refused.value.fix == "name each option: requests=20"
