@@ -3,6 +3,7 @@
 What a model needs follows from its file; each release then proves it, on the board, by loading the model.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from edgesim.results.sections import DetectionsSection, section
 from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Item, Verdict, VerdictWord
 
+_ERROR_CODE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _REQUESTS = 2  # an emulated request takes seconds, and there is a board for each release
 
 
@@ -152,7 +154,7 @@ def check_runtimes(
         board=profile.title,
         model=found.name,
         execution=next((one.execution for one in tried if one.execution is not None), None),
-        items=(_summary(tried, own), *judged),
+        items=(_summary(tried, own, needs.first()), *judged),
         not_judged=tuple(item for item in items if item not in judged),
     )
 
@@ -174,7 +176,7 @@ class _ByHost:
         own = onnxruntime.__version__
         if self.failure is None or runtime_support.key(version) > runtime_support.key(own):
             return None
-        return f"nor does ONNX Runtime {own} on this host: {self.failure}"
+        return f"ONNX Runtime {own} on this host does not load it either: {self.failure}"
 
 
 def _require_fit(model: Model, chosen: inputs.Inputs, match: DetectionMatch | None) -> _ByHost:
@@ -189,7 +191,8 @@ def _require_fit(model: Model, chosen: inputs.Inputs, match: DetectionMatch | No
     except LibraryNotNamed:
         return _ByHost()
     except ModelError as error:
-        return _ByHost(failure=error.problem)
+        words = error.problem.removeprefix(f"{model.path}: ").removeprefix("ONNX Runtime does not load it: ")
+        return _ByHost(failure=_ERROR_CODE.sub("", words))
     require_fit(model, reference, chosen)
     Matcher.of(model, match, lambda: reference.run(chosen.requests[0]))
     return _ByHost()
@@ -214,8 +217,12 @@ def _answers(launch: Launch, model: Model, requests: Sequence[Arrays], stages: S
         return board.execution, [peer.decode(answer.payload) for answer in answers]
 
 
-def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:
-    """Return the item that says which release a model needs, and which one the board has."""
+def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice, by_file: str | None) -> Item:
+    """Return the item that says which release a model needs, and which one the board has.
+
+    Args:
+        by_file: the oldest release that loads the model by its file, which need not be among those tried.
+    """
     loads = [one.version for one in tried if one.failure is None]
     has = f"the board has {own.release.version} ({own.reason})"
     if not loads:
@@ -224,8 +231,14 @@ def _summary(tried: Sequence[_Tried], own: runtime_releases.Choice) -> Item:
         return Item(name="needs", verdict="FAIL" if sure else "INCONCLUSIVE", finding=finding)
     older = [one for one in tried if runtime_support.key(one.version) < runtime_support.key(loads[0])]
     needed = f"ONNX Runtime {loads[0]}{' or newer' if older else ', the oldest that was tried, or newer'}"
+    if older and by_file is not None and _is_between(by_file, older[-1].version, loads[0]):
+        needed += f" of those tried, by its file {by_file}"
     enough = runtime_support.key(own.release.version) >= runtime_support.key(loads[0])
     return Item(name="needs", verdict="PASS" if enough else "FAIL", finding=f"{needed}; {has}")
+
+
+def _is_between(version: str, low: str, high: str) -> bool:
+    return runtime_support.key(low) < runtime_support.key(version) < runtime_support.key(high)
 
 
 def _with_wheel(item: Item, profile: DeviceProfile) -> Item:

@@ -5,6 +5,7 @@ that come out of operations of com.microsoft are known only where the file state
 attribute.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -85,6 +86,11 @@ class Needs:
             if bits not in supported["bits"]:
                 return f"MatMulNBits of {bits} bits, {_first_with('bits', bits)}"
         return None
+
+    def first(self) -> str | None:
+        """Return the oldest measured release from which on nothing speaks against the file; None if there is none."""
+        firsts = itertools.takewhile(lambda release: self.refusal(release) is None, reversed(releases()))
+        return min(firsts, key=key, default=None)
 
 
 def _versions(proto: "onnx.ModelProto") -> dict[str, int]:

@@ -1,15 +1,22 @@
 """What a check of releases says of a release whose answers or failures are not simply right or wrong."""
 
-import numpy as np
-import pytest
+from pathlib import Path
 
-from edgesim import profiles
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from edgesim import inputs, profiles
 from edgesim.errors import UsageError
+from edgesim.images import runtime_releases
 from edgesim.jobs import check_runtimes
-from edgesim.jobs.check_runtimes import _Comparison, _item, _Tried, _with_wheel
+from edgesim.jobs.check_runtimes import _ByHost, _Comparison, _item, _require_fit, _summary, _Tried, _with_wheel
 from edgesim.measure import tolerance
+from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import DetectionMatch
+from edgesim.options import DetectionMatch, InputOptions
 
 
 def tried(version: str, rows: int) -> _Tried:
@@ -75,3 +82,40 @@ def test_a_release_without_a_wheel_for_the_vendors_system_fails_outside_of_a_con
     verdicts = {version: _with_wheel(item, nano).verdict for version, item in loads.items()}
     assert verdicts == {"1.10.0": "PASS", "1.20.1": "FAIL"}
     assert "need glibc 2.27 and Python 3.10 to 3.13" in _with_wheel(loads["1.20.1"], nano).finding
+
+
+@pytest.mark.parametrize(
+    ("by_file", "words"),
+    [
+        ("1.18.1", "ONNX Runtime 1.31.1 or newer of those tried, by its file 1.18.1"),
+        ("1.31.1", "ONNX Runtime 1.31.1 or newer"),
+        (None, "ONNX Runtime 1.31.1 or newer"),
+    ],
+)
+def test_the_release_that_a_model_needs_is_told_where_it_was_not_tried(by_file: str | None, words: str) -> None:
+    refused = _Tried(version="1.16.3", refusal="opset 21; it loads up to 19", failure="fails")
+    own = runtime_releases.Choice(release=runtime_releases.choose("1.31.1"), reason="as requested")
+    item = _summary([refused, answers("1.31.1", y=np.ones(1))], own, by_file)
+    assert item.finding == f"{words}; the board has 1.31.1 (as requested)"
+
+
+def test_what_this_host_s_release_refuses_counts_against_older_ones_alone() -> None:
+    by_host = _ByHost(failure="Could not find an implementation for Erf(13)")
+    own = onnxruntime.__version__
+    words = f"ONNX Runtime {own} on this host does not load it either: Could not find an implementation for Erf(13)"
+    assert by_host.refusal("1.16.3") == words
+    assert by_host.refusal("99.0.0") is None
+    assert _ByHost().refusal("1.16.3") is None
+
+
+def test_a_model_that_this_host_does_not_load_is_told_in_the_runtime_s_words_without_path_and_code(
+    tmp_path: Path,
+) -> None:
+    # Gelu is made of Erf, which ONNX Runtime lacks for FP64; the file does not tell that.
+    x, y = (helper.make_tensor_value_info(name, TensorProto.DOUBLE, [1, 4]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Gelu", ["x"], ["y"])], "net", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), tmp_path / "g.onnx")
+    model = repository.find(str(tmp_path / "g.onnx"))
+    failure = _require_fit(model, inputs.choose(model, InputOptions()), None).failure
+    assert failure is not None
+    assert failure.startswith("Could not find an implementation for Erf")
