@@ -140,6 +140,12 @@ def _each_element(operation: Operation) -> Arithmetic:
     return Arithmetic(kind=kind, flops=flops, functions=flops if kind in _OF_FUNCTIONS or name in SCALAR else 0)
 
 
+def _gelu(operation: Operation) -> Arithmetic:
+    by_tanh = operation.attribute("approximate", b"none") == b"tanh"
+    flops = operation.output.elements * FLOPS["FastGelu" if by_tanh else "Gelu"]
+    return Arithmetic(kind="transcendental", flops=flops, functions=flops)
+
+
 def _power(operation: Operation) -> Arithmetic:
     """ONNX Runtime squares and cubes by products, and calls `pow` for all other exponents (…/element_wise_ops.cc)."""
     by_products = operation.input(1).scalar in (2, 3)
@@ -395,6 +401,7 @@ _BY_OPERATION: Mapping[str, Callable[[Operation], Arithmetic]] = {
     "Einsum": _einsum,
     "Where": _where,
     "Pow": _power,
+    "Gelu": _gelu,
     **dict.fromkeys(("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"), _linear_model),
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), _recurrent),
     **dict.fromkeys(("Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention"), _attention),

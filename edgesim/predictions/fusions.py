@@ -7,8 +7,8 @@ from onnx import TensorProto
 
 from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions import arithmetic
-from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT
-from edgesim.predictions.scattered_moves import is_scattered
+from edgesim.predictions.operations import ACTIVATIONS_IN_CONVOLUTION, ACTIVATIONS_IN_PRODUCT, KIND_OF
+from edgesim.predictions.scattered_moves import LARGE, is_scattered
 from edgesim.predictions.tensors import GraphTensor
 
 _FP8 = frozenset(number for name, number in TensorProto.DataType.items() if name.startswith("FLOAT8"))
@@ -16,6 +16,7 @@ _CONVERSIONS = frozenset(("DequantizeLinear", "QuantizeLinear", "Cast"))
 _BYTES = frozenset((TensorProto.INT8, TensorProto.UINT8))
 _PRODUCTS = frozenset(("MatMul", "Gemm", "Einsum"))
 _QUICK_IN_PRODUCTS = frozenset((TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16))
+_WHOLE = frozenset((TensorProto.INT32, TensorProto.INT64))
 
 
 class Fusions:
@@ -73,14 +74,31 @@ class Fusions:
     def is_timed(self, node: onnx.NodeProto, opset: int) -> bool:
         """Whether types or sizes of a node make its cost unknown: the prices are of quick kernels.
 
-        Conversions of FP8 go element by element, and products of FP64 and of whole numbers have kernels of their own.
+        Conversions of FP8 go element by element, as texts do, and products of FP64 and of whole numbers have kernels of
+        their own.
         """
         kind = self._onnx_type(node.input[0]) if node.input else None
+        if TensorProto.STRING in (kind, self._onnx_type(node.output[0])):
+            return True  # an allocation for each text: up to 50 times as long as its 8 bytes
         if node.op_type in _PRODUCTS:
             return kind is not None and kind not in _QUICK_IN_PRODUCTS
         if node.op_type == "MaxPool" and kind in _BYTES:  # in QDQ form, the graph has a float here
             return True
-        return self.converts_fp8(node) or is_scattered(node, opset, self.tensors)
+        return (
+            self.converts_fp8(node)
+            or is_scattered(node, opset, self.tensors)
+            or (self._is_slow_type(node, kind) and self.tensors[node.input[0]].elements >= LARGE)
+        )
+
+    @staticmethod
+    def _is_slow_type(node: onnx.NodeProto, kind: int | None) -> bool:
+        """Whether the kernel has no vectors for this type: on an EPYC up to 20 times as long as for FP32.
+
+        That is so of functions of FP64, and of sums and quotients of whole numbers.
+        """
+        if kind == TensorProto.DOUBLE:
+            return KIND_OF.get(node.op_type) in ("transcendental", "softmax")
+        return kind in _WHOLE and (node.op_type == "Div" or node.op_type.startswith("Reduce"))
 
     def _onnx_type(self, name: str) -> int | None:
         tensor = self.tensors.get(name)

@@ -14,7 +14,7 @@ from edgesim.predictions.tensors import GraphTensor
 # Elements in a row, below which the loop takes more time than the copies; and in a row that is repeated.
 _SHORT, _SHORT_REPEATED = 8, 64
 # Smaller tensors take less time than the start of a node.
-_LARGE = 4096
+LARGE = 4096
 # Operations along one axis, which is moved to the end unless it is the last one; and which axis that is by default.
 _ALONG_AXIS: Mapping[str, int] = {"Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "ArgMax": 0, "ArgMin": 0}
 # Before this opset, Softmax and its kin take all axes from the given one on as a single one.
@@ -30,7 +30,7 @@ def is_scattered(node: onnx.NodeProto, opset: int, tensors: Mapping[str, GraphTe
     """
     made = tensors.get(node.output[0])
     taken = tensors.get(node.input[0]) if node.input else None
-    if made is None or taken is None or max(made.elements, taken.elements) < _LARGE:
+    if made is None or taken is None or max(made.elements, taken.elements) < LARGE:
         return False
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), None)
     shape = taken.shape

@@ -11,6 +11,7 @@ from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.predictions import predict
 from edgesim.predictions.model_reader import ModelReader
+from edgesim.predictions.node import Node
 from tests.unit.predictions.test_arithmetic import BOARD, model
 
 SIDE = 64
@@ -58,6 +59,39 @@ def test_bf16_takes_two_bytes_an_element_on_every_core(tmp_path: Path) -> None:
     (time,) = prediction.nodes
     assert (time.node.precision, time.node.written_bytes) == ("bf16", 2 * SIDE**2)
     assert any("bf16 is counted as moves of two bytes an element" in note for note in prediction.notes)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "timed"),
+    [
+        ("Sigmoid", TensorProto.DOUBLE, True),
+        ("Softmax", TensorProto.DOUBLE, True),
+        ("Relu", TensorProto.DOUBLE, False),
+        ("Sigmoid", TensorProto.FLOAT, False),
+        ("ReduceSum", TensorProto.INT64, True),
+        ("ReduceSum", TensorProto.FLOAT, False),
+    ],
+)
+def test_a_kernel_without_vectors_for_a_type_is_timed_on_this_host(
+    tmp_path: Path, operation: str, kind: int, timed: bool
+) -> None:
+    def node(rows: int) -> Node:
+        path = tmp_path / f"{rows}.onnx"
+        made = model(
+            path, [helper.make_node(operation, ["x"], ["y"])], {"x": [rows, SIDE]}, types={"x": kind, "y": kind}
+        )
+        return ModelReader(made).graph().nodes[0]
+
+    assert (node(SIDE).host_seconds is not None) == timed
+    assert node(1).host_seconds is None, "the start of a small node takes longer than its elements"
+
+
+@pytest.mark.parametrize(("before", "after"), [("FLOAT", "STRING"), ("STRING", "INT64")])
+def test_texts_are_timed_on_this_host(tmp_path: Path, before: str, after: str) -> None:
+    kinds = TensorProto.DataType.Value(before), TensorProto.DataType.Value(after)
+    cast = helper.make_node("Cast", ["x"], ["y"], to=kinds[1])
+    text = model(tmp_path / "m.onnx", [cast], {"x": [8, 8]}, types=dict(zip("xy", kinds, strict=True)))
+    assert ModelReader(text).graph().nodes[0].host_seconds is not None
 
 
 def test_int8_in_the_same_form_still_runs_as_one_operation(tmp_path: Path) -> None:
