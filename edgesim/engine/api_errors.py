@@ -102,10 +102,13 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
             fix=f"docker -H {address} version says more; DOCKER_HOST says where the engine is{_proxy_hint(address)}",
         )
     is_plain = any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons)
-    return EngineMissing(
-        f"no Docker Engine answers at {address}{'' if is_plain else f': {error}'}",
-        fix=_GIVE_SOCKET if own_container.is_in_container() else f"sudo {script} install && sudo {script} start",
-    )
+    if "DOCKER_HOST" in os.environ:
+        fix = "correct or unset DOCKER_HOST, which says where the engine is, or start the engine there"
+    elif own_container.is_in_container():
+        fix = _GIVE_SOCKET
+    else:
+        fix = f"sudo {script} install && sudo {script} start"
+    return EngineMissing(f"no Docker Engine answers at {address}{'' if is_plain else f': {error}'}", fix=fix)
 
 
 def _user_name() -> str | None:

@@ -4,7 +4,8 @@ import ipaddress
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -38,6 +39,15 @@ class Context:
     name: str | None
     url: str
     tls: Any = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            _ = urlsplit(self.url).port  # which parses all of the address
+        except ValueError as error:
+            raise UsageError(
+                f"{self.url}: no address of an engine: {error}",
+                fix="such as ssh://USER@HOST, tcp://HOST:2375 or unix:///var/run/docker.sock",
+            ) from error
 
     @cached_property
     def machine(self) -> str | None:
@@ -112,15 +122,28 @@ def resolve(name: str | None = None) -> Context:
     if name is not None and "://" in name:
         return Context(name=name, url=name)
     if name is None and (url := os.environ.get("DOCKER_HOST")):
-        return Context(name=None, url=url, tls=kwargs_from_env().get("tls", False))
+        with _certificates("DOCKER_HOST", "set DOCKER_CERT_PATH to their directory, or unset DOCKER_TLS_VERIFY"):
+            return Context(name=None, url=url, tls=kwargs_from_env().get("tls", False))
     if (context_name := name if name is not None else os.environ.get("DOCKER_CONTEXT")) is not None:
         return replace(_named(context_name), name=name)
-    current = ContextAPI.get_current_context()
+    with _certificates("the current docker context", "docker context ls; docker context use default"):
+        current = ContextAPI.get_current_context()
     if current is None:
         raise UsageError(
             "the current docker context does not exist", fix="docker context ls; docker context use default"
         )
     return Context(name=None, url=str(current.Host), tls=current.TLSConfig or False)
+
+
+@contextmanager
+def _certificates(whose: str, fix: str) -> Iterator[None]:
+    """Turn the docker package's error for missing certificates into one of edgesim's."""
+    try:
+        yield
+    except docker.errors.TLSParameterError as error:
+        raise EngineMissing(
+            f"{whose}: an engine behind TLS, and its ca.pem, cert.pem or key.pem is not there", fix=fix
+        ) from error
 
 
 def _named(name: str) -> Context:
@@ -147,11 +170,12 @@ def _named(name: str) -> Context:
             next((f"{facts['Storage']['TLSPath']}/docker/{file}" for file in files if file.startswith(kind)), None)
             for kind in ("ca", "cert", "key")
         )
-        tls = TLSConfig(
-            client_cert=(cert, key) if cert and key else None,
-            ca_cert=ca,
-            verify=not endpoint.get("SkipTLSVerify", False),
-        )
+        with _certificates(f"`context={name}`", f"docker context update {name} --docker host=URL,ca=,cert=,key="):
+            tls = TLSConfig(
+                client_cert=(cert, key) if cert and key else None,
+                ca_cert=ca,
+                verify=not endpoint.get("SkipTLSVerify", False),
+            )
     return Context(name=name, url=endpoint["Host"], tls=tls or False)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from edgesim.boards.launch import resolve_context
 from edgesim.engine import context
-from edgesim.errors import UsageError
+from edgesim.errors import EngineMissing, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +118,39 @@ def test_missing_context_is_refused_with_the_command_that_creates_it() -> None:
     with pytest.raises(UsageError, match="no docker context of that name") as raised:
         context.resolve("board1")
     assert "docker context create board1" in raised.value.fix
+
+
+@pytest.mark.parametrize("url", ["tcp://[::1", "tcp://board:99999", "tcp://board:port"])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_text_that_is_no_address_is_refused_with_addresses(
+    url: str, by_name: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock" if by_name else url)
+    with pytest.raises(UsageError, match="no address of an engine") as raised:
+        context.resolve(url if by_name else None)
+    assert "tcp://HOST:2375" in raised.value.fix
+
+
+def test_missing_certificates_of_the_environment_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.8:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path / "nowhere"))
+    with pytest.raises(
+        EngineMissing, match=r"behind TLS, and its ca\.pem, cert\.pem or key\.pem is not there"
+    ) as raised:
+        context.resolve()
+    assert "DOCKER_CERT_PATH" in raised.value.fix
+
+
+def test_missing_certificates_of_a_context_are_told(configuration: Path) -> None:
+    write(configuration, "board1", "tcp://10.0.0.7:2376")
+    (directory,) = (configuration / "contexts" / "meta").iterdir()
+    tls = configuration / "contexts" / "tls" / directory.name / "docker"
+    tls.mkdir(parents=True)
+    (tls / "cert.pem").symlink_to("nowhere")
+    (tls / "key.pem").symlink_to("nowhere")
+    with pytest.raises(EngineMissing, match="behind TLS"):
+        context.resolve("board1")
 
 
 def test_plain_process_has_no_context() -> None:
