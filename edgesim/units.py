@@ -60,3 +60,8 @@ def parse_seconds(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"{text!r} is not a duration")
     return seconds
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 cell``, ``1,200 cells``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -13,7 +13,7 @@ from edgesim.cli._outputs import require_outputs
 from edgesim.cli._values import named_values
 from edgesim.errors import ExitCode
 from edgesim.jobs.bundle import bundle
-from edgesim.units import format_bytes
+from edgesim.units import counted, format_bytes
 
 app = new_app()
 
@@ -67,7 +67,7 @@ def bundle_command(
             }
         )
         return ExitCode.OK
-    print(f"{written.path}: {written.files} files, {format_bytes(written.size_bytes)}, {written.digest}")
+    print(f"{written.path}: {counted(written.files, 'file')}, {format_bytes(written.size_bytes)}, {written.digest}")
     for image in written.images:
         where = "in the bundle" if image.name is not None else "not in the bundle: --with-image puts it in"
         print(f"image {image.reference}, {image.id[:19]}: {where}")

@@ -20,6 +20,7 @@ from edgesim.histories.mlflow_runs import Runs
 from edgesim.histories.places import DIRECTORY
 from edgesim.histories.series import RECENT, Selection
 from edgesim.reports.formats.text_layout import TextTable
+from edgesim.units import counted
 
 app = new_app("Keep results over time, and find the revisions at which figures changed.")
 
@@ -313,7 +314,7 @@ def _show(trends: Trends) -> None:
         show()
     found = [(series, step) for series in trends.series for step in series.steps]
     if not found:
-        show(f"no step in {trends.entries} result{'s' if trends.entries != 1 else ''}")
+        show(f"no step in {counted(trends.entries, 'result')}")
         return
     show(
         fact_list(

@@ -16,7 +16,7 @@ from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.results import sweep_directory
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.recommend import Choice, facts, predicted_cells, recommend
-from edgesim.units import format_bytes, format_ms
+from edgesim.units import counted, format_bytes, format_ms
 
 app = new_app()
 
@@ -123,8 +123,7 @@ def _table(choices: list[Choice]) -> TextTable:
 
 
 def _first_of(names: list[str]) -> str:
-    others = len(names) - 1
-    return f"{names[0]} and {others} other{'s' if others > 1 else ''}" if others else names[0]
+    return f"{names[0]} and {counted(len(names) - 1, 'other')}" if len(names) > 1 else names[0]
 
 
 def _price(choice: Choice) -> str:

@@ -16,7 +16,7 @@ from edgesim.engine.context import resolve
 from edgesim.engine.mounts import Mount
 from edgesim.errors import ExitCode
 from edgesim.models import repository
-from edgesim.units import format_bytes
+from edgesim.units import counted, format_bytes
 
 app = new_app("Work on the engine's volumes that hold models.")
 
@@ -63,7 +63,7 @@ def fill_command(
     """Fill a volume with the contents of a model repository; a volume that does not exist is made."""
     files = contents.of([Mount(repository.whole(models).resolve(), volumes.TARGET)], volumes.TARGET)
     changed = volumes.fill(docker_engine.Engine(resolve(context)), name, files)
-    words = f"{len(files.files)} files, {format_bytes(files.size_bytes)}"
+    words = f"{counted(len(files.files), 'file')}, {format_bytes(files.size_bytes)}"
     print(f"{name}: {'filled' if changed else 'unchanged'} ({words})")
     return ExitCode.OK
 

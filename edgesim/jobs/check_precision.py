@@ -13,6 +13,7 @@ from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.node import Node
 from edgesim.profiles import DeviceProfile
 from edgesim.results.verdict import Item
+from edgesim.units import counted
 
 # Operations between a quantized part of a graph and the rest of it, which compute nothing in low precision.
 _BETWEEN = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
@@ -45,17 +46,17 @@ def items(
     nodes = _nodes(model, request)
     if quantized := sum(node.precision in ("int8", "int4") and node.operation not in _BETWEEN for node in nodes):
         kernels = next((name for feature, name in _INT8_KERNELS.items() if feature in features), "plain")
-        findings.append(f"{_counted(quantized, 'quantized operation')} on {kernels} kernels")
+        findings.append(f"{counted(quantized, 'quantized operation')} on {kernels} kernels")
     if conversions := sum(node.precision == "fp8" for node in nodes):
-        findings.append(f"{_counted(conversions, 'conversion')} from or to FP8, which the runtime computes in FP32")
+        findings.append(f"{counted(conversions, 'conversion')} from or to FP8, which the runtime computes in FP32")
     if conversions := sum(node.precision == "bf16" for node in nodes):
-        findings.append(f"{_counted(conversions, 'operation')} on BF16, which the runtime computes in FP32")
+        findings.append(f"{counted(conversions, 'operation')} on BF16, which the runtime computes in FP32")
     if halves := sum(node.precision == "fp16" for node in nodes):
         # ONNX Runtime's optimized graphs under the emulator show this: casts around all of them, or half kernels.
         kernels = "on FP16 kernels as far as the runtime has them" if "asimdhp" in features else "computed in FP32"
         # On x86 the runtime has no FP16 kernels, whatever the core has.
         core = f" (the core {_has('asimdhp', features)})" if profile.architecture == "arm64" else ""
-        findings.append(f"{_counted(halves, 'operation')} in FP16, {kernels}{core}")
+        findings.append(f"{counted(halves, 'operation')} in FP16, {kernels}{core}")
     if not findings:
         return
     words = f"{'; '.join(findings)}; answers and accuracy include the loss"
@@ -65,10 +66,6 @@ def items(
         yield Item(name="low precision", verdict="INCONCLUSIVE", finding=words)
     else:
         yield Item(name="low precision", verdict="PASS", finding=words)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _has(feature: str, features: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from edgesim.reports.tables import Table
 from edgesim.results import sweep_directory
 from edgesim.results.cell_result import CellResult, Figure
-from edgesim.units import format_bytes, format_ms
+from edgesim.units import counted, format_bytes, format_ms
 
 TIME = "device_time_ms.p50"
 # Figures of a row on the terminal and in Markdown, beside the device time: their heads, where any cell has them.
@@ -63,8 +63,8 @@ class SweepOverview:
         """What was swept: ``90 cells: 15 boards, 3 models``, and how many cells failed."""
         boards, models = ({getattr(cell, name) for cell in self.cells} for name in ("profile", "model"))
         failed = sum(cell.failed for cell in self.cells)
-        parts = [_counted(len(boards), "board"), _counted(len(models), "model")]
-        return f"{_counted(len(self.cells), 'cell')}: {', '.join(parts)}{f'; {failed} failed' if failed else ''}"
+        parts = [counted(len(boards), "board"), counted(len(models), "model")]
+        return f"{counted(len(self.cells), 'cell')}: {', '.join(parts)}{f'; {failed} failed' if failed else ''}"
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -111,11 +111,11 @@ class SweepOverview:
         failed = Counter(_why(cell) for cell in self.cells if cell.failed)
         names = {_why(cell): cell.name for cell in reversed(self.cells) if cell.failed}
         for why, count in failed.items():
-            more = f" and {_counted(count - 1, 'other cell')}" if count > 1 else ""
+            more = f" and {counted(count - 1, 'other cell')}" if count > 1 else ""
             yield f"{names[why]}{more}: {why}"
         unknown = Counter(cell.figures[TIME].note for cell in self.cells if TIME in cell.figures and _unknown(cell))
         for note, count in unknown.items():
-            yield f"{_counted(count, 'cell')}: {note}"
+            yield f"{counted(count, 'cell')}: {note}"
         marked = Counter(
             figure.note
             for cell in self.cells
@@ -215,7 +215,3 @@ def _cell(name: str, figure: Figure | None) -> str:
     if name.endswith("_bytes"):
         return f"{format_bytes(figure.value)}{mark}"
     return f"{100 * figure.value:.2f} %{mark}" if name == "accuracy" else f"{figure.value:.3g}{mark}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
