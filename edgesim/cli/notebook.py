@@ -7,7 +7,7 @@ import typer
 
 from edgesim.cli import _console
 from edgesim.cli._app import BOARD, new_app
-from edgesim.cli._options import BaseImageOption, JsonOption, ReadyTimeoutOption, profile_names
+from edgesim.cli._options import BaseImageOption, JsonOption, ReadyTimeoutOption, RuntimeOption, profile_names
 from edgesim.errors import ExitCode
 from edgesim.options import READY_TIMEOUT_S
 from edgesim.progress import Stages
@@ -55,6 +55,7 @@ def notebook_command(
         ),
     ] = False,
     base_image: BaseImageOption = None,
+    runtime: RuntimeOption = None,
     ready_timeout: ReadyTimeoutOption = READY_TIMEOUT_S,
     as_json: JsonOption = False,
 ) -> int:
@@ -62,7 +63,15 @@ def notebook_command(
 
     Your directory is mounted, and only its files stay. The board serves what the notebook writes to /models.
     """
-    desk = Desk(profile=profile, directory=directory, file=file, models=models, port=port, engine=not no_engine)
+    desk = Desk(
+        profile=profile,
+        directory=directory,
+        file=file,
+        models=models,
+        port=port,
+        engine=not no_engine,
+        runtime=runtime,
+    )
     stack = desk.stack()
     desk.make_file()
     plan = Plan(temporary=True, base=base_image, ready_timeout_s=ready_timeout)

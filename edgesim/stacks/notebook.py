@@ -43,6 +43,7 @@ class Desk:
             volume that goes with the stack.
         port: of 127.0.0.1; 0 means any free port.
         engine: whether edgesim in the notebook may start boards on this host's engine.
+        runtime: the release of ONNX Runtime that the board serves with; None means the board's own, else the default.
     """
 
     profile: str
@@ -51,6 +52,7 @@ class Desk:
     models: Path | None = None
     port: int = 0
     engine: bool = True
+    runtime: str | None = None
 
     def make_file(self) -> None:
         """Make the empty notebook, unless there is a file.
@@ -95,4 +97,5 @@ class Desk:
             token=_TOKEN,
             mounts=tuple(mounts),
         )
-        return Stack(name=NOTEBOOK, profile=self.profile, services={BOARD: Service(watch=models), NOTEBOOK: notebook})
+        board = Service(watch=models, runtime=self.runtime)
+        return Stack(name=NOTEBOOK, profile=self.profile, services={BOARD: board, NOTEBOOK: notebook})

@@ -28,6 +28,13 @@ def test_notebook_stands_beside_a_board_that_serves_what_it_writes(tmp_path: Pat
     assert notebook.spec.engine
 
 
+def test_board_beside_the_notebook_has_the_release_that_is_asked_for(tmp_path: Path) -> None:
+    found = resolve(desk(tmp_path, runtime="1.16.3").stack(), host_cores=4, host_memory_bytes=8 << 30)
+    release = found.services["board"].runtime
+    assert release is not None
+    assert release.version == "1.16.3"
+
+
 def test_notebook_has_a_profile_of_ones_own_and_the_users_model_repository(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("extends: jetson-nano\nname: mine\n")
     own = desk(tmp_path, profile=str(tmp_path / "mine.yaml"), models=tmp_path, engine=False).stack()
