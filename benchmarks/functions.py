@@ -24,19 +24,19 @@ BOARD = "jetson-nano"
 SHAPE = (512, 128)
 # Within the domain of every function below.
 RANGE = (0.1, 0.9)
-# The functions, each with the values of its second input.
-FUNCTIONS: Mapping[str, Sequence[float]] = {
-    **dict.fromkeys(("Sigmoid", "Tanh", "Erf", "Exp", "Log", "Elu", "Celu", "Selu", "Gelu", "Sin", "Cos"), ()),
-    **dict.fromkeys(("Asin", "Acos", "Atan", "Softmax", "HardSwish", "Softsign", "Sign"), ()),
-    "Pow": (1.7,),
-    "PRelu": (0.1,),
+# The functions, each with the value of its second input; None without one.
+FUNCTIONS: Mapping[str, float | None] = {
+    **dict.fromkeys(("Sigmoid", "Tanh", "Erf", "Exp", "Log", "Elu", "Celu", "Selu", "Gelu", "Sin", "Cos")),
+    **dict.fromkeys(("Asin", "Acos", "Atan", "Softmax", "HardSwish", "Softsign", "Sign")),
+    "Pow": 1.7,
+    "PRelu": 0.1,
 }
 
 
 def model(operation: str) -> onnx.ModelProto:
     """Build a model of one node."""
-    second = [numpy_helper.from_array(np.array(FUNCTIONS.get(operation, ()), np.float32).reshape(()), "c")]
-    weights = second if FUNCTIONS.get(operation) else []
+    second = FUNCTIONS.get(operation)
+    weights = [numpy_helper.from_array(np.array(second, np.float32), "c")] if second is not None else []
     node = helper.make_node(operation, ["x", *(tensor.name for tensor in weights)], ["y"])
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in "xy")
     graph = helper.make_graph([node], operation, [x], [y], weights)
