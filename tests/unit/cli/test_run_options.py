@@ -82,7 +82,7 @@ def test_match_names_outputs_and_bounds(words: str, match: DetectionMatch) -> No
     [
         ("boxes", "not detections"),
         ("detections:iou", "not detections"),
-        ("detections:iou=2", "less than or equal to 1"),
+        ("detections:iou=2", "must be 1 or less"),
         ("detections:box=a", "did you mean 'boxes'"),
         ("detections:columns=xyz", "columns"),
     ],
