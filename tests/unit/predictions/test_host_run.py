@@ -195,7 +195,7 @@ def test_a_body_that_the_runtime_expands_is_timed_with_all_its_turns(tmp_path: P
         return model(tmp_path / f"m{rows}.onnx", nodes, {"x": [rows, SIDE]})
 
     few, many = (sum(node.host_seconds or 0 for node in ModelReader(mapped(n)).graph().nodes) for n in (4, 400))
-    assert many > 10 * few > 0
+    assert many > 4 * few > 0, "100 times as many turns, beside what the two take at their start"
 
 
 def test_functions_of_the_model_are_counted_as_their_nodes(tmp_path: Path) -> None:
