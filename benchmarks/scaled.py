@@ -1,8 +1,9 @@
 """How exact scaled runs are: their median and tail beside the device time, and a queue beside queueing theory.
 
-``python -m benchmarks.scaled [BOARD …]`` takes these boards, or all bundled ones.
+``python -m benchmarks.scaled [BOARD …]`` takes these boards, or all bundled ones, with each of their targets.
 """
 
+import itertools
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +22,7 @@ from edgesim.errors import HostTooSlow, ModelError, ProfileError
 from edgesim.loadgen.client import Client
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import InputOptions
-from edgesim.predictions import predict
+from edgesim.options import CPU, InputOptions
 from edgesim.results.run_result import RunResult
 
 MODELS = ("mobilenet_v2", "resnet18")
@@ -34,10 +35,18 @@ LOAD = 0.7
 SIDE_BY_SIDE_BOARD, SIDE_BY_SIDE_S = "jetson-nano", 8.0
 
 
-def run(board: str, name: str, *, qps: float | None = None, requests: int | None = None) -> RunResult | None:
+class Case(NamedTuple):
+    """A model on a target of a board."""
+
+    board: str
+    target: str
+    model: str
+
+
+def run(case: Case, *, qps: float | None = None, requests: int | None = None) -> RunResult | None:
     """Return the result of a scaled run, or None if this host is slower than the board."""
     try:
-        return edgesim.run(board, name, execution="scaled", qps=qps, requests=requests)
+        return edgesim.run(case.board, case.model, execution="scaled", target=case.target, qps=qps, requests=requests)
     except HostTooSlow:
         return None
 
@@ -47,41 +56,43 @@ def latencies_ms(result: RunResult) -> np.ndarray:
     return np.array([sample.latency_ms for sample in result.samples])
 
 
-def pairs(boards: list[str]) -> dict[tuple[str, str], float]:
-    """Return the pairs of board and model from `SHORTEST_MS` to `LONGEST_MS`, with their device times in ms."""
+def cases(boards: list[str]) -> dict[Case, float]:
+    """Return the cases from `SHORTEST_MS` to `LONGEST_MS`, with their device times in ms."""
     device_times = {}
-    for board in boards:
-        for name in MODELS:
+    for board, name in itertools.product(boards, MODELS):
+        profile, model = profiles.load(board), repository.find(name)
+        for target in profile.targets:
             try:
-                time_ms = predict(profiles.load(board), repository.find(name)).request_ms
+                time_ms = edgesim.predict(profile, model, target=target).request_ms
             except (ModelError, ProfileError) as error:
-                print(f"{board}, {name}: {error.problem}", file=sys.stderr)
+                print(f"{board}, {target}, {name}: {error.problem}", file=sys.stderr)
                 continue
             if SHORTEST_MS <= time_ms <= LONGEST_MS:
-                device_times[board, name] = time_ms
+                device_times[Case(board, target, name)] = time_ms
     return device_times
 
 
-def row(board: str, name: str, target_ms: float) -> tuple[str, float | None]:
+def row(case: Case, target_ms: float) -> tuple[str, float | None]:
     """Return a line of the table, and the error of the median in percent; None if this host is slower."""
-    result = run(board, name)
+    result = run(case)
+    names = f"{case.board:<21}{case.target:<20}{case.model:<14}{target_ms:>8.1f}"
     if result is None:
-        return f"{board:<21}{name:<14}{target_ms:>9.1f}   this host is slower", None
+        return f"{names}   this host is slower", None
     times = latencies_ms(result)
     p50 = float(np.median(times))
     error = 100 * (p50 / target_ms - 1)
     assert result.scaling is not None
     return (
-        f"{board:<21}{name:<14}{target_ms:>9.1f}{p50:>9.1f}{error:>+7.1f} %"
+        f"{names}{p50:>9.1f}{error:>+7.1f} %"
         f"{np.percentile(times, 99) / p50:>9.2f}{len(times):>10}"
         f"{100 * result.scaling.share:>9.1f} %{result.resources.cpu_percent_of_board:>7.0f} %"
     ), error
 
 
-def queue(board: str, name: str, target_ms: float) -> None:
+def queue(case: Case, target_ms: float) -> None:
     """Print the mean latency of Poisson arrivals, beside a queue with one server of constant service time (M/D/1)."""
     qps = LOAD * 1e3 / target_ms
-    result = run(board, name, qps=round(qps, 4), requests=QUEUE_REQUESTS)
+    result = run(case, qps=round(qps, 4), requests=QUEUE_REQUESTS)
     assert result is not None, "this host was fast enough a minute ago"
     mean = latencies_ms(result).mean()
     theory = target_ms * (1 + LOAD / (2 * (1 - LOAD)))
@@ -92,7 +103,7 @@ def queue(board: str, name: str, target_ms: float) -> None:
         waits.append(free - due)
     ideal = float(np.mean(waits))
     print(
-        f"\n{board}, {name}: Poisson arrivals at {100 * LOAD:.0f} % of the capacity, {qps:.1f}/s, mean of {len(waits)}"
+        f"\n{case.board}, {case.model}: Poisson arrivals at {100 * LOAD:.0f} % of the capacity, {qps:.1f}/s, mean of {len(waits)}"
     )
     print(f"  mean latency               {mean:9.1f} ms")
     print(f"  M/D/1                      {theory:9.1f} ms   {100 * (mean / theory - 1):+.1f} %")
@@ -139,27 +150,28 @@ def medians_ms(url: str, models: Sequence[Model]) -> list[float]:
 
 
 def main() -> None:
-    chosen = pairs(sys.argv[1:] or profiles.names())
-    print(f"{'board':<21}{'model':<14}{'device':>9}{'p50':>9}{'error':>9}{'p99/p50':>9}{'requests':>10}", end="")
-    print(f"{'share':>11}{'used':>9}")
-    print(f"{'':<35}{'ms':>9}{'ms':>9}")
+    chosen = cases(sys.argv[1:] or profiles.names())
+    print(f"{'board':<21}{'target':<20}{'model':<14}{'device':>8}{'p50':>9}{'error':>9}{'p99/p50':>9}", end="")
+    print(f"{'requests':>10}{'share':>11}{'used':>9}")
+    print(f"{'':<55}{'ms':>8}{'ms':>9}")
     errors = {}
-    for (board, name), target_ms in chosen.items():
-        line, error = row(board, name, target_ms)
+    for case, target_ms in chosen.items():
+        line, error = row(case, target_ms)
         print(line, flush=True)
         if error is not None:
-            errors[board, name] = error
+            errors[case] = error
     within = sum(abs(error) <= 3 for error in errors.values())
-    print(f"\nwithin 3 %: {within} of {len(errors)} pairs")
-    if not errors:
+    print(f"\nwithin 3 %: {within} of {len(errors)} cases")
+    of_cpu = [case for case in errors if case.target == CPU]
+    if not of_cpu:
         return
-    pair = min(errors, key=lambda pair: abs(chosen[pair] - QUEUE_MS))
-    single = run(*pair, requests=SINGLE_REQUESTS)
+    case = min(of_cpu, key=lambda case: abs(chosen[case] - QUEUE_MS))
+    single = run(case, requests=SINGLE_REQUESTS)
     assert single is not None, "this host was fast enough a minute ago"
     times = latencies_ms(single)
-    print(f"\n{', '.join(pair)}: single-stream, {len(times)} requests")
+    print(f"\n{case.board}, {case.model}: single-stream, {len(times)} requests")
     print(f"  p99/p50                    {np.percentile(times, 99) / np.median(times):9.2f}")
-    queue(*pair, chosen[pair])
+    queue(case, chosen[case])
     side_by_side(SIDE_BY_SIDE_BOARD)
 
 
