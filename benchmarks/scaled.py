@@ -103,7 +103,8 @@ def queue(case: Case, target_ms: float) -> None:
         waits.append(free - due)
     ideal = float(np.mean(waits))
     print(
-        f"\n{case.board}, {case.model}: Poisson arrivals at {100 * LOAD:.0f} % of the capacity, {qps:.1f}/s, mean of {len(waits)}"
+        f"\n{case.board}, {case.model}: Poisson arrivals at {100 * LOAD:.0f} % of the capacity, {qps:.1f}/s,"
+        f" mean of {len(waits)}"
     )
     print(f"  mean latency               {mean:9.1f} ms")
     print(f"  M/D/1                      {theory:9.1f} ms   {100 * (mean / theory - 1):+.1f} %")
