@@ -101,9 +101,10 @@ def boards(directory: Path) -> None:
         alone, one_s = timed("one")
         _, two_s = timed("two", DaskExecutor(cluster.address, registry))
     sum_s = sum(cell.seconds for cell in alone.cells)
-    print(f"\n| {len(alone.cells)} boards, beside the sum of the cells alone | |\n|---|---:|")
-    print(f"| in one process, one engine | {one_s / sum_s:.2f} |")
-    print(f"| on two workers, an engine each | {two_s / sum_s:.2f} |")
+    print(f"\n| {len(alone.cells)} boards | seconds | to the sum of the cells alone |\n|---|---:|---:|")
+    print(f"| the cells alone, in sum | {sum_s:.1f} | 1 |")
+    print(f"| in one process, one engine | {one_s:.1f} | {one_s / sum_s:.2f} |")
+    print(f"| on two workers, an engine each | {two_s:.1f} | {two_s / sum_s:.2f} |")
 
 
 def main() -> None:
