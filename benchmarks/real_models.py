@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 BOARD, GATEWAY = "raspberry-pi-4", "x86-gateway"
+# Most of the models take less than a millisecond on BOARD, which this host with its connection is not quicker than.
+SLOW_BOARD = "raspberry-pi-zero-2"
 # Packages with models, by the program that fetches them.
 PIP = (
     "basic-pitch",
@@ -126,7 +128,7 @@ COLUMNS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "run": ("run", GATEWAY, ("--engine", "local", "--requests", "5")),
     "check": ("check", GATEWAY, ("--engine", "local", "--requests", "5")),
     "emulated": ("run", BOARD, ("--execution", "emulated", "--requests", "3", "--warmup", "0")),
-    "scaled": ("run", BOARD, ("--execution", "scaled")),
+    "scaled": ("run", SLOW_BOARD, ("--execution", "scaled")),
 }
 
 

@@ -75,7 +75,7 @@ def cases(boards: list[str]) -> dict[Case, float]:
 def row(case: Case, target_ms: float) -> tuple[str, float | None]:
     """Return a line of the table, and the error of the median in percent; None if this host is slower."""
     result = run(case)
-    names = f"{case.board:<21}{case.target:<20}{case.model:<14}{target_ms:>8.1f}"
+    names = f"{case.board:<22}{case.target:<20}{case.model:<14}{target_ms:>8.1f}"
     if result is None:
         return f"{names}   this host is slower", None
     times = latencies_ms(result)
@@ -152,9 +152,9 @@ def medians_ms(url: str, models: Sequence[Model]) -> list[float]:
 
 def main() -> None:
     chosen = cases(sys.argv[1:] or profiles.names())
-    print(f"{'board':<21}{'target':<20}{'model':<14}{'device':>8}{'p50':>9}{'error':>9}{'p99/p50':>9}", end="")
+    print(f"{'board':<22}{'target':<20}{'model':<14}{'device':>8}{'p50':>9}{'error':>9}{'p99/p50':>9}", end="")
     print(f"{'requests':>10}{'share':>11}{'used':>9}")
-    print(f"{'':<55}{'ms':>8}{'ms':>9}")
+    print(f"{'':<56}{'ms':>8}{'ms':>9}")
     errors = {}
     for case, target_ms in chosen.items():
         line, error = row(case, target_ms)
