@@ -103,7 +103,10 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
         )
     is_plain = any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons)
     if "DOCKER_HOST" in os.environ:
-        fix = "correct or unset DOCKER_HOST, which says where the engine is, or start the engine there"
+        fix = (
+            "correct or unset DOCKER_HOST, which says where the engine is; a machine without one:"
+            f" sudo {script} install && sudo {script} start"
+        )
     elif own_container.is_in_container():
         fix = _GIVE_SOCKET
     else:
