@@ -21,6 +21,7 @@ _ADDRESS = re.compile(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]+)"')
 
 def addresses(command: Sequence[str], directory: Path) -> set[str]:
     """Run a command, and return the network addresses of other machines that it or a child spoke to."""
+    # The project needs strace for nothing else, and its set-up does not install it.
     strace = shutil.which("strace") or pytest.skip("strace sees the connections: it is not installed")
     trace = directory / "trace"
     done = subprocess.run(
@@ -57,6 +58,7 @@ def test_run_with_a_container_and_its_report_speak_to_this_host_and_the_containe
     try:
         python_packages.fetch_for_this_host(runtime_releases.default())
     except PackagesUnavailable as error:
+        # Without pip's index nothing is fetched, and the run below would ask the index.
         pytest.skip(f"the packages of the reference cannot be fetched: {error.problem}")
     run = [*COMMAND, "run", str(desk), "digits", "--requests", "3", "--duration", "0", "-o", "result.json"]
     subnets = [

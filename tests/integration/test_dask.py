@@ -50,6 +50,10 @@ def _models(directory: Path, *names: str) -> str:
     return f"{directory}/models/*"
 
 
+# Four boards.
+BOARDS = ("--profile", "raspberry-pi-?", "--profile", "raspberry-pi-zero-2")
+
+
 def _cells(directory: Path) -> list[Path]:
     return sorted((directory / "cells").glob("*.json"))
 
@@ -58,10 +62,7 @@ def test_cells_of_a_worker_that_is_killed_are_done_by_the_other_one(cluster: Das
     models = _models(tmp_path, "deadly", "other")
     words = [
         "sweep",
-        "--profile",
-        "raspberry-pi-?",
-        "--profile",
-        "raspberry-pi-zero-2",
+        *BOARDS,
         "--model",
         models,
         "--scheduler",
@@ -98,10 +99,7 @@ def test_scheduler_that_is_killed_loses_no_cell_that_is_done(cluster: DaskCluste
     models = _models(tmp_path, "one", "two")
     words = [
         "sweep",
-        "--profile",
-        "raspberry-pi-?",
-        "--profile",
-        "raspberry-pi-zero-2",
+        *BOARDS,
         "--model",
         models,
         "-o",

@@ -207,6 +207,7 @@ def test_a_quantized_product_needs_the_kernel_that_the_runtime_makes_of_it(
 def test_the_table_has_each_kernel_of_this_host_s_release() -> None:
     own = onnxruntime.__version__
     if own not in runtime_support.releases():
+        # A release that came out after the last `python -m benchmarks.runtime_support` has no row to compare with.
         pytest.skip(f"ONNX Runtime {own} was not measured")
     state = onnxruntime.capi.onnxruntime_pybind11_state
     kernels = [kernel for kernel in state.get_all_opkernel_def() if kernel.provider == "CPUExecutionProvider"]

@@ -33,7 +33,7 @@ services:
     publish: 0
     token: JUPYTER_TOKEN
     mounts:
-      - {volume: models, at: /work/models, writable: true}
+      - {volume: models, at: /notebook/models, writable: true}
   trainer:
     packages: [python3]
     command: [python3, /train.py]
