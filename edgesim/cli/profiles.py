@@ -17,10 +17,11 @@ from edgesim.cli._tables import fact_list
 from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode, UsageError
 from edgesim.jobs import measure_machine
-from edgesim.profiles import DeviceProfile, cores
+from edgesim.profiles import DeviceProfile, cores, doubts
 from edgesim.profiles.accelerator import Accelerator
 from edgesim.profiles.cpu import Cluster
 from edgesim.profiles.device_profile import NAME_PATTERN
+from edgesim.profiles.doubts import Doubt
 from edgesim.profiles.extension import OWN, Dropped
 from edgesim.profiles.memory import Memory
 from edgesim.profiles.mode import Mode
@@ -73,6 +74,7 @@ def show_command(profile: ProfileArgument, as_json: JsonOption = False) -> int:
                 "sha256": loaded.sha256,
                 "origins": dict(loaded.origins),
                 "dropped": [asdict(entry) for entry in loaded.dropped],
+                "doubts": [asdict(doubt) for doubt in _doubts(loaded.file)],
             }
         )
         return ExitCode.OK
@@ -128,7 +130,14 @@ def _data_sheet(profile: DeviceProfile) -> Entries:
         add("source", f"{', '.join(source.facts)}: {source.source}{sure}")
     for entry in profile.dropped:
         add("without", _not_inherited(entry))
+    for doubt in _doubts(profile.file):
+        add("doubt", str(doubt))
     return fact_list(rows)
+
+
+def _doubts(own: Path | None) -> tuple[Doubt, ...]:
+    """Return the doubts about a user's own profile; a profile that comes with edgesim has none."""
+    return doubts.of(profiles.read(own), profiles.shipped()) if own is not None else ()
 
 
 def _not_inherited(entry: Dropped) -> str:
@@ -319,7 +328,8 @@ def validate_command(
 ) -> int:
     """Check a profile file.
 
-    The exit code is 2 if the file is not a valid profile.
+    Facts that are beyond what a part of the named kind is known to do are named as doubts. The exit code is 2 if the
+    file is not a valid profile.
     """
     profile = profiles.read(file)
     print(f"{file}: a valid profile of {profile.title}")
@@ -328,4 +338,6 @@ def validate_command(
     for key in ("name", "title"):
         if (origin := profile.origins.get(key, OWN)) != OWN:
             print(f"  {key} is {origin}'s: give this board one of its own, so that results and reports tell them apart")
+    for doubt in _doubts(profile.file):
+        print(f"  doubt: {doubt}")
     return ExitCode.OK

@@ -22,6 +22,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.profiles_directory().glob("*.yaml"))
 
 
+def shipped() -> tuple[DeviceProfile, ...]:
+    """Return the profiles that come with edgesim, each in no power mode: with all of its board's cores."""
+    return tuple(read(paths.profiles_directory() / f"{name}.yaml") for name in names())
+
+
 def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
     """Load the profile that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
 

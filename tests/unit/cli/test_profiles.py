@@ -51,6 +51,20 @@ def test_the_data_sheet_says_beside_each_fact_who_states_it(board: Path, capsys:
     ]
 
 
+def test_a_slip_of_the_pen_is_told_as_a_doubt_and_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "board.yaml"
+    path.write_text("extends: rk3399\nname: ours\ntitle: Ours\ncpu: {cores: 12}\n")
+    doubt = "cpu.cores: 12 cores Cortex-A72, and RK3399 has 2 (profile rk3399)"
+    assert commands.validate_command(path) == ExitCode.OK
+    assert f"  doubt: {doubt}\n" in capsys.readouterr().out
+    assert doubt in " ".join(shown(capsys, path).split())
+    assert doubt in " ".join(shown(capsys, f"{path}:little").split()), "in a mode with fewer cores, too"
+    (entry,) = json.loads(shown(capsys, path, as_json=True))["doubts"]
+    assert entry == {"fact": "cpu.cores", "reason": doubt.partition(": ")[2]}
+
+
 def test_the_data_sheet_of_a_board_that_extends_none_has_no_origins(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, "jetson-nano")
     assert "yours" not in text
