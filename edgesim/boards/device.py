@@ -44,7 +44,10 @@ class Device(Protocol):
         """Return whether the server runs or how it ended."""
 
     def paused_s(self) -> float:
-        """Return the seconds since the start in which another program paused the device."""
+        """Return the seconds since the start in which another program paused the device, or stopped its server.
+
+        A stop by a signal is seen between readings, and on this host alone.
+        """
 
     def log(self, lines: int = 20) -> str:
         """Return the last lines that the server printed."""

@@ -20,6 +20,7 @@ from edgesim.host.cgroup import READING_INTERVAL_S
 from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import scratch_directory
 from edgesim.host.signals import deferred
+from edgesim.host.stops import StopsOf
 from edgesim.models import gathered
 from edgesim.models.repository import FILE_NAME
 from edgesim.recording import Reading
@@ -34,6 +35,7 @@ class LocalDevice:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.start_s: float | None = None
         self._process = process
+        self._stops = StopsOf(process.pid)
         self._log = log
         self._peak_bytes = 0
         self._port: int | None = None
@@ -72,7 +74,7 @@ class LocalDevice:
         return State(running=True) if code is None else State(running=False, exit_code=code)
 
     def paused_s(self) -> float:
-        return 0.0
+        return self._stops.seconds
 
     def from_outside(self) -> OutsideFacts:
         return OutsideFacts()
@@ -81,6 +83,7 @@ class LocalDevice:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
     def read(self) -> Reading:
+        self._stops.look()
         try:
             process = psutil.Process(self._process.pid)
             with process.oneshot():

@@ -19,6 +19,7 @@ from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.limit_values import LimitValues
 from edgesim.host.network_shaping import Shaped
 from edgesim.host.owner import is_running
+from edgesim.host.stops import StopsOf
 from edgesim.profiles.image import SERVER_PORT
 from edgesim.profiles.surroundings import Network
 from edgesim.recording import Reading
@@ -144,6 +145,7 @@ class DockerDevice:
         self._grpc_address = url_of(grpc_port).removeprefix("http://") if grpc_port is not None else None
         # On another machine the process id is that machine's: a process of the same id may run on this host, too.
         self._cgroup = self._find_cgroup() if machine is None else None
+        self._stops = StopsOf(self.pid) if self._cgroup is not None else None
 
     @property
     def pid(self) -> int:
@@ -220,7 +222,8 @@ class DockerDevice:
     def paused_s(self) -> float:
         with engine_call():
             begin_s = container_events.created_s(self._container)
-            return container_events.paused_s(self._container.client, begin_s, {"container": self._container.id})
+            paused_s = container_events.paused_s(self._container.client, begin_s, {"container": self._container.id})
+        return paused_s + (self._stops.seconds if self._stops is not None else 0.0)
 
     def from_outside(self) -> OutsideFacts:
         facts = OutsideFacts(architecture=machine_of(self._architecture), proxies=self.proxies)
@@ -245,6 +248,8 @@ class DockerDevice:
             return str(self._container.logs(tail=lines).decode(errors="replace")).rstrip()
 
     def read(self) -> Reading:
+        if self._stops is not None:
+            self._stops.look()
         if self._cgroup is not None:
             return self._cgroup.read()
         return api_stats.read(self._container.client.api, self._container.id)

@@ -98,7 +98,7 @@ class BoardLoad:
         """Run one measured scenario; its samples go to the measurement unless `into` is another list."""
         samples = into if into is not None else self._into.samples
         self._into.scenario = scenario
-        meter, sent = LoadMeter(), Sent()
+        meter, sent, stopped_s = LoadMeter(), Sent(), self._session.stopped_s
         doing += self._announcement([scenario])
         watch = load_progress.watch(scenario, samples)
         try:
@@ -112,6 +112,7 @@ class BoardLoad:
             raise
         finally:
             samples.sort(key=lambda sample: sample.scheduled_ns)
+            self._into.stopped_s += self._session.stopped_s - stopped_s
         self._into.generator = GeneratorUse.total([self._into.generator, meter.generator_use(len(samples), sent)])
         # The CPU time of a device on another machine is no part of this host's load.
         on_this_host = self._board.host.context is None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgesim.host import stops
 from edgesim.host.host_load import HostCounters, HostLoad
 from edgesim.host.priority import real_time_priority
 from edgesim.loadgen import generator
@@ -20,6 +21,9 @@ from edgesim.loadgen.scenario import Scenario, closed_loop
 from edgesim.measure import statistics
 from edgesim.recording import Sample
 from edgesim.results.sections import GeneratorSection
+
+# A request of a busy host can take as much longer by itself.
+_SHORTEST_STOP_S = 0.1
 
 # Keeps the samples of a load on disk while the load runs.
 Keeping = Callable[[Sequence[Sample]], AbstractContextManager[None]]
@@ -42,6 +46,9 @@ class LoadSession:
         timeout_s: a request without an answer after this many seconds has failed.
         is_alive: asked after a failed request: can the next one succeed?
         is_lost: asked twice a second, and quick: is the server known to have ended?
+
+    Attributes:
+        stopped_s: how much longer requests took because a signal stopped edgesim meanwhile.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class LoadSession:
         self._begin: Callable[[int], Requests]
         self._begin = requests if not isinstance(requests, Sequence) else lambda _: InTurn(requests)
         self._of_turns: Requests | None = None
+        self.stopped_s = 0.0
 
     def connect(self, connections: int, into: list[Sample]) -> LoadTransport | None:
         """Connect to the server; a server that has died since its last answer is a failed request in `into`."""
@@ -95,15 +103,40 @@ class LoadSession:
             assert precision is not None, "only a scenario with a precision asks"
             return statistics.is_precise(np.asarray(latencies_ns), precision.percentile, precision.percent)
 
-        generator.drive(
-            scenario,
-            transport,
-            requests,
-            into=into,
-            still_alive=self._is_alive,
-            enough=enough,
-            lost=self._is_lost,
-        )
+        before = len(into)
+        with stops.noted() as continued_ns:
+            generator.drive(
+                scenario,
+                transport,
+                requests,
+                into=into,
+                still_alive=self._is_alive,
+                enough=enough,
+                lost=self._is_lost,
+            )
+        if continued_ns:
+            self.stopped_s += lengthened_s(into, before, continued_ns, offline=scenario.name == "offline")
+
+
+def lengthened_s(samples: Sequence[Sample], begin: int, continued_ns: Sequence[int], *, offline: bool) -> float:
+    """Return how much longer than the median requests took that were under way when edgesim was continued, added up.
+
+    A process that is told to continue need not have been stopped, and a short stop changes nothing: less than
+    `_SHORTEST_STOP_S` is none. Offline, all requests are due at the beginning: a request then counts from its sending.
+
+    Args:
+        begin: number of the first sample that can have been under way; the median is that of all.
+        continued_ns: when edgesim was continued, on the clock of the samples.
+    """
+    spans = [(s.sent_ns if offline else s.scheduled_ns, s.done_ns) for s in samples]
+    if not spans:
+        return 0.0
+    usual_ns = float(np.median([end - sent for sent, end in spans]))
+    longest = [
+        max((end - sent - usual_ns for sent, end in spans[begin:] if sent <= moment <= end), default=0.0) / 1e9
+        for moment in continued_ns
+    ]
+    return sum(seconds for seconds in longest if seconds >= _SHORTEST_STOP_S)
 
 
 @dataclass(kw_only=True)

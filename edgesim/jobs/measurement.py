@@ -27,6 +27,7 @@ class Measurement:
         samples: of the load; after several levels, of the level that the result stands for.
         heated_ns: when a scaled board was throttled to its hot clock, on `time.monotonic_ns`; None if it was not.
         paused_s: seconds in which another program paused the board.
+        stopped_s: how much longer requests of the load took because a signal stopped edgesim meanwhile.
         instructions: what the board has executed; None for a board that is not counted.
         is_generation: whether the samples are steps of generations, of which the later ones take longer.
     """
@@ -48,6 +49,7 @@ class Measurement:
     interrupted: bool = False
     alive: bool = True
     paused_s: float = 0.0
+    stopped_s: float = 0.0
     scaling: ScalingRecord | None = None
     heated_ns: int | None = None
     instructions: InstructionCount | None = None

@@ -241,6 +241,7 @@ class Rounds:
         for seat in seats:
             seat.measurement.phases.append(Phase("load", begin_ns, end_ns))
             seat.measurement.host_loads.append(load)
+            seat.measurement.stopped_s = seat.session.stopped_s if seat.session is not None else 0.0
             sent = Sent(connections=1, real_time=real_time)
             seat.measurement.generator = meter.generator_use(len(seat.measurement.samples), sent, sides=2)
 

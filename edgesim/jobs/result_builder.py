@@ -405,6 +405,7 @@ class ResultBuilder:
                 oom_kills=self._resources().oom_kills,
                 alive=all(m.alive for m in self.measurements),
                 paused_s=sum(m.paused_s for m in self.measurements),
+                stopped_s=sum(m.stopped_s for m in self.measurements),
                 interrupted=self._interrupted(),
                 precision=self.last.plan.scenario.stop.precision,
                 warm_up=self._warm_up(),

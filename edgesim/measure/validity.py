@@ -97,7 +97,9 @@ class Evidence:
         load_s: seconds in which requests were under way.
         oom_kills: processes that the kernel killed for lack of memory; None if this host does not count them.
         alive: whether the board survived the load.
-        paused_s: seconds in which another program paused the board's container, from its start to the load's end.
+        paused_s: seconds in which another program paused the board's container, or a signal stopped its server, from
+            its start to the load's end.
+        stopped_s: how much longer requests took because a signal stopped edgesim meanwhile.
         precision: the precision that the run was to reach; None if it was to reach none.
         warm_up: None if the run did not come to it.
         drift: None if there are too few requests to tell.
@@ -115,6 +117,7 @@ class Evidence:
     alive: bool
     interrupted: bool = False
     paused_s: float = 0.0
+    stopped_s: float = 0.0
     precision: Precision | None = None
     warm_up: WarmUp | None = None
     drift: Drift | None = None
@@ -163,7 +166,18 @@ def _not_paused(e: Evidence) -> RuleOutcome | None:
     if not e.paused_s:
         return None
     return invalid(
-        "not paused", f"another program paused the board's container for {e.paused_s:.2g} s: docker events shows when"
+        "not paused",
+        f"another program paused the board's container, or stopped its server by a signal, for {e.paused_s:.2g} s: "
+        "docker events shows a pause",
+    )
+
+
+def _edgesim_not_stopped(e: Evidence) -> RuleOutcome | None:
+    if not e.stopped_s:
+        return None
+    return invalid(
+        "edgesim not stopped",
+        f"a signal stopped edgesim (kill -STOP, Ctrl-Z) while requests were under way: {e.stopped_s:.2g} s longer",
     )
 
 
@@ -311,6 +325,7 @@ _RULES: Sequence[Callable[[Evidence], RuleOutcome | None]] = (
     _not_interrupted,
     _device_alive,
     _not_paused,
+    _edgesim_not_stopped,
     _no_failures,
     _enough_requests,
     _enough_time,

@@ -10,6 +10,7 @@ from edgesim.engine.compose_project import Project, ServiceState
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.limit_values import LimitValues
 from edgesim.host.owner import is_running
+from edgesim.host.stops import StopsOf
 from edgesim.recording import Phase, Reading
 
 # Within this time the engine notices that a container's process has ended.
@@ -53,6 +54,7 @@ class Monitor:
         self.lost = False
         self._project, self._beside, self._clock = project, frozenset(beside), clock
         self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # /proc/PID ends with its process
+        self._stops: dict[int, StopsOf] = {}
         self._above: Cgroup | None = None
         self._limits = LimitValues()
         self._continued: dict[str, ContinuedCounters] = {}
@@ -70,6 +72,11 @@ class Monitor:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    @property
+    def stopped_s(self) -> float:
+        """The seconds in which a signal stopped the first process of a service, added up; none on another machine."""
+        return sum(stops.seconds for stops in self._stops.values())
 
     @property
     def limits(self) -> LimitValues:
@@ -124,7 +131,9 @@ class Monitor:
     def take(self) -> None:
         """Take one reading of each service now."""
         with self._one_at_a_time:
-            for name, (_, group) in self._groups.items():
+            for name, (pid, group) in self._groups.items():
+                if group is not None:
+                    self._stops.setdefault(pid, StopsOf(pid)).look()
                 reading = group.read() if group is not None else self._read_through_the_engine(name)
                 if reading is None or reading.memory_bytes is None:  # the service has ended
                     self.lost = True

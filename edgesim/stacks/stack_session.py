@@ -41,6 +41,7 @@ class StackMeasurement:
     host_load: HostLoad | None = None
     interrupted: bool = False
     alive: bool = True
+    stopped_s: float = 0.0
 
 
 def measure(
@@ -75,7 +76,7 @@ def measure(
         watch = load_progress.watch(warm_up, warmed)
         with stages.stage("warm-up", doing, watch), running.monitor.phase("warm-up"):
             session.send(warm_up, warmed)
-    meter = LoadMeter()
+    meter, stopped_s = LoadMeter(), session.stopped_s
     try:
         doing = f"{plan.scenario}{announcement([plan.scenario])}"
         watch = load_progress.watch(plan.scenario, into.samples)
@@ -85,6 +86,7 @@ def measure(
             into.generator = meter.generator_use(len(into.samples), sent)
     finally:
         into.samples.sort(key=lambda sample: sample.scheduled_ns)
+        into.stopped_s = session.stopped_s - stopped_s
         readings, load = board_readings(running), load_of(running)
         into.host_load = meter.host_load(resource_usage.summarise(readings, load).cpu_seconds)
 

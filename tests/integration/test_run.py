@@ -1,6 +1,7 @@
 """The main job on a real engine, emulated."""
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -148,7 +149,25 @@ def test_a_board_that_another_program_pauses_is_no_slow_model_but_an_invalid_run
     running.communicate(timeout=60)
     assert running.returncode == 5
     reasons = json.loads(result.read_text())["validity"]["reasons"]
-    assert any(reason.startswith("not paused: another program paused the board's container for") for reason in reasons)
+    assert any(reason.startswith("not paused: another program paused the board's container") for reason in reasons)
+
+
+@pytest.mark.parametrize(("board", "reason"), [(False, "edgesim not stopped"), (True, "not paused")])
+def test_a_signal_that_stops_edgesim_or_its_server_makes_the_run_invalid(
+    board: bool, reason: str, tmp_path: Path
+) -> None:
+    result = tmp_path / "r.json"
+    running = begin("run", "x86-gateway", "digits", "--engine", "local", "--duration", "2", "-o", result)
+    wait_for(running, "single-stream")
+    process = psutil.Process(running.pid)
+    (server,) = (child for child in process.children() if "edgesim.server" in child.cmdline())
+    for verb in (signal.SIGSTOP, signal.SIGCONT):
+        time.sleep(0.5)
+        (server if board else process).send_signal(verb)
+    running.communicate(timeout=60)
+    assert running.returncode == 5
+    reasons = json.loads(result.read_text())["validity"]["reasons"]
+    assert [each.partition(":")[0] for each in reasons] == [reason]
 
 
 def interrupted(moment: str, delay_ms: int, result: Path) -> tuple[int, str]:

@@ -46,9 +46,18 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
 def test_run_of_a_board_that_another_program_paused_is_invalid() -> None:
     judged = validity.assess(replace(GOOD, paused_s=1.02))
     assert judged.reasons == (
-        "not paused: another program paused the board's container for 1 s: docker events shows when",
+        "not paused: another program paused the board's container, or stopped its server by a signal, for 1 s: docker "
+        "events shows a pause",
     )
     assert "not paused" not in verdicts(GOOD)
+
+
+def test_run_in_which_a_signal_stopped_edgesim_is_invalid() -> None:
+    judged = validity.assess(replace(GOOD, stopped_s=3.0))
+    assert judged.reasons == (
+        "edgesim not stopped: a signal stopped edgesim (kill -STOP, Ctrl-Z) while requests were under way: 3 s longer",
+    )
+    assert "edgesim not stopped" not in verdicts(GOOD)
 
 
 SET = {"memory_bytes": 1 << 30, "cpus": 2, "processes": 256}
