@@ -8,6 +8,7 @@ from edgesim.errors import UsageError
 from edgesim.gates import paired_statistics
 from edgesim.gates.comparable import are_paired, differences, unfit
 from edgesim.gates.metric_change import FEWEST_CONTAINERS, MetricChange, metric_change
+from edgesim.gates.predicted_band import BAND_OF_THE_PREDICTION, with_band
 from edgesim.gates.predicted_change import PredictedChange, hidden_release, predicted_change
 from edgesim.gates.result_metrics import (
     BAND,
@@ -158,7 +159,7 @@ def _without_measurement(item: Item, rule: Rule, result: RunResult) -> Item:
 
 
 def _absolute(rule: Rule, result: RunResult) -> tuple[VerdictWord, str]:
-    reading = metric(result, rule.metric)
+    reading = with_band(result, metric(result, rule.metric))
     return _missing(reading, result) if reading.value is None else judge_reading(rule, reading)
 
 
@@ -203,6 +204,8 @@ def _missing(metric: Metric, result: RunResult) -> tuple[VerdictWord, str]:
 
 def _rules_that_decide(rule: Rule, metric: Metric) -> str:
     """Return the rules to write where a limit lies within a prediction's band, whose ends are metrics, too."""
+    if metric.interval_kind == BAND_OF_THE_PREDICTION:
+        return "; a limit beyond the band decides, and a time measured on the board narrows it: edgesim calibrate"
     if metric.interval_kind != BAND:
         return ""
     stem = metric.name.removesuffix(".p50")

@@ -26,6 +26,7 @@ from edgesim.results.sections import (
     DeviceTimeSection,
     Distribution,
     EmulatorSection,
+    EnergySection,
     InterleavedSection,
     LimitSection,
     Restart,
@@ -636,8 +637,8 @@ def beside_the_board(good: RunResult, *, slowed_down: bool = False, **update: An
 @pytest.mark.parametrize(
     ("rule", "at_its_own_speed", "slowed_down"),
     [
-        ("latency_ms.p50 <= 25", "INCONCLUSIVE", "PASS"),
-        ("latency_ms.p50 <= 15", "INCONCLUSIVE", "FAIL"),
+        ("latency_ms.p50 <= 35", "INCONCLUSIVE", "PASS"),
+        ("latency_ms.p50 <= 12", "INCONCLUSIVE", "FAIL"),
         ("throughput_qps >= 0.1", "INCONCLUSIVE", "PASS"),
         ("cold_start_s <= 100", "INCONCLUSIVE", "INCONCLUSIVE"),
         ("device_time_ms.p50 <= 100", "PASS", "PASS"),
@@ -652,6 +653,58 @@ def test_time_of_another_host_than_the_board_passes_no_absolute_rule(
     if at_its_own_speed == "INCONCLUSIVE":
         assert judged.items[-1].finding == "this host's time, not the board's: this host is too slow"
     assert verdict(beside_the_board(good, slowed_down=True), rule) == slowed_down
+
+
+def slowed_down(good: RunResult, execution: str, scenario: str = "single-stream", **figures: Any) -> RunResult:
+    """Return a run whose median of 20 ms plays a prediction back that may be 25 % shorter, or twice as long."""
+    time = DeviceTimeSection(p50=20.0, low=15.0, high=40.0, method="predicted from the graph")
+    update = {"device_time_ms": time, "scenario": good.scenario.model_copy(update={"name": scenario})} | figures
+    if execution == "same-architecture":
+        return beside_the_board(good, slowed_down=True, **update)
+    return good.model_copy(update={"execution": execution} | update)
+
+
+@pytest.mark.parametrize("execution", ["scaled", "same-architecture"])
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("latency_ms.p50 <= 41", "PASS"),
+        ("latency_ms.p50 <= 39", "INCONCLUSIVE"),
+        ("latency_ms.p50 <= 16", "INCONCLUSIVE"),
+        ("latency_ms.p50 <= 14", "FAIL"),
+        ("throughput_qps >= 24", "PASS"),
+        ("throughput_qps >= 26", "INCONCLUSIVE"),
+        ("throughput_qps >= 66", "INCONCLUSIVE"),
+        ("throughput_qps >= 67", "FAIL"),
+        ("energy_j <= 0.21", "PASS"),
+        ("energy_j <= 0.19", "INCONCLUSIVE"),
+        ("energy_j <= 0.07", "FAIL"),
+    ],
+)
+def test_a_figure_that_plays_a_prediction_back_is_as_sure_as_the_prediction(
+    good: RunResult, execution: str, rule: str, expected: str
+) -> None:
+    energy = EnergySection(per_inference=0.1, method="5 W")
+    judged = judge(slowed_down(good, execution, throughput_qps=50.0, energy_j=energy), Rules.of([rule]))
+    assert judged.word == expected
+    assert "80 % band of the prediction" in judged.items[-1].finding
+    assert ("edgesim calibrate" in judged.items[-1].finding) == (expected == "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize(("qps", "low"), [(10.0, 10.0), (25.0, 25.0), (40.0, 25.0), (100.0, 50.0)])
+def test_requests_that_arrive_by_a_schedule_are_answered_unless_the_slowest_board_cannot_keep_up(
+    good: RunResult, qps: float, low: float
+) -> None:
+    """At most 25 requests a second of 40 ms each; a server of batches answers half as many in twice the time."""
+    run = slowed_down(good, "scaled", "server", throughput_qps=qps)
+    assert verdict(run, f"throughput_qps >= {low}") == "PASS"
+    assert verdict(run, f"throughput_qps >= {qps + 1}") == "FAIL"
+    assert verdict(run, f"throughput_qps >= {low + 1}") == ("FAIL" if low == qps else "INCONCLUSIVE")
+
+
+def test_a_time_that_was_measured_on_the_board_has_no_band_of_a_prediction(good: RunResult) -> None:
+    judged = judge(slowed_down(good, "native"), Rules.of(["latency_ms.p50 <= 25"]))
+    assert (judged.word, "band" in judged.items[-1].finding) == ("PASS", False)
 
 
 def test_device_time_that_is_not_known_is_inconclusive_on_another_host_than_the_board(good: RunResult) -> None:
