@@ -1,6 +1,8 @@
 """What ``--mlflow`` does: results of a command become runs of MLflow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +10,9 @@ import typer
 
 from edgesim.cli._app import OUTPUT
 from edgesim.cli._console import say
-from edgesim.errors import HostError
+from edgesim.errors import DeviceError, HostError, Interrupted
 from edgesim.histories import commits, entry, mlflow_cells
-from edgesim.histories.mlflow_runs import Runs
+from edgesim.histories.mlflow_runs import Record, Runs, Status
 from edgesim.reports import formats
 from edgesim.reports.formats import html, markdown
 from edgesim.results.run_result import RunResult
@@ -50,6 +52,35 @@ def log(
     for result in results:
         run_id = runs.log(entry.of_run(result, revision), artifacts={**_report(result), **(artifacts or {})}, tags=tags)
         say(f"edgesim: logged to MLflow at {runs}: run {run_id}")
+
+
+@contextmanager
+def failures_logged(runs: Runs | None, name: str) -> Iterator[None]:
+    """Log a device that fails in the block, or an interrupt, with what was measured until then; both go on.
+
+    Args:
+        name: of a run in MLflow that has no figures.
+    """
+    try:
+        yield
+    except (DeviceError, Interrupted, KeyboardInterrupt) as error:
+        if runs is not None:
+            try:
+                run_id = _log_failure(runs, error, name)
+                say(f"edgesim: logged to MLflow at {runs}: run {run_id}")
+            except HostError as refused:
+                say(f"edgesim: {refused}")
+        raise
+
+
+def _log_failure(runs: Runs, error: DeviceError | Interrupted | KeyboardInterrupt, name: str) -> str:
+    status: Status = "FAILED" if isinstance(error, DeviceError) else "KILLED"
+    tags = {"edgesim.error": "interrupted" if isinstance(error, KeyboardInterrupt) else error.problem}
+    result = None if isinstance(error, KeyboardInterrupt) else error.result
+    if not isinstance(result, RunResult):
+        return runs.add(Record(name=name, created=datetime.now(UTC), tags=tags, status=status))
+    of_result = entry.of_run(result, commits.revision(None, Path()))
+    return runs.log(of_result, artifacts=_report(result), tags=tags, status=status)
 
 
 def log_sweep(runs: Runs | None, swept: SweepResult) -> None:

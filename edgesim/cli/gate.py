@@ -194,7 +194,10 @@ def gate_command(
     profile = profiles.load(result)
     options = RunOptions.of(options, execution=execution)
     chosen = _rules.choose(rules, rule, profile.name, default=DEFAULT_RULES)
-    with revisions.sides(base, cand, name=model, models=models) as (base_model, candidate):
+    with (
+        _mlflow.failures_logged(runs, f"{base} and {cand} on {result}"),
+        revisions.sides(base, cand, name=model, models=models) as (base_model, candidate),
+    ):
         _rules.refuse_invisible(
             chosen,
             profile,

@@ -16,10 +16,11 @@ from edgesim.cli._options import (
     JunitOption,
     MarkdownOption,
     QuietOption,
+    ReadyTimeoutOption,
 )
 from edgesim.cli._outputs import require_outputs, write
 from edgesim.jobs.replay import replay
-from edgesim.options import EngineName
+from edgesim.options import READY_TIMEOUT_S, EngineName
 from edgesim.reports import formats
 
 app = new_app()
@@ -50,6 +51,7 @@ def replay_command(
     ] = None,
     context: ContextOption = None,
     host_library: HostLibraryOption = None,
+    ready_timeout: ReadyTimeoutOption = READY_TIMEOUT_S,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the new result as JSON.", rich_help_panel=OUTPUT),
@@ -83,6 +85,7 @@ def replay_command(
         engine=engine,
         context=context,
         host_libraries=host_library or (),
+        ready_timeout_s=ready_timeout,
         listener=_console.listener(quiet=quiet),
     )
     if report is not None and format_ is not None:

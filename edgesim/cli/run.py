@@ -87,18 +87,21 @@ def run_command(
         raise UsageError("--mlflow: is for the run of one model, and not for a stack")
     runs = _mlflow.connect(mlflow)
     listener = _console.listener(quiet=quiet)
-    try:
-        if is_stack:
-            _refuse_image_options(call)
-            options = _without_defaults_of_file(call, options, benchmark.options_of(stack_loader.read(Path(profile))))
-            result: Recorded = benchmark.run(Path(profile), options, listener=listener)
-        else:
-            result = run(server_image.profile(profile), model, options, listener=listener)
-    except EdgesimError as error:
-        if isinstance(error.result, RunResult | StackResult):  # measured before the error
-            written = output if not isinstance(error, ResultError | DiskFull) else None
-            _deliver(error.result, written, quiet=quiet, as_json=as_json)
-        raise
+    with _mlflow.failures_logged(runs, f"{packed if model is None else model} on {profile}"):
+        try:
+            if is_stack:
+                _refuse_image_options(call)
+                options = _without_defaults_of_file(
+                    call, options, benchmark.options_of(stack_loader.read(Path(profile)))
+                )
+                result: Recorded = benchmark.run(Path(profile), options, listener=listener)
+            else:
+                result = run(server_image.profile(profile), model, options, listener=listener)
+        except EdgesimError as error:
+            if isinstance(error.result, RunResult | StackResult):  # measured before the error
+                written = output if not isinstance(error, ResultError | DiskFull) else None
+                _deliver(error.result, written, quiet=quiet, as_json=as_json)
+            raise
     _deliver(result, output, quiet=quiet, as_json=as_json)
     if isinstance(result, RunResult):
         _mlflow.log(runs, [result])

@@ -16,8 +16,9 @@ from edgesim.units import format_bytes, format_ms
 
 # Memory of two runs of one image on one host differs by the allocator's arenas and the emulator's translated code.
 MEMORY_PERCENT = 5.0
-# Counted instructions differ by what depends on addresses, such as the alignment of buffers.
-INSTRUCTIONS_PERCENT = 0.1
+# Counted instructions differ by what depends on addresses, such as the alignment of buffers; those of tiny models by a
+# few hundred, whatever their number (docs/tasks/count.md: digits 0.29 % of 60,000 beside busy programs).
+INSTRUCTIONS_PERCENT, INSTRUCTIONS_FEW = 0.1, 500
 # Medians of two runs on one quiet host.
 TIMES_PERCENT = 10.0
 # Predictions are the same computation; the rounding of another processor's logarithms is allowed.
@@ -158,11 +159,18 @@ def _memory(base: RunResult, replayed: RunResult) -> _Items:
 
 def _instructions(base: RunResult, replayed: RunResult) -> _Items:
     if base.instructions is not None:
-        yield from _within("instructions", INSTRUCTIONS_PERCENT, base, replayed, lambda value: f"{value:,.0f}")
+        few = INSTRUCTIONS_FEW
+        yield from _within("instructions", INSTRUCTIONS_PERCENT, base, replayed, lambda value: f"{value:,.0f}", few=few)
 
 
-def _within(name: str, percent: float, base: RunResult, replayed: RunResult, words: Callable[[float], str]) -> _Items:
-    """Compare a metric that the board has, whatever the host, where both runs had the board in the same execution."""
+def _within(
+    name: str, percent: float, base: RunResult, replayed: RunResult, words: Callable[[float], str], *, few: float = 0
+) -> _Items:
+    """Compare a metric that the board has, whatever the host, where both runs had the board in the same execution.
+
+    Args:
+        few: a difference of at most as much is allowed, whatever its percentage.
+    """
     before, after = metric(base, name).value, metric(replayed, name).value
     if before is None or after is None:
         side = "the bundle's result" if before is None else "the replay"
@@ -173,8 +181,9 @@ def _within(name: str, percent: float, base: RunResult, replayed: RunResult, wor
         yield _not_compared(name, f"{words(before)} and {words(after)}; {', '.join(different)} differ")
         return
     change = 100 * (after / before - 1) if before else (0.0 if after == before else float("inf"))
-    finding = f"{words(before)} in the bundle, {words(after)} in the replay: {change:+.2f} %, {percent:g} % is allowed"
-    verdict: VerdictWord = "PASS" if abs(change) <= percent else "FAIL"
+    allowed = f"{percent:g} %" + (f" or {words(few)}" if few else "")
+    finding = f"{words(before)} in the bundle, {words(after)} in the replay: {change:+.2f} %, {allowed} is allowed"
+    verdict: VerdictWord = "PASS" if abs(change) <= percent or abs(after - before) <= few else "FAIL"
     yield Item(name=name, verdict=verdict, finding=finding, figures={"change_percent": change}), True
 
 
@@ -189,10 +198,10 @@ def _times(base: RunResult, replayed: RunResult) -> _Items:
         texts = (
             f"{format_ms(change.base.value)} and {format_ms(change.candidate.value)} ms, {100 * change.change:+.1f} %"
         )
-        if different:
-            yield _not_compared(name, f"{texts}; {'; '.join(different)}")
-        elif "emulator" in origins:
+        if "emulator" in origins:
             yield _not_compared(name, f"{texts}; the times are an emulator's")
+        elif different:
+            yield _not_compared(name, f"{texts}; {'; '.join(different)}")
         else:
             near = abs(100 * change.change) <= TIMES_PERCENT
             covered = change.low is not None and change.high is not None and change.low <= 0 <= change.high

@@ -71,7 +71,7 @@ def record_of(cell: CellResult) -> Record:
         metrics={name: figure.value for name, figure in cell.figures.items() if figure.value is not None},
         tags={name: value for name, value in tags.items() if value is not None},
         artifacts={"cell.json": cell.as_json(), **report},
-        failed=cell.failed,
+        status="FAILED" if cell.failed else "FINISHED",
     )
 
 

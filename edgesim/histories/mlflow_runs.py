@@ -8,10 +8,11 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 from edgesim.errors import HostError, UsageError
@@ -31,6 +32,8 @@ _DEFAULTS = {
 }
 
 Value = TypeVar("Value")
+# How a run ended, in MLflow's words: KILLED is an interrupt's.
+Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,6 @@ class Record:
     Attributes:
         metrics: by the names that rules have, with their units.
         artifacts: texts by the names of files.
-        failed: whether the run has an error in place of figures.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Record:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
-    failed: bool = False
+    status: Status = "FINISHED"
 
 
 def without_secrets(text: str) -> str:
@@ -107,7 +109,12 @@ class Runs:
         return self._where
 
     def log(
-        self, entry: Entry, *, artifacts: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None
+        self,
+        entry: Entry,
+        *,
+        artifacts: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        status: Status = "FINISHED",
     ) -> str:
         """Log a result as a run; return the run's id.
 
@@ -126,6 +133,7 @@ class Runs:
             metrics={name: figure.value for name, figure in entry.figures.items()},
             tags={**_tags(entry), **(tags or {})},
             artifacts={**(artifacts or {}), "entry.json": entry.as_json().decode()},
+            status=status,
         )
         return self.add(record)
 
@@ -165,20 +173,29 @@ class Runs:
         return str(known.experiment_id if known is not None else self._client.create_experiment(experiment))
 
     def _add(self, record: Record, parent: str | None) -> str:
-        from mlflow.entities import Metric, Param
-
+        """Make a run, fill it, and end it: no error and no interrupt leaves it running for ever."""
         begun_ms = round(1e3 * record.created.timestamp())
         below = {_PARENT_TAG: parent} if parent is not None else {}
         run = self._client.create_run(
             self._experiment, start_time=begun_ms, run_name=record.name, tags={**record.tags, **below}
         )
         run_id = str(run.info.run_id)
+        try:
+            self._fill(run_id, record, begun_ms)
+        except BaseException as error:
+            with suppress(Exception):  # the first error says more than that of a server which is gone
+                self._client.set_terminated(run_id, status="FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+        self._client.set_terminated(run_id, status=record.status)
+        return run_id
+
+    def _fill(self, run_id: str, record: Record, begun_ms: int) -> None:
+        from mlflow.entities import Metric, Param
+
         metrics = [Metric(_metric_name(name), value, begun_ms, 0) for name, value in record.metrics.items()]
         self._client.log_batch(run_id, metrics, [Param(name, value) for name, value in record.parameters.items()])
         for name, text in record.artifacts.items():
             self._client.log_text(run_id, text, name)
-        self._client.set_terminated(run_id, status="FAILED" if record.failed else "FINISHED")
-        return run_id
 
     def _called(self, action: Callable[[], Value]) -> Value:
         """Return what MLflow's client returns, or raise its error as one of edgesim's."""

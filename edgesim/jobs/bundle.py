@@ -31,6 +31,7 @@ from edgesim.registry import reference
 from edgesim.registry.documents import CREATED
 from edgesim.registry.reference import Reference
 from edgesim.registry.repository import Repository
+from edgesim.results.result_file import OtherKindOfResult
 from edgesim.results.run_result import RunResult
 from edgesim.version import __version__
 
@@ -103,7 +104,7 @@ def bundle(
     published_as = reference.parse_tagged(push, "push") if push is not None else None
     if annotations and published_as is None:
         raise UsageError("`annotations`: are for a bundle that is pushed", fix="give `push`, too")
-    recorded = RunResult.read(result_path)
+    recorded = _of_one_model(result_path)
     invocation = _invocation(recorded, result_path)
     profile, options = invocation.profile, invocation.options
     if published_as is not None:
@@ -182,6 +183,14 @@ def _push(
 
 def _repository(name: Reference, context: str | None) -> Repository:
     return Repository(registry_access.of(name.registry, context), name.repository)
+
+
+def _of_one_model(path: Path) -> RunResult:
+    try:
+        return RunResult.read(path)
+    except OtherKindOfResult as error:
+        error.fix = "archive the stack file's directory, and the images of its services: docker image save IMAGE …"
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)

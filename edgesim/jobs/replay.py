@@ -21,7 +21,7 @@ from edgesim.jobs.bundle import REPLAYED_OPTIONS
 from edgesim.jobs.run import run
 from edgesim.models import repository
 from edgesim.models.repository import Model
-from edgesim.options import EngineName, RunOptions
+from edgesim.options import READY_TIMEOUT_S, EngineName, RunOptions
 from edgesim.predictions import calibration
 from edgesim.predictions.calibration import Calibration
 from edgesim.profiles import DeviceProfile
@@ -70,6 +70,7 @@ def replay(
     engine: EngineName | None = None,
     context: str | None = None,
     host_libraries: Sequence[str] = (),
+    ready_timeout_s: float = READY_TIMEOUT_S,
     listener: Listener | None = None,
 ) -> Replay:
     """Run what a bundle contains again, and compare the result with the bundle's.
@@ -83,6 +84,7 @@ def replay(
         engine: None means the engine of the bundled run.
         context: docker context or URL of the engine; None means the current context.
         host_libraries: libraries of custom operations that edgesim may load on this host.
+        ready_timeout_s: seconds until the server must be ready; a slow host needs more than the bundled run's host.
 
     Raises:
         ResultError: the bundle was cut or changed, or is a newer edgesim's; or the result cannot be written.
@@ -102,6 +104,7 @@ def replay(
             models=unpacked.directory / MODELS,
             context=context,
             host_libraries=tuple(host_libraries),
+            ready_timeout_s=ready_timeout_s,
             output=Path(output) if output is not None else None,
             **({"engine": engine} if engine is not None else {}),
         )

@@ -27,6 +27,8 @@ from edgesim.results.sections import (
 )
 from tests.support.bundles import recorded, written
 from tests.support.command_line import exit_code_of
+from tests.support.histories import scaled
+from tests.support.results import counted, of_a_stack
 
 
 def answer(**changes: Any) -> AnswerSection:
@@ -109,6 +111,28 @@ def test_memory_of_another_execution_and_times_of_another_host_are_not_judged(ba
     assert verdict.word == "PASS"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "word"),
+    [
+        (60_327, 60_493, "PASS"),  # what two containers of digits differ by
+        (60_327, 61_000, "FAIL"),
+        (180_000_000, 180_170_000, "PASS"),
+        (180_000_000, 180_190_000, "FAIL"),
+    ],
+)
+def test_counts_are_equal_within_a_thousandth_or_a_few_hundred_instructions(before: int, after: int, word: str) -> None:
+    first, second = (counted((count, count, count)) for count in (before, after))
+    assert verdicts(first, second)["instructions"] == word
+
+
+def test_times_of_an_emulator_are_said_to_be_that_whatever_else_differs() -> None:
+    emulated = scaled(50.0).model_copy(update={"execution": "emulated"})
+    elsewhere = emulated.model_copy(update={"host": emulated.host.model_copy(update={"cpu": "another"})})
+    verdict = replayed.judge(emulated, elsewhere, digests="2 files")
+    findings = {item.name: item.finding for item in verdict.not_judged}
+    assert findings["latency_ms.p50"].endswith("the times are an emulator's")
+
+
 def test_invalid_replay_and_missing_answers_are_never_a_pass(base: RunResult) -> None:
     invalid = base.model_copy(update={"validity": ValiditySection(valid=False, reasons=("drift",)), "agreement": None})
     judged = verdicts(base, invalid)
@@ -128,6 +152,13 @@ def test_result_without_an_invocation_says_why_it_cannot_be_bundled(result: RunR
     result.write(tmp_path / "r.json")
     with pytest.raises(ResultError, match="does not say what the run was called with"):
         edgesim.bundle(tmp_path / "r.json", tmp_path / "b.tar")
+
+
+def test_result_of_a_stack_is_refused_with_how_to_archive_the_stack(tmp_path: Path) -> None:
+    of_a_stack().write(tmp_path / "s.json")
+    with pytest.raises(ResultError, match="is the result of a stack, not of one model") as caught:
+        edgesim.bundle(tmp_path / "s.json", tmp_path / "b.tar")
+    assert "docker image save" in caught.value.fix
 
 
 def test_model_that_has_changed_since_the_run_is_refused(tmp_path: Path) -> None:
@@ -169,14 +200,17 @@ def test_replay_runs_the_bundle_and_exits_with_the_verdict(
 
     def run(profile: Any, model: Any, options: RunOptions, **_: Any) -> RunResult:
         called.update(profile=profile.reference, model=model.sha256, requests=options.traffic.requests)
+        called.update(ready_timeout_s=options.board.ready_timeout_s)
         return base
 
     monkeypatch.setattr(replay_module, "run", run)
-    assert exit_code_of(["replay", bundle, "--report", tmp_path / "both.md"]) == 1  # another prediction
+    words: list[str | Path] = ["replay", bundle, "--ready-timeout", "900", "--report", tmp_path / "both.md"]
+    assert exit_code_of(words) == 1  # another prediction
     shown = capsys.readouterr().out
     assert "PASS  digests" in shown
     assert "FAIL  prediction" in shown
-    assert called == {"profile": "jetson-nano:5w", "model": recorded(tmp_path).model.sha256, "requests": 7}
+    model = recorded(tmp_path).model.sha256
+    assert called == {"profile": "jetson-nano:5w", "model": model, "requests": 7, "ready_timeout_s": 900}
     assert (tmp_path / "both.md").stat().st_size > 100
 
 
