@@ -35,7 +35,7 @@ def most_exact(deviations: float) -> float:
 
 def main() -> None:
     print(
-        "| noise | one step found | at the right revision | within the 95 % range | in the range | steps in flat ones |"
+        "| noise | one step found | right revision in the named range | revisions in it | exact | steps in flat ones |"
     )
     print("|---|---:|---:|---:|---:|---:|")
     for noise, draw in NOISES.items():
@@ -52,8 +52,8 @@ def main() -> None:
             within += any(span.first <= at <= span.last for span in found)
             widths += [span.last - span.first + 1 for span in found]
             alarms += bool(steps.find(flat.tolist()))
-        shares = (f"{count} of {SERIES}" for count in (one, exact, within))
-        print(f"| {noise} | {' | '.join(shares)} | {statistics.mean(widths):.1f} revisions | {alarms} of {SERIES} |")
+        found_one, in_range, at_it, false = (f"{count} of {SERIES}" for count in (one, within, exact, alarms))
+        print(f"| {noise} | {found_one} | {in_range} | {statistics.mean(widths):.1f} on average | {at_it} | {false} |")
     deviations = math.log(1 + CHANGE) / DEVIATION
     enough = next(tenths / 10 for tenths in range(1, 100) if most_exact(tenths / 10) >= 0.95)
     share, noise_percent = most_exact(deviations), 100 * math.log(1 + CHANGE) / enough

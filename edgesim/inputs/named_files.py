@@ -28,15 +28,17 @@ class NamedFiles:
     @property
     def leads_out(self) -> bool:
         """Whether the files lie outside of the directory, and cannot go with it."""
-        path = PurePosixPath(self.pattern)
-        return path.is_absolute() or ".." in path.parts or self.pattern.startswith("~")
+        return self.is_absolute or ".." in PurePosixPath(self.pattern).parts
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether the files are named by a path of this machine, or of the user's home."""
+        return PurePosixPath(self.pattern).is_absolute() or self.pattern.startswith("~")
 
     def paths(self) -> list[Path]:
         """Return the paths that the pattern stands for; a file that is named may be missing."""
-        path = PurePosixPath(self.pattern)
-        if any(letter in path.name for letter in _WILD):
-            return sorted((self.directory / path.parent).glob(path.name))
-        return [self.directory / path]
+        path = self.directory / Path(self.pattern).expanduser()
+        return sorted(path.parent.glob(path.name)) if any(letter in path.name for letter in _WILD) else [path]
 
 
 def named(file: Path, model: Model) -> Iterator[NamedFiles]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -125,7 +126,7 @@ class Cell:
         moved: dict[str, Any] = {}
         for option, tree in self.files.items():
             path: Path = getattr(self.options.inputs, option)
-            moved[option] = place(tree) / path.absolute().relative_to(tree.root)
+            moved[option] = place(tree) / os.path.relpath(path.absolute(), tree.root)
         return replace(
             self,
             model=self.model.at(place(self.model)),

@@ -27,12 +27,15 @@ class FileTree(BaseModel):
 
     Attributes:
         root: the directory of the files on this machine.
+        named_absolutely: an absolute path by which a file of the tree names another one, so that the tree works on this
+            machine alone; None without one.
     """
 
     model_config = ConfigDict(frozen=True)
 
     root: Path
     files: tuple[TreeFile, ...]
+    named_absolutely: str | None = None
 
     @classmethod
     def below(cls, root: Path, paths: Iterable[Path]) -> Self:

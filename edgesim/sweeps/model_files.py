@@ -1,12 +1,14 @@
 """The files of a model: the graph, its weights, and the configuration, inputs and samples beside the graph."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
 from edgesim.errors import EdgesimError
 from edgesim.inputs import named_files
+from edgesim.inputs.named_files import NamedFiles
 from edgesim.models import repository
 from edgesim.models.repository import Model
 from edgesim.sweeps.file_tree import FileTree, tree_files
@@ -39,7 +41,8 @@ class ModelFiles(FileTree):
             beside.append(model.samples_path.with_name(_GOLDEN))
         configuration = model.configuration.paths if model.configuration is not None else ()
         if model.inputs_path is not None:
-            beside += named_below(model.inputs_path, model)
+            # What leads out of the model's directory is refused when the file is read.
+            beside += _files(each for each in _named(model.inputs_path, model) if not each.leads_out)
         paths = [model.path, *model.data_paths, *configuration, *(path for path in beside if path and path.is_file())]
         return cls(
             name=model.name,
@@ -74,17 +77,31 @@ class ModelFiles(FileTree):
         return _read(self.path, self.name, self.root, self.sha256)
 
 
-def named_below(inputs_file: Path, model: Model) -> Iterator[Path]:
-    """Yield the files that an inputs file names, below the directory of the inputs file.
+def inputs_tree(path: Path, model: Model) -> FileTree:
+    """Return a user's inputs file with the files that it names, below the directory that contains all of them.
 
-    Yield nothing if the inputs file cannot be read: the cell reports the error.
+    Raises:
+        OSError: a file cannot be read.
     """
+    named = _named(path, model)
+    if not any(each.leads_out for each in named):
+        return FileTree.below(path.parent, [path, *_files(named)])
+    paths = [Path(os.path.normpath(file)) for file in (path, *_files(named))]
+    root = Path(os.path.commonpath([file.parent for file in paths]))
+    absolute = next((each.pattern for each in named if each.is_absolute), None)
+    return FileTree(root=root, files=tree_files(root, paths), named_absolutely=absolute)
+
+
+def _named(inputs_file: Path, model: Model) -> list[NamedFiles]:
+    """Return what an inputs file names; nothing if the file cannot be read: the cell reports the error."""
     try:
-        found = [named for named in named_files.named(inputs_file, model) if not named.leads_out]
+        return list(named_files.named(inputs_file, model))
     except EdgesimError:
-        return
-    for named in found:
-        yield from (path for path in named.paths() if path.is_file())
+        return []
+
+
+def _files(named: Iterable[NamedFiles]) -> list[Path]:
+    return [path for each in named for path in each.paths() if path.is_file()]
 
 
 @lru_cache(maxsize=8)

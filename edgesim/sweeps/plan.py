@@ -21,7 +21,7 @@ from edgesim.sweeps.cell import Cell
 from edgesim.sweeps.choice import ChosenModel, chosen_models, chosen_profiles, is_pattern
 from edgesim.sweeps.file_tree import FileTree
 from edgesim.sweeps.matrix import Matrix
-from edgesim.sweeps.model_files import named_below
+from edgesim.sweeps.model_files import inputs_tree
 from edgesim.sweeps.variants import require_precision, variant, without_variants
 
 JOBS: tuple[Job, ...] = get_args(Job)
@@ -235,7 +235,7 @@ def _tree(path: Path, model: Model | None) -> FileTree:
     """
     if path.is_dir():
         return FileTree.below(path, sorted(file for file in path.rglob("*") if file.is_file()))
-    return FileTree.below(path.parent, [path, *(named_below(path, model) if model is not None else ())])
+    return inputs_tree(path, model) if model is not None else FileTree.below(path.parent, [path])
 
 
 _OPTIONS = frozenset(ALL_OPTIONS)

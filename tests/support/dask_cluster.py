@@ -18,18 +18,25 @@ BOARD = "board=1,engine=1,arm64=1,amd64=1"
 
 @dataclass
 class DaskCluster:
-    """The processes by their names, and the scheduler's address; each writes its log into `directory`."""
+    """The processes by their names, and the scheduler's address; each writes its log into `directory`.
+
+    Attributes:
+        protocol: ``tcp``, or ``tls`` where `environment` has Dask's variables of certificates.
+    """
 
     directory: Path
     address: str = ""
+    protocol: str = "tcp"
+    environment: Mapping[str, str] = field(default_factory=dict)
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start_scheduler(self) -> None:
         """Start the scheduler on a port that is free, or on the one that it had."""
         port = self.address.rpartition(":")[2] or "0"
         words = ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-show"]
+        words += ["--protocol", self.protocol]
         self._start("scheduler", words, {})
-        self.address = self._wait_for("scheduler", r"Scheduler at:\s+(tcp://\S+)")
+        self.address = self._wait_for("scheduler", rf"Scheduler at:\s+({self.protocol}://\S+)")
 
     def start_worker(
         self,
@@ -61,7 +68,7 @@ class DaskCluster:
     def _start(self, name: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
         with (self.directory / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                [*_DASK, *words], stdout=log, stderr=log, env={**os.environ, **environment}
+                [*_DASK, *words], stdout=log, stderr=log, env={**os.environ, **self.environment, **environment}
             )
 
     def _wait_for(self, name: str, pattern: str) -> str:
@@ -74,9 +81,13 @@ class DaskCluster:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[DaskCluster]:
-    """Yield a cluster with a scheduler and no worker; all of its processes are ended at the end of the block."""
-    cluster = DaskCluster(directory)
+def running(directory: Path, *, tls: Mapping[str, str] | None = None) -> Iterator[DaskCluster]:
+    """Yield a cluster with a scheduler and no worker; all of its processes are ended at the end of the block.
+
+    Args:
+        tls: Dask's variables of certificates.
+    """
+    cluster = DaskCluster(directory, protocol="tls" if tls else "tcp", environment=tls or {})
     try:
         cluster.start_scheduler()
         yield cluster

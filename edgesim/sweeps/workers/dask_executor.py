@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from edgesim.errors import ExitCode, HostError, ModelError
+from edgesim.errors import ExitCode, HostError, ModelError, UsageError
 from edgesim.jobs.worker_resources import BOARD
 from edgesim.results.cell_result import CellResult
 from edgesim.sweeps.cell import Cell
@@ -94,6 +94,15 @@ class DaskExecutor:
 
     def submit(self, cell: Cell) -> None:
         sent = self._sent[cell.key] = _Sent(cell, needs(cell))
+        for option, tree in cell.files.items():
+            if tree.named_absolutely is not None:
+                error = UsageError(
+                    f"`{option}`: names {tree.named_absolutely}, an absolute path, which means another file or none on"
+                    " a worker",
+                    fix="name files relative to the directory of the inputs file: they are sent, wherever they are",
+                )
+                self._end(sent, failed(cell, error))
+                return
         self._look_if_due()
         self._place(sent)
 

@@ -155,6 +155,33 @@ def test_files_that_an_inputs_file_names_belong_to_the_cell(models: Path, tmp_pa
     assert run_cell(moved).error is None
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+def test_files_outside_of_the_directory_of_an_inputs_file_determine_the_cell_and_travel(
+    models: Path, tmp_path: Path, absolute: bool
+) -> None:
+    values, inputs = tmp_path / "values" / "one.npy", tmp_path / "said" / "deep" / "inputs.yaml"
+    for file in (values, inputs):
+        file.parent.mkdir(parents=True)
+    inputs.write_text(f"inputs: {{x: {{file: {values if absolute else '../../values/*.npy'}}}}}\n")
+    np.save(values, np.ones((1, 16), np.float32))
+
+    def planned() -> Cell:
+        (cell,) = plan(Matrix.of(["rk3588"], [f"{models}/small"], {"inputs_file": [inputs]})).cells
+        return cell
+
+    cell = planned()
+    tree = cell.files["inputs_file"]
+    assert [file.path for file in tree.files] == ["said/deep/inputs.yaml", "values/one.npy"]
+    assert tree.named_absolutely == (str(values) if absolute else None)
+    np.save(values, np.zeros((1, 16), np.float32))
+    assert planned().key != cell.key
+    there = shutil.copytree(tree.root, tmp_path / "there")
+    shutil.rmtree(values.parent)
+    moved = cell.at(lambda each: there if each is tree else each.root)
+    assert moved.options.inputs.inputs_file == there / "said" / "deep" / "inputs.yaml"
+    assert (run_cell(moved).error is None) == (not absolute)
+
+
 def test_key_depends_on_all_that_determines_the_result(models: Path) -> None:
     def key(profile: str = "rk3588", model: str = "small", **settings: object) -> str:
         (cell,) = plan(Matrix.of([profile], [f"{models}/{model}"], {"job": ["run"], **settings})).cells

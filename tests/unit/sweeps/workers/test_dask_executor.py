@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgesim.errors import DiskFull, EdgesimError, EngineMissing, HostError, HostTooSlow
@@ -282,6 +283,21 @@ def test_fault_of_a_worker_fails_the_cell_and_no_other(matrix: Matrix, tmp_path:
     )
     result = sweep(matrix, tmp_path, executor=running)
     assert [cell.error.exit_code for cell in result.failed if cell.error is not None] == [70, 70]
+
+
+def test_absolute_path_in_an_inputs_file_fails_the_cell_before_a_worker_reads_its_own_file(
+    models: Path, tmp_path: Path
+) -> None:
+    values, inputs = tmp_path / "x.npy", tmp_path / "inputs.yaml"
+    np.save(values, np.ones((1, 16), np.float32))
+    inputs.write_text(f"inputs: {{x: {{file: {values}}}}}\n")
+    matrix = Matrix.of(["rk3588"], [f"{models}/small"], {"inputs_file": [inputs]})
+    running, dask = executor({"a": frozenset()})
+    (cell,) = sweep(matrix, tmp_path / "sent", executor=running).failed
+    assert cell.error is not None
+    assert (cell.error.exit_code, f"`inputs_file`: names {values}" in cell.error.problem) == (2, True)
+    assert (dask.sent, dask.began) == ([], [])
+    assert sweep(matrix, tmp_path / "here").failed == ()
 
 
 def test_given_back_is_no_result(matrix: Matrix, tmp_path: Path) -> None:
