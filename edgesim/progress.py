@@ -42,7 +42,7 @@ class Listener(Protocol):
     def note(self, text: str) -> None: ...
 
     def end(self, stage: str, seconds: float) -> None:
-        """Hear that a stage has ended; one that failed or was interrupted is named ``NAME (cut short)``."""
+        """Hear that a stage has ended; one that failed or was interrupted is named ``NAME (not finished)``."""
 
 
 class Silent:
@@ -115,7 +115,7 @@ class Stages:
     def _announced(self, name: str, doing: str, progress: Callable[[], Progress] = Progress) -> Iterator[None]:
         self._listener.begin(name, doing)
         begun = self._clock()
-        ended = f"{name} (cut short)"
+        ended = f"{name} (not finished)"
         try:
             with self._watched(progress):
                 yield

@@ -45,7 +45,7 @@ def load(path: Path, kind: str, error: type[UsageError], *, example: str) -> Any
     try:
         return bounded_yaml.load(untrusted.read_text(path, bounded_yaml.MOST_BYTES), kind="rt")
     except OSError as reason:
-        fix = untrusted.fix_of(reason, f"a {kind} is a YAML file; {example}")
+        fix = untrusted.fix_of(reason, example)
         raise error(f"{path}: {reason.strerror}", fix=fix) from reason
     except YAMLError as reason:
         raise error(f"{path}: not valid YAML: {bounded_yaml.problem(reason)}") from reason

@@ -83,14 +83,17 @@ class ServerImage:
     image_models: str | None
     env: list[str] | None
 
-    def profile(self, reference: str) -> DeviceProfile:
+    def profile(self, reference: str, *, model: str | None = None) -> DeviceProfile:
         """Return the profile that the command line names, with this image if one is given.
+
+        Args:
+            model: the model that the command line names beside the profile.
 
         Raises:
             ProfileError: no such profile.
             UsageError: an option describes another image, and there is none; or a variable is not NAME=VALUE.
         """
-        profile = profiles.load(reference)
+        profile = profiles.load(reference, model=model)
         about = {
             "port": self.image_port,
             "grpc-port": self.image_grpc_port,

@@ -1,5 +1,6 @@
 """``edgesim doctor``."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from edgesim import profiles
 from edgesim.cli import _console
 from edgesim.cli._app import new_app
 from edgesim.cli._console import out, print_json
+from edgesim.cli._flags import with_flags
 from edgesim.cli._options import ContextOption, JsonOption
 from edgesim.engine.context import resolve
 from edgesim.errors import ExitCode
@@ -46,7 +48,7 @@ def doctor_command(
     if worker is not None:
         print(doctor.worker_command(resolve(context), worker))
         return ExitCode.OK
-    checks = doctor.diagnose(resolve(context))
+    checks = [replace(check, fix=with_flags(check.fix)) for check in doctor.diagnose(resolve(context))]
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
     else:

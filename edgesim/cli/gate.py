@@ -156,7 +156,9 @@ def gate_command(
         base = cand = release_model
     elif release_model is not None:
         raise UsageError(
-            f"{release_model}: a model is for --base-runtime and --cand-runtime; --base and --cand name models"
+            f"{release_model}: a second argument is the model of --base-runtime and --cand-runtime",
+            fix=f"compare two models by --base MODEL --cand MODEL; judge a model by edgesim run {result}"
+            f" {release_model} -o result.json, then edgesim gate result.json",
         )
     inputs = [rules, baseline, Path(result) if base is None else None]
     require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
@@ -191,7 +193,7 @@ def gate_command(
         raise UsageError("--baseline: is for a result file; --cand is compared with --base")
     if output is not None:
         make_directory(output)
-    profile = profiles.load(result)
+    profile = profiles.load(result, model=release_model)
     options = RunOptions.of(options, execution=execution)
     chosen = _rules.choose(rules, rule, profile.name, default=DEFAULT_RULES)
     with (

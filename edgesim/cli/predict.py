@@ -85,7 +85,7 @@ def predict_command(
     The prediction is ONNX Runtime's time on the board's CPU, and TensorRT's on its GPU if it has one, each with a band
     that contains the time of 80 % of boards. --target chooses one of them.
     """
-    board, inputs = profiles.load(profile), options.inputs
+    board, inputs = profiles.load(profile, model=model), options.inputs
     graph = replace(repository.find(model, options.models), host_libraries=tuple(host_libraries or ()))
     if target is not None:
         require_target(board, target)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgesim import profiles
 from edgesim.cli import _console, _last_results, _mlflow, _summaries
 from edgesim.cli._app import BOARD, IMAGE, OUTPUT, is_on_command_line, new_app
 from edgesim.cli._mlflow import MlflowOption
@@ -82,7 +83,10 @@ def run_command(
         and stack_loader.is_stack(Path(profile))
     )
     if model is None and packed is None and not is_stack:
-        raise UsageError("Missing argument 'MODEL'.", fix="edgesim models list; a stack is a file with `services`")
+        profiles.load(profile)  # a wrong profile is the first thing to mend
+        raise UsageError(
+            "Missing argument 'MODEL'.", fix=f"edgesim run {profile} MODEL; edgesim models list shows the models"
+        )
     if is_stack and mlflow is not None:
         raise UsageError("--mlflow: is for the run of one model, and not for a stack")
     runs = _mlflow.connect(mlflow)
@@ -96,7 +100,7 @@ def run_command(
                 )
                 result: Recorded = benchmark.run(Path(profile), options, listener=listener)
             else:
-                result = run(server_image.profile(profile), model, options, listener=listener)
+                result = run(server_image.profile(profile, model=model), model, options, listener=listener)
         except EdgesimError as error:
             if isinstance(error.result, RunResult | StackResult):  # measured before the error
                 written = output if not isinstance(error, ResultError | DiskFull) else None

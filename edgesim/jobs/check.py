@@ -120,7 +120,7 @@ def check(
         raise UsageError(f"`requests={checks.requests}`: a check sends at least 1")
     options = RunOptions.of(options, **keywords)
     options.require_only(OPTIONS, "a check has its own requests, and its own container")
-    profile = profiles.load(profile)
+    profile = profiles.load(profile, model=model)
     for target in checks.targets:
         require_target(profile, target)
     if not published_image.is_chosen(model, options):

@@ -115,7 +115,7 @@ def check_runtimes(
             "`runtimes`: each release is part of a serving image, and `engine=local` has this host's release",
             fix="`engine=docker`, or no `runtimes`",
         )
-    profile = profiles.load(profile)
+    profile = profiles.load(profile, model=model)
     own = runtime_releases.usual(profile) or runtime_releases.of_board(profile, None)
     versions = runtime_releases.versions(releases)
     if releases == "all" and own.release.version not in versions:

@@ -189,7 +189,7 @@ def _prepare(
     """
     options.require_only(RUN_OPTIONS, "a run keeps the models that it starts with")
     stages.seconds.update(_stages_before())
-    profile = profiles.load(profile)
+    profile = profiles.load(profile, model=model)
     check_levels(options.traffic)
     device_cores = _device_cores(options.traffic.client_cores, options.board.engine)
     scenario_of(options.traffic, REQUEST_DEFAULTS["native"], seed=options.inputs.seed)

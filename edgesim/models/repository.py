@@ -28,6 +28,7 @@ from edgesim.models.configuration import Configuration
 from edgesim.models.links import Bounds
 from edgesim.models.proto_text import are_text
 from edgesim.models.signature import Tensor
+from edgesim.profiles import is_profile
 from edgesim.server.config import ConfigError
 from edgesim.units import format_bytes
 
@@ -166,6 +167,8 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
     require_no_other_format(Path(reference))
     _require_no_directory(Path(reference))
     known = sorted({*names(local), *samples.NAMES})
+    if is_profile(reference):
+        raise ModelError(f"{reference!r} is a profile, and not a model", fix="edgesim models list")
     nearest = did_you_mean(reference, known)
     raise ModelError(f"unknown model {reference!r}; there are {', '.join(known)}{nearest}", fix="edgesim models list")
 

@@ -91,6 +91,7 @@ def predict_generation(
         ModelError: the model is no decoder with a cache that edgesim knows, or as `edgesim.predict`.
         ProfileError, UsageError: as `edgesim.predict`.
     """
+    profile = profiles.load(profile, model=model)
     model = model if isinstance(model, Model) else repository.find(model, models)
     options = (inputs if inputs is not None else InputOptions()).model_copy(
         update={"generate": Generate(prompt=prompt, tokens=tokens)}
@@ -98,9 +99,7 @@ def predict_generation(
     sequence = choose(model, options).sequence
     assert isinstance(sequence, GenerationSequence), "the options ask for one"
     steps = StepReader.of(model, sequence)
-    answer = predict_steps(
-        profiles.load(profile), steps, target=target, threads=threads, use_calibration=use_calibration
-    )
+    answer = predict_steps(profile, steps, target=target, threads=threads, use_calibration=use_calibration)
     if isinstance(answer, Declined):
         raise answer.as_error()
     return answer

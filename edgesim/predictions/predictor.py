@@ -93,10 +93,9 @@ def predict(
             this host where only a run tells its sizes, or the server would refuse its configuration.
         UsageError: the board has no such target.
     """
+    profile = profiles.load(profile, model=model)
     reader = ModelReader(_find(model, models, host_libraries), shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
-    answer = predict_read(
-        profiles.load(profile), reader, target=target, threads=threads, use_calibration=use_calibration
-    )
+    answer = predict_read(profile, reader, target=target, threads=threads, use_calibration=use_calibration)
     if isinstance(answer, Declined):
         raise answer.as_error()
     return answer
@@ -125,8 +124,9 @@ def predict_targets(
     Raises:
         ProfileError: no such profile; ModelError: no such model, or the server would refuse its configuration.
     """
+    profile = profiles.load(profile, model=model)
     reader = ModelReader(_find(model, models, host_libraries), shapes=shapes, batch=batch, arrays=arrays, inputs=inputs)
-    return predict_each_target(profiles.load(profile), reader, threads=threads, use_calibration=use_calibration)
+    return predict_each_target(profile, reader, threads=threads, use_calibration=use_calibration)
 
 
 def _find(model: str | Path | Model, models: str | Path | None, host_libraries: Sequence[str]) -> Model:

@@ -15,6 +15,7 @@ from edgesim.profiles.extension import OWN, Extended, dotted
 
 # The key of a file that is not a fact of the board: the profile to start from.
 _EXTENDS = "extends"
+_SUFFIXES = (".yaml", ".yml")
 
 
 def names() -> list[str]:
@@ -27,12 +28,15 @@ def shipped() -> tuple[DeviceProfile, ...]:
     return tuple(read(paths.profiles_directory() / f"{name}.yaml") for name in names())
 
 
-def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
+def load(reference: str | Path | DeviceProfile, *, model: object = None) -> DeviceProfile:
     """Load the profile that `reference` names: ``name``, ``name:mode``, ``path.yaml`` or ``path.yaml:mode``.
 
     Names of profiles and of modes may be in any case: ``Jetson-Nano:5W``.
 
-    A loaded profile is returned as it is.
+    A loaded profile is returned unchanged.
+
+    Args:
+        model: the model that the caller names beside the profile; the error says if the two are swapped.
 
     Raises:
         ProfileError: no such profile or mode, or the file is not a valid profile.
@@ -40,7 +44,24 @@ def load(reference: str | Path | DeviceProfile) -> DeviceProfile:
     if isinstance(reference, DeviceProfile):
         return reference
     base, mode = _split_mode(str(reference))
-    return read(_find(base)).in_mode(mode)
+    try:
+        path = _find(base)
+    except ProfileError as error:
+        if isinstance(model, str | Path) and is_profile(model):
+            raise ProfileError(
+                f"profile and model are swapped: {str(model)!r} is a profile, and {str(reference)!r} is not",
+                fix=f"name the profile first, then the model: {model} {reference}",
+            ) from error
+        raise
+    return read(path).in_mode(mode)
+
+
+def is_profile(reference: str | Path) -> bool:
+    """Return whether `reference` names a profile of edgesim, or an existing YAML file, with or without a mode."""
+    base, _ = _split_mode(str(reference))
+    if base.endswith(_SUFFIXES):
+        return paths.is_file(base)
+    return base.lower() in names()
 
 
 def _split_mode(reference: str) -> tuple[str, str | None]:
@@ -51,7 +72,7 @@ def _split_mode(reference: str) -> tuple[str, str | None]:
 
 
 def _find(base: str) -> Path:
-    if base.endswith((".yaml", ".yml")) or "/" in base:
+    if base.endswith(_SUFFIXES) or "/" in base:
         path = Path(base)
         if not paths.is_file(path):
             raise ProfileError(f"{base}: no such profile file", fix="edgesim profiles list")
@@ -157,7 +178,7 @@ def _extended_file(reference: str, path: Path) -> Path:
             f"{path}: extends: {reference!r} is a power mode, and a profile extends a whole profile",
             fix=f"extends: {name}, and default_mode: {mode} for the mode",
         )
-    is_file = reference.endswith((".yaml", ".yml")) or "/" in reference
+    is_file = reference.endswith(_SUFFIXES) or "/" in reference
     return path.parent / reference if is_file else _find(reference)
 
 

@@ -74,9 +74,11 @@ class Desk:
         """Return the stack.
 
         Raises:
-            UsageError: there is no such board.
+            UsageError: there is no such board, or no such directory of models.
         """
         profiles.load(self.profile)  # a wrong name is refused before anything is made
+        if self.models is not None and not self.models.is_dir():
+            raise UsageError(f"`models={self.models}`: no such directory", fix=f"mkdir -p {self.models}")
         models = Files(bind=self.models.resolve()) if self.models is not None else Files(volume="models")
         mounts = [
             StackMount(bind=self.directory.resolve(), at=_WORK, writable=True),

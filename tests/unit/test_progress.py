@@ -62,7 +62,7 @@ def test_a_listener_hears_that_a_stage_was_cut_short() -> None:
     stages = Stages(heard, clock=lambda: next(times))
     with pytest.raises(KeyboardInterrupt), stages.stage("ready", "waiting"):
         raise KeyboardInterrupt
-    assert heard.lines == ["ready: waiting", "ready (cut short) 2"]
+    assert heard.lines == ["ready: waiting", "ready (not finished) 2"]
 
 
 def test_a_part_of_a_job_has_seconds_and_names_of_its_own() -> None:

@@ -1,6 +1,6 @@
 """Profiles: their facts and sources, extension, power modes, and errors that name the wrong line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+import edgesim
 from edgesim import paths, profiles
 from edgesim.errors import ExitCode, ProfileError
 
@@ -246,6 +247,29 @@ def test_names_of_profiles_and_modes_may_be_in_any_case(reference: str) -> None:
 def test_an_unknown_profile_names_the_nearest_one() -> None:
     with pytest.raises(ProfileError, match=r"unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'\?"):
         profiles.load("jetson-nanoo")
+
+
+SWAPPED = "profile and model are swapped: 'jetson-nano:5w' is a profile, and 'digits' is not"
+
+
+def test_profile_and_model_that_are_swapped_are_named() -> None:
+    with pytest.raises(ProfileError, match=SWAPPED) as caught:
+        profiles.load("digits", model="jetson-nano:5w")
+    assert caught.value.fix == "name the profile first, then the model: jetson-nano:5w digits"
+    with pytest.raises(ProfileError, match="unknown profile 'digits'"):
+        profiles.load("digits", model="resnet18")
+
+
+@pytest.mark.parametrize("function", [edgesim.run, edgesim.check, edgesim.pack, edgesim.predict, edgesim.count])
+def test_each_function_says_that_profile_and_model_are_swapped(function: Callable[[str, str], object]) -> None:
+    with pytest.raises(ProfileError, match=SWAPPED):
+        function("digits", "jetson-nano:5w")
+
+
+def test_a_yaml_file_in_place_of_the_model_is_a_swapped_profile(tmp_path: Path) -> None:
+    path = write(tmp_path, NANO)
+    with pytest.raises(ProfileError, match="profile and model are swapped"):
+        profiles.load("model.onnx", model=path)
 
 
 def test_a_path_to_a_profile_works_with_and_without_a_mode(tmp_path: Path) -> None:

@@ -68,3 +68,5 @@ def test_wrong_board_or_directory_is_refused(tmp_path: Path) -> None:
         desk(tmp_path, profile="jetson-nanoo").stack()
     with pytest.raises(UsageError, match="no such directory"):
         desk(tmp_path / "none").make_file()
+    with pytest.raises(UsageError, match=r"`models=.*none`: no such directory"):
+        desk(tmp_path, models=tmp_path / "none").stack()
