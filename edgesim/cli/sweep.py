@@ -19,7 +19,7 @@ from edgesim.reports.sweep_overview import SweepOverview
 from edgesim.sweeps.face import of_scheduler
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.sweep import Forecast, forecast, sweep
-from edgesim.units import format_estimate
+from edgesim.units import counted, format_estimate
 
 _MATRIX = "Boards, models and options"
 _MACHINES = "Many machines"
@@ -149,7 +149,7 @@ def _show_forecast(found: Forecast, *, as_json: bool) -> None:
         cost = f"about {format_estimate(found.seconds)}, one after the other" if found.to_do else "no time"
     failed = f", {found.failed:,} failed (--retry does them again)" if found.failed else ""
     lines = [
-        Text(f"{len(found.cells):,} cells: {found.done:,} done{failed}"),
+        Text(f"{counted(len(found.cells), 'cell')}: {found.done:,} done{failed}"),
         Text(f"to do: {to_do}; {cost}"),
         *(Text(f"left out: {reason}", style="yellow") for reason in found.left_out),
     ]

@@ -14,6 +14,7 @@ from edgesim.sweeps.executor import Executor, GivenBack, InProcess
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.plan import Plan, plan
 from edgesim.sweeps.store import Claim, Store
+from edgesim.units import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ def sweep(
         if work.to_do:
             with (
                 executor if executor is not None else InProcess() as running,
-                stages.stage("sweep", f"{len(work.to_do)} cells", lambda: work.progress(running)),
+                stages.stage("sweep", counted(len(work.to_do), "cell"), lambda: work.progress(running)),
             ):
                 work.do(running, stages)
     except (KeyboardInterrupt, Interrupted) as error:
@@ -211,7 +212,7 @@ class _Work:
             elif elsewhere:
                 self._begin(elsewhere.popleft(), executor, wait=True)
         if self._given_back:
-            reasons = "; ".join(f"{count} cells: {reason}" for reason, count in self._given_back.items())
+            reasons = "; ".join(f"{counted(count, 'cell')}: {reason}" for reason, count in self._given_back.items())
             raise HostError(
                 f"no machine can do the rest: {reasons}",
                 fix="edgesim doctor says what a machine has; then the same command does the rest",

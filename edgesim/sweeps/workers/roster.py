@@ -107,4 +107,4 @@ class Roster:
             declared = [worker.resources for worker in able]
             missing = min((needs - resources for resources in declared), key=len)
             reasons[f"no worker declares {','.join(f'{name}=1' for name in sorted(missing))}"] = None
-        return "; ".join(reasons)
+        return "; ".join(reasons) or "no worker is free yet"
