@@ -28,8 +28,17 @@ def fit(figures: Sequence[Figure], networks: Mapping[str, KernelTable]) -> Fitte
         values=best.values[:count],
         covariance=best.covariance[:count, :count],
         scale=max(choice.scale, choice.unseen_scale),
-        boards=frozenset(name for figure in figures for name in figure.published.profiles),
+        boards=_boards(figures),
     )
+
+
+def _boards(figures: Sequence[Figure]) -> Mapping[str, tuple[str, ...]]:
+    """Return the repositories that published figures of each profile."""
+    repositories: dict[str, set[str]] = {}
+    for figure in figures:
+        for name in figure.published.profiles:
+            repositories.setdefault(name, set()).add(figure.repository)
+    return {name: tuple(sorted(each)) for name, each in repositories.items()}
 
 
 def main() -> None:

@@ -24,14 +24,14 @@ class FittedCoefficients:
         values, covariance: of the coefficients' logarithms; shapes (n,), (n, n).
         scale: how many times the deviation that the covariance leaves is that of a prediction; with it, 80 % of the
             figures of families of networks, and of boards, that are held out are in their bands.
-        boards: names of the profiles with figures.
+        boards: names of the profiles with figures; for each, the repositories that published the figures.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     covariance: np.ndarray
     scale: float
-    boards: frozenset[str]
+    boards: Mapping[str, tuple[str, ...]]
 
     @property
     def by_name(self) -> dict[str, float]:
@@ -56,7 +56,7 @@ class FittedCoefficients:
             "values": self.values.round(5).tolist(),
             "covariance": self.covariance.round(6).tolist(),
             "scale": round(self.scale, 5),
-            "boards": sorted(self.boards),
+            "boards": {name: list(self.boards[name]) for name in sorted(self.boards)},
         }
         Path(path).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
@@ -70,5 +70,5 @@ def load_fitted() -> FittedCoefficients:
         values=np.array(document["values"]),
         covariance=np.array(document["covariance"]),
         scale=document["scale"],
-        boards=frozenset(document["boards"]),
+        boards={name: tuple(repositories) for name, repositories in document["boards"].items()},
     )

@@ -189,6 +189,11 @@ def _doubts(
     if stored is None and profile.name not in fitted.boards:
         variance += _DOUBT_OF_BOARD**2
         notes.append(f"no published figure of TensorRT on {profile.title}: predicted from the facts of its GPU")
+    elif stored is None and len(repositories := fitted.boards[profile.name]) == 1:
+        notes.append(
+            f"all published figures of TensorRT on {profile.title} come from one source, {repositories[0]}: no second "
+            "source confirms them"
+        )
     if stored is None and accelerator.architecture not in ARCHITECTURES:
         variance += _DOUBT_OF_ARCHITECTURE**2
         notes.append(f"no published figure of a GPU of architecture {accelerator.architecture or 'unknown'}")
