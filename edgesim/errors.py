@@ -51,6 +51,7 @@ with exit code 70.
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
@@ -59,6 +60,12 @@ from edgesim.printable import printable
 
 # Of an `OSError`: no space, or none within the user's quota.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# The same: a limit of this process, which its shell or service manager has set, with what raises the limit. A file
+# system has a largest size of files, too.
+_LIMITS = {
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f), or use a file system that takes larger files",
+    errno.EMFILE: "raise the limit on open files: ulimit -n",
+}
 
 
 class ExitCode(IntEnum):
@@ -278,7 +285,7 @@ _OF_HOST = {
     errno.EROFS: "choose a directory that you can write",
     errno.EACCES: "choose a file or directory that you may use; id says who you are",
     errno.EPERM: "choose a file or directory that you may use; id says who you are",
-    errno.EMFILE: "raise the limit on open files: ulimit -n",
+    **_LIMITS,
     errno.ENFILE: "close programs that have many files open",
     errno.ENOMEM: "free some memory of this host",
     errno.EIO: "check the disk: dmesg",
@@ -297,6 +304,18 @@ def of_host(error: OSError) -> HostError | None:
     where = f"{path}: " if path is not None else ""
     kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else HostError
     return kind(f"{where}{error.strerror}", fix=fix)
+
+
+def of_limit(error: OSError, problem: str) -> HostError | None:
+    """Return the error for a file that a limit of this process forbids to write or open; None for any other fault."""
+    fix = _LIMITS.get(error.errno or 0)
+    return HostError(problem, fix=fix) if fix is not None else None
+
+
+def of_limit_in(log: str, problem: str) -> HostError | None:
+    """Return the same error for a program that has logged such a limit; None for any other log."""
+    number = next((number for number in _LIMITS if os.strerror(number) in log), None)
+    return of_limit(OSError(number, ""), f"{problem}: {os.strerror(number)}") if number is not None else None
 
 
 # What pydantic finds wrong with a value, by its type of error, for people who write files.

@@ -12,7 +12,7 @@ from edgesim import untrusted
 from edgesim.bundles import manifest
 from edgesim.bundles.manifest import File, Manifest, broken
 from edgesim.delivery.contents import header, padded
-from edgesim.errors import DISK_FULL, DiskFull, HostError, ResultError
+from edgesim.errors import DISK_FULL, DiskFull, HostError, ResultError, of_limit
 from edgesim.host.scratch import full_disk, scratch_file
 
 _CHUNK_BYTES = 1 << 20
@@ -58,7 +58,8 @@ def write(target: Path, contents: Manifest, files: Mapping[str, Path]) -> str:
             raise DiskFull(
                 f"no space left for {target}", fix=f"free some space there: df -h {target.parent}"
             ) from error
-        raise ResultError(f"{target}: cannot write the bundle: {error.strerror}", fix="give `output` a file") from error
+        problem = f"{target}: cannot write the bundle: {error.strerror}"
+        raise of_limit(error, problem) or ResultError(problem, fix="give `output` a file") from error
     finally:
         scratch.unlink(missing_ok=True)
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -92,8 +93,8 @@ def unpack(path: Path, directory: Path) -> tuple[Manifest, str]:
     except OSError as error:
         if error.errno in DISK_FULL:
             raise full_disk(f"the files of {path}", directory) from error
-        fix = untrusted.fix_of(error, "give the file that edgesim bundle wrote")
-        raise ResultError(f"{path}: {error.strerror}", fix=fix) from error
+        problem, fix = f"{path}: {error.strerror}", untrusted.fix_of(error, "give the file that edgesim bundle wrote")
+        raise of_limit(error, problem) or ResultError(problem, fix=fix) from error
 
 
 def _unpacked(file: IO[bytes], path: Path, directory: Path) -> tuple[Manifest, str]:

@@ -115,7 +115,8 @@ def written(
             for layer in packed.layers if not keep_layers else ():
                 layer.path.unlink(missing_ok=True)
         except OSError as error:
-            raise HostError(f"cannot pack the image: {error.strerror} ({error.filename})") from error
+            where = f" ({error.filename})" if error.filename is not None else ""
+            raise HostError(f"cannot pack the image: {error.strerror}{where}") from error
         yield path, packed
 
 

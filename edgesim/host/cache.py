@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgesim.errors import DISK_FULL, DiskFull, HostError
+from edgesim.errors import DISK_FULL, DiskFull, HostError, of_limit
 from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
 
@@ -78,9 +78,8 @@ def explain(error: OSError, path: Path) -> HostError:
     """Return edgesim's error for a failed write below `path`."""
     if error.errno in DISK_FULL:
         return _disk_full(path)
-    return HostError(
-        f"cannot write {path}: {error.strerror}", fix="set EDGESIM_CACHE_DIR to a directory that you can write"
-    )
+    problem = f"cannot write {path}: {error.strerror}"
+    return of_limit(error, problem) or HostError(problem, fix="set EDGESIM_CACHE_DIR to a directory that you can write")
 
 
 def _disk_full(path: Path, figures: str = "") -> DiskFull:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgesim import paths
-from edgesim.errors import DISK_FULL, DiskFull, HostError
+from edgesim.errors import DISK_FULL, DiskFull, HostError, of_limit
 from edgesim.host.owner import Owner, is_left_behind
 from edgesim.host.signals import deferred
 
@@ -115,14 +115,17 @@ def full_disk(what: str, *directories: Path) -> DiskFull:
 
 @contextlib.contextmanager
 def full_disk_is_told(what: str) -> Iterator[None]:
-    """Tell a disk that gets full while the block writes scratch files.
+    """Tell a disk that gets full, or a limit of this process, while the block writes scratch files.
 
     Raises:
         DiskFull: no space is left for `what`.
+        HostError: a limit of this process forbids a file.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise full_disk(what) from error
+        if error.errno in DISK_FULL:
+            raise full_disk(what) from error
+        if (limited := of_limit(error, f"cannot write {what}: {error.strerror}")) is not None:
+            raise limited from error
+        raise

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim import paths
-from edgesim.errors import PackagesUnavailable
+from edgesim.errors import PackagesUnavailable, of_limit_in
 from edgesim.host import proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cache import make_public, new_entry
@@ -34,6 +34,7 @@ def fetch(architecture: str, requirements: str, debian: Debian = BOOKWORM, *, pr
     Raises:
         PackagesUnavailable: the package index does not answer, or lacks a package.
         DiskFull: no space is left for the packages.
+        HostError: a limit of this process forbids a file of theirs.
     """
     digest = hashlib.sha256(f"{debian}\n{requirements}".encode()).hexdigest()[:12]
     tags = [f"manylinux_{major}_{minor}" for major, minor in _GLIBC if (major, minor) <= debian.glibc]
@@ -105,6 +106,8 @@ def _install(name: str, requirements: str, target: Sequence[str], *, what: str) 
         if done.returncode != 0:
             if "No space left" in done.stderr:
                 raise full_disk(what, directory.parent)
+            if (limited := of_limit_in(done.stderr, f"pip cannot write {what}")) is not None:
+                raise limited
             if (proxy := proxies.named_in(done.stderr)) is not None:
                 raise PackagesUnavailable(
                     f"pip cannot fetch {what} through the proxy {proxy}",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesim import paths
-from edgesim.errors import BaseUnavailable, PackageUnknown
+from edgesim.errors import BaseUnavailable, PackageUnknown, of_limit_in
 from edgesim.host import proxies
 from edgesim.host.cache import new_entry
 from edgesim.host.parent_death import end_with_parent
@@ -74,6 +74,8 @@ def _make(architecture: str, suite: str, packages: Sequence[str], archive: Path)
     if code != 0:
         if "No space left" in log:
             raise full_disk("the base image", archive.parent)
+        if (limited := of_limit_in(log, "mmdebstrap cannot write the base image")) is not None:
+            raise limited
         if match := re.search(r"Unable to locate package (\S+)", log):
             raise PackageUnknown(f"Debian {suite} has no package {match[1]!r}", fix=f"apt-cache search {match[1]}")
         if (proxy := proxies.named_in(log)) is not None:

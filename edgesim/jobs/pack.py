@@ -15,7 +15,7 @@ from edgesim.delivery.deliver import model_mounts
 from edgesim.engine import docker_engine, registry_access
 from edgesim.engine.context import resolve
 from edgesim.engine.images import require_valid_name
-from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError
+from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError, of_limit
 from edgesim.host.scratch import scratch_file
 from edgesim.images import runtime_releases, serving_image
 from edgesim.models import custom_libraries, repository
@@ -161,6 +161,7 @@ def _save(archive: Path, target: Path) -> None:
             raise DiskFull(
                 f"no space left for {target}", fix=f"free some space there: df -h {target.parent}"
             ) from error
-        raise ResultError(f"{target}: cannot write: {error.strerror}") from error
+        problem = f"{target}: cannot write: {error.strerror}"
+        raise of_limit(error, problem) or ResultError(problem) from error
     finally:
         scratch.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edgesim.errors import HostError, ModelError
 from edgesim.host import cores
 from edgesim.host.parent_death import AT_START, end_with_parent
-from edgesim.host.scratch import scratch_directory
+from edgesim.host.scratch import full_disk_is_told, scratch_directory
 from edgesim.measure import release_worker
 from edgesim.measure.host_session import MOST_S, TooLong
 from edgesim.measure.output_difference import Outputs
@@ -62,7 +62,8 @@ class ReleaseReference:
         """
         with scratch_directory() as scratch:
             files = [str(Path(scratch) / name) for name in ("requests.zip", "answers.zip")]
-            release_worker.write(files[0], requests)
+            with full_disk_is_told("the inputs of the comparison"):
+                release_worker.write(files[0], requests)
             self._process.ask(json.dumps(files), most_s=MOST_S * len(requests))
             return release_worker.read(files[1])
 

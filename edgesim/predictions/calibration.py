@@ -15,7 +15,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgesim import paths, untrusted
-from edgesim.errors import DISK_FULL, DiskFull, HostError, ProfileError
+from edgesim.errors import DISK_FULL, DiskFull, HostError, ProfileError, of_limit
 from edgesim.host import whole_file
 from edgesim.options import CPU
 from edgesim.profiles import DeviceProfile
@@ -154,8 +154,9 @@ def write(profile: DeviceProfile, calibration: Calibration) -> Path:
             raise DiskFull(
                 f"{path}: cannot write: {error.strerror}", fix=f"free some space there: df -h {path.parent}"
             ) from error
-        raise HostError(
-            f"{path}: cannot write: {error.strerror}",
+        problem = f"{path}: cannot write: {error.strerror}"
+        raise of_limit(error, problem) or HostError(
+            problem,
             fix="copy the profile into a directory of yours; for a profile that comes with edgesim, set "
             "EDGESIM_CONFIG_DIR",
         ) from error

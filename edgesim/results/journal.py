@@ -11,7 +11,7 @@ from typing import Protocol
 
 import orjson
 
-from edgesim.errors import DiskFull, ResultError
+from edgesim.errors import HostError, ResultError
 from edgesim.recording import Sample, as_row
 
 _INTERVAL_S = 1.0
@@ -71,15 +71,15 @@ class Journal:
         """Write the result file, and remove the journal.
 
         Raises:
-            ResultError, DiskFull: the result file cannot be written; the error has the result, and says where the
+            ResultError, HostError: the result file cannot be written; the error has the result, and says where the
                 samples are.
         """
         try:
             result.write(self._output)
-        except (ResultError, DiskFull) as error:
+        except (ResultError, HostError) as error:
             error.result = result
             if self.path.exists():
-                error.fix += f"; {self.path} has the samples, as far as the disk had space"
+                error.fix += f"; {self.path} has the samples, as far as they could be written"
             raise
         self.path.unlink(missing_ok=True)
 

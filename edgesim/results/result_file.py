@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from edgesim import untrusted
-from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError, field_problem
+from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError, field_problem, of_limit
 
 _MOST_BYTES = 512 * untrusted.MIB  # nearly five million requests
 _OTHER_KIND = "other_kind"
@@ -96,6 +96,7 @@ def write_bytes(path: Path | str, data: bytes, *, what: str = "the result", fix:
     Raises:
         ResultError: the file cannot be written; `what` and `fix` are for its message.
         DiskFull: no space is left for the file.
+        HostError: a limit of this process forbids the file.
     """
     path = Path(path)
     # A symbolic link stays a link, and a path that is no regular file, such as /dev/stdout, is written directly.
@@ -110,7 +111,7 @@ def write_bytes(path: Path | str, data: bytes, *, what: str = "the result", fix:
         problem = f"{path}: cannot write {what}: {error.strerror}"
         if error.errno in DISK_FULL:
             raise DiskFull(problem, fix=f"free some space there (df -h {path.parent}), or {fix}") from error
-        raise ResultError(problem, fix=fix) from error
+        raise of_limit(error, problem) or ResultError(problem, fix=fix) from error
     finally:
         if scratch is not None:
             with suppress(OSError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ResultError
+from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ResultError, of_limit
 from edgesim.host import file_lock, whole_file
 from edgesim.results import sweep_directory
 from edgesim.results.cell_result import CellResult
@@ -118,4 +118,4 @@ def _explain(error: OSError, path: Path) -> EdgesimError:
     problem = f"{path}: cannot write a cell's result: {error.strerror}"
     if error.errno in DISK_FULL:
         return DiskFull(problem, fix=f"free some space there: df -h {path.parent}; then start the sweep again")
-    return ResultError(problem, fix="set `output` to a directory that you can write")
+    return of_limit(error, problem) or ResultError(problem, fix="set `output` to a directory that you can write")

@@ -236,3 +236,16 @@ def test_registration_of_the_emulator_is_read_from_the_kernel(flags: str, words:
     check = next(check for check in json.loads(done.stdout) if check["name"] == "emulation")
     assert words in f"{check['status']}: {check['finding']}", check
     assert f"qemu-aarch64: {qemu}" in check["finding"]
+
+
+def test_a_limit_on_the_size_of_files_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    local = ("run", "x86-gateway", "digits", "--engine", "local", "--requests", "5", "-o")
+    limited = ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *COMMAND]
+    assert run(COMMAND, *local, "r.json", cwd=tmp_path).returncode == 0
+    for words in ((*local, "new.json"), ("report", "r.json", "-o", "new.html"), ("bundle", "r.json", "-o", "new.tar")):
+        done = run(limited, *words, cwd=tmp_path)
+        assert done.returncode == 3, done.stderr
+        assert done.stderr.count("File too large") == 1
+        assert "fix: raise the limit on the size of a file (ulimit -f)" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

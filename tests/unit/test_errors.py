@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from edgesim.errors import DiskFull, EdgesimError, ExitCode, HostError, of_host
+from edgesim.errors import DiskFull, EdgesimError, ExitCode, HostError, of_host, of_limit, of_limit_in
 
 
 def subclasses(root: type[EdgesimError]) -> list[type[EdgesimError]]:
@@ -24,13 +24,28 @@ def test_every_error_has_an_exit_code_of_the_contract() -> None:
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [(errno.ENOSPC, DiskFull), (errno.EROFS, HostError), (errno.EACCES, HostError), (errno.EMFILE, HostError)],
+    [
+        *((errno.ENOSPC, DiskFull), (errno.EROFS, HostError), (errno.EACCES, HostError)),
+        *((errno.EMFILE, HostError), (errno.EFBIG, HostError)),
+    ],
 )
 def test_what_the_host_lacks_or_forbids_is_the_hosts_and_says_where(number: int, kind: type[HostError]) -> None:
     error = of_host(OSError(number, os.strerror(number), "/full/file"))
     assert type(error) is kind
     assert error.problem == f"/full/file: {os.strerror(number)}"
     assert error.fix
+
+
+@pytest.mark.parametrize(("number", "option"), [(errno.EFBIG, "ulimit -f"), (errno.EMFILE, "ulimit -n")])
+def test_a_limit_of_this_process_is_named_with_what_raises_it(number: int, option: str) -> None:
+    own, logged = of_limit(OSError(number, ""), "p"), of_limit_in(f"ERROR: pip: {os.strerror(number)}: x", "p")
+    assert own is not None
+    assert logged is not None
+    assert option in own.fix
+    assert (logged.problem, logged.fix) == (f"p: {os.strerror(number)}", own.fix)
+    assert (own.exit_code, logged.exit_code) == (ExitCode.HOST, ExitCode.HOST)
+    assert of_limit(OSError(errno.EACCES, ""), "p") is None
+    assert of_limit_in("ERROR: no such package", "p") is None
 
 
 def test_file_that_is_not_there_is_no_fault_of_the_host() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.errors import DiskFull, EdgesimError, ResultError
+from edgesim.errors import DiskFull, EdgesimError, HostError, ResultError
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
 from edgesim.results.result_file import read, write_text
@@ -26,7 +26,10 @@ def fail_after_opening(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
 
 @pytest.mark.parametrize(
     ("code", "error", "exit_code"),
-    [(errno.ENOSPC, DiskFull, 3), (errno.EDQUOT, DiskFull, 3), (errno.EACCES, ResultError, 2)],
+    [
+        *((errno.ENOSPC, DiskFull, 3), (errno.EDQUOT, DiskFull, 3), (errno.EACCES, ResultError, 2)),
+        *((errno.EFBIG, HostError, 3), (errno.EMFILE, HostError, 3)),
+    ],
 )
 def test_a_file_that_cannot_be_written_leaves_nothing_and_the_older_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, error: type[EdgesimError], exit_code: int
