@@ -21,7 +21,8 @@ from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import full_disk
 
 SUITE = "bookworm"
-PACKAGES = ("python3", "libstdc++6")
+# libc-bin, which no package depends on and every Debian has, contains the locale C.UTF-8.
+PACKAGES = ("python3", "libstdc++6", "libc-bin")
 LAYOUT = 2  # version of the root file systems' layout: raised when the layout changes
 _NEEDED_BYTES = 500 << 20  # package lists, packages, the tree, its archive, and the tree unpacked again
 _LEFT_OUT = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "var/cache/")
@@ -38,7 +39,7 @@ def make(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = PAC
         PackageUnknown: Debian has no such package.
         DiskFull: no space is left for the root file system.
     """
-    name = f"{suite}-{architecture}" if packages == PACKAGES else f"{suite}-{architecture}-{'-'.join(packages)}"
+    name = f"{suite}-{architecture}-{'-'.join(packages)}"
     directory = paths.cache_directory() / f"base-{LAYOUT}" / name
     if directory.is_dir():
         return directory
