@@ -76,6 +76,11 @@ class Sizes:
             raise self._unknown([tensor for tensor in self._model.inputs if tensor.name not in known])
         return known
 
+    def options(self) -> str:
+        """Return the options that give all sizes which are not known, with letters for the sizes; empty without any."""
+        open_inputs = [tensor for tensor in self._model.inputs if -1 in (self.of(tensor) or (-1,))]
+        return " ".join(self._options(open_inputs))
+
     def _guess_unknown(self) -> None:
         """Give sizes to what has none, if a guess does not contradict the graph."""
         self._guess = False

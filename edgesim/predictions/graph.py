@@ -4,6 +4,7 @@ Sizes come from two sources. Inference tells them at once, for most graphs all o
 loop or the cost of an operation is open, one run of the model on this host tells them (`edgesim.predictions.host_run`).
 """
 
+import shlex
 from collections import ChainMap, Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,6 +118,7 @@ def read_graph(
             proto = inliner.inline_local_functions(proto)
         except Exception as error:  # of ONNX, as for a call that does not fit its function: there is no base class
             raise ModelError(f"{path}: its functions cannot be put in place of their calls: {error}") from error
+    open_names = _open_names(proto.graph)
     resized = set_inputs(proto.graph, shapes or {}, batch, path)
     name_nodes(proto.graph)
     written = {} if resized else _written_sizes(proto.graph)
@@ -135,14 +137,23 @@ def read_graph(
         reader = _Reader(proto, written, run, fusions=fusions)
         return Graph(tuple(reader.nodes()), run, opened, reader.request_bytes, tuple(reader.choices))
     except ContradictionError as error:
-        raise ModelError(f"{path}: the sizes contradict each other at {error}") from error
+        dims = " ".join(f"`dims` {shlex.quote(name)}=N" for name in open_names)
+        fix = f"sizes that go together: {dims or '`shapes`'}" if open_names or resized else _EXPORT_AGAIN
+        raise ModelError(f"{path}: the sizes contradict each other at {error}", fix=fix) from error
     except _OpenError as error:
         raise ModelError(f"{path}: {error}, and a run on this host does not tell it", fix=_EXPORT) from error
 
 
 _GIVE = "edgesim predict, which runs the model on this host for them"
 _EXPORT = "export the model with fixed sizes"
+_EXPORT_AGAIN = "export the model again: it fixes the sizes itself"
 _HALVES: Mapping[int, Precision] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+
+
+def _open_names(graph: onnx.GraphProto) -> list[str]:
+    """Return the names that the inputs of a graph have for their open sizes."""
+    dims = (dim for value in graph.input for dim in value.type.tensor_type.shape.dim)
+    return list(dict.fromkeys(dim.dim_param for dim in dims if dim.dim_param))
 
 
 class _OpenError(Exception):

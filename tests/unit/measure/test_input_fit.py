@@ -57,6 +57,26 @@ def test_refused_input_of_a_hidden_table_has_the_runtimes_words(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("sizes", "fix"), [((1, "width"), "`dims` width=W, `ranges` NAME=LOW:HIGH, "), ((1, 7), "`ranges` NAME=LOW:HIGH, ")]
+)
+def test_sizes_that_do_not_fit_are_asked_for_where_the_model_leaves_them_open(
+    tmp_path: Path, sizes: tuple[int | str, ...], fix: str
+) -> None:
+    taken = helper.make_tensor_value_info("x", TensorProto.FLOAT, sizes)
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    # How many elements are not zero is known at run time only, so that the model loads.
+    nodes = [helper.make_node("NonZero", ["x"], ["places"]), helper.make_node("Cast", ["places"], ["c"], to=1)]
+    nodes += [helper.make_node("Reshape", ["c", "rows"], ["y"])]
+    rows = numpy_helper.from_array(np.array([3, 5]), "rows")
+    path = tmp_path / "net.onnx"
+    graph = helper.make_graph(nodes, "net", [taken], [output], [rows])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    with pytest.raises(ModelError, match="do not fit model net") as caught:
+        fit(repository.find(path), InputOptions(dims={"width": 7}) if "width" in sizes else InputOptions())
+    assert caught.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
     ("node", "kind", "value", "words"),
     [
         (

@@ -88,6 +88,23 @@ def test_sizes_that_the_graph_computes_are_known(tmp_path: Path) -> None:
     assert (node.operation, node.shape) == ("Transpose", (1, 4, 2, 16))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "fix"),
+    [
+        (["batch", "words"], "sizes that go together: `dims` batch=N `dims` words=N"),
+        ([1, 7], "export the model again: it fixes the sizes itself"),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_told_with_those_to_change(
+    tmp_path: Path, sizes: list[str | int], fix: str
+) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    path = save(tmp_path / "m.onnx", nodes, {"x": sizes}, w=np.zeros((8, 8), np.float32))
+    with pytest.raises(ModelError, match="contradict each other at MatMul y") as caught:
+        graph.read(path, shapes={"x": [1, 7]} if "words" in sizes else None)
+    assert caught.value.fix == fix
+
+
 def test_a_size_that_is_only_known_at_run_time_must_be_given(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
     path = save(tmp_path / "m.onnx", nodes, {"x": ["batch", "words", 8]}, w=np.zeros((8, 8), np.float32))
