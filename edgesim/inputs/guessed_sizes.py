@@ -25,6 +25,7 @@ _TOKENS = (128, 64, 32, 77, 16, 8)
 _SAMPLES = (16_000, 512, 1_280, 400)  # of sound: a second at 16 kHz, and pieces of voice activity and wake words
 _FRAMES = (100, 80, 76, 64, 32, 16)
 _COLORS = 3
+_LONG = (3_000, 16_000)  # where tokens and frames are too few: 30 s of speech for Whisper, the signal of a spectrogram
 _FEW = 8  # of what has no usual number
 _IMAGE_DIMENSIONS = 4
 _TRY_S = 10
@@ -71,13 +72,14 @@ class Guesser:
         is_sound = rank == 2 or any(word in tensor.name.lower() for word in ("audio", "wav", "sound"))
         if is_float and is_sound and axis == rank - 1:
             return (*_SAMPLES, *_TOKENS)
+        long = _LONG if is_float and rank == 3 else ()
         if (usual := next((sizes for word, sizes in _WORDS.items() if word in name), None)) is not None:
-            return usual
+            return (*usual, *long)
         if rank == _IMAGE_DIMENSIONS:
             return (_COLORS,)
         if not is_float:
             return _TOKENS if axis else (1,)
-        return _FRAMES if rank == 3 else (_FEW,)
+        return (*_FRAMES, *long) if rank == 3 else (_FEW,)
 
     def last_size(self, tensor: Tensor) -> int | None:
         """Return the last size of an input, if the weights ask for one."""

@@ -23,6 +23,9 @@ WEIGHTS: dict[str, np.ndarray] = {
     "square": np.ones((8, 8), np.float32),
     "by 512": np.array([-1, 512], np.int64),
     "rate": np.array(16000, np.int64),
+    "hop": np.array(160, np.int64),
+    "window": np.ones(400, np.float32),
+    "positions": np.ones((3_000, 8), np.float32),
 }
 
 
@@ -51,6 +54,21 @@ def test_images_have_the_size_of_the_metadata_and_the_channels_of_the_weights(tm
     sizes = Sizes(detector, guess=True)
     assert sizes.complete() == {"x": (1, 3, 320, 416)}
     assert sizes.guessed == ("c 3", "h 320", "w 416")
+
+
+@pytest.mark.parametrize(
+    ("node", "given", "guessed"),
+    [
+        # A window of 400 does not fit into a hundred frames.
+        (helper.make_node("STFT", ["x", "hop", "window"], ["y"]), ("batch", "n", 1), (1, 3_000, 1)),
+        # Whisper's encoder adds a table of positions, of which there are 1,500 after a stride of 2.
+        (helper.make_node("Add", ["x", "positions"], ["y"]), ("batch", "feature_sequence", 8), (1, 3_000, 8)),
+    ],
+)
+def test_sound_has_a_length_that_the_graph_takes(
+    tmp_path: Path, node: onnx.NodeProto, given: tuple[str | int, ...], guessed: tuple[int, ...]
+) -> None:
+    assert Sizes(net(tmp_path / "s.onnx", [node], {"x": (FLOAT, given)}), guess=True).complete() == {"x": guessed}
 
 
 def test_images_have_the_first_usual_size_that_the_graph_takes(tmp_path: Path) -> None:
