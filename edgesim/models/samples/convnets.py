@@ -80,13 +80,20 @@ def mobilenet_v2(seed: int = 0) -> onnx.ModelProto:
     Input ``image`` float32 [batch, 3, 224, 224]; output ``logits`` float32 [batch, 1000].
     """
     net = Builder(seed)
+    x = mobilenet_v2_stages(net, "image")[-1][0]
+    return net.model("mobilenet_v2", net.classifier(x, 1280), seed)
+
+
+def mobilenet_v2_stages(net: Builder, source: str) -> list[tuple[str, int]]:
+    """Add the layers of MobileNetV2 before its classifier; return the output of each stage, and its channels."""
     low, high = net.weight(np.array(0)), net.weight(np.array(6))
 
     def relu6(source: str) -> str:
         return net.node("Clip", [source, low, high])
 
-    x, channels = relu6(net.convolution("image", 3, 32, 3, stride=2)), 32
+    x, channels = relu6(net.convolution(source, 3, 32, 3, stride=2)), 32
     stages = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    made = []
     for expansion, outputs, repeats, first_stride in stages:
         for block in range(repeats):
             stride = first_stride if block == 0 else 1
@@ -96,8 +103,8 @@ def mobilenet_v2(seed: int = 0) -> onnx.ModelProto:
             y = net.convolution(y, hidden, outputs, 1)
             x = net.node("Add", [x, y]) if stride == 1 and channels == outputs else y
             channels = outputs
-    x = relu6(net.convolution(x, channels, 1280, 1))
-    return net.model("mobilenet_v2", net.classifier(x, 1280), seed)
+        made.append((x, channels))
+    return [*made, (relu6(net.convolution(x, channels, 1280, 1)), 1280)]
 
 
 def resnet18(seed: int = 0) -> onnx.ModelProto:
