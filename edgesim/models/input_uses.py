@@ -82,7 +82,7 @@ def by_input(model: Model) -> dict[str, InputUse]:
     Raises:
         ModelError, HostError: the file cannot be read.
     """
-    if not any(_is_code(tensor) or _may_be_mask(tensor) for tensor in model.inputs):
+    if not any(_is_code(tensor) or _may_be_mask(tensor) or _may_be_sizes(tensor) for tensor in model.inputs):
         return {}
     # By the file's time, and not by the digest of all weights, which may take seconds.
     return _of_file(model.path, model.path.stat().st_mtime_ns, model.inputs)
@@ -179,8 +179,10 @@ class _Reader:
             self._set(origin.name, low=low, high=high if use.high is None else min(use.high, high))
 
     def _accept(self, origin: _Origin, accepted: Parameter) -> None:
-        """Note the values of a parameter, which is a whole number."""
+        """Note the values of a parameter: a whole number, or a size that a model takes as a float and casts."""
         if self._tensors[origin.name].datatype not in _INTEGERS:
+            if accepted.is_size:
+                self._set(origin.name, constant=accepted.high if accepted.constant is None else accepted.constant)
             return
         if accepted.constant is None:
             self._bound(origin.moved(-accepted.low, -accepted.low), accepted.high - accepted.low + 1)
@@ -315,6 +317,10 @@ def _categories(node: onnx.NodeProto) -> tuple[Value, ...]:
 def _is_code(tensor: Tensor) -> bool:
     """Return whether a tensor may hold codes: whole numbers, or text."""
     return tensor.datatype in _INTEGERS or tensor.datatype == "BYTES"
+
+
+def _may_be_sizes(tensor: Tensor) -> bool:
+    return len(tensor.shape) == 1
 
 
 def _may_be_mask(tensor: Tensor) -> bool:

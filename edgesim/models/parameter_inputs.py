@@ -18,14 +18,20 @@ _LAST = 2**31 - 1  # an end behind all elements
 
 @dataclass(frozen=True)
 class Parameter:
-    """Values that an operation accepts: one for all elements, or a range."""
+    """Values that an operation accepts: one for all elements, or a range.
+
+    Attributes:
+        is_size: how large a tensor becomes, so that a random fraction between 0 and 1 is no value of it either.
+    """
 
     low: int = 1
     high: int = _MOST_SIZE
     constant: int | None = None
+    is_size: bool = False
 
 
-_SIZE, _DIVISOR = Parameter(), Parameter(high=_MOST_DIVISOR)
+_SIZE, _DIVISOR = Parameter(is_size=True), Parameter(high=_MOST_DIVISOR)
+_SCALE = Parameter(constant=1, is_size=True)
 _AXIS, _ONE = Parameter(constant=0), Parameter(constant=1)
 _REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 # By operation and position of the input.
@@ -33,7 +39,9 @@ _PARAMETERS: Mapping[tuple[str, int], Parameter] = {
     ("ConstantOfShape", 0): _SIZE,
     ("Tile", 1): _SIZE,
     ("OneHot", 1): _SIZE,
+    ("Resize", 2): _SCALE,
     ("Resize", 3): _SIZE,
+    ("Upsample", 1): _SCALE,
     ("Pad", 1): _SIZE,
     ("CenterCropPad", 1): _SIZE,
     ("STFT", 1): _SIZE,

@@ -118,6 +118,21 @@ def test_a_parameter_of_an_operation_has_a_value_that_the_operation_takes(
     assert uses(tmp_path, nodes)["ids"].constant == value
 
 
+@pytest.mark.parametrize(
+    ("nodes", "value"),
+    [
+        ([node("Resize", "image", "", "at")], 1),
+        ([node("Cast", "at", output="sizes", to=INT64), node("Resize", "image", "", "", "sizes")], 8),
+        ([node("Div", "words", "at")], None),
+    ],
+)
+def test_a_size_that_a_model_takes_as_a_float_is_no_fraction(
+    tmp_path: Path, nodes: list[onnx.NodeProto], value: int | None
+) -> None:
+    use = uses(tmp_path, nodes, {"at": (FLOAT, (4,))}).get("at")
+    assert (use and use.constant) == value
+
+
 def test_a_single_size_takes_all_elements_and_a_split_is_in_equal_parts(tmp_path: Path) -> None:
     assert uses(tmp_path, [node("Reshape", "words", "ids")], {"ids": (INT64, (1,))})["ids"].constant == -1
     split = helper.make_node("Split", ["words", "ids"], ["y", "z"], axis=0)
