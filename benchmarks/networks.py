@@ -1,15 +1,17 @@
 """Networks to be predicted: true topology, seeded noise as weights, which no prediction depends on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgesim.models.samples.convnets import Builder, mobilenet_v2
 
 OPSET = 17
+# Name, type and sizes, as `onnx.helper.make_tensor_value_info` takes them.
+Tensor = tuple[str, int, Sequence[int | str] | None]
 
 
 def resnet50() -> onnx.ModelProto:
@@ -29,7 +31,41 @@ def resnet50() -> onnx.ModelProto:
     return net.model("resnet50", net.classifier(x, channels), 0)
 
 
-class _Detector(Builder):
+class Network(Builder):
+    """A builder of networks that compute sizes, and whose inputs and outputs have any names."""
+
+    def whole(self, values: Sequence[int] | int) -> str:
+        """Add integers: a list, or a scalar."""
+        name = f"whole_{len(self._weights)}"
+        self._weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def random(self, sizes: tuple[int, ...]) -> np.ndarray:
+        """Return values with the variance 1."""
+        return self._random.standard_normal(sizes)
+
+    def sliced(self, source: str, start: int, end: int, axis: int = 1) -> str:
+        return self.node("Slice", [source, self.whole([start]), self.whole([end]), self.whole([axis])])
+
+    def built(self, name: str, inputs: Sequence[Tensor], outputs: Mapping[str, Tensor]) -> onnx.ModelProto:
+        """Return the model; `outputs` has what each output is called, by the name that a method has returned."""
+        renamed = {made: tensor[0] for made, tensor in outputs.items()}
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [renamed.get(each, each) for each in names]
+        graph = helper.make_graph(
+            self._nodes,
+            name,
+            [helper.make_tensor_value_info(*tensor) for tensor in inputs],
+            [helper.make_tensor_value_info(*tensor) for tensor in outputs.values()],
+            self._weights,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edgesim")
+        model.ir_version = 8
+        return model
+
+
+class Detector(Network):
     """The blocks of YOLOv8 (github.com/ultralytics/ultralytics, cfg/models/v8/yolov8.yaml), written from its sizes."""
 
     def conv(self, source: str, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> str:
@@ -41,7 +77,7 @@ class _Detector(Builder):
         """Two halves of a convolution, of which one goes through bottlenecks; all are joined again."""
         half = outputs // 2
         x = self.conv(source, inputs, outputs, 1)
-        parts = [self._slice(x, 0, half), self._slice(x, half, outputs)]
+        parts = [self.sliced(x, 0, half), self.sliced(x, half, outputs)]
         for _ in range(repeats):
             y = self.conv(self.conv(parts[-1], half, half), half, half)
             parts.append(self.node("Add", [parts[-1], y]) if adds else y)
@@ -64,20 +100,11 @@ class _Detector(Builder):
         """Boxes and classes of one scale, [1, 64 + 80, cells]."""
         boxes = self.convolution(self.conv(self.conv(source, channels, 64), 64, 64), 64, 64, 1)
         classes = self.convolution(self.conv(self.conv(source, channels, 80), 80, 80), 80, 80, 1)
-        return self.node("Reshape", [self.joined([boxes, classes]), self._whole([1, 144, -1])])
-
-    def _slice(self, source: str, start: int, end: int) -> str:
-        return self.node("Slice", [source, self._whole([start]), self._whole([end]), self._whole([1])])
-
-    def _whole(self, values: list[int]) -> str:
-        name = f"whole_{len(self._weights)}"
-        self._weights.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
-        return name
+        return self.node("Reshape", [self.joined([boxes, classes]), self.whole([1, 144, -1])])
 
 
-def detector() -> onnx.ModelProto:
-    """Build a detector with the layers of YOLOv8n at 640x640, without the decoding of boxes: about 8.6 GFLOP."""
-    net = _Detector(0)
+def yolov8n(net: Detector) -> str:
+    """Add the layers of YOLOv8n for ``image``, 640x640: boxes and classes, [1, 64 + 80, 8400]."""
     x = net.conv(net.conv("image", 3, 16, stride=2), 16, 32, stride=2)
     x = net.c2f(x, 32, 32, 1, adds=True)
     small = net.c2f(net.conv(x, 32, 64, stride=2), 64, 64, 2, adds=True)
@@ -88,17 +115,15 @@ def detector() -> onnx.ModelProto:
     middle = net.c2f(net.joined([net.conv(small, 64, 64, stride=2), middle]), 192, 128, 1, adds=False)
     large = net.c2f(net.joined([net.conv(middle, 128, 128, stride=2), large]), 384, 256, 1, adds=False)
     heads = [net.head(small, 64), net.head(middle, 128), net.head(large, 256)]
-    output = net.node("Concat", heads, axis=2)
-    graph = helper.make_graph(
-        net._nodes,
-        "detector",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 640, 640])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, 144, 8400])],
-        net._weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="edgesim")
-    model.ir_version = 8
-    return model
+    return net.node("Concat", heads, axis=2)
+
+
+def detector() -> onnx.ModelProto:
+    """Build a detector with the layers of YOLOv8n at 640x640, without the decoding of boxes: about 8.6 GFLOP."""
+    net = Detector(0)
+    output = yolov8n(net)
+    image = ("image", TensorProto.FLOAT, [1, 3, 640, 640])
+    return net.built("detector", [image], {output: (output, TensorProto.FLOAT, [1, 144, 8400])})
 
 
 def write_all(directory: Path) -> dict[str, Path]:

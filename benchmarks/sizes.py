@@ -2,7 +2,7 @@
 
     python -m benchmarks.sizes [DIRECTORY]
 
-Further models are those of DIRECTORY, or those that packages ship (`benchmarks.real_models`). Prints the table of
+Further models are those of DIRECTORY, or those of `benchmarks.real_models`. Prints the table of
 docs/evidence/models.md, and ends with exit code 1 if the two sources disagree. `make test-long` compares the operator
 tests of the ONNX standard as well.
 """
@@ -48,10 +48,12 @@ def groups(scratch: Path, further: Path | None) -> Iterator[tuple[str, list[Mode
     )
     sequence_models.main(scratch / "sequences")
     yield "decoders with a cache, models with a state", read((scratch / "sequences").glob("*.onnx"))
-    if further is None:
-        further = directory("further")
-        real_models.fetch(further)
-    yield "models that packages ship", read(further.glob("*.onnx"))
+    if further is not None:
+        yield "models of a directory", read(further.glob("*.onnx"))
+        return
+    listed = real_models.all_models(real_models.MODELS)
+    for title, own in (("models that packages ship", False), ("kinds that no package ships", True)):
+        yield title, read(each.path for each in listed if (each.source in ("built", "exported")) is own)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,29 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.helper import make_node as node
 
-VOCABULARY, HIDDEN, HEADS, HEAD, LAYERS = 50, 16, 2, 8, 2
+VOCABULARY, LAYERS = 50, 2
 POSITIONS = 512
 _OPSET = [helper.make_opsetid("", 17)]
 _FLOAT, _INT64, _BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 _Sizes = Sequence[int | str]
 
 
-def decoder(*, spelling: str = "optimum", mask: bool = True, layers: int = LAYERS) -> onnx.ModelProto:
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The sizes of a decoder: rows of its table, and the widths of a token and of a head."""
+
+    vocabulary: int = VOCABULARY
+    hidden: int = 16
+    heads: int = 2
+    head: int = 8
+
+
+SMALL = Sizes()
+
+
+def decoder(
+    *, spelling: str = "optimum", mask: bool = True, layers: int = LAYERS, sizes: Sizes = SMALL
+) -> onnx.ModelProto:
     """Return a decoder with a cache: token ids in, logits out.
 
     Args:
@@ -30,16 +46,16 @@ def decoder(*, spelling: str = "optimum", mask: bool = True, layers: int = LAYER
     """
     names = _spelled(spelling, layers)
     nodes = _body(names, mask=mask)
-    weights = _weights(layers)
+    weights = _weights(layers, sizes)
     inputs: dict[str, tuple[int, _Sizes]] = {"input_ids": (_INT64, ["batch", "sequence"])}
     if mask:
         inputs["attention_mask"] = (_INT64, ["batch", "total"])
         inputs["position_ids"] = (_INT64, ["batch", "sequence"])
     pair = [2] if spelling == "past" else []
     for past, _ in names:
-        inputs[past] = (_FLOAT, [*pair, "batch", HEADS, "past", HEAD])
-    outputs: dict[str, tuple[int, _Sizes]] = {"logits": (_FLOAT, ["batch", "sequence", VOCABULARY])}
-    outputs |= {present: (_FLOAT, [*pair, "batch", HEADS, "total", HEAD]) for _, present in names}
+        inputs[past] = (_FLOAT, [*pair, "batch", sizes.heads, "past", sizes.head])
+    outputs: dict[str, tuple[int, _Sizes]] = {"logits": (_FLOAT, ["batch", "sequence", sizes.vocabulary])}
+    outputs |= {present: (_FLOAT, [*pair, "batch", sizes.heads, "total", sizes.head]) for _, present in names}
     if spelling == "merged":
         inputs["use_cache_branch"] = (_BOOL, [1])
         nodes = _merged(nodes, _body([("", present) for _, present in names], mask=mask), list(outputs))
@@ -143,18 +159,18 @@ def _merged(
     return [node("If", ["use_cache_branch"], list(outputs), then_branch=then_branch, else_branch=else_branch)]
 
 
-def _weights(layers: int) -> dict[str, np.ndarray]:
+def _weights(layers: int, sizes: Sizes) -> dict[str, np.ndarray]:
     random = np.random.default_rng(7)
 
     def floats(*shape: int) -> np.ndarray:
         return np.asarray(random.standard_normal(shape) / np.sqrt(shape[0]), np.float32)
 
     weights = {
-        "embedding": floats(VOCABULARY, HIDDEN) * 4,
-        "unembedding": floats(HIDDEN, VOCABULARY),
-        "position_table": floats(POSITIONS, HIDDEN) * 8,
-        "to_heads": np.array([0, 0, HEADS, HEAD]),
-        "from_heads": np.array([0, 0, HIDDEN]),
+        "embedding": floats(sizes.vocabulary, sizes.hidden) * 4,
+        "unembedding": floats(sizes.hidden, sizes.vocabulary),
+        "position_table": floats(POSITIONS, sizes.hidden) * 8,
+        "to_heads": np.array([0, 0, sizes.heads, sizes.head]),
+        "from_heads": np.array([0, 0, sizes.hidden]),
         "zero": np.array(0),
         "one": np.array(1),
         "minus2": np.array(-2),
@@ -164,7 +180,9 @@ def _weights(layers: int) -> dict[str, np.ndarray]:
         "nothing": np.array(0, np.float32),
         "far": np.array(-1e9, np.float32),
     }
-    weights |= {f"{what}{i}": floats(HIDDEN, HIDDEN) for i in range(layers) for what in ("q", "k", "v", "o")}
+    weights |= {
+        f"{what}{i}": floats(sizes.hidden, sizes.hidden) for i in range(layers) for what in ("q", "k", "v", "o")
+    }
     return weights
 
 
