@@ -47,7 +47,7 @@ ProfileOrStackArgument = Annotated[
     str,
     typer.Argument(
         metavar="PROFILE|STACK.yaml",
-        help=f"{_PROFILE_HELP} Or a stack file, without MODEL.",
+        help=f"{_PROFILE_HELP} Or a stack file; then omit MODEL.",
         autocompletion=profile_names,
     ),
 ]
@@ -96,7 +96,7 @@ PackedOption = Annotated[
     typer.Option(
         "--packed",
         metavar="REGISTRY/NAME@sha256:…",
-        help="Run this image of `edgesim pack`, with the model inside, in place of MODEL.",
+        help="Run this image of `edgesim pack`, which contains the model, instead of MODEL.",
         rich_help_panel=IMAGE,
     ),
 ]
@@ -105,8 +105,9 @@ AnnotationOption = Annotated[
     typer.Option(
         "--annotation",
         metavar="NAME=VALUE",
-        help="Annotate what is pushed, such as org.opencontainers.image.licenses=MIT; may be repeated. Source and"
-        " revision are git's, if git knows the model as it is.",
+        help="Annotate the pushed image or bundle, such as org.opencontainers.image.licenses=MIT; may be repeated."
+        " Source"
+        " and revision come from git, if the model is committed and unchanged.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -124,7 +125,7 @@ RuntimeOption = Annotated[
     typer.Option(
         "--runtime",
         metavar="VERSION",
-        help="Serve with this release of ONNX Runtime, such as 1.16.3, or `board` for the one that the"
+        help="Serve with this release of ONNX Runtime, such as 1.16.3, or `board` for the release that the"
         " board usually has outside of a container [default: that of the board's system, else edgesim's].",
         rich_help_panel=BOARD,
     ),
@@ -134,7 +135,7 @@ TargetOption = Annotated[
     typer.Option(
         "--target",
         metavar="NAME",
-        help="Take the time of this target of the board: cpu, or an accelerator with a runtime and a precision, such as"
+        help="Use the time of this target of the board: cpu, or an accelerator with a runtime and a precision, such as"
         " gpu:tensorrt-fp16 [default: cpu].",
         rich_help_panel=BOARD,
         autocompletion=_targets,
@@ -145,8 +146,9 @@ HostLibraryOption = Annotated[
     typer.Option(
         "--host-library",
         metavar="FILE|PACKAGE",
-        help="Load this library of custom operations on this host, too: for the comparison, and with --engine local. It"
-        " is code, and runs as you; may be repeated.",
+        help="Also load this library of custom operations on this host: for the comparison, and with --engine"
+        " local. The"
+        " library runs with your rights; may be repeated.",
         rich_help_panel=BOARD,
     ),
 ]
@@ -155,7 +157,7 @@ GpusOption = Annotated[
     typer.Option(
         "--gpus",
         metavar="all|none",
-        help="Give the container the GPUs of the engine's machine, which is the board itself or its --context"
+        help="Give the container the GPUs of the engine's machine: the board itself, or the machine of --context"
         " [default: the profile's].",
         rich_help_panel=BOARD,
     ),
@@ -191,9 +193,7 @@ MarkdownOption = Annotated[
 ]
 ForceOption = Annotated[
     bool,
-    typer.Option(
-        "--force", help="Compare two results change by change whatever they are of; the output says what differs."
-    ),
+    typer.Option("--force", help="Compare any two results change by change; the output says what differs."),
 ]
 InconclusiveOkOption = Annotated[
     bool,

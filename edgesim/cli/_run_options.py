@@ -61,7 +61,7 @@ class TrafficFlags:
             metavar="N",
             min=1,
             max=512,
-            help="Run this many closed loops side by side; in the offline scenario, keep this many requests under way.",
+            help="Run this many closed loops in parallel; in the offline scenario, keep this many requests in flight.",
             rich_help_panel=TRAFFIC,
         ),
     ] = None
@@ -108,7 +108,7 @@ class TrafficFlags:
             "--requests",
             metavar="N",
             min=1,
-            help=f"Measure at least this many requests [default: {_REQUESTS}; in the server scenario as many as its p99"
+            help=f"Measure at least this many requests [default: {_REQUESTS}; in the server scenario as many as p99"
             " needs, unless emulated; none if --duration is given].",
             rich_help_panel=TRAFFIC,
         ),
@@ -157,7 +157,7 @@ class TrafficFlags:
         typer.Option(
             "--client-cores",
             metavar="N,N,…",
-            help="Give these cores of this host to the load generator alone; the board gets the others.",
+            help="Reserve these cores of this host for the load generator; the board gets the other cores.",
             rich_help_panel=TRAFFIC,
         ),
     ] = None
@@ -181,7 +181,7 @@ class InputFlags:
         typer.Option(
             "--inputs",
             metavar="FILE",
-            help="Take the inputs' values from this YAML file [default: inputs.yaml beside the model].",
+            help="Read the inputs' values from this YAML file [default: inputs.yaml beside the model].",
             rich_help_panel=INPUTS,
         ),
     ] = None
@@ -199,7 +199,7 @@ class InputFlags:
         typer.Option(
             "--dim",
             metavar="NAME=N|auto",
-            help="Use this size wherever the model has this name for one, such as sequence=128; may be repeated. `auto`"
+            help="Use this size for each size of this name in the model, such as sequence=128; may be repeated. `auto`"
             " guesses the open sizes, and reports the guesses.",
             rich_help_panel=INPUTS,
         ),
@@ -228,8 +228,9 @@ class InputFlags:
         typer.Option(
             "--generate",
             metavar="prompt=N,tokens=N",
-            help="Let a decoder with a cache generate tokens after a prompt, and measure the time to the first one and"
-            " the tokens per second.",
+            help="Generate tokens after a prompt, with a decoder that has a cache, and measure the time to the"
+            " first token"
+            " and the tokens per second.",
             rich_help_panel=INPUTS,
         ),
     ] = None
@@ -247,7 +248,7 @@ class AnswerFlags:
         typer.Option(
             "--match",
             metavar="detections[:KEY=VALUE,…]",
-            help="Match a detector's rows by class and overlap before they are compared. Keys: boxes, scores, classes,"
+            help="Match a detector's rows by class and overlap before comparing them. Keys: boxes, scores, classes,"
             " or rows and columns, name outputs; iou and threshold are bounds.",
             rich_help_panel=INPUTS,
         ),
@@ -268,7 +269,7 @@ class BoardFlags:
         typer.Option(
             "--mount",
             metavar="METHOD",
-            help=f"Get models into the container by {', '.join(get_args(MountMethod))}"
+            help=f"Bring models into the container by this mount method: {', '.join(get_args(MountMethod))}"
             " [default: bind; volume if the engine cannot mount files of this host].",
             rich_help_panel=BOARD,
         ),
@@ -287,8 +288,9 @@ class BoardFlags:
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="Send requests by the inference protocol over http or grpc; the server of another image (--image)"
-            " then also reports over gRPC that it is ready.",
+            help="Send requests over http or grpc; with grpc, edgesim also asks the server of another image"
+            " (--image) over"
+            " gRPC whether it is ready.",
             rich_help_panel=BOARD,
         ),
     ] = "http"

@@ -41,7 +41,7 @@ def build_command(
         typer.Option(
             "--extras",
             metavar="NAME,...",
-            help="With --self: extras of edgesim that the image has, such as dask.",
+            help="With --self: install these extras of edgesim, such as dask.",
             rich_help_panel=IMAGE,
         ),
     ] = None,
@@ -67,7 +67,7 @@ def build_command(
 ) -> int:
     """Build the serving image of a board, or an image of edgesim itself.
 
-    An existing image of the same content is kept.
+    An existing image with the same content is not built again.
     """
     _require_one_kind(profile, own=own, extras=extras, runtime=runtime)
     if tag is not None:

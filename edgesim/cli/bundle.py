@@ -39,9 +39,9 @@ def bundle_command(
     annotation: AnnotationOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Pack a result with everything that its run was made from into one archive.
+    """Pack a result with everything that its run used into one archive.
 
-    Call the command in the directory in which the run was started. The same content gives the same bytes.
+    Call the command in the directory where the run was started. The same content gives the same bytes.
     """
     require_outputs([("--output", output)], [result])
     written = bundle(

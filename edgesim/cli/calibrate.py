@@ -30,7 +30,7 @@ def calibrate_command(
         typer.Argument(
             metavar="MEASURED",
             help="Times measured on the board itself: RESULT.json of a run there; MODEL=29.3, in ms; MODEL=FILE with"
-            " what trtexec printed, or exported by --exportTimes or --exportProfile; or its printed log alone.",
+            " the output of trtexec, or of its --exportTimes or --exportProfile; or the printed log alone.",
         ),
     ],
     target: Annotated[

@@ -67,16 +67,17 @@ def check_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Judge also whether the model runs on this target of the board, such as gpu:tensorrt-fp16; may be"
-            " repeated [default: all are shown, and none is judged].",
+            help="Also judge whether the model runs on this target of the board, such as gpu:tensorrt-fp16; may be"
+            " repeated [default: show all targets, judge none].",
         ),
     ] = None,
     runtimes: Annotated[
         str | None,
         typer.Option(
             metavar="all|VERSION,…",
-            help="Check only which of these releases of ONNX Runtime load the model, such as 1.11,1.14..1.18; of `all`,"
-            " the board's own is judged.",
+            help="Check only which of these releases of ONNX Runtime load the model, such as 1.11,1.14..1.18;"
+            " `all` judges"
+            " only the board's own release.",
         ),
     ] = None,
     packed: PackedOption = None,

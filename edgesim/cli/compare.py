@@ -38,7 +38,7 @@ def compare_command(
         bool,
         typer.Option(
             "--across-runtimes",
-            help="Compare two results change by change although their releases of ONNX Runtime differ.",
+            help="Compare two results change by change even if their releases of ONNX Runtime differ.",
         ),
     ] = False,
     markdown: MarkdownOption = None,
@@ -47,9 +47,9 @@ def compare_command(
 ) -> int:
     """Show results side by side, without a verdict.
 
-    Two results of the same board and model: every metric has its change, and the confidence interval of the change.
-    More results, or results of different boards or models: one table. Without files the last two runs are compared,
-    with one file that file and the last run.
+    For two results of the same board and model, every metric has its change with a confidence interval.
+    More results, or results of different boards or models, are shown in one table. Without files, the command compares
+    the last two runs; with one file, it compares the file with the last run.
     """
     files = list(results or [])
     if len(files) < 2:

@@ -39,7 +39,7 @@ def count_command(
             "--count-threads",
             metavar="N",
             min=1,
-            help="Run an inference on this many threads; more than one makes the counts waver.",
+            help="Run an inference on this many threads; with more than one, the counts vary.",
             rich_help_panel=BOARD,
         ),
     ] = 1,
@@ -51,8 +51,8 @@ def count_command(
 ) -> int:
     """Count the arm64 instructions of one inference, the same on any host.
 
-    The board is emulated. A count is no time, and no other program changes it, so that a rule such as
-    `instructions: +1 %` finds small changes of a model, a runtime or a server (see `edgesim gate`).
+    The board is emulated. A count is not a time, and other programs do not change it. A rule such as
+    `instructions: +1 %` therefore detects small changes of a model, a runtime or a server (see `edgesim gate`).
     """
     if output is not None:
         require_writable(output, "--output")

@@ -32,14 +32,14 @@ def doctor_command(
         typer.Option(
             "--worker",
             metavar="ADDRESS",
-            help="Print only the command that starts a worker of this scheduler of Dask on this host, with the host's"
+            help="Print only the command that starts a worker of this Dask scheduler on this host, with the host's"
             " resources.",
         ),
     ] = None,
     context: ContextOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Say what this host can do, and how to fix what it cannot.
+    """Check what this host can do, and how to fix what is missing.
 
     The exit code is 3 if something is missing.
     """

@@ -19,7 +19,7 @@ app = new_app()
 def down_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The stack's name, or its file.")],
     volumes: Annotated[
-        bool, typer.Option("--volumes", help="Remove the stack's volumes, too, with the data in them.")
+        bool, typer.Option("--volumes", help="Also remove the stack's volumes, with their data.")
     ] = False,
 ) -> int:
     """Take a stack down.

@@ -18,8 +18,9 @@ app = new_app()
 def gc_command(context: ContextOption = None, as_json: JsonOption = False) -> int:
     """Remove what killed runs left behind.
 
-    Removed are containers, images that nothing will use again, temporary files, and the networks, volumes and control
-    groups of stacks. Runs that are under way, stacks that are up, and volumes that were made to be kept stay.
+    The command removes containers, images that nothing will use again, temporary files, and the networks, volumes and
+    control groups of stacks. It keeps runs that are under way, stacks that are up, and volumes that were made to be
+    kept.
     """
     removed = [str(path) for path in scratch.remove_left_behind()]
     failure: EngineMissing | EngineDenied | None = None

@@ -41,7 +41,7 @@ MetricOption = Annotated[
     typer.Option(
         "--metric",
         metavar="NAME",
-        help="Look at this metric; may be repeated [default: one of each kind].",
+        help="Show this metric; may be repeated [default: one of each kind].",
         rich_help_panel=_WHICH,
     ),
 ]
@@ -58,7 +58,7 @@ CommitsOption = Annotated[
     typer.Option(
         "--commits",
         metavar="RANGE",
-        help="Look at results of these commits, by first parents, such as v1.0..main [default: all results, in the"
+        help="Use the results of these commits, by first parents, such as v1.0..main [default: all results, in the"
         " order of their commits' dates].",
         rich_help_panel=_WHICH,
     ),
@@ -69,7 +69,7 @@ RecentOption = Annotated[
         "--recent",
         metavar="N",
         min=1,
-        help="A step is recent if it is within this many last results.",
+        help="Call a step recent if it is within this many last results.",
         rich_help_panel=_STEPS,
     ),
 ]
@@ -78,7 +78,7 @@ MinChangeOption = Annotated[
     typer.Option(
         "--min-change",
         metavar="PERCENT",
-        help="A smaller change is no step; of answers, every change is one.",
+        help="Ignore a smaller change; for answers, every change is a step.",
         rich_help_panel=_STEPS,
     ),
 ]
@@ -90,7 +90,7 @@ FailOnStepOption = Annotated[
     bool,
     typer.Option(
         "--fail-on-step",
-        help="Exit with 1 if a series has a recent step for the worse, as for a nightly job.",
+        help="Exit with 1 if a figure recently became worse, for a nightly job.",
         rich_help_panel=_STEPS,
     ),
 ]
@@ -173,14 +173,14 @@ def add_command(
         typer.Option(
             "--revision",
             metavar="REV",
-            help="The git revision that the results are of; outside of git any name [default: HEAD].",
+            help="The git revision of the results; outside of git, any name [default: HEAD].",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Keep what results say, without their requests, as one small file each.
+    """Keep the figures of results, without their requests, in one small file each.
 
-    The exit code is 5 if a run is INVALID; the other results are added all the same.
+    The exit code is 5 if a run is INVALID; the other results are still added.
     """
     addition = history(directory, branch=branch).add(*results, revision=revision)
     for name, why in addition.refused.items():
@@ -264,15 +264,16 @@ def export_command(
         Direction,
         typer.Option(
             metavar="smaller|bigger",
-            help="For github-action-benchmark: the figures of which this is better, since each of its tools takes one"
-            " kind.",
+            help="For github-action-benchmark: export the figures for which this is better, since each of its"
+            " tools takes"
+            " one kind.",
         ),
     ] = "smaller",
     mlflow: Annotated[
         str | None, typer.Option("--mlflow", metavar="URI", help="For mlflow: the address of its server.")
     ] = None,
 ) -> int:
-    """Write the history as another program reads it; to MLflow each result that is not there, as a run."""
+    """Write the history in the format of another program; log each missing result to MLflow as a run."""
     if (format_ == "mlflow") != (mlflow is not None) or (mlflow is not None and output is not None):
         raise UsageError(
             "--mlflow: goes with mlflow alone, and without -o", fix="edgesim history export mlflow --mlflow URI"

@@ -48,8 +48,8 @@ def noise_command(
 ) -> int:
     """Measure the smallest change that `edgesim gate` can detect on this host.
 
-    A model runs in turns against itself. The figures are kept in the user's cache, and `edgesim gate` refuses a rule
-    of a smaller change.
+    The command runs a model in turns against itself, and keeps the figures in the user's cache. `edgesim gate` then
+    refuses a rule with a smaller change.
     """
     default = "x86-gateway" if host_architecture() == "amd64" else "raspberry-pi-5"
     probe = noise.probe(

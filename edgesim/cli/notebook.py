@@ -51,7 +51,7 @@ def notebook_command(
         bool,
         typer.Option(
             "--no-engine",
-            help="Give the notebook no access to this host's engine: whoever uses the engine may do what root may.",
+            help="Give the notebook no access to this host's engine, since an engine's user has root's rights.",
         ),
     ] = False,
     base_image: BaseImageOption = None,
@@ -61,7 +61,7 @@ def notebook_command(
 ) -> int:
     """Open JupyterLab beside a simulated board until Ctrl-C.
 
-    Your directory is mounted, and only its files stay. The board serves what the notebook writes to /models.
+    Your directory is mounted, and only its files stay. The board serves models that the notebook writes to /models.
     """
     desk = Desk(
         profile=profile,

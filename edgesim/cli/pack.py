@@ -61,7 +61,7 @@ def pack_command(
 ) -> int:
     """Pack a model and its server into one image for a board.
 
-    The image runs anywhere with nothing mounted.
+    The image runs on any machine of the board's architecture, without mounts.
     """
     if save is not None and (save.is_dir() or not save.parent.is_dir()):
         raise ResultError(

@@ -72,7 +72,8 @@ def predict_command(
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Show the operations that cost most, and what half the resolution or int8 would change."
+            "--explain",
+            help="Show the operations that take most time, and the effect of half the resolution or of int8.",
         ),
     ] = False,
     quiet: QuietOption = False,
@@ -80,10 +81,10 @@ def predict_command(
 ) -> int:
     """Predict a model's device time from its graph, without a container.
 
-    A model whose sizes, branches or loops depend on its inputs runs on this host once.
+    A model whose sizes, branches or loops depend on its inputs runs once on this host.
 
-    The prediction is ONNX Runtime's time on the board's CPU, and TensorRT's on its GPU if it has one, each with a band
-    that contains the time of 80 % of boards. --target chooses one of them.
+    The command predicts the time of ONNX Runtime on the board's CPU, and of TensorRT on the board's GPU if it has one,
+    each with a band that contains the time of 80 % of boards. --target chooses one of them.
     """
     board, inputs = profiles.load(profile, model=model), options.inputs
     graph = replace(repository.find(model, options.models), host_libraries=tuple(host_libraries or ()))

@@ -61,9 +61,9 @@ def list_command(as_json: JsonOption = False) -> int:
 
 @app.examples("edgesim profiles show jetson-nano", "edgesim profiles show jetson-nano:5w --json", name="show")
 def show_command(profile: ProfileArgument, as_json: JsonOption = False) -> int:
-    """Describe one profile, in the power mode that is named.
+    """Describe one profile, in the named power mode.
 
-    Where the profile extends another one, each fact is marked: "yours", or "from" the profile that states the fact.
+    If the profile extends another one, each fact has its origin: "yours", or "from" the profile that states the fact.
     """
     loaded = profiles.load(profile)
     if as_json:
@@ -285,9 +285,9 @@ def measure_command(
 ) -> int:
     """Measure a machine, such as the board itself, and write its profile.
 
-    Cores, clocks, features, caches, memory, bandwidth and disk are read and measured on this machine, or with --context
-    in a container on another one. What cannot be read is named in a comment. The exit code is 3 if that leaves no valid
-    profile.
+    The command reads and measures cores, clocks, features, caches, memory, bandwidth and disk on this machine, or with
+    --context in a container on another machine. A comment names the facts that cannot be read. The exit code is 3 if
+    the profile is therefore not valid.
     """
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"{output}: no such directory", fix=f"mkdir -p {output.parent}")
@@ -328,7 +328,7 @@ def validate_command(
 ) -> int:
     """Check a profile file.
 
-    Facts that are beyond what a part of the named kind is known to do are named as doubts. The exit code is 2 if the
+    Facts that exceed the known limits of a part of the named kind are listed as doubts. The exit code is 2 if the
     file is not a valid profile.
     """
     profile = profiles.read(file)

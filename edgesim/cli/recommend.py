@@ -55,11 +55,11 @@ def recommend_command(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Say which boards, and which variants of a model, hold rules.
+    """Find the boards, and the variants of a model, that satisfy rules.
 
-    Boards that hold all rules come first: the cheapest by the prices in the profiles, then the quickest. Without a
-    directory, the device time is predicted on every target of each board. The exit code is 0 if a board holds all
-    rules, 6 if that is not known, and 1 if no board does.
+    Boards that satisfy all rules come first: the cheapest by the prices in the profiles, then the fastest. Without a
+    directory, the device time is predicted on every target of each board. The exit code is 0 if a board satisfies all
+    rules, 6 if this is unknown, and 1 if no board does.
     """
     if directory is not None:
         if profile or model or settings:

@@ -61,8 +61,7 @@ def replay_command(
         typer.Option(
             "--report",
             metavar="FILE",
-            help="Write a report with both results laid over each other; its suffix is the format, as for"
-            " `edgesim report`.",
+            help="Write a comparison of both results; the suffix chooses the format, as for `edgesim report`.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -72,7 +71,7 @@ def replay_command(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Run what a bundle contains again, and compare both results.
+    """Repeat the run of a bundle, and compare both results.
 
     The exit code is that of the verdict: 0 PASS, 1 FAIL, 6 INCONCLUSIVE.
     """

@@ -45,7 +45,8 @@ def report_command(
             "--output",
             "-o",
             metavar="FILE",
-            help=f"Write a report; the suffix says the format ({formats.FILE_HELP}); may be repeated [default: show the"
+            help=f"Write a report; the suffix chooses the format ({formats.FILE_HELP}); may be repeated [default:"
+            f" show the"
             " report on the terminal].",
         ),
     ] = None,
@@ -54,8 +55,8 @@ def report_command(
 ) -> int:
     """Show one result, or several side by side, on the terminal or as files.
 
-    Without a file it shows the result of the last run; of the directory of a sweep, all of its cells. Several results
-    are shown as `edgesim compare` shows them.
+    Without a file, the command shows the result of the last run; for the directory of a sweep, it shows all cells.
+    Several results are shown as in `edgesim compare`.
     """
     outputs = output or []
     files = results or _last_results.latest(1)

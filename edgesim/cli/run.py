@@ -52,7 +52,7 @@ def run_command(
         typer.Option(
             "--execution",
             metavar="EXECUTION",
-            help="Run the board in this execution alone: scaled, emulated, native, same-architecture or host [default:"
+            help="Run the board only in this execution: scaled, emulated, native, same-architecture or host [default:"
             " scaled and emulated; native on the board itself, same-architecture on another host of its architecture;"
             " host with --engine local].",
             rich_help_panel=BOARD,

@@ -35,7 +35,7 @@ def screen_command(
 ) -> int:
     """Judge models by rules on their size, opset and predicted time, without a container.
 
-    For a hook of pre-commit: the exit code is 1 if a model FAILs, and 6 if a rule cannot be decided.
+    Use the command as a hook of pre-commit. The exit code is 1 if a model FAILs, and 6 if a rule cannot be decided.
     """
     if not rule and max_opset is None:
         raise UsageError("there is no rule to judge by", fix="--rule 'artifact_bytes <= 20MiB', or --max-opset 17")

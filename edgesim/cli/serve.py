@@ -53,7 +53,7 @@ def serve_command(
         bool,
         typer.Option(
             "--grpc",
-            help="Answer gRPC, too: Triton's GRPCInferenceService, at any free port of 127.0.0.1.",
+            help="Also answer gRPC (Triton's GRPCInferenceService), at any free port of 127.0.0.1.",
             rich_help_panel=BOARD,
         ),
     ] = False,
@@ -64,7 +64,7 @@ def serve_command(
             metavar="N",
             min=0,
             max=65535,
-            help="Answer gRPC, too, at this port of 127.0.0.1; 0 is any free port.",
+            help="Also answer gRPC, at this port of 127.0.0.1; 0 is any free port.",
             rich_help_panel=BOARD,
         ),
     ] = None,

@@ -63,7 +63,7 @@ def _facts(state: ServiceState) -> Mapping[str, Any]:
 
 @app.examples("edgesim stack render stack.yaml", "edgesim stack render stack.yaml > compose.yaml", name="render")
 def render_command(stack: StackArgument, base_image: BaseImageOption = None) -> int:
-    """Print the plain Compose file that `edgesim up` would start; nothing is made."""
+    """Print the plain Compose file that `edgesim up` would start; start nothing."""
     facts = _engine_facts()
     written = stack_loader.read(stack)
     resolved = up.of_engine(written, facts, source=stack, base=base_image)
@@ -73,7 +73,7 @@ def render_command(stack: StackArgument, base_image: BaseImageOption = None) -> 
 
 @app.examples("edgesim stack validate stack.yaml", "edgesim stack validate stack.yaml --json", name="validate")
 def validate_command(stack: StackArgument, as_json: JsonOption = False) -> int:
-    """Say what is wrong with a stack file, with the line; or what it would start."""
+    """List the mistakes in a stack file with their lines, or what the file would start."""
     resolved = up.of_engine(stack_loader.read(stack), _engine_facts(), source=stack)
     service_images.check_commands(resolved)
     if as_json:

@@ -43,7 +43,8 @@ def sweep_command(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Take this board, or all whose names match, such as `jetson-*` or `jetson-nano:*`; may be repeated.",
+            help="Use this board, or all boards whose names match, such as `jetson-*` or `jetson-nano:*`; may be"
+            " repeated.",
             rich_help_panel=_MATRIX,
         ),
     ] = None,
@@ -51,7 +52,7 @@ def sweep_command(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Take this model, or all that match, such as 'models/*'; may be repeated.",
+            help="Use this model, or all models that match, such as 'models/*'; may be repeated.",
             rich_help_panel=_MATRIX,
         ),
     ] = None,
@@ -60,7 +61,7 @@ def sweep_command(
         typer.Option(
             "--set",
             metavar="NAME=VALUE,…",
-            help="Take each of these values of an option: job=predict|run|check, precision=fp32,int8, threads, batch,"
+            help="Use each of these values of an option: job=predict|run|check, precision=fp32,int8, threads, batch,"
             " target=cpu,gpu:*, or an option of a run; may be repeated.",
             rich_help_panel=_MATRIX,
         ),
@@ -71,7 +72,7 @@ def sweep_command(
             "--output",
             "-o",
             metavar="DIR",
-            help="Keep the results here; cells that have a result there are not done again.",
+            help="Keep the results in this directory; cells that already have a result there are not repeated.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -79,7 +80,7 @@ def sweep_command(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Let the workers of a scheduler of Dask do the cells: tcp://HOST:8786. Needs edgesim[dask].",
+            help="Send the cells to the workers of this Dask scheduler: tcp://HOST:8786. Needs edgesim[dask].",
             rich_help_panel=_MACHINES,
         ),
     ] = None,
@@ -94,7 +95,7 @@ def sweep_command(
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Repeat the cells that failed.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the number of cells and how many are done; do none.")
+        bool, typer.Option("--dry-run", help="Print the number of cells and how many are done; run nothing.")
     ] = False,
     mlflow: MlflowOption = None,
     quiet: QuietOption = False,
@@ -102,8 +103,8 @@ def sweep_command(
 ) -> int:
     """Predict, run or check many models on many boards, each combination once.
 
-    Each cell has a file of its own, so that a sweep that was stopped continues where it was. The exit code is 0 if
-    every cell has a result, also an INVALID one or a FAIL; else the largest exit code of a cell's error.
+    Each cell has a file of its own, so an interrupted sweep continues with the missing cells. The exit code is 0 if
+    every cell has a result, even an INVALID or FAIL one; otherwise it is the largest exit code of a cell's error.
     """
     base = Matrix.read(file) if file is not None else None
     matrix = Matrix.of(profile or (), model or (), _settings.parsed(settings or ()), base)

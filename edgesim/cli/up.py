@@ -32,7 +32,7 @@ app = new_app()
 @app.examples("edgesim up stack.yaml", "edgesim up examples/stacks/parallel/stack.yaml --attach")
 def up_command(
     stack: StackArgument,
-    attach: Annotated[bool, typer.Option("--attach", help="Stay, and take the stack down at Ctrl-C.")] = False,
+    attach: Annotated[bool, typer.Option("--attach", help="Wait, and take the stack down at Ctrl-C.")] = False,
     base_image: BaseImageOption = None,
     ready_timeout: ReadyTimeoutOption = READY_TIMEOUT_S,
     quiet: QuietOption = False,

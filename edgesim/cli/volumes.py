@@ -60,7 +60,7 @@ def fill_command(
     models: ModelsOption = None,
     context: ContextOption = None,
 ) -> int:
-    """Fill a volume with the contents of a model repository; a volume that does not exist is made."""
+    """Fill a volume with the contents of a model repository; make the volume if it does not exist."""
     files = contents.of([Mount(repository.whole(models).resolve(), volumes.TARGET)], volumes.TARGET)
     changed = volumes.fill(docker_engine.Engine(resolve(context)), name, files)
     words = f"{counted(len(files.files), 'file')}, {format_bytes(files.size_bytes)}"
@@ -74,7 +74,7 @@ def export_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that does not exist yet.")],
     context: ContextOption = None,
 ) -> int:
-    """Write a volume's files into a new directory, as a model repository."""
+    """Copy a volume's files into a new directory, as a model repository."""
     volumes.export(docker_engine.Engine(resolve(context)), name, directory)
     print(directory)
     return ExitCode.OK

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
         (["run", "jetson-nanoo", "digits"], 2, "unknown profile 'jetson-nanoo'; did you mean 'jetson-nano'?"),
         (["run", "jetson-nano", "digit"], 2, "unknown model 'digit'; there are"),
         (["run", "jetson-nano", "raspberry-pi-4"], 2, "'raspberry-pi-4' is a profile, and not a model"),
-        (["run", "digits", "jetson-nano"], 2, "name the profile first, then the model: jetson-nano digits"),
+        (["run", "digits", "jetson-nano"], 2, "profile and model are swapped: 'jetson-nano' is a profile"),
         (["run", "jetson-nano", "digits", "--models", "nowhere"], 2, "nowhere: no such model directory"),
         (["run", "jetson-nano", "nowhere.onnx"], 2, "nowhere.onnx: no such model file"),
         (["run", "jetson-nano"], 2, "Missing argument 'MODEL'"),
