@@ -10,6 +10,7 @@ from pathlib import Path
 from edgesim import paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
+from edgesim.errors import HostError
 from edgesim.host.cache import make_public
 from edgesim.images import pins, python_packages, rootfs
 from edgesim.images.build_once import to_build
@@ -20,6 +21,8 @@ from edgesim.progress import Stages
 from edgesim.version import __version__
 
 _DOCKERFILE = "Dockerfile.edgesim"
+# Packages come as wheels, and hdrhistogram 0.10.8 has none for Linux on arm64, with any Python.
+_ARCHITECTURES = ("amd64",)
 # What edgesim's commands call, and what a job's script expects: a shell with its tools.
 _DEBIAN_PACKAGES = (
     *("base-files", "bash", "coreutils", "dash", "findutils", "grep", "sed", "ca-certificates"),
@@ -35,7 +38,7 @@ class EdgesimImage:
     """edgesim's own image, as it is to be built.
 
     Attributes:
-        architecture: ``amd64`` or ``arm64``; that of the engine, since the build runs programs of the image.
+        architecture: that of the engine, since the build runs programs of the image.
         extras: extras of the package edgesim that the image has, such as ``dask``; sorted.
         base_image: the image to build on; None means Debian's public image or, if no registry answers, an image made
             from Debian packages.
@@ -64,8 +67,15 @@ class EdgesimImage:
         """Return the image, built unless the engine has it.
 
         Raises:
-            HostError: something is missing on this host; DeviceError: the build failed.
+            HostError: something is missing on this host, or the image cannot be made for the architecture; DeviceError:
+                the build failed.
         """
+        if self.architecture not in _ARCHITECTURES:
+            raise HostError(
+                f"edgesim's own image: cannot be made for {self.architecture}, since hdrhistogram has a wheel for"
+                f" {', '.join(_ARCHITECTURES)} alone",
+                fix="install edgesim with pip there, which compiles the package: see docs/quickstart.md",
+            )
         recipe = self._recipe()
         with to_build(engine, recipe.reference, stages, rebuild=rebuild) as needed:
             if needed:

@@ -3,15 +3,19 @@
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgesim import paths
+from edgesim.errors import HostError
 from edgesim.images.edgesim_image import EdgesimImage
+from edgesim.progress import Stages
 from tests.support.command_line import edgesim_here
 from tests.support.pages import ROOT
 
 PLAIN = EdgesimImage(architecture="amd64")
+NO_ENGINE: Any = None
 
 
 def test_image_has_the_files_that_the_wheel_has() -> None:
@@ -41,6 +45,11 @@ def test_name_tells_extras_and_architecture_and_stays_the_same() -> None:
     assert "-dask-mlflow-arm64-" in described.reference
     assert described.reference == EdgesimImage(architecture="arm64", extras=("dask", "mlflow")).reference
     assert described.reference.rpartition("-")[2] != PLAIN.reference.rpartition("-")[2]
+
+
+def test_architecture_without_a_wheel_of_every_package_is_refused_before_any_work() -> None:
+    with pytest.raises(HostError, match="cannot be made for arm64, since hdrhistogram has a wheel for amd64 alone"):
+        EdgesimImage(architecture="arm64").build(NO_ENGINE, Stages(None))
 
 
 @pytest.mark.parametrize(
