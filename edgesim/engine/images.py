@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ _NAME = re.compile(
     r"(?::\w[\w.-]{0,127})?"
 )
 _A_DAY_S = 24 * 3600.0
+# For an image of gigabytes on the card of a board; 200 MB took four minutes on an emulated machine.
+_IMAGE_TIMEOUT_S = 3600
 
 
 def require_valid_name(name: str) -> None:
@@ -130,7 +132,7 @@ class Images:
         Raises:
             DeviceError: the engine cannot load the archive.
         """
-        with engine_call(), archive.open("rb") as file:
+        with engine_call(), self._patience(), archive.open("rb") as file:
             self._client.images.load(file)
             return str(self._client.images.get(reference).id)
 
@@ -140,11 +142,21 @@ class Images:
         Raises:
             OSError: the file cannot be written.
         """
-        with engine_call():
+        with engine_call(), self._patience():
             stream = self._client.api.get_image(image)
             with target.open("wb") as file:
                 for chunk in stream:
                     file.write(chunk)
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Wait longer for the engine in the block: it answers once a whole image is unpacked, or packed."""
+        api = self._client.api
+        usual, api.timeout = api.timeout, _IMAGE_TIMEOUT_S
+        try:
+            yield
+        finally:
+            api.timeout = usual
 
     def remove_old(self) -> list[str]:
         """Remove edgesim's images that nothing will use again, and that no container uses; return their names.

@@ -1,11 +1,13 @@
 """Which images nothing will use again: told by their names, their version and their age."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
-from edgesim.engine.images import old_images
+from edgesim.engine.images import Images, old_images
 from edgesim.version import __version__
 
 NOW_S = 1_800_000_000.0
@@ -56,3 +58,20 @@ def test_images_of_this_version_stay_whatever_their_age(name: str) -> None:
 @pytest.mark.parametrize("name", ["edgesim/packed:nano-000000000001", "shop/detector:1.2"])
 def test_a_packed_image_is_the_user_s(name: str) -> None:
     assert names(image(name, hours=900, version="0.0.9")) == []
+
+
+def test_an_image_that_takes_minutes_to_load_or_save_is_waited_for(tmp_path: Path) -> None:
+    waited: list[int] = []
+    client = MagicMock()
+    client.api.timeout = 120
+
+    def answer(_: object) -> list[bytes]:
+        waited.append(client.api.timeout)
+        return [b"x"]
+
+    client.images.load.side_effect = client.api.get_image.side_effect = answer
+    images = Images(client)
+    images.save("edgesim/jetson:1", tmp_path / "saved.tar")
+    images.load(tmp_path / "saved.tar", "edgesim/jetson:1")
+    assert min(waited) >= 1800
+    assert client.api.timeout == 120
