@@ -54,7 +54,7 @@ def replay(directory: Path) -> None:
         if (interface / "device").exists():
             subprocess.run(["ip", "link", "set", interface.name, "down"], check=True)
     print(f"its routes: {_output('ip', 'route', 'show', 'default') or 'none leads out of it'}")
-    for path in sorted(directory.glob("*.edgesim.tar")):
+    for path in sorted(directory.glob("*.edgesim.tar"), reverse=True):
         begun = time.monotonic()
         words = ("replay", path.name, "--ready-timeout", str(READY_S))
         done = _edgesim(*words, allowed=(0, 1, 5, 6), where=directory)

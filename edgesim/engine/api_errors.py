@@ -1,6 +1,7 @@
 """Errors of the docker package, and of the HTTP client below it, as errors of edgesim."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -82,6 +83,13 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
     address = context or os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
     if "paramiko" in str(error):
         return EngineMissing(f"ssh to the engine at {address} needs another package", fix="pip install 'edgesim[ssh]'")
+    if "key usage extension" in str(error):  # also where the docker command gets an answer
+        return EngineMissing(
+            f"the engine at {address}: Python {platform.python_version()} takes no certificate of an authority without a"
+            " key usage (RFC 5280)",
+            fix="make the authority's certificate anew: openssl req … -addext keyUsage=critical,keyCertSign; docker:dind"
+            " has such a one since May 2025",
+        )
     reasons = list(_chain(error))
     if context is not None:
         return EngineMissing(

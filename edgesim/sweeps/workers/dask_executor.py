@@ -134,7 +134,8 @@ class DaskExecutor:
             if (worker := sent.worker) is not None and BOARD in sent.needs:
                 now.append(f"{worker.host}: {name}" + (f": {words}" if words else ""))
             elif sent.waits_since_s is not None:
-                now.append(f"{name} waits: {self._roster.why_none(sent.needs)}")
+                why = self._roster.why_none(sent.needs)
+                now.append(f"{name} waits" + (f": {why}" if why else ""))
         return now
 
     def _look_if_due(self) -> None:

@@ -103,3 +103,11 @@ def test_what_an_engine_refuses_for_its_host_says_what_to_set(words: str, fix: s
     error = translated(docker.errors.APIError("500 Server Error", explanation=words))
     assert isinstance(error, HostError)
     assert fix in error.fix
+
+
+def test_authority_without_a_key_usage_is_told_with_how_to_make_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://docker:2376")
+    error = translated(requests.exceptions.SSLError("verify failed: CA cert does not include key usage extension"))
+    assert isinstance(error, EngineMissing)
+    assert "the engine at tcp://docker:2376" in error.problem
+    assert "keyUsage=critical,keyCertSign" in error.fix
