@@ -85,10 +85,10 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
         return EngineMissing(f"ssh to the engine at {address} needs another package", fix="pip install 'edgesim[ssh]'")
     if "key usage extension" in str(error):  # also where the docker command gets an answer
         return EngineMissing(
-            f"the engine at {address}: Python {platform.python_version()} takes no certificate of an authority without a"
-            " key usage (RFC 5280)",
-            fix="make the authority's certificate anew: openssl req … -addext keyUsage=critical,keyCertSign; docker:dind"
-            " has such a one since May 2025",
+            f"the engine at {address}: Python {platform.python_version()} takes no certificate of an authority without"
+            " a key usage (RFC 5280)",
+            fix="make the authority's certificate anew: openssl req … -addext keyUsage=critical,keyCertSign; images"
+            " docker:dind do so since May 2025",
         )
     reasons = list(_chain(error))
     if context is not None:
