@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import docker
+import requests
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.context import ContextAPI
 from docker.tls import TLSConfig
@@ -78,8 +79,12 @@ class Context:
             url = f"ssh://{address.netloc}:{self._ssh['port']}"
         # The ssh command knows the user's keys and aliases; the docker package's own ssh client does not know all.
         connect = partial(docker.DockerClient, base_url=url, tls=self.tls, timeout=_TIMEOUT_S, use_ssh_client=True)
-        by_network = address.scheme in _BY_NETWORK and address.hostname is not None
-        return _past_proxies(connect) if by_network and _is_loopback(str(address.hostname)) else connect()
+        if address.scheme not in _BY_NETWORK or address.hostname is None:
+            return connect()
+        if _is_loopback(address.hostname):
+            return _apart_from_environment(connect, {})
+        proxies = requests.utils.get_environ_proxies(address._replace(scheme="https").geturl(), no_proxy=None)
+        return _apart_from_environment(connect, proxies) if self.tls else connect()
 
     @cached_property
     def _ssh(self) -> Mapping[str, str]:
@@ -96,20 +101,22 @@ class Context:
         return self.name if self.name is not None else self.url
 
 
-def _past_proxies(connect: "partial[docker.DockerClient]") -> docker.DockerClient:
-    """Return a client that sends no request through a proxy of the environment.
+def _apart_from_environment(connect: "partial[docker.DockerClient]", proxies: Mapping[str, str]) -> docker.DockerClient:
+    """Return a client that takes nothing from the environment, but these proxies.
 
-    The docker command sends none for an engine at a loopback address, whatever HTTP_PROXY and NO_PROXY say; the docker
-    package does, already for the version that it asks for when it is made without one.
+    The docker command sends no request for an engine at a loopback address through a proxy, whatever HTTP_PROXY and
+    NO_PROXY say, and it trusts DOCKER_CERT_PATH's authority alone. The docker package takes the proxy, and the
+    authorities of REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in place of the engine's own, already for the version that it
+    asks for when it is made without one.
     """
     version = DEFAULT_DOCKER_API_VERSION
-    client = connect(version=version)
-    client.api.trust_env = False
-    if (newest := str(client.version(api_version=False)["ApiVersion"])) != version:
+    while True:
+        client = connect(version=version)
+        client.api.trust_env, client.api.proxies = False, dict(proxies)
+        if (newest := str(client.version(api_version=False)["ApiVersion"])) == version:
+            return client
         client.close()
-        client = connect(version=newest)
-        client.api.trust_env = False
-    return client
+        version = newest
 
 
 def resolve(name: str | None = None) -> Context:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import docker
 import pytest
+import requests
 
 from edgesim.boards.launch import resolve_context
 from edgesim.engine import context
@@ -75,6 +77,36 @@ def test_engine_at_a_loopback_address_is_asked_past_the_proxies_as_the_docker_co
     client = context.resolve(f"{scheme}://{older_engine}").connect()
     assert client.version()["Version"] == "20.10.24"
     client.close()
+
+
+class Client:
+    """A client of the docker package, which keeps how it would ask."""
+
+    def __init__(self, *, version: str | None = None, **_: object) -> None:
+        self.asked_for = version
+        self.api = requests.Session()
+
+    def version(self, *, api_version: bool) -> dict[str, str]:
+        return {"ApiVersion": "1.45"}
+
+    def close(self) -> None: ...
+
+
+def test_engine_behind_tls_is_trusted_by_its_own_authority_alone_and_asked_through_the_users_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A company's bundle of authorities, in the environment for other programs, does not know the engine's."""
+    monkeypatch.setattr(docker, "DockerClient", Client)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    client = context.Context(name=None, url="tcp://10.0.0.7:2376", tls=object()).connect()
+    client.api.verify = "/certificates/ca.pem"
+    settings = client.api.merge_environment_settings("https://10.0.0.7:2376/version", {}, False, None, None)
+    assert settings["verify"] == "/certificates/ca.pem"
+    assert settings["proxies"]["https"] == "http://proxy:3128"
+    assert client.asked_for == "1.45"
 
 
 def test_alias_of_the_ssh_configuration_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
