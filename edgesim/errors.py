@@ -37,6 +37,7 @@ with exit code 70.
     ├── DeviceError               4   the simulated device failed
     │   ├── BuildFailed
     │   ├── ImageUnavailable
+    │   ├── EngineRefused
     │   ├── NotReady
     │   ├── ScaleFailed
     │   ├── ServiceFailed
@@ -232,6 +233,10 @@ class BuildFailed(DeviceError):
 
 class ImageUnavailable(DeviceError):
     """The engine does not have the image, and cannot pull it."""
+
+
+class EngineRefused(DeviceError):
+    """The engine refuses to do what edgesim asks of it, which says nothing about the model."""
 
 
 class NotReady(DeviceError):

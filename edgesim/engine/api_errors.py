@@ -14,7 +14,7 @@ import urllib3
 
 from edgesim import paths
 from edgesim.engine import own_container
-from edgesim.errors import DeviceError, DiskFull, EngineDenied, EngineMissing, HostError, KilledFromOutside
+from edgesim.errors import DiskFull, EngineDenied, EngineMissing, EngineRefused, HostError, KilledFromOutside
 from edgesim.host.proxies import without_password
 from edgesim.host.signals import deferred
 
@@ -33,7 +33,7 @@ def engine_call(context: str | None = None) -> Iterator[None]:
         context: the docker context or URL that the user gave, for the message if the engine does not answer.
 
     Raises:
-        HostError: the engine does not answer, or its host lacks something; DeviceError: the engine refuses a call.
+        HostError: the engine does not answer, or its host lacks something; EngineRefused: the engine refuses a call.
     """
     try:
         with deferred():
@@ -52,7 +52,7 @@ def files_unseen(which: str) -> HostError:
     )
 
 
-def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
+def _api_error(error: docker.errors.APIError) -> EngineRefused | KilledFromOutside | HostError:
     text = str(error.explanation or error)
     if "no space left on device" in text.lower():
         return DiskFull(
@@ -75,7 +75,7 @@ def _api_error(error: docker.errors.APIError) -> DeviceError | HostError:
         return KilledFromOutside(
             f"another program removed the container: {text}", fix="docker events shows what removes containers"
         )
-    return DeviceError(f"the engine refuses: {text}", fix="edgesim doctor checks what a run needs")
+    return EngineRefused(f"the engine refuses: {text}", fix="edgesim doctor checks what a run needs")
 
 
 def _connection_error(error: BaseException, context: str | None) -> HostError:

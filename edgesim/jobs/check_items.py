@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from edgesim.boards.board import Board
 from edgesim.errors import (
+    BuildFailed,
     DeviceError,
     EdgesimError,
     EmulatorCrashed,
+    EngineRefused,
     IllegalInstruction,
+    ImageUnavailable,
     KilledFromOutside,
     NotReady,
     OutOfMemory,
@@ -361,6 +364,10 @@ def boards_release(model: Model, profile: DeviceProfile, served: RuntimeRelease)
     return Item(name="board's release", verdict="PASS" if why is None else "FAIL", finding=words)
 
 
+# What keeps a board from answering, and says nothing about the model.
+_NOT_THE_MODELS = (BuildFailed, EmulatorCrashed, EngineRefused, ImageUnavailable, KilledFromOutside, NotReady)
+
+
 def failure(error: DeviceError) -> Item:
     """Say why the board did not get as far as answering."""
     cause = _cause(error.log)
@@ -369,7 +376,7 @@ def failure(error: DeviceError) -> Item:
         return Item(name="memory", verdict="INCONCLUSIVE" if error.emulated else "FAIL", finding=error.problem)
     if isinstance(error, IllegalInstruction):
         return Item(name="instructions", verdict="FAIL", finding=error.problem)
-    if isinstance(error, EmulatorCrashed | KilledFromOutside | NotReady) or locales.missing(error.log) is not None:
+    if isinstance(error, _NOT_THE_MODELS) or locales.missing(error.log) is not None:
         return Item(name="loads", verdict="INCONCLUSIVE", finding=error.problem)
     if re.search(r"Could not find an implementation|NOT_IMPLEMENTED|is not a registered function/op", error.log):
         finding = "; ".join(filter(None, (finding, session_loading.library_fix(error.log))))

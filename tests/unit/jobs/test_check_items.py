@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from edgesim import profiles
-from edgesim.errors import DeviceDied, DeviceError, EmulatorCrashed, KilledFromOutside, OutOfMemory
+from edgesim.errors import (
+    BuildFailed,
+    DeviceDied,
+    DeviceError,
+    EmulatorCrashed,
+    EngineRefused,
+    ImageUnavailable,
+    KilledFromOutside,
+    OutOfMemory,
+)
 from edgesim.images import runtime_releases
 from edgesim.jobs import check_items
 from edgesim.jobs.check_items import ReferenceOutputs
@@ -132,6 +141,9 @@ def test_finding_names_the_tolerance_of_the_models_precision() -> None:
         (DeviceDied("the server ended with exit code 3"), "FAIL"),
         (EmulatorCrashed("the emulator crashed"), "INCONCLUSIVE"),
         (KilledFromOutside("the server ended with exit code 137"), "INCONCLUSIVE"),
+        (EngineRefused("the engine refuses: error setting rlimits"), "INCONCLUSIVE"),
+        (BuildFailed("the serving image cannot be built"), "INCONCLUSIVE"),
+        (ImageUnavailable("the engine does not have the image"), "INCONCLUSIVE"),
     ],
 )
 def test_only_what_the_model_did_is_its_failure(error: DeviceError, word: str) -> None:
