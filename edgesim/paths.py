@@ -118,7 +118,7 @@ def _directory(variable: str, default: Callable[[str], Path]) -> Path:
         directory = Path(override).expanduser() if override else default("edgesim")
     except RuntimeError as error:  # of pathlib and of platformdirs: there is no home directory
         raise HostError(
-            "this user has no home directory, in which edgesim would keep files",
+            "this user has no home directory for edgesim's files",
             fix=f"set {variable} to a directory that you can write, or HOME",
         ) from error
     return directory.absolute()

@@ -119,7 +119,7 @@ def json_of(content: bytes) -> Any:
             raise ValueError("the file is compressed by gzip: gunzip it first") from error
         if error.msg == "unexpected end of data":
             end = f"line {error.lineno:,}, after {len(content):,} bytes"
-            raise ValueError(f"the file is cut short: it ends in {end}") from error
+            raise ValueError(f"the file is incomplete: it ends in {end}") from error
         raise ValueError(f"not JSON: line {error.lineno:,}, column {error.colno:,}: {error.msg}") from error
 
 

@@ -32,7 +32,7 @@ def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> Com
     """
     document = load(path, kind, error, example=example)
     if not isinstance(document, CommentedMap):
-        raise error(f"{path}: a {kind} is a mapping of keys", fix=example)
+        raise error(f"{path}: a {kind} must be a mapping of keys", fix=example)
     return document
 
 

@@ -42,7 +42,8 @@ def stands_still(readings: Sequence[Reading], least_cores: float = _LEAST_CORES)
 def error(log: str, while_doing: str) -> EmulatorCrashed:
     """Return the error for an emulator that hangs."""
     return EmulatorCrashed(
-        f"the emulator hangs, which says nothing about the model: it stood still for {HANG_S:g} s while {while_doing}",
+        f"the emulator hangs, which says nothing about the model: it made no progress for {HANG_S:g} s while"
+        f" {while_doing}",
         fix="edgesim doctor shows whether a newer QEMU is available",
         log=log,
     )

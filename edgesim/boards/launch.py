@@ -113,7 +113,8 @@ class Launch:
         if options.mount == "bind" or options.results is not None:
             option = "`results`" if options.results is not None else "`mount=bind`"
             raise HostError(
-                f"{option}: edgesim runs in a container of this engine, which mounts files of its host only",
+                f"{option}: edgesim runs in a container of this engine, and the engine mounts only files of"
+                f" its own host",
                 fix="`mount=volume` or `mount=image`, without `results`",
             )
         mount = options.mount if options.mount is not None else "volume"
@@ -240,11 +241,13 @@ class Launch:
         if self.grpc_port is not None:
             self._check_grpc(options.grpc_port or 0)
         if options.engine == "local" and (options.mount, options.volume, options.results) != (None, None, None):
-            raise UsageError("`engine=local`: has no container, which `mount`, `volume` and `results` need")
+            raise UsageError("`mount`, `volume` and `results` need a container, which `engine=local` does not have")
         if options.engine == "local" and options.gpus == "all":
-            raise UsageError("`gpus=all`: is for a container, and `engine=local` has none", fix="`engine=docker`")
+            raise UsageError("`gpus=all`: needs a container, which `engine=local` does not have", fix="`engine=docker`")
         if options.watch and self.delivery.method == "image":
-            raise UsageError("`watch`: nothing changes inside an image", fix="use `mount=bind` or `mount=volume`")
+            raise UsageError(
+                "`watch`: the files inside an image cannot change", fix="use `mount=bind` or `mount=volume`"
+            )
         self.delivery.check()
         if options.runtime is not None and self.runtime is None:
             server = f"image {image} has its own" if image is not None else "`engine=local` has this host's"
@@ -278,7 +281,9 @@ class Launch:
             what = "`protocol=grpc`: requests need" if by_grpc else "`grpc_port`: a plain process needs"
             raise UsageError(f"{what} grpcio", fix="pip install 'edgesim[grpc]'")
         if port and port == self.options.port:
-            raise UsageError(f"port {port} cannot be HTTP's and gRPC's", fix="give another `grpc_port`, or none")
+            raise UsageError(
+                f"port {port} cannot be used for both HTTP and gRPC", fix="give another `grpc_port`, or none"
+            )
         if self.machine is None and (reason := ports.why_taken(port)) is not None:
             raise UsageError(f"port {port} of 127.0.0.1: {reason}", fix="give another `grpc_port`, or none")
 
@@ -325,7 +330,7 @@ class Launch:
         if not self.own_server:
             return (
                 f"image {self.profile.image.reference} has a server of its own, for the board's architecture only",
-                "leave `execution` out, or use edgesim's own server",
+                "omit `execution`, or use edgesim's own server",
             )
         for model in self.models if not self.load_all else ():
             for file in custom_libraries.files(model, host_architecture()):
@@ -342,6 +347,6 @@ def resolve_context(engine: EngineName, name: str | None) -> Context | None:
     """
     if engine == "local":
         if name is not None:
-            raise UsageError(f"`engine=local`: has no container, which `context={name}` is for")
+            raise UsageError(f"`engine=local`: uses no Docker Engine, and `context={name}` names one")
         return None
     return context.resolve(name)

@@ -119,10 +119,10 @@ def check_execution(
     """
     if requested is None or requested == actual:
         return
-    fix = f"leave `execution` out, or use `execution={actual}`"
+    fix = f"omit `execution`, or use `execution={actual}`"
     if requested == "native" and comparison is not None and comparison.same_architecture:
         raise UsageError(
-            f"`execution=native`: {what} runs as {actual}, since the machine has not proven to be the board: "
+            f"`execution=native`: {what} runs as {actual}, since this machine is not proven to be the board: "
             f"{comparison.differences}",
             fix=f"{comparison.remedy}, or {fix}" if comparison.remedy else fix,
         )
@@ -164,5 +164,5 @@ def _check_emulated_anyway(profile: DeviceProfile, context: Context) -> None:
         problem = f"{context} is another machine; edgesim uses an emulator on this machine only"
     if problem is not None:
         raise UsageError(
-            f"`execution=emulated`: {problem}", fix="leave `execution` out, or use `execution=same-architecture`"
+            f"`execution=emulated`: {problem}", fix="omit `execution`, or use `execution=same-architecture`"
         )

@@ -143,8 +143,8 @@ def death(
         return crash
     if (locale := locales.missing(log)) is not None:
         return DeviceDied(
-            f"the serving image lacks the locale {locale}, which model {model.name} needs; no fault of the model",
-            fix="give an image that has it as `base_image`: in Debian, with the package locales-all",
+            f"the serving image lacks the locale {locale}, which model {model.name} needs; the model is not at fault",
+            fix="set `base_image` to an image that has this locale: in Debian, install the package locales-all",
             log=log,
         )
     kind = KilledFromOutside if ending_signal(state.exit_code) in _FROM_OUTSIDE else DeviceDied
@@ -165,9 +165,9 @@ def _out_of_memory(
             log=log,
         )
     error = OutOfMemory(
-        f"{size} does not fit together with the emulator: {killed}, which the emulator's own memory counts against;"
-        " whether it fits without is not shown",
-        fix="edgesim check gives the emulator room of its own; or use a smaller or quantized model",
+        f"{size} does not fit into memory together with the emulator: {killed}, which includes the emulator's"
+        " own memory; whether the model fits without the emulator is unknown",
+        fix="run edgesim check, which gives the emulator additional memory; or use a smaller or quantized model",
         log=log,
     )
     error.emulated = True

@@ -72,7 +72,7 @@ def board(
         launch = launch.scaled_to(_targets(profile, models, launch.target, options.inputs, stages))
     elif options.board.target is not None and not launch.gpus:
         raise UsageError(
-            f"`target={options.board.target}`: only a scaled board answers in a target's time",
+            f"`target={options.board.target}`: only a scaled board answers at the speed of a target",
             fix="`execution=scaled`; on the board itself, `gpus=all`",
         )
     with start(launch, stages) as started:
@@ -107,7 +107,9 @@ def _servable(launch: Launch, stages: Stages) -> list[Model]:
 
 def _require_some(models: Sequence[Model], directory: Path) -> None:
     if not models:
-        raise ModelError(f"{directory}: no model in it can be served", fix="see what is said about each model above")
+        raise ModelError(
+            f"{directory}: none of its models can be served", fix="read the message about each model above"
+        )
 
 
 def _targets(

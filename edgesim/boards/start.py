@@ -449,7 +449,7 @@ def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stag
     outside = device.from_outside()
     if outside.limits_known and outside.limits.cpus is None:
         raise LimitsDenied(
-            "`execution=scaled`: CPU time does not hold a limit: the engine took it, and the kernel has none",
+            "`execution=scaled`: CPU time is not limited: the engine accepted the limit, and the kernel has none",
             fix=DELEGATE,
         )
     try:
@@ -466,8 +466,6 @@ def _start_tuned(launch: Launch, prepared: _Prepared, threads: int, stages: Stag
         state = device.state()
         if not state.running:
             raise board.death(state, "tuning the time scaling") from error
-        raise ScaleFailed(
-            f"a request failed during the tuning of the time scaling: {error}", log=device.log()
-        ) from error
+        raise ScaleFailed(f"a request failed while the time scaling was tuned: {error}", log=device.log()) from error
     thermal = launch.profile.thermal if launch.target == CPU else None
     return board.scaled_by(scale, thermal.full_speed_s if thermal is not None else None)

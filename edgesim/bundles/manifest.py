@@ -123,4 +123,4 @@ def read(data: bytes, where: str) -> Manifest:
 
 def broken(where: str, problem: str) -> ResultError:
     """Return the error for a bundle that is not as edgesim wrote it."""
-    return ResultError(f"{where}: not a sound bundle: {problem}", fix=_FIX)
+    return ResultError(f"{where}: not a valid bundle: {problem}", fix=_FIX)

@@ -107,6 +107,6 @@ def fetch(repository: Repository, source: Reference, target: Path) -> None:
         archive = Descriptor(media_type=_ARCHIVE_TYPE, digest=str(layer["digest"]), size_bytes=int(layer["size"]))
     except (ValueError, KeyError, TypeError) as error:
         raise NotPublished(
-            f"{source}: is no bundle", fix="edgesim bundle RESULT.json -o FILE --push NAME pushes one"
+            f"{source}: is not a bundle", fix="edgesim bundle RESULT.json -o FILE --push NAME pushes one"
         ) from error
     repository.fetch(archive, target)

@@ -42,7 +42,7 @@ def latest(count: int) -> list[Path]:
         kept = "no result is" if not files else "one result is"
         raise ResultError(
             f"{kept} kept in {_directory()}",
-            fix="give the result files, or run edgesim run first",
+            fix="give result files, or run edgesim run first",
         )
     for path in files[-count:]:
         say(f"edgesim: reading {path}")

@@ -32,7 +32,7 @@ def choose(file: Path | None, words: list[str] | None, board: str, default: Sequ
     if file is None and not Path(FILE_NAME).exists():
         if not default:
             raise UsageError(
-                "there is no rule to judge by",
+                "no rule is given",
                 fix=f"--rule 'device_time_ms.p50 <= 120', or {FILE_NAME} (see docs/reference/rules.md)",
             )
         return Rules.of(default)
@@ -82,7 +82,7 @@ def refuse_invisible(
         smallest, probe = min(detectable, key=lambda each: each[0])
         if abs(rule.limit) < smallest:
             raise UsageError(
-                f"{rule.text}: this host detects no change below {100 * smallest:.1f} % in {most_rounds} rounds"
+                f"{rule.text}: this host cannot detect a change below {100 * smallest:.1f} % in {most_rounds} rounds"
                 f" (edgesim noise with {probe.model}, {probe.created[:10]})",
                 fix=f"a larger limit, more --max-rounds, or a quieter host and edgesim noise {profile.reference}"
                 f" {model_name} again",

@@ -102,7 +102,7 @@ class ServerImage:
         }
         for option, value in about.items():
             if value is not None and self.image is None and profile.image.reference is None:
-                raise UsageError(f"--image-{option}: is for another image than edgesim's own", fix="give --image, too")
+                raise UsageError(f"--image-{option}: needs an image other than edgesim's own", fix="also give --image")
         return profile.served_by(
             reference=self.image,
             port=self.image_port,

@@ -150,7 +150,7 @@ def gate_command(
     if base_runtime is not None or cand_runtime is not None:
         if base is not None or cand is not None or model is not None or release_model is None:
             raise UsageError(
-                "--base-runtime and --cand-runtime: one model in two releases, without --base, --cand and --model",
+                "--base-runtime and --cand-runtime: give one MODEL, and omit --base, --cand and --model",
                 fix=f"edgesim gate --base-runtime VERSION --cand-runtime VERSION {result} MODEL",
             )
         base = cand = release_model
@@ -163,7 +163,7 @@ def gate_command(
     inputs = [rules, baseline, Path(result) if base is None else None]
     require_outputs((("--junit", junit), ("--markdown", markdown)), inputs)
     if rule and rules is not None:
-        raise UsageError("--rule and --rules: give one of them")
+        raise UsageError("--rule and --rules: give only one of them")
     runs = _mlflow.connect(mlflow)
     deliver = functools.partial(
         _deliver,
@@ -188,9 +188,9 @@ def gate_command(
             )
         return deliver(verdict, (judged,))
     if base is None or cand is None:
-        raise UsageError("--base and --cand: both of them", fix="or a result file, with --baseline")
+        raise UsageError("--base and --cand: give both", fix="or a result file, with --baseline")
     if baseline is not None:
-        raise UsageError("--baseline: is for a result file; --cand is compared with --base")
+        raise UsageError("--baseline: needs a result file; --cand is compared with --base")
     if output is not None:
         make_directory(output)
     profile = profiles.load(result, model=release_model)
@@ -279,7 +279,7 @@ def _refuse_options_of_a_pair(call: typer.Context) -> None:
     for parameter in call.command.params:
         of_a_pair = getattr(parameter, "rich_help_panel", None) in _PANELS_OF_A_PAIR
         if of_a_pair and is_on_command_line(call, parameter.name):
-            raise UsageError(f"{parameter.opts[0]}: is for --base and --cand; a result file has been run already")
+            raise UsageError(f"{parameter.opts[0]}: needs --base and --cand; a result file comes from a finished run")
 
 
 def _write(directory: Path, base: RunResult, candidate: RunResult) -> None:

@@ -276,7 +276,7 @@ def export_command(
     """Write the history in the format of another program; log each missing result to MLflow as a run."""
     if (format_ == "mlflow") != (mlflow is not None) or (mlflow is not None and output is not None):
         raise UsageError(
-            "--mlflow: goes with mlflow alone, and without -o", fix="edgesim history export mlflow --mlflow URI"
+            "--mlflow: is only for the format mlflow, without -o", fix="edgesim history export mlflow --mlflow URI"
         )
     if output is not None:
         require_writable(output)

@@ -63,7 +63,9 @@ def recommend_command(
     """
     if directory is not None:
         if profile or model or settings:
-            raise UsageError("DIR goes without --profile, --model and --set", fix="edgesim recommend DIR --rule RULE")
+            raise UsageError(
+                "DIR cannot be combined with --profile, --model and --set", fix="edgesim recommend DIR --rule RULE"
+            )
         cells = sweep_directory.newest(sweep_directory.read(directory))
     else:
         cells = predicted_cells(Matrix.of(profile or ["*"], model or (), _settings.parsed(settings or ())))

@@ -88,7 +88,7 @@ def run_command(
             "Missing argument 'MODEL'.", fix=f"edgesim run {profile} MODEL; edgesim models list shows the models"
         )
     if is_stack and mlflow is not None:
-        raise UsageError("--mlflow: is for the run of one model, and not for a stack")
+        raise UsageError("--mlflow: is for a run of one model, not of a stack")
     runs = _mlflow.connect(mlflow)
     listener = _console.listener(quiet=quiet)
     with _mlflow.failures_logged(runs, f"{packed if model is None else model} on {profile}"):

@@ -38,7 +38,7 @@ def screen_command(
     Use the command as a hook of pre-commit. The exit code is 1 if a model FAILs, and 6 if a rule cannot be decided.
     """
     if not rule and max_opset is None:
-        raise UsageError("there is no rule to judge by", fix="--rule 'artifact_bytes <= 20MiB', or --max-opset 17")
+        raise UsageError("no rule is given", fix="--rule 'artifact_bytes <= 20MiB', or --max-opset 17")
     items = screen(profile, models, rule or (), max_opset=max_opset, target=target)
     words = {item.verdict for item in items}
     verdict = next(word for word in ("FAIL", "INCONCLUSIVE", "PASS") if word in words)

@@ -73,6 +73,6 @@ def find() -> CountingEmulator:
         return CountingEmulator(directory, (directory / "VERSION").read_text().strip())
     except OSError:
         raise EmulatorMissing(
-            "no emulator that counts instructions: distributions build QEMU's user mode without plugins",
+            "the counting emulator is not built: distributions build QEMU's user mode without plugins",
             fix=f"{paths.counting_emulator_script()} build (about 4 minutes)",
         ) from None

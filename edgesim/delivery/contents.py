@@ -101,7 +101,7 @@ def _walk(
             if entry.name != MANIFEST:
                 yield below / entry.name, entry
         elif entry.is_symlink():
-            raise ModelError(f"{entry}: a symbolic link to nothing", fix="repair or remove the link")
+            raise ModelError(f"{entry}: a symbolic link to a file that does not exist", fix="repair or remove the link")
 
 
 def first_difference(manifest: Mapping[str, Any], contents: Contents) -> str | None:

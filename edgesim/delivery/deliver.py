@@ -28,7 +28,7 @@ class Delivery:
         volume: name of the volume; None means a name derived from its contents.
         results: the directory of this host that the container may write to, at `RESULTS`.
         command: arguments of the server in a packed image; None keeps the image's own.
-        machine: the machine that the engine runs on, if another one, which does not have this host's files.
+        machine: the machine that the engine runs on, if another one, which cannot see this host's files.
     """
 
     method: MountMethod
@@ -51,7 +51,7 @@ class Delivery:
         if self.machine is not None and (self.method == "bind" or self.results is not None):
             option = "`results`" if self.results is not None else "`mount=bind`"
             raise UsageError(
-                f"{option}: {self.machine} does not have this host's files",
+                f"{option}: {self.machine} cannot see this host's files",
                 fix="`mount=volume` or `mount=image`, without `results`",
             )
         if self.results is None:
@@ -59,7 +59,7 @@ class Delivery:
         if self.method != "bind":
             raise UsageError(
                 f"`results`: with `mount={self.method}`, no directory of this host is mounted",
-                fix="use `mount=bind`, or leave `results` out",
+                fix="use `mount=bind`, or omit `results`",
             )
         # The engine could make the directory, which would then belong to root.
         if not self.results.is_dir():

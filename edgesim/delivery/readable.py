@@ -68,7 +68,7 @@ def _entries(directory: Path) -> Sequence[Path]:
     try:
         return sorted(directory.iterdir())
     except PermissionError as error:
-        raise HostError(f"{directory}: this user may not read it", fix=f"chmod u+rx {directory}") from error
+        raise HostError(f"{directory}: this user has no right to read it", fix=f"chmod u+rx {directory}") from error
 
 
 def _require_readable(path: Path, mounted: Path, uid: int, gid: int) -> None:
@@ -80,7 +80,7 @@ def _require_readable(path: Path, mounted: Path, uid: int, gid: int) -> None:
     # A directory seldom has one such file only: the command gives the permission to all.
     command = f"chmod -R {letter}+rX {mounted}" if mounted.is_dir() else f"chmod {letter}+r {path}"
     raise HostError(
-        f"{path}: the container's user {uid} may not read it (mode {stat.S_IMODE(status.st_mode):04o})",
+        f"{path}: the container's user {uid} has no right to read it (mode {stat.S_IMODE(status.st_mode):04o})",
         fix=f"{command}, or use `mount=volume`, which copies the files",
     )
 

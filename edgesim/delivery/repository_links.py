@@ -47,7 +47,7 @@ class LinkCheck:
         if not allowed:
             raise ModelError(
                 f"{link}: a symbolic link out of {root}, to {follow(link)}, which is not a model's",
-                fix="put the file itself there, or give a directory that contains both by `models=DIR`",
+                fix="put the file itself in its place, or give a directory that contains both by `models=DIR`",
             )
 
     def _is_onnx(self, path: Path) -> bool:

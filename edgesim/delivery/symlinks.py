@@ -54,7 +54,7 @@ def with_targets(mounts: Sequence[Mount]) -> list[Mount]:
             if not mounted and not _is_free(leads_to):
                 raise ModelError(
                     f"{link}: a symbolic link to {leads_to}, where the container has files of its own",
-                    fix="put the file itself there, or use `mount=volume`, which copies it",
+                    fix="put the file itself in its place, or use `mount=volume`, which copies it",
                 )
             check.require_allowed(link, mount.source)
             if mounted:

@@ -53,8 +53,8 @@ def find(engine: Engine, name: str) -> Volume | None:
         return None
     if LABEL not in labels:
         raise UsageError(
-            f"volume {name}: is not one of edgesim's volumes, and is left alone",
-            fix="edgesim volumes list shows edgesim's; or use another name",
+            f"volume {name}: was not made by edgesim, so edgesim does not change it",
+            fix="edgesim volumes list shows the volumes that edgesim made; or use another name",
         )
     users = tuple(engine.volumes.users(name))
     stack = labels.get(STACK_LABEL)
@@ -90,7 +90,7 @@ def fill(engine: Engine, name: str, contents: Contents) -> bool:
     if volume is not None and volume.users:
         if surplus := sorted(set(volume.manifest.get("files", {})) - set(contents.files)):
             raise UsageError(
-                f"volume {name}: {surplus[0]} would have to be removed while {volume.users[0]} uses the volume",
+                f"volume {name}: {surplus[0]} must be removed, but {volume.users[0]} uses the volume",
                 fix="end that container first, or fill another volume",
             )
         # The manifest is empty until all files are written.
@@ -154,7 +154,7 @@ def export(engine: Engine, name: str, directory: Path) -> None:
     if not volume.manifest and volume.stack is None:
         raise UsageError(f"volume {name}: is incomplete", fix=f"edgesim volumes fill {name} --models DIR")
     if directory.exists():
-        raise UsageError(f"{directory}: exists already", fix="give a directory that does not exist")
+        raise UsageError(f"{directory}: already exists", fix="give a directory that does not exist")
     if not directory.absolute().parent.is_dir():
         raise UsageError(f"{directory}: the parent directory does not exist", fix=f"mkdir -p {directory.parent}")
     if not os.access(directory.absolute().parent, os.W_OK):

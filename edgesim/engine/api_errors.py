@@ -47,7 +47,7 @@ def engine_call(context: str | None = None) -> Iterator[None]:
 def files_unseen(which: str) -> HostError:
     """Return the error for files of this host that the engine, on another machine or in a container, does not see."""
     return HostError(
-        f"the engine does not see a file that is to be mounted: {which}",
+        f"the engine cannot see a file that it should mount: {which}",
         fix="use `mount=volume`, which copies the model; or share its directory with the engine",
     )
 
@@ -68,8 +68,8 @@ def _api_error(error: docker.errors.APIError) -> EngineRefused | KilledFromOutsi
         )
     if "Requested CPUs are not available" in text:
         return HostError(
-            f"the engine may use other cores than this host has: {text}",
-            fix="leave `client_cores` out, or give the engine all cores (its cpuset or affinity)",
+            f"the engine's cores differ from this host's: {text}",
+            fix="omit `client_cores`, or give the engine all cores (its cpuset or affinity)",
         )
     if "No such container" in text or "marked for removal" in text:
         return KilledFromOutside(
@@ -94,12 +94,12 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
     if context is not None:
         return EngineMissing(
             f"no Docker Engine answers at {address}: {' '.join(str(error).split())}",
-            fix=f"docker {'-H' if '://' in context else '--context'} {context} version says more",
+            fix=f"docker {'-H' if '://' in context else '--context'} {context} version shows more details",
         )
     if any(isinstance(reason, PermissionError) for reason in reasons):
         name = _user_name()
         return EngineDenied(
-            f"a Docker Engine is there, but {name or f'user {psutil.Process().username()}'} may not use {address}",
+            f"a Docker Engine runs, but {name or f'user {psutil.Process().username()}'} may not use {address}",
             fix="sudo usermod -aG docker $USER, then log in again (or run with sudo)"
             if name is not None and not own_container.is_in_container()
             else f"add the socket's group: docker run {_SOCKETS_GROUP}",
@@ -107,7 +107,8 @@ def _connection_error(error: BaseException, context: str | None) -> HostError:
     if address.startswith(("tcp://", "http://", "https://", "ssh://")):
         return EngineMissing(
             f"no Docker Engine answers at {address}: {' '.join(str(error).split())}",
-            fix=f"docker -H {address} version says more; DOCKER_HOST says where the engine is{_proxy_hint(address)}",
+            fix=f"docker -H {address} version shows more details; DOCKER_HOST says where the engine"
+            f" is{_proxy_hint(address)}",
         )
     is_plain = any(isinstance(reason, (FileNotFoundError, ConnectionRefusedError)) for reason in reasons)
     if "DOCKER_HOST" in os.environ:

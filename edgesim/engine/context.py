@@ -161,7 +161,7 @@ def _named(name: str) -> Context:
         )
     except OSError as error:
         raise EngineMissing(
-            f"`context={name}`: no docker command on the PATH to look the context up",
+            f"`context={name}`: the context needs the docker command, which is not on the PATH",
             fix=f"sudo {paths.engine_script()} install, or give the engine's URL",
         ) from error
     if done.returncode != 0:

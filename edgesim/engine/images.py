@@ -31,7 +31,7 @@ def require_valid_name(name: str) -> None:
     """Raise UsageError unless an engine takes a text, of the field `tag`, as an image's name."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"`tag={name}`: not a valid image name", fix="NAME:TAG in small letters, digits, '-', '_' and '.'"
+            f"`tag={name}`: not a valid image name", fix="use NAME:TAG in lower-case letters, digits, '-', '_' and '.'"
         )
 
 
@@ -101,7 +101,7 @@ class Images:
                 self._client.images.pull(reference, platform=platform)
         except EdgesimError as error:
             raise ImageUnavailable(
-                f"the engine has no image {reference!r}, and cannot pull it: {error.problem}",
+                f"the engine has no image {reference!r}, and cannot pull the image: {error.problem}",
                 fix=f"docker images lists the images; docker pull --platform {platform} {reference}",
             ) from error
 
@@ -190,7 +190,7 @@ def _not_pushed(name: str, problem: str) -> HostError:
     registry = name.partition("/")[0]
     return HostError(
         f"cannot push {name}: {problem}",
-        fix=f"docker login {registry}; a registry without TLS belongs into the engine's insecure-registries",
+        fix=f"docker login {registry}; for a registry without TLS, add it to the engine's insecure-registries",
     )
 
 

@@ -63,7 +63,7 @@ class ParentCgroup:
             self._run(engine, {"do": "make", "limits": limits, "owner": Owner.this_process().label}, image)
         except (OSError, EdgesimError, subprocess.TimeoutExpired) as error:
             raise LimitsDenied(
-                f"the stack's services cannot share one set of limits: {self.name} cannot be made and limited: {error}",
+                f"the stack's services cannot share common limits: {self.name} cannot be made and limited: {error}",
                 fix="run as root, or as a user who may start privileged containers on the engine's host",
             ) from error
 
@@ -92,7 +92,7 @@ class ParentCgroup:
         elif image is not None:
             _run_in_container(engine, order, image)
         else:
-            raise PermissionError("only root may")
+            raise PermissionError("this needs root")
 
 
 def _run_in_container(engine: Engine, order: dict[str, object], image: str) -> None:

@@ -51,7 +51,7 @@ def credentials(registry: str) -> Credentials | None:
     except (docker.errors.DockerException, docker.credentials.errors.StoreError, OSError, ValueError) as error:
         raise RegistryDenied(
             f"registry {registry}: docker's configuration or its credential helper fails: {error}",
-            fix=f"docker login {registry} says more; DOCKER_CONFIG says where the configuration is",
+            fix=f"docker login {registry} shows more details; DOCKER_CONFIG names the directory of the configuration",
         ) from error
     if not facts:
         return None

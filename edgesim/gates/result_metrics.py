@@ -268,7 +268,7 @@ def _elsewhere(result: RunResult, name: str) -> str:
     """Return why a metric of the board's own instructions is not the board's in this result; empty if it is."""
     if name not in OF_THE_BOARD:
         return ""
-    decides = "an emulated run decides it: leave `execution` out, or `execution=emulated`"
+    decides = "an emulated run decides it: omit `execution`, or `execution=emulated`"
     if result.instructions is not None and name.startswith("memory_"):
         return "with the emulator that counts, whose memory is not the board's; a run without counts decides it"
     if result.execution == "scaled" and result.emulated is None:

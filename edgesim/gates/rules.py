@@ -55,7 +55,7 @@ class Rules:
         document = yaml_files.load(path, "rules file", UsageError, example=_EXAMPLE)
         if not isinstance(document, dict) or not set(document) <= {"rules", "profiles"} or not document:
             raise UsageError(
-                f"{path}: a rules file has the keys rules and profiles",
+                f"{path}: a rules file has only the keys rules and profiles",
                 fix=_EXAMPLE,
             )
         by_profile = document.get("profiles") or {}
@@ -66,7 +66,7 @@ class Rules:
             by_profile={str(name): _rules(rows, f"{path}: profiles.{name}") for name, rows in by_profile.items()},
         )
         if not rules.everywhere and not any(rules.by_profile.values()):
-            raise UsageError(f"{path}: has no rule, and would let everything pass", fix="add a rule")
+            raise UsageError(f"{path}: contains no rule, so everything would pass", fix="add a rule")
         return rules
 
     @classmethod
@@ -139,7 +139,7 @@ def _limit(metric: str, kind: str, text: str, where: str) -> float:
         UsageError: the text is no finite number of that unit; an infinite limit would let everything pass.
     """
     if _RELATIVE.match(text):
-        raise UsageError(f"{where}: {text!r} is a change, which goes after a colon", fix=f"{metric}: {text}")
+        raise UsageError(f"{where}: {text!r} is a change, which needs a colon", fix=f"{metric}: {text}")
     parse, example = _unit(metric)
     try:
         limit = parse(text)
@@ -150,9 +150,7 @@ def _limit(metric: str, kind: str, text: str, where: str) -> float:
             f"{where}: {text!r} is not a limit for {metric}", fix=f"for example, {metric} {kind} {example}"
         )
     if metric == "accuracy" and limit > 1:
-        raise UsageError(
-            f"{where}: accuracy is a part of 1, and never above {text}", fix=f"accuracy {kind} {limit / 100:g}"
-        )
+        raise UsageError(f"{where}: accuracy is between 0 and 1, not {text}", fix=f"accuracy {kind} {limit / 100:g}")
     return limit
 
 

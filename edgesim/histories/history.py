@@ -153,6 +153,6 @@ def history(directory: Path | str | None = None, *, branch: str | None = None, r
         HostError: git is needed and not installed.
     """
     if directory is not None and branch is not None:
-        raise UsageError("`dir` and `branch`: give one of them")
+        raise UsageError("`dir` and `branch`: give only one of them")
     place: Place = Branch(branch, Path(repository)) if branch is not None else Directory(Path(directory or DIRECTORY))
     return History(place, Path(repository))

@@ -67,7 +67,7 @@ def _without_login(uri: str) -> str:
     """
     if "?" in uri:
         raise UsageError(
-            f"`mlflow={without_secrets(uri)}`: has a query, which the address of a server has not",
+            f"`mlflow={without_secrets(uri)}`: has a query, which a server's address cannot have",
             fix="put a token into MLFLOW_TRACKING_TOKEN",
         )
     parts = re.fullmatch(r"(https?://)(.*)@([^@]*)", uri)

@@ -129,7 +129,7 @@ class Branch:
             reference = (f"refs/heads/{self._name}", commit.decode().strip(), local or "0" * len(made))
             if git(self._repository, "update-ref", *reference)[0]:
                 return new
-        raise ResultError(f"{self}: other programs change it all the time", fix="try again")
+        raise ResultError(f"{self}: other programs keep changing it", fix="try again")
 
     def _tip(self) -> str | None:
         return self._commit(f"refs/heads/{self._name}") or self._commit(f"refs/remotes/origin/{self._name}")

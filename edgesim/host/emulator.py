@@ -126,7 +126,7 @@ def require_static(core: str | None = None) -> Emulator:
     if path is None or version is None:
         raise EmulatorMissing(
             "no statically linked qemu-aarch64 on this host, which runs arm64 programs itself",
-            fix="sudo apt-get install qemu-user-static, or leave `execution` out",
+            fix="sudo apt-get install qemu-user-static, or omit `execution`",
         )
     if not new_enough(version):
         raise EmulatorTooOld(
@@ -208,7 +208,7 @@ def _not_running(
     script = paths.engine_script()
     if isinstance(refusal, PermissionError):
         return HostError(
-            f"this host lets edgesim run no program of its own: {refusal.strerror}: {refusal.filename}",
+            f"this host does not let edgesim run its own programs: {refusal.strerror}: {refusal.filename}",
             fix="set TMPDIR to a directory on a file system that is not mounted noexec",
         )
     if registration is not None and not registration.enabled:
@@ -219,12 +219,12 @@ def _not_running(
     if registration is not None and installed is not None:
         return EmulatorStale(
             f"QEMU {installed} is installed, but the kernel's registration for {architecture} programs is stale: "
-            f"it does not lead to this QEMU ({registration})",
+            f"it does not point to this QEMU ({registration})",
             fix=_START.format(script=script),
         )
     if registration is not None:
         return EmulatorStale(
-            f"the kernel's registration for {architecture} programs leads to no QEMU that runs ({registration})",
+            f"the kernel's registration for {architecture} programs points to no working QEMU ({registration})",
             fix=REGISTER_BY_IMAGE.format(name=registration.name),
         )
     return EmulatorMissing(f"this host has no emulator for {architecture} programs", fix=_INSTALL.format(script=script))

@@ -172,7 +172,7 @@ def versions(text: str, *, option: str = "runtimes") -> Sequence[str]:
         option: the field that has the text, for the error.
 
     Raises:
-        UsageError: a word is no version, or names no release.
+        UsageError: a word is not a version, or names no release.
     """
     if text == "all":
         return _newest_patches(VERSIONS)
@@ -181,7 +181,7 @@ def versions(text: str, *, option: str = "runtimes") -> Sequence[str]:
         first, dots, last = word.partition("..")
         chosen += _range(first, last, f"`{option}={word}`") if dots else [_version(word, option, _EXAMPLE_OF_SEVERAL)]
     if not chosen:
-        raise UsageError(f"`{option}={text}`: names no version", fix=_EXAMPLE_OF_SEVERAL)
+        raise UsageError(f"`{option}={text}`: is not a version", fix=_EXAMPLE_OF_SEVERAL)
     return sorted(dict.fromkeys(chosen), key=key)
 
 
@@ -203,7 +203,7 @@ def _version(word: str, option: str, example: str) -> str:
         return word
     if parsed < key(VERSIONS[0]):
         raise UsageError(
-            f"{where}: no image is made for ONNX Runtime before {_minor(VERSIONS[0])}",
+            f"{where}: edgesim makes no image for ONNX Runtime before {_minor(VERSIONS[0])}",
             fix=f"`{option}={VERSIONS[0]}` is the oldest",
         )
     of_minor = [version for version in VERSIONS if key(version)[:2] == parsed[:2]]
@@ -218,7 +218,7 @@ def _version(word: str, option: str, example: str) -> str:
 def _parse(word: str, where: str, example: str) -> tuple[int, ...]:
     match = _VERSION.fullmatch(word)
     if match is None:
-        raise UsageError(f"{where}: {word!r} is no version", fix=example)
+        raise UsageError(f"{where}: {word!r} is not a version", fix=example)
     return tuple(int(part) for part in match.groups() if part is not None)
 
 
@@ -288,7 +288,9 @@ def of_board(profile: DeviceProfile, requested: str | None, *, option: str = "ru
     own = usual(profile)
     if requested == BOARD:
         if own is None:
-            raise UsageError(f"`{option}={BOARD}`: {profile.name} does not say what its system runs", fix="a version")
+            raise UsageError(
+                f"`{option}={BOARD}`: {profile.name} does not state the release of its system", fix="a version"
+            )
         return own
     if requested is not None:
         return Choice(release=choose(requested, option=option), reason="as requested")

@@ -83,8 +83,8 @@ def _array(content: bytes) -> NDArray[Any]:
         raise ValueError(f"an array in version {version[0]}.{version[1]} of its format")
     shape, column_major, dtype = _HEADERS[version](file)
     if (dtype.kind in "OVMm" and dtype != NAMELESS_BF16) or not dtype.itemsize:
-        raise ValueError(f"an array of {dtype}, which is no number or text")
+        raise ValueError(f"an array of {dtype}, which is neither a number nor a text")
     begin = file.tell()
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - begin:
-        raise ValueError("an array is of another size than its header says")
+        raise ValueError("the size of an array differs from its header")
     return np.frombuffer(content, dtype, offset=begin).reshape(shape, order="F" if column_major else "C")

@@ -56,7 +56,7 @@ class InputDescription:
         if options.input is not None and by_hand:
             raise ModelError(
                 "`input`: real inputs have their own shapes and values",
-                fix="leave out `shapes`, `dims` and `ranges`",
+                fix="omit `shapes`, `dims` and `ranges`",
             )
         samples = options.input
         if samples is None and not by_hand and options.inputs_file is None:

@@ -53,7 +53,7 @@ class FirstRequest:
             raise ModelError(
                 f"`batch={batch}`: model {model.name} has no input with such a first size:"
                 f" {', '.join(map(str, model.inputs))}",
-                fix="leave `batch` out; `shapes` asks for other sizes",
+                fix="omit `batch`; `shapes` asks for other sizes",
             )
 
     def arrays(self) -> tuple[Arrays, str]:

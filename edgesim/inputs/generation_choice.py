@@ -26,8 +26,8 @@ def choose(model: Model, description: InputDescription, generate: Generate) -> I
     """
     if description.samples is not None and description.samples != model.samples_path:
         raise ModelError(
-            "`generate`: makes its own requests, and `input` has others",
-            fix="leave `input` out; a file of inputs can give the prompt (`inputs_file`)",
+            "`generate`: makes its own requests, so `input` cannot be used",
+            fix="omit `input`; a file of inputs can give the prompt (`inputs_file`)",
         )
     Sizes(model, dims=description.dims)  # names that no input has are refused
     decoder = Decoder.of(model, description.state)

@@ -50,7 +50,7 @@ class ValueFiles:
         except OSError as error:
             raise ModelError(f"{where}: {file}: {error.strerror}", fix=untrusted.fix_of(error)) from error
         if not lines:
-            raise ModelError(f"{where}: {file}: contains no line", fix="write a text in each line, one a request")
+            raise ModelError(f"{where}: {file}: has no lines", fix="write one text on each line, one for each request")
         return [np.array([line], np.object_).reshape((1,) * len(tensor.shape)) for line in lines]
 
     def arrays(self, tensor: Tensor, entry: Entry, shape: Sequence[int]) -> Sequence[NDArray[Any]]:
@@ -104,7 +104,7 @@ class ValueFiles:
         """
         self._most_bytes -= sum(values.nbytes for values in arrays)
         if self._most_bytes < 0:
-            raise ModelError(f"{where}: takes more memory than this host has for inputs", fix="name fewer files")
+            raise ModelError(f"{where}: needs more memory than this host has for inputs", fix="name fewer files")
         return arrays
 
     def _array(self, tensor: Tensor, file: Path, key: str | None) -> NDArray[Any]:
@@ -139,7 +139,7 @@ class ValueFiles:
         file = self._directory / path.expanduser()
         if self._stay_inside and not file.resolve().is_relative_to(self._directory.resolve()):
             raise ModelError(
-                f"{where}: {path}: leads out of the model's directory",
-                fix="name the file of inputs, if you trust it: `inputs_file`",
+                f"{where}: {path}: is outside the model's directory",
+                fix="if you trust the inputs file, name it: `inputs_file`",
             )
         return file

@@ -130,7 +130,7 @@ class BoardLoad:
         """Run each rate in turn.
 
         The result stands for the highest rate that the board and the load generator kept up with, or for the lowest
-        rate if there is none: an overloaded board's latencies say how long the load was.
+        rate if there is none: the latencies of an overloaded board depend on the length of the load.
         """
         scenarios = [self._plan.scenario.at(qps) for qps in self._plan.sweep]
         if takes := self._announcement(scenarios):

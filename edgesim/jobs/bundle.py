@@ -103,7 +103,7 @@ def bundle(
         raise ResultError(f"{target}: is a directory, or its directory does not exist", fix="give `output` a file")
     published_as = reference.parse_tagged(push, "push") if push is not None else None
     if annotations and published_as is None:
-        raise UsageError("`annotations`: are for a bundle that is pushed", fix="give `push`, too")
+        raise UsageError("`annotations`: are for a bundle that is pushed", fix="also give `push`")
     recorded = _of_one_model(result_path)
     invocation = _invocation(recorded, result_path)
     profile, options = invocation.profile, invocation.options
@@ -206,8 +206,8 @@ class _Invocation:
 def _invocation(result: RunResult, path: Path) -> _Invocation:
     if result.invocation is None:
         raise ResultError(
-            f"{path}: does not say what the run was called with: it was cut short, is one side of a paired run, or is"
-            " older than bundles",
+            f"{path}: does not have the options of its run: the run was interrupted, is one side of a paired run, or"
+            " is older than bundles",
             fix="edgesim run PROFILE MODEL -o FILE.json writes a result that can be bundled",
         )
     profile = profiles.of_facts(result.invocation.profile, f"{path}: invocation.profile")
@@ -253,7 +253,7 @@ def _model(result: RunResult, invocation: _Invocation) -> Model:
         raise
     if model.sha256 != result.model.sha256:
         raise ModelError(
-            f"{model.path}: is not the model of the run any more: SHA-256 {model.sha256[:12]}…, the run's was"
+            f"{model.path}: is no longer the model of the run: SHA-256 {model.sha256[:12]}…, the run's was"
             f" {result.model.sha256[:12]}…",
             fix="restore the model, or run again",
         )
@@ -345,14 +345,14 @@ def _save_images(
         UsageError: the run had no image; ImageUnavailable: the engine has not the image of the run.
     """
     if not images:
-        raise UsageError("`with_image`: the run used no container", fix="leave `with_image` out")
+        raise UsageError("`with_image`: the run used no container", fix="omit `with_image`")
     layout, included = Layout(scratch / IMAGES), []
     for image in images:
         name = image.reference if engine.images.id(image.reference) == image.id else image.id
         if engine.images.id(name) is None:
             raise ImageUnavailable(
-                f"the engine does not have the image of the run any more: {image.reference}, {image.id[:19]}…",
-                fix="run again and bundle the new result, or leave `with_image` out",
+                f"the engine no longer has the image of the run: {image.reference}, {image.id[:19]}…",
+                fix="run again and bundle the new result, or omit `with_image`",
             )
         saved = scratch / "saved.tar"
         engine.images.save(name, saved)

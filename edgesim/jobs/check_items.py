@@ -289,7 +289,7 @@ def memory(
         return Item(name="memory", verdict="INCONCLUSIVE", finding="this host does not report the peak")
     room = int(profile.memory.usable_bytes or profile.memory.visible_bytes)
     without_emulator = judged - (emulator.share_bytes if emulator is not None else 0)
-    words = [f"{format_bytes(judged)} that the kernel cannot give back" if needed is not None else _peak(judged)]
+    words = [f"{format_bytes(judged)} of unreclaimable memory" if needed is not None else _peak(judged)]
     if emulator is not None:
         words[0] += f", {format_bytes(without_emulator)} without the emulator"
     words += [f"{_peak(peak)} with page cache"] if needed is not None and peak is not None else []

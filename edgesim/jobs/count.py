@@ -62,8 +62,8 @@ def count(
     )
     if result.instructions is None:
         raise DeviceError(
-            "the board answered no request, so that nothing was counted",
-            fix="run the model with edgesim run, whose report says why",
+            "the board answered no request, so nothing was counted",
+            fix="run edgesim run, and read the reason in its report",
             result=result,
         )
     return result

@@ -74,7 +74,7 @@ def read(word: str, profile: DeviceProfile, target: str, *, models: str | Path |
                 f"{word}: no such file, nor MODEL=TIME",
                 fix=f"a result of edgesim run on the board; or MODEL=29.3 in ms; or the log of {_TRTEXEC}",
             )
-        raise UsageError(f"{word}: what was measured is missing", fix=f"{word}=29.3 in ms, or {word}=FILE of trtexec")
+        raise UsageError(f"{word}: the measured time is missing", fix=f"{word}=29.3 in ms, or {word}=FILE of trtexec")
     model = repository.find(name, models)
     if _is_file(value):
         return _of_file(Path(value), model, profile, target, models)
@@ -108,7 +108,7 @@ def _milliseconds(word: str, value: str) -> float:
                 f"{word}: {value!r} is neither a time nor a file", fix="for example MODEL=29.3, in milliseconds"
             ) from None
     if not math.isfinite(ms) or ms <= 0:
-        raise UsageError(f"{word}: {value} is no time of an inference", fix="milliseconds above 0")
+        raise UsageError(f"{word}: {value} is not the time of an inference", fix="milliseconds above 0")
     return ms
 
 
@@ -140,7 +140,7 @@ def _of_result(
     model = named if named is not None else repository.find(result.model.name, models)
     if model.sha256 != result.model.sha256:
         raise UsageError(
-            f"{path}: model {result.model.name} here is not the one that was measured",
+            f"{path}: model {result.model.name} here is not the measured model",
             fix="`models=DIR`, with the repository of the run",
         )
     return MeasuredTime(
@@ -168,7 +168,7 @@ def _service_ms(path: Path, result: RunResult, profile: DeviceProfile, target: s
     elif not result.validity.valid or not result.complete:
         problem = "is INVALID, or was cut short"
     elif result.scenario.name != "single-stream" or result.scenario.clients != 1:
-        problem = "has concurrent requests, which wait for each other"
+        problem = "has concurrent requests, which delay each other"
     elif result.generation is not None:
         problem = "is a generation, whose requests have no size in common"
     elif result.service_time_ms.p50 is None:
@@ -260,7 +260,7 @@ def _named_by(path: Path, time: TrtexecTime, models: str | Path | None) -> Model
             except ModelError:
                 continue
     names = f"names {printable(time.model)}, which is no model here" if time.model is not None else "names no model"
-    raise UsageError(f"{path}: {names}", fix=f"say which model it is: MODEL={path}")
+    raise UsageError(f"{path}: {names}", fix=f"name the model: MODEL={path}")
 
 
 def _names(file: str) -> list[str]:

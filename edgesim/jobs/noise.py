@@ -79,8 +79,8 @@ def probe(
     """
     if execution == "emulated":
         raise UsageError(
-            "`execution=emulated`: an emulator's times are no board's times, so their noise says nothing",
-            fix="leave `execution` out",
+            "`execution=emulated`: an emulator's times are not a board's times, so their noise has no meaning",
+            fix="omit `execution`",
         )
     cache_directory()  # refused before the probe, which takes minutes
     every_round = Rules.of(["latency_ms.p50: +5 %"])

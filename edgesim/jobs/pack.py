@@ -93,7 +93,7 @@ def pack(
     save = Path(save) if save is not None else None
     target = reference.parse_tagged(push, "push") if push is not None else None
     if annotations and target is None:
-        raise UsageError("`annotations`: are for an image that is pushed", fix="give `push`, too")
+        raise UsageError("`annotations`: are for an image that is pushed", fix="also give `push`")
     stages, board = Stages(listener), profiles.load(profile_reference, model=model_reference)
     if target is not None:
         with stages.stage("registry", f"asking {target.registry}"), _repository(target, context) as opened:

@@ -87,7 +87,7 @@ def run_pair(
     options.require_only(PAIR_OPTIONS, "a paired run has its own traffic and containers")
     if max_rounds < paired_statistics.FEWEST_ROUNDS:
         raise UsageError(
-            f"`max_rounds={max_rounds}`: too few to say anything", fix=f"{paired_statistics.FEWEST_ROUNDS} or more"
+            f"`max_rounds={max_rounds}`: too few for a verdict", fix=f"{paired_statistics.FEWEST_ROUNDS} or more"
         )
     stages = Stages(listener)
     profile = profiles.load(profile)

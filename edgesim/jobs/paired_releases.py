@@ -33,9 +33,11 @@ def of(
     if base is None or candidate is None:
         raise UsageError(f"{_BOTH}: both of them")
     if not same_model:
-        raise UsageError(f"{_BOTH}: two models and two releases at once: a change could be of either", fix="one model")
+        raise UsageError(
+            f"{_BOTH}: give two models or two releases, not both: a change could come from either", fix="one model"
+        )
     if options.board.runtime is not None:
-        raise UsageError(f"`runtime={options.board.runtime}`: {_BOTH} say the releases")
+        raise UsageError(f"`runtime={options.board.runtime}`: {_BOTH} name the releases")
     if options.board.engine == "local":
         raise UsageError(f"{_BOTH}: `engine=local` has this host's release", fix="`engine=docker`")
     of_base = runtime_releases.of_board(profile, base, option="base_runtime")
@@ -51,7 +53,7 @@ def refuse_predicted(rules: Sequence[Rule]) -> None:
     """
     for rule in rules:
         if rule.kind == "change" and has_prediction(rule.metric, "emulated", slowed_down=False):
-            raise UsageError(f"{rule.text}: {NO_RELEASE}", fix="leave the rule out")
+            raise UsageError(f"{rule.text}: {NO_RELEASE}", fix="omit the rule")
 
 
 def refuse_hidden(rules: Sequence[Rule], execution: Execution) -> None:

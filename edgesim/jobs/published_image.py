@@ -67,7 +67,7 @@ def is_chosen(model: object, options: RunOptions) -> bool:
     packed = options.board.packed
     if (model is None) == (packed is None):
         problem = "`model`: give the model" if model is None else f"`packed={packed}`: has the model in its image"
-        raise UsageError(problem, fix="give a model or `packed`, and not both")
+        raise UsageError(problem, fix="give either a model or `packed`")
     return model is None
 
 
@@ -85,11 +85,13 @@ def provided(profile: DeviceProfile, options: RunOptions, stages: Stages) -> Ite
     board = options.board
     name = parse_pinned(board.packed or "", "packed")
     if board.engine == "local":
-        raise UsageError("`packed`: is an image, and `engine=local` has no container", fix="`engine=docker`")
+        raise UsageError("`packed`: needs a container, which `engine=local` does not have", fix="`engine=docker`")
     if profile.image.reference is not None:
         raise UsageError(f"`packed`: the profile has an image of its own, {profile.image.reference}")
     if refused := sorted(options.changed() & _REFUSED):
-        raise UsageError(f"`{refused[0]}`: `packed` has model and server in its image", fix=f"leave `{refused[0]}` out")
+        raise UsageError(
+            f"`{refused[0]}`: the image of `packed` already contains model and server", fix=f"omit `{refused[0]}`"
+        )
     engine = Engine(resolve(board.context))
     architecture = pull(engine, name, profile, stages)
     with model_of(engine, name, profile.image.mount_point, stages) as model:
@@ -188,7 +190,7 @@ def _models_label(engine: Engine, image: Reference) -> Mapping[str, str]:
     try:
         digests = {str(name): str(digest) for name, digest in orjson.loads(text).items()}
     except (ValueError, AttributeError) as error:
-        raise UsageError(f"`packed={image}`: its label {MODELS_LABEL} is not as edgesim writes it") from error
+        raise UsageError(f"`packed={image}`: its label {MODELS_LABEL} is not in edgesim's format") from error
     if len(digests) != 1 or any(repository.names_a_file(name) or Path(name).name != name for name in digests):
         raise UsageError(f"`packed={image}`: has not one model, but {len(digests)}, by its label {MODELS_LABEL}")
     return digests

@@ -325,7 +325,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
         if isinstance(error, EdgesimError):
             error.result = kept
             raise
-        raise Interrupted("interrupted; what was measured is kept", result=kept) from error
+        raise Interrupted("interrupted; the measurements so far are kept", result=kept) from error
 
 
 def what_is_kept(error: BaseException, scaled: RunResult | None, stages: Stages) -> RunResult | None:
@@ -399,7 +399,7 @@ def _attempt_all(
         if isinstance(error, EdgesimError):
             error.result = builder.result()
             raise
-        raise Interrupted("interrupted; what was measured is kept", result=builder.result()) from error
+        raise Interrupted("interrupted; the measurements so far are kept", result=builder.result()) from error
     return builder.result()
 
 
@@ -439,7 +439,7 @@ def _device_cores(client_cores: Sequence[int] | None, engine: EngineName) -> Seq
         requested, available = (",".join(map(str, each)) for each in (client_cores, allowed))
         raise UsageError(f"`client_cores={requested}`: edgesim may use the cores {available}")
     if not (left := cores.apart(client_cores, containers=engine == "docker")):
-        raise UsageError(f"`client_cores={','.join(map(str, client_cores))}`: leaves no core for the device")
+        raise UsageError(f"`client_cores={','.join(map(str, client_cores))}`: leaves no core for the board")
     return left
 
 

@@ -132,7 +132,7 @@ def check_levels(traffic: TrafficOptions) -> None:
     if not traffic.sweep and traffic.peak is None:
         return
     if traffic.sweep and traffic.peak is not None:
-        raise UsageError("`sweep` and `peak` exclude each other", fix="give one of them")
+        raise UsageError("`sweep` and `peak` exclude each other", fix="give only one of them")
     if any(not 0 < rate < math.inf for rate in traffic.sweep):
         raise UsageError("`sweep`: a rate is above 0, in requests per second", fix="for example `sweep=10,20,40`")
     if traffic.peak is not None:
@@ -163,15 +163,15 @@ def check_sequence(sequence: RequestSequence | None, traffic: TrafficOptions) ->
     if levels or name != "single-stream":
         what = f"`{levels}`" if levels else f"scenario {name}"
         raise UsageError(
-            f"`{of}`: a request is made of the answer to the one before, and {what} sends it without waiting for that",
+            f"`{of}`: a request needs the previous answer, and {what} sends it without waiting",
             fix="`scenario=single-stream`; `clients=N` runs N sequences side by side"
             if of == "state"
             else "`scenario=single-stream`",
         )
     if of == "generate" and (traffic.clients or 1) > 1:
         raise UsageError(
-            "`generate`: one text at a time; a board that generates several shares its cores among them",
-            fix="leave `clients` out",
+            "`generate`: one text at a time, since several texts would share the board's cores",
+            fix="omit `clients`",
         )
 
 
@@ -182,5 +182,5 @@ def _check_peak(limit: PeakLimit) -> None:
         )
     if not 0 < limit.latency_ms < math.inf:
         raise UsageError(
-            f"`peak`: a latency of {limit.latency_ms:g} ms is no limit", fix="a time above 0, in milliseconds"
+            f"`peak`: a latency of {limit.latency_ms:g} ms is not a limit", fix="a time above 0, in milliseconds"
         )

@@ -76,7 +76,7 @@ class Scenario:
         )
         name = name if name is not None else implied
         if name == "server" and qps is None:
-            raise UsageError("`scenario=server`: at what rate?", fix="`qps=N`, in requests per second")
+            raise UsageError("`scenario=server`: needs a rate", fix="`qps=N`, in requests per second")
         if qps is not None and not 0 < qps < math.inf:
             raise UsageError(f"`qps={qps:g}`: is not a rate", fix="`qps=N`, above 0")
         for field, value, scenarios in (

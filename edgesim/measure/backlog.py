@@ -36,7 +36,7 @@ class Backlog:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the board gets more requests than it can answer: its latencies say how long the load was."""
+        """Whether the board gets more requests than it can answer: its latencies depend on the length of the load."""
         least = _LEAST_ANSWERED_OF_FEW if self.requests < _FEW else _LEAST_ANSWERED
         return self.answered_qps < least * self.arrived_qps and self.last_ms > _GROWTH * self.first_ms
 

@@ -93,7 +93,8 @@ def _named(outputs: Outputs, match: DetectionMatch) -> Layout | None:
             raise UsageError(
                 f"`match` rows={match.rows}: shape {list(outputs[match.rows].shape)} does not have the columns"
                 f" {columns or 'of a usual table'}",
-                fix="a letter for each column: x, y, w, h, s score, c class, i image, - another: `columns=xyxysc`",
+                fix="give a letter for each column (x, y, w, h; s score; c class; i image; - any other):"
+                " `columns=xyxysc`",
             )
         return Layout(rows=match.rows, columns=columns, scores=match.scores, classes=match.classes)
     if match.boxes is not None:

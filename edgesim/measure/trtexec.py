@@ -107,7 +107,7 @@ def read(path: Path) -> TrtexecTime:
             return _exported(path, orjson.loads(text))
         except ValueError as error:
             raise UsageError(
-                f"{path}: neither a log of trtexec nor whole JSON: {error}", fix="export the times once more"
+                f"{path}: neither a log of trtexec nor whole JSON: {error}", fix="export the times again"
             ) from error
     return _logged(path, _ANSI.sub("", text))
 
@@ -130,7 +130,7 @@ def _logged(path: Path, text: str) -> TrtexecTime:
     if "FAILED" in words:
         reason = next((match[1] for line in lines if (match := _ERROR.search(line)) is not None), "")
         reason = f": {printable(reason.strip())}" if reason.strip() else ""
-        raise UsageError(f"{path}: trtexec FAILED{reason}", fix="mend that first; a failed run shows no time")
+        raise UsageError(f"{path}: trtexec failed{reason}", fix="fix the failure first; a failed run shows no time")
     if words.count("RUNNING") > 1 or len(set(times)) > 1:
         raise UsageError(f"{path}: has more than one run of trtexec", fix="give one file for each run")
     if "RUNNING" in words and "PASSED" not in words:
@@ -204,7 +204,7 @@ def _require_one_inference_at_a_time(path: Path, facts: Mapping[str, str]) -> No
     streams = facts.get("Inference Streams") or facts.get("Streams") or "1"
     if streams != "1":
         raise UsageError(
-            f"{path}: measured with {printable(streams)} streams, which wait for each other",
+            f"{path}: measured with {printable(streams)} streams, which delay each other",
             fix="run trtexec without --infStreams and --streams",
         )
     batch = facts.get("Batch") or "1"
@@ -301,5 +301,5 @@ def _compute_ms(entry: Mapping[str, Any]) -> float | None:
 def _positive(path: Path, value: str | float, what: str) -> float:
     ms = float(value)
     if not math.isfinite(ms) or not 0 < ms < _MOST_MS:
-        raise UsageError(f"{path}: {what} is {ms:g} ms, which is no time of an inference")
+        raise UsageError(f"{path}: {what} is {ms:g} ms, which is not the time of an inference")
     return ms

@@ -230,7 +230,7 @@ def _keeps_up(e: Evidence) -> RuleOutcome | None:
     return suspect(
         "keeps up",
         f"overload: {finding}; the median latency of the last third of the requests is {queue.last_ms:.4g} ms, of the"
-        f" first third {queue.first_ms:.4g} ms: latencies say how long the load was",
+        f" first third {queue.first_ms:.4g} ms: the latencies depend on the length of the load",
     )
 
 
@@ -244,7 +244,7 @@ def _steady(e: Evidence) -> RuleOutcome | None:
     if not e.samples:
         return None
     if e.drift is None:
-        return unknown("steady", f"{len(e.samples)} requests are too few to tell")
+        return unknown("steady", f"{len(e.samples)} requests are too few for a comparison")
     finding = (
         f"median {e.drift.first:.3g} ms in the first half, {e.drift.second:.3g} ms in the second"
         f" ({e.drift.percent:+.1f} %, p = {e.drift.p_value:.2g})"
@@ -286,7 +286,7 @@ def _device_time_plausible(e: Evidence) -> RuleOutcome | None:
     if e.host.predicted_ms >= e.host.host_ms - _CALL_MS:
         return ok("device time plausible", finding)
     if e.host.times_as_slow <= 1:
-        return ok("device time plausible", f"{finding}; the board's core is the quicker one")
+        return ok("device time plausible", f"{finding}; the board's core is faster")
     doubt = (
         f"and the board's core is {e.host.times_as_slow:.2g} times as slow for operations of known cost: the "
         "prediction counts too little of this model"

@@ -149,14 +149,16 @@ class Decoder:
         if -1 in sizes:
             known = ",".join("N" if size < 0 else str(size) for size in sizes)
             raise ModelError(
-                f"`generate`: {tensor} has sizes beside the batch and the tokens that are only known at run time",
+                f"`generate`: {tensor} has sizes, other than the batch and the tokens, that are only known at run time",
                 fix=f"`shapes` {tensor.name}={known}, with your sizes",
             )
         return np.zeros(sizes, _dtype(tensor))
 
 
 def _none(model: Model, why: str, fix: str = "") -> ModelError:
-    return ModelError(f"`generate`: model {model.name} is no decoder with a cache that edgesim knows: {why}", fix=fix)
+    return ModelError(
+        f"`generate`: model {model.name} is not a decoder with a cache that edgesim supports: {why}", fix=fix
+    )
 
 
 def _is_own(tensor: Tensor, word: str) -> bool:

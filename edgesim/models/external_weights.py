@@ -203,7 +203,7 @@ def _missing(path: Path, file: Path, tensor: ExternalTensor) -> ModelError:
     problem = f"{path}: its file of weights {tensor.location} is missing"
     if file.is_symlink():
         return ModelError(
-            f"{problem}: the symbolic link leads to nothing",
+            f"{problem}: the target of the symbolic link does not exist",
             fix=f"fetch the file: dvc pull, git annex get, or huggingface-cli download, for {file}",
         )
     if "\\" in str(tensor.location):
@@ -217,5 +217,7 @@ def _missing(path: Path, file: Path, tensor: ExternalTensor) -> ModelError:
 def unreadable(file: Path, error: OSError) -> HostError | ModelError:
     """Return edgesim's error for a model file that cannot be read: without permission, it is the host's fault."""
     if isinstance(error, PermissionError):
-        return HostError(f"{file}: this user may not read it", fix=f"chmod u+rX {file}, or run edgesim as its owner")
+        return HostError(
+            f"{file}: this user has no right to read it", fix=f"chmod u+rX {file}, or run edgesim as its owner"
+        )
     return ModelError(f"{file}: {error.strerror}")

@@ -14,7 +14,8 @@ def refusal(model: Model, architecture: str) -> ModelError | None:
         return None
     return ModelError(
         f"{model.path}: optimized by ONNX Runtime for an x86 processor: {architecture} has no kernels of {_BLOCKED}",
-        fix="give the model from before, or save it at the level ORT_ENABLE_EXTENDED (graph_optimization_level)",
+        fix="give the model from before this optimization, or save it at the level ORT_ENABLE_EXTENDED"
+        " (graph_optimization_level)",
     )
 
 

@@ -70,7 +70,7 @@ class Bounds:
         if not self.contain(path):
             raise ModelError(
                 f"{path}: a symbolic link to {follow(path)}, which is not the model's",
-                fix="put the file itself there",
+                fix="put the file itself in its place",
             )
 
 

@@ -148,7 +148,7 @@ def find(reference: str | Path, repository: str | Path | None = None) -> Model:
         if not path.is_file():
             if path.is_dir():
                 require_no_other_format(path)
-            nothing = "a symbolic link to nothing" if path.is_symlink() else "no such model file"
+            nothing = "a symbolic link to a file that does not exist" if path.is_symlink() else "no such model file"
             problem = f"{reference}: {untrusted.other_kind(path) or nothing}"
             raise ModelError(problem, fix=placeholders.fetching(path) or "edgesim models list")
         name = path.stem if path.name != FILE_NAME else _name_of(path)
@@ -193,7 +193,7 @@ def require_no_other_format(path: Path) -> None:
             fix=f"if it is one: cp {path} {path.with_suffix('.onnx')}",
         )
     if path.suffix.lower() in other_formats.SUFFIXES:
-        raise ModelError(f"{path}: no such file; and edgesim runs ONNX models", fix="edgesim models list")
+        raise ModelError(f"{path}: no such file; edgesim runs ONNX models", fix="edgesim models list")
 
 
 def _require_no_directory(path: Path) -> None:
@@ -263,7 +263,9 @@ def _in_repository(name: str, repository: Path) -> Model:
     directory = repository / name
     if Path(name).name != name or name == "..":
         require_no_other_format(Path(name))
-        raise ModelError(f"{repository}: {name!r} is a path, not a model's name", fix="give the path of an .onnx file")
+        raise ModelError(
+            f"{repository}: {name!r} is a path, not a model's name", fix="give a name, or the path of an .onnx file"
+        )
     if not directory.is_dir():
         require_no_other_format(directory if directory.exists() else Path(name))
         known = names(repository)

@@ -108,7 +108,7 @@ def _only(names: Sequence[str], name: str | None, where: str) -> str:
         return names[0]
     if not names:
         raise ModelError(f"{where}: contains no model", fix=f"a model is at NAME/VERSION/{FILE_NAME}")
-    raise UsageError(f"{where}: which model? It has {', '.join(names)}", fix="`model=NAME`")
+    raise UsageError(f"{where}: contains several models: {', '.join(names)}", fix="`model=NAME`")
 
 
 def _in_git(revision: str, name: str | None, directory: Path, reference: str, scratch: Path) -> Model:

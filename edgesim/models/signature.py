@@ -108,7 +108,7 @@ def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:
     if value.type.sequence_type.elem_type.HasField("map_type"):
         # ZipMap, which scikit-learn's and onnxmltools' converters append to a classifier by default.
         return ModelUnsupported(
-            f"{path}: {value.name} is a sequence of maps, which edgesim cannot serve; the file itself is whole",
+            f"{path}: {value.name} is a sequence of maps, which edgesim cannot serve; the file itself is valid",
             fix="export the model without ZipMap: convert_sklearn(..., options={'zipmap': False}), or zipmap=False",
         )
     kind = value.type.WhichOneof("value")
@@ -122,6 +122,6 @@ def _unsupported(path: Path, value: "onnx.ValueInfoProto") -> ModelUnsupported:
     else:
         word = (kind or "no type").removesuffix("_type").replace("_", " ")
     return ModelUnsupported(
-        f"{path}: {value.name} has the type {word}, which the Open Inference Protocol lacks; the file itself is whole",
+        f"{path}: {value.name} has the type {word}, which the Open Inference Protocol lacks; the file itself is valid",
         fix=fix,
     )

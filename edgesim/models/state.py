@@ -104,7 +104,7 @@ def require(model: Model, state: Mapping[str, str]) -> None:
         twice = next(name for name in state.values() if [*state.values()].count(name) > 1)
         raise ModelError(f"`state`: two outputs are fed into input {twice}", fix="one output for each input")
     if state and len(state) == len(model.inputs):
-        raise ModelError(f"`state`: feeds all inputs of model {model.name}, and leaves none for the request")
+        raise ModelError(f"`state`: feeds all inputs of model {model.name}, so none is left for the request")
 
 
 def words(state: Mapping[str, str], *, most: int = 3) -> str:

@@ -117,7 +117,7 @@ def read_graph(
         try:
             proto = inliner.inline_local_functions(proto)
         except Exception as error:  # of ONNX, as for a call that does not fit its function: there is no base class
-            raise ModelError(f"{path}: its functions cannot be put in place of their calls: {error}") from error
+            raise ModelError(f"{path}: its functions cannot be inlined: {error}") from error
     open_names = _open_names(proto.graph)
     resized = set_inputs(proto.graph, shapes or {}, batch, path)
     name_nodes(proto.graph)
@@ -141,7 +141,7 @@ def read_graph(
         fix = f"sizes that go together: {dims or '`shapes`'}" if open_names or resized else _EXPORT_AGAIN
         raise ModelError(f"{path}: the sizes contradict each other at {error}", fix=fix) from error
     except _OpenError as error:
-        raise ModelError(f"{path}: {error}, and a run on this host does not tell it", fix=_EXPORT) from error
+        raise ModelError(f"{path}: {error}, and a run on this host does not show it", fix=_EXPORT) from error
 
 
 _GIVE = "edgesim predict, which runs the model on this host for them"

@@ -85,7 +85,7 @@ class ModelReader:
         runner, shapes, guessed = self._open()
         graph = read_graph(self.model.path, shapes=shapes, batch=self.batch, runner=runner, fusions=fusions)
         if not graph.nodes:
-            raise ModelError(f"{self.model.path}: has no output, so that nothing is left to do at run time")
+            raise ModelError(f"{self.model.path}: has no output that depends on the inputs, so there is nothing to run")
         return replace(graph, guessed=guessed)
 
     def _open(self) -> "tuple[HostRunner, dict[str, Sequence[int]], str]":

@@ -210,13 +210,13 @@ def predict_nodes(
 def _require_predictable(profile: DeviceProfile) -> None:
     if profile.has_core_of_host:
         raise ProfileError(
-            f"{profile.reference}: no prediction: it has the core of its host (cpu.core), and is as fast as that",
-            fix="edgesim run measures this host's time within the profile's limits, which is no board's",
+            f"{profile.reference}: no prediction: it has the core of its host (cpu.core), and the host's speed",
+            fix="edgesim run measures this host's time within the profile's limits; this is not the time of a board",
         )
     if profile.architecture != "arm64":
         raise ProfileError(
-            f"{profile.reference}: no prediction for {profile.architecture}: every published figure used is of an "
-            "arm64 core, and other cores run other kernels",
+            f"{profile.reference}: no prediction for {profile.architecture}: all published figures behind it are "
+            "from arm64 cores, and other cores run other kernels",
             fix="measure the time on the board itself: edgesim run there, or with `context`",
         )
 
@@ -319,7 +319,7 @@ def _require_known(core: str) -> None:
     if cores.find(core) is None:
         names = [known.title for known in cores.CORES]
         raise ProfileError(
-            f"core {core}: not in the table of cores, so nothing says how fast its arithmetic is"
+            f"core {core}: not in the table of cores, so the speed of its arithmetic is unknown"
             f"{did_you_mean(core, names)}",
             fix=f"name one of {', '.join(names)}; or measure on the board: edgesim run there, then edgesim calibrate",
         )
@@ -334,7 +334,9 @@ def _doubts_about_core(title: str, machine: Machine, fitted: FittedCoefficients)
     """Return notes alone: `FittedCoefficients.variance` has the variance of a board and a core without a figure."""
     notes = []
     if machine.core not in fitted.seen:
-        notes.append(f"ONNX Runtime on {title}: no published figure, nor on another {machine.core}; an extrapolation")
+        notes.append(
+            f"ONNX Runtime on {title}: an extrapolation, since no figure is published for it or another {machine.core}"
+        )
     elif machine.soc not in fitted.seen_socs:
         notes.append(f"ONNX Runtime on {title}: no published figure, only on other boards with a {machine.core}")
     if cores.family(machine.core) is None:

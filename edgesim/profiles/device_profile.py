@@ -220,7 +220,7 @@ class DeviceProfile(Part):
                 yield f"modes.{name}.cores: {mode.cores} is more than the board's {cluster.cores}"
             other = by_lower.setdefault(name.lower(), name)
             if other != name:
-                yield f"modes.{name}: differs from mode {other!r} in case alone"
+                yield f"modes.{name}: differs from mode {other!r} only in upper and lower case"
             yield from self._contradictions_of_accelerators_in(name, mode)
 
     def _contradictions_of_accelerators_in(self, name: str, mode: Mode) -> Iterator[str]:

@@ -32,7 +32,7 @@ class Emulation(Part):
         for name in others if isinstance(others, Mapping) else ():
             other = by_lower.setdefault(str(name).lower(), name)
             if other != name:
-                raise ValueError(f"emulation.others.{name}: differs from core {other!r} in case alone")
+                raise ValueError(f"emulation.others.{name}: differs from core {other!r} only in upper and lower case")
         return others
 
     def of(self, core: str) -> QemuCpu:

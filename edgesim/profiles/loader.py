@@ -166,7 +166,7 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str)
     base = _extended_file(reference, path)
     if base.resolve() in chain:
         names = " extends ".join(file.name for file in [*chain, base])
-        raise ProfileError(f"{path}: extends: goes round in a circle: {names}")
+        raise ProfileError(f"{path}: extends: the profiles extend each other in a circle: {names}")
     return _extended(_document(base), base, [*chain, base.resolve()], reference).extended_by(own, origin)
 
 
@@ -175,7 +175,7 @@ def _extended_file(reference: str, path: Path) -> Path:
     name, mode = _split_mode(reference)
     if mode is not None and not paths.is_file(path.parent / reference):
         raise ProfileError(
-            f"{path}: extends: {reference!r} is a power mode, and a profile extends a whole profile",
+            f"{path}: extends: {reference!r} is a power mode, and a profile can only extend a profile",
             fix=f"extends: {name}, and default_mode: {mode} for the mode",
         )
     is_file = reference.endswith(_SUFFIXES) or "/" in reference

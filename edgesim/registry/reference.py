@@ -79,7 +79,8 @@ def parse_tagged(text: str, option: str) -> Reference:
     reference = parse(text, option)
     if reference.digest is not None:
         raise UsageError(
-            f"`{option}={text}`: has a digest, which the content decides", fix=f"`{option}={reference.name}:TAG`"
+            f"`{option}={text}`: has a digest, which only the content can determine",
+            fix=f"`{option}={reference.name}:TAG`",
         )
     return reference if reference.tag is not None else replace(reference, tag="latest")
 
@@ -95,7 +96,7 @@ def parse_pinned(text: str, option: str) -> Reference:
         raise UsageError(
             f"`{option}={text}`: has no digest, and a tag may mean another image tomorrow",
             fix=f"`{option}={reference.name}@sha256:…`, as it was printed when the image was pushed; docker buildx"
-            f" imagetools inspect {text} shows the digest, too",
+            f" imagetools inspect {text} also shows the digest",
         )
     reference = parse(text, option)
     return replace(reference, tag=None)

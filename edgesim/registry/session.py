@@ -177,7 +177,7 @@ class Session:
         if account is not None and urlsplit(realm).scheme != "https" and self._base.startswith("https"):
             raise RegistryDenied(
                 f"registry {self._access.registry}: asks to send the account without TLS to {urlsplit(realm).netloc}",
-                fix="ask whoever runs the registry",
+                fix="ask the registry's administrator",
             )
         scope = facts.get("scope") or f"repository:{self._repository}:{actions}"
         asked = {"service": facts.get("service") or "", "scope": scope}
@@ -220,7 +220,7 @@ class Session:
             )
         return RegistryError(
             f"registry {registry}: answers {method} for {self._repository} with status {status}{words}",
-            fix="run the command again; if the status stays, ask whoever runs the registry",
+            fix="run the command again; if the status stays, ask the registry's administrator",
         )
 
     def _denied(self, words: str = "") -> RegistryDenied:
@@ -253,11 +253,13 @@ class Session:
             )
         if isinstance(error, requests.exceptions.SSLError):
             return RegistryError(
-                f"registry {registry}: its certificate is not one that this host trusts",
-                fix=f"put the certificate of its authority into /etc/docker/certs.d/{registry}/ca.crt",
+                f"registry {registry}: this host does not trust its certificate",
+                fix=f"put the certificate of the registry's authority into /etc/docker/certs.d/{registry}/ca.crt",
             )
         if "Name or service not known" in text or "NameResolution" in text or "name resolution" in text:
-            return RegistryError(f"registry {registry}: no host has this name", fix="check the name, and the network")
+            return RegistryError(
+                f"registry {registry}: there is no host of this name", fix="check the name, and the network"
+            )
         if isinstance(error, requests.exceptions.ConnectTimeout) or "Connection refused" in text:
             return RegistryError(f"registry {registry}: does not answer", fix="check the name and the port")
         if isinstance(error, requests.exceptions.ProxyError):
@@ -268,7 +270,7 @@ class Session:
             )
         return RegistryError(
             f"registry {registry}: the connection broke while {doing} it",
-            fix="run the command again: what has arrived is not sent twice",
+            fix="run the command again: it does not send finished parts again",
         )
 
 

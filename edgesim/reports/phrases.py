@@ -120,8 +120,8 @@ def about_device_time(result: RunResult) -> tuple[str, ...]:
         return ()
     words = [time.method, *_about_accelerators(result)]
     if time.server is not None and time.request is not None:
-        server = f"{format_ms(time.server)} ms of the server and connection"
-        words.append(f"a request: {format_ms(time.request)} ms, with {server}")
+        server = f"{format_ms(time.server)} ms for the server and connection"
+        words.append(f"a request: {format_ms(time.request)} ms, including {server}")
     return (*words, *time.notes)
 
 
@@ -134,9 +134,9 @@ def _about_accelerators(result: RunResult) -> Iterator[str]:
     if target == CPU and not predicted:
         yield f"CPU only: no time is predicted for the board's {accelerator}"
     elif target == CPU:
-        yield f"of the CPU; {NEVER_EMULATED}"
+        yield f"time of the CPU; {NEVER_EMULATED}"
     else:
-        yield f"of {target}; {NEVER_EMULATED}"
+        yield f"time of {target}; {NEVER_EMULATED}"
 
 
 def targets(result: RunResult) -> Iterator[Fact]:
@@ -205,7 +205,7 @@ def facts(result: RunResult) -> Iterator[Fact]:
     if result.energy_j is not None and result.energy_j.per_inference is not None:
         yield Fact("energy", _energy(result.energy_j))
     if result.not_scaled is not None:
-        few = ("a few requests in place of the options' traffic, which a run that is emulated alone sends",)
+        few = ("a few requests instead of the requested traffic, which a run that is only emulated sends",)
         yield Fact("not scaled", result.not_scaled, few if result.execution == "emulated" else ())
     where = (
         "this host" if result.execution == "host" else "board, from inside" if device.user_id is not None else "board"
@@ -321,7 +321,7 @@ def _memory(result: RunResult) -> str:
         if used.memory_cache_bytes is not None:
             words[-1] += f", page cache {format_bytes(used.memory_cache_bytes)}"
     if used.memory_unreclaimable_bytes is not None:
-        words.append(f"cannot be given back {format_bytes(used.memory_unreclaimable_bytes)}")
+        words.append(f"unreclaimable {format_bytes(used.memory_unreclaimable_bytes)}")
     if result.emulator_memory is not None:
         words.append(f"emulator overhead at least {format_bytes(result.emulator_memory.share_bytes)} (estimate)")
     elif result.execution == "emulated":
@@ -348,7 +348,7 @@ def _peak(result: RunResult) -> str:
     assert search is not None
     limit = f"{search.percentile} under {search.limit_ms:g} ms"
     if search.peak_qps is None:
-        return f"none: no rate that was tried kept {limit}"
+        return f"none: no tested rate kept {limit}"
     return f"{search.peak_qps:.4g} requests/s with {limit}"
 
 
@@ -409,7 +409,7 @@ def _features(result: RunResult) -> str:
     caveat = f"{differs}: answers may come from other kernels than the board's"
     # edgesim emulates arm64 boards, and on a host of their own architecture only this one.
     can_be_emulated = device.architecture == "aarch64" and result.host.context is None
-    return f"{caveat}; an emulated run takes the board's" if can_be_emulated else caveat
+    return f"{caveat}; an emulated run uses the board's kernels" if can_be_emulated else caveat
 
 
 def compared(result: Recorded) -> Fact | None:
@@ -438,7 +438,7 @@ def _agreement(agreement: AgreementSection) -> str:
     elif agreement.outputs and all(output.max_abs_difference is not None for output in agreement.outputs):
         words = [f"nothing to compare with this host's answers, over {count}"]
     else:
-        words = [f"they differ from this host's answers, and no number says by how much, over {count}"]
+        words = [f"the answers differ from this host's, without a finite difference, over {count}"]
     words += agreement.detections.words() if agreement.detections is not None else []
     words += [f"{output.name}: {', '.join(output.notes)}" for output in agreement.outputs if output.notes]
     if agreement.other_release is not None:

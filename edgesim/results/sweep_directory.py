@@ -45,7 +45,7 @@ def read(directory: Path) -> list[CellResult]:
         if not file.name.endswith(tuple(_REPORTS.values()))
     ]
     if not files:
-        raise ResultError(f"{directory}: no result of a sweep in it", fix=f"edgesim sweep … -o {directory}")
+        raise ResultError(f"{directory}: contains no result of a sweep", fix=f"edgesim sweep … -o {directory}")
     return [CellResult.read(file) for file in files]
 
 

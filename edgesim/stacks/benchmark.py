@@ -79,7 +79,7 @@ def run(
     resolved = up.of_engine(stack, None, base=options.board.base_image)
     plan = None
     if only_steps and load != TrafficOptions():
-        raise StackError(f"stack {stack.name}: has nothing but steps, which take no requests", fix="no such option")
+        raise StackError(f"stack {stack.name}: has only steps, which receive no requests", fix="no such option")
     if not only_steps:
         with stages.stage("requests", "making the requests"):
             traffic.check(resolved, options.inputs)
@@ -144,7 +144,7 @@ def _measured(
         running.check()
     except KeyboardInterrupt as interrupt:
         measured.interrupted = True
-        raise Interrupted("interrupted; what was measured is kept", result=result()) from interrupt
+        raise Interrupted("interrupted; the measurements so far are kept", result=result()) from interrupt
     except EdgesimError as error:
         measured.alive = False
         error.result = result()

@@ -33,7 +33,7 @@ def has_gpus(name: str, service: Service, board: DeviceProfile) -> bool:
         is_gpu = service.target.startswith("gpu")
         raise StackError(
             f"{where}: a stack is never scaled, and this service runs models on the board's processor",
-            fix=("gpus: all gives the service the GPU; or " if is_gpu else "") + "leave target out",
+            fix=("gpus: all gives the service the GPU; or " if is_gpu else "") + "omit target",
         ) from error
     return has
 

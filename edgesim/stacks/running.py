@@ -48,7 +48,7 @@ class RunningStack:
         """
         if self.resolved.stack.entry is None:
             raise StackError(
-                f"stack {self.name}: has no entry", fix="name the service that gets the requests: entry: NAME"
+                f"stack {self.name}: has no entry", fix="name the service that receives the requests: entry: NAME"
             )
         return self.urls[self.resolved.stack.entry.service]
 

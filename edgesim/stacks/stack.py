@@ -59,11 +59,11 @@ class Stack(Element):
     def _fits_together(self) -> "Stack":
         for name, service in self.services.items():
             if not re.fullmatch(_NAME, name):
-                raise ValueError(f"services.{name}: a name has small letters, digits, '-' and '_'")
+                raise ValueError(f"services.{name}: a name has only lower-case letters, digits, '-' and '_'")
             for key, problem in service.problems():
                 raise ValueError(f"services.{name}{f'.{key}' if key else ''}: {problem}")
         if all(service.beside for service in self.services.values()) and not self.only_steps:
-            raise ValueError("services: all are beside the board; a stack has at least one service on the board")
+            raise ValueError("services: all are beside the board; a stack needs at least one service on the board")
         self._check_order()
         self._check_ports()
         self._check_entry()
@@ -150,7 +150,9 @@ class Stack(Element):
         if service.once:
             raise ValueError(f"entry.service: {self.entry.service} is a step, which answers no requests")
         if service.beside:
-            raise ValueError(f"entry.service: {self.entry.service} is beside the board; a benchmark is of the board")
+            raise ValueError(
+                f"entry.service: {self.entry.service} is beside the board; a benchmark addresses a service on the board"
+            )
         if service.inner_port is None:
             raise ValueError(f"entry.service: {self.entry.service} has no port")
         if self.entry.model is not None and self.entry.request is not None:

@@ -10,7 +10,7 @@ from edgesim.errors import StackError
 from edgesim.models import repository
 from edgesim.stacks.stack import Stack
 
-_EXAMPLE = "docs/tasks/stacks.md has examples"
+_EXAMPLE = "see the examples in docs/tasks/stacks.md"
 
 
 def is_stack(path: Path) -> bool:

@@ -55,8 +55,8 @@ def entry_of(resolved: Resolved) -> Entry:
     """
     if resolved.stack.entry is None:
         raise StackError(
-            f"stack {resolved.name}: has no entry that requests could go to",
-            fix="name the service that gets the requests: entry: NAME",
+            f"stack {resolved.name}: has no entry for requests",
+            fix="name the service that receives the requests: entry: NAME",
         )
     return resolved.stack.entry
 

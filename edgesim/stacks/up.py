@@ -126,7 +126,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
             )
         if engine.facts.own is not None:
             raise HostError(
-                "edgesim runs in a container of this engine, and a stack mounts files that the engine's host has",
+                "edgesim runs in a container of this engine, and a stack mounts files of the engine's host",
                 fix="run edgesim on the engine's host, or an engine inside edgesim's container",
             )
         compose_project.version()

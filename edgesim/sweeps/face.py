@@ -65,7 +65,7 @@ def of_scheduler(scheduler: str | None, registry: str | None = None) -> Executor
     if scheduler is not None:
         return DaskExecutor(scheduler, registry)
     if registry is not None:
-        raise UsageError("`registry`: is where workers share images, and there is no `scheduler`", fix="leave it out")
+        raise UsageError("`registry`: is for the workers of a `scheduler`, and none is given", fix="omit it")
     return None
 
 

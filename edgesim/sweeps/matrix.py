@@ -82,9 +82,7 @@ class Matrix(BaseModel):
         values["set"] = {**values["set"], **(settings or {})}
         for name in ("profile", "model"):
             if not values[name]:
-                raise UsageError(
-                    f"`{name}`: a sweep needs at least one", fix=f"name it with `{name}`, or in a sweep file"
-                )
+                raise UsageError(f"`{name}`: a sweep needs at least one", fix=f"give `{name}`, or a sweep file")
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -96,14 +96,12 @@ def _require_known(matrix: Matrix) -> None:
     used = frozenset[str]().union(*(_USED[job] for job in jobs)) | _OWN
     for name in matrix.set:
         if name in _REFUSED:
-            raise UsageError(f"`set`: {name}: each cell of a sweep has its own", fix="leave it out")
+            raise UsageError(f"`set`: {name}: each cell of a sweep has its own", fix="omit it")
         if name not in KNOWN:
             raise UsageError(f"`set`: {name}: no such option{did_you_mean(name, KNOWN)}")
         if name not in used:
             takers = [job for job in JOBS if name in _USED[job]]
-            raise UsageError(
-                f"`set`: {name}: no {' or '.join(jobs)} has a use for it", fix=f"for example: job={takers[0]}"
-            )
+            raise UsageError(f"`set`: {name}: no {' or '.join(jobs)} uses it", fix=f"for example: job={takers[0]}")
 
 
 def _jobs(matrix: Matrix) -> list[Job]:

@@ -76,7 +76,7 @@ def predicted_cells(matrix: Matrix) -> list[CellResult]:
     """
     if any(job != "predict" for job in matrix.set.get("job", ())):
         raise UsageError(
-            "`set`: job: recommend predicts by itself", fix="edgesim sweep -o DIR, then edgesim recommend DIR"
+            "`set`: job: recommend always predicts", fix="edgesim sweep -o DIR, then edgesim recommend DIR"
         )
     if "target" not in matrix.set:
         matrix = matrix.model_copy(update={"set": {**matrix.set, "target": (ALL_TARGETS,)}})
@@ -109,12 +109,12 @@ def _absolute(words: Sequence[str]) -> tuple[Rule, ...]:
     for rule in rules:
         if rule.kind == "change":
             raise UsageError(
-                f"`rule`: {rule.text}: bounds a change, and there is nothing to compare with",
+                f"`rule`: {rule.text}: bounds a change, and there is no base to compare with",
                 fix=f"bound the figure itself, as in {_TIME} <= 50",
             )
         if is_time(rule.metric):
             raise UsageError(
-                f"`rule`: {rule.text}: is a time that the host of a run had",
+                f"`rule`: {rule.text}: is a time of a run's host",
                 fix=f"bound {_TIME}; edgesim gate judges a run",
             )
     return rules

@@ -94,7 +94,7 @@ def sweep(
                 work.do(running, stages)
     except (KeyboardInterrupt, Interrupted) as error:
         raise Interrupted(
-            f"interrupted; {work.done} of {len(planned.cells)} cells are done: the same command does the others"
+            f"interrupted; {work.done} of {len(planned.cells)} cells are done: repeat the command for the others"
         ) from error
     except EdgesimError as error:
         error.problem = f"{error.problem}; {work.done} of {len(planned.cells)} cells are done"
@@ -215,7 +215,7 @@ class _Work:
             reasons = "; ".join(f"{counted(count, 'cell')}: {reason}" for reason, count in self._given_back.items())
             raise HostError(
                 f"no machine can do the rest: {reasons}",
-                fix="edgesim doctor says what a machine has; then the same command does the rest",
+                fix="edgesim doctor shows what a machine has; then repeat the command for the rest",
             )
 
     def _begin(self, cell: Cell, executor: Executor, *, wait: bool = False) -> bool:

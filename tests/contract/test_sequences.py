@@ -77,7 +77,7 @@ def test_a_state_is_fed_by_each_client(tmp_path: Path) -> None:
 def test_a_scenario_that_waits_for_no_answer_is_refused(tmp_path: Path, traffic: dict[str, float]) -> None:
     path = tmp_path / "net.onnx"
     onnx.save(sequence_models.gru(), path)
-    with pytest.raises(UsageError, match="`state`: a request is made of the answer to the one before"):
+    with pytest.raises(UsageError, match="`state`: a request needs the previous answer"):
         edgesim.run("x86-gateway", path, engine="local", state="auto", **traffic)  # type: ignore[arg-type]  # the options have several types
 
 

@@ -109,7 +109,7 @@ def test_a_user_without_permission_learns_that_and_not_that_no_engine_exists() -
         "try: Engine()\nexcept EngineDenied as error: print(error.problem, '|', error.fix)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd="/")
-    assert "a Docker Engine is there, but" in done.stdout, done.stderr
+    assert "a Docker Engine runs, but" in done.stdout, done.stderr
     assert "usermod -aG docker" in done.stdout
 
 

@@ -89,7 +89,7 @@ def test_interrupt_cancels_what_is_queued_and_leaves_the_workers_idle(cluster: D
     sweeping.send_signal(signal.SIGINT)
     _, errors = sweeping.communicate(timeout=60)
     assert sweeping.returncode == 130
-    assert "cells are done: the same command does the others" in errors
+    assert "cells are done: repeat the command for the others" in errors
     assert "Traceback" not in errors
     with distributed.Client(cluster.address, set_as_default=False) as client:
         assert not any(client.processing().values())
@@ -111,7 +111,7 @@ def test_scheduler_that_is_killed_loses_no_cell_that_is_done(cluster: DaskCluste
     cluster.kill("scheduler")
     _, errors = sweeping.communicate(timeout=60)
     assert sweeping.returncode == 3
-    (problem,) = [line for line in errors.splitlines() if "does not answer any more" in line]
+    (problem,) = [line for line in errors.splitlines() if "no longer answers" in line]
     assert "of 8 cells are done" in problem
     assert "Traceback" not in errors
     kept = len(_cells(tmp_path / "out"))
@@ -124,9 +124,9 @@ def test_scheduler_that_is_killed_loses_no_cell_that_is_done(cluster: DaskCluste
 @pytest.mark.parametrize(
     ("words", "code", "problem"),
     [
-        (["--scheduler", "tcp://127.0.0.1:9"], 3, "--scheduler tcp://127.0.0.1:9: no scheduler of Dask answers"),
+        (["--scheduler", "tcp://127.0.0.1:9"], 3, "--scheduler tcp://127.0.0.1:9: no Dask scheduler answers"),
         (["--scheduler", "http://x"], 2, "--scheduler http://x:"),
-        (["--registry", "x:5000"], 2, "--registry: is where workers share images"),
+        (["--registry", "x:5000"], 2, "--registry: is for the workers of a --scheduler"),
     ],
 )
 def test_address_that_is_none_is_refused_in_one_line(words: list[str], code: int, problem: str, tmp_path: Path) -> None:

@@ -183,8 +183,8 @@ def test_models_that_take_different_things_are_refused_before_anything_runs(tmp_
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--base", "digits", BOARD], "--base and --cand: both of them"),
-        (["--base", "digits", "--cand", "digits", BOARD, "--baseline", "b.json"], "--baseline: is for a result file"),
+        (["--base", "digits", BOARD], "--base and --cand: give both"),
+        (["--base", "digits", "--cand", "digits", BOARD, "--baseline", "b.json"], "--baseline: needs a result file"),
         (
             ["--base", "digits", "--cand", "digits", BOARD, "--execution", "emulated"],
             "does not measure the board's time",
@@ -194,7 +194,7 @@ def test_models_that_take_different_things_are_refused_before_anything_runs(tmp_
             "does not measure the board's time",
         ),
         (["--base", "digits", "--cand", "nix", BOARD], "nix: not a model's name"),
-        (["result.json", "--rule", "accuracy >= 1", "--model", "digits"], "--model: is for --base and --cand"),
+        (["result.json", "--rule", "accuracy >= 1", "--model", "digits"], "--model: needs --base and --cand"),
     ],
 )
 def test_a_gate_that_cannot_be_is_refused_in_a_line(
@@ -216,7 +216,7 @@ def test_a_probe_of_this_host_forbids_rules_of_changes_that_it_cannot_see(
     assert visible > 0
     gate = ["gate", "--base", str(digits.path), "--cand", str(digits.path), BOARD, "--engine", "local"]
     assert exit_code_of([*gate, "--rule", f"latency_ms.p50: +{100 * visible * 0.9:.9f} %"]) == 2
-    assert f"detects no change below {100 * visible:.1f} % in 20 rounds" in capsys.readouterr().err
+    assert f"cannot detect a change below {100 * visible:.1f} % in 20 rounds" in capsys.readouterr().err
     # Another execution was not probed, and a rule of a size has no noise.
     assert noise.known(profiles.load(BOARD), "docker", "native") == []
     assert exit_code_of([*gate, "--max-rounds", "5", "--rule", "artifact_bytes: +0 %"]) == 0

@@ -58,7 +58,7 @@ def test_machine_behind_a_context_is_read_by_a_container_and_is_not_the_board(
     assert "include the network" in document["not_scaled"]
     refused = edgesim("run", board, "digits", "--context", other_engine.address, "--execution", "native")
     assert refused.returncode == 2
-    assert "has not proven to be the board" in refused.stderr
+    assert "is not proven to be the board" in refused.stderr
     assert other_engine.docker("ps", "--all", "--quiet") == ""
 
 
@@ -78,10 +78,10 @@ def test_named_context_serves_the_checked_model(other_engine: OtherEngine, desk:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--mount", "bind"], "--mount bind: {machine} does not have this host's files"),
-        (["--results", "."], "--results: {machine} does not have this host's files"),
+        (["--mount", "bind"], "--mount bind: {machine} cannot see this host's files"),
+        (["--results", "."], "--results: {machine} cannot see this host's files"),
         (["--execution", "scaled"], "each request's time would include the network to {machine}"),
-        (["--engine", "local"], "--engine local: has no container, which --context"),
+        (["--engine", "local"], "--engine local: uses no Docker Engine, and --context"),
     ],
 )
 def test_options_that_need_this_hosts_files_are_refused_before_any_work(

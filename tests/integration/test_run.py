@@ -115,7 +115,7 @@ def test_byte_code_is_in_the_image_for_the_library_the_packages_and_the_server()
 def test_a_model_that_does_not_fit_into_memory_is_named_with_the_figures(tiny_board: Path) -> None:
     done = edgesim("run", tiny_board, "resnet18", *EMULATED)
     assert done.returncode == 4
-    assert "model resnet18 (44.6 MiB on disk) does not fit together with the emulator" in done.stderr
+    assert "model resnet18 (44.6 MiB on disk) does not fit into memory together with the emulator" in done.stderr
     assert "killed at the board's memory limit of 100.0 MiB" in done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr

@@ -245,7 +245,7 @@ def test_server_answers_at_the_pace_of_the_boards_gpu_with_all_of_its_cpu_share(
     # Other programs on the host may make the time longer, by any factor.
     assert found["host_ms"] < 0.8 * found["target_ms"]
     assert document["service_time_ms"]["p50"] > found["target_ms"] - found["host_ms"]
-    assert f"of {target}; an accelerator's time is predicted, never emulated" in " ".join(done.stdout.split())
+    assert f"time of {target}; an accelerator's time is predicted, never emulated" in " ".join(done.stdout.split())
 
 
 def test_host_slower_than_the_boards_gpu_is_refused() -> None:

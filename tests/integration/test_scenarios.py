@@ -162,7 +162,7 @@ def test_all_cores_for_the_client_leave_none_for_the_board() -> None:
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     done = edgesim_here("run", "jetson-nano", "digits", "--engine", "local", "--client-cores", cores)
     assert done.returncode == 2
-    assert "leaves no core for the device" in done.stderr
+    assert "leaves no core for the board" in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

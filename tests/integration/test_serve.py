@@ -144,7 +144,7 @@ def taken_port() -> Iterator[int]:
     ("options", "words"),
     [
         (["--port", "TAKEN"], "Address already in use"),
-        (["--image-port", "8080"], "--image-port: is for another image than edgesim's own"),
+        (["--image-port", "8080"], "--image-port: needs an image other than edgesim's own"),
         (["--image", "some/image", "--engine", "local"], "image some/image needs --engine docker"),
         (["--image", "some/image", "--grpc"], "--grpc-port: needs edgesim's own server"),
         (["--image", "some/image", "--watch"], "--watch: needs edgesim's own server"),
@@ -175,5 +175,5 @@ def test_the_line_for_large_inputs_sends_zeros_as_they_are(tmp_path: Path, resne
 def test_an_image_that_nobody_has_is_named_with_how_to_get_it(digits: Model) -> None:
     done = edgesim("run", "jetson-nano", "digits", "--image", "127.0.0.1:1/none:1")
     assert done.returncode == 4
-    assert "the engine has no image '127.0.0.1:1/none:1', and cannot pull it" in done.stderr
+    assert "the engine has no image '127.0.0.1:1/none:1', and cannot pull the image" in done.stderr
     assert "fix:" in done.stderr

@@ -38,5 +38,5 @@ def test_cells_go_over_tls_with_dasks_certificates_and_to_nobody_without(tmp_pat
         assert (refused.returncode, "Dask's configuration" in refused.stderr) == (2, True), refused.stderr
         plain = [word.replace("tls://", "tcp://") for word in words]
         unheard = edgesim(*plain, "-o", tmp_path / "none")
-        assert (unheard.returncode, "no scheduler of Dask answers" in unheard.stderr) == (3, True), unheard.stderr
+        assert (unheard.returncode, "no Dask scheduler answers" in unheard.stderr) == (3, True), unheard.stderr
         assert list((tmp_path / "none").rglob("*.json")) == []

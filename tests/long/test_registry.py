@@ -157,7 +157,7 @@ def test_certificate_of_nobody_is_told_with_where_its_authority_belongs(tmp_path
     with debian_registry.served(tmp_path, tls=(certificate, key)) as address:
         with (
             Repository(Access(registry=address, insecure=False), "shop/x") as untrusted,
-            pytest.raises(RegistryError, match="certificate is not one that this host trusts") as caught,
+            pytest.raises(RegistryError, match="this host does not trust its certificate") as caught,
         ):
             untrusted.push_bytes(b"{}")
         assert f"/etc/docker/certs.d/{address}/ca.crt" in caught.value.fix

@@ -120,7 +120,7 @@ def test_result_that_a_program_writes_into_a_pipe_is_read(tmp_path: Path) -> Non
     [
         (b"", "a result file: the file is empty"),
         (b"\n", "the file is empty"),
-        (b'{"kind":\n "nei', "the file is cut short: it ends in line 2, after 14 bytes"),
+        (b'{"kind":\n "nei', "the file is incomplete: it ends in line 2, after 14 bytes"),
         (gzip.compress(b"{}", mtime=0), "the file is compressed by gzip: gunzip it first"),
         (b'{"kind":\n neither}', "not JSON: line 2, column 2: "),
     ],
@@ -150,7 +150,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (_header((10**15,)), "of another size than its header says"),
+        (_header((10**15,)), "the size of an array differs from its header"),
         (_header((2**25,)) + bytes(2**27), "arrays take 128.0 MiB, and this host has 64.0 MiB for them"),
     ],
     ids=["petabytes", "bomb"],
@@ -162,7 +162,7 @@ def test_arrays_that_claim_or_expand_to_too_much_are_refused(tmp_path: Path, con
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ModelError, match="which is no number or text"):
+    with pytest.raises(ModelError, match="which is neither a number nor a text"):
         array_files.read(tmp_path / "x.npy", 2**20)
 
 

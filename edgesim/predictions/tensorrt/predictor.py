@@ -94,7 +94,7 @@ def _target(profile: DeviceProfile, target: str) -> "tuple[Accelerator, TargetPr
             for precision in PRECISIONS:
                 if target.endswith(f"-{precision}"):
                     return accelerator, precision
-    raise ProfileError(f"{profile.reference}: {target} is no target of TensorRT")
+    raise ProfileError(f"{profile.reference}: {target} is not a TensorRT target")
 
 
 def _without_fast_path(profile: DeviceProfile, accelerator: Accelerator, precision: "TargetPrecision") -> Declined:

@@ -63,7 +63,9 @@ def format_of(path: Path) -> Format:
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise UsageError(f"{path}: no report has this suffix", fix=f"give a file that ends in {', '.join(SUFFIXES)}")
+        raise UsageError(
+            f"{path}: this is not the suffix of a report", fix=f"give a file that ends in {', '.join(SUFFIXES)}"
+        )
     return FORMATS[suffix]
 
 

@@ -56,7 +56,7 @@ def render_comparison(comparison: Comparison) -> str:
     Raises:
         UsageError: always.
     """
-    raise UsageError("a comparison has no JUnit form: it gives no verdict", fix="edgesim gate --junit FILE")
+    raise UsageError("a comparison has no JUnit format, since it is not a verdict", fix="edgesim gate --junit FILE")
 
 
 def render_overview(overview: Overview) -> str:
@@ -65,7 +65,9 @@ def render_overview(overview: Overview) -> str:
     Raises:
         UsageError: always.
     """
-    raise UsageError("several results have no JUnit form: they give no verdict", fix="edgesim gate --junit FILE")
+    raise UsageError(
+        "several results have no JUnit format, since they are not a verdict", fix="edgesim gate --junit FILE"
+    )
 
 
 def render_sweep(overview: SweepOverview) -> str:

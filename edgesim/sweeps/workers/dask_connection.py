@@ -62,8 +62,8 @@ class DaskConnection:
                 self._client: Any = Client(address, timeout=_CONNECT_S, set_as_default=False, name="edgesim-sweep")
         except (OSError, TimeoutError) as error:
             raise HostError(
-                f"`scheduler={address}`: no scheduler of Dask answers: {_last_line(error)}",
-                fix="start one, dask scheduler, whose log has the address; TLS is set in Dask's configuration",
+                f"`scheduler={address}`: no Dask scheduler answers: {_last_line(error)}",
+                fix="start one with dask scheduler, whose log shows the address; for TLS, see Dask's configuration",
             ) from error
         except (ValueError, TypeError) as error:
             raise UsageError(
@@ -185,8 +185,8 @@ class DaskConnection:
 
     def _gone(self) -> HostError:
         return HostError(
-            f"the scheduler at {self._address} does not answer any more",
-            fix="start it and the workers again; the same command does the cells that are not done",
+            f"the scheduler at {self._address} no longer answers",
+            fix="start the scheduler and the workers again, then repeat the command for the remaining cells",
         )
 
 

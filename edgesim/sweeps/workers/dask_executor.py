@@ -176,8 +176,8 @@ class DaskExecutor:
         sent.died.append(str(worker))
         if len(sent.died) > MOST_DEATHS:
             error = HostError(
-                f"the worker died each of the {len(sent.died)} times that it did the cell: {', '.join(sent.died)}",
-                fix="the workers' logs say why; `retry` does the cell again",
+                f"the worker died in each of {len(sent.died)} attempts at the cell: {', '.join(sent.died)}",
+                fix="read the reason in the workers' logs; `retry` repeats the cell",
             )
             self._end(sent, failed(sent.cell, error))
 

@@ -61,7 +61,7 @@ def finish(sender: str, tree: FileTree) -> None:
     try:
         for file in tree.files:
             if file_sha256(arrived / file.path) != file.sha256:
-                raise HostError(f"{file.path}: has changed while it was sent", fix="start the sweep again")
+                raise HostError(f"{file.path}: changed while it was sent", fix="start the sweep again")
         if not has(tree):
             arrived.rename(directory)
     except OSError as error:

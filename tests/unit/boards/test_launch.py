@@ -62,11 +62,11 @@ def test_gpus_are_those_of_the_options_else_of_the_profile(digits: Model) -> Non
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"engine": "local", "gpus": "all"}, "`gpus=all`: is for a container"),
-        ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "local", "gpus": "all"}, "`gpus=all`: needs a container"),
+        ({"engine": "local", "mount": "bind"}, "need a container, which `engine=local` does not have"),
         ({"engine": "local", "execution": "native"}, "`execution=native`: `engine=local` runs as host"),
         ({"engine": "local", "execution": "scaled"}, "`execution=scaled`: the CPU share of a plain process"),
-        ({"mount": "image", "watch": True}, "`watch`: nothing changes inside an image"),
+        ({"mount": "image", "watch": True}, "`watch`: the files inside an image cannot change"),
         ({"mount": "image", "volume": "v"}, "`volume=v`: needs `mount=volume`"),
         ({"mount": "volume", "results": "/tmp"}, "no directory of this host is mounted"),
         ({"results": "/nowhere"}, "`results=/nowhere`: no such directory"),
@@ -132,7 +132,7 @@ def test_grpc_is_refused_where_it_cannot_be(digits: Model, monkeypatch: pytest.M
         port = server.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1: Address already in use"):
             launch(digits, grpc_port=port).check()
-    with pytest.raises(UsageError, match=f"port {port} cannot be HTTP's and gRPC's"):
+    with pytest.raises(UsageError, match=f"port {port} cannot be used for both HTTP and gRPC"):
         launch(digits, port=port, grpc_port=port).check()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="a plain process needs grpcio"):

@@ -75,7 +75,7 @@ def test_native_on_another_machine_than_the_board_is_refused_with_what_differs()
         place(NANO, "native", engine_architecture="arm64", context=HERE, machine=lambda: CI_RUNNER)
     assert "core: Neoverse-N1, the board's is Cortex-A57" in caught.value.problem
     assert "board: not reported by the machine, the board's is NVIDIA Jetson Nano" in caught.value.problem
-    assert caught.value.fix == "leave `execution` out, or use `execution=same-architecture`"
+    assert caught.value.fix == "omit `execution`, or use `execution=same-architecture`"
 
 
 def test_board_of_the_machines_architecture_runs_on_another_machine() -> None:

@@ -199,7 +199,7 @@ def test_kill_says_that_the_model_does_not_fit_only_where_no_emulator_was_in_the
     died = readiness.death(killed, "", model=digits, memory_limit_bytes=2**27, while_doing="loading", emulated=emulated)
     assert isinstance(died, OutOfMemory)
     assert died.emulated is emulated
-    assert ("whether it fits without is not shown" in died.problem) is emulated
+    assert ("whether the model fits without the emulator is unknown" in died.problem) is emulated
 
 
 def test_device_is_read_while_it_loads_the_model() -> None:

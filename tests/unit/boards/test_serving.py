@@ -31,7 +31,7 @@ def test_a_model_that_is_left_out_is_told_with_what_to_do(tmp_path: Path) -> Non
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "0" + "\nsize 4096\n"
     (tmp_path / "net" / "1" / "model.onnx").write_text(pointer)
     listener = Notes()
-    with pytest.raises(ModelError, match="no model in it can be served"):
+    with pytest.raises(ModelError, match="none of its models can be served"):
         serving._models(tmp_path, Stages(listener))
     (note,) = listener.notes
     assert re.search("model net is left out: .*a Git LFS pointer, not the file; git -C .* lfs pull", note)
@@ -48,5 +48,5 @@ def test_a_model_whose_configuration_the_server_refuses_is_left_out_and_told(tmp
     (note,) = listener.notes
     assert re.search("model broken is left out: .*unknown field 'max_batch_sise'", note)
     launch = Launch.of(profiles.load("jetson-nano"), models[:1], BoardOptions(), load_all=True)
-    with pytest.raises(ModelError, match="no model in it can be served"):
+    with pytest.raises(ModelError, match="none of its models can be served"):
         serving._servable(launch, Stages(Notes()))

@@ -98,7 +98,7 @@ def test_an_invalid_run_is_named_and_the_exit_code_is_5(kept: Path) -> None:
     ("arguments", "words"),
     [
         (("show", "--dir", "nowhere"), "nowhere: no such directory"),
-        (("show", "--dir", "a", "--branch", "b"), "--dir and --branch: give one of them"),
+        (("show", "--dir", "a", "--branch", "b"), "--dir and --branch: give only one of them"),
         (("show", "--metric", "latency"), "latency: no such metric"),
         (("show", "--model", "other"), "history: nothing in it fits the options"),
         (("show", "--confidence", "1"), "--confidence 1: not from 0.5 to below 1"),

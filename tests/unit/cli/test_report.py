@@ -69,7 +69,7 @@ def test_a_stack_is_reported_in_every_format_and_on_the_terminal(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("r.json", "-o", "r.pdf"), "r.pdf: no report has this suffix"),
+        (("r.json", "-o", "r.pdf"), "r.pdf: this is not the suffix of a report"),
         (("r.json", "-o", "r.json"), "-o r.json: is also an input"),
         (("r.json", "-o", "nowhere/r.html"), "its directory does not exist"),
         (("missing.json", "-o", "r.html"), "missing.json: No such file"),

@@ -59,7 +59,9 @@ def test_manifest_with_more_files_has_no_difference_and_another_one_has(tmp_path
     assert contents.first_difference({}, one) == "a/1/model.onnx"
 
 
-@pytest.mark.parametrize(("target", "words"), [("nowhere", "link to nothing"), ("..", "leads back to itself")])
+@pytest.mark.parametrize(
+    ("target", "words"), [("nowhere", "link to a file that does not exist"), ("..", "leads back to itself")]
+)
 def test_link_that_cannot_be_copied_is_refused(tmp_path: Path, target: str, words: str) -> None:
     write(tmp_path / "a" / "1" / "model.onnx", "weights")
     (tmp_path / "a" / "link").symlink_to(target)

@@ -23,7 +23,7 @@ def test_model_file_without_permission_for_others_is_the_hosts_fault(tmp_path: P
     mounts = model_mounts(model, "/models")
     readable.require(mounts, USER, repository="/models")
     (tmp_path / name).chmod(mode)
-    with pytest.raises(HostError, match=f"{name}: the container's user 65532 may not read it") as caught:
+    with pytest.raises(HostError, match=f"{name}: the container's user 65532 has no right to read it") as caught:
         readable.require(mounts, USER, repository="/models")
     assert caught.value.exit_code == 3
     assert caught.value.fix == f"chmod o+r {tmp_path / name}, or use `mount=volume`, which copies the files"
@@ -44,7 +44,7 @@ def test_repository_counts_with_its_directories(tmp_path: Path, closed: str) -> 
     models.chmod(0o755)
     readable.require([Mount(models, "/models")], USER, repository="/models")
     (models / closed).chmod((models / closed).stat().st_mode & 0o750)
-    with pytest.raises(HostError, match="may not read it") as caught:
+    with pytest.raises(HostError, match="has no right to read it") as caught:
         readable.require([Mount(models, "/models")], USER, repository="/models")
     assert str(models / closed) in caught.value.problem
     assert caught.value.fix.startswith(f"chmod -R o+rX {models}, or use `mount=volume`")

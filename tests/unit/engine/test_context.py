@@ -187,7 +187,7 @@ def test_missing_certificates_of_a_context_are_told(configuration: Path) -> None
 
 def test_plain_process_has_no_context() -> None:
     assert resolve_context("local", None) is None
-    with pytest.raises(UsageError, match="`engine=local`: has no container"):
+    with pytest.raises(UsageError, match="`engine=local`: uses no Docker Engine"):
         resolve_context("local", "board1")
 
 

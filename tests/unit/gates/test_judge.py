@@ -486,7 +486,7 @@ def test_change_of_memory_is_between_the_emulated_containers_of_both_sides(
         ("latency_ms.p50 <= inf", "is not a limit for latency_ms.p50", "latency_ms.p50 <= 120 or 120ms"),
         ("cold_start_s <= 1e999", "is not a limit for cold_start_s", "cold_start_s <= 1.5 or 1.5s"),
         ("accuracy >= high", "is not a limit for accuracy", "accuracy >= 0.96"),
-        ("accuracy >= 96", "accuracy is a part of 1", "accuracy >= 0.96"),
+        ("accuracy >= 96", "accuracy is between 0 and 1", "accuracy >= 0.96"),
     ],
 )
 def test_text_that_is_not_a_rule_is_refused_with_one_that_is(rule: str, problem: str, fix: str) -> None:
@@ -532,10 +532,10 @@ def test_a_rules_file_has_rules_for_all_boards_and_for_one(tmp_path: Path, good:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "has the keys rules and profiles"),
-        ("- a", "has the keys rules and profiles"),
-        ("ruls: []", "has the keys rules and profiles"),
-        ("rules: []", "has no rule"),
+        ("", "has only the keys rules and profiles"),
+        ("- a", "has only the keys rules and profiles"),
+        ("ruls: []", "has only the keys rules and profiles"),
+        ("rules: []", "contains no rule"),
         ("rules: {a: b}", "must be a list of rules"),
         ("profiles: [a]", "must be a mapping"),
         ("rules: [", "not valid YAML"),

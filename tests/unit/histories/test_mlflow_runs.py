@@ -35,7 +35,7 @@ def test_a_login_goes_to_mlflow_by_its_variables(monkeypatch: pytest.MonkeyPatch
 def test_an_export_to_mlflow_needs_its_address_and_no_file() -> None:
     for words in (("mlflow",), ("jsonl", "--mlflow", "http://x"), ("mlflow", "--mlflow", "http://x", "-o", "f")):
         done = edgesim_here("history", "export", *words)
-        assert (done.returncode, "goes with mlflow alone" in done.stderr) == (2, True), done.stderr
+        assert (done.returncode, "is only for the format mlflow" in done.stderr) == (2, True), done.stderr
 
 
 class Client:
@@ -97,7 +97,7 @@ def test_a_run_that_cannot_be_filled_is_ended(
     ("error", "status"),
     [
         (DeviceError("the board ran out of memory"), "FAILED"),
-        (Interrupted("interrupted; what was measured is kept"), "KILLED"),
+        (Interrupted("interrupted; the measurements so far are kept"), "KILLED"),
         (KeyboardInterrupt(), "KILLED"),
     ],
 )

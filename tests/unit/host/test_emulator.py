@@ -75,7 +75,7 @@ def test_old_emulator_that_an_image_registered_is_replaced_by_an_image(installed
 
 def test_registration_that_leads_to_no_program_is_shown() -> None:
     gone = FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/self/fd/3")
-    with pytest.raises(EmulatorStale, match=r"leads to no QEMU that runs .*/usr/bin/qemu-aarch64, flags POCF"):
+    with pytest.raises(EmulatorStale, match=r"points to no working QEMU .*/usr/bin/qemu-aarch64, flags POCF"):
         emulator.judge("arm64", running=None, installed=None, registration=BY_IMAGE, refusal=gone)
 
 
@@ -93,7 +93,9 @@ def test_emulator_that_is_switched_off_is_switched_on_again() -> None:
 
 def test_host_that_runs_no_program_of_edgesims_is_no_host_without_an_emulator() -> None:
     denied = PermissionError(errno.EACCES, "Permission denied", "/tmp/edgesim-x/arm64-program")
-    with pytest.raises(HostError, match=r"no program of its own: Permission denied: /tmp/edgesim-x") as caught:
+    with pytest.raises(
+        HostError, match=r"does not let edgesim run its own programs: Permission denied: /tmp/edgesim-x"
+    ) as caught:
         emulator.judge("arm64", running=None, installed=None, registration=PACKAGE, refusal=denied)
     assert type(caught.value) is HostError
     assert "TMPDIR" in caught.value.fix

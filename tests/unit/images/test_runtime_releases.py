@@ -45,14 +45,14 @@ def test_all_releases_are_the_newest_patch_of_each_minor_version() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1.9.0", "no image is made for ONNX Runtime before 1.10"),
+        ("1.9.0", "edgesim makes no image for ONNX Runtime before 1.10"),
         ("1.17.2", "no such release of ONNX Runtime has a wheel; 1.17 has 1.17.0, 1.17.1, 1.17.3"),
         ("1.99", "no such release of ONNX Runtime has a wheel; they go from 1.10.0 to "),
-        ("newest", "'newest' is no version"),
+        ("newest", "'newest' is not a version"),
         ("1.3..1.5", "no release in this range"),
-        ("1.3..x", "'x' is no version"),
-        (",", "names no version"),
-        ("1.16.3; rm -rf /", "is no version"),
+        ("1.3..x", "'x' is not a version"),
+        (",", "is not a version"),
+        ("1.16.3; rm -rf /", "is not a version"),
     ],
 )
 def test_a_text_that_names_no_release_is_refused(text: str, words: str) -> None:
@@ -129,7 +129,7 @@ def test_a_board_that_does_not_say_what_its_system_runs_has_no_release_of_its_ow
     unknown = board(python=None)
     assert runtime_releases.usual(unknown) is None
     assert runtime_releases.of_board(unknown, None).reason == "edgesim's default, in a container"
-    with pytest.raises(UsageError, match="does not say what its system runs"):
+    with pytest.raises(UsageError, match="does not state the release of its system"):
         runtime_releases.of_board(unknown, "board")
 
 

@@ -129,7 +129,7 @@ def test_real_inputs_get_from_the_file_what_they_lack(tmp_path: Path) -> None:
         ("inputs: {ids: {range: [a, 2]}}", r"inputs\.ids\.range\.0: must be a number \(given: 'a'\)"),
         ("inputs: {ids: {range: [0, 1, 2]}}", r"inputs\.ids\.range: has 3 values, 2 at most"),
         ("dims: {sequenc: 1}", "no size of that name"),
-        ("- a", "is a mapping"),
+        ("- a", "must be a mapping"),
         ("inputs: {ids: ", "not valid YAML"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_file_beside_the_model_names_no_files_outside_of_its_directory(tmp_pat
     for name in ("../outside.npy", str(tmp_path / "outside.npy"), "link.npy", "../*.npy", "*.npy"):
         text = f"inputs: {{ids: {{file: '{name}'}}, mask: ones, types: zeros}}"
         (inside / "inputs.yaml").write_text(text)
-        with pytest.raises(ModelError, match="leads out of the model's directory"):
+        with pytest.raises(ModelError, match="is outside the model's directory"):
             inputs.choose(repository.find(str(net.path)), InputOptions())
         (inside / "inputs.yaml").unlink()
         assert requests(net, text.replace("'../", f"'{tmp_path}/"), inside)[0]["ids"].shape == (1, 2)

@@ -150,7 +150,7 @@ def test_every_profile_in_every_mode_comes_back_from_its_facts() -> None:
 
 def test_result_without_an_invocation_says_why_it_cannot_be_bundled(result: RunResult, tmp_path: Path) -> None:
     result.write(tmp_path / "r.json")
-    with pytest.raises(ResultError, match="does not say what the run was called with"):
+    with pytest.raises(ResultError, match="does not have the options of its run"):
         edgesim.bundle(tmp_path / "r.json", tmp_path / "b.tar")
 
 
@@ -165,7 +165,7 @@ def test_model_that_has_changed_since_the_run_is_refused(tmp_path: Path) -> None
     recorded(tmp_path).write(tmp_path / "r.json")
     with (tmp_path / "net.onnx").open("ab") as file:
         file.write(b"\x3a\x00")
-    with pytest.raises(ModelError, match="is not the model of the run any more"):
+    with pytest.raises(ModelError, match="is no longer the model of the run"):
         edgesim.bundle(tmp_path / "r.json", tmp_path / "b.tar")
     assert not (tmp_path / "b.tar").exists()
 

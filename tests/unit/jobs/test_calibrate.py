@@ -73,10 +73,10 @@ def test_a_number_calibrates_a_target(nano: DeviceProfile, word: str) -> None:
     [
         ("resnet18=", "neither a time nor a file"),
         ("resnet18=fast", "neither a time nor a file"),
-        ("resnet18=-3", "is no time of an inference"),
-        ("resnet18=nan", "is no time of an inference"),
-        ("resnet18=inf", "is no time of an inference"),
-        ("resnet18", "what was measured is missing"),
+        ("resnet18=-3", "is not the time of an inference"),
+        ("resnet18=nan", "is not the time of an inference"),
+        ("resnet18=inf", "is not the time of an inference"),
+        ("resnet18", "the measured time is missing"),
         ("=3", "no such file, nor MODEL=TIME"),
         ("nothing-here", "no such file, nor MODEL=TIME"),
         ("resnet18=11400", "is no error of a prediction"),
@@ -138,7 +138,7 @@ def test_a_log_of_another_network_is_refused(
         (FP16, {"capability": "8.6"}, "compute capability 8.6, the board's has 5.3"),
         (FP16, {"model": "/x/other.onnx"}, "names /x/other.onnx, which is no model here"),
         (FP16, {"ending": ""}, "is cut off"),
-        (FP16, {"ending": "FAILED"}, "trtexec FAILED"),
+        (FP16, {"ending": "FAILED"}, "trtexec failed"),
     ],
 )
 def test_a_log_of_another_target_or_without_a_time_is_refused(

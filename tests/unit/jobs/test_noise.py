@@ -40,7 +40,7 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Noise:
 
 def test_a_threshold_below_what_is_visible_is_refused_with_the_figure(probed: Noise) -> None:
     visible = paired_statistics.smallest_visible(0.02, 12)
-    with pytest.raises(UsageError, match=f"detects no change below {100 * visible:.1f} % in 20 rounds") as caught:
+    with pytest.raises(UsageError, match=f"cannot detect a change below {100 * visible:.1f} % in 20 rounds") as caught:
         refuse_invisible(Rules.of(["latency_ms.p50: +1 %"]), NANO, 20, model_name="net", engine="local")
     assert "--max-rounds" in caught.value.fix
 

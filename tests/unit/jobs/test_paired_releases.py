@@ -31,10 +31,10 @@ def test_two_releases_are_named_by_their_patches_and_none_means_two_models() -> 
 @pytest.mark.parametrize(
     ("releases", "options", "words"),
     [
-        (("0.9", "1.16"), {}, "`base_runtime=0.9`: no image is made"),
-        (("1.16", "newest"), {}, "`cand_runtime=newest`: 'newest' is no version"),
+        (("0.9", "1.16"), {}, "`base_runtime=0.9`: edgesim makes no image"),
+        (("1.16", "newest"), {}, "`cand_runtime=newest`: 'newest' is not a version"),
         (("1.16", None), {}, "both of them"),
-        (("1.16", "1.18"), {"same_model": False}, "two models and two releases at once"),
+        (("1.16", "1.18"), {"same_model": False}, "give two models or two releases, not both"),
         (("1.16", "1.18"), {"runtime": "1.17"}, "`runtime=1.17`"),
         (("1.16", "1.18"), {"engine": "local"}, "`engine=local` has this host's release"),
         (("1.16", "1.14..1.18"), {}, "a board has one release"),

@@ -41,7 +41,7 @@ class FakeEngine:
         return None if self.refusal else "sha256:1"
 
     def pull(self, reference: str, *, platform: str) -> None:
-        raise ImageUnavailable(f"the engine has no image {reference!r}, and cannot pull it: {self.refusal}")
+        raise ImageUnavailable(f"the engine has no image {reference!r}, and cannot pull the image: {self.refusal}")
 
     def provides(self, reference: str, architecture: str) -> bool:
         return architecture == self.built_for
@@ -102,8 +102,8 @@ def test_another_model_than_the_label_says_is_refused(engine: FakeEngine) -> Non
     ("label", "problem"),
     [
         (None, "is not an image of edgesim pack"),
-        ("not JSON", "is not as edgesim writes it"),
-        ("[]", "is not as edgesim writes it"),
+        ("not JSON", "is not in edgesim's format"),
+        ("[]", "is not in edgesim's format"),
         ("{}", "has not one model, but 0"),
         ('{"../../etc/net": "0"}', "has not one model"),
         ('{"a": "0", "b": "0"}', "has not one model, but 2"),
@@ -135,7 +135,7 @@ def test_links_in_the_image_are_left_out(engine: FakeEngine) -> None:
         ("the engine refuses: manifest unknown: manifest unknown", 2, "has no shop/net with digest sha256:a"),
         ("the engine refuses: http: server gave HTTP response to HTTPS client", 3, "answers without TLS"),
         ("the engine refuses: dial tcp: connection refused", 3, "the engine cannot pull shop/net"),
-        ("the engine refuses: something else", 4, "cannot pull it: the engine refuses: something else"),
+        ("the engine refuses: something else", 4, "cannot pull the image: the engine refuses: something else"),
     ],
 )
 def test_pull_that_fails_is_told_as_a_push_is(engine: FakeEngine, words: str, code: int, problem: str) -> None:
@@ -156,9 +156,9 @@ def test_image_for_another_architecture_is_refused(engine: FakeEngine) -> None:
     ("keywords", "problem"),
     [
         ({"packed": "r.example/shop/net:1"}, "has no digest"),
-        ({"mount": "bind"}, "`mount`: `packed` has model and server in its image"),
-        ({"runtime": "1.16.3"}, "`runtime`: `packed` has"),
-        ({"engine": "local"}, "has no container"),
+        ({"mount": "bind"}, "`mount`: the image of `packed` already contains model and server"),
+        ({"runtime": "1.16.3"}, "`runtime`: the image of `packed`"),
+        ({"engine": "local"}, "needs a container"),
     ],
 )
 def test_option_that_has_no_meaning_for_an_image_is_refused(

@@ -25,7 +25,7 @@ def _no_reference(*_: object) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "local", "mount": "bind"}, "need a container, which `engine=local` does not have"),
         ({"engine": "docker", "mount": "bind", "volume": "v"}, "`volume=v`: needs `mount=volume`"),
     ],
 )
@@ -40,7 +40,7 @@ def test_check_refuses_wrong_options_before_the_model_runs(
 def test_paired_run_refuses_wrong_options_before_the_models_run(digits: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(same_release, "Reference", _no_reference)
     rules = Rules.of(["latency_ms.p50: +5 %"])
-    with pytest.raises(UsageError, match="`engine=local`: has no container"):
+    with pytest.raises(UsageError, match="need a container, which `engine=local` does not have"):
         paired.run_pair("jetson-nano", digits, digits, rules, engine="local", mount="bind")
 
 
@@ -80,5 +80,5 @@ def test_a_target_that_a_run_cannot_take_is_refused(options: dict[str, Any], pro
 
 def test_a_board_answers_at_a_targets_pace_only_if_it_is_scaled() -> None:
     board = edgesim.board("jetson-nano", target="gpu:tensorrt-fp16")
-    with pytest.raises(UsageError, match="only a scaled board answers in a target's time"), board:
+    with pytest.raises(UsageError, match="only a scaled board answers at the speed of a target"), board:
         pass

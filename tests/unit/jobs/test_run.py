@@ -91,7 +91,7 @@ def test_executions_follow_from_how_the_host_runs_the_board(host: Execution, exp
     [
         ({"watch": True}, "`watch`: a run keeps the models"),
         ({"mount": "volume", "results": "/tmp"}, "no directory of this host is mounted"),
-        ({"engine": "local", "mount": "bind"}, "`engine=local`: has no container"),
+        ({"engine": "local", "mount": "bind"}, "need a container, which `engine=local` does not have"),
         ({"engine": "local", "execution": "native"}, "`engine=local` runs as host"),
         ({"peak": PeakLimit(percentile="p42", latency_ms=5)}, "`peak`: no percentile"),
     ],

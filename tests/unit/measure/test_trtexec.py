@@ -122,7 +122,7 @@ def test_a_pasted_summary_that_is_cut_off_is_refused(path: Path) -> None:
 
 
 def test_a_failed_run_is_refused_with_its_first_error(path: Path) -> None:
-    with pytest.raises(UsageError, match=r"trtexec FAILED: Error\[4\].*int8 is not configured"):
+    with pytest.raises(UsageError, match=r"trtexec failed: Error\[4\].*int8 is not configured"):
         read_text(path, trtexec.log(ending="FAILED"))
 
 
@@ -133,7 +133,7 @@ def test_a_failed_run_is_refused_with_its_first_error(path: Path) -> None:
         (trtexec.log(streams=4), "measured with 4 streams"),
         (trtexec.log(batch="8"), "measured with a batch of 8"),
         (trtexec.log(dla="0(With GPU fallback)"), "measured on the DLA"),
-        (trtexec.log(median_ms=0.2).replace("median = 0.2 ms", "median = 0 ms"), "is no time of an inference"),
+        (trtexec.log(median_ms=0.2).replace("median = 0.2 ms", "median = 0 ms"), "is not the time of an inference"),
         ("Throughput: 28 qps\n", "no log of trtexec"),
         ("", "no log of trtexec"),
         ('[{"a": 1}]', "neither of trtexec's --exportTimes"),

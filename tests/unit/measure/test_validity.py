@@ -39,7 +39,7 @@ def test_run_without_fault_is_valid_and_not_suspect() -> None:
     assert judged.valid
     assert not judged.suspect
     assert set(verdicts(GOOD).values()) == {"ok", "unknown"}, (
-        "nine requests are too few to tell whether the run is steady"
+        "nine requests are too few for a comparison whether the run is steady"
     )
 
 

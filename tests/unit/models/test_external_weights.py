@@ -232,7 +232,9 @@ def test_repository_with_a_linked_directory_is_read_as_the_directory(tmp_path: P
 def test_link_to_nothing_says_how_to_fetch_the_file(tmp_path: Path, target: str) -> None:
     path = weights.write(tmp_path / "net.onnx", "w.bin")
     (tmp_path / "w.bin").symlink_to(target)
-    with pytest.raises(ModelError, match=r"w\.bin is missing: the symbolic link leads to nothing") as caught:
+    with pytest.raises(
+        ModelError, match=r"w\.bin is missing: the target of the symbolic link does not exist"
+    ) as caught:
         repository.find(path)
     assert "dvc pull" in caught.value.fix
 
@@ -298,7 +300,7 @@ def test_directory_that_this_user_may_not_read_is_the_hosts_fault(
 
     monkeypatch.setattr(Path, "iterdir", denied)
     for read in (lambda: repository.find("net", tmp_path), lambda: repository.names(tmp_path)):
-        with pytest.raises(HostError, match="this user may not read it"):
+        with pytest.raises(HostError, match="this user has no right to read it"):
             read()
 
 
@@ -313,6 +315,6 @@ def test_weights_that_this_user_may_not_read_are_the_hosts_fault(
         return plain(self, *arguments, **keywords)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(HostError, match=r"w\.bin: this user may not read it") as caught:
+    with pytest.raises(HostError, match=r"w\.bin: this user has no right to read it") as caught:
         repository.find(path)
     assert "chmod u+rX" in caught.value.fix

@@ -58,7 +58,7 @@ def test_file_in_place_of_a_model_is_named_with_what_gets_the_model(
 
 def test_link_to_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").symlink_to("nowhere")
-    with pytest.raises(ModelError, match="a symbolic link to nothing"):
+    with pytest.raises(ModelError, match="a symbolic link to a file that does not exist"):
         repository.find(tmp_path / "net.onnx")
 
 

@@ -73,7 +73,7 @@ def test_unpublished_boards_cores_and_facts_widen_the_band_and_are_named(resnet1
     assert seen.notes == ()
     assert "no published figure, only on other boards with a Cortex-A72" in other_board.notes[0]
     (note,) = other_core.notes
-    assert "Jetson Nano 4GB (B01): no published figure, nor on another Cortex-A57; an extrapolation" in note
+    assert "Jetson Nano 4GB (B01): an extrapolation, since no figure is published for it or another Cortex-A57" in note
     assert "the profile lacks cpu.bandwidth.copy_bytes_per_s" in no_fact.notes[1]
 
 
@@ -384,7 +384,7 @@ def test_a_result_of_another_board_or_model_calibrates_nothing(
     with pytest.raises(UsageError, match="a second run of digits"):
         calibrate(profile, [tmp_path / "r.json", tmp_path / "r.json"])
     run.model_copy(update={"model": run.model.model_copy(update={"sha256": "ab"})}).write(tmp_path / "r.json")
-    with pytest.raises(UsageError, match="is not the one that was measured"):
+    with pytest.raises(UsageError, match="is not the measured model"):
         calibrate(profile, [tmp_path / "r.json"])
 
 

@@ -133,7 +133,7 @@ def test_modes_of_a_cluster_that_is_removed_go_with_it(tmp_path: Path) -> None:
 
 def test_two_modes_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
     text = "extends: jetson-nano\nmodes:\n  5W: {cores: 2, clock_hz: 918_000_000}\n"
-    assert problem(tmp_path, text) == "board.yaml:3: modes.5W: differs from mode '5w' in case alone"
+    assert problem(tmp_path, text) == "board.yaml:3: modes.5W: differs from mode '5w' only in upper and lower case"
 
 
 # --- processor, system, image -----------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_a_core_that_no_table_knows_is_compared_in_any_case_too(tmp_path: Path) 
 def test_two_emulated_cores_of_one_cluster_are_refused(tmp_path: Path) -> None:
     text = "extends: rk3588\nemulation:\n  others: {cortex-a55: cortex-a53, Cortex-A55: cortex-a55}\n"
     assert problem(tmp_path, text) == (
-        "board.yaml:3: emulation.others.cortex-a55: differs from core 'Cortex-A55' in case alone"
+        "board.yaml:3: emulation.others.cortex-a55: differs from core 'Cortex-A55' only in upper and lower case"
     )
 
 

@@ -139,7 +139,7 @@ def test_a_profile_may_extend_a_file_that_extends_another(tmp_path: Path) -> Non
             "extends: raspbery-pi-4",
             "unknown profile 'raspbery-pi-4'; did you mean 'raspberry-pi-4'?",
         ),
-        ("extends: raspberry-pi-4", "extends: ./board.yaml", "extends: goes round in a circle"),
+        ("extends: raspberry-pi-4", "extends: ./board.yaml", "extends: the profiles extend each other in a circle"),
         ("extends: raspberry-pi-4", "extends: [a]", "extends: must be a profile's name or file"),
         ("extends: raspberry-pi-4", "extend: raspberry-pi-4", "unknown key 'extend'; did you mean 'extends'?"),
         ("marketed_bytes: 8 GB", "market_bytes: 8 GB", ":5: unknown key 'memory.market_bytes'"),

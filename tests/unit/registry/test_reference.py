@@ -35,7 +35,7 @@ def test_text_that_is_no_name_is_refused_with_the_option(text: str) -> None:
 
 def test_published_thing_gets_a_tag_and_may_have_no_digest() -> None:
     assert reference.parse_tagged("r.example/x", "push").tag == "latest"
-    with pytest.raises(UsageError, match="which the content decides"):
+    with pytest.raises(UsageError, match="which only the content can determine"):
         reference.parse_tagged(f"r.example/x@{DIGEST}", "push")
 
 

@@ -162,7 +162,7 @@ def test_features_beyond_the_boards_core_are_a_caveat_on_the_answers(doubtful: R
     for name in ("terminal", "markdown", "page"):
         report = everywhere(beside)[name]
         assert "this host has asimddp sve, which the board's lacks" in report, name
-        assert "answers may come from other kernels than the board's; an emulated run takes" in report, name
+        assert "answers may come from other kernels than the board's; an emulated run uses" in report, name
 
 
 @pytest.mark.parametrize(("architecture", "context"), [("x86_64", None), ("aarch64", "tcp://ci (runner)")])
@@ -381,7 +381,7 @@ def test_device_times_that_lie_far_apart_get_a_logarithmic_axis(doubtful: RunRes
 
 
 def test_junit_declines_a_comparison(doubtful: RunResult) -> None:
-    with pytest.raises(UsageError, match="it gives no verdict"):
+    with pytest.raises(UsageError, match="it is not a verdict"):
         junit.render_comparison(compared(doubtful))
 
 

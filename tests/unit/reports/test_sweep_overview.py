@@ -103,5 +103,5 @@ def test_rows_of_a_directory_are_in_the_order_of_boards_and_options(tmp_path: Pa
 
 def test_directory_without_a_cell_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
-    with pytest.raises(ResultError, match="no result of a sweep in it"):
+    with pytest.raises(ResultError, match="contains no result of a sweep"):
         SweepOverview.read(tmp_path)

@@ -102,7 +102,7 @@ def refused(directory: Path, old: str, new: str) -> str:
         ("memory: 1 GiB", "memory: 8 GiB", "services.detector.memory: 8.0 GiB is more than the board has: 3.9 GiB"),
         ("cpus: 2", "port: 80", "services.detector.port: edgesim's own server has its own"),
         ("cpus: 2", "runtime: 1.14..1.18", "services.detector.runtime: `runtime=1.14..1.18`: a board has one release"),
-        ("cpus: 2", "runtime: 1.9.0", "services.detector.runtime: `runtime=1.9.0`: no image is made"),
+        ("cpus: 2", "runtime: 1.9.0", "services.detector.runtime: `runtime=1.9.0`: edgesim makes no image"),
         ("once: true", "once: true\n    runtime: 1.16.3", "services.prepare.runtime: is for models"),
         ("{bind: files, ", "{bind: filez, ", "filez: does not exist"),
         ("{bind: files, ", "{bind: files, volume: v, ", "give either bind or volume"),

@@ -53,7 +53,7 @@ def test_pattern_that_names_nothing_is_refused(
         ({"thread": [1]}, "thread: no such option; did you mean 'threads'"),
         ({"job": ["predcit"]}, "not one of predict, run, check; did you mean 'predict'"),
         ({"threads": [0]}, "`threads=0`: not a whole number of at least 1"),
-        ({"job": ["predict"], "qps": [5]}, "qps: no predict has a use for it"),
+        ({"job": ["predict"], "qps": [5]}, "qps: no predict uses it"),
         ({"output": ["x"]}, "output: each cell of a sweep has its own"),
         ({"job": ["run"], "qps": ["fast"]}, "`qps=fast`"),
         ({"target": ["gpu:tensorrt-fp61"]}, "no board of the sweep has such a target"),

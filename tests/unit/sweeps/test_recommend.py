@@ -73,7 +73,7 @@ def test_unknown_figure_never_passes_and_a_board_without_the_memory_fails() -> N
     [
         ([], "at least one"),
         (["latency_ms.p50: +5 %"], "bounds a change"),
-        (["latency_ms.p50 <= 5"], "a time that the host of a run had"),
+        (["latency_ms.p50 <= 5"], "a time of a run's host"),
         (["device_time <= 5"], "no metric"),
     ],
 )

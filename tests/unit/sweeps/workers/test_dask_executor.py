@@ -152,7 +152,7 @@ def test_cell_that_kills_three_workers_is_kept_as_failed_with_their_names(models
     (bad,) = result.failed
     assert bad.error is not None
     assert (bad.name, bad.error.exit_code) == ("jetson-nano small", 3)
-    assert bad.error.problem.startswith("the worker died each of the 3 times that it did the cell: host-")
+    assert bad.error.problem.startswith("the worker died in each of 3 attempts at the cell: host-")
     assert len([name for name, _ in dask.began if name == "jetson-nano small"]) == 3
 
 
