@@ -52,7 +52,7 @@ ROOT = Path(__file__).parents[2]
             2,
             "--sweep: is for one model, not for a stack",
         ),
-        (["run", "examples/stacks/sequence/stack.yaml", "--qps", "2"], 2, "has nothing but steps"),
+        (["run", "examples/stacks/sequence/stack.yaml", "--qps", "2"], 2, "has only steps"),
         (["down", "shop"], 3, "no Docker Engine answers"),
         (["serve", "jetson-nano", "--models", "nowhere"], 2, "nowhere: no model in it"),
     ],

@@ -131,7 +131,7 @@ def test_the_client_can_have_a_core_of_its_own(tmp_path: Path) -> None:
     ("options", "problem"),
     [
         (["--scenario", "burst"], "'burst' is not one of 'single-stream', 'multi-stream', 'server', 'offline'"),
-        (["--scenario", "server"], "--scenario server: at what rate?"),
+        (["--scenario", "server"], "--scenario server: needs a rate"),
         (["--qps", "10", "--clients", "2"], "--clients: is for --scenario single-stream or offline"),
         (["--qps", "-1"], "--qps -1: is not a rate"),
         (["--sweep", "10,x"], "--sweep 10,x: not RATE,RATE"),

@@ -102,7 +102,7 @@ def test_options_imply_the_scenario(options: dict[str, object], name: str) -> No
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"name": "server"}, "`scenario=server`: at what rate"),
+        ({"name": "server"}, "`scenario=server`: needs a rate"),
         ({"name": "offline", "qps": 10.0}, "`qps`: is for `scenario` server, not offline"),
         ({"qps": 10.0, "clients": 4}, "`clients`: is for `scenario` single-stream or offline, not server"),
         ({"name": "server", "qps": 1.0, "samples_per_query": 2}, "`samples_per_query`: is for `scenario` multi-stream"),
