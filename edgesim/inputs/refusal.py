@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgesim.errors import ModelError
 from edgesim.inputs.inputs import Arrays
-from edgesim.inputs.sizes import Sizes
+from edgesim.inputs.sizes import open_sizes
 from edgesim.models import input_uses
 from edgesim.models.input_uses import InputUse
 from edgesim.models.repository import Model
@@ -89,7 +89,7 @@ def refusal(model: Model, request: Arrays, failure: Failure, *, whose: str, is_r
         known = misfit is not None and misfit.high is not None and misfit.name != ""
         example = f"{misfit.name}={misfit.low}:{misfit.high}" if misfit is not None and known else "NAME=LOW:HIGH"
         ranges = "" if misfit is not None and misfit.high is None else f"`ranges` {example}, "
-        sizes = Sizes(model).options() if misfit is None else ""
+        sizes = open_sizes(model) if misfit is None else ""
         ranges = f"{sizes}, {ranges}" if sizes else ranges
         fix = f"{ranges}values in a file: `inputs_file`, or real inputs: `input`"
     return ModelError(f"{whose} do not fit model {model.name}: {words}", fix=fix)

@@ -76,11 +76,6 @@ class Sizes:
             raise self._unknown([tensor for tensor in self._model.inputs if tensor.name not in known])
         return known
 
-    def options(self) -> str:
-        """Return the options that give all sizes which are not known, with letters for the sizes; empty without any."""
-        open_inputs = [tensor for tensor in self._model.inputs if -1 in (self.of(tensor) or (-1,))]
-        return " ".join(self._options(open_inputs))
-
     def _guess_unknown(self) -> None:
         """Give sizes to what has none, if a guess does not contradict the graph."""
         self._guess = False
@@ -156,28 +151,37 @@ class Sizes:
 
     def _unknown(self, tensors: Sequence[Tensor]) -> ModelError:
         """Return the error for inputs of unknown sizes, with the options that give all of them."""
+        options = _options({tensor: self.of(tensor) for tensor in tensors}, self._values)
         return ModelError(
             f"model {self._model.name}: sizes are only known at run time: {', '.join(map(_with_names, tensors))}",
-            fix=f"{' '.join(self._options(tensors))}, with your sizes for the letters; or `auto_dims`, which guesses",
+            fix=f"{' '.join(options)}, with your sizes for the letters; or `auto_dims`, which guesses",
         )
 
-    def _options(self, tensors: Sequence[Tensor]) -> list[str]:
-        """Return the options to give: a size for each name, and a shape for each input with a size without a name."""
-        names: dict[str, None] = {}
-        options = []
-        for tensor in tensors:
-            shape = self.of(tensor)
-            open_names = [tensor.dims[axis] if tensor.dims else "" for axis, size in enumerate(shape or ()) if size < 0]
-            if shape is None or not all(open_names):
-                letters = _letters(shape) if shape is not None else "N,N"
-                options.append(f"`shapes` {shlex.quote(tensor.name)}={letters}")
-                continue
-            # Names with a value may be in an expression, too: past + sequence.
-            names |= dict.fromkeys(
-                name for dim in open_names for name in sorted(names_in(dim)) if name not in self._values
-            )
-        letters_of_names = (f"`dims` {shlex.quote(name)}={_letter(name)}" for name in names)
-        return [*options, *letters_of_names]
+
+def open_sizes(model: Model) -> str:
+    """Return the options that give all sizes that a model leaves open, with letters for the sizes; empty for none."""
+    shapes = {tensor: None if tensor.any_rank else tensor.shape for tensor in model.inputs}
+    return " ".join(_options({tensor: shape for tensor, shape in shapes.items() if shape is None or -1 in shape}, {}))
+
+
+def _options(shapes: Mapping[Tensor, Sequence[int] | None], values: Mapping[str, int]) -> list[str]:
+    """Return the options to give: a size for each name, and a shape for each input with a size without a name.
+
+    Args:
+        shapes: what is known of the sizes of the inputs, -1 for an open one; None where not even their number is known.
+        values: sizes by name that are known.
+    """
+    names: dict[str, None] = {}
+    options = []
+    for tensor, shape in shapes.items():
+        open_names = [tensor.dims[axis] if tensor.dims else "" for axis, size in enumerate(shape or ()) if size < 0]
+        if shape is None or not all(open_names):
+            letters = _letters(shape) if shape is not None else "N,N"
+            options.append(f"`shapes` {shlex.quote(tensor.name)}={letters}")
+            continue
+        # Names with a value may be in an expression, too: past + sequence.
+        names |= dict.fromkeys(name for dim in open_names for name in sorted(names_in(dim)) if name not in values)
+    return [*options, *(f"`dims` {shlex.quote(name)}={_letter(name)}" for name in names)]
 
 
 def _require_dims(model: Model, dims: Mapping[str, int]) -> None:

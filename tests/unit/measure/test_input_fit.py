@@ -57,7 +57,13 @@ def test_refused_input_of_a_hidden_table_has_the_runtimes_words(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("sizes", "fix"), [((1, "width"), "`dims` width=W, `ranges` NAME=LOW:HIGH, "), ((1, 7), "`ranges` NAME=LOW:HIGH, ")]
+    ("sizes", "fix"),
+    [
+        ((1, "width"), "`dims` width=W, `ranges` NAME=LOW:HIGH, "),
+        # A batch has a size unless the user gives one.
+        (("rows", 7), "`dims` rows=N, `ranges` NAME=LOW:HIGH, "),
+        ((1, 7), "`ranges` NAME=LOW:HIGH, "),
+    ],
 )
 def test_sizes_that_do_not_fit_are_asked_for_where_the_model_leaves_them_open(
     tmp_path: Path, sizes: tuple[int | str, ...], fix: str
