@@ -123,7 +123,7 @@ def say(model: Path, column: str, tree: str) -> Said:
     begun = time.monotonic()
     try:
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
-        code, words = str(done.returncode), _words(command, done)
+        code, words = str(done.returncode), _words(command, done).replace(f"{model}: ", "")
     except subprocess.TimeoutExpired:
         code, words = "none", f"did not end within {_LIMIT_S:g} s"
     return Said(
