@@ -83,9 +83,12 @@ def test_notebook_in_one_command_leaves_nothing_but_the_users_files(tmp_path: Pa
     (tmp_path / "mine.txt").write_text("mine")
     running = begin("notebook", "jetson-nano", "--directory", tmp_path, "--json", "--ready-timeout", str(READY_S))
     assert running.stdout is not None
-    line = running.stdout.readline()
-    assert line, running.communicate()[1]
-    facts = json.loads(line)
+    document = ""
+    while not document.endswith("\n}\n"):
+        line = running.stdout.readline()
+        assert line, running.communicate()[1]
+        document += line
+    facts = json.loads(document)
     address = urlsplit(facts["url"])
     assert address.path == "/lab/tree/board.ipynb"
     contents = f"http://{address.netloc}/api/contents"
