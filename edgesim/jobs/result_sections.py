@@ -7,7 +7,6 @@ from typing import Any
 
 from edgesim.boards.board import Board
 from edgesim.counting.counts import Counts, InstructionCount, interval_of_median, median
-from edgesim.counting.emulator import ALLOCATOR
 from edgesim.loadgen.scenario import Scenario
 from edgesim.measure import statistics
 from edgesim.measure.steady_state import WarmUp
@@ -210,7 +209,7 @@ def instructions_section(counts: Sequence[InstructionCount | None], threads: int
         start=_count_section([count.start for count in known if count.start is not None]),
         threads=threads,
         by_thread={str(thread): used for thread, used in known[-1].threads.items()},
-        method=f"{known[-1].emulator}: a plugin adds up the instructions of each block that runs; {ALLOCATOR}",
+        method=f"{known[-1].emulator}: a plugin adds up the instructions of each block that runs",
     )
 
 

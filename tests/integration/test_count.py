@@ -134,14 +134,11 @@ def test_two_counts_of_a_model_are_equal_and_its_answers_are_right(two_counts: l
     one, other = (section["inference"]["p50"] for section in sections)
     # The model's arithmetic alone is thousands of instructions; the interpreter around it takes some ten thousand.
     assert 10_000 < one < 1_000_000
-    assert abs(one / other - 1) < 0.0015
+    assert abs(one / other - 1) < 0.003
     assert sections[0]["request"]["p50"] > one
     assert sections[0]["load"]["p50"] > one
     for part in ("load", "start"):
-        first, second = (section[part] for section in sections)
-        assert (first["p50"], first["by_class"]) == (second["p50"], second["by_class"])
-        # With equal instructions, one start in two moves 32 bytes more; the cause is not known.
-        assert abs(first["stored_bytes"] - second["stored_bytes"]) <= 64
+        assert sections[0][part] == sections[1][part]
 
 
 @pytest.mark.docker
