@@ -213,7 +213,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_still_shown_and_its_samples_k
         tmp_path / "r.json",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "cannot write the result" in done.stderr
     assert "r.incomplete.json" in done.stderr
     assert "time per request" in done.stdout

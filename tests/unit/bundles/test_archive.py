@@ -94,7 +94,7 @@ def test_flipped_bit_in_any_file_is_told_with_the_files_name(bundle: Path, direc
 def test_bundle_that_was_cut_is_refused(part: float, bundle: Path, directory: Path) -> None:
     data = bundle.read_bytes()
     bundle.write_bytes(data[: int(len(data) * part)])
-    assert "not a sound bundle" in refusal(bundle, directory)
+    assert "not a valid bundle" in refusal(bundle, directory)
 
 
 def test_bundle_of_a_newer_edgesim_names_the_version_to_install(bundle: Path, directory: Path) -> None:

@@ -90,7 +90,7 @@ def test_image_is_no_bundle(tmp_path: Path) -> None:
     with served(FakeRegistry()) as fake:
         with opened(fake) as repository:
             publish.push(repository, image(tmp_path), "1")
-        with pytest.raises(NotPublished, match="is no bundle"):
+        with pytest.raises(NotPublished, match="is not a bundle"):
             _archive(f"{fake.address}/shop/x:1", tmp_path, None, Stages(None))
 
 

@@ -147,7 +147,7 @@ def test_foreign_files_are_skipped_and_named_and_damaged_entries_refused(reposit
     (repository / "kept" / "README").write_text("mine")
     assert kept.trends().foreign == ("README", "notes.json")
     for text, words in (
-        ("{", "cut short"),
+        ("{", "incomplete"),
         ("entry", "not JSON"),
         ("{}", "added: is missing"),
         ('{"history_version": 2}', "history_version"),
