@@ -21,8 +21,8 @@ _SAME_IN_EVERY_START = ("-R", hex(1 << 39), "-seed", "1")
 # The same of the program: Python's hashes of texts; and glibc's allocator merges and splits freed blocks by what the
 # server's timers and its clients did before, unless its threads keep their small blocks (65535 is the most of a size).
 # Without that, the medians of a tiny model differ by 0.3 % between two containers. With no such blocks at all
-# (`tcache_count=0`) most medians of digits are within 0.13 %, but one in twenty containers is 0.75 % off; with one arena
-# as well, containers scatter by 1 %.
+# (`tcache_count=0`) most medians of digits are within 0.13 %, but one container in twenty is 0.75 % off; with a single
+# arena as well, inferences scatter by 1 %.
 SAME_ENVIRONMENT = {"PYTHONHASHSEED": "0", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=65535"}
 
 

@@ -137,7 +137,9 @@ def test_row_of_a_level_says_whether_it_kept_the_limit_and_is_valid(result: RunR
     rows = [line.split() for line in text.splitlines() if line.strip().startswith(("40 ", "80 "))]
     assert [row[8:] for row in rows] == [["within", "limit"], ["over", "limit,", "INVALID"]]
     assert "INVALID at 80 requests/s: generator on time: late" in text
-    assert "none: no tested rate" in shown(result.model_copy(update={"search": search.model_copy(update={"peak_qps": None})}))
+    assert "none: no tested rate" in shown(
+        result.model_copy(update={"search": search.model_copy(update={"peak_qps": None})})
+    )
 
 
 def test_interval_of_a_percentile_that_this_version_does_not_know_is_left_out(result: RunResult) -> None:
