@@ -6,6 +6,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 
 import edgesim as package
 from tests.conftest import browser_path
-from tests.integration.conftest import begin
+from tests.integration.conftest import begin, edgesim
 
 pytestmark = [pytest.mark.emulation, pytest.mark.timeout(2400), pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -35,7 +36,22 @@ def outputs(notebook: Path) -> list[str]:
     return [json.dumps(cell["outputs"], ensure_ascii=False) for cell in cells if cell["cell_type"] == "code"]
 
 
+@pytest.fixture
+def removed_volumes(nothing_left_behind: None) -> Iterator[None]:
+    """Remove the volumes into which the notebook's own runs have copied models; such volumes stay, as documented."""
+    before = volumes()
+    yield
+    for name in volumes() - before:
+        assert edgesim("volumes", "rm", name).returncode == 0
+
+
+def volumes() -> set[str]:
+    """Return the names of the volumes with models that edgesim made."""
+    return {volume["name"] for volume in json.loads(edgesim("volumes", "list", "--json").stdout)}
+
+
 @pytest.mark.browser
+@pytest.mark.usefixtures("removed_volumes")
 def test_notebook_trains_a_model_puts_it_on_the_board_asks_measures_and_gates_it(tmp_path: Path) -> None:
     example = Path(shutil.copytree(EXAMPLE, tmp_path / "notebook"))
     with package.stack(example / "stack.yaml", ready_timeout_s=READY_S) as stack:
@@ -75,6 +91,7 @@ def screenshot(address: str, file: Path) -> None:
             notebook.evaluate("panel => panel.scrollBy(0, 600)")
             page.wait_for_timeout(1000)
         expect(verdict).to_be_visible()
+        verdict.scroll_into_view_if_needed()
         page.screenshot(path=str(file))
         browser.close()
 
