@@ -120,6 +120,12 @@ def test_a_board_without_figures_has_a_wider_band_and_says_so(resnet18: Model) -
     assert not any("no published figure of TensorRT on" in note for note in seen.notes)
 
 
+def test_a_board_whose_figures_come_from_one_source_says_so(resnet18: Model) -> None:
+    one, several = (predict(board, resnet18, target=FP16) for board in ("jetson-agx-thor", "jetson-agx-xavier"))
+    assert any("come from one source, ultralytics/ultralytics" in note for note in one.notes)
+    assert not any("from one source" in note for note in several.notes)
+
+
 def test_a_model_of_attention_has_a_wider_band_and_says_so(tmp_path: Path, resnet18: Model) -> None:
     weights = {name: np.zeros((384, 384), np.float32) for name in "qkv"}
     nodes = [helper.make_node("MatMul", ["x", name], [f"{name}x"]) for name in "qkv"]
