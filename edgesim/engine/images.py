@@ -150,7 +150,7 @@ class Images:
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:
-        """Wait longer for the engine in the block: it answers once a whole image is unpacked, or packed."""
+        """Wait longer for the engine in the block: the engine answers after the whole image is unpacked or packed."""
         api = self._client.api
         usual, api.timeout = api.timeout, _IMAGE_TIMEOUT_S
         try:

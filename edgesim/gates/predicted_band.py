@@ -1,4 +1,4 @@
-"""The prediction's band in an absolute figure: a slowed-down server plays a predicted time back, however steadily."""
+"""The prediction's band for a figure of a slowed-down server, which is as uncertain as the predicted device time."""
 
 from dataclasses import replace
 
@@ -8,15 +8,15 @@ from edgesim.results.run_result import RunResult
 
 # The interval around a figure that follows from a predicted device time.
 BAND_OF_THE_PREDICTION = "80 % band of the prediction"
-# These have the band as metrics of their own.
+# These metrics have their own band.
 _PREDICTIONS = ("device_time_ms.", "targets.")
 
 
 def with_band(result: RunResult, metric: Metric) -> Metric:
-    """Return a metric with the band of the prediction that the metric follows; any other metric as it is.
+    """Return a metric with the band of the prediction that the metric follows; return any other metric unchanged.
 
-    Times and energy are taken to be shorter and longer as the device time is. Requests that arrive by a schedule are
-    answered as they arrive by any board that takes no longer for a request than until the next one.
+    Times and energy scale with the device time. In the server scenario, a board that answers each request before the
+    next one arrives has the throughput of the schedule.
     """
     time, value = result.device_time_ms, metric.value
     slowed_down = result.time_origin == "slowed down host"

@@ -1,6 +1,6 @@
 """Processes that a signal stops (SIGSTOP, Ctrl-Z), and that go on at SIGCONT: a request then takes as long as the stop.
 
-A busy host stops no process in this sense: the kernel's state of a process that waits for a CPU is another one.
+A busy host stops no process in this sense: a process that waits for a CPU has another state in the kernel.
 """
 
 import signal
@@ -15,7 +15,7 @@ _CONTINUED = getattr(signal, "SIGCONT", None)  # Windows has none
 
 
 class StopsOf:
-    """The seconds in which a signal stopped another process, as looks at the process found.
+    """The seconds in which a signal stopped another process, as found by looking at the process repeatedly.
 
     Args:
         pid: of a process of this host.

@@ -1,7 +1,7 @@
 """Doubts about a profile: facts that are beyond what a part of the named kind is known to do.
 
-A profile with a doubt is valid, since parts get faster, and a vendor may overclock one; but a prediction rests on such
-a fact, so that a slip of the pen, as 900 GB for 9.00 GB, would be taken for a fast board.
+A profile with a doubt is valid, since parts get faster, and a vendor may overclock a part. But predictions use such a
+fact, so a typing error, such as 900 GB for 9.00 GB, would describe a fast board.
 """
 
 import re
