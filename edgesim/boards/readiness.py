@@ -190,4 +190,6 @@ def signal_words(code: int | None) -> str:
         return ""
     if number != signal.SIGKILL:
         return f": by {number.name}"
-    return f": by {number.name}, and not at a memory limit; another program killed it, or this host ran out of memory"
+    return (
+        f": by {number.name}, with no sign of a memory limit; another program killed it, or this host ran out of memory"
+    )

@@ -21,7 +21,7 @@ from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine, remove_container
 from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, run_labels
 from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, StackError, UsageError
-from edgesim.host import proxies
+from edgesim.host import kernel_log, proxies
 from edgesim.host.cgroup import Cgroup
 from edgesim.host.owner import is_left_behind
 from edgesim.host.parent_death import AT_START
@@ -277,11 +277,15 @@ class Project:
         return log.replace(state.token, "***") if state.token else log
 
     def killed(self) -> dict[str, int]:
-        """Return how often the kernel killed each service at a memory limit so far, by the engine's events."""
+        """Return how often the kernel killed each service at a memory limit so far.
+
+        By the engine's events, and by the kernel's log where that can be read: the engine may lose an event.
+        """
         with engine_call():
-            return killed_in(
-                container_events.since(self._engine.client, self._begun_s, ["oom", "die"], self._filter, wait_s=1)
-            )
+            told = container_events.since(self._engine.client, self._begun_s, ["oom", "die"], self._filter, wait_s=1)
+            logged = {name: kernel_log.memory_kills(state.id) for name, state in self.states().items()}
+        kills = killed_in(told)
+        return kills | {name: max(count, kills.get(name, 0)) for name, count in logged.items() if count}
 
     def paused_s(self) -> float:
         """Return the seconds in which another program paused services, added up, by the engine's events."""

@@ -12,7 +12,7 @@ from edgesim.engine import addresses, api_stats, container_events
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
-from edgesim.host import busy, cores, proxies
+from edgesim.host import busy, cores, kernel_log, proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
@@ -263,7 +263,8 @@ class DockerDevice:
 
     def _ran_out_of_memory(self) -> bool:
         begin_s, of = container_events.created_s(self._container), {"container": self._container.id}
-        return bool(container_events.since(self._container.client, begin_s, ["oom"], of, wait_s=1))
+        told = container_events.since(self._container.client, begin_s, ["oom"], of, wait_s=1)
+        return bool(told) or kernel_log.memory_kills(self._container.id) > 0
 
 
 def _open_files_limit(pid: int) -> int | None:

@@ -16,10 +16,13 @@ import pytest
 
 import edgesim as package
 from edgesim import paths
+from edgesim.engine import container_events
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.parent_cgroup import ParentCgroup
+from edgesim.errors import OutOfMemory
 from edgesim.host.emulator import host_architecture
 from edgesim.models.repository import Model
+from edgesim.stacks.monitor import Monitor
 from tests.integration.conftest import begin, edgesim, wait_for
 from tests.support.leftovers import assert_none_since, is_of_another_run
 from tests.support.serving import save, scale
@@ -123,6 +126,18 @@ def test_one_service_above_its_own_limit_is_killed_there(directory: Path) -> Non
     done = edgesim("up", write(directory, f"one:{holding(100, memory='64 MiB')}"))
     assert done.returncode == 4
     assert "service one was killed for lack of memory at its own limit of 64.0 MiB" in done.stderr
+
+
+@pytest.mark.skipif(not os.access("/dev/kmsg", os.R_OK), reason="the kernel's log is root's on this host")
+def test_a_kill_at_a_memory_limit_is_found_in_the_kernel_s_log_where_the_engine_lost_its_event(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_events, "since", lambda *_, **__: [])
+    monkeypatch.setattr(Monitor, "take", lambda self: None)  # nor did edgesim read the group in time
+    path = write(directory, f"one:{holding(100, memory='64 MiB')}")
+    with pytest.raises(OutOfMemory, match=r"service one was killed for lack of memory at its own limit"):
+        with package.stack(path):
+            pass
 
 
 @pytest.mark.timing
@@ -466,7 +481,7 @@ calm:{holding(5)}server:
     _, said = running.communicate(timeout=60)  # far less than the 120 s of the load
     assert running.returncode == 4
     assert "service calm ended with exit code 137" in said
-    assert "by SIGKILL, and not at a memory limit" in said
+    assert "by SIGKILL, with no sign of a memory limit" in said
     result = json.loads((directory / "r.json").read_text())
     assert (result["services"]["calm"]["state"], result["services"]["server"]["state"]) == ("exited", "running")
     assert result["requests"]["failed"] <= 1, "the entry went on to answer"

@@ -166,8 +166,18 @@ def test_emulator_that_hangs_is_distinguished_from_a_slow_one(device: FakeDevice
             DeviceDied,
             "the serving image lacks the locale en_US.UTF-8",
         ),
-        (State(running=False, exit_code=137), "", KilledFromOutside, "model: by SIGKILL, and not at a memory limit"),
-        (State(running=False, exit_code=-9), "", KilledFromOutside, "model: by SIGKILL, and not at a memory limit"),
+        (
+            State(running=False, exit_code=137),
+            "",
+            KilledFromOutside,
+            "model: by SIGKILL, with no sign of a memory limit",
+        ),
+        (
+            State(running=False, exit_code=-9),
+            "",
+            KilledFromOutside,
+            "model: by SIGKILL, with no sign of a memory limit",
+        ),
         (
             State(running=False, exit_code=143),
             "",

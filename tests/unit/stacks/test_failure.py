@@ -43,7 +43,7 @@ def error_of(*, exit_code: int, log: str = "", killed: bool = False) -> DeviceEr
 def test_a_service_that_another_program_killed_is_told_from_one_that_ran_out_of_memory() -> None:
     killed, out_of_memory = error_of(exit_code=137), error_of(exit_code=137, killed=True)
     assert killed.problem.startswith(
-        "service store ended with exit code 137 after 2.0 s: by SIGKILL, and not at a memory limit"
+        "service store ended with exit code 137 after 2.0 s: by SIGKILL, with no sign of a memory limit"
     )
     assert "lack of memory" in out_of_memory.problem
 
