@@ -137,8 +137,12 @@ def test_two_counts_of_a_model_are_equal_and_its_answers_are_right(two_counts: l
     assert abs(one / other - 1) < 0.003
     assert sections[0]["request"]["p50"] > one
     assert sections[0]["load"]["p50"] > one
+    # What a program's start copies has the length of names that differ from run to run: in one pair of starts the bytes
+    # differed by 32 of 670 million.
     for part in ("load", "start"):
-        assert sections[0][part] == sections[1][part]
+        ones, others = ({**section[part], **section[part]["by_class"]} for section in sections)
+        for name in ones.keys() - {"by_class"}:
+            assert ones[name] == pytest.approx(others[name], rel=1e-6), (part, name)
 
 
 @pytest.mark.docker

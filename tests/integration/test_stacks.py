@@ -135,9 +135,9 @@ def test_a_kill_at_a_memory_limit_is_found_in_the_kernel_s_log_where_the_engine_
     monkeypatch.setattr(container_events, "since", lambda *_, **__: [])
     monkeypatch.setattr(Monitor, "take", lambda self: None)  # nor did edgesim read the group in time
     path = write(directory, f"one:{holding(100, memory='64 MiB')}")
-    with pytest.raises(OutOfMemory, match=r"service one was killed for lack of memory at its own limit"):
-        with package.stack(path):
-            pass
+    killed = pytest.raises(OutOfMemory, match=r"service one was killed for lack of memory at its own limit")
+    with killed, package.stack(path):
+        pass
 
 
 @pytest.mark.timing
