@@ -418,6 +418,7 @@ def parse(path: Path) -> "onnx.ModelProto":
     except DecodeError:
         problem = "protocol buffers cannot parse it"
     if problem is None:
+        graph_nodes.sort(proto.graph)
         return proto
     instead = other_formats.identify(path) or placeholders.identify(path)
     if instead is not None:

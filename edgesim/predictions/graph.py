@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from edgesim.errors import ModelError
+from edgesim.models import graph_nodes
 from edgesim.models.graph_nodes import bodies, with_bodies
 from edgesim.predictions.arithmetic import Operation, arithmetic, is_known
 from edgesim.predictions.fusions import Fusions, made_by
@@ -118,6 +119,7 @@ def read_graph(
             proto = inliner.inline_local_functions(proto)
         except Exception as error:  # of ONNX, as for a call that does not fit its function: there is no base class
             raise ModelError(f"{path}: its functions cannot be inlined: {error}") from error
+    graph_nodes.sort(proto.graph)
     open_names = _open_names(proto.graph)
     resized = set_inputs(proto.graph, shapes or {}, batch, path)
     name_nodes(proto.graph)

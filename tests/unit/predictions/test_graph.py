@@ -143,6 +143,18 @@ def test_an_unknown_operation_is_counted_and_marked(tmp_path: Path) -> None:
     assert (node.kind, node.known, node.read_bytes) == ("other", False, 64)
 
 
+def test_a_graph_out_of_order_costs_what_it_costs_in_order(resnet18: Model, tmp_path: Path) -> None:
+    proto = onnx.load(resnet18.path)
+    nodes = list(reversed(proto.graph.node))
+    del proto.graph.node[:], proto.graph.value_info[:]
+    proto.graph.node.extend(nodes)
+    onnx.save(proto, tmp_path / "reversed.onnx")
+    in_order, out_of_order = (graph.read_graph(path) for path in (resnet18.path, tmp_path / "reversed.onnx"))
+    # Which of two convolutions an addition is fused into follows the order; the arithmetic does not.
+    ones, others = ({each.name: (each.flops, each.shape) for each in read.nodes} for read in (in_order, out_of_order))
+    assert others == ones
+
+
 def test_a_batch_multiplies_the_work(resnet18: Model) -> None:
     one, four = (sum(node.flops for node in graph.read(resnet18.path, batch=batch)) for batch in (1, 4))
     assert four == pytest.approx(4 * one, rel=0.01)
