@@ -1,5 +1,6 @@
 """The wording of a report on counted instructions."""
 
+import math
 from collections.abc import Iterator
 
 from edgesim.results.run_result import RunResult
@@ -16,8 +17,11 @@ def headline(result: RunResult) -> str:
 
 
 def millions(instructions: float) -> str:
-    """Return instructions in millions, with four digits at least."""
-    return f"{instructions / 1e6:,.{max(0, 3 - len(str(int(instructions // 10**6))) + 1)}f}"
+    """Return instructions in millions, with four significant digits at least."""
+    if instructions <= 0:
+        return "0"
+    leading = math.floor(math.log10(instructions)) - 6  # the power of ten of the first digit
+    return f"{instructions / 1e6:,.{max(0, 3 - leading)}f}"
 
 
 def scatter(count: CountSection) -> str:
