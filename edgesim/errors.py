@@ -200,7 +200,7 @@ class DiskFull(HostError):
 
 
 class BaseUnavailable(HostError):
-    """Neither a registry nor Debian's packages give the base image."""
+    """No registry gives the base image of a build, nor do Debian's packages."""
 
 
 class PackagesUnavailable(HostError):

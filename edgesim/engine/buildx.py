@@ -4,6 +4,7 @@ Only this module imports python-on-whales.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,11 @@ import python_on_whales.exceptions
 from edgesim import paths
 from edgesim.engine import docker_command
 from edgesim.engine.context import Context
-from edgesim.errors import BuildFailed, BuildxMissing, DiskFull
+from edgesim.errors import BaseUnavailable, BuildFailed, BuildxMissing, DiskFull
 
 _LOG_LINES = 12
+# BuildKit's words for an image of FROM that no registry gives.
+_NO_BASE = re.compile(r"failed to solve: (?P<name>\S+): failed to resolve source metadata for \S+: (?P<reason>.+)")
 _REGISTRY_TIMEOUT_S = 15
 
 
@@ -71,6 +74,7 @@ def build(
     Raises:
         BuildxMissing: buildx is not installed.
         HostError: the docker command is the snap, and cannot read the files.
+        BaseUnavailable: no registry gives an image that the build starts from.
         BuildFailed: the build failed; the error has the end of the log.
         DiskFull: no space is left for the image.
     """
@@ -131,6 +135,11 @@ def _raise_build_failure(log: str, cause: Exception) -> NoReturn:
         raise DiskFull(
             "no space left on the engine's disk while building the image",
             fix="docker system df shows what fills it; docker system prune frees space",
+        ) from cause
+    if base := _NO_BASE.search(log):
+        raise BaseUnavailable(
+            f"the image {base['name']}, which the build starts from, cannot be fetched: {base['reason']}",
+            fix=f"check the name; docker pull {base['name']} must work, and a private registry needs docker login",
         ) from cause
     raise BuildFailed(
         "the image could not be built", fix="edgesim doctor checks what a build needs", log=log
