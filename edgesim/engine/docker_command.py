@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
@@ -141,14 +142,23 @@ def require_seen(files: Iterable[Path]) -> None:
         return
     home = paths.home_directory()
     if unseen := unseen_by_snap(files, home):
-        raise snap_error(unseen[0], home)
+        raise snap_error(unseen, home)
 
 
-def snap_error(path: Path, home: Path | None) -> HostError:
-    """Return the error for a file that the snap cannot read."""
+def require_scratch_seen() -> None:
+    """Check that the docker command can read what edgesim makes for it: build contexts, base systems, Compose files.
+
+    Raises:
+        HostError: the docker command is the snap, and edgesim's cache or the temporary files are hidden from it.
+    """
+    require_seen([Path(tempfile.gettempdir()), paths.cache_directory()])
+
+
+def snap_error(unseen: Sequence[Path], home: Path | None) -> HostError:
+    """Return the error for files that the snap cannot read."""
     cache = (home if home is not None else Path("~")) / "edgesim"
     scratch = cache / "scratch"
     return HostError(
-        f"docker is the snap, which cannot read {path}",
+        f"docker is the snap, which cannot read {' and '.join(map(str, unseen))}",
         fix=f"mkdir -p {scratch}; export EDGESIM_CACHE_DIR={cache} TMPDIR={scratch} (or install Docker's own packages)",
     )

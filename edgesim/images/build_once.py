@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgesim.engine import docker_command
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import HostError
 from edgesim.host.lock import exclusive
@@ -20,7 +21,7 @@ def to_build(engine: Engine, reference: str, stages: Stages, *, rebuild: bool = 
         rebuild: build it in any case.
 
     Raises:
-        HostError: the engine is not Docker's.
+        HostError: the engine is not Docker's, or the docker command cannot read edgesim's files.
     """
     if engine.facts.product != "Docker":
         raise HostError(
@@ -28,6 +29,7 @@ def to_build(engine: Engine, reference: str, stages: Stages, *, rebuild: bool = 
             fix=f"build it with Docker, on any machine, and bring it: docker save {reference} | podman load; "
             "or `engine=local`",
         )
+    docker_command.require_scratch_seen()
     words = f"image {reference}: another edgesim builds it; waiting"
     with exclusive(reference, waiting=lambda: stages.note(words)):
         yield rebuild or engine.images.id(reference) is None

@@ -1,5 +1,6 @@
 """The recipe of one of edgesim's images: the Dockerfile, the stages made beforehand, and the build context."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,11 @@ class Recipe:
         ):
             context = Path(scratch)
             self.fill_context(context)
+            # Where edgesim is installed, a docker command from snap may see no files.
+            dockerfile = Path(shutil.copy(self.dockerfile, context))
             buildx.build(
                 context=context,
-                dockerfile=self.dockerfile,
+                dockerfile=dockerfile,
                 tag=self.reference,
                 platform=f"linux/{self.architecture}",
                 build_contexts=directories,

@@ -5,7 +5,6 @@ import errno
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,7 +221,7 @@ def _docker_command() -> str | None:
     program = shutil.which("docker")
     if program is None:
         return None
-    docker_command.require_seen([Path(tempfile.gettempdir()), paths.cache_directory()])
+    docker_command.require_scratch_seen()
     return program
 
 

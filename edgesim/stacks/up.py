@@ -130,6 +130,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
                 fix="run edgesim on the engine's host, or an engine inside edgesim's container",
             )
         compose_project.version()
+        docker_command.require_scratch_seen()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
         access = gpu_services.access(
             [name for name, service in resolved.on_board.items() if service.gpus],

@@ -1,5 +1,6 @@
 """How the docker command is called, for users with and without a home, and which files a snap sees."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,18 @@ def test_file_that_the_snap_cannot_read_is_refused_with_the_variables_to_set(mon
     with pytest.raises(HostError, match=r"docker is the snap, which cannot read /home/ann/.cache/x") as caught:
         docker_command.require_seen([Path("/home/ann/models"), Path("/home/ann/.cache/x")])
     assert "EDGESIM_CACHE_DIR=/home/ann/edgesim TMPDIR=/home/ann/edgesim/scratch" in caught.value.fix
+
+
+def test_both_places_that_the_snap_cannot_read_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_command, "is_snap", lambda: True)
+    monkeypatch.setattr(paths, "home_directory", lambda: Path("/home/ann"))
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    monkeypatch.setenv("EDGESIM_CACHE_DIR", "/home/ann/.cache/edgesim")
+    with pytest.raises(HostError, match=r"cannot read /tmp and /home/ann/.cache/edgesim$"):
+        docker_command.require_scratch_seen()
+    monkeypatch.setattr(tempfile, "tempdir", "/home/ann/edgesim/scratch")
+    monkeypatch.setenv("EDGESIM_CACHE_DIR", "/home/ann/edgesim")
+    docker_command.require_scratch_seen()
 
 
 def test_variables_that_docker_would_set_in_containers_are_known_without_passwords(
