@@ -34,7 +34,6 @@ class Tensor(Protocol):
 
 
 _CHUNK_BYTES = 1 << 20
-FILE_NAMES = (config_files.YAML_NAME, config_files.PBTXT_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +65,13 @@ class Configuration:
             PermissionError: this user may not read a file.
         """
         directory = model.parent.parent
-        paths = [path for name in FILE_NAMES if (path := directory / name).is_file()]
-        if not paths:
+        existing = config_files.existing(directory)
+        if not existing:
             return None
         bounds = Bounds.beside(model, directory, repositories)
-        for path in paths:
+        for path in existing:
             bounds.require(path)
+        paths = [path for path in existing if path.is_file()]  # the server refuses all else
         config: ModelConfig | ConfigError
         try:
             config = config_files.read(directory)

@@ -353,12 +353,16 @@ def _own(file: Path, model: Path, repositories: Sequence[Path]) -> Path | None:
     """Return a file that came with a model; None without one.
 
     Raises:
-        ModelError: the file is a symbolic link to what is not the model's.
+        ModelError: the file is a symbolic link to what is not the model's or to nothing, or is no file.
     """
-    if not file.is_file():
+    if not (file.exists() or file.is_symlink()):
         return None
     Bounds.beside(model, file.parent, repositories).require(file)
-    return file
+    if file.is_file():
+        return file
+    kind = untrusted.other_kind(file) or "a symbolic link to nothing"
+    fix = placeholders.fetching(file) or f"put the file in its place, or remove {file}"
+    raise ModelError(f"{file}: {kind}, not a file", fix=fix)
 
 
 def _inputs_path(path: Path, repositories: Sequence[Path], *, in_repository: bool) -> Path | None:

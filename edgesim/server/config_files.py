@@ -23,27 +23,50 @@ def read(directory: Path) -> ModelConfig:
     Raises:
         ConfigError: the file cannot be read, or has a field or value that is not understood.
     """
-    yaml_path, pbtxt_path = directory / YAML_NAME, directory / PBTXT_NAME
     try:
-        if yaml_path.is_file() and pbtxt_path.is_file():
+        paths = existing(directory)
+        if len(paths) > 1:
             raise ConfigError(f"{directory}: both {YAML_NAME} and {PBTXT_NAME}: keep one")
-        if yaml_path.is_file():
+        if not paths:
+            return ModelConfig()
+        text = _text(paths[0])
+        if paths[0].name == YAML_NAME:
             from . import config_yaml
 
-            return config_yaml.from_yaml(_text(yaml_path), source=YAML_NAME)
-        if pbtxt_path.is_file():
-            from . import triton_config
+            return config_yaml.from_yaml(text, source=YAML_NAME)
+        from . import triton_config
 
-            return triton_config.from_pbtxt(_text(pbtxt_path), directory.name, source=PBTXT_NAME)
+        return triton_config.from_pbtxt(text, directory.name, source=PBTXT_NAME)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{directory}: its configuration cannot be read: {error}") from error
-    return ModelConfig()
+
+
+def existing(directory: Path) -> list[Path]:
+    """Return the configuration files of a model's directory: also what is no file, which `read` refuses.
+
+    To pass over a link to nothing would be to serve the model as its author did not want.
+
+    Raises:
+        PermissionError: this user may not look into the directory.
+    """
+    return [path for name in (YAML_NAME, PBTXT_NAME) if _is_there(path := directory / name)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _text(path: Path) -> str:
     """Return the text of a file of a bounded size; raises OSError or UnicodeDecodeError."""
     if not path.is_file():  # a pipe that nobody writes to would never end
-        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+        if path.exists():
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        reason = "a symbolic link to nothing" if path.is_symlink() else "no such file"
+        raise FileNotFoundError(errno.ENOENT, reason, str(path))
     if path.stat().st_size > _MOST_BYTES:
         raise OSError(errno.EFBIG, f"larger than {_MOST_BYTES} bytes", str(path))
     return path.read_text(encoding="utf-8")

@@ -1,5 +1,7 @@
 """The configuration beside a model: what counts, what is refused, and what is never opened."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,33 @@ def test_a_link_out_of_the_directory_is_never_followed(tmp_path: Path, link: str
     (tmp_path / "models" / "net" / link).unlink(missing_ok=True)
     (tmp_path / "models" / "net" / link).symlink_to(tmp_path / "outside")
     with pytest.raises(ModelError, match=r"a symbolic link to .*outside, which is not the model's"):
+        repository.find("net", tmp_path / "models")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config.pbtxt"])
+@pytest.mark.parametrize(("put", "words"), [(os.mkfifo, "not a file"), (os.mkdir, "not a file"), (None, "to nothing")])
+def test_what_is_in_place_of_a_configuration_is_not_passed_over(
+    tmp_path: Path, name: str, put: Callable[[Path], None] | None, words: str
+) -> None:
+    path = model(tmp_path, "").path.parent.parent / name
+    (path.parent / "config.yaml").unlink()
+    put(path) if put is not None else path.symlink_to("nothing")
+    with pytest.raises(ModelError, match="the server refuses its configuration") as caught:
+        check(repository.find("net", tmp_path / "models"))
+    assert words in caught.value.problem
+
+
+@pytest.mark.parametrize("name", ["samples.npz", "inputs.yaml"])
+def test_what_is_in_place_of_samples_or_inputs_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    path = model(tmp_path, None).path.parent.parent / name
+    path.symlink_to("nothing")
+    (path.parent / f"{name}.dvc").touch()
+    with pytest.raises(ModelError, match="a symbolic link to nothing, not a file") as caught:
+        repository.find("net", tmp_path / "models")
+    assert f"dvc pull {path}.dvc" in caught.value.fix
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ModelError, match="a pipe, not a file"):
         repository.find("net", tmp_path / "models")
 
 
