@@ -27,6 +27,14 @@ from edgesim.recording import Reading
 
 _HIGHEST_PRIORITY = -20  # the nice value
 _ENVIRONMENT_OF_IMAGE = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
+# The variables of a profile that reach a process of this host. Others can have it load code with this user's rights
+# (LD_PRELOAD, PYTHONPATH, OMP_TOOL_LIBRARIES), and a profile may be a stranger's.
+_HARMLESS_VARIABLES = frozenset(
+    (
+        *("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES"),
+        *("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX"),
+    )
+)
 
 
 class LocalDevice:
@@ -131,6 +139,11 @@ def _anonymous_bytes(pid: int) -> int | None:
     return int(match[1]) * 1024 if match else None
 
 
+def variables_left_out(environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables of a profile that a process of this host does not get; sorted."""
+    return sorted(environment.keys() - _HARMLESS_VARIABLES)
+
+
 @contextmanager
 def start(
     mounts: Sequence[Mount],
@@ -151,9 +164,11 @@ def start(
         mounts: become symbolic links in a temporary directory, which is the model repository; model files that
             ONNX Runtime takes through no link are copied, see `edgesim.models.gathered`.
         board_cores: the most threads that a model's configuration may ask for; None means `intra_op_threads`.
+        environment: variables of a profile; without those of `variables_left_out`.
         cores: cores of this host that the server may use; None means all.
         high_priority: run the server at nice -20, if this user may.
     """
+    harmless = {name: value for name, value in (environment or {}).items() if name in _HARMLESS_VARIABLES}
     scratch = scratch_directory(ignore_cleanup_errors=True)
     directory = Path(scratch.name)
     process: subprocess.Popen[bytes] | None = None
@@ -184,7 +199,7 @@ def start(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **_ENVIRONMENT_OF_IMAGE, **(environment or {})},
+                env={**os.environ, **_ENVIRONMENT_OF_IMAGE, **harmless},
                 start_new_session=True,
                 preexec_fn=_end_with_parent_at_high_priority if high_priority else end_with_parent,
             )

@@ -97,6 +97,12 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
     shortfalls = ["limits: a plain process has none of the board's limits, only its number of threads"]
     if threads < launch.profile.cpu.cores:
         shortfalls.append(cores_shortfall(launch.profile.cpu.cores, threads, f"the process has {usable.among(count)}"))
+    environment = launch.profile.image.environment
+    if names := local_device.variables_left_out(environment):
+        shortfalls.append(
+            f"environment: {', '.join(names)} not set: a process of this host gets only the profile's variables for "
+            "threads, since others can load code with your rights"
+        )
     begin_s = time.monotonic()
     with stages.stage("create", "starting the server as a process of this host"):
         device = stack.enter_context(
@@ -108,7 +114,7 @@ def _start_process(launch: Launch, stages: Stages, stack: ExitStack) -> Board:
                 watch=launch.options.watch,
                 port=launch.options.port,
                 grpc_port=launch.options.grpc_port or 0 if launch.grpc_port is not None else None,
-                environment=launch.profile.image.environment,
+                environment=environment,
                 cores=launch.cores,
                 high_priority=launch.high_priority,
             )

@@ -20,6 +20,8 @@ from edgesim.errors import UsageError, did_you_mean
 FILE_NAME = "edgesim.toml"
 # Options that may stand above the tables: they apply to every command that has them.
 COMMON = ("models", "engine", "context", "base-image", "mount", "ready-timeout")
+# An option that no file gives, since its value is code that runs on this host: the file may be a stranger's.
+_ON_THE_COMMAND_LINE_ALONE = "host-library"
 _TYPES: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -86,6 +88,12 @@ def _defaults(command: Any, own: _Source, common: _Source) -> dict[str, Any]:
                 if source is common:
                     continue
                 raise UsageError(f"{source.label}: {key}: no such option{did_you_mean(_flag_name(key), options)}")
+            if _flag_name(key) == _ON_THE_COMMAND_LINE_ALONE:
+                raise UsageError(
+                    f"{source.label}: {key}: a library is code that runs on this host with your rights; no file names"
+                    " it",
+                    fix=f"remove the key; if you trust the library, name it on the command line: --{_flag_name(key)}",
+                )
             defaults[option.name] = _checked(value, option, f"{source.label}: {key}", source.directory)
     return defaults
 

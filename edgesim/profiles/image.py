@@ -20,7 +20,8 @@ class Image(Part):
         grpc_port: where the server of `reference` answers gRPC, with the option `protocol=grpc`.
         health_path: answers 200 when the server of `reference` is ready.
         mount_point: where the server of `reference` looks for the model repository.
-        environment: variables that are set in the container.
+        environment: variables that are set in the container. A process of this host (``engine=local``) gets only those
+            for threads.
         gpus: ``all`` gives the container the GPUs of the engine's machine, which a run on the board itself needs for
             them.
     """

@@ -12,6 +12,8 @@ from edgesim import yaml_files
 from edgesim.errors import UsageError, field_problem
 
 _EXAMPLE = "see docs/reference/sweep-file.md for a sweep file"
+# A sweep file may be a stranger's: code that runs on this host is named by the user.
+_BY_USER_ALONE = "host_libraries"
 # More are a mistake in the matrix.
 _MOST_CELLS = 100_000
 
@@ -60,9 +62,17 @@ class Matrix(BaseModel):
         """
         document = yaml_files.read(path, "sweep file", UsageError, example=_EXAMPLE)
         try:
-            return cls.model_validate(document)
+            matrix = cls.model_validate(document)
         except ValidationError as error:
             raise UsageError(yaml_files.problems(path, document, cls, error), fix=_EXAMPLE) from error
+        if _BY_USER_ALONE in matrix.set:
+            raise UsageError(
+                f"{path}: set.{_BY_USER_ALONE}: a library is code that runs on this host with your rights; no file"
+                " names it",
+                fix="remove the key; if you trust the library, name it on the command line:"
+                f" --set {_BY_USER_ALONE}=FILE",
+            )
+        return matrix
 
     @classmethod
     def of(

@@ -76,6 +76,8 @@ def test_every_path_of_an_option_that_may_be_repeated_begins_at_the_file(tmp_pat
         ("engine = 'podman'\n", "edgesim.toml: engine: 'podman' is not one of docker, local"),
         ("[run]\nshape = [1]\n", "edgesim.toml: run: shape: [1] is not a list of texts"),
         ("[run]\nprofile = 'x'\n", "edgesim.toml: run: profile: no such option"),
+        ("[run]\nhost-library = ['ops.so']\n", "edgesim.toml: run: host-library: a library is code"),
+        ("[run]\nhost_library = ['ops.so']\n", "edgesim.toml: run: host_library: a library is code"),
         ("[run\n", "edgesim.toml: not TOML"),
         ("run = 1\n", "edgesim.toml: run: is a table of options"),
     ],

@@ -224,6 +224,14 @@ def test_sweep_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> No
         Matrix.read(file)
 
 
+def test_sweep_file_names_no_code_that_would_run_on_this_host(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("profile: jetson-nano\nmodel: digits\nset:\n  host_libraries: [[evil.so]]\n")
+    with pytest.raises(UsageError, match=r"sweep.yaml: set.host_libraries: a library is code"):
+        Matrix.read(file)
+    assert Matrix.of(["jetson-nano"], ["digits"], {"host_libraries": [("own.so",)]}).set["host_libraries"]
+
+
 def test_options_take_the_place_of_those_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text("profile: jetson-*\nmodel: [digits]\nset:\n  threads: [1, 2]\n  batch: 4\n")
