@@ -12,11 +12,13 @@ from ruamel.yaml.error import YAMLError
 from edgesim import untrusted
 from edgesim.errors import UsageError, did_you_mean, field_problem
 from edgesim.server import bounded_yaml
+from edgesim.units import counted
 
 _Value = TypeVar("_Value")
 
 _MOST_PROBLEMS = 10  # that one message lists: more lines push the first ones off the screen
 _MOST_LETTERS = 80  # of a value in a message
+_KEY = re.compile(r"[\w. /-]{1,60}")
 
 
 def read(path: Path, kind: str, error: type[UsageError], *, example: str) -> CommentedMap:
@@ -100,7 +102,7 @@ def _explain(
     key = ".".join(str(part) for part in location)
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        text = f"unknown key {key!r}{_meant(model, location, more_keys)}"
+        text = f"unknown key {_name(key)}{_meant(model, location, more_keys)}"
     elif kind == "missing":
         cause = _nearest(location, not_inherited)
         text = f"key {key!r} is missing" + (f": {cause[1]}" if cause else "")
@@ -117,6 +119,11 @@ def _explain(
     else:
         text = f"{key}: {field_problem(detail)} (given: {shown(detail['input'])})"
     yield location, text
+
+
+def _name(key: str) -> str:
+    """Return an unknown key for a message: only what may be a key, since the file may be another one, with secrets."""
+    return repr(key) if _KEY.fullmatch(key) else f"in the place of one: a text of {counted(len(key), 'letter')}"
 
 
 def shown(value: object) -> str:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgesim import links_in_git
 from edgesim.errors import ModelError
-from edgesim.models import links_in_git, repository
+from edgesim.models import repository
 from edgesim.models.links import Bounds, follow
 from edgesim.models.repository import FILE_NAME
 
@@ -33,7 +34,7 @@ class LinkCheck:
         """
         if not link.exists() or Bounds((follow(root),)).contain(link):
             return
-        links_in_git.require_none_out(link)
+        links_in_git.require_none_out(link, ModelError)
         if link.is_dir():
             versions = sorted(entry for entry in link.glob(f"*/{FILE_NAME}") if entry.parent.name.isdigit())
             # A checkout is no model's directory, whatever it contains: .git/config may contain a token.

@@ -12,12 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim import paths, untrusted
+from edgesim import links_in_git, paths, untrusted
 from edgesim.errors import ModelError, did_you_mean
 from edgesim.models import (
     external_weights,
     graph_nodes,
-    links_in_git,
     loose_files,
     other_formats,
     placeholders,
@@ -320,7 +319,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         HostError: this user may not read the files.
     """
     path = Path(path)
-    links_in_git.require_none_out(path)
+    links_in_git.require_none_out(path, ModelError)
     proto = parse(path)
     # The file itself is not followed: weights are beside the link, in the cache of Hugging Face and with DVC.
     directory = path.parent.resolve()

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml.comments import CommentedMap
 
-from edgesim import paths, yaml_files
+from edgesim import links_in_git, paths, yaml_files
 from edgesim.errors import ProfileError, did_you_mean
 from edgesim.profiles import accelerator, bits
 from edgesim.profiles.device_profile import DeviceProfile
@@ -93,6 +93,7 @@ def read(path: str | Path) -> DeviceProfile:
         ProfileError: names the file, the line, the wrong key and the nearest right one.
     """
     path = Path(path)
+    links_in_git.require_none_out(path, ProfileError)
     written = _document(path)
     extended = _extended(written, path, [path.resolve()], OWN)
     try:
@@ -164,6 +165,11 @@ def _extended(written: CommentedMap, path: Path, chain: list[Path], origin: str)
     if not isinstance(reference, str):
         raise ProfileError(f"{path}: extends: must be a profile's name or file, not {reference!r}")
     base = _extended_file(reference, path)
+    if base.resolve().parent != paths.profiles_directory().resolve() and links_in_git.lead_out(path, base):
+        raise ProfileError(
+            f"{path}: extends: {reference!r} is outside of the file's git repository; edgesim does not read it",
+            fix="copy the profile into the repository",
+        )
     if base.resolve() in chain:
         names = " extends ".join(file.name for file in [*chain, base])
         raise ProfileError(f"{path}: extends: the profiles extend each other in a circle: {names}")

@@ -1,5 +1,6 @@
 """Profiles: their facts and sources, extension, power modes, and errors that name the wrong line."""
 
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,35 @@ def test_a_profile_inherits_the_facts_that_it_does_not_state(tmp_path: Path) -> 
     assert mine.memory.kind == extended.memory.kind, "a mapping is merged key by key"
     assert mine.source_of("memory.visible_bytes") == mine.sources[0]
     assert mine.source_of("cpu.core") == extended.source_of("cpu.core")
+
+
+def test_profile_in_a_git_repository_takes_nothing_from_outside_of_it(tmp_path: Path) -> None:
+    repository = tmp_path / "checkout"
+    (repository / "boards").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    secret = tmp_path / "shadow.yaml"
+    secret.write_text("root:$6$salt$hash:20228:0:99999:7:::\n")
+    mine, linked = repository / "boards" / "mine.yaml", repository / "boards" / "linked.yaml"
+    linked.symlink_to("../../shadow.yaml")
+    for reference in ("../../shadow.yaml", str(secret), "./linked.yaml"):
+        mine.write_text(f"extends: {reference}\nname: mine\ntitle: Mine\n")
+        with pytest.raises(ProfileError, match="is outside of the file's git repository; edgesim does not read it"):
+            profiles.load(mine)
+    subprocess.run(["git", "-C", repository, "add", "--all"], check=True)
+    with pytest.raises(ProfileError, match="a symbolic link in a git repository that leads out of the repository"):
+        profiles.load(linked)
+    (repository / "base.yaml").write_text("extends: raspberry-pi-4\nname: base\ntitle: Base\n")
+    mine.write_text("extends: ../base.yaml\nname: mine\ntitle: Mine\n")
+    assert profiles.load(mine).name == "mine"
+
+
+def test_another_file_in_place_of_a_profile_is_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "shadow.yaml"
+    path.write_text("root:$6$salt$hash:20228:0:99999:7:::\nname: x\n")
+    with pytest.raises(ProfileError) as refused:
+        profiles.load(path)
+    assert "shadow.yaml:1: unknown key in the place of one: a text of 35 letters" in refused.value.problem
+    assert "salt" not in str(refused.value)
 
 
 def test_a_profile_may_extend_a_file_that_extends_another(tmp_path: Path) -> None:
