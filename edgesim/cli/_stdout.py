@@ -1,4 +1,4 @@
-"""Standard output that outlives its reader and a full disk."""
+"""Standard output and standard error that outlive their readers and a full disk."""
 
 import os
 import re
@@ -19,8 +19,6 @@ class _LastingStream:
     """A stream whose first failed write is remembered in `failure`, and after which everything is discarded.
 
     A verdict is an exit code, too: a command must end with its code even if nobody can read its output.
-
-    Text of strangers is made harmless on its way (`edgesim.printable`); the colours of edgesim's own reports pass.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -28,9 +26,7 @@ class _LastingStream:
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        parts = _COLOURS.split(text)
-        parts[::2] = map(harmless, parts[::2])
-        return self._try(lambda: self._stream.write("".join(parts))) or 0
+        return self._try(lambda: self._stream.write(text)) or 0
 
     def flush(self) -> None:
         self._try(self._stream.flush)
@@ -47,14 +43,23 @@ class _LastingStream:
         return getattr(self._stream, name)
 
 
+class _HarmlessStream(_LastingStream):
+    """Makes text of strangers harmless on its way (`edgesim.printable`); the colours of edgesim's own reports pass."""
+
+    def write(self, text: str) -> int:
+        parts = _COLOURS.split(text)
+        parts[::2] = map(harmless, parts[::2])
+        return super().write("".join(parts))
+
+
 @contextmanager
 def lasting_output() -> Iterator[Callable[[], str | None]]:
-    """Within the block, output that cannot be written does not end the program.
+    """Within the block, output that cannot be written does not end the program: neither results nor messages.
 
     Yields:
-        A function that returns why output was lost; None if none was lost, or if the reader closed its pipe.
+        A function that returns why results were lost; None if none were lost, or if the reader closed its pipe.
     """
-    before, lasting = sys.stdout, _LastingStream(sys.stdout)
+    before, lasting = (sys.stdout, sys.stderr), _HarmlessStream(sys.stdout)
 
     def lost() -> str | None:
         lasting.flush()
@@ -62,7 +67,8 @@ def lasting_output() -> Iterator[Callable[[], str | None]]:
         return failure.strerror if failure is not None and not isinstance(failure, BrokenPipeError) else None
 
     sys.stdout = cast(TextIO, lasting)
+    sys.stderr = cast(TextIO, _LastingStream(sys.stderr))
     try:
         yield lost
     finally:
-        sys.stdout = before
+        sys.stdout, sys.stderr = before

@@ -81,8 +81,8 @@ def _run(arguments: list[str]) -> int:
         code = _exit_code(arguments)
         if (reason := lost()) is None:
             return code
-    _show(HostError(f"standard output cannot be written: {reason}", fix="redirect it to a disk with free space"))
-    return code or ExitCode.HOST
+        _show(HostError(f"standard output cannot be written: {reason}", fix="redirect it to a disk with free space"))
+        return code or ExitCode.HOST
 
 
 def _exit_code(arguments: list[str]) -> int:

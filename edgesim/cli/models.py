@@ -36,7 +36,7 @@ def list_command(models: ModelsOption = None, as_json: JsonOption = False) -> in
         print_json({"repository": str(directory), "models": names, "samples": list(samples.NAMES)})
         return ExitCode.OK
     for name in names:
-        print(f"{name}  (in {directory}/)")
+        print(f"{printable(name)}  (in {directory}/)")
     for name in samples.NAMES:
         if name not in names:
             print(f"{name}  (sample, built on first use)")
