@@ -125,7 +125,7 @@ def _metric(name: str, where: str) -> str:
             f"{where}: no metric {name!r}",
             fix="write targets.NAME.p50, .low or .high, as in targets.gpu:tensorrt-fp16.p50",
         )
-    near = difflib.get_close_matches(name, NAMES, n=1)
+    near = difflib.get_close_matches(name, NAMES, n=1) or [known for known in NAMES if known.startswith(name)]
     raise UsageError(
         f"{where}: no metric {name!r}{f'; did you mean {near[0]}?' if near else ''}",
         fix="docs/reference/rules.md lists the metrics",

@@ -64,13 +64,12 @@ def remove_left_behind() -> list[Path]:
 
     What this user may not remove, such as another user's directory, stays.
     """
-    cache = paths.cache_directory()
-    parents = (
-        Path(tempfile.gettempdir()),
-        cache,
-        *cache.glob("*/"),
-        *cache.glob("*/*/"),
-    )  # as deep as entries are made
+    parents: list[Path] = []
+    with contextlib.suppress(FileNotFoundError):  # no place can be written
+        parents.append(Path(tempfile.gettempdir()))
+    with contextlib.suppress(HostError):  # a user without a home has no cache
+        cache = paths.cache_directory()
+        parents += [cache, *cache.glob("*/"), *cache.glob("*/*/")]  # as deep as entries are made
     return [path for parent in parents for path in _remove_in(parent)]
 
 

@@ -319,6 +319,7 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         HostError: this user may not read the files.
     """
     path = Path(path)
+    _require_text(path)
     links_in_git.require_none_out(path, ModelError)
     proto = parse(path)
     # The file itself is not followed: weights are beside the link, in the cache of Hugging Face and with DVC.
@@ -346,6 +347,17 @@ def read(path: str | Path, *, name: str, repositories: Sequence[Path] = ()) -> M
         inputs_path=_inputs_path(path, repositories, in_repository=in_repository),
         configuration=Configuration.beside(path, repositories) if in_repository else None,
     )
+
+
+def _require_text(path: Path) -> None:
+    """Raise for a path that ONNX Runtime cannot open: Python has lone surrogates for bytes that are not UTF-8."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            f"{path}: its path is not UTF-8 text, and ONNX Runtime opens no such path",
+            fix="rename the file or directory",
+        ) from error
 
 
 def _own(file: Path, model: Path, repositories: Sequence[Path]) -> Path | None:

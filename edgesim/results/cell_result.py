@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from pydantic import Field
 
 from edgesim import errors
@@ -140,7 +139,7 @@ class CellResult(Section):
         document["figures"] = {
             name: figure.model_dump(mode="json", exclude_defaults=True) for name, figure in self.figures.items()
         }
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+        return result_file.json_text(document)
 
     @classmethod
     def read(cls, path: Path | str) -> "CellResult":

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -83,6 +84,23 @@ def validated(kind: type[Kind], document: Any, path: Path | str) -> Kind:
             f"{path}: not a result file: {where}: {field_problem(first)}",
             fix=_MAKE,
         ) from error
+
+
+def json_text(document: Any, *, indented: bool = True) -> str:
+    """Return the text of a JSON file; what UTF-8 cannot hold, as the name of a file, is a question mark."""
+    option = orjson.OPT_INDENT_2 if indented else 0
+    try:
+        return orjson.dumps(document, option=option).decode() + "\n"
+    except TypeError:  # "surrogates not allowed"
+        return orjson.dumps(_in_utf8(document), option=option).decode() + "\n"
+
+
+def _in_utf8(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_in_utf8(key): _in_utf8(each) for key, each in value.items()}
+    return [_in_utf8(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def write_text(path: Path | str, text: str, *, what: str = "the result", fix: str = _FIX) -> None:

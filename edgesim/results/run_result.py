@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import orjson
 from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 import edgesim
@@ -181,7 +180,7 @@ class RunResult(Section):
 
     def as_json(self, *, indented: bool = True) -> str:
         """Return the text of the result file; samples and readings are objects with named fields."""
-        return orjson.dumps(self._document(), option=orjson.OPT_INDENT_2 if indented else 0).decode() + "\n"
+        return result_file.json_text(self._document(), indented=indented)
 
     def __repr__(self) -> str:
         """Return one line: what ran, the device time with its band, and whether the run can be trusted."""

@@ -6,7 +6,6 @@ A field that the result of a run has, too, has the same name and meaning here: s
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from pydantic import Field, model_validator
 
 import edgesim
@@ -189,5 +188,4 @@ class StackResult(Section):
         for name in ("phases", "timeline", "samples"):
             document[name] = [as_row(row) for row in getattr(self, name)]
         document["timelines"] = {name: [as_row(row) for row in rows] for name, rows in self.timelines.items()}
-        option = orjson.OPT_INDENT_2 if indented else 0
-        return orjson.dumps(document, option=option).decode() + "\n"
+        return result_file.json_text(document, indented=indented)

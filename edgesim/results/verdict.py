@@ -5,10 +5,10 @@ Whether a run can be trusted as a measurement is no verdict: see `edgesim.result
 
 from typing import Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 import edgesim
+from edgesim.results import result_file
 
 VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
@@ -78,4 +78,4 @@ class Verdict(BaseModel):
     def as_json(self) -> str:
         """Return the verdict as JSON text; the word for the whole is its field ``verdict``."""
         document = self.model_dump(mode="json") | {"verdict": self.word}
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+        return result_file.json_text(document)

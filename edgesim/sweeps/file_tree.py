@@ -50,7 +50,7 @@ class FileTree(BaseModel):
     def sha256(self) -> str:
         """The digest of all files and their paths, hex."""
         text = "\n".join(f"{file.path}\0{file.sha256}" for file in self.files)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def at(self, root: Path) -> Self:
         """Return the tree below another root."""

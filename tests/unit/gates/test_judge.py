@@ -476,6 +476,7 @@ def test_change_of_memory_is_between_the_emulated_containers_of_both_sides(
     ("rule", "problem", "fix"),
     [
         ("latency_ms.p5 <= 3", "no metric 'latency_ms.p5'; did you mean latency_ms.p95?", "rules.md"),
+        ("memory <= 3", "no metric 'memory'; did you mean memory_peak_bytes?", "rules.md"),
         ("latency_ms.p50 < 3", "is not a rule", "latency_ms.p50: +5 %"),
         ("latency_ms.p50: 5 %", "is not a rule", "latency_ms.p50: +5 %"),
         ("latency_ms.p50: -5 %", "gets worse by +", "latency_ms.p50: +5 %"),

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from edgesim import paths
 from edgesim.errors import HostError
 from edgesim.host import scratch
 from edgesim.host.scratch import scratch_directory, scratch_file
@@ -49,6 +50,20 @@ def test_host_without_a_place_for_temporary_files_is_told_the_variable(monkeypat
     with pytest.raises(HostError, match="no temporary directory can be written") as caught:
         scratch_directory()
     assert "set TMPDIR" in caught.value.fix
+
+
+def test_user_without_a_home_or_a_place_for_temporary_files_has_left_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/nowhere']")
+
+    def homeless() -> Path:
+        raise HostError("this user has no home directory for edgesim's files", fix="")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    monkeypatch.setattr(paths, "cache_directory", homeless)
+    assert scratch.remove_left_behind() == []
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_stays(

@@ -1,5 +1,6 @@
 """Models in repositories and files: their description, and files that are refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,12 @@ def test_the_newest_version_is_the_highest_number(tmp_path: Path) -> None:
 def test_a_model_file_of_any_name_names_the_model(tmp_path: Path) -> None:
     model = repository.find(str(write_model(tmp_path / "some net.onnx")))
     assert (model.name, model.version) == ("some net", "1")
+
+
+def test_path_that_is_not_utf8_is_named_as_the_reason(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "net.onnx").rename(tmp_path / os.fsdecode(b"\xff.onnx"))
+    with pytest.raises(ModelError, match="its path is not UTF-8 text, and ONNX Runtime opens no such path"):
+        repository.find(path)
 
 
 def test_a_file_in_a_repository_has_the_name_of_its_directory(tmp_path: Path) -> None:

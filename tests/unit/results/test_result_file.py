@@ -4,12 +4,13 @@ import errno
 import os
 from pathlib import Path
 
+import orjson
 import pytest
 
 from edgesim.errors import DiskFull, EdgesimError, HostError, ResultError
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
-from edgesim.results.result_file import read, write_text
+from edgesim.results.result_file import json_text, read, write_text
 from edgesim.results.run_result import RunResult
 
 
@@ -41,6 +42,15 @@ def test_a_file_that_cannot_be_written_leaves_nothing_and_the_older_file(
             write_text(tmp_path / name, "newer")
         assert (type(caught.value), caught.value.exit_code) == (error, exit_code)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+
+def test_name_of_a_file_that_is_not_utf8_does_not_lose_the_result(tmp_path: Path) -> None:
+    document = {"model": os.fsdecode(b"net\xff"), "runs": [{"files": (os.fsdecode(b"\xe4.npz"),), "ms": 1.5}]}
+    write_text(tmp_path / "r.json", json_text(document))
+    assert orjson.loads((tmp_path / "r.json").read_bytes()) == {
+        "model": "net?",
+        "runs": [{"files": ["?.npz"], "ms": 1.5}],
+    }
 
 
 def test_ctrl_c_while_a_file_is_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

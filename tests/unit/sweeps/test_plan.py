@@ -1,5 +1,6 @@
 """Plans: which cells a matrix has."""
 
+import os
 import pickle
 import shutil
 from dataclasses import replace
@@ -12,6 +13,7 @@ from edgesim import profiles
 from edgesim.errors import ModelError, ProfileError, UsageError
 from edgesim.options import BoardOptions, RunOptions
 from edgesim.sweeps.cell import Cell, stated_options
+from edgesim.sweeps.file_tree import FileTree
 from edgesim.sweeps.matrix import Matrix
 from edgesim.sweeps.plan import plan
 from edgesim.sweeps.run_cell import run_cell
@@ -238,3 +240,9 @@ def test_options_take_the_place_of_those_of_the_file(tmp_path: Path) -> None:
     matrix = Matrix.of(profile=["rk3588"], settings={"threads": [8]}, base=Matrix.read(file))
     assert (matrix.profile, matrix.model) == (("rk3588",), ("digits",))
     assert list(matrix.combinations()) == [{"threads": 8, "batch": 4}]
+
+
+def test_file_whose_name_is_not_utf8_has_a_digest(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.onnx")
+    path.write_bytes(b"model")
+    assert FileTree.below(tmp_path, [path]).sha256 != FileTree(root=tmp_path, files=()).sha256
