@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import psutil
 from edgesim.boards.server_command import server_arguments
 from edgesim.engine.container import OutsideFacts, State
 from edgesim.engine.mounts import Mount
-from edgesim.host import busy
+from edgesim.host import busy, own_modules
 from edgesim.host.cgroup import READING_INTERVAL_S
 from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import scratch_directory
@@ -195,11 +194,11 @@ def start(
         with log.open("wb") as output:
             # In a session of its own, Ctrl-C does not reach the server: edgesim ends it.
             process = subprocess.Popen(
-                [sys.executable, "-m", "edgesim.server", *arguments],
+                own_modules.command("edgesim.server", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **_ENVIRONMENT_OF_IMAGE, **harmless},
+                env={**own_modules.environment(), **_ENVIRONMENT_OF_IMAGE, **harmless},
                 start_new_session=True,
                 preexec_fn=_end_with_parent_at_high_priority if high_priority else end_with_parent,
             )

@@ -1,9 +1,9 @@
 """The clean-up that a program hands over when its user does not wait for it: `edgesim gc` in the background."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
+
+from edgesim.host import own_modules
 
 
 def hand_over(arguments: Sequence[str]) -> bool:
@@ -15,13 +15,10 @@ def hand_over(arguments: Sequence[str]) -> bool:
     Args:
         arguments: of the command that ends. Its engine is the one to clean up.
     """
-    command = [sys.executable, "-m", "edgesim.cli", "gc", *_context(arguments)]
-    # `-m` looks in the working directory first, which may have a directory of the same name.
-    environment = os.environ | {"PYTHONSAFEPATH": "1"}
     try:
         subprocess.Popen(
-            command,
-            env=environment,
+            own_modules.command("edgesim.cli", "gc", *_context(arguments)),
+            env=own_modules.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -100,7 +100,7 @@ def _install(name: str, requirements: str, target: Sequence[str], *, what: str) 
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
         pins = entry.with_suffix(".txt")
         pins.write_text(requirements)
-        command = [sys.executable, "-m", "pip", "install", *options, "--implementation", "cp", *target]
+        command = [sys.executable, "-P", "-m", "pip", "install", *options, "--implementation", "cp", *target]
         command += ["--target", str(entry), "--requirement", str(pins)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -53,7 +53,7 @@ def _survey_here(scratch: Path, stages: Stages) -> Any:
     with stages.stage("measure", "measuring cores, memory and disk, for about 10 s"):
         try:
             done = subprocess.run(
-                [sys.executable, machine_probe.__file__, "/", scratch],
+                [sys.executable, "-P", machine_probe.__file__, "/", scratch],
                 capture_output=True,
                 text=True,
                 check=False,

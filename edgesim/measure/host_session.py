@@ -19,6 +19,7 @@ from weakref import finalize
 from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
+from edgesim.host import own_modules
 from edgesim.host.parent_death import AT_START
 from edgesim.models import bounded_process, registration, session_run
 from edgesim.models.registration import LibraryFailed
@@ -57,9 +58,9 @@ class HostSession:
         self._stderr = os.fdopen(os.memfd_create("stderr"), "w+", errors="replace")
         self._connection, far = Pipe()
         self._process = subprocess.Popen(
-            bounded_process.command(__name__, str(far.fileno()), str(self._most_bytes)),
+            own_modules.command(__name__, str(far.fileno()), str(self._most_bytes)),
             # Without it ONNX Runtime reports its use over the network, and leaves files in the home directory.
-            env={"ORT_DISABLE_TELEMETRY": "1", **bounded_process.environment()},
+            env={"ORT_DISABLE_TELEMETRY": "1", **own_modules.environment()},
             pass_fds=[far.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

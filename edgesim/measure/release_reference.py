@@ -19,7 +19,7 @@ from weakref import finalize
 from numpy.typing import NDArray
 
 from edgesim.errors import HostError, ModelError
-from edgesim.host import cores
+from edgesim.host import cores, own_modules
 from edgesim.host.parent_death import AT_START, end_with_parent
 from edgesim.host.scratch import full_disk_is_told, scratch_directory
 from edgesim.measure import release_worker
@@ -93,7 +93,7 @@ class _Process:
             [reference.python, release_worker.__file__, str(path), str(cores.count())],
             # PYTHONPATH goes before the installed packages, so that edgesim's own ONNX Runtime is not found.
             env={
-                **bounded_process.environment(),
+                **own_modules.environment(),
                 "PYTHONPATH": str(reference.packages),
                 "ORT_DISABLE_TELEMETRY": "1",
             },

@@ -4,16 +4,13 @@ The model may be a stranger's: a tensor may take terabytes, and a bug of the run
 """
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import psutil
 
-from edgesim.host import cgroup
+from edgesim.host import cgroup, own_modules
 from edgesim.host.parent_death import AT_START
 
 # The share of this host's free memory that a run may take.
@@ -27,11 +24,6 @@ def spare_bytes() -> int:
     return int(_SHARE * (min(available, left) if left is not None else available))
 
 
-def command(module: str, *words: str) -> list[str]:
-    """Return the command that runs a module of edgesim in a process of its own."""
-    return [sys.executable, "-P", "-m", module, *words]
-
-
 def run(module: str, *words: str, most_s: float) -> "subprocess.CompletedProcess[str]":
     """Run a module of edgesim in a process of its own, to its end.
 
@@ -39,8 +31,8 @@ def run(module: str, *words: str, most_s: float) -> "subprocess.CompletedProcess
         subprocess.TimeoutExpired: the process did not end by itself within `most_s` seconds.
     """
     return subprocess.run(
-        command(module, *words),
-        env=environment(),
+        own_modules.command(module, *words),
+        env=own_modules.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -49,17 +41,6 @@ def run(module: str, *words: str, most_s: float) -> "subprocess.CompletedProcess
         check=False,
         preexec_fn=AT_START,
     )
-
-
-def environment() -> dict[str, str]:
-    """Return the environment variables with which `command` finds edgesim."""
-    root = str(Path(__file__).parents[2])
-    # OpenBLAS, which NumPy brings along, would reserve memory for each core of the machine.
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-        "OPENBLAS_NUM_THREADS": "1",
-    }
 
 
 def bound(most_bytes: int) -> None:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from edgesim.errors import DeviceDied
+from edgesim.host import own_modules
 from edgesim.host.host_load import HostCounters
 from edgesim.host.parent_death import end_with_parent
 from edgesim.results.cell_result import CellResult
@@ -139,7 +140,8 @@ def _process() -> Iterator[Connection]:
     ours, theirs = multiprocessing.Pipe()
     with ours, theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(theirs.fileno())],
+            [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno())],
+            env=own_modules.environment(),
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno() if _has_descriptor() else subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],

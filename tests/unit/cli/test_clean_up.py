@@ -25,7 +25,7 @@ def test_background_cleans_the_engine_of_the_command_that_ends(
     monkeypatch.setattr(subprocess, "Popen", lambda command, **options: started.append(options | {"command": command}))
     assert _clean_up.hand_over(arguments)
     (one,) = started
-    assert one["command"][1:] == ["-m", "edgesim.cli", "gc", *context]
+    assert one["command"][1:] == ["-P", "-m", "edgesim.cli", "gc", *context]
     assert one["start_new_session"], "Ctrl-C would reach it"
 
 

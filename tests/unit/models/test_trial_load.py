@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgesim.errors import HostError, ModelError
+from edgesim.host import own_modules
 from edgesim.models import bounded_process, repository, trial_load
 from edgesim.models.repository import Model
 
@@ -54,6 +55,6 @@ def test_host_without_memory_for_the_model_says_nothing_of_the_model(
 def test_model_that_ends_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = _product(tmp_path / "model.onnx")
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    monkeypatch.setattr(bounded_process, "command", lambda *_: ["python3", "-c", crash])
+    monkeypatch.setattr(own_modules, "command", lambda *_: ["python3", "-c", crash])
     with pytest.raises(ModelError, match="SIGSEGV"):
         trial_load.failure(model)
