@@ -55,6 +55,7 @@ import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from edgesim.printable import printable
@@ -302,6 +303,8 @@ def of_host(error: OSError) -> HostError | None:
 
     The last resort for what no module has expected: such a fault is the host's and not edgesim's own.
     """
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return HostError("the working directory does not exist any more", fix="cd to a directory that exists")
     fix = _OF_HOST.get(error.errno or 0)
     if fix is None:
         return None
@@ -309,6 +312,14 @@ def of_host(error: OSError) -> HostError | None:
     where = f"{path}: " if path is not None else ""
     kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else HostError
     return kind(f"{where}{error.strerror}", fix=fix)
+
+
+def _is_somewhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def of_limit(error: OSError, problem: str) -> HostError | None:

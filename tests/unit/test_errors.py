@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,18 @@ def test_a_limit_of_this_process_is_named_with_what_raises_it(number: int, optio
 def test_file_that_is_not_there_is_no_fault_of_the_host() -> None:
     assert of_host(FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")) is None
     assert of_host(OSError("no number")) is None
+
+
+def test_working_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        Path.cwd()
+    error = of_host(caught.value)
+    assert error is not None
+    assert (error.problem, error.fix) == (
+        "the working directory does not exist any more",
+        "cd to a directory that exists",
+    )
