@@ -418,10 +418,11 @@ def compared(result: Recorded) -> Fact | None:
     if result.execution == "native" and host.compared:
         agreed = (f"{each.name} {each.host}" for each in host.compared if each.agrees)
         return Fact("is the board", f"proven by {', '.join(agreed)}")
-    if result.execution != "same-architecture":
+    if result.execution not in ("same-architecture", "host"):
         return None
-    if not host.compared:
-        return Fact("not the board", "the file does not show that the host was the board")
+    if not host.compared:  # also of a process on a host of another architecture
+        unproven = Fact("not the board", "the file does not show that the host was the board")
+        return unproven if result.execution == "same-architecture" else None
     differences = (
         f"{each.name} {each.host or 'not reported'}, the board's {each.profile or 'is not in the profile'}"
         for each in host.compared

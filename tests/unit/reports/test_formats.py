@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 
 from edgesim.cli import _summaries
 from edgesim.errors import UsageError
+from edgesim.options import Execution
 from edgesim.recording import Reading, Sample
 from edgesim.reports import formats, phrases
 from edgesim.reports.comparison import Change, Comparison, interval_notes
@@ -23,6 +24,7 @@ from edgesim.results.run_result import RunResult
 from edgesim.results.sections import (
     HOST_CORE,
     AgreementSection,
+    ComparedSection,
     DeviceTimeSection,
     Distribution,
     Level,
@@ -486,3 +488,18 @@ def test_the_report_says_which_release_the_answers_are_compared_with(
     facts = phrases.facts(doubtful.model_copy(update={"agreement": agreement, "emulated": None}))
     answers = next(fact.words for fact in facts if fact.label == "answers")
     assert answers.endswith(words)
+
+
+@pytest.mark.parametrize(("execution", "old"), [("host", False), ("same-architecture", True)])
+def test_host_of_the_architecture_that_is_not_the_board_is_compared_with_it(
+    result: RunResult, execution: Execution, old: bool
+) -> None:
+    core = ComparedSection(name="core", host="Cortex-A57", profile="Cortex-A57", agrees=True)
+    board = ComparedSection(name="board", host="linux,dummy-virt", profile="NVIDIA Jetson Nano", agrees=False)
+    host = result.host.model_copy(update={"compared": (core, board)})
+    ran = result.model_copy(update={"execution": execution, "host": host})
+    assert phrases.compared(ran) == phrases.Fact(
+        "not the board", "board linux,dummy-virt, the board's NVIDIA Jetson Nano"
+    )
+    without = ran.model_copy(update={"host": host.model_copy(update={"compared": ()})})
+    assert (phrases.compared(without) is not None) is old, "a process of a host of another architecture has nothing"
