@@ -20,7 +20,7 @@ from edgesim.engine import api_stats, container_events, docker_command
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine, remove_container
 from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, run_labels
-from edgesim.errors import ComposeMissing, DiskFull, ServiceFailed, StackError, UsageError
+from edgesim.errors import ComposeMissing, DiskFull, HostError, ServiceFailed, StackError, UsageError
 from edgesim.host import kernel_log, proxies
 from edgesim.host.cgroup import Cgroup
 from edgesim.host.owner import is_left_behind
@@ -405,6 +405,12 @@ def _raise(said: str, service: str | None) -> NoReturn:
     if match := re.search(r"(?:Bind for|listen tcp4?) (?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", last):
         raise UsageError(
             f"port {match[1]} of 127.0.0.1: another program uses it", fix="publish another port of the service"
+        )
+    if "bind source path does not exist" in last:
+        raise HostError(
+            f"the engine cannot see a file that a service mounts: {last}",
+            fix="put the stack's files where the engine sees them: Docker from snap sees neither /tmp nor hidden"
+            " directories of the home, an engine in a virtual machine only shared directories",
         )
     if "no space left on device" in last:
         raise DiskFull("no space left on the engine's disk", fix="docker system df shows what fills it")

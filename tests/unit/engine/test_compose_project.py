@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from edgesim.engine import compose_project
 from edgesim.engine.compose_project import Project, killed_in
+from edgesim.errors import HostError
 
 
 def test_a_service_that_ends_with_sigkill_after_memory_ran_out_is_the_one_that_was_killed() -> None:
@@ -52,3 +54,13 @@ def test_proxies_in_a_services_environment_are_known_without_passwords(
 ) -> None:
     project = Project(FakeEngine(environment), "edgesim-shop")  # type: ignore[arg-type] # all that states() takes
     assert project.states()["app"].proxies == proxies
+
+
+def test_file_that_the_engine_does_not_see_is_the_hosts_fault() -> None:
+    said = (
+        ' Container app  Creating\nError response from daemon: invalid mount config for type "bind": '
+        "bind source path does not exist: /tmp/net.onnx\n"
+    )
+    with pytest.raises(HostError, match=r"cannot see a file that a service mounts: .*: /tmp/net.onnx") as caught:
+        compose_project._raise(said, "app")
+    assert "snap" in caught.value.fix
