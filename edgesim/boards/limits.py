@@ -4,24 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgesim.engine.engine_facts import EngineFacts
 from edgesim.host import disks
 from edgesim.host.limit_values import LimitValues
 from edgesim.profiles import DeviceProfile
 from edgesim.profiles.surroundings import Network
 from edgesim.units import format_bytes
 
-# How the user's own systemd gets all controllers of control groups (systemd.resource-control(5), user@.service(5)).
-DELEGATE = (
-    "for an engine without root: sudo mkdir -p /etc/systemd/system/user@.service.d; printf "
-    "'[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf; "
-    "sudo systemctl daemon-reload; then log in again"
-)
-# The only way to limits without root on a host with control groups v1 (systemd(1), kernel command line).
-VERSION_2 = (
-    "an engine without root limits nothing on control groups v1: boot with systemd.unified_cgroup_hierarchy=1, or use "
-    "an engine that runs as root (DOCKER_HOST)"
-)
 _UNLIMITED = {
     "memory": "memory: not limited: the engine cannot limit it on its host",
     "swap": "swap: not limited: the engine's kernel does not count it, so the board has its host's swap",
@@ -127,8 +115,3 @@ def _only_disk(files: Sequence[Path]) -> str | None:
     """Return the disk that all files are on; None if they are on several, or on none: then no rate can be limited."""
     devices = {disks.device_of(path) for path in files}
     return devices.pop() if len(devices) == 1 else None
-
-
-def remedy(facts: EngineFacts) -> str:
-    """Return what lets an engine set the limits that it cannot set."""
-    return VERSION_2 if facts.rootless and facts.cgroup_version == "1" else DELEGATE

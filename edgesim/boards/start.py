@@ -10,7 +10,7 @@ from edgesim.boards import local_device, readiness, time_scaling
 from edgesim.boards.board import Board
 from edgesim.boards.device import ScalableDevice
 from edgesim.boards.launch import Launch
-from edgesim.boards.limits import DELEGATE, Limits, cores_shortfall, limits_of, remedy
+from edgesim.boards.limits import Limits, cores_shortfall, limits_of
 from edgesim.boards.placement import Placement, compare, local_execution, place
 from edgesim.boards.server_command import counting_mounts, emulated_entrypoint, emulator_mount, server_environment
 from edgesim.counting import emulator as counting_emulator
@@ -19,6 +19,7 @@ from edgesim.delivery import symlinks
 from edgesim.delivery.deliver import Delivered, check_files, deliver
 from edgesim.engine import emulation, gpus, machine, own_container
 from edgesim.engine.container import Container, DockerDevice
+from edgesim.engine.delegation import DELEGATE, remedy
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount

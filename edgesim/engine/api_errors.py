@@ -13,8 +13,16 @@ import requests.utils
 import urllib3
 
 from edgesim import paths
-from edgesim.engine import own_container
-from edgesim.errors import DiskFull, EngineDenied, EngineMissing, EngineRefused, HostError, KilledFromOutside
+from edgesim.engine import delegation, own_container
+from edgesim.errors import (
+    DiskFull,
+    EngineDenied,
+    EngineMissing,
+    EngineRefused,
+    HostError,
+    KilledFromOutside,
+    LimitsDenied,
+)
 from edgesim.host.proxies import without_password
 from edgesim.host.signals import deferred
 
@@ -66,6 +74,13 @@ def _api_error(error: docker.errors.APIError) -> EngineRefused | KilledFromOutsi
             f"the engine's runtime does not run on control groups v1 and v2 at once: {text}",
             fix='sudo apt-get install runc; write runtime = "runc" below [engine] into /etc/containers/containers.conf',
         )
+    if "AppArmor enabled on system but" in text:  # Debian's docker.io without the packages that it recommends
+        return HostError(
+            f"the engine cannot start containers: {text}",
+            fix="sudo apt-get install apparmor && sudo systemctl restart docker",
+        )
+    if delegation.is_refusal(text):
+        return LimitsDenied(f"the engine may not set a limit of the board: {text}", fix=delegation.DELEGATE)
     if "Requested CPUs are not available" in text:
         return HostError(
             f"the engine's cores differ from this host's: {text}",

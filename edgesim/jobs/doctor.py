@@ -12,10 +12,11 @@ from typing import Literal
 
 from edgesim import paths, profiles
 from edgesim.boards import limit_probes
-from edgesim.boards.limits import limits_of, remedy
+from edgesim.boards.limits import limits_of
 from edgesim.counting import emulator as counting_emulator
 from edgesim.engine import buildx, compose_project, docker_command, docker_engine, emulation, machine
 from edgesim.engine.context import Context
+from edgesim.engine.delegation import remedy
 from edgesim.errors import BaseUnavailable, EdgesimError, EmulatorMissing, HostError, UsageError
 from edgesim.host import binfmt, cache, cores, emulator, identity, proxies
 from edgesim.host.identity import MachineIdentity

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from edgesim.engine.api_errors import engine_call
-from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, HostError, KilledFromOutside
+from edgesim.errors import EdgesimError, EngineDenied, EngineMissing, HostError, KilledFromOutside, LimitsDenied
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,11 @@ def test_engine_behind_a_proxy_is_told_with_the_variable_that_goes_around_it(mon
     [
         ("invalid mount config: bind source path does not exist: /src/net.onnx", "`mount=volume`"),
         ("Requested CPUs are not available - requested 0-1, available: 1", "`client_cores`"),
+        (
+            "AppArmor enabled on system but the docker-default profile could not be loaded: running `apparmor_parser "
+            "apparmor_parser --version` failed",
+            "apt-get install apparmor",
+        ),
     ],
 )
 def test_refusal_that_is_the_hosts_says_what_to_do(text: str, words: str) -> None:
@@ -68,6 +73,22 @@ def test_refusal_that_is_the_hosts_says_what_to_do(text: str, words: str) -> Non
     assert type(error) is HostError
     assert text in error.problem
     assert words in error.fix
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "crun: the requested cgroup controller `cpu` is not available: OCI runtime error",
+        "opening file `cpu.max` for writing: Permission denied: OCI runtime permission denied error",
+        "applying cgroup configuration for process caused: rootless needs no limits + no cgrouppath when no permission "
+        "is granted for cgroups",
+    ],
+)
+def test_limit_that_an_engine_without_root_may_not_set_says_how_it_is_delegated(text: str) -> None:
+    error = translated(docker.errors.APIError("500", explanation=text))
+    assert type(error) is LimitsDenied
+    assert error.exit_code == 3
+    assert "Delegate=cpu cpuset io memory pids" in error.fix
 
 
 @pytest.mark.parametrize(
