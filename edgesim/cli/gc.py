@@ -2,13 +2,14 @@
 
 import os
 
+from edgesim import paths
 from edgesim.cli._app import new_app
 from edgesim.cli._console import print_json, say
 from edgesim.cli._options import ContextOption, JsonOption
 from edgesim.engine.context import resolve
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import EngineDenied, EngineMissing, ExitCode
-from edgesim.host import scratch
+from edgesim.host import cache, scratch
 from edgesim.stacks import garbage
 
 app = new_app()
@@ -19,10 +20,11 @@ def gc_command(context: ContextOption = None, as_json: JsonOption = False) -> in
     """Remove what killed runs left behind.
 
     The command removes containers, images that nothing will use again, temporary files, and the networks, volumes and
-    control groups of stacks. It keeps runs that are under way, stacks that are up, and volumes that were made to be
+    control groups of stacks. Of edgesim's cache it removes base file systems, Python packages and quantized models that
+    nothing has used for 30 days. It keeps runs that are under way, stacks that are up, and volumes that were made to be
     kept.
     """
-    removed = [str(path) for path in scratch.remove_left_behind()]
+    removed = [str(path) for path in (*scratch.remove_left_behind(), *cache.remove_unused(paths.cache_directory()))]
     failure: EngineMissing | EngineDenied | None = None
     try:
         removed += garbage.collect(Engine(resolve(context)))

@@ -1,8 +1,10 @@
 """Entries of the user's cache: directories that appear complete or not at all."""
 
+import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,9 @@ from edgesim.errors import DISK_FULL, DiskFull, HostError, of_limit
 from edgesim.host.scratch import scratch_directory
 from edgesim.units import format_bytes
 
+# What `remove_unused` removes: large entries, which edgesim fetches or makes again.
+_LARGE = ("packages", "base-*", "quantized")
+_UNUSED_S = 30 * 24 * 3600
 # Of an entry's name, in the name of its temporary directory; a file system allows 255 bytes.
 _MOST_NAME = 80
 
@@ -58,6 +63,34 @@ def new_entry(target: Path, *, needed_bytes: int = 0) -> Iterator[Path]:
                     raise
     except OSError as error:
         raise explain(error, target) from error
+
+
+def has(entry: Path) -> bool:
+    """Return whether the cache has an entry; `remove_unused` then keeps it for a month."""
+    if not entry.is_dir():
+        return False
+    with contextlib.suppress(OSError):  # a cache that this user can only read
+        os.utime(entry)
+    return True
+
+
+def remove_unused(directory: Path, *, now_s: float | None = None) -> list[Path]:
+    """Remove the large entries of a cache that nothing has used for a month; return them.
+
+    Args:
+        directory: of the cache.
+        now_s: seconds since the epoch; None means now.
+    """
+    before_s = (now_s if now_s is not None else time.time()) - _UNUSED_S
+    removed = []
+    for entry in (entry for kind in _LARGE for entry in sorted(directory.glob(f"{kind}/*"))):
+        # Names with a dot are entries in the making, which `edgesim.host.scratch` removes.
+        if entry.name.startswith(".") or entry.is_symlink() or not entry.is_dir() or entry.stat().st_mtime > before_s:
+            continue
+        shutil.rmtree(entry, ignore_errors=True)
+        if not entry.exists():
+            removed.append(entry)
+    return removed
 
 
 def make_public(directory: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import PackagesUnavailable, of_limit_in
-from edgesim.host import proxies
+from edgesim.host import cache, proxies
 from edgesim.host.architecture import machine_of
-from edgesim.host.cache import make_public, new_entry
 from edgesim.host.scratch import full_disk
 from edgesim.images.runtime_releases import BOOKWORM, Debian, RuntimeRelease
 
@@ -93,9 +92,9 @@ def _install(name: str, requirements: str, target: Sequence[str], *, what: str) 
         DiskFull: no space is left for the packages.
     """
     directory = paths.cache_directory() / "packages" / name
-    if directory.is_dir():
+    if cache.has(directory):
         return directory
-    with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
+    with cache.new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
         # pip knows this host's index, mirror and certificates.
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
         pins = entry.with_suffix(".txt")
@@ -119,7 +118,7 @@ def _install(name: str, requirements: str, target: Sequence[str], *, what: str) 
                 fix=f"check the package index: pip download --no-deps {_excerpt(requirements.split())}",
                 log="\n".join(done.stderr.splitlines()[-8:]),
             )
-        make_public(entry)
+        cache.make_public(entry)
     return directory
 
 

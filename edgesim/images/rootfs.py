@@ -15,8 +15,7 @@ from pathlib import Path
 
 from edgesim import paths
 from edgesim.errors import BaseUnavailable, PackageUnknown, of_limit_in
-from edgesim.host import proxies
-from edgesim.host.cache import new_entry
+from edgesim.host import cache, proxies
 from edgesim.host.parent_death import end_with_parent
 from edgesim.host.scratch import full_disk
 
@@ -41,14 +40,14 @@ def make(architecture: str, *, suite: str = SUITE, packages: Sequence[str] = PAC
     """
     name = f"{suite}-{architecture}-{'-'.join(packages)}"
     directory = paths.cache_directory() / f"base-{LAYOUT}" / name
-    if directory.is_dir():
+    if cache.has(directory):
         return directory
     if shutil.which("mmdebstrap") is None:
         raise BaseUnavailable(
             "mmdebstrap, which makes root file systems from Debian packages, is not installed",
             fix=f"sudo {paths.engine_script()} install",
         )
-    with new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
+    with cache.new_entry(directory, needed_bytes=_NEEDED_BYTES) as entry:
         archive = entry.with_suffix(".tar")
         _make(architecture, suite, packages, archive)
         _unpack(archive, entry)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from edgesim import inputs, paths
 from edgesim.errors import EdgesimError, ModelError
-from edgesim.host.cache import new_entry
+from edgesim.host import cache
 from edgesim.inputs import Arrays
 from edgesim.models import repository
 from edgesim.models.repository import Model
@@ -59,8 +59,8 @@ def int8(model: Model, options: InputOptions) -> Quantized:
         for name, array in sorted(request.items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
     repository_path = paths.cache_directory() / "quantized" / digest.hexdigest()[:24]
-    if not (repository_path / model.name).is_dir():
-        with new_entry(repository_path / model.name, needed_bytes=2 * model.size_bytes) as directory:
+    if not cache.has(repository_path) or not (repository_path / model.name).is_dir():
+        with cache.new_entry(repository_path / model.name, needed_bytes=2 * model.size_bytes) as directory:
             version = directory / "1"
             version.mkdir()
             _quantize(model, _Requests(iter(requests)), version / repository.FILE_NAME)

@@ -60,3 +60,17 @@ def test_files_for_images_are_readable_by_all_whatever_the_umask(tmp_path: Path)
     modes = {path.name: path.lstat().st_mode & 0o777 for path in (tmp_path / "x").rglob("*") if not path.is_symlink()}
     assert modes == {"bin": 0o755, "text": 0o644, "program": 0o755}
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o755
+
+
+def test_large_entries_go_that_nothing_has_used_for_a_month(tmp_path: Path) -> None:
+    day_s, made_s = 24 * 3600, 1_000_000_000
+    names = ("packages/old", "packages/used", "base-2/old", "quantized/old", "packages/.in-the-making", "results/old")
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+        os.utime(tmp_path / name, (made_s, made_s))
+    assert cache.remove_unused(tmp_path, now_s=made_s + 29 * day_s) == []
+    assert cache.has(tmp_path / "packages" / "used")
+    removed = cache.remove_unused(tmp_path, now_s=made_s + 31 * day_s)
+    assert sorted(removed) == sorted(tmp_path / name for name in ("packages/old", "base-2/old", "quantized/old"))
+    assert [name for name in names if (tmp_path / name).exists()] == [names[1], *names[4:]]
+    assert not cache.has(tmp_path / "packages" / "old")
