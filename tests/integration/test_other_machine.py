@@ -93,6 +93,7 @@ def test_options_that_need_this_hosts_files_are_refused_before_any_work(
 
 @pytest.mark.emulation
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_board_of_another_architecture_is_emulated_on_a_machine_that_has_an_emulator(
     other_engine: OtherEngine, tmp_path: Path
 ) -> None:

@@ -602,6 +602,7 @@ server:
 
 
 @pytest.mark.emulation
+@pytest.mark.long
 def test_services_in_parallel_on_an_emulated_board_are_benchmarked_together(tmp_path: Path) -> None:
     done = edgesim("run", EXAMPLES / "parallel" / "stack.yaml", "--requests", "10", "-o", tmp_path / "r.json")
     assert done.returncode == 0, done.stderr
