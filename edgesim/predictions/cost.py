@@ -29,6 +29,19 @@ _INT8_SPEEDUP = {True: 1.5, False: 1.25}
 # a branch that was not foreseen. Assumed, as no figure was published: twice the 25 cycles that ONNX Runtime takes on an
 # EPYC for ensembles in its cache.
 _STEP_CYCLES = 50
+# Work from which on ONNX Runtime divides a run of a node among threads. Products: 65,536 multiply-adds, its
+# `MLAS_SGEMM_THREAD_COMPLEXITY`. Others: Eigen's `TensorCostModel`, by which a moved byte takes 11/64 of a cycle, the
+# start of threads 100,000, and a second thread is worth it from 1.1 times as many cycles on.
+_DIVIDED_FLOPS = 2 * 65_536
+_DIVIDED_CYCLES = 210_000
+_CYCLES_PER_BYTE = 11 / 64
+# Clock cycles of a Cortex-A72 that a run of a node by one thread takes beside its arithmetic: calls, branches and
+# allocations. The arm64 build takes 2,700 to 4,400 instructions (`python -m benchmarks.nodes`); more than one of them a
+# cycle is assumed.
+CYCLES_OF_NODE = 3_000
+# The same in runs of the nodes of published models, nearly all of which are divided among threads: the term `nodes` is
+# 20,000 cycles before any figure is seen (`edgesim.predictions.fit.PRIORS`).
+_OF_ONE_THREAD = CYCLES_OF_NODE / 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +124,11 @@ class Coefficients:
 
 
 def amounts(node: "Node") -> dict[Term, float]:
-    """Return the work of a node by term: flops, bytes, and how often the node runs."""
-    work: dict[Term, float] = {"nodes": float(node.turns)}
+    """Return the work of a node by term: flops, bytes, and how often the node runs.
+
+    A run by one thread counts as `_OF_ONE_THREAD` runs.
+    """
+    work: dict[Term, float] = {"nodes": node.turns * (1.0 if _is_divided(node) else _OF_ONE_THREAD)}
     if node.kind in _PRODUCTS or (node.product is not None and node.kind == "quantized"):
         work |= {"products": node.flops - node.functions, "product traffic": node.moved_bytes}
         if node.functions:
@@ -124,6 +140,13 @@ def amounts(node: "Node") -> dict[Term, float]:
         if node.functions:
             work["functions"] = node.functions
     return work
+
+
+def _is_divided(node: "Node") -> bool:
+    """Whether ONNX Runtime divides a run of a node among its threads, if it has several."""
+    if node.kind in _PRODUCTS:
+        return node.flops >= _DIVIDED_FLOPS * node.turns
+    return node.flops + _CYCLES_PER_BYTE * node.moved_bytes >= _DIVIDED_CYCLES * node.turns
 
 
 def unit_seconds(machine: Machine, coefficients: Coefficients) -> dict[Term, float]:

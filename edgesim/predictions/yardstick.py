@@ -17,16 +17,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from edgesim.predictions.cost import Machine, Term, seconds
+from edgesim.predictions.cost import CYCLES_OF_NODE, Machine, Term, seconds
 from edgesim.predictions.node import Node
 from edgesim.predictions.operations import FLOPS, Kind
 from edgesim.predictions.server_time import relative_cycles
 
 _SIDE = 256
 _ELEMENTS = 1 << 18
-# A chain of nodes of one element, which is branches and calls: what a node takes in clock cycles of a Cortex-A72. Taken
-# as four times the 0.33 µs of an EPYC, at 1.8 GHz, as for the server's time: assumed.
-_CHAIN, _CYCLES_OF_NODE = 64, 2_400
+_CHAIN = 64  # nodes of one element, which are branches and calls
 _RUNS = 5
 # Standard deviation of the logarithm between an operation and the yardstick, beside that of its two sides. Assumed.
 _OWN_DOUBT = 0.4
@@ -75,7 +73,7 @@ class Yardstick:
     def _sides(self, units: Mapping[Term, float], machine: Machine) -> tuple[float, float]:
         """Return how many times as long as here vectors take on the board, and branches and calls."""
         vectors = [sum(seconds(node, units, machine).values()) / node_s for node, node_s in self.vectors]
-        chain_s = _CHAIN * _CYCLES_OF_NODE * relative_cycles(machine.core) / machine.clock_hz
+        chain_s = _CHAIN * CYCLES_OF_NODE * relative_cycles(machine.core) / machine.clock_hz
         return statistics.geometric_mean(vectors), chain_s / self.chain_s
 
 

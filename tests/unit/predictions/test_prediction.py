@@ -50,6 +50,20 @@ def test_a_faster_clock_shortens_arithmetic_and_not_memory(resnet18: Model) -> N
     assert slow.p50_ms / 2 < fast.p50_ms < slow.p50_ms
 
 
+@pytest.mark.parametrize(("columns", "cycles"), [(16, 3_000), (1 << 20, 20_000)])
+def test_node_costs_less_beside_its_arithmetic_if_it_is_too_small_for_several_threads(
+    columns: int, cycles: float, tmp_path: Path
+) -> None:
+    profile = profiles.load("raspberry-pi-4")
+
+    def relu_ms(columns: int) -> float:
+        path = save(tmp_path / f"{columns}.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [1, columns]})
+        return predict(profile, read(path, name="relu")).p50_ms
+
+    once_ms = 2 * relu_ms(columns) - relu_ms(2 * columns)  # what does not grow with the bytes
+    assert once_ms == pytest.approx(1e3 * cycles / profile.cpu.clock_hz, rel=0.15)
+
+
 def test_threads_speed_up_less_than_linearly_and_stop_at_the_number_of_cores(resnet18: Model) -> None:
     times = [predict("raspberry-pi-5", resnet18, threads=threads).p50_ms for threads in (1, 2, 4, 8)]
     assert times[0] > times[1] > times[2] == times[3]
@@ -317,11 +331,11 @@ def test_a_native_result_calibrates_the_board(result: RunResult, digits: Model, 
     predicted = predict(profile, digits, threads=2)
     assert predicted.server is not None
     # What is measured is a request, of which the server's part is not the runtime's.
-    run = native(result, digits, profile, 4 * predicted.request_ms + predicted.server.p50_ms)
+    run = native(result, digits, profile, predicted.request_ms + predicted.server.p50_ms)
     run = run.model_copy(update={"device": run.device.model_copy(update={"intra_op_threads": 2})})
     run.write(tmp_path / "r.json")
     stored = calibrate(profile, [tmp_path / "r.json"])
-    factor = 4 * predicted.request_ms / predicted.p50_ms
+    factor = predicted.request_ms / predicted.p50_ms
     assert stored.calibration.factor == pytest.approx(factor)
     assert predict(profile, digits, threads=2).p50_ms == pytest.approx(factor * predicted.p50_ms)
     again = calibrate(profile, [tmp_path / "r.json"])
