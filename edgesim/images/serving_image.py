@@ -1,12 +1,13 @@
 """The serving image: its contents, its name, and when it has to be built."""
 
 import hashlib
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from edgesim import paths
+from edgesim import links_in_git, paths
 from edgesim.engine import buildx
 from edgesim.engine.docker_engine import Engine
 from edgesim.errors import ImageUnavailable, ProfileError, UsageError
@@ -42,7 +43,7 @@ def build(
         runtime: the release of ONNX Runtime in the image; None means edgesim's default.
 
     Raises:
-        ProfileError: the profile's Dockerfile does not exist.
+        ProfileError: the profile's Dockerfile does not exist, or is outside of the profile's git repository.
         HostError: something is missing on this host; DeviceError: the build failed.
     """
     dockerfile = _dockerfile(profile)
@@ -126,7 +127,7 @@ def reference_of(
     """Return the name of the image that `build` returns; the name changes with everything of edgesim's in the image.
 
     Raises:
-        ProfileError: the profile's Dockerfile does not exist.
+        ProfileError: the profile's Dockerfile does not exist, or is outside of the profile's git repository.
     """
     dockerfile = _dockerfile(profile)
     architecture = architecture if architecture is not None else profile.architecture
@@ -138,7 +139,7 @@ def reference_of(
     runtime = runtime if runtime is not None else runtime_releases.default()
     base = (base_image, runtime.debian, rootfs.PACKAGES, rootfs.LAYOUT)
     digest.update(repr((architecture, qemu_cpu, base, runtime.requirements)).encode())
-    family = dockerfile.name.partition(".")[2] or "board"
+    family = re.sub(r"[^a-z0-9]+", "-", dockerfile.name.partition(".")[2].lower()).strip("-") or "board"
     # The default release is not in the name: images from before it could be chosen keep theirs.
     version = None if runtime.is_default else f"ort{runtime.version}"
     target = "-".join(_without_none(a=architecture, b=qemu_cpu, c=version).values())
@@ -150,11 +151,28 @@ def _qemu_cpu(profile: DeviceProfile, architecture: str) -> str | None:
     return emulation.qemu_cpu if emulation is not None else None
 
 
+def is_own(dockerfile: str) -> bool:
+    """Return whether `image.dockerfile` of a profile is the name of a Dockerfile that comes with edgesim."""
+    return PurePath(dockerfile).name == dockerfile and paths.dockerfile(dockerfile).is_file()
+
+
 def _dockerfile(profile: DeviceProfile) -> Path:
-    assert profile.image.dockerfile is not None, "the serving image is built from a Dockerfile"
-    path = paths.dockerfile(profile.image.dockerfile)
+    name = profile.image.dockerfile
+    assert name is not None, "the serving image is built from a Dockerfile"
+    if is_own(name):
+        return paths.dockerfile(name)
+    problem = f"profile {profile.name}: image.dockerfile"
+    if profile.file is None:
+        raise ProfileError(f"{problem}: no file {name!r} comes with edgesim")
+    path = profile.file.parent / name
+    # A failed build quotes the file, in the log of a pipeline, too.
+    if links_in_git.lead_out(profile.file, path):
+        raise ProfileError(
+            f"{problem}: {name!r} is outside of the profile's git repository; edgesim does not read it",
+            fix="copy the Dockerfile into the repository",
+        )
     if not path.is_file():
-        raise ProfileError(f"profile {profile.name}: image.dockerfile: no file {profile.image.dockerfile!r}")
+        raise ProfileError(f"{problem}: no file {path}")
     return path
 
 

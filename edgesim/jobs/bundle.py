@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from edgesim import profiles
@@ -20,6 +20,7 @@ from edgesim.engine.docker_engine import Engine
 from edgesim.errors import ImageUnavailable, ModelError, ResultError, UsageError
 from edgesim.host.architecture import architecture_of
 from edgesim.host.scratch import full_disk_is_told, scratch_directory
+from edgesim.images import serving_image
 from edgesim.inputs import named_files
 from edgesim.jobs import published_image
 from edgesim.models import repository
@@ -211,10 +212,7 @@ def _invocation(result: RunResult, path: Path) -> _Invocation:
             fix="edgesim run PROFILE MODEL -o FILE.json writes a result that can be bundled",
         )
     profile = profiles.of_facts(result.invocation.profile, f"{path}: invocation.profile")
-    if (
-        profile.image.dockerfile is not None
-        and PurePosixPath(profile.image.dockerfile).name != profile.image.dockerfile
-    ):
+    if profile.image.dockerfile is not None and not serving_image.is_own(profile.image.dockerfile):
         raise ResultError(
             f"{path}: the board's image is built from {profile.image.dockerfile}, which a bundle cannot contain",
             fix="build the image, and name it in the profile: image.reference",

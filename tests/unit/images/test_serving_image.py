@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesim import paths, profiles
+from edgesim.errors import ProfileError
 from edgesim.images import serving_image
 
 
@@ -43,3 +44,27 @@ def test_image_name_changes_with_every_file_of_the_server(
     with (server_copy / name).open("a") as file:
         file.write("# changed\n")
     assert serving_image.reference_of(nano) != before
+
+
+def test_dockerfile_of_a_profile_is_edgesims_own_or_beside_the_profile(tmp_path: Path) -> None:
+    repository, file = tmp_path / "checkout", tmp_path / "checkout" / "boards" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", repository], check=True)
+
+    def reference(dockerfile: str) -> str:
+        image = f"image: {{dockerfile: {dockerfile}}}"
+        file.write_text(f"extends: jetson-nano\nname: mine\ntitle: Mine\n{image}\n")
+        return serving_image.reference_of(profiles.load(file))
+
+    assert reference("Dockerfile.jetson") == serving_image.reference_of(profiles.load("jetson-nano"))
+    (file.parent / "GPU.Dockerfile").write_text("FROM scratch\n")
+    assert reference("GPU.Dockerfile").startswith("edgesim/dockerfile:arm64-")
+    (repository / "Dockerfile.gpu").write_text("FROM scratch\n")
+    assert reference("../Dockerfile.gpu").startswith("edgesim/gpu:arm64-")
+    with pytest.raises(ProfileError, match=r"image.dockerfile: no file .*boards/Dockerfile.none"):
+        reference("Dockerfile.none")
+    (tmp_path / "secret").write_text("a token")
+    (file.parent / "Dockerfile.link").symlink_to(tmp_path / "secret")
+    for outside in ("../../secret", str(tmp_path / "secret"), "Dockerfile.link"):
+        with pytest.raises(ProfileError, match="is outside of the profile's git repository"):
+            reference(outside)
