@@ -298,13 +298,19 @@ _OF_HOST = {
 }
 
 
-def of_host(error: OSError) -> HostError | None:
+_LETTERS_SHOWN = 60  # of a name that is too long
+
+
+def of_host(error: OSError) -> HostError | UsageError | None:
     """Return the error for something that this host lacks or forbids; None for any other fault.
 
     The last resort for what no module has expected: such a fault is the host's and not edgesim's own.
     """
     if isinstance(error, FileNotFoundError) and not _is_somewhere():
         return HostError("the working directory does not exist any more", fix="cd to a directory that exists")
+    if error.errno == errno.ENAMETOOLONG:
+        name = str(error.filename)
+        return UsageError(f"{name[:_LETTERS_SHOWN]}…: {error.strerror}", fix="give a shorter name")
     fix = _OF_HOST.get(error.errno or 0)
     if fix is None:
         return None

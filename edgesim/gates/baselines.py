@@ -18,6 +18,7 @@ from edgesim.results.result_file import write_text
 from edgesim.results.run_result import RunResult
 
 DIRECTORY = "baselines"
+_MOST_LETTERS = 100  # of a profile's or a model's name in a file's: file systems take 255 in all
 _MAKE = "make one with edgesim baseline save RESULT.json"
 
 
@@ -79,7 +80,7 @@ def _name(baseline: Baseline) -> str:
     result = baseline.result
     mode = f".{result.profile.mode}" if result.profile.mode else ""
     words = (f"{result.profile.name}{mode}", result.model.name, baseline.fingerprint)
-    return "--".join(re.sub(r"[^A-Za-z0-9._-]+", "_", word) for word in words) + ".json"
+    return "--".join(re.sub(r"[^A-Za-z0-9._-]+", "_", word)[:_MOST_LETTERS] for word in words) + ".json"
 
 
 def _trimmed(result: RunResult) -> RunResult:

@@ -1,5 +1,6 @@
 """Model repositories: finds a model, and describes its inputs, outputs and contents."""
 
+import errno
 import hashlib
 import math
 import re
@@ -366,8 +367,13 @@ def _own(file: Path, model: Path, repositories: Sequence[Path]) -> Path | None:
     Raises:
         ModelError: the file is a symbolic link to what is not the model's or to nothing, or is no file.
     """
-    if not (file.exists() or file.is_symlink()):
-        return None
+    try:
+        if not (file.exists() or file.is_symlink()):
+            return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # the model's own name is nearly so long
+            return None
+        raise
     Bounds.beside(model, file.parent, repositories).require(file)
     if file.is_file():
         return file

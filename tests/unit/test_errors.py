@@ -67,3 +67,12 @@ def test_working_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pyt
         "the working directory does not exist any more",
         "cd to a directory that exists",
     )
+
+
+def test_name_of_a_file_that_is_too_long_is_a_fault_of_usage() -> None:
+    with pytest.raises(OSError, match="too long") as caught:
+        Path("x" * 300).stat()
+    error = of_host(caught.value)
+    assert error is not None
+    assert error.exit_code == ExitCode.USAGE
+    assert error.problem == f"{'x' * 60}…: File name too long"

@@ -58,6 +58,12 @@ def test_a_baseline_is_small_however_long_the_run_was(result: RunResult, tmp_pat
     assert path.stat().st_size < len(long.as_json()) / 50
 
 
+def test_long_name_of_a_model_makes_no_name_of_a_file_that_is_too_long(result: RunResult, tmp_path: Path) -> None:
+    base = measured(result, 20.0)
+    long = base.model_copy(update={"model": base.model.model_copy(update={"name": "x" * 250})})
+    assert baselines.read(baselines.save(long, tmp_path)).result.model.name == "x" * 250
+
+
 def test_a_newer_baseline_replaces_the_file_of_its_profile_model_and_host(result: RunResult, tmp_path: Path) -> None:
     base = measured(result, 20.0)
     other_host = base.model_copy(update={"host": base.host.model_copy(update={"kernel": "Linux 7"})})

@@ -35,6 +35,10 @@ def test_a_model_file_of_any_name_names_the_model(tmp_path: Path) -> None:
     assert (model.name, model.version) == ("some net", "1")
 
 
+def test_model_with_the_longest_name_needs_no_file_of_inputs_beside_it(tmp_path: Path) -> None:
+    assert repository.find(write_model(tmp_path / f"{'x' * 250}.onnx")).inputs_path is None
+
+
 def test_path_that_is_not_utf8_is_named_as_the_reason(tmp_path: Path) -> None:
     path = write_model(tmp_path / "net.onnx").rename(tmp_path / os.fsdecode(b"\xff.onnx"))
     with pytest.raises(ModelError, match="its path is not UTF-8 text, and ONNX Runtime opens no such path"):
