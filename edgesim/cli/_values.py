@@ -68,6 +68,7 @@ def shapes(words: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
 
 # In place of a size by name: guess all sizes that are not known.
 AUTO = "auto"
+_MOST_DIGITS = 18  # of a size; Python reads no number of thousands of digits
 
 
 def dims(words: Sequence[str]) -> Mapping[str, int]:
@@ -81,7 +82,7 @@ def dims(words: Sequence[str]) -> Mapping[str, int]:
         name, equals, size = word.rpartition("=")
         if word == AUTO:
             continue
-        if not (equals and name and size.isdecimal()):
+        if not (equals and name and size.isdecimal() and len(size) <= _MOST_DIGITS):
             raise UsageError(f"--dim {word}: not NAME=N", fix=f"for example --dim sequence=128; or --dim {AUTO}")
         dims[name] = int(size)
     return dims

@@ -208,7 +208,7 @@ def _require_one_inference_at_a_time(path: Path, facts: Mapping[str, str]) -> No
             fix="run trtexec without --infStreams and --streams",
         )
     batch = facts.get("Batch") or "1"
-    if batch.isdecimal() and int(batch) > 1:
+    if batch.isdecimal() and batch.lstrip("0") not in ("", "1"):
         raise UsageError(f"{path}: measured with a batch of {printable(batch)}", fix="run trtexec without --batch")
 
 

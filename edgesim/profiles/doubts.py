@@ -54,9 +54,10 @@ _ROUNDING = 1.02
 
 _KIND = re.compile(r"\b((?:LP)?DDR\d[A-Z]*)(?:-(\d{3,5})(?!\d|\s?MHz))?", re.IGNORECASE)
 _SEVERAL = re.compile(
-    r"\b(\w+)(?:[- ](?:channels?|chips?|modules?|(?:SO-?)?DIMMs?)(?: of)?|\s?[x×])\s?(\d+)[- ]?bits?\b", re.IGNORECASE
+    r"\b(\w{1,9})(?:[- ](?:channels?|chips?|modules?|(?:SO-?)?DIMMs?)(?: of)?|\s?[x×])\s?(\d{1,5})[- ]?bits?\b",
+    re.IGNORECASE,
 )
-_ONE = re.compile(r"\b(\d+)[- ]?bits?\b", re.IGNORECASE)
+_ONE = re.compile(r"\b(\d{1,5})[- ]?bits?\b", re.IGNORECASE)
 _NUMBERS = {"one": 1, "single": 1, "two": 2, "dual": 2, "three": 3, "four": 4, "quad": 4, "six": 6, "eight": 8}
 
 

@@ -112,3 +112,11 @@ def test_words_that_are_no_generation_are_refused(word: str) -> None:
     assert _values.generate("prompt=128,tokens=32") == Generate(prompt=128, tokens=32)
     with pytest.raises(UsageError, match="not prompt=N,tokens=N"):
         _values.generate(word)
+
+
+@pytest.mark.parametrize(
+    "word", ["sequence", "=128", "sequence=", "sequence=-1", "sequence=²", f"sequence={'9' * 5000}"]
+)
+def test_size_that_is_no_number_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match=r"^--dim .*: not NAME=N"):
+        _values.dims([word])

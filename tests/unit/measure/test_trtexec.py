@@ -132,6 +132,7 @@ def test_a_failed_run_is_refused_with_its_first_error(path: Path) -> None:
         (trtexec.log(median_ms=11.4) + trtexec.log(median_ms=30.0), "more than one run"),
         (trtexec.log(streams=4), "measured with 4 streams"),
         (trtexec.log(batch="8"), "measured with a batch of 8"),
+        (trtexec.log(batch="9" * 5000), "measured with a batch of 9999"),
         (trtexec.log(dla="0(With GPU fallback)"), "measured on the DLA"),
         (trtexec.log(median_ms=0.2).replace("median = 0.2 ms", "median = 0 ms"), "is not the time of an inference"),
         ("Throughput: 28 qps\n", "no log of trtexec"),

@@ -67,6 +67,12 @@ def test_a_kind_without_a_known_limit_and_a_wide_bus_are_not_doubted(kind: str) 
     assert doubted(board("jetson-nano", memory={"kind": kind, "bandwidth_bytes_per_s": 900 * GB})) == {}
 
 
+@pytest.mark.parametrize("kind", [f"LPDDR4X, {'9' * 5000} bits", f"{'9' * 5000} x {'9' * 5000} bits LPDDR5"])
+def test_a_width_of_thousands_of_digits_is_no_width(kind: str) -> None:
+    doubts = doubted(board("jetson-nano", memory={"kind": kind, "bandwidth_bytes_per_s": 900 * GB}))
+    assert "with 256 bits" in doubts["memory.bandwidth_bytes_per_s"]
+
+
 def test_the_bandwidth_of_a_mode_is_doubted_by_its_key() -> None:
     modes = {"fast": {"cores": 4, "clock_hz": GB, "memory_bandwidth_bytes_per_s": 900 * GB}}
     assert list(doubted(board("jetson-nano", modes=modes))) == ["modes.fast.memory_bandwidth_bytes_per_s"]
