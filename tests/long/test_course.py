@@ -56,6 +56,7 @@ def run(line: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.usefixtures("removed_volumes")
 def test_every_command_of_the_course_does_what_the_course_says(course: Path) -> None:
     requirements = (ROOT / "examples" / "stacks" / "notebook" / "image" / "requirements.txt").read_text()
     # In the place of the package index in the build, which this host may reach through its pip alone.

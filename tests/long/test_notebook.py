@@ -6,7 +6,6 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 
 import edgesim as package
 from tests.conftest import browser_path
-from tests.integration.conftest import begin, edgesim
+from tests.integration.conftest import begin
 
 pytestmark = [pytest.mark.emulation, pytest.mark.timeout(2400), pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -34,20 +33,6 @@ def outputs(notebook: Path) -> list[str]:
     """Return what each cell of code showed, as text."""
     cells = json.loads(notebook.read_text())["cells"]
     return [json.dumps(cell["outputs"], ensure_ascii=False) for cell in cells if cell["cell_type"] == "code"]
-
-
-@pytest.fixture
-def removed_volumes(nothing_left_behind: None) -> Iterator[None]:
-    """Remove the volumes into which the notebook's own runs have copied models; such volumes stay, as documented."""
-    before = volumes()
-    yield
-    for name in volumes() - before:
-        assert edgesim("volumes", "rm", name).returncode == 0
-
-
-def volumes() -> set[str]:
-    """Return the names of the volumes with models that edgesim made."""
-    return {volume["name"] for volume in json.loads(edgesim("volumes", "list", "--json").stdout)}
 
 
 @pytest.mark.browser
