@@ -23,7 +23,7 @@ def keep(result: Recorded) -> None:
     A name begins with the time in nanoseconds, so the files' order by name is the order of the runs.
     """
     names = (result.profile.name, result.model.name if isinstance(result, RunResult) else result.stack.name)
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(names))
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(names))[:200]  # a file system takes 255 letters
     with contextlib.suppress(OSError, ResultError, HostError, DiskFull):
         directory = _directory()
         directory.mkdir(parents=True, exist_ok=True)

@@ -165,4 +165,4 @@ def kept_in(engine: EngineName, execution: Execution, context: str | None = None
     host = host_facts.describe(engine=None, emulator=None)
     fingerprint = json.dumps([host.cpu, host.cores, host.kernel, engine, execution, context])
     key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
-    return cache_directory() / "noise" / f"{key}-{re.sub(r'[^A-Za-z0-9._*-]', '_', model)}.json"
+    return cache_directory() / "noise" / f"{key}-{re.sub(r'[^A-Za-z0-9._*-]', '_', model)[:100]}.json"

@@ -108,3 +108,7 @@ def test_more_rules_see_less_and_less_is_nearer_than_more(probed: Noise) -> None
     assert many is not None
     assert (1 + up) * (1 - down) == pytest.approx(1)
     assert many > up
+
+
+def test_file_of_a_probe_has_a_name_that_a_file_system_takes_however_long_the_models_name() -> None:
+    assert len(kept_in("local", "host", model="x" * 250).name) < 255
