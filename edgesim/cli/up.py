@@ -42,7 +42,7 @@ def up_command(
 
     The stack stays up until `edgesim down`.
     """
-    plan = Plan(temporary=False, base=base_image, ready_timeout_s=ready_timeout)
+    plan = Plan(temporary=False, attached=attach, base=base_image, ready_timeout_s=ready_timeout)
     stages = Stages(_console.listener(quiet=quiet))
     running = up.start(stack, plan, stages)
     over = running.resolved.stack.only_steps

@@ -23,7 +23,7 @@ from edgesim.engine.labels import LABEL, OWNER_LABEL, STACK_LABEL, run_labels
 from edgesim.errors import ComposeMissing, DiskFull, HostError, ServiceFailed, StackError, UsageError
 from edgesim.host import kernel_log, proxies
 from edgesim.host.cgroup import Cgroup
-from edgesim.host.owner import is_left_behind
+from edgesim.host.owner import Owner, is_left_behind
 from edgesim.host.parent_death import AT_START
 from edgesim.host.signals import deferred
 from edgesim.recording import Reading
@@ -120,11 +120,14 @@ class Project:
         self._begun_s = time.time()
 
     @contextmanager
-    def starting(self) -> Iterator[None]:
+    def starting(self, *, attached: bool = False) -> Iterator[None]:
         """Mark the project in the engine as being started, for the length of the block.
 
         The mark is a container that never runs: its name is taken by one process at a time, and its owner tells whether
         a project that is half up was left behind. A stack that is up has no mark, and no owner: it stays.
+
+        Args:
+            attached: keep the mark until `down`: the project is to end with this process.
 
         Raises:
             StackError: another process starts the project.
@@ -140,13 +143,17 @@ class Project:
         if mark is None:
             name = self.name.removeprefix("edgesim-")
             raise StackError(
-                f"stack {name}: another edgesim is starting it", fix="edgesim stack list shows when it is up"
+                f"stack {name}: another edgesim is starting it, or attached to it",
+                fix=f"wait, or: edgesim down {name}",
             )
+        is_up = False
         try:
             yield
+            is_up = True
         finally:
-            with engine_call(), contextlib.suppress(docker.errors.NotFound):
-                mark.remove(force=True)
+            if not (is_up and attached):
+                with engine_call(), contextlib.suppress(docker.errors.NotFound):
+                    mark.remove(force=True)
 
     def _mark(self, image: str, labels: Mapping[str, str]) -> Any:
         """Make the container that marks the project; None if there is one."""
@@ -187,13 +194,13 @@ class Project:
         until = time.monotonic() + (_LATE_S if late else 0.0)
         while True:
             # Leftovers of an interrupted `up`, which Compose cannot see without its file.
-            if self._remove_all(volumes=volumes) and late:
+            if self._remove_all(volumes=volumes, late=late) and late:
                 until = time.monotonic() + _LATE_S
             if time.monotonic() >= until:
                 return
             time.sleep(_POLL_S)
 
-    def _remove_all(self, *, volumes: bool) -> bool:
+    def _remove_all(self, *, volumes: bool, late: bool) -> bool:
         """Remove what the project has in the engine; return whether it had containers."""
         with engine_call():
             client = self._engine.client
@@ -203,7 +210,9 @@ class Project:
                 remove_container(container)
             of_start: dict[str, str | list[str] | bool] = {"label": f"{_START_LABEL}={self.name}"}
             for mark in client.containers.list(all=True, filters=of_start, ignore_removed=True):
-                if is_left_behind(mark.labels.get(OWNER_LABEL, "")):
+                # The mark of this process's own start stays until that start is over, which is cut short if `late`.
+                owner = mark.labels.get(OWNER_LABEL, "")
+                if is_left_behind(owner) or (not late and owner == Owner.this_process().label):
                     remove_container(mark)
             for network in client.networks.list(filters=filters):
                 # Boards that a service with the engine started, and that its end has left running.

@@ -60,12 +60,14 @@ class Plan:
     Attributes:
         temporary: the stack belongs to this program: it has a unique name in the engine, and empty volumes that are
             removed with it. Otherwise the stack stays until `down`.
+        attached: the stack, with its volumes excepted, is garbage once this process has ended.
         any_port: take free ports, whatever ports the stack gives.
         base_image: the image that the serving image is built on.
         ready_timeout_s: seconds from the start of a service, steps excepted, until it must be ready.
     """
 
     temporary: bool
+    attached: bool = False
     any_port: bool = False
     base: str | None = None
     ready_timeout_s: float = READY_TIMEOUT_S
@@ -154,7 +156,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
     if (whole := compose_project.abandoned(engine).get(naming.project)) is not None:
         with stages.clean_up("clean-up", f"removing what a start of {stack.name} that was killed left behind"):
             down(engine, naming.project, naming.parent, volumes=whole, late=True)
-    with running.project.starting():
+    with running.project.starting(attached=plan.attached):
         if running.project.ids():
             raise StackError(f"stack {stack.name}: is already up", fix=f"edgesim down {stack.name}")
         if not plan.any_port:

@@ -424,6 +424,21 @@ def test_a_killed_start_of_a_stack_that_was_to_stay_is_garbage_and_no_obstacle(d
 
 
 @pytest.mark.long
+def test_a_stack_whose_attached_edgesim_was_killed_is_garbage(directory: Path) -> None:
+    path = write(directory, f"one:{holding(10)}")
+    running = begin("up", path, "--attach")
+    wait_for(running, "Ctrl-C takes it down")
+    assert edgesim("gc").returncode == 0
+    assert len(containers(f"test-{os.getpid()}")) == 1, "its edgesim is still attached"
+    busy = edgesim("up", path)
+    assert (busy.returncode, "attached to it" in busy.stderr) == (2, True), busy.stderr
+    running.kill()
+    running.communicate()
+    assert f"removed edgesim-test-{os.getpid()}\n" in edgesim("gc").stdout
+    assert containers(f"test-{os.getpid()}") == []
+
+
+@pytest.mark.long
 def test_a_stack_stays_up_until_it_is_taken_down(directory: Path) -> None:
     name = f"test-{os.getpid()}"
     own, users = ({"proxies": {"default": {"httpProxy": "http://127.0.0.1:9"}}}, "http://ann:secret@127.0.0.1:9")
