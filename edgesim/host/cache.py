@@ -84,8 +84,9 @@ def remove_unused(directory: Path, *, now_s: float | None = None) -> list[Path]:
     before_s = (now_s if now_s is not None else time.time()) - _UNUSED_S
     removed = []
     for entry in (entry for kind in _LARGE for entry in sorted(directory.glob(f"{kind}/*"))):
-        # Names with a dot are entries in the making, which `edgesim.host.scratch` removes.
-        if entry.name.startswith(".") or entry.is_symlink() or not entry.is_dir() or entry.stat().st_mtime > before_s:
+        # Names with a dot are entries in the making, which `edgesim.host.scratch` removes. The time is that of the last
+        # change of the inode: an unpacked file system has the date of modification of its archive.
+        if entry.name.startswith(".") or entry.is_symlink() or not entry.is_dir() or entry.stat().st_ctime > before_s:
             continue
         shutil.rmtree(entry, ignore_errors=True)
         if not entry.exists():

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -63,14 +64,21 @@ def test_files_for_images_are_readable_by_all_whatever_the_umask(tmp_path: Path)
 
 
 def test_large_entries_go_that_nothing_has_used_for_a_month(tmp_path: Path) -> None:
-    day_s, made_s = 24 * 3600, 1_000_000_000
-    names = ("packages/old", "packages/used", "base-2/old", "quantized/old", "packages/.in-the-making", "results/old")
+    day_s, now_s = 24 * 3600, time.time()
+    names = ("packages/a", "base-2/b", "quantized/c", "packages/.in-the-making", "results/d")
     for name in names:
         (tmp_path / name).mkdir(parents=True)
-        os.utime(tmp_path / name, (made_s, made_s))
-    assert cache.remove_unused(tmp_path, now_s=made_s + 29 * day_s) == []
-    assert cache.has(tmp_path / "packages" / "used")
-    removed = cache.remove_unused(tmp_path, now_s=made_s + 31 * day_s)
-    assert sorted(removed) == sorted(tmp_path / name for name in ("packages/old", "base-2/old", "quantized/old"))
-    assert [name for name in names if (tmp_path / name).exists()] == [names[1], *names[4:]]
-    assert not cache.has(tmp_path / "packages" / "old")
+        os.utime(tmp_path / name, (0, 0))  # as an unpacked archive has it
+    assert cache.remove_unused(tmp_path, now_s=now_s + 29 * day_s) == []
+    removed = cache.remove_unused(tmp_path, now_s=now_s + 31 * day_s)
+    assert sorted(removed) == sorted(tmp_path / name for name in names[:3])
+    assert [name for name in names if (tmp_path / name).exists()] == list(names[3:])
+
+
+def test_the_use_of_an_entry_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    made_ns = (tmp_path / "x").stat().st_ctime_ns
+    time.sleep(0.02)
+    assert cache.has(tmp_path / "x")
+    assert (tmp_path / "x").stat().st_ctime_ns > made_ns
+    assert not cache.has(tmp_path / "y")
