@@ -15,6 +15,7 @@ from tests.integration.ruler_image import container, wait_for
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left_behind")]
 
 
+@pytest.mark.long
 @pytest.mark.emulation
 def test_every_limit_is_probed_and_later_results_show_the_findings(tmp_path: Path) -> None:
     board = tmp_path / "board.yaml"
