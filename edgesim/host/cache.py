@@ -83,13 +83,14 @@ def remove_unused(directory: Path, *, now_s: float | None = None) -> list[Path]:
     """
     before_s = (now_s if now_s is not None else time.time()) - _UNUSED_S
     removed = []
-    for entry in (entry for kind in _LARGE for entry in sorted(directory.glob(f"{kind}/*"))):
-        # Names with a dot are entries in the making, which `edgesim.host.scratch` removes. The time is that of the last
-        # change of the inode: an unpacked file system has the date of modification of its archive.
-        if entry.name.startswith(".") or entry.is_symlink() or not entry.is_dir() or entry.stat().st_ctime > before_s:
-            continue
-        shutil.rmtree(entry, ignore_errors=True)
-        if not entry.exists():
+    for entry in (entry for kind in _LARGE for entry in sorted(directory.glob(f"{kind}/[!.]*"))):
+        with contextlib.suppress(OSError):  # another process removes the entry at the same time
+            # The time of the inode's last change: an unpacked file system has the modification time of its archive.
+            if entry.is_symlink() or not entry.is_dir() or entry.stat().st_ctime > before_s:
+                continue
+            # An entry disappears whole, as it appeared, even if something ends this process meanwhile.
+            with scratch_directory(f".{entry.name[:_MOST_NAME]}-", entry.parent, ignore_cleanup_errors=True) as scratch:
+                entry.rename(Path(scratch) / entry.name)
             removed.append(entry)
     return removed
 

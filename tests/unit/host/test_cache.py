@@ -75,6 +75,22 @@ def test_large_entries_go_that_nothing_has_used_for_a_month(tmp_path: Path) -> N
     assert [name for name in names if (tmp_path / name).exists()] == list(names[3:])
 
 
+def test_an_entry_that_another_process_removes_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "packages" / "a").mkdir(parents=True)
+    is_dir = Path.is_dir
+
+    def gone_after(path: Path) -> bool:
+        was = is_dir(path)
+        if path.name == "a":
+            path.rmdir()
+        return was
+
+    monkeypatch.setattr(Path, "is_dir", gone_after)
+    assert cache.remove_unused(tmp_path, now_s=time.time() + 31 * 24 * 3600) == []
+
+
 def test_the_use_of_an_entry_is_seen(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     made_ns = (tmp_path / "x").stat().st_ctime_ns
