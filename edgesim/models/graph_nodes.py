@@ -59,7 +59,7 @@ def _order(nodes: "Sequence[onnx.NodeProto]") -> list[int]:
     readers: list[list[int]] = [[] for _ in nodes]
     missing = []
     for index, node in enumerate(nodes):
-        read = {made_by[name] for each in with_bodies([node]) for name in each.input if name in made_by} - {index}
+        read = {made_by[name] for name in _names_read(node) if name in made_by} - {index}
         missing.append(len(read))
         for maker in read:
             readers[maker].append(index)
@@ -72,3 +72,10 @@ def _order(nodes: "Sequence[onnx.NodeProto]") -> list[int]:
             if not missing[reader]:
                 heapq.heappush(ready, reader)
     return order if len(order) == len(nodes) else list(range(len(nodes)))
+
+
+def _names_read(node: "onnx.NodeProto") -> Iterator[str]:
+    """Yield the names of the tensors that a node reads, and of those that its bodies read or give as they are."""
+    for each in with_bodies([node]):
+        yield from each.input
+        yield from (value.name for _, body in bodies(each) for value in body.output)

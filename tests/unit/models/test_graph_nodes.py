@@ -40,6 +40,15 @@ def test_a_branch_is_sorted_too_and_its_node_follows_what_it_reads_from_around_i
     assert all(_outputs(attribute.g) == ["inner", "y"] for attribute in graph.node[1].attribute)
 
 
+def test_a_node_follows_what_its_branch_gives_as_it_is() -> None:
+    output = helper.make_tensor_value_info("late", TensorProto.FLOAT, [1])
+    branch = helper.make_graph([], "branch", [], [output])
+    choice = helper.make_node("If", ["flag"], ["z"], then_branch=branch, else_branch=branch)
+    graph = _graph(choice, helper.make_node("Relu", ["x"], ["late"]))
+    sort(graph)
+    assert _outputs(graph) == ["late", "z"]
+
+
 def test_nodes_that_read_each_other_stay_where_they_are() -> None:
     graph = _graph(helper.make_node("Relu", ["b"], ["a"]), helper.make_node("Relu", ["a"], ["b"]))
     sort(graph)
