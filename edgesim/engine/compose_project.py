@@ -127,7 +127,7 @@ class Project:
         a project that is half up was left behind. A stack that is up has no mark, and no owner: it stays.
 
         Args:
-            attached: keep the mark until `down`: the project is to end with this process.
+            attached: keep the mark until `down`, since the project is to end with this process.
 
         Raises:
             StackError: another process starts the project.
@@ -143,7 +143,7 @@ class Project:
         if mark is None:
             name = self.name.removeprefix("edgesim-")
             raise StackError(
-                f"stack {name}: another edgesim is starting it, or attached to it",
+                f"stack {name}: another edgesim is starting the stack, or is attached to the stack",
                 fix=f"wait, or: edgesim down {name}",
             )
         is_up = False
@@ -210,7 +210,7 @@ class Project:
                 remove_container(container)
             of_start: dict[str, str | list[str] | bool] = {"label": f"{_START_LABEL}={self.name}"}
             for mark in client.containers.list(all=True, filters=of_start, ignore_removed=True):
-                # The mark of this process's own start stays until that start is over, which is cut short if `late`.
+                # With `late`, this process's own start was cut short: `starting` removes the mark at the end.
                 owner = mark.labels.get(OWNER_LABEL, "")
                 if is_left_behind(owner) or (not late and owner == Owner.this_process().label):
                     remove_container(mark)
@@ -288,7 +288,8 @@ class Project:
     def killed(self) -> dict[str, int]:
         """Return how often the kernel killed each service at a memory limit so far.
 
-        By the engine's events, and by the kernel's log where that can be read: the engine may lose an event.
+        The engine's events tell of the kills, and so does the kernel's log where edgesim may read the log: the engine
+        may lose an event.
         """
         with engine_call():
             told = container_events.since(self._engine.client, self._begun_s, ["oom", "die"], self._filter, wait_s=1)

@@ -1,7 +1,8 @@
 """What the kernel's log says of processes that the kernel killed at a memory limit.
 
-The engine may lose its own event of such a kill: containerd drops the event if the control group is gone before
-containerd looks at it. Only root may read the log on most hosts (sysctl ``kernel.dmesg_restrict``).
+The engine may lose its own event of such a kill: containerd publishes no event if the control group is already deleted
+when containerd handles the kernel's notification (`process` in containerd's package oom/v1). On most hosts, only root
+may read the log (sysctl ``kernel.dmesg_restrict``).
 """
 
 import os

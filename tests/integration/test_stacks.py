@@ -412,7 +412,7 @@ def test_a_killed_start_of_a_stack_that_was_to_stay_is_garbage_and_no_obstacle(d
     while not containers(f"test-{os.getpid()}") and time.monotonic() < deadline:
         time.sleep(0.1)
     busy = edgesim("up", path)
-    assert (busy.returncode, "another edgesim is starting it" in busy.stderr) == (2, True), busy.stderr
+    assert (busy.returncode, "another edgesim is starting the stack" in busy.stderr) == (2, True), busy.stderr
     running.kill()
     running.communicate()
     if by == "gc":
@@ -431,7 +431,7 @@ def test_a_stack_whose_attached_edgesim_was_killed_is_garbage(directory: Path) -
     assert edgesim("gc").returncode == 0
     assert len(containers(f"test-{os.getpid()}")) == 1, "its edgesim is still attached"
     busy = edgesim("up", path)
-    assert (busy.returncode, "attached to it" in busy.stderr) == (2, True), busy.stderr
+    assert (busy.returncode, "is attached to the stack" in busy.stderr) == (2, True), busy.stderr
     running.kill()
     running.communicate()
     assert f"removed edgesim-test-{os.getpid()}\n" in edgesim("gc").stdout
