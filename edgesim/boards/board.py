@@ -104,7 +104,11 @@ class Board:
     def endpoint(self) -> Endpoint:
         """Where the server answers for measuring: without the engine's proxy, if this host reaches it without."""
         by_grpc = self.protocol == "grpc"
-        return Endpoint(url=self.device.direct_url, grpc_address=self.device.direct_grpc_address if by_grpc else None)
+        return Endpoint(
+            url=self.device.direct_url,
+            grpc_address=self.device.direct_grpc_address if by_grpc else None,
+            while_waiting=hang.Watch(self.device) if self.execution == "emulated" else None,
+        )
 
     def death(self, state: State, while_doing: str) -> DeviceError:
         """Return the error for a server that ended by itself, with the reason as far as log and state show it."""

@@ -16,6 +16,7 @@ _LEAST_CORES = 0.1
 # Of a device whose threads this host cannot see, as from within a container: one that waits for a CPU gets some.
 _LEAST_CORES_UNSEEN = 0.005
 _LEAST_READ_BYTES = 1 << 20
+_LOOK_S = 1.0
 
 
 def hangs(device: Device, readings: Sequence[Reading]) -> bool:
@@ -39,11 +40,46 @@ def stands_still(readings: Sequence[Reading], least_cores: float = _LEAST_CORES)
     return last.cpu_seconds - before.cpu_seconds < least_cores * seconds and read_bytes < _LEAST_READ_BYTES
 
 
-def error(log: str, while_doing: str) -> EmulatorCrashed:
-    """Return the error for an emulator that hangs."""
+def error(device: Device, while_doing: str) -> EmulatorCrashed:
+    """Return the error for an emulator that hangs, or that another program has stopped."""
+    still = f"it made no progress for {HANG_S:g} s while {while_doing}"
+    if device.paused_s():
+        return EmulatorCrashed(
+            f"another program paused the board's container, or stopped its server by a signal: {still}",
+            fix="leave the board's container alone while it is measured",
+            log=device.log(),
+        )
     return EmulatorCrashed(
-        f"the emulator hangs, which says nothing about the model: it made no progress for {HANG_S:g} s while"
-        f" {while_doing}",
+        f"the emulator hangs, which says nothing about the model: {still}",
         fix="edgesim doctor shows whether a newer QEMU is available",
-        log=log,
+        log=device.log(),
     )
+
+
+class Watch:
+    """Looks at a device while an answer is awaited, and ends the wait for one that hangs."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._readings: list[Reading] = []
+        self._waited_s = 0.0
+
+    def __call__(self, waited_s: float) -> None:
+        """Look, if the last look is long enough ago.
+
+        Args:
+            waited_s: how long the answer has been awaited. Less than at the last look: it is another answer.
+
+        Raises:
+            EmulatorCrashed: the device has stood still for `HANG_S` of this wait.
+        """
+        if waited_s < self._waited_s:
+            self._readings.clear()
+            self._waited_s = 0.0
+        # A wait of less than this is disturbed by nothing.
+        if waited_s - self._waited_s < max(self._device.reading_interval_s, _LOOK_S):
+            return
+        self._waited_s = waited_s
+        self._readings.append(self._device.read())
+        if hangs(self._device, self._readings):
+            raise error(self._device, "a request waited for its answer")

@@ -78,7 +78,7 @@ def wait(
             if crash := emulator_crash(device.log()):
                 raise crash
             if emulated and hang.hangs(device, readings):
-                raise hang.error(device.log(), "loading the model")
+                raise hang.error(device, "loading the model")
         if now - begin_s > timeout_s:
             raise NotReady(
                 f"the server was not ready within {format_seconds(timeout_s)}",

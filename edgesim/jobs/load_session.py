@@ -113,6 +113,7 @@ class LoadSession:
                 still_alive=self._is_alive,
                 enough=enough,
                 lost=self._is_lost,
+                while_waiting=self._endpoint.while_waiting,
             )
         if continued_ns:
             self.stopped_s += lengthened_s(into, before, continued_ns, offline=scenario.name == "offline")

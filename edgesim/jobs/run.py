@@ -427,7 +427,7 @@ def _attempt(
         if not state.running:
             raise board.death(state, "measuring")
         if any(not sample.ok for sample in measurement.samples[-1:]) and board.hangs(measurement.readings):
-            raise hang.error(board.device.log(), "a request waited for its answer")
+            raise hang.error(board.device, "a request waited for its answer")
 
 
 def _device_cores(client_cores: Sequence[int] | None, engine: EngineName) -> Sequence[int] | None:

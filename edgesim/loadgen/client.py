@@ -1,7 +1,9 @@
 """A client of the Open Inference Protocol that adds little to what it measures."""
 
 import http.client
-from collections.abc import Mapping, Sequence
+import selectors
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -30,6 +32,11 @@ class Answer:
     payload: Payload = EMPTY
 
 
+# Called with the seconds that an answer has been awaited, each time that `LOOK_S` have passed without it.
+WhileWaiting = Callable[[float], None]
+LOOK_S = 0.5
+
+
 class RequestFailed(Exception):
     """A request was not answered; the message says why."""
 
@@ -39,15 +46,18 @@ class Client:
 
     It is the standard library's connection and no pool of connections, because Ctrl-C at the wrong moment leaves the
     locks of a pool locked.
+
+    Args:
+        while_waiting: see `edgesim.loadgen.endpoint.Endpoint`.
     """
 
-    def __init__(self, url: str, model: Model, *, timeout_s: float) -> None:
+    def __init__(self, url: str, model: Model, *, timeout_s: float, while_waiting: WhileWaiting | None = None) -> None:
         address = urlsplit(url)
         self._host = address.netloc
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_s)
         self._path = f"/v2/models/{quote(model.name)}/infer"
         self._datatypes = {tensor.name: tensor.datatype for tensor in model.inputs}
-        self._timeout_s = timeout_s
+        self._timeout_s, self._while_waiting = timeout_s, while_waiting
         self._binary: bool | None = None
 
     @property
@@ -81,7 +91,10 @@ class Client:
         return "\r\n".join([*lines, "", ""]).encode() + payload.content
 
     def infer(self, payload: Payload) -> Answer:
-        """Send one request and wait for its answer. A failure is in the answer's outcome; nothing is raised."""
+        """Send one request and wait for its answer.
+
+        A failure is in the answer's outcome; nothing is raised but what `while_waiting` raises.
+        """
         try:
             status, json_length, data = self._exchange("POST", self._path, payload)
         except TimeoutError:
@@ -127,6 +140,7 @@ class Client:
         headers = _headers(payload) if payload is not None else {}
         try:
             self._connection.request(method, path, body=payload.content if payload else None, headers=headers)
+            self._wait()
             response = self._connection.getresponse()
             json_length = response.headers.get(JSON_LENGTH)
             return response.status, int(json_length) if json_length else None, response.read()
@@ -134,6 +148,18 @@ class Client:
             # The next bytes on this connection would answer this request; the next request opens a new connection.
             self._connection.close()
             raise
+
+    def _wait(self) -> None:
+        """Wait until the answer begins."""
+        if self._while_waiting is None:
+            return
+        begin_s = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection.sock, selectors.EVENT_READ)
+            while not selector.select(LOOK_S):
+                if (waited_s := time.monotonic() - begin_s) > self._timeout_s:
+                    raise TimeoutError
+                self._while_waiting(waited_s)
 
     def close(self) -> None:
         self._connection.close()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from edgesim.inputs import Arrays
-from edgesim.loadgen.client import Answer, Client
+from edgesim.loadgen.client import Answer, Client, WhileWaiting
 from edgesim.loadgen.generator import Transport
 from edgesim.loadgen.payload import Payload
 from edgesim.loadgen.transport import HttpTransport
@@ -62,19 +62,26 @@ class Endpoint:
 
     Attributes:
         grpc_address: ``HOST:PORT``, where requests go by gRPC; None means that they go to `url` by HTTP.
+        while_waiting: called again and again while an answer is awaited, with the seconds since the request was sent.
+            What it raises ends the wait.
     """
 
     url: str
     grpc_address: str | None = None
+    while_waiting: WhileWaiting | None = None
 
     def peer(self, model: Model, *, timeout_s: float) -> Peer:
         """Return a client for one model; the caller closes it."""
         if self.grpc_address is None:
-            return Client(self.url, model, timeout_s=timeout_s)
+            return Client(self.url, model, timeout_s=timeout_s, while_waiting=self.while_waiting)
         from edgesim.loadgen.grpc_client import GrpcClient  # grpcio is an extra, and takes start-up time
 
         return GrpcClient(
-            self.grpc_address, model, timeout_s=timeout_s, http=Client(self.url, model, timeout_s=timeout_s)
+            self.grpc_address,
+            model,
+            timeout_s=timeout_s,
+            http=Client(self.url, model, timeout_s=timeout_s),
+            while_waiting=self.while_waiting,
         )
 
     def transport(self, *, connections: int, timeout_s: float, keeps_answers: bool) -> LoadTransport:

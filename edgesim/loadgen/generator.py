@@ -95,6 +95,7 @@ def drive(
     still_alive: Callable[[], bool],
     enough: Callable[[Sequence[int]], bool] = lambda latencies_ns: True,
     lost: Callable[[], bool] = lambda: False,
+    while_waiting: Callable[[float], None] | None = None,
 ) -> None:
     """Send requests until the scenario's stop rule is met, or the board is gone; what is under way then has failed.
 
@@ -107,6 +108,8 @@ def drive(
             their number grows.
         lost: whether the board is gone, although requests are answered, or none has failed yet; called twice a second
             while requests are under way, so it must take next to no time while the board is there.
+        while_waiting: called as often, with the seconds that the oldest of these requests has been under way. What it
+            raises ends the load.
     """
     arrivals = scenario.arrivals()
     source = InTurn(requests) if isinstance(requests, Sequence) else requests
@@ -162,6 +165,9 @@ def drive(
                     ask_alive_at = transport.now_ns() + _ALIVE_INTERVAL_NS
             if under_way and (now := transport.now_ns()) >= look_at:
                 gone = gone or lost()
+                if while_waiting is not None and not gone:
+                    _, oldest_ns, _ = next(iter(under_way.values()))
+                    while_waiting((now - oldest_ns) / 1e9)
                 look_at = now + _ALIVE_INTERVAL_NS
         ended = transport.now_ns()
         done.extend((*times, Completion(token, ended, _GONE)) for token, times in under_way.items())

@@ -1,5 +1,6 @@
 """A client of the Open Inference Protocol over gRPC, as `edgesim.loadgen.client.Client` is over HTTP."""
 
+import time
 from typing import Any
 
 import grpc
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgesim.inputs import Arrays
 from edgesim.loadgen import grpc_calls
-from edgesim.loadgen.client import Answer, Client, RequestFailed, from_binary, to_binary
+from edgesim.loadgen.client import LOOK_S, Answer, Client, RequestFailed, WhileWaiting, from_binary, to_binary
 from edgesim.loadgen.payload import Payload
 from edgesim.models import tensor_types
 from edgesim.models.repository import Model
@@ -21,12 +22,16 @@ class GrpcClient:
     Args:
         address: ``HOST:PORT``.
         http: asks for what the protocol has over HTTP alone.
+        while_waiting: see `edgesim.loadgen.endpoint.Endpoint`.
     """
 
-    def __init__(self, address: str, model: Model, *, timeout_s: float, http: Client) -> None:
+    def __init__(
+        self, address: str, model: Model, *, timeout_s: float, http: Client, while_waiting: WhileWaiting | None = None
+    ) -> None:
         self._channel = grpc_calls.channel(address)
         self._infer = grpc_calls.infer(self._channel)
         self._model, self._timeout_s, self._http = model.name, timeout_s, http
+        self._while_waiting = while_waiting
         self._datatypes = {tensor.name: tensor.datatype for tensor in model.inputs}
 
     def encode(self, arrays: Arrays) -> Payload:
@@ -41,10 +46,21 @@ class GrpcClient:
 
     def infer(self, payload: Payload) -> Answer:
         try:
-            answer, _ = self._infer.with_call(payload.content, timeout=self._timeout_s)
+            return Answer("ok", Payload(self._wait_for(self._infer.future(payload.content, timeout=self._timeout_s))))
         except grpc.RpcError as error:
             return Answer(grpc_calls.outcome(error, self._timeout_s))
-        return Answer("ok", Payload(answer))
+
+    def _wait_for(self, call: Any) -> bytes:
+        begin_s = time.monotonic()
+        try:
+            while True:
+                try:
+                    return bytes(call.result(timeout=LOOK_S))
+                except grpc.FutureTimeoutError:
+                    if self._while_waiting is not None:
+                        self._while_waiting(time.monotonic() - begin_s)
+        finally:
+            call.cancel()  # nothing, once there is an answer
 
     def decode(self, payload: Payload) -> dict[str, NDArray[Any]]:
         message = TYPES["ModelInferResponse"].FromString(payload.content)

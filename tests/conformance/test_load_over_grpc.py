@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgesim.errors import DeviceError
 from edgesim.inputs import Arrays
 from edgesim.loadgen import generator, grpc_calls
 from edgesim.loadgen.client import RequestFailed
@@ -121,6 +122,19 @@ def test_server_that_takes_connections_and_never_answers_is_told_with_the_time(t
             Endpoint(url="http://127.0.0.1:1", grpc_address=address).peer(model_of(tmp_path), timeout_s=0.2)
         ) as peer:
             assert peer.infer(peer.encode(ONES)).outcome == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_what_is_raised_while_an_answer_is_awaited_ends_the_wait(tmp_path: Path, protocol: str) -> None:
+    def give_up(waited_s: float) -> None:
+        raise DeviceError(f"waited for {waited_s:.0f} s")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        by_grpc = address if protocol == "grpc" else None
+        endpoint = Endpoint(url=f"http://{address}", grpc_address=by_grpc, while_waiting=give_up)
+        with closing(endpoint.peer(model_of(tmp_path), timeout_s=60)) as peer, pytest.raises(DeviceError):
+            peer.infer(Payload(b"{}"))
 
 
 def test_server_that_ends_fails_the_requests_under_way(tmp_path: Path) -> None:

@@ -87,6 +87,28 @@ def test_a_board_that_is_lost_ends_the_run_within_a_second(service_ms: float) ->
     assert samples[-1].outcome == "connection: the server has ended" or service_ms == 1
 
 
+def test_what_is_raised_while_the_oldest_request_waits_ends_the_run() -> None:
+    transport, samples, waits = VirtualTransport(lambda n: 100 if n < 3 else 600_000), list[Sample](), list[float]()
+
+    def give_up(waited_s: float) -> None:
+        waits.append(waited_s)
+        if waited_s > 5:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        generator.drive(
+            single_stream(requests=99),
+            transport,
+            [b"a"],
+            into=samples,
+            still_alive=lambda: True,
+            while_waiting=give_up,
+        )
+    assert [sample.outcome for sample in samples] == ["ok"] * 3
+    assert waits == pytest.approx(sorted(waits))
+    assert len(waits) == 11
+
+
 @given(st.integers(1, 16))
 def test_each_client_has_one_request_under_way(clients: int) -> None:
     transport = VirtualTransport(lambda n: 5, workers=clients)
