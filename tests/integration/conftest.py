@@ -1,9 +1,12 @@
 """A run of the command line in a process of its own, and the digits on the board, done once."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,19 +34,38 @@ def begin(*arguments: str | Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},  # for `wait_for`
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
-def wait_for(process: "subprocess.Popen[str]", words: str) -> None:
-    """Read a run's progress until it tells of `words`."""
+def wait_for(process: "subprocess.Popen[str]", words: str, *, most_s: float = 150.0) -> None:
+    """Read a run's progress until it tells of `words`; fail with what it says and where it is after `most_s`."""
     assert process.stderr is not None
     seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if words in line:
-            return
-    pytest.fail(f"never said {words!r}: {''.join(seen)}")
+    # Python's fault handler prints where each thread is, and the process ends.
+    watchdog = threading.Timer(most_s, process.send_signal, [signal.SIGABRT])
+    watchdog.start()
+    try:
+        for line in process.stderr:
+            seen.append(line)
+            if words in line:
+                return
+    finally:
+        watchdog.cancel()
+    pytest.fail(f"never said {words!r}: {''.join(seen)}{_boards()}")
+
+
+def _boards() -> str:
+    """What the boards on the engine do: for a failure of a test."""
+    if shutil.which("docker") is None:
+        return ""
+    names = _output("docker", "ps", "--filter", "label=edgesim", "--format", "{{.Names}}").split()
+    return "\n".join(_output("docker", *words, name) for name in names for words in (["top"], ["logs", "--tail", "20"]))
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
 
 
 def container_of(pid: int) -> str:
