@@ -48,10 +48,10 @@ benchmark: .venv/.dev
 dist:
 	scripts/distribution dist
 
-# Known vulnerabilities of what is installed; needs a network.
+# Known vulnerabilities of what is installed; needs a network. Strict: a package that cannot be audited is a failure.
 audit: .venv/bin/edgesim
 	[ -x .venv-release/bin/pip-audit ] || scripts/distribution dist
-	.venv-release/bin/pip-audit --path "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	.venv/bin/pip freeze --exclude-editable | .venv-release/bin/pip-audit --strict --disable-pip --no-deps -r /dev/stdin
 
 # The documentation as a site, and a manual page for each command: build/docs. Strict: a warning is an error.
 docs: .venv/.docs
