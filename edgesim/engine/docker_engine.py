@@ -116,6 +116,9 @@ class Engine:
                         created.stop(timeout=_STOP_TIMEOUT_S)
                 finally:
                     remove_container(created)
+                    # The docker package keeps a connection for each path. A gate of 200 rounds, whose boards stay
+                    # until its end, would have more files open than a process may. A later request opens a new one.
+                    self._client.close()
 
     def _create(self, container: Container) -> Any:
         quota = CpuQuota.of_container(container.cpus)

@@ -17,7 +17,7 @@ import pytest
 import edgesim as api
 from edgesim import profiles
 from edgesim.engine import docker_engine
-from edgesim.models import repository
+from edgesim.models import repository, samples
 from edgesim.models.repository import Model
 from edgesim.predictions import predict
 from tests.integration.conftest import EMULATED, begin, container_of, edgesim, wait_for
@@ -284,6 +284,16 @@ def test_resources_are_read_through_the_run_on_the_clock_of_the_samples(digits_r
     assert resources["processes"] == 1
     assert resources["threads"] > 1
     assert 0 < resources["cpu_percent_of_board"] <= 110
+
+
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_boards_that_have_ended_keep_no_connection_to_the_engine() -> None:
+    ended, files = [], []
+    for _ in range(3):
+        with api.board("x86-gateway", models=samples.ensure("digits")) as board:
+            ended.append(board)
+        files.append(psutil.Process().num_fds())
+    assert files[-1] <= files[0]
 
 
 @pytest.mark.usefixtures("nothing_left_behind")
