@@ -10,15 +10,17 @@ from typing import Any
 
 from edgesim.engine import addresses, api_stats, container_events
 from edgesim.engine.api_errors import engine_call
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount, VolumeMount
-from edgesim.host import busy, cores, kernel_log, proxies
+from edgesim.host import busy, cores, kernel_log, process_figures, proxies
 from edgesim.host.architecture import machine_of
 from edgesim.host.cgroup import READING_INTERVAL_S, Cgroup
 from edgesim.host.cpu_quota import CpuQuota
 from edgesim.host.limit_values import LimitValues
 from edgesim.host.network_shaping import Shaped
 from edgesim.host.owner import is_running
+from edgesim.host.process_figures import ProcessFigures
 from edgesim.host.stops import StopsOf
 from edgesim.profiles.image import SERVER_PORT
 from edgesim.profiles.surroundings import Network
@@ -113,6 +115,9 @@ class Container:
 class DockerDevice:
     """A server in a container: an `edgesim.boards.device.ScalableDevice`.
 
+    Args:
+        facts: of the container's engine.
+
     Attributes:
         warnings: what the engine warned of when it made the container.
     """
@@ -127,6 +132,7 @@ class DockerDevice:
         grpc_port: int | None = None,
         machine: str | None = None,
         network: str | None = None,
+        facts: EngineFacts,
         warnings: Sequence[str] = (),
     ) -> None:
         self.warnings = tuple(warnings)
@@ -146,6 +152,9 @@ class DockerDevice:
         # On another machine the process id is that machine's: a process of the same id may run on this host, too.
         self._cgroup = self._find_cgroup() if machine is None else None
         self._stops = StopsOf(self.pid) if self._cgroup is not None else None
+        self._facts = facts
+        lacks_group = machine is None and self._cgroup is None and facts.limits_nothing and facts.on_this_host
+        self._processes = ProcessFigures(self.pid) if lacks_group else None
 
     @property
     def pid(self) -> int:
@@ -177,7 +186,7 @@ class DockerDevice:
         networks = self._container.attrs["NetworkSettings"]["Networks"].values()
         address = next((network["IPAddress"] for network in networks if network.get("IPAddress")), None)
         # On another host, the same address would be another container, or none.
-        if self._cgroup is None or address is None:
+        if self._cgroup is None or not self._facts.shares_network or address is None:
             return self._url
         return f"http://{address}:{self._port}"
 
@@ -196,11 +205,14 @@ class DockerDevice:
 
     @property
     def source(self) -> str:
+        if self._processes is not None:
+            return process_figures.SOURCE
         return f"cgroup v{self._cgroup.version}" if self._cgroup is not None else "the engine's API"
 
     @property
     def reading_interval_s(self) -> float:
-        return READING_INTERVAL_S if self._cgroup is not None else api_stats.READING_INTERVAL_S
+        from_kernel = self._cgroup is not None or self._processes is not None
+        return READING_INTERVAL_S if from_kernel else api_stats.READING_INTERVAL_S
 
     def state(self) -> State:
         with engine_call():
@@ -252,10 +264,14 @@ class DockerDevice:
             self._stops.look()
         if self._cgroup is not None:
             return self._cgroup.read()
+        if self._processes is not None:
+            return self._processes.read()
+        if self._facts.limits_nothing:  # the engine's figures are those of its whole machine
+            return Reading(at_ns=time.monotonic_ns(), cpu_seconds=None, memory_bytes=None)
         return api_stats.read(self._container.client.api, self._container.id)
 
     def is_busy(self) -> bool | None:
-        return busy.is_busy(self.pid) if self._cgroup is not None else None
+        return busy.is_busy(self.pid) if self._cgroup is not None or self._processes is not None else None
 
     def _find_cgroup(self) -> Cgroup | None:
         self._container.reload()

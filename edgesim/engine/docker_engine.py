@@ -99,6 +99,7 @@ class Engine:
                     grpc_port=container.grpc_port,
                     machine=self.context.machine,
                     network=self._network,
+                    facts=self.facts,
                     warnings=warnings,
                     architecture=container.platform.rpartition("/")[2],
                 )

@@ -39,6 +39,8 @@ class EngineFacts:
         unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
             ``cores`` (the cores that a container may use).
         in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
+        limits_nothing: whether its containers have no control groups of their own: nothing is limited, and what the
+            engine reports of a container's resources is the whole machine's.
         own: edgesim's own container, if edgesim runs in one of this engine.
     """
 
@@ -57,6 +59,7 @@ class EngineFacts:
     cgroup_version: str | None = None
     unlimited: tuple[str, ...] = ()
     in_containerd: bool = False
+    limits_nothing: bool = False
     own: OwnContainer | None = None
 
     @classmethod
@@ -70,7 +73,9 @@ class EngineFacts:
         """
         security = ",".join(info.get("SecurityOptions") or ())
         rootless = "name=rootless" in security
-        version_1 = info.get("CgroupVersion") == "1" or info.get("CgroupDriver") == "none"
+        # Version 1 delegates nothing to a user (cgroups(7)). Podman reports the whole machine's controllers there, and
+        # ignores the limits without a word; Docker's driver is `none`.
+        limits_nothing = rootless and (info.get("CgroupVersion") == "1" or info.get("CgroupDriver") == "none")
         return cls(
             version["Version"],
             info["NCPU"],
@@ -85,12 +90,9 @@ class EngineFacts:
             product=_product(version),
             setting=_setting(info),
             cgroup_version=info.get("CgroupVersion"),
-            # Version 1 delegates nothing to a user (cgroups(7)). Podman reports the whole machine's controllers there,
-            # and ignores the limits without a word; Docker's driver is `none`.
-            unlimited=tuple(
-                name for name, key in _LIMITS.items() if (rootless and version_1) or info.get(key) is False
-            ),
+            unlimited=tuple(name for name, key in _LIMITS.items() if limits_nothing or info.get(key) is False),
             in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
+            limits_nothing=limits_nothing,
             own=own,
         )
 
@@ -99,6 +101,15 @@ class EngineFacts:
         """Whether the engine runs where edgesim runs: in no virtual machine, and with no container in between."""
         here = (socket.gethostname(), platform.release())
         return platform.system() == "Linux" and self.own is None and (self.name, self.kernel) == here
+
+    @property
+    def shares_network(self) -> bool:
+        """Whether this host reaches containers at their own addresses.
+
+        An engine without root has a network in a namespace of its own: the same address of this host may be a container
+        of another engine.
+        """
+        return self.on_this_host and not self.rootless
 
     @property
     def title(self) -> str:

@@ -177,7 +177,7 @@ class Cgroup:
 
     def _reading(self, **figures: Any) -> Reading:
         """Return a reading with `figures` and with what both versions report in the same way."""
-        received, sent = _network_bytes(self.network)
+        received, sent = network_bytes(self.network)
         processes = _text(self.pids, "cgroup.procs").split()
         return Reading(
             at_ns=time.monotonic_ns(),
@@ -374,7 +374,7 @@ def _storage_bytes_v1(io: Path | None) -> tuple[int | None, int | None]:
     return read, written
 
 
-def _network_bytes(table: Path | None) -> tuple[int | None, int | None]:
+def network_bytes(table: Path | None) -> tuple[int | None, int | None]:
     """Return the bytes received and sent over all interfaces except the loopback, from /proc/PID/net/dev."""
     try:
         lines = table.read_text().splitlines()[2:] if table is not None else []

@@ -20,7 +20,9 @@ class Shaped:
     shortfalls: tuple[str, ...] = ()
 
 
-OUT_OF_REACH = Shaped(shortfalls=("network: not limited, since the engine is on another machine",))
+OUT_OF_REACH = Shaped(
+    shortfalls=("network: not limited, since the engine is on another machine, or runs without root",)
+)
 
 
 def shape(pid: int, network: Network) -> Shaped:

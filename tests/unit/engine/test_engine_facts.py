@@ -1,5 +1,7 @@
 """What engines that people have answer about themselves: recorded answers, shortened to what is read."""
 
+import platform
+import socket
 from typing import Any
 
 import pytest
@@ -61,8 +63,17 @@ def test_engine_without_root_says_what_is_not_delegated_to_it() -> None:
 @pytest.mark.parametrize("answer", [{"CgroupVersion": "1"}, {"CgroupVersion": "1", "CgroupDriver": "none"}])
 def test_engine_without_root_limits_nothing_on_control_groups_v1_whatever_it_reports(answer: dict[str, str]) -> None:
     facts = EngineFacts.of(PODMAN, ANSWER | answer | {"SecurityOptions": ["name=seccomp", "name=rootless"]})
+    assert facts.limits_nothing
     assert facts.unlimited == ("memory", "swap", "CPU", "processes", "cores")
     assert EngineFacts.of(PODMAN, ANSWER | answer).unlimited == ()
+    assert not EngineFacts.of(PODMAN, ANSWER | answer).limits_nothing
+
+
+def test_addresses_of_containers_of_an_engine_without_root_are_not_this_hosts() -> None:
+    here = {"Name": socket.gethostname(), "KernelVersion": platform.release()}
+    assert EngineFacts.of(DOCKER, ANSWER | here).shares_network
+    without_root = EngineFacts.of(DOCKER, ANSWER | here | {"SecurityOptions": ["name=rootless"]})
+    assert (without_root.on_this_host, without_root.shares_network) == (True, False)
 
 
 def test_engine_that_does_not_report_what_it_can_limit_is_not_said_to_lack_it() -> None:
