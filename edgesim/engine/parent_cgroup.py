@@ -9,6 +9,7 @@ from pathlib import Path
 import docker.types
 
 from edgesim.engine.api_errors import engine_call
+from edgesim.engine.delegation import remedy
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.labels import run_labels
@@ -19,6 +20,25 @@ from edgesim.host.owner import Owner, is_left_behind
 from edgesim.host.signals import deferred
 
 _ROOT = "edgesim"
+
+
+# What a group limits, by the names in `EngineFacts.unlimited`.
+_LIMITED = ("memory", "CPU", "processes")
+
+
+def require(facts: EngineFacts) -> None:
+    """Check that an engine without root can limit containers together.
+
+    Raises:
+        LimitsDenied: it says that it cannot.
+    """
+    lacking = [name for name in _LIMITED if name in facts.unlimited]
+    if facts.rootless and lacking:
+        raise LimitsDenied(
+            f"the stack's services cannot share common limits: {facts.title} without root cannot limit"
+            f" {', '.join(lacking)} on its host",
+            fix=remedy(facts),
+        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,9 @@ class ParentCgroup:
         except (OSError, EdgesimError, subprocess.TimeoutExpired) as error:
             raise LimitsDenied(
                 f"the stack's services cannot share common limits: {self.name} cannot be made and limited: {error}",
-                fix="run as root, or as a user who may start privileged containers on the engine's host",
+                fix=remedy(engine.facts)
+                if engine.facts.rootless
+                else "run as root, or as a user who may start privileged containers on the engine's host",
             ) from error
 
     def remove(self, engine: Engine, image: str | None) -> None:

@@ -108,6 +108,6 @@ def _body(request: Request) -> bytes:
 def _direct_url(running: RunningStack) -> str:
     name = entry_of(running.resolved).service
     state, port = running.monitor.states[name], running.resolved.services[name].spec.inner_port
-    if running.engine.facts.on_this_host and state.address is not None and port is not None:
+    if running.engine.facts.shares_network and state.address is not None and port is not None:
         return addresses.answering(f"http://{state.address}:{port}", instead=running.url)
     return running.url

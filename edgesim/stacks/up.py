@@ -18,7 +18,7 @@ import psutil
 from edgesim import paths
 from edgesim.boards import gpu_provider
 from edgesim.boards.board import DESCRIPTION
-from edgesim.engine import compose_project, docker_command, emulation
+from edgesim.engine import compose_project, docker_command, emulation, parent_cgroup
 from edgesim.engine.compose_project import HELPER_LABEL, Project, ServiceState
 from edgesim.engine.docker_engine import Engine
 from edgesim.engine.engine_facts import EngineFacts
@@ -131,6 +131,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
                 "edgesim runs in a container of this engine, and a stack mounts files of the engine's host",
                 fix="run edgesim on the engine's host, or an engine inside edgesim's container",
             )
+        parent_cgroup.require(engine.facts)
         compose_project.version()
         docker_command.require_scratch_seen()
         resolved = of_engine(stack, engine.facts, source=path, base=plan.base)
@@ -362,7 +363,7 @@ def _address(running: RunningStack, state: ServiceState, port: int) -> tuple[str
     """Return the address at which this host reaches a port; None if it cannot."""
     if port in state.ports:
         return "127.0.0.1", state.ports[port]
-    return (state.address, port) if running.engine.facts.on_this_host and state.address is not None else None
+    return (state.address, port) if running.engine.facts.shares_network and state.address is not None else None
 
 
 def _answers(host: str, port: int) -> bool:
