@@ -47,9 +47,9 @@ def engine_call(context: str | None = None) -> Iterator[None]:
         with deferred():
             yield
     except docker.errors.APIError as error:
-        raise _api_error(error) from error
+        raise _one_sided_tls(error, context) or _api_error(error) from error
     except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _connection_error(error, context) from error
+        raise _one_sided_tls(error, context) or _connection_error(error, context) from error
 
 
 def files_unseen(which: str) -> HostError:
@@ -93,9 +93,35 @@ def _api_error(error: docker.errors.APIError) -> EngineRefused | KilledFromOutsi
     return EngineRefused(f"the engine refuses: {text}", fix="edgesim doctor checks what a run needs")
 
 
+def _one_sided_tls(error: BaseException, context: str | None) -> EngineMissing | None:
+    """Return the error for an engine that is behind TLS and is asked without, or the other way round; else None."""
+    text, address = str(error), _address(context)
+    in_context = "docker context create NAME --docker host={},ca=…,cert=…,key=…; then give its name as `context`"
+    if "Client sent an HTTP request to an HTTPS server" in text:  # Go's net/http
+        return EngineMissing(
+            f"the engine at {address} is behind TLS, and was asked without",
+            fix=in_context.format(address)
+            if context is not None
+            else "DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH: the directory of ca.pem, cert.pem and key.pem, which"
+            " docker:dind writes to client in its DOCKER_TLS_CERTDIR",
+        )
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:  # OpenSSL's reasons for an answer in plain
+        return EngineMissing(
+            f"the engine at {address} is not behind TLS, and was asked through TLS",
+            fix="give its URL as `context`"
+            if context is not None
+            else "unset DOCKER_TLS_VERIFY, or give the port that is behind TLS, usually 2376",
+        )
+    return None
+
+
+def _address(context: str | None) -> str:
+    return context or os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
+
+
 def _connection_error(error: BaseException, context: str | None) -> HostError:
     script = paths.engine_script()
-    address = context or os.environ.get("DOCKER_HOST") or "the socket of the current docker context"
+    address = _address(context)
     if "paramiko" in str(error):
         return EngineMissing(f"ssh to the engine at {address} needs another package", fix="pip install 'edgesim[ssh]'")
     if "key usage extension" in str(error):  # also where the docker command gets an answer

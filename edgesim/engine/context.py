@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from edgesim.errors import EngineMissing, UsageError
 
 _BY_NETWORK = ("tcp", "http", "https")
 _TIMEOUT_S = 120
+_CONNECT_TIMEOUT_S = 10
+_DEFAULT_PORT = 2375
 _SSH_TIMEOUT_S = 10
 
 
@@ -61,6 +64,14 @@ class Context:
         return None if _is_loopback(address.hostname) else address.hostname
 
     @property
+    def way_back(self) -> str:
+        """What the user does to have this machine's own engine in place of this one."""
+        if self.name is not None:
+            return "leave `context` out"
+        set_by = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), None)
+        return f"unset {set_by}" if set_by is not None else "docker context use default"
+
+    @property
     def command_option(self) -> tuple[Literal["--context", "--host"], str] | None:
         """The docker command's option for this engine; None if the docker command uses this engine by default."""
         if self.name is None:
@@ -84,6 +95,8 @@ class Context:
         if _is_loopback(address.hostname):
             return _apart_from_environment(connect, {})
         proxies = requests.utils.get_environ_proxies(address._replace(scheme="https").geturl(), no_proxy=None)
+        if not any(proxies.get(kind) for kind in ("https" if self.tls else "http", "all")):
+            _require_answer(address.hostname, address.port)
         return _apart_from_environment(connect, proxies) if self.tls else connect()
 
     @cached_property
@@ -99,6 +112,20 @@ class Context:
 
     def __str__(self) -> str:
         return self.name if self.name is not None else self.url
+
+
+def _require_answer(host: str, port: int | None) -> None:
+    """Check that a machine answers soon: the docker package waits for a connection as long as for an answer.
+
+    Raises:
+        docker.errors.DockerException: neither yes nor no came back, as from an address behind a firewall.
+    """
+    try:
+        socket.create_connection((host, port or _DEFAULT_PORT), timeout=_CONNECT_TIMEOUT_S).close()
+    except TimeoutError as error:
+        raise docker.errors.DockerException(f"no connection within {_CONNECT_TIMEOUT_S} s") from error
+    except OSError:  # the docker package meets it, too
+        return
 
 
 def _apart_from_environment(connect: "partial[docker.DockerClient]", proxies: Mapping[str, str]) -> docker.DockerClient:

@@ -124,7 +124,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
         if engine.context.machine is not None:
             raise HostError(
                 f"context {engine.context}: a stack mounts files of this machine, so its engine runs on this machine",
-                fix="docker context use default; or run edgesim on that machine",
+                fix=f"{engine.context.way_back}, where this machine has an engine; or run edgesim on that machine",
             )
         if engine.facts.own is not None:
             raise HostError(
@@ -196,7 +196,7 @@ def socket_path(stack: Stack, engine: Engine) -> Path | None:
     if address.scheme not in ("unix", "http+unix"):
         raise HostError(
             f"services.{name}.engine: the engine {engine.context} has no socket that a service could have",
-            fix="docker context use default; or leave engine out, and give the service DOCKER_HOST in environment",
+            fix=f"{engine.context.way_back}; or leave engine out, and give the service DOCKER_HOST in environment",
         )
     return Path(unquote(address.path))
 

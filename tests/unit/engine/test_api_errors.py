@@ -132,3 +132,23 @@ def test_authority_without_a_key_usage_is_told_with_how_to_make_another(monkeypa
     assert isinstance(error, EngineMissing)
     assert "the engine at tcp://docker:2376" in error.problem
     assert "keyUsage=critical,keyCertSign" in error.fix
+
+
+def test_engine_that_is_behind_tls_on_one_side_alone_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://docker:2376")
+    explanation = "Client sent an HTTP request to an HTTPS server."
+    asked = docker.errors.APIError("400 Client Error", explanation=explanation)
+    for error in (asked, docker.errors.DockerException(f"Error while fetching server API version: {asked}")):
+        told = translated(error)
+        assert isinstance(told, EngineMissing)
+        assert "tcp://docker:2376 is behind TLS, and was asked without" in told.problem
+        assert "DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH" in told.fix
+    told = translated(requests.exceptions.SSLError("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"))
+    assert "is not behind TLS" in told.problem
+    assert "unset DOCKER_TLS_VERIFY" in told.fix
+
+
+def test_context_that_is_a_url_without_certificates_is_told_to_be_a_named_one() -> None:
+    with pytest.raises(EngineMissing) as caught, engine_call("tcp://board:2376"):
+        raise docker.errors.APIError("400", explanation="Client sent an HTTP request to an HTTPS server.")
+    assert "docker context create NAME --docker host=tcp://board:2376" in caught.value.fix

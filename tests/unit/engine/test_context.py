@@ -14,6 +14,7 @@ import requests
 
 from edgesim.boards.launch import resolve_context
 from edgesim.engine import context
+from edgesim.engine.docker_engine import Engine
 from edgesim.errors import EngineMissing, UsageError
 
 
@@ -197,3 +198,25 @@ def write(configuration: Path, name: str, url: str) -> None:
     directory.mkdir(parents=True)
     endpoints = {"docker": {"Host": url, "SkipTLSVerify": False}}
     (directory / "meta.json").write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": endpoints}))
+
+
+def test_address_that_does_not_answer_is_found_out_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def silent(address: tuple[str, int], timeout: float) -> None:
+        asked.append((address, timeout))
+        raise TimeoutError("timed out")
+
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("socket.create_connection", silent)
+    with pytest.raises(EngineMissing, match=r"no Docker Engine answers at tcp://10.0.0.7:2375: no connection within"):
+        Engine(context.resolve("tcp://10.0.0.7:2375"))
+    assert asked == [(("10.0.0.7", 2375), 10)]
+
+
+def test_way_back_to_this_machines_engine_is_what_led_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert context.resolve("tcp://board:2375").way_back == "leave `context` out"
+    assert context.resolve().way_back == "docker context use default"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://docker:2375")
+    assert context.resolve().way_back == "unset DOCKER_HOST"
