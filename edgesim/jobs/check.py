@@ -15,10 +15,11 @@ from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import start
 from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
+from edgesim.host.limit_values import LimitReading
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
 from edgesim.inputs.sequences import GenerationSequence
-from edgesim.jobs import check_items, check_precision, check_targets, published_image, same_release
+from edgesim.jobs import check_items, check_precision, check_targets, published_image, read_back, same_release
 from edgesim.jobs.emulator_memory import emulator_memory
 from edgesim.jobs.published_image import PublishedImage
 from edgesim.loadgen import client
@@ -427,6 +428,10 @@ def _grown(chosen: inputs.Inputs) -> str:
     return f"with a cache of {format_bytes(sequence.cache_bytes_at(length))} for {length} tokens"
 
 
+def _limits(board: Board) -> list[LimitReading]:
+    return read_back.readings(board, board.device.from_outside(), {})
+
+
 def _items_of_the_start(
     board: Board,
     launch: Launch,
@@ -447,6 +452,7 @@ def _items_of_the_start(
     """
     emulator = emulator_memory(launch, board, stages) if used.memory_peak_bytes is not None else None
     emulated = board.execution == "emulated"
-    yield check_items.memory(used, emulator, profile, emulated=emulated, killed=killed, grown=grown)
+    limited = not any(each.name == "memory_bytes" and each.is_lost for each in _limits(board))
+    yield check_items.memory(used, emulator, profile, emulated=emulated, killed=killed, grown=grown, limited=limited)
     with closing(board.endpoint.peer(model, timeout_s=TIMEOUT_S)) as peer:
         yield check_items.cold_start(board, peer.get_json(DESCRIPTION), model, profile)

@@ -271,6 +271,7 @@ def memory(
     emulated: bool,
     killed: str = "",
     grown: str = "",
+    limited: bool = True,
 ) -> Item:
     """Judge the memory that the kernel cannot give back by what the board leaves to programs.
 
@@ -283,6 +284,7 @@ def memory(
         emulated: whether the emulator's memory is in the figures.
         killed: why an emulated device was killed within the board's memory, if this one has `EMULATOR_ROOM` on top.
         grown: what grew until the last request, such as a cache, in words.
+        limited: whether the engine held the device to the board's memory.
     """
     needed, peak = used.memory_unreclaimable_bytes, used.memory_peak_bytes
     if (judged := needed if needed is not None else peak) is None:
@@ -297,6 +299,7 @@ def memory(
     usable = "usable" if profile.memory.usable_bytes else "seen by Linux"
     words.append(f"{format_bytes(room)} {usable} on the board, {left}")
     words += [grown] if grown else []
+    words += [] if limited else ["measured without the board's limit, which the engine does not hold"]
     if killed:
         words.append(f"{killed}; these figures are with {format_bytes(EMULATOR_ROOM)} more, for the emulator")
     # The board needs at most `without_emulator`, since the emulator's share is a lower bound, and at least what is left

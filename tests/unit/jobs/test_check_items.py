@@ -69,6 +69,16 @@ def test_memory_is_judged_without_page_cache_and_fails_only_beyond_what_the_emul
     assert peak_gib is None or "peak " in item.finding
 
 
+def test_memory_that_the_engine_did_not_limit_is_judged_and_said() -> None:
+    used = ResourceUsage(memory_unreclaimable_bytes=GIB, memory_peak_bytes=GIB)
+    items = [
+        check_items.memory(used, None, profiles.load("jetson-nano"), emulated=False, limited=limited)
+        for limited in (True, False)
+    ]
+    assert [item.verdict for item in items] == ["PASS", "PASS"]
+    assert ["without the board's limit" in item.finding for item in items] == [False, True]
+
+
 def test_kill_under_emulation_is_inconclusive_and_a_kill_of_the_boards_own_memory_fails() -> None:
     error = OutOfMemory("killed at the limit")
     assert check_items.failure(error).verdict == "FAIL"
