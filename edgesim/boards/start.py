@@ -21,6 +21,7 @@ from edgesim.engine import emulation, gpus, machine, own_container
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.delegation import DELEGATE, remedy
 from edgesim.engine.docker_engine import Engine
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.engine.gpu_access import GpuAccess
 from edgesim.engine.mounts import Mount
 from edgesim.errors import HostError, HostTooSlow, LimitsDenied, NotReady, ScaleFailed
@@ -31,6 +32,7 @@ from edgesim.host.scratch import scratch_directory
 from edgesim.images import serving_image
 from edgesim.images.image import Image
 from edgesim.options import CPU, MountMethod
+from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.recording import Reading
 
@@ -165,13 +167,25 @@ class _Prepared:
     image_s: float
 
 
+def require_cpu_limit(facts: EngineFacts, profile: DeviceProfile) -> None:
+    """Check that an engine can slow a server down.
+
+    Raises:
+        LimitsDenied: it says that it cannot limit CPU time.
+    """
+    if "CPU" not in facts.unlimited:
+        return
+    fix = remedy(facts)
+    if profile.emulation is not None and "memory" not in facts.unlimited:
+        fix += "; for answers and memory alone, `execution=emulated` works without"
+    raise LimitsDenied(f"`execution=scaled`: {facts.title} cannot limit CPU time", fix=fix)
+
+
 def _prepare(launch: Launch, stages: Stages) -> _Prepared:
     with stages.stage("preflight", "looking at the engine"):
         engine = Engine(launch.context)
-        if launch.options.execution == "scaled" and "CPU" in engine.facts.unlimited:
-            raise LimitsDenied(
-                f"`execution=scaled`: {engine.facts.title} cannot limit CPU time", fix=remedy(engine.facts)
-            )
+        if launch.options.execution == "scaled":
+            require_cpu_limit(engine.facts, launch.profile)
         access = gpus.require(engine) if launch.gpus else None
     checked = check_files(engine, launch.delivery)
     images: list[Image] = []

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from edgesim.boards.dial import Target
 from edgesim.boards.launch import Launch
 from edgesim.boards.limits import limits_of
 from edgesim.boards.time_scaling import Scale, ScalingRecord
-from edgesim.errors import HostTooSlow
+from edgesim.engine.engine_facts import EngineFacts
+from edgesim.errors import HostTooSlow, LimitsDenied
 from edgesim.host.host_facts import HostFacts
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions
@@ -114,3 +116,13 @@ def test_board_like_an_earlier_one_takes_its_threads(monkeypatch: pytest.MonkeyP
     host.started.clear()
     with starting.start(replace(launch, previous_scaling=replace(PREVIOUS, threads=1)), Stages()):
         assert host.started == [1]
+
+
+@pytest.mark.parametrize(("unlimited", "emulates"), [(("CPU", "cores"), True), (("memory", "swap", "CPU"), False)])
+def test_engine_that_cannot_limit_cpu_time_is_told_what_it_can_do(unlimited: tuple[str, ...], emulates: bool) -> None:
+    facts = EngineFacts("26.1", 2, 1 << 30, Path("/"), "amd64", "host", "6.1", rootless=True, cgroup_version="2")
+    profile = profiles.load("jetson-nano")
+    starting.require_cpu_limit(facts, profile)
+    with pytest.raises(LimitsDenied) as caught:
+        starting.require_cpu_limit(replace(facts, unlimited=unlimited), profile)
+    assert ("`execution=emulated`" in caught.value.fix) == emulates
