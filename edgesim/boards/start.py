@@ -60,6 +60,19 @@ def start(launch: Launch, stages: Stages) -> Iterator[Board]:
             yield board
 
 
+def require_engine(launch: Launch) -> None:
+    """Ask the engine of a launch whether it could start the board, before other work that takes long.
+
+    Raises:
+        HostError: no engine answers; or it cannot slow down a server that is to be slowed down.
+    """
+    if launch.options.engine == "local":
+        return
+    facts = Engine(launch.context).facts
+    if launch.options.execution == "scaled":
+        require_cpu_limit(facts, launch.profile)
+
+
 def compare_machine(launch: Launch, stages: Stages, *, build: bool = True) -> Comparison:
     """Compare the machine that would run a board with the board, without starting the board.
 

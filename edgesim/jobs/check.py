@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgesim import inputs, profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
-from edgesim.boards.start import start
+from edgesim.boards.start import require_engine, start
 from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.host.limit_values import LimitReading
 from edgesim.images import runtime_releases
@@ -190,6 +190,7 @@ def _check(
         chosen = inputs.choose(loaded, options.inputs)
         if chosen.sequence is None and (suggestion := state.suggestion(loaded)):
             stages.note(suggestion)
+        require_engine(launch)
         reference = _reference_outputs(loaded, chosen, checks, options.inputs.input)
         first = reference.outputs[0] if reference.outputs else {}
         matcher = Matcher.of(loaded, options.match, lambda: first) if first else None

@@ -12,7 +12,7 @@ from edgesim import inputs, profiles
 from edgesim.boards import hang, placement
 from edgesim.boards.launch import Launch
 from edgesim.boards.scaling_targets import PredictedTimes
-from edgesim.boards.start import compare_machine, start
+from edgesim.boards.start import compare_machine, require_engine, start
 from edgesim.errors import (
     EdgesimError,
     EmulatorCrashed,
@@ -184,8 +184,8 @@ def _prepare(
 ) -> Job:
     """Resolve profile, model, inputs and prediction.
 
-    Every wrong option is refused before the model runs on this host for comparison, which takes a while. Only what the
-    engine has to say about `execution` comes later.
+    Every wrong option, and an engine that does not answer, are told before the model runs on this host for comparison,
+    which takes a while. Only what the engine has to say about the board comes later.
     """
     options.require_only(RUN_OPTIONS, "a run keeps the models that it starts with")
     stages.seconds.update(_stages_before())
@@ -203,6 +203,7 @@ def _prepare(
         check_sequence(chosen.sequence, options.traffic)
     if chosen.sequence is None and (suggestion := state.suggestion(model)):
         stages.note(suggestion)
+    require_engine(launch)
     with stages.stage("reference", "running the model on this host for comparison"):
         matcher = compared = None
         if (reference := same_release.on_this_host(model, stages)) is not None:

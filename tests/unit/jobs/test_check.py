@@ -1,6 +1,6 @@
 """A check whose emulated board is killed for lack of memory: it gets room for the emulator, and is judged then."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from onnx import TensorProto, helper
 from edgesim.boards import launch as launching
 from edgesim.boards.board import Board
 from edgesim.boards.launch import Launch
-from edgesim.errors import ModelError, ModelUnsupported, OutOfMemory, UsageError
+from edgesim.errors import EngineMissing, ModelError, ModelUnsupported, OutOfMemory, UsageError
 from edgesim.host.host_facts import HostFacts
 from edgesim.jobs import check as checking
 from edgesim.jobs.check_items import EMULATOR_ROOM
+from edgesim.jobs.run import run
 from edgesim.measure import host_session
 from edgesim.models.repository import Model
 from edgesim.options import InputOptions, RunOptions
@@ -67,6 +68,7 @@ def check(
     def no_answers(*_: Any) -> list[Any]:
         return []
 
+    monkeypatch.setattr(checking, "require_engine", lambda _: None)
     monkeypatch.setattr(checking, "start", emulation.start)
     monkeypatch.setattr(checking, "_items_of_the_answers", no_answers)
     monkeypatch.setattr(checking, "emulator_memory", lambda *_: None)
@@ -148,6 +150,19 @@ def _gpus(items: Sequence[Item]) -> list[str]:
     return [item.name for item in items if item.name.startswith("gpu:")]
 
 
+@pytest.mark.parametrize("job", [run, checking.check])
+def test_an_engine_that_does_not_answer_is_told_before_the_model_runs_on_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Callable[..., object]
+) -> None:
+    path = tmp_path / "endless.onnx"
+    path.write_bytes(endless())
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+    monkeypatch.setattr(host_session.HostSession, "load", lambda *_, **__: pytest.fail("it ran on this host"))
+    options = RunOptions(inputs=InputOptions(shapes={"turns": (1,), "x": (1,)}))
+    with pytest.raises(EngineMissing):
+        job("x86-gateway", path, options=options)
+
+
 def test_model_that_does_not_end_on_this_host_is_refused_before_a_board_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +171,7 @@ def test_model_that_does_not_end_on_this_host_is_refused_before_a_board_is_asked
 
     path = tmp_path / "endless.onnx"
     path.write_bytes(endless())
+    monkeypatch.setattr(checking, "require_engine", lambda _: None)
     monkeypatch.setattr(checking, "start", start)
     monkeypatch.setattr(host_session, "MOST_S", 2)
     inputs = InputOptions(shapes={"turns": (1,), "x": (1,)}, ranges={"turns": (2**40, 2**40)})

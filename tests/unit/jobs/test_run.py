@@ -247,6 +247,7 @@ class Notes:
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     simulated = Host()
     monkeypatch.setattr(module, "compare_machine", lambda launch, stages: simulated.comparison)
+    monkeypatch.setattr(module, "require_engine", lambda _: None)
     monkeypatch.setattr(module, "start", simulated.start)
     monkeypatch.setattr(module, "measure", simulated.measure)
     monkeypatch.setattr(module, "emulator_memory", lambda launch, board, stages: None)
