@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,14 @@ class OtherEngine:
     Attributes:
         host, address: its addresses: local, and by TCP to `machine`, as another machine's would be.
         namespace: containerd's name for its containers.
+        data: the directory of its images, containers and volumes.
     """
 
     host: str
     address: str
     machine: str
     namespace: str
+    data: Path
     _command: list[str]
     _log: Path
     _daemon: "subprocess.Popen[bytes] | None" = None
@@ -62,13 +64,16 @@ class OtherEngine:
 
 
 @contextmanager
-def running(*, required: bool, images_in_containerd: bool = False) -> Iterator[OtherEngine]:
+def running(
+    *, required: bool, images_in_containerd: bool = False, disk_bytes: int | None = None
+) -> Iterator[OtherEngine]:
     """Start the engine, with a network of its own that leads nowhere, and without any rule in this host's firewall.
 
     If the engine cannot run here, the test is skipped, or fails if Docker is `required`.
 
     Args:
         images_in_containerd: whether containerd stores the engine's images, as in new installations.
+        disk_bytes: size of a disk of the engine's own; None means that it shares this host's.
     """
     give_up = pytest.fail if required else pytest.skip
     if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None:
@@ -109,17 +114,33 @@ def running(*, required: bool, images_in_containerd: bool = False) -> Iterator[O
     try:
         subprocess.run(["ip", "addr", "add", f"{machine}/24", "dev", bridge], check=True)
         subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
-        engine = OtherEngine(host, address, machine, bridge, command, directory / "log")
-        try:
-            engine.start(give_up)
-            yield engine
-            if images_in_containerd:  # they are in a directory of the whole machine
-                engine.docker("image", "prune", "--all", "--force")
-        finally:
-            engine.stop()
+        engine = OtherEngine(host, address, machine, bridge, directory / "data", command, directory / "log")
+        with _disk(engine.data, disk_bytes) if disk_bytes is not None else nullcontext():
+            try:
+                engine.start(give_up)
+                yield engine
+                if images_in_containerd:  # they are in a directory of the whole machine
+                    engine.docker("image", "prune", "--all", "--force")
+            finally:
+                engine.stop()
     finally:
         subprocess.run(["ip", "link", "delete", bridge], check=True)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _disk(directory: Path, size_bytes: int) -> Iterator[None]:
+    """Mount a file system of this size at the directory."""
+    file = directory.with_suffix(".ext4")
+    with file.open("wb") as disk:
+        disk.truncate(size_bytes)
+    subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
+    directory.mkdir()
+    subprocess.run(["mount", "-o", "loop", str(file), str(directory)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 def _new_bridge() -> tuple[str, str]:

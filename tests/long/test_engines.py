@@ -1,5 +1,6 @@
 """Engines that people have beside the plain one: images in containerd, and several users and versions at once."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -60,6 +61,42 @@ def test_engine_with_its_images_in_containerd_runs_and_packs(
         ids.add(containerd.docker("image", "ls", "--quiet", "--filter", "reference=edgesim/packed"))
     assert len(ids) == 1, "packed twice, the image has the same id"
     containerd.docker("load", "--input", str(tmp_path / "a.tar"))
+
+
+@pytest.fixture
+def full(pytestconfig: pytest.Config, archive: Path) -> Iterator[OtherEngine]:
+    """An engine with the desk's image, and a disk on which no byte is free."""
+    with running(required=pytestconfig.getoption("--require-docker"), disk_bytes=2 << 30) as engine:
+        engine.docker("load", "--input", str(archive))
+        ballast = engine.data / "ballast"
+        for piece in (1 << 20, 1 << 10):
+            with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(piece)):
+                    pass
+        yield engine
+        ballast.unlink()
+
+
+def test_a_full_disk_of_the_engine_is_the_host_s_fault_and_nothing_stays_there(
+    full: OtherEngine, desk: Path, tmp_path: Path
+) -> None:
+    def things() -> list[str]:
+        listings = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
+        return [full.docker(*words, "--quiet") for words in listings]
+
+    before = things()
+    (tmp_path / "stack.yaml").write_text(f"name: full\nprofile: {desk}\nservices: {{one: {{models: [digits]}}}}\n")
+    environment = os.environ | {"DOCKER_HOST": full.host}
+    run = ("run", desk, "digits", "-o", tmp_path / "r.json", "--mount")
+    stack = tmp_path / "stack.yaml"
+    commands = [*((*run, method) for method in ("bind", "volume", "image")), ("check", desk, "digits"), ("up", stack)]
+    for command in commands:
+        done = edgesim(*command, env=environment)
+        assert done.returncode == 3, (command, done.stderr)
+        assert "no space left on the engine's disk" in done.stderr, command
+        assert "docker system df" in done.stderr, command
+        assert things() == before, command
+    assert "problem  0 B free" in edgesim("doctor", env=environment).stdout
 
 
 def test_two_users_and_two_versions_work_on_one_engine_at_once(
