@@ -74,12 +74,13 @@ class Watch:
             EmulatorCrashed: the device has stood still for `HANG_S` of this wait.
         """
         if waited_s < self._waited_s:
-            self._readings.clear()
             self._waited_s = 0.0
         # A wait of less than this is disturbed by nothing.
         if waited_s - self._waited_s < max(self._device.reading_interval_s, _LOOK_S):
             return
         self._waited_s = waited_s
-        self._readings.append(self._device.read())
+        last = self._device.read()
+        # Of this wait alone: before it, the device may have had nothing to do.
+        self._readings = [each for each in self._readings if last.at_ns - each.at_ns < waited_s * 1e9] + [last]
         if hangs(self._device, self._readings):
             raise error(self._device, "a request waited for its answer")

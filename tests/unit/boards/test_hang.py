@@ -48,3 +48,11 @@ def test_a_device_that_had_nothing_to_do_between_two_answers_does_not_hang() -> 
     watch = hang.Watch(device)
     for device.second in range(300):
         watch(float(device.second % 25))
+
+
+def test_a_device_that_had_nothing_to_do_before_a_wait_that_is_looked_at_late_does_not_hang() -> None:
+    device = StillDevice()
+    watch = hang.Watch(device)
+    watch(1.0)
+    device.second = 60
+    watch(2.5)
