@@ -184,8 +184,8 @@ def _prepare(
 ) -> Job:
     """Resolve profile, model, inputs and prediction.
 
-    Every wrong option, and an engine that does not answer, are told before the model runs on this host for comparison,
-    which takes a while. Only what the engine has to say about the board comes later.
+    Every wrong option, a model that does not load, and an engine that does not answer are told before the model runs on
+    this host for comparison, which takes a while. Only what the engine has to say about the board comes later.
     """
     options.require_only(RUN_OPTIONS, "a run keeps the models that it starts with")
     stages.seconds.update(_stages_before())
@@ -203,10 +203,11 @@ def _prepare(
         check_sequence(chosen.sequence, options.traffic)
     if chosen.sequence is None and (suggestion := state.suggestion(model)):
         stages.note(suggestion)
-    require_engine(launch)
     with stages.stage("reference", "running the model on this host for comparison"):
         matcher = compared = None
-        if (reference := same_release.on_this_host(model, stages)) is not None:
+        reference = same_release.on_this_host(model, stages)
+        require_engine(launch)
+        if reference is not None:
             require_fit(model, reference, chosen)
             matcher = Matcher.of(model, options.match, partial(reference.run, chosen.requests[0]))
             compared = same_release.of_board(launch, model, reference, chosen.requests[0])

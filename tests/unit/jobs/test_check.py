@@ -157,7 +157,7 @@ def test_an_engine_that_does_not_answer_is_told_before_the_model_runs_on_this_ho
     path = tmp_path / "endless.onnx"
     path.write_bytes(endless())
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
-    monkeypatch.setattr(host_session.HostSession, "load", lambda *_, **__: pytest.fail("it ran on this host"))
+    monkeypatch.setattr(host_session.HostSession, "run", lambda *_, **__: pytest.fail("it ran on this host"))
     options = RunOptions(inputs=InputOptions(shapes={"turns": (1,), "x": (1,)}))
     with pytest.raises(EngineMissing):
         job("x86-gateway", path, options=options)
