@@ -12,11 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from benchmarks.soak import Readings
 from edgesim.engine import docker_engine
 
 _CELLS, _ROUNDS = 300, 200
@@ -28,44 +28,34 @@ _SHORT = {"duration_s": "0.2", "warmup": "0"}
 _SETTLED = 0.25
 
 
-@dataclass
-class Use:
-    """What a process of edgesim had at each moment: memory that would be freed if it ended (USS), and open files."""
-
-    memory_bytes: list[int] = field(default_factory=list)
-    files: list[int] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def grown(self, values: Sequence[int]) -> float:
-        """Return by how much the largest value of the last quarter is above that of the second."""
-        quarter = max(int(len(values) * _SETTLED), 1)
-        return max(values[-quarter:]) - max(values[quarter : 2 * quarter], default=values[0])
+def grown(values: Sequence[int]) -> int:
+    """Return by how much the largest value of the last quarter is above that of the second."""
+    quarter = max(int(len(values) * _SETTLED), 1)
+    return max(values[-quarter:]) - max(values[quarter : 2 * quarter], default=values[0])
 
 
-def watched(arguments: Sequence[str], *, kill_when: Callable[[], bool] = lambda: False) -> tuple[Use, int, str]:
-    """Run edgesim, and read it meanwhile; return what it used, its exit code, and what it printed.
+def watched(arguments: Sequence[str], *, kill_when: Callable[[], bool] = lambda: False) -> tuple[Readings, int, str]:
+    """Run edgesim, and read its memory and open files meanwhile; return these, the exit code and the output.
 
     Args:
         kill_when: asked at each reading; True ends edgesim by SIGKILL.
     """
-    use, begun = Use(), time.monotonic()
+    readings, begun_s = Readings(), time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         command = [sys.executable, "-m", "edgesim.cli", *arguments]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
         reader = psutil.Process(process.pid)
         while process.poll() is None:
             try:
-                use.memory_bytes.append(reader.memory_full_info().uss)
-                use.files.append(reader.num_fds())
+                readings.take(reader, begun_s)
             except psutil.Error:  # it ends at this moment
                 break
             if kill_when():
                 process.kill()
             time.sleep(_EVERY_S)
         code = process.wait()
-        use.seconds = time.monotonic() - begun
         output.seek(0)
-        return use, code, output.read()
+        return readings, code, output.read()
 
 
 def sweep(cells: int) -> Iterator[str]:
@@ -94,17 +84,17 @@ def gate(rounds: int) -> Iterator[str]:
     """Yield the row of a gate whose rule no number of rounds decides."""
     rule = "latency_ms.p50: +0 %"
     arguments = ["gate", "--base", _MODEL, "--cand", _MODEL, _BOARD, "--rule", rule, "--max-rounds", str(rounds)]
-    use, code, printed = watched([*arguments, "--json"])
+    readings, code, printed = watched([*arguments, "--json"])
     verdict = json.loads(printed)
     (item,) = (item for item in verdict["items"] if item["name"] == rule)
-    yield _row("gate", f"{item['figures']['rounds']:.0f} rounds, {verdict['verdict']}", code, use)
+    yield _row("gate", f"{item['figures']['rounds']:.0f} rounds, {verdict['verdict']}", code, readings)
 
 
-def _row(job: str, what: str, code: int, use: Use) -> str:
-    memory, files = use.grown(use.memory_bytes) / 2**20, use.grown(use.files)
+def _row(job: str, what: str, code: int, readings: Readings) -> str:
+    memory, files = readings.memory_bytes, readings.files
     return (
-        f"| {job} | {what} | {code} | {use.seconds / 60:.1f} | {max(use.memory_bytes) / 2**20:.1f} | {memory:+.1f} |"
-        f" {max(use.files)} | {files:+.0f} |"
+        f"| {job} | {what} | {code} | {readings.seconds[-1] / 60:.1f} | {max(memory) / 2**20:.1f} |"
+        f" {grown(memory) / 2**20:+.1f} | {max(files)} | {grown(files):+d} |"
     )
 
 
