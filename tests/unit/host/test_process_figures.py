@@ -14,14 +14,17 @@ _SIZE = 48 << 20
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
+def _python(code: str) -> "subprocess.Popen[str]":
+    """Start a process that hears the test, and is heard."""
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.fixture
 def parent() -> Iterator["subprocess.Popen[str]"]:
     """A process whose child has memory and has used CPU time, and waits."""
     child = f"import sys, time; data = b'x' * {_SIZE}; sum(range(3_000_000)); print(1, flush=True); sys.stdin.read()"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with _python(code) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         yield process
@@ -41,9 +44,7 @@ def test_figures_are_those_of_the_process_and_its_descendants(parent: "subproces
 def test_peak_and_cpu_time_of_a_descendant_that_has_ended_stay() -> None:
     child = f"data = b'x' * {_SIZE}; sum(range(3_000_000)); print(1, flush=True); input()"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print(2, flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with _python(code) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         figures = ProcessFigures(process.pid)
