@@ -41,7 +41,7 @@ def stands_still(readings: Sequence[Reading], least_cores: float = _LEAST_CORES)
 
 
 def error(device: Device, while_doing: str) -> EmulatorCrashed:
-    """Return the error for an emulator that hangs, or that another program has stopped."""
+    """Return the error for an emulator that hangs, or for a device that another program has stopped."""
     still = f"it made no progress for {HANG_S:g} s while {while_doing}"
     if device.paused_s():
         return EmulatorCrashed(
@@ -57,7 +57,7 @@ def error(device: Device, while_doing: str) -> EmulatorCrashed:
 
 
 class Watch:
-    """Looks at a device while an answer is awaited, and ends the wait for one that hangs."""
+    """Looks at a device while a client waits for an answer, and ends the wait if the device hangs."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -68,19 +68,19 @@ class Watch:
         """Look, if the last look is long enough ago.
 
         Args:
-            waited_s: how long the answer has been awaited. Less than at the last look: it is another answer.
+            waited_s: how long the client has waited. A smaller value than at the last look means another answer.
 
         Raises:
             EmulatorCrashed: the device has stood still for `HANG_S` of this wait.
         """
         if waited_s < self._waited_s:
             self._waited_s = 0.0
-        # A wait of less than this is disturbed by nothing.
+        # No look disturbs a shorter wait.
         if waited_s - self._waited_s < max(self._device.reading_interval_s, _LOOK_S):
             return
         self._waited_s = waited_s
         last = self._device.read()
-        # Of this wait alone: before it, the device may have had nothing to do.
+        # Readings from before this wait do not count: the device may have had nothing to do then.
         self._readings = [each for each in self._readings if last.at_ns - each.at_ns < waited_s * 1e9] + [last]
         if hangs(self._device, self._readings):
             raise error(self._device, "a request waited for its answer")

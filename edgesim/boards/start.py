@@ -64,7 +64,7 @@ def require_engine(launch: Launch) -> None:
     """Ask the engine of a launch whether it could start the board, before other work that takes long.
 
     Raises:
-        HostError: no engine answers; or it cannot slow down a server that is to be slowed down.
+        HostError: no engine answers; or the run needs a CPU limit, and the engine cannot set one.
     """
     if launch.options.engine == "local":
         return

@@ -32,7 +32,7 @@ class Answer:
     payload: Payload = EMPTY
 
 
-# Called with the seconds that an answer has been awaited, each time that `LOOK_S` have passed without it.
+# A client calls the function every `LOOK_S` without an answer, with the seconds that the client has waited.
 WhileWaiting = Callable[[float], None]
 LOOK_S = 0.5
 
@@ -93,7 +93,7 @@ class Client:
     def infer(self, payload: Payload) -> Answer:
         """Send one request and wait for its answer.
 
-        A failure is in the answer's outcome; nothing is raised but what `while_waiting` raises.
+        A failure is in the answer's outcome; the only errors that are raised are those of `while_waiting`.
         """
         try:
             status, json_length, data = self._exchange("POST", self._path, payload)

@@ -62,8 +62,8 @@ class Endpoint:
 
     Attributes:
         grpc_address: ``HOST:PORT``, where requests go by gRPC; None means that they go to `url` by HTTP.
-        while_waiting: called again and again while an answer is awaited, with the seconds since the request was sent.
-            What it raises ends the wait.
+        while_waiting: a client calls this function again and again while the client waits for an answer, with the
+            seconds since the request was sent. An error that the function raises ends the wait.
     """
 
     url: str

@@ -108,8 +108,8 @@ def drive(
             their number grows.
         lost: whether the board is gone, although requests are answered, or none has failed yet; called twice a second
             while requests are under way, so it must take next to no time while the board is there.
-        while_waiting: called as often, with the seconds that the oldest of these requests has been under way. What it
-            raises ends the load.
+        while_waiting: called as often as `lost`, with the seconds that the oldest request has been under way. An error
+            that the function raises ends the load.
     """
     arrivals = scenario.arrivals()
     source = InTurn(requests) if isinstance(requests, Sequence) else requests
