@@ -15,6 +15,7 @@ _UNLIMITED = {
     "swap": "swap: not limited: the engine's kernel does not count it, so the board has its host's swap",
     "CPU": "CPU time: not limited: the engine cannot limit it on its host",
     "processes": "processes: not limited: the engine cannot limit them on its host",
+    "storage rates": "storage rate: not limited: the engine cannot limit it on its host",
 }
 _NAMES = {"memory": "memory_bytes", "CPU": "cpus", "processes": "processes"}
 
@@ -62,9 +63,19 @@ class Limits:
 
     def without(self, unlimited: Sequence[str]) -> "Limits":
         """Return these limits with a shortfall for each that the engine cannot set, by the engine's names."""
+        rates = (self.read_bytes_per_s, self.write_bytes_per_s)
+        without_rates = "storage rates" in unlimited
+        if rates == (None, None):
+            unlimited = [name for name in unlimited if name != "storage rates"]
         lacking = tuple(_UNLIMITED[name] for name in unlimited if name in _UNLIMITED)
-        refused = tuple(_NAMES[name] for name in unlimited if name in _NAMES)
-        return replace(self, shortfalls=(*self.shortfalls, *lacking), refused=refused)
+        return replace(
+            self,
+            # Not requested where the engine says beforehand that it discards them: no run depends on them.
+            read_bytes_per_s=None if without_rates else self.read_bytes_per_s,
+            write_bytes_per_s=None if without_rates else self.write_bytes_per_s,
+            shortfalls=(*self.shortfalls, *lacking),
+            refused=tuple(_NAMES[name] for name in unlimited if name in _NAMES),
+        )
 
     def without_shortfall(self, name: str) -> "Limits":
         """Return these limits without the shortfall of that name, such as ``cores``."""

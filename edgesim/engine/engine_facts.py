@@ -1,6 +1,7 @@
 """What an engine is: Docker or Podman, whose machine it runs on, and what it cannot do there; from its own answers."""
 
 import platform
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ _LIMITS = {
     "processes": "PidsLimit",
     "cores": "CPUSet",
 }
+# Docker reports on storage rates only in the warnings of that answer, in words of version 2 or of version 1.
+_NO_RATES = re.compile(r"No (?:io\.max \([rw]bps\)|blkio throttle\.(?:read|write)_bps_device) support")
 _SNAP_STORAGE = "/var/snap/docker"
 
 
@@ -36,8 +39,8 @@ class EngineFacts:
         setting: the program that runs the engine, often in a virtual machine: ``Docker Desktop``, ``OrbStack``,
             ``Colima``, ``WSL2`` or ``snap``; None for an engine on a plain Linux machine.
         cgroup_version: of the engine's kernel, ``1`` or ``2``; None if the engine does not say.
-        unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``, or
-            ``cores`` (the cores that a container may use).
+        unlimited: what the engine's kernel does not let it limit: ``memory``, ``swap``, ``CPU``, ``processes``,
+            ``cores`` (the cores that a container may use), or ``storage rates``.
         in_containerd: whether containerd stores its images, and not the engine itself in `storage`.
         limits_nothing: whether its containers have no control groups of their own: nothing is limited, and what the
             engine reports of a container's resources is the whole machine's.
@@ -90,7 +93,7 @@ class EngineFacts:
             product=_product(version),
             setting=_setting(info),
             cgroup_version=info.get("CgroupVersion"),
-            unlimited=tuple(name for name, key in _LIMITS.items() if limits_nothing or info.get(key) is False),
+            unlimited=_unlimited(info, limits_nothing),
             in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
             limits_nothing=limits_nothing,
             own=own,
@@ -115,6 +118,13 @@ class EngineFacts:
     def title(self) -> str:
         """Name and version, such as ``Docker 28.0.1``."""
         return f"{self.product} {self.version}"
+
+
+def _unlimited(info: Mapping[str, Any], limits_nothing: bool) -> tuple[str, ...]:
+    lacking = [name for name, key in _LIMITS.items() if limits_nothing or info.get(key) is False]
+    if limits_nothing or any(_NO_RATES.search(str(warning)) for warning in info.get("Warnings") or ()):
+        lacking.append("storage rates")
+    return tuple(lacking)
 
 
 def _product(version: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from edgesim.counting import emulator as counting_emulator
 from edgesim.engine import buildx, compose_project, docker_command, docker_engine, emulation, machine
 from edgesim.engine.context import Context
 from edgesim.engine.delegation import remedy
+from edgesim.engine.engine_facts import EngineFacts
 from edgesim.errors import BaseUnavailable, EdgesimError, EmulatorMissing, HostError, UsageError
 from edgesim.host import binfmt, cache, cores, emulator, identity, proxies
 from edgesim.host.identity import MachineIdentity
@@ -213,9 +214,21 @@ def _limits(context: Context) -> str | None:
         facts = docker_engine.Engine(context).facts
     except EdgesimError:
         return None
+    return limits_of_engine(facts)
+
+
+def limits_of_engine(facts: EngineFacts) -> str:
+    """Return what an engine can limit.
+
+    Raises:
+        HostError: it lacks a limit, and something can be done.
+    """
+    limited = "memory, swap, CPU time and processes can be limited"
+    if facts.unlimited == ("storage rates",) and not facts.rootless:  # of its kernel, and no run depends on them
+        return f"{limited}, storage rates cannot; edgesim doctor --probe PROFILE tries them"
     if facts.unlimited:
         raise HostError(f"the engine cannot limit {', '.join(facts.unlimited)} on its host", fix=remedy(facts))
-    return "memory, swap, CPU time and processes can be limited; edgesim doctor --probe PROFILE tries them"
+    return f"{limited}; edgesim doctor --probe PROFILE tries them"
 
 
 def _docker_command() -> str | None:

@@ -1,5 +1,6 @@
 """The limits that a host can enforce for a board, and the shortfalls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgesim import profiles
@@ -45,3 +46,12 @@ def test_limit_that_the_engine_cannot_set_is_a_shortfall() -> None:
     assert limits.without(()) == limits
     lacking = limits.without(("swap", "CPU", "cores")).shortfalls
     assert [words.partition(":")[0] for words in lacking] == ["storage rate", "swap", "CPU time"]
+
+
+def test_storage_rate_that_the_engine_would_discard_is_not_requested() -> None:
+    limits = limits_of(profiles.load("jetson-nano"), host_cores=4, host_memory_bytes=8 * GIB)
+    on_disk = replace(limits, shortfalls=(), storage_device="/dev/vda", read_bytes_per_s=9, write_bytes_per_s=5)
+    without = on_disk.without(("storage rates",))
+    assert (without.read_bytes_per_s, without.write_bytes_per_s) == (None, None)
+    assert without.shortfalls == ("storage rate: not limited: the engine cannot limit it on its host",)
+    assert limits.without(("storage rates",)).shortfalls == limits.shortfalls  # there is no disk: said once

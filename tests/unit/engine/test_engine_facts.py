@@ -60,11 +60,49 @@ def test_engine_without_root_says_what_is_not_delegated_to_it() -> None:
     assert (facts.rootless, facts.unlimited) == (True, ("CPU", "cores"))
 
 
+@pytest.mark.parametrize(
+    ("delegated", "unlimited"),
+    [
+        ("memory pids", ("CPU", "cores", "storage rates")),
+        ("cpu memory pids", ("cores", "storage rates")),  # as Debian 12 delegates
+        ("cpuset cpu io memory pids", ()),
+    ],
+)
+def test_docker_without_root_says_what_systemd_delegates_to_it(delegated: str, unlimited: tuple[str, ...]) -> None:
+    """As Docker 26.1.5 answers on Debian 12 with control groups v2, shortened."""
+    has = delegated.split()
+    warnings = [
+        *(["WARNING: No cpu cfs quota support", "WARNING: No cpu shares support"] if "cpu" not in has else []),
+        *(["WARNING: No cpuset support"] if "cpuset" not in has else []),
+        *(["WARNING: No io.weight support", "WARNING: No io.max (rbps) support"] if "io" not in has else []),
+        "WARNING: bridge-nf-call-iptables is disabled",
+    ]
+    answer = {
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
+        "CgroupVersion": "2",
+        "CpuCfsQuota": "cpu" in has,
+        "CPUSet": "cpuset" in has,
+        "Warnings": warnings,
+    }
+    facts = EngineFacts.of(DOCKER, ANSWER | answer)
+    assert (facts.rootless, facts.limits_nothing, facts.unlimited) == (True, False, unlimited)
+
+
+def test_docker_on_control_groups_v1_says_that_it_cannot_limit_storage_rates() -> None:
+    words = [
+        "WARNING: No blkio throttle.read_bps_device support",
+        "WARNING: No blkio throttle.read_iops_device support",
+    ]
+    assert EngineFacts.of(DOCKER, ANSWER | {"Warnings": words}).unlimited == ("storage rates",)
+    assert EngineFacts.of(DOCKER, ANSWER | {"Warnings": words[1:]}).unlimited == ()
+    assert EngineFacts.of(DOCKER, ANSWER | {"Warnings": None}).unlimited == ()
+
+
 @pytest.mark.parametrize("answer", [{"CgroupVersion": "1"}, {"CgroupVersion": "1", "CgroupDriver": "none"}])
 def test_engine_without_root_limits_nothing_on_control_groups_v1_whatever_it_reports(answer: dict[str, str]) -> None:
     facts = EngineFacts.of(PODMAN, ANSWER | answer | {"SecurityOptions": ["name=seccomp", "name=rootless"]})
     assert facts.limits_nothing
-    assert facts.unlimited == ("memory", "swap", "CPU", "processes", "cores")
+    assert facts.unlimited == ("memory", "swap", "CPU", "processes", "cores", "storage rates")
     assert EngineFacts.of(PODMAN, ANSWER | answer).unlimited == ()
     assert not EngineFacts.of(PODMAN, ANSWER | answer).limits_nothing
 

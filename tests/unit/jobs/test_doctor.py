@@ -1,5 +1,6 @@
 """What the doctor says of the machine that runs boards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from edgesim import profiles
 from edgesim.counting import emulator
 from edgesim.engine.context import Context
+from edgesim.engine.delegation import DELEGATE
+from edgesim.engine.engine_facts import EngineFacts
+from edgesim.errors import HostError
 from edgesim.host import identity
 from edgesim.host.identity import CoreGroup, MachineIdentity
 from edgesim.jobs import doctor
@@ -44,3 +48,13 @@ def test_counting_emulator_has_a_line_whether_it_is_made_or_not(
     monkeypatch.setattr(emulator, "find", lambda: made)
     findings = [each.finding for each in doctor.diagnose(HERE)]
     assert "QEMU 10.0.2, counting instructions, for edgesim count" in findings
+
+
+def test_limits_that_are_not_delegated_are_a_problem_and_rates_that_a_kernel_lacks_are_not() -> None:
+    facts = EngineFacts("26.1", 2, 1 << 30, Path("/"), "amd64", "host", "6.1", unlimited=("storage rates",))
+    assert "storage rates cannot" in doctor.limits_of_engine(facts)
+    without_root = replace(facts, rootless=True, cgroup_version="2", unlimited=("cores", "storage rates"))
+    with pytest.raises(HostError, match="cannot limit cores, storage rates on its host") as caught:
+        doctor.limits_of_engine(without_root)
+    assert caught.value.fix == DELEGATE
+    assert "storage" not in doctor.limits_of_engine(replace(without_root, unlimited=()))
