@@ -104,7 +104,11 @@ class ParentCgroup:
         """Return the empty groups on this host of processes that have ended, as far as this user may remove them."""
         if not cls.can_be_made_by_user(engine.facts):
             return []
-        return [cls(name) for name, owner in sorted(cgroup_tree.owners().items()) if is_left_behind(owner)]
+        return [
+            cls(name)
+            for name, owner in sorted(cgroup_tree.owners(rootless=engine.facts.rootless).items())
+            if is_left_behind(owner)
+        ]
 
     def _run(self, engine: Engine, order: dict[str, object], image: str | None) -> None:
         order |= {"parent": self.name, "rootless": engine.facts.rootless}

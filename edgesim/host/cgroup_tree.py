@@ -18,7 +18,8 @@ _REMOVE_PATIENCE_S = 5.0
 _MOUNTS = Path("/proc/1/mountinfo")
 _V2_CONTROLLERS = ("cpu", "memory", "pids", "io", "cpuset")
 _ROOT = "edgesim"
-_OWNER_ATTRIBUTE = "trusted.edgesim.owner"
+# Of a user's own groups: only root may write the other one (xattr(7)).
+_OWNER_ATTRIBUTE, _USERS_OWNER_ATTRIBUTE = "trusted.edgesim.owner", "user.edgesim.owner"
 
 
 def main(order: Mapping[str, object]) -> None:
@@ -33,7 +34,7 @@ def main(order: Mapping[str, object]) -> None:
         limits = order["limits"]
         assert isinstance(limits, Mapping)
         make(parent, {name: int(value) for name, value in limits.items()}, words)
-        _set_owner(parent, str(order["owner"]))
+        _set_owner(parent, str(order["owner"]), rootless=bool(order.get("rootless")))
     else:
         remove(parent, words)
 
@@ -117,25 +118,41 @@ def remove(parent: str, user: list[str], mounts: Path = _MOUNTS) -> None:
             group.parent.rmdir()
 
 
-def owners(mounts: Path = _MOUNTS) -> dict[str, str]:
-    """Return the owner of each empty group of edgesim's on this host, by the group's name."""
+def owners(mounts: Path = _MOUNTS, *, rootless: bool = False) -> dict[str, str]:
+    """Return the owner of each empty group of edgesim's on this host, by the group's name.
+
+    Args:
+        rootless: look at the groups of this user's own systemd, in place of the system's.
+    """
     found = {}
-    for mount in _all_mounts(mounts):
+    for mount in _tops(mounts, rootless):
         groups = {f"/{_ROOT}/{path.name}": path for path in mount.glob(f"{_ROOT}/*/")}
         groups |= {path.name: path for path in mount.glob(f"{_ROOT}.slice/{_ROOT}-*.slice/")}
         for name, path in groups.items():
             with contextlib.suppress(OSError):  # the group was made without an owner, or is gone
                 if not any(path.glob("*/")) and not (path / "cgroup.procs").read_text():
-                    found[name] = os.getxattr(path, _OWNER_ATTRIBUTE).decode()
+                    found[name] = os.getxattr(path, _attribute(rootless)).decode()
     return found
 
 
-def _set_owner(parent: str, owner: str, mounts: Path = _MOUNTS) -> None:
+def _set_owner(parent: str, owner: str, mounts: Path = _MOUNTS, *, rootless: bool = False) -> None:
     """Record the owner with the group; a kernel that keeps no such attribute is no error."""
     inner = f"{_ROOT}.slice/{parent}" if parent.endswith(".slice") else parent.lstrip("/")
-    for mount in _all_mounts(mounts):
+    for mount in _tops(mounts, rootless):
         with contextlib.suppress(OSError):
-            os.setxattr(mount / inner, _OWNER_ATTRIBUTE, owner.encode())
+            os.setxattr(mount / inner, _attribute(rootless), owner.encode())
+
+
+def _attribute(rootless: bool) -> str:
+    return _USERS_OWNER_ATTRIBUTE if rootless else _OWNER_ATTRIBUTE
+
+
+def _tops(mounts: Path, rootless: bool) -> set[Path]:
+    """Return the directories that groups are in: those of a user's systemd are within its user@.service."""
+    if not rootless:
+        return _all_mounts(mounts)
+    user = os.geteuid()
+    return {mount / f"user.slice/user-{user}.slice/user@{user}.service" for mount in _all_mounts(mounts)}
 
 
 def _rmdir(group: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,20 @@ def test_removing_a_group_leaves_other_groups(tmp_path: Path, mounts: Path) -> N
     assert [path.name for path in (tmp_path / "cg/edgesim").iterdir()] == ["other"]
     cgroup_tree.remove("/edgesim/other", [], mounts)
     assert not (tmp_path / "cg/edgesim").exists()
+
+
+def test_owner_of_a_users_own_slice_is_found_in_the_service_of_the_users_systemd(
+    tmp_path: Path, mounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount(mounts, f"30 1 0:26 / {tmp_path}/cg rw - cgroup2 cgroup2 rw")
+    user = os.geteuid()
+    slices = tmp_path / f"cg/user.slice/user-{user}.slice/user@{user}.service/edgesim.slice"
+    (slices / "edgesim-x.slice").mkdir(parents=True)
+    (slices / "edgesim-x.slice/cgroup.procs").touch()
+    kept: dict[tuple[Path, str], bytes] = {}
+    monkeypatch.setattr(os, "setxattr", lambda path, name, value: kept.update({(path, name): value}))
+    monkeypatch.setattr(os, "getxattr", lambda path, name: kept[path, name])
+    cgroup_tree._set_owner("edgesim-x.slice", "me", mounts, rootless=True)
+    assert list(kept) == [(slices / "edgesim-x.slice", "user.edgesim.owner")]  # trusted.* is root's alone
+    assert cgroup_tree.owners(mounts, rootless=True) == {"edgesim-x.slice": "me"}
+    assert cgroup_tree.owners(mounts) == {}
