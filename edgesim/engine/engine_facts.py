@@ -75,7 +75,7 @@ class EngineFacts:
             own: edgesim's own container, if edgesim runs in one of this engine.
         """
         security = ",".join(info.get("SecurityOptions") or ())
-        rootless = "name=rootless" in security
+        rootless = "name=rootless" in security or info.get("Rootless") is True  # Podman 4.3 has only the latter
         # Version 1 delegates nothing to a user (cgroups(7)). Podman reports the whole machine's controllers there, and
         # ignores the limits without a word; Docker's driver is `none`.
         limits_nothing = rootless and (info.get("CgroupVersion") == "1" or info.get("CgroupDriver") == "none")
@@ -93,7 +93,7 @@ class EngineFacts:
             product=_product(version),
             setting=_setting(info),
             cgroup_version=info.get("CgroupVersion"),
-            unlimited=_unlimited(info, limits_nothing),
+            unlimited=_unlimited(version, info, limits_nothing),
             in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
             limits_nothing=limits_nothing,
             own=own,
@@ -120,7 +120,10 @@ class EngineFacts:
         return f"{self.product} {self.version}"
 
 
-def _unlimited(info: Mapping[str, Any], limits_nothing: bool) -> tuple[str, ...]:
+def _unlimited(version: Mapping[str, Any], info: Mapping[str, Any], limits_nothing: bool) -> tuple[str, ...]:
+    # Podman 4.3 looks for the files of version 1 there, and denies limits that it sets. What is read back decides.
+    if _product(version) == "Podman" and info.get("CgroupVersion") == "2":
+        return ()
     lacking = [name for name, key in _LIMITS.items() if limits_nothing or info.get(key) is False]
     if limits_nothing or any(_NO_RATES.search(str(warning)) for warning in info.get("Warnings") or ()):
         lacking.append("storage rates")

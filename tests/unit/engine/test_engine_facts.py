@@ -107,6 +107,23 @@ def test_engine_without_root_limits_nothing_on_control_groups_v1_whatever_it_rep
     assert not EngineFacts.of(PODMAN, ANSWER | answer).limits_nothing
 
 
+def test_podman_4_3_without_root_on_control_groups_v2_is_recognised_and_its_denied_limits_are_not_believed() -> None:
+    """The answer of Podman 4.3.1 on Debian 12, whose kernel had the limit of CPU time all the same."""
+    answer = {
+        "CgroupVersion": "2",
+        "CgroupDriver": "systemd",
+        "MemoryLimit": True,
+        "SwapLimit": False,
+        "CpuCfsQuota": False,
+        "CPUSet": False,
+        "PidsLimit": True,
+        "Rootless": True,
+        "SecurityOptions": ["name=apparmor", "name=seccomp,profile=default"],
+    }
+    facts = EngineFacts.of(PODMAN, ANSWER | answer)
+    assert (facts.rootless, facts.limits_nothing, facts.unlimited) == (True, False, ())
+
+
 def test_addresses_of_containers_of_an_engine_without_root_are_not_this_hosts() -> None:
     here = {"Name": socket.gethostname(), "KernelVersion": platform.release()}
     assert EngineFacts.of(DOCKER, ANSWER | here).shares_network
