@@ -138,11 +138,13 @@ def main() -> int:
         return CANNOT_LOAD
 
     illegal_instruction.install_handler()
-    runtime: Runtime = OnnxRuntime(arguments.gpus)
+    runtime: Runtime
     if arguments.marks:
         from .runtimes.marked import MarkedRuntime  # ctypes takes start-up time, and only this option needs it
 
-        runtime = MarkedRuntime(runtime)
+        runtime = MarkedRuntime(arguments.gpus)
+    else:
+        runtime = OnnxRuntime(arguments.gpus)
     models = ServedModels(
         arguments.models,
         runtime,

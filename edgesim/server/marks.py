@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 
 LOAD_BEGINS, LOAD_ENDS, INFERENCE_BEGINS, INFERENCE_ENDS = 1, 2, 3, 4
-_NUMBER = 0x65646765
+_NUMBER = ctypes.c_long(0x65646765)
+_KINDS = {kind: ctypes.c_long(kind) for kind in (LOAD_BEGINS, LOAD_ENDS, INFERENCE_BEGINS, INFERENCE_ENDS)}
 
 _syscall = ctypes.CDLL(None).syscall
 
 
 def mark(kind: int) -> None:
     """Tell the emulator that this moment has come."""
-    _syscall(ctypes.c_long(_NUMBER), ctypes.c_long(kind))
+    _syscall(_NUMBER, _KINDS[kind])

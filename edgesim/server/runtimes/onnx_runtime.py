@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,10 @@ class OnnxSession:
         # numpy has no BF16, so such a model takes the longer way through ONNX Runtime's own values.
         signatures = [*self.inputs.values(), *self.outputs.values()]
         self._has_bf16 = any(signature.datatype == "BF16" for signature in signatures)
+
+    def wrap_compiled(self, wrap: Callable[[Any], Any]) -> None:
+        """Replace the compiled session, which `onnxruntime.InferenceSession` calls, by what `wrap` makes of it."""
+        self._session._sess = wrap(self._session._sess)
 
     def infer(self, inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
         try:
