@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
 
+from benchmarks import csv_rows
 from benchmarks.fidelity import PUBLISHED, errors_percent, judge
 from edgesim import profiles
 from edgesim.counting import emulator
-from edgesim.counting.counter import Counter, Mark
+from edgesim.counting.counter import Counter, between
 from edgesim.counting.counts import Counts
 from edgesim.engine.docker_engine import Engine
 from edgesim.images import serving_image
@@ -32,6 +33,23 @@ from edgesim.progress import Stages
 BOARD = "raspberry-pi-5"
 COUNTS = PUBLISHED / "counts.csv"
 FIELDS = tuple(asdict(Counts()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountRow:
+    """The counts of one inference (see `Counts`) of a model with a square image of `input` pixels a side."""
+
+    model: str
+    input: int
+    vector: int
+    vector_memory: int
+    scalar_memory: int
+    branches: int
+    scalar: int
+    loaded_bytes: int
+    stored_bytes: int
+
+
 # Runs in the container: a load and inferences with marks, and then waits until the marks have been read.
 PROGRAM = """
 import sys
@@ -75,16 +93,7 @@ def count(path: Path, size: int, image: str) -> list[Counts]:
             assert process.stdout.readline() == "done\n", "the container failed; see its words above"
             marks = counter.marks()
             process.communicate()
-    return list(_inferences(marks))
-
-
-def _inferences(marks: Sequence[Mark]) -> Iterator[Counts]:
-    begun = Counts()
-    for mark in marks:
-        if mark.kind == "inference begins":
-            begun = mark.own
-        elif mark.kind == "inference ends":
-            yield mark.own - begun
+    return between(marks, "inference begins", "inference ends", of_all_threads=False)
 
 
 def count_all(graphs: Path, figures: Sequence[Figure]) -> None:
@@ -100,12 +109,7 @@ def count_all(graphs: Path, figures: Sequence[Figure]) -> None:
         print(
             f"{model}: {second.instructions:,} instructions, {100 * change:+.3f} % to the first inference", flush=True
         )
-        is_new = not COUNTS.exists()
-        with COUNTS.open("a") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if is_new:
-                writer.writerow(["model", "input", *FIELDS])
-            writer.writerow([model, _sizes()[model], *asdict(second).values()])
+        csv_rows.append(COUNTS, CountRow(model=model, input=_sizes()[model], **asdict(second)))
 
 
 def _sizes() -> Mapping[str, int]:
@@ -115,10 +119,8 @@ def _sizes() -> Mapping[str, int]:
 
 def read() -> Mapping[str, Counts]:
     """Return the counts of `COUNTS` by model."""
-    if not COUNTS.exists():
-        return {}
-    with COUNTS.open() as file:
-        return {row["model"]: Counts(*(int(row[field]) for field in FIELDS)) for row in csv.DictReader(file)}
+    rows = csv_rows.read(COUNTS, CountRow)
+    return {row.model: Counts(*(getattr(row, field) for field in FIELDS)) for row in rows}
 
 
 # What is put beside the time, in the order of the columns of a fit.
@@ -132,7 +134,9 @@ TERMS: Mapping[str, Callable[[Counts], Sequence[float]]] = {
 }
 
 
-def predicted(figures: Sequence[Figure], figure: Figure, terms: Callable[[Counts], Sequence[float]]) -> float:
+def predicted(
+    figures: Sequence[Figure], figure: Figure, terms: Callable[[Counts], Sequence[float]], counts: Mapping[str, Counts]
+) -> float:
     """Predict `figure` in seconds from counts, by a fit to figures that do not have it.
 
     Each term takes a number of cycles that is the same on all boards; the cycles of one board are those of its clock on
@@ -142,7 +146,6 @@ def predicted(figures: Sequence[Figure], figure: Figure, terms: Callable[[Counts
     def cycles(other: Figure) -> np.ndarray:
         return np.array(terms(counts[other.model])) / (other.machine.clock_hz * other.machine.threads)
 
-    counts = read()
     own = [other for other in figures if other.board == figure.board]
     rows = own or figures
     matrix = np.array([cycles(other) / other.seconds for other in rows])
@@ -160,7 +163,6 @@ def table(figures: Sequence[Figure]) -> Iterator[str]:
     usable = [f for f in figures if f.runtime == RUNTIME and not f.weak and f.model in known]
     rows: dict[str, list[str]] = {}
     for groups in splits.values():
-        groups = list(groups)
         graph = errors_percent([item for item in judge(figures, groups) if item.figure.model in known])
         for name, error in zip(("graph, six terms", "graph, operations", "graph, two terms"), graph, strict=True):
             rows.setdefault(name, []).append(f"{error:.1f} %")
@@ -168,7 +170,9 @@ def table(figures: Sequence[Figure]) -> Iterator[str]:
             errors = []
             for is_out in groups:
                 rest = [other for other in usable if not is_out(other)]
-                errors += [abs(predicted(rest, out, terms) / out.seconds - 1) for out in usable if is_out(out) and rest]
+                errors += [
+                    abs(predicted(rest, out, terms, known) / out.seconds - 1) for out in usable if is_out(out) and rest
+                ]
             rows.setdefault(f"counts, {name}", []).append(f"{100 * float(np.mean(errors)):.1f} %")
     yield f"| predicted from | {' | '.join(splits)} |"
     yield "|" + "---|" * (1 + len(splits))

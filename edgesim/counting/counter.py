@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,25 @@ class Mark:
     kind: MarkKind
     own: Counts
     all: Counts
+
+
+def between(marks: Sequence[Mark], begin: MarkKind, end: MarkKind, *, of_all_threads: bool) -> list[Counts]:
+    """Return what was executed from each mark of one kind to the next mark of another.
+
+    Args:
+        of_all_threads: else of the thread that set the marks: the server's other threads, such as its timers, are no
+            part of an inference.
+    """
+    parts: list[Counts] = []
+    begun: Counts | None = None
+    for mark in marks:
+        counts = mark.all if of_all_threads else mark.own
+        if mark.kind == begin:
+            begun = counts
+        elif mark.kind == end and begun is not None:
+            parts.append(counts - begun)
+            begun = None
+    return parts
 
 
 @dataclass

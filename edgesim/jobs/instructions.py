@@ -1,10 +1,10 @@
 """The instructions of a board that is up: its start, the load of its model, and single inferences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 
 from edgesim.boards.board import Board
-from edgesim.counting.counter import Counter, Mark, MarkKind
+from edgesim.counting.counter import Counter, between
 from edgesim.counting.counts import Counts, InstructionCount
 from edgesim.jobs.session_plan import SessionPlan
 from edgesim.progress import Stages
@@ -54,9 +54,9 @@ def count(board: Board, counter: Counter, plan: SessionPlan, stages: Stages) -> 
                 peer.infer(payload)
         marks = counter.marks()
     several = board.intra_op_threads > 1
-    loads = _between(marks, "load begins", "load ends", of_all_threads=True)
+    loads = between(marks, "load begins", "load ends", of_all_threads=True)
     return InstructionCount(
-        inferences=_between(marks[first_mark:], "inference begins", "inference ends", of_all_threads=several)
+        inferences=between(marks[first_mark:], "inference begins", "inference ends", of_all_threads=several)
         if requests
         else (),
         requests=[_total(each) for each in requests],
@@ -71,22 +71,3 @@ def count(board: Board, counter: Counter, plan: SessionPlan, stages: Stages) -> 
 
 def _total(by_thread: Mapping[int, Counts]) -> Counts:
     return sum(by_thread.values(), Counts())
-
-
-def _between(marks: Sequence[Mark], begin: MarkKind, end: MarkKind, *, of_all_threads: bool) -> list[Counts]:
-    """Return what was executed from each mark of one kind to the next mark of another.
-
-    Args:
-        of_all_threads: else of the thread that set the marks: the server's other threads, such as its timers, are no
-            part of an inference.
-    """
-    parts: list[Counts] = []
-    begun: Counts | None = None
-    for mark in marks:
-        counts = mark.all if of_all_threads else mark.own
-        if mark.kind == begin:
-            begun = counts
-        elif mark.kind == end and begun is not None:
-            parts.append(counts - begun)
-            begun = None
-    return parts
