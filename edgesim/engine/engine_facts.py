@@ -121,7 +121,8 @@ class EngineFacts:
 
 
 def _unlimited(version: Mapping[str, Any], info: Mapping[str, Any], limits_nothing: bool) -> tuple[str, ...]:
-    # Podman 4.3 looks for the files of version 1 there, and denies limits that it sets. What is read back decides.
+    # On control groups v2, Podman 4.3 looks for the files of v1, and denies limits that Podman sets: the limits that
+    # are read back decide.
     if _product(version) == "Podman" and info.get("CgroupVersion") == "2":
         return ()
     lacking = [name for name, key in _LIMITS.items() if limits_nothing or info.get(key) is False]
