@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesim.measure.change_points import standardised
+from edgesim.measure.change_points import change_points, standardised
 
 Floats = NDArray[np.float64]
 
@@ -48,9 +48,10 @@ def find(
     """Return the steps of a series, in their order.
 
     Of exact figures, such as counts and predictions, each change is a step. Of others a step is a change-point of the
-    logarithms, found by ruptures, whose two sides differ by Mann and Whitney's test. The test's p-value is multiplied
-    by the number of places that the change-point was chosen from (Bonferroni), since the best place of many differs by
-    chance, too: with 20 results a step is sure after four of the new level, with 100 after three.
+    logarithms (see `edgesim.measure.change_points`), whose two sides differ by Mann and Whitney's test. The test's
+    p-value is multiplied by the number of places that the change-point was chosen from (Bonferroni), since the best
+    place of many differs by chance, too: with 20 results a step is sure after four of the new level, with 100 after
+    three.
 
     Args:
         values: a figure for each result, in the order of their revisions.
@@ -68,7 +69,7 @@ def find(
     scale = np.log(figures) if np.all(figures > 0) else figures / (float(np.median(np.abs(figures))) or 1.0)
     signal = standardised(scale, least_noise=max(min_change / 4, _ROUNDING))
     n = len(figures)
-    bounds = [0, *_change_points(signal, _PENALTY * float(np.log(n)))]
+    bounds = [0, *change_points(signal, smallest=_SMALLEST_SEGMENT, penalty=_PENALTY * float(np.log(n))), n]
     # The weakest change-point goes, until all that stay are sure: the sides of the others grow by it.
     while len(bounds) > 2:
         spans = [
@@ -81,18 +82,6 @@ def find(
             return spans
         del bounds[weakest + 1]
     return []
-
-
-def _change_points(signal: Floats, penalty: float) -> list[int]:
-    """Return the indices at which the level of a signal changes, in their order, and its length.
-
-    The segments have the least sum of squared deviations from their means, plus a penalty for each change (PELT:
-    Killick and others 2012, Optimal detection of changepoints with a linear computational cost).
-    """
-    import ruptures  # slow to import, see `edgesim.measure.change_points`
-
-    search = ruptures.KernelCPD(kernel="linear", min_size=_SMALLEST_SEGMENT)
-    return [int(point) for point in search.fit_predict(signal, pen=penalty)]
 
 
 def _exact(figures: Floats, min_change: float) -> list[Span]:

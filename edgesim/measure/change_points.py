@@ -1,8 +1,8 @@
-"""Where the level of the times of a warm-up changes: the division into segments that fits best, found exactly.
+"""Where the level of a series of figures changes: the division into segments that fits best, found exactly.
 
-`edgesim.histories.steps` has ruptures find the same. A run does not: ruptures imports scipy.stats, which takes 0.7 s of
-CPU time on top of numpy and scipy.special, and a run has no moment for that. While a run waits, it measures what it
-waits for: the reference, and the start of the board. The search below takes 2 ms for the 200 requests of a warm-up.
+The figures are the times of a warm-up, or those of a history. The library ruptures finds the same places, and a test
+compares both. edgesim does not depend on ruptures: ruptures imports scipy.stats, which takes 0.7 s of CPU time, and a
+run has no moment for that, since a run measures what it waits for; and Python 3.14 has to compile ruptures.
 """
 
 import numpy as np

@@ -34,9 +34,11 @@ def test_constant_signal_and_one_shorter_than_a_segment_have_none() -> None:
     assert change_points(np.array([1.0, 9.0, 1.0]), smallest=5, penalty=1) == []
 
 
+# As a warm-up and a history search.
+@pytest.mark.parametrize(("smallest", "penalty"), [(5, 30.0), (2, 15.9)])
 @pytest.mark.parametrize("seed", range(10))
-def test_warm_up_and_history_find_the_same_places(seed: int) -> None:
+def test_ruptures_finds_the_same_places(seed: int, smallest: int, penalty: float) -> None:
     generator = np.random.default_rng(seed)
     signal = generator.normal(size=200) + np.repeat(generator.normal(0, 5, size=4), 50)
-    library = ruptures.KernelCPD(kernel="linear", min_size=5).fit_predict(signal, pen=30.0)
-    assert [*change_points(signal, smallest=5, penalty=30.0), 200] == library
+    library = ruptures.KernelCPD(kernel="linear", min_size=smallest).fit_predict(signal, pen=penalty)
+    assert [*change_points(signal, smallest=smallest, penalty=penalty), 200] == library
