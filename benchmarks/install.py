@@ -3,8 +3,10 @@
 ``python -m benchmarks.install`` builds the wheel (`scripts/distribution`), installs it in each environment, and runs
 ``edgesim --version``, ``doctor``, ``run --engine local`` and ``report`` in it. A Python that this machine lacks is
 taken from a root of Debian's packages (`benchmarks/pythons.py`); nothing is installed on the machine itself.
+``--python 3.14 --by lowest`` tries one of them.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -132,14 +134,14 @@ def trial(python: Python, by: str, built: Path) -> Trial:
     return Trial(python.version, by, codes)
 
 
-def trials(version: str, built: Path) -> Iterator[Trial]:
+def trials(version: str, built: Path, ways: Sequence[str] = tuple(WAYS)) -> Iterator[Trial]:
     """Yield a trial for each way to install with one version of Python; none if that Python is not to be had."""
     if (python := here(version)) is not None:
-        yield from (trial(python, by, built) for by in WAYS)
+        yield from (trial(python, by, built) for by in ways)
         return
     with from_debian(version) as debian:
         if debian is not None:
-            yield from (trial(debian, by, built) for by in WAYS)
+            yield from (trial(debian, by, built) for by in ways)
 
 
 def _tool(python: Python, place: Path, name: str) -> Path:
@@ -192,12 +194,16 @@ def _table(all_trials: Mapping[str, Sequence[Trial]]) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--python", choices=VERSIONS, action="append", help="with this Python alone; may be repeated")
+    parser.add_argument("--by", choices=tuple(WAYS), action="append", help="in this way alone; may be repeated")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgesim-wheel-") as name:
         built = wheel(Path(name))
         made: dict[str, list[Trial]] = {}
-        for version in VERSIONS:
+        for version in arguments.python or VERSIONS:
             made[version] = []
-            for each in trials(version, built):
+            for each in trials(version, built, arguments.by or tuple(WAYS)):
                 print(f"{each.python}, {each.by}: {dict(each.codes)} {each.problem}", file=sys.stderr)
                 made[version].append(each)
     print(_table(made))
