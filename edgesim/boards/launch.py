@@ -305,7 +305,10 @@ class Launch:
             problem = f"image {profile.image.reference} starts a server of its own, which the emulator that counts"
             problem, fix = f"{problem} cannot stand before", "edgesim's own server, with `base_image` if need be"
         elif self.machine is not None:
-            problem, fix = f"the emulator that counts is a file of this machine, not of {self.machine}", "no `context`"
+            problem, fix = (
+                f"the emulator that counts is a file of this machine, not of {self.machine}",
+                "an engine on this machine",
+            )
         if problem is not None:
             raise UsageError(f"count: {problem}", fix=f"use {fix}")
 
