@@ -1,7 +1,8 @@
 """The examples for CI run as they stand: their steps, one after the other, on what a fresh runner has.
 
 The runner is a clean directory with a user's repository, an empty home, Python, git and the docker command, with an
-engine that has no image. In place of a package index that has edgesim, pip finds the wheel of this checkout.
+engine that has no image; for jobs in containers, a container beside that of the engine. In place of a package index
+that has edgesim, pip finds the wheel of this checkout.
 """
 
 import json
@@ -10,13 +11,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from edgesim.models import repository, samples
 from edgesim.paths import cache_directory
+from tests.integration import job_container
+from tests.integration.conftest import edgesim
+from tests.integration.job_container import JobContainer
 from tests.integration.other_engine import OtherEngine, running
 from tests.support.ci_jobs import EXAMPLES, SYSTEM, Job, jobs
 
@@ -36,35 +41,47 @@ _TIMEOUT_S = 900
 
 @dataclass(frozen=True)
 class Runner:
-    """A user's repository, checked out, and the variables of a shell there."""
+    """A user's repository, checked out, and the variables of a shell there.
+
+    Attributes:
+        engine: the address of an engine, for jobs that do not run in a container.
+        after: removes what the jobs need.
+    """
 
     checkout: Path
     environment: Mapping[str, str]
+    engine: str
+    after: ExitStack = field(default_factory=ExitStack)
 
-    def run(self, job: Job, **variables: str) -> dict[str, int]:
-        """Run a job's steps; return the exit code of each, by its last line.
+    def run(self, job: Job, *, in_container: bool = False, **variables: str) -> dict[str, int]:
+        """Run a job's steps, here or in a container; return the exit code of each, by its last line.
 
         A step that is not to stop the job runs even after one that fails, as those with ``always()`` do.
         """
         own = self.checkout.parent
         files = {name: own / name.lower() for name in ("GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         codes = {}
+        container = self._container(job) if in_container else None
         for step in job.steps:
             for file in files.values():
                 file.touch()
             added = files["GITHUB_PATH"].read_text().split()
             environment = {
                 **self.environment,
+                **({"DOCKER_HOST": self.engine} if container is None else {}),
                 **SYSTEM[job.system],
                 **job.variables,
                 **variables,
                 **{name: str(file) for name, file in files.items()},
                 "PATH": ":".join([*reversed(added), self.environment["PATH"]]),
             }
+            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step]
+            if container is not None:
+                command = container.command(command, self.checkout, environment)
             done = subprocess.run(
-                ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step],
+                command,
                 cwd=self.checkout,
-                env=environment,
+                env=environment if container is None else None,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -73,6 +90,20 @@ class Runner:
             codes[step.splitlines()[-1]] = done.returncode
             assert done.returncode in SOUND, f"{step}\n{done.stdout}\n{done.stderr}"
         return codes
+
+    def _container(self, job: Job) -> JobContainer:
+        """Start a job's container: with docker:dind if the job has this service, else beside this host's engine."""
+        links = (Path(word) for word in self.environment["PIP_FIND_LINKS"].split())
+        seen = {
+            "read": [link for link in links if link.exists()],
+            "write": [self.checkout.parent, cache_directory(), Path(self.environment["PIP_CACHE_DIR"])],
+        }
+        certificates = job.variables.get("DOCKER_TLS_CERTDIR")
+        return self.after.enter_context(
+            job_container.beside_the_engine(**seen)
+            if certificates is None
+            else job_container.with_docker_in_docker(certificates, **seen)
+        )
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -84,6 +115,7 @@ def git(directory: Path, *arguments: str) -> str:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wheels")
+    (directory / "cache").mkdir()
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(directory), str(ROOT)]
     subprocess.run(build, check=True)
     return directory
@@ -96,7 +128,7 @@ def empty_engine(pytestconfig: pytest.Config) -> Iterator[OtherEngine]:
 
 
 @pytest.fixture
-def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, empty_engine: OtherEngine) -> Runner:
+def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, empty_engine: OtherEngine) -> Iterator[Runner]:
     """A clone of a small repository with a sample model, named by the test's parameter, its rules, and a branch."""
     origin, checkout, home = tmp_path / "origin", tmp_path / "checkout", tmp_path / "home"
     home.mkdir()
@@ -115,7 +147,7 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, empty_e
     found = os.environ.get("PIP_FIND_LINKS", "")
     # What reaches the package index and the mirror from here, and nothing else of the environment that tests run in.
     passed = {name: value for name, value in os.environ.items() if "proxy" in name.lower() or "CERT" in name}
-    return Runner(
+    runner = Runner(
         checkout,
         {
             **passed,
@@ -125,19 +157,32 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path, empty_e
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "DOCKER_HOST": empty_engine.host,
             "EDGESIM_CACHE_DIR": str(cache_directory()),  # base and packages: from a mirror they take a minute
         },
+        empty_engine.host,
     )
+    with runner.after:
+        yield runner
 
 
 @pytest.mark.parametrize("runner", ["digits"], indirect=True)
-@pytest.mark.parametrize("file", ["github.yml", "gitlab.yml"])
-def test_a_model_is_run_judged_and_reported_in_ci(file: str, runner: Runner) -> None:
+@pytest.mark.parametrize(
+    ("file", "in_container"),
+    [
+        ("github.yml", False),
+        ("github.yml", True),
+        ("gitlab.yml", False),
+        ("gitlab.yml", True),
+        ("gitlab-docker.yml", True),
+    ],
+)
+def test_a_model_is_run_judged_and_reported_in_ci(file: str, in_container: bool, runner: Runner) -> None:
     job = jobs(file, INPUTS)[0]
-    codes = runner.run(job)
+    codes = runner.run(job, in_container=in_container)
     result = json.loads((runner.checkout / "result.json").read_text())
     assert (result["profile"]["name"], result["model"]["name"]) == ("jetson-nano", "detector")
+    if in_container and job.variables.get("DOCKER_TLS_CERTDIR") is None:
+        assert edgesim("volumes", "rm", result["device"]["volume"]).returncode == 0  # it is on this host's engine
     for name in ("report.html", "gate.xml"):
         assert (runner.checkout / name).stat().st_size > 0
     if job.system == "github":
@@ -156,3 +201,11 @@ def test_two_revisions_of_a_model_are_compared_in_ci(file: str, name: str, runne
     # Of a slow board: a busy host is still quicker, and can be slowed down.
     runner.run(job, CI_MERGE_REQUEST_DIFF_BASE_SHA=base, PROFILE="raspberry-pi-zero-2")
     assert {path.name for path in (runner.checkout / "pair").iterdir()} >= {"base.json", "candidate.json"}
+
+
+@pytest.mark.parametrize("runner", ["mobilenet_v2"], indirect=True)
+def test_two_revisions_of_a_model_are_compared_in_a_job_that_has_docker_in_docker(runner: Runner) -> None:
+    (job,) = (job for job in jobs("gitlab-docker.yml", INPUTS) if job.name == "edgesim-merge-request")
+    base = git(runner.checkout, "rev-parse", "origin/main")
+    runner.run(job, in_container=True, CI_MERGE_REQUEST_DIFF_BASE_SHA=base)
+    assert "PASS" in (runner.checkout / "pair.md").read_text()

@@ -1,6 +1,6 @@
 """The examples for CI: they are YAML of their system's shape, and edgesim takes every command in them.
 
-`tests/integration/test_ci_examples.py` runs them.
+`tests/long/test_ci_examples.py` runs them.
 """
 
 import itertools
@@ -86,7 +86,8 @@ def test_a_comparison_of_revisions_has_both_in_its_checkout() -> None:
     (job,) = document("github-pull-request.yml")["jobs"].values()
     checkout = next(step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout"))
     assert checkout["with"]["fetch-depth"] == 0
-    assert document("gitlab.yml")["edgesim-merge-request"]["variables"]["GIT_DEPTH"] == 0
+    for file in ("gitlab.yml", "gitlab-docker.yml"):
+        assert document(file)["edgesim-merge-request"]["variables"]["GIT_DEPTH"] == 0
 
 
 def test_the_jobs_keep_what_the_commands_write() -> None:
@@ -114,15 +115,17 @@ def test_the_rules_of_the_example_are_valid() -> None:
     assert list(rules.by_profile) == ["jetson-nano"]
 
 
-@pytest.mark.parametrize("name", ["edge", "edgesim"])
+@pytest.mark.parametrize(
+    ("file", "name"), [("github.yml", "edge"), ("gitlab.yml", "edgesim"), ("gitlab-docker.yml", "edgesim")]
+)
 def test_what_follows_the_run_works_on_its_result_and_ends_in_the_verdict(
-    name: str, result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: str, name: str, result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     result.write(Path("result.json"))
     Path("edgesim-gate.yaml").write_text("rules: [memory_peak_bytes <= 1MiB]\n")
-    (job,) = (job for job in JOBS if job.name == name)
+    (job,) = (job for job in JOBS if (job.file, job.name) == (file, name))
     codes = {command[0]: exit_code_of(command) for command in commands(job) if command[0] in ("gate", "report")}
     assert codes == {"report": 0, "gate": 1}
     assert {"report.html", "gate.xml"} <= {path.name for path in Path().iterdir()}
