@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError, field_problem
+from edgesim.file_names import part_of
 from edgesim.gates import comparable
 from edgesim.gates.comparable import differences, identity, unfit
 from edgesim.results import result_file
@@ -18,7 +18,6 @@ from edgesim.results.result_file import write_text
 from edgesim.results.run_result import RunResult
 
 DIRECTORY = "baselines"
-_MOST_LETTERS = 100  # of a profile's or a model's name in a file's: file systems take 255 in all
 _MAKE = "make one with edgesim baseline save RESULT.json"
 
 
@@ -80,7 +79,7 @@ def _name(baseline: Baseline) -> str:
     result = baseline.result
     mode = f".{result.profile.mode}" if result.profile.mode else ""
     words = (f"{result.profile.name}{mode}", result.model.name, baseline.fingerprint)
-    return "--".join(re.sub(r"[^A-Za-z0-9._-]+", "_", word)[:_MOST_LETTERS] for word in words) + ".json"
+    return f"{'--'.join(map(part_of, words))}.json"
 
 
 def _trimmed(result: RunResult) -> RunResult:

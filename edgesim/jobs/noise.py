@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from edgesim import untrusted
 from edgesim.boards.launch import Launch
 from edgesim.errors import HostError, NoMeasurement, UsageError
+from edgesim.file_names import part_of
 from edgesim.gates import Rules, paired_statistics
 from edgesim.gates.comparable import unfit
 from edgesim.gates.metric_change import metric_change
@@ -145,12 +145,12 @@ def known(
         launch = Launch.of(profile, [], BoardOptions(engine=engine, context=context))
         execution = default_execution(launch, Stages(), build=False)
     try:
-        pattern = kept_in(engine, execution, context, model="*")
+        directory, key = cache_directory() / "noise", _key(engine, execution, context)
     except HostError:  # a user without a home directory has kept none
         return []
     if model is not None and (noise := _read(kept_in(engine, execution, context, model=model))) is not None:
         return [noise]
-    return [noise for path in sorted(pattern.parent.glob(pattern.name)) if (noise := _read(path)) is not None]
+    return [noise for path in sorted(directory.glob(f"{key}-*.json")) if (noise := _read(path)) is not None]
 
 
 def _read(path: Path) -> Noise | None:
@@ -162,7 +162,10 @@ def _read(path: Path) -> Noise | None:
 
 def kept_in(engine: EngineName, execution: Execution, context: str | None = None, *, model: str) -> Path:
     """Return the file of a probe in the user's cache, named by processor, cores, kernel, engine and execution."""
+    return cache_directory() / "noise" / f"{_key(engine, execution, context)}-{part_of(model)}.json"
+
+
+def _key(engine: EngineName, execution: Execution, context: str | None) -> str:
     host = host_facts.describe(engine=None, emulator=None)
     fingerprint = json.dumps([host.cpu, host.cores, host.kernel, engine, execution, context])
-    key = hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
-    return cache_directory() / "noise" / f"{key}-{re.sub(r'[^A-Za-z0-9._*-]', '_', model)[:100]}.json"
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:12]

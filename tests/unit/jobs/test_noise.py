@@ -112,3 +112,7 @@ def test_more_rules_see_less_and_less_is_nearer_than_more(probed: Noise) -> None
 
 def test_file_of_a_probe_has_a_name_that_a_file_system_takes_however_long_the_models_name() -> None:
     assert len(kept_in("local", "host", model="x" * 250).name) < 255
+
+
+def test_probes_of_models_of_similar_names_are_files_of_their_own() -> None:
+    assert kept_in("local", "host", model="检测") != kept_in("local", "host", model="分割")
