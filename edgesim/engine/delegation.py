@@ -14,9 +14,11 @@ VERSION_2 = (
     "an engine that runs as root (DOCKER_HOST)"
 )
 # How crun and runc refuse a limit whose controller the user does not have: github.com/containers/podman, issues 7959,
-# 8914 and 11563. Docker's driver discards such a limit, and warns.
+# 8914 and 11563, and crun 1.21: "controller `io` is not available under …". Docker's driver discards such a limit, and
+# warns.
 _REFUSALS = (
     "requested cgroup controller",
+    "is not available under /sys/fs/cgroup",
     "cpu.max",
     "cpuset.cpus",
     "io.max",

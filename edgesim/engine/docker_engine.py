@@ -15,7 +15,7 @@ from typing import Any
 import docker.errors
 import docker.types
 
-from edgesim.engine import create_warnings, own_container
+from edgesim.engine import create_warnings, own_container, podman
 from edgesim.engine.api_errors import engine_call, files_unseen
 from edgesim.engine.container import Container, DockerDevice
 from edgesim.engine.context import Context, resolve
@@ -52,7 +52,9 @@ class Engine:
             version = self._client.version()
             info = self._client.info()
             own = own_container.find(self._client) if self.context.machine is None else None
-        self.facts = EngineFacts.of(version, info, own)
+            of_podman = podman.is_podman(version)
+            controllers = podman.controllers(self._client.api, version["Version"]) if of_podman else None
+        self.facts = EngineFacts.of(version, info, own, controllers)
         self.images = Images(self._client, in_containerd=self.facts.in_containerd)
         self.volumes = Volumes(self._client)
 
@@ -122,7 +124,6 @@ class Engine:
                     self._client.close()
 
     def _create(self, container: Container) -> Any:
-        quota = CpuQuota.of_container(container.cpus)
         return self._client.containers.create(
             container.image,
             list(container.arguments) if container.arguments is not None else None,
@@ -133,12 +134,8 @@ class Engine:
             **(container.gpus.arguments if container.gpus is not None else {}),
             **engine_mounts(container.mounts, relabel=self.facts.relabels),
             user=container.user,
-            mem_limit=container.memory_bytes,
-            memswap_limit=container.memory_bytes,  # memory and swap together: no swap in addition
-            cpu_period=quota.period_us,
-            cpu_quota=quota.quota_us,
+            **limit_arguments(container, self.facts),
             cpuset_cpus=",".join(map(str, container.cores)) if container.cores is not None else None,
-            pids_limit=container.processes,
             ulimits=_open_files(container.open_files),
             device_read_bps=_rate(container.storage_device, container.read_bytes_per_s),
             device_write_bps=_rate(container.storage_device, container.write_bytes_per_s),
@@ -222,6 +219,23 @@ class Engine:
             with engine_call(), contextlib.suppress(docker.errors.NotFound):
                 remove_container(self._client.containers.get(name))
         return names
+
+
+def limit_arguments(container: Container, facts: EngineFacts) -> dict[str, Any]:
+    """Return the limits of memory, CPU and processes as the docker package takes them, without those that are refused.
+
+    Docker discards a limit whose controller it does not have, and warns; Podman's runtime refuses the container.
+    """
+    quota = CpuQuota.of_container(container.cpus)
+    left_out = facts.unlimited if facts.product == "Podman" else ()
+    limits: dict[str, Any] = {}
+    if "memory" not in left_out:  # memory and swap together: no swap in addition
+        limits |= {"mem_limit": container.memory_bytes, "memswap_limit": container.memory_bytes}
+    if "CPU" not in left_out:
+        limits |= {"cpu_period": quota.period_us, "cpu_quota": quota.quota_us}
+    if "processes" not in left_out and container.processes is not None:
+        limits["pids_limit"] = container.processes
+    return limits
 
 
 def _require_seen(created: Any, mounts: Sequence[Mount | VolumeMount]) -> None:

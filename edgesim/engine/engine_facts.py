@@ -3,12 +3,13 @@
 import platform
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgesim.engine.own_container import OwnContainer
+from edgesim.engine.podman import is_podman
 from edgesim.host.architecture import architecture_of
 
 # What an engine can limit, by the key with which it reports that it can (GET /info).
@@ -18,6 +19,15 @@ _LIMITS = {
     "CPU": "CpuCfsQuota",
     "processes": "PidsLimit",
     "cores": "CPUSet",
+}
+# The controllers of control groups v2 that these limits rest on.
+_CONTROLLERS = {
+    "memory": "memory",
+    "swap": "memory",
+    "CPU": "cpu",
+    "processes": "pids",
+    "cores": "cpuset",
+    "storage rates": "io",
 }
 # Docker reports on storage rates only in the warnings of that answer, in words of version 2 or of version 1.
 _NO_RATES = re.compile(r"No (?:io\.max \([rw]bps\)|blkio throttle\.(?:read|write)_bps_device) support")
@@ -66,13 +76,20 @@ class EngineFacts:
     own: OwnContainer | None = None
 
     @classmethod
-    def of(cls, version: Mapping[str, Any], info: Mapping[str, Any], own: OwnContainer | None = None) -> "EngineFacts":
+    def of(
+        cls,
+        version: Mapping[str, Any],
+        info: Mapping[str, Any],
+        own: OwnContainer | None = None,
+        controllers: Collection[str] | None = None,
+    ) -> "EngineFacts":
         """Return the facts that an engine answers with.
 
         Args:
             version: the answer to ``GET /version``.
             info: the answer to ``GET /info``.
             own: edgesim's own container, if edgesim runs in one of this engine.
+            controllers: the controllers of control groups that Podman has, by its own API; None if not known.
         """
         security = ",".join(info.get("SecurityOptions") or ())
         rootless = "name=rootless" in security or info.get("Rootless") is True  # Podman 4.3 has only the latter
@@ -90,10 +107,10 @@ class EngineFacts:
             relabels="name=selinux" in security,
             rootless=rootless,
             driver=info.get("CgroupDriver", "cgroupfs"),
-            product=_product(version),
+            product="Podman" if is_podman(version) else "Docker",
             setting=_setting(info),
             cgroup_version=info.get("CgroupVersion"),
-            unlimited=_unlimited(version, info, limits_nothing),
+            unlimited=_unlimited(version, info, limits_nothing, controllers),
             in_containerd="containerd" in str(dict(info.get("DriverStatus") or ()).get("driver-type", "")),
             limits_nothing=limits_nothing,
             own=own,
@@ -120,20 +137,17 @@ class EngineFacts:
         return f"{self.product} {self.version}"
 
 
-def _unlimited(version: Mapping[str, Any], info: Mapping[str, Any], limits_nothing: bool) -> tuple[str, ...]:
-    # On control groups v2, Podman 4.3 looks for the files of v1, and denies limits that Podman sets: the limits that
-    # are read back decide.
-    if _product(version) == "Podman" and info.get("CgroupVersion") == "2":
-        return ()
+def _unlimited(
+    version: Mapping[str, Any], info: Mapping[str, Any], limits_nothing: bool, controllers: Collection[str] | None
+) -> tuple[str, ...]:
+    # On control groups v2, Podman looks for the files of v1, and denies limits that it sets: its controllers tell, or,
+    # without them, the limits that are read back.
+    if is_podman(version) and info.get("CgroupVersion") == "2":
+        return tuple(name for name, each in _CONTROLLERS.items() if controllers is not None and each not in controllers)
     lacking = [name for name, key in _LIMITS.items() if limits_nothing or info.get(key) is False]
     if limits_nothing or any(_NO_RATES.search(str(warning)) for warning in info.get("Warnings") or ()):
         lacking.append("storage rates")
     return tuple(lacking)
-
-
-def _product(version: Mapping[str, Any]) -> str:
-    names = [str(component.get("Name", "")) for component in version.get("Components") or ()]
-    return "Podman" if any(name.startswith("Podman") for name in names) else "Docker"
 
 
 def _setting(info: Mapping[str, Any]) -> str | None:

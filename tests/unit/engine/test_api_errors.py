@@ -79,6 +79,8 @@ def test_refusal_that_is_the_hosts_says_what_to_do(text: str, words: str) -> Non
     "text",
     [
         "crun: the requested cgroup controller `cpu` is not available: OCI runtime error",
+        "crun: controller `io` is not available under /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/"
+        "user.slice/libpod-13be.scope/container/cgroup.controllers: OCI runtime error",  # crun 1.21
         "opening file `cpu.max` for writing: Permission denied: OCI runtime permission denied error",
         "applying cgroup configuration for process caused: rootless needs no limits + no cgrouppath when no permission "
         "is granted for cgroups",

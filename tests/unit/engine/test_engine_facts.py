@@ -124,6 +124,26 @@ def test_podman_4_3_without_root_on_control_groups_v2_is_recognised_and_its_deni
     assert (facts.rootless, facts.limits_nothing, facts.unlimited) == (True, False, ())
 
 
+@pytest.mark.parametrize(
+    ("controllers", "unlimited"),
+    [
+        (["cpuset", "cpu", "io", "memory", "pids"], ()),
+        (["cpu", "memory", "pids"], ("cores", "storage rates")),  # as Debian 13 delegates
+        (["memory", "pids"], ("CPU", "cores", "storage rates")),
+        (["cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"], ()),  # as root
+    ],
+)
+def test_podman_on_control_groups_v2_can_limit_what_its_own_api_has_controllers_for(
+    controllers: list[str], unlimited: tuple[str, ...]
+) -> None:
+    """The answers of Podman 5.4.2 on Debian 13: Docker's API denies limits of CPU time and cores in each case."""
+    answer = {"CgroupVersion": "2", "SwapLimit": False, "CpuCfsQuota": False, "CPUSet": False, "Rootless": True}
+    facts = EngineFacts.of(PODMAN, ANSWER | answer, controllers=controllers)
+    assert facts.unlimited == unlimited
+    assert EngineFacts.of(PODMAN, ANSWER | answer).unlimited == (), "the limits that are read back tell"
+    assert EngineFacts.of(DOCKER, ANSWER, controllers=controllers).unlimited == ()
+
+
 def test_addresses_of_containers_of_an_engine_without_root_are_not_this_hosts() -> None:
     here = {"Name": socket.gethostname(), "KernelVersion": platform.release()}
     assert EngineFacts.of(DOCKER, ANSWER | here).shares_network
