@@ -5,11 +5,10 @@ import tarfile
 
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.docker_engine import Engine
-from edgesim.engine.labels import LABEL, run_labels
+from edgesim.engine.labels import run_labels
 from edgesim.errors import DeviceError, EmulatorMissing
 from edgesim.host import emulator
 from edgesim.host.emulator import Emulator
-from edgesim.version import __version__
 
 _IMAGE = "edgesim/arm64-program:1"
 _PROGRAM = "/program"
@@ -61,11 +60,7 @@ def _make_image(engine: Engine) -> None:
         entry, program = tarfile.TarInfo(_PROGRAM.lstrip("/")), emulator.arm64_program()
         entry.size, entry.mode = len(program), 0o755
         tar.addfile(entry, io.BytesIO(program))
-    name, _, tag = _IMAGE.partition(":")
-    with engine_call():
-        engine.client.api.import_image_from_data(
-            archive.getvalue(), repository=name, tag=tag, changes=[f"LABEL {LABEL}={__version__}"]
-        )
+    engine.images.import_files(archive.getvalue(), _IMAGE)
 
 
 def _output(engine: Engine, environment: dict[str, str]) -> str:

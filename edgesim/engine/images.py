@@ -1,6 +1,7 @@
 """The images of an engine."""
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import docker.utils
 
 from edgesim.engine.api_errors import engine_call
 from edgesim.engine.labels import LABEL, run_labels
@@ -108,7 +110,9 @@ class Images:
     def tag(self, image: str, name: str) -> None:
         """Give an image that the engine has another name, ``NAME`` or ``NAME:TAG``."""
         with engine_call():
-            self._client.images.get(image).tag(name)
+            # Apart, since Podman appends ":latest" to a name without a tag of its own.
+            repository, tag = docker.utils.parse_repository_tag(name)
+            self._client.images.get(image).tag(repository, tag)
 
     def push(self, image: str, name: str) -> None:
         """Send an image to the registry of `name`.
@@ -178,12 +182,23 @@ class Images:
     def make_empty(self) -> str:
         """Make an image without files unless the engine has it; return its reference."""
         if self.id(_EMPTY) is None:
-            name, _, tag = _EMPTY.partition(":")
-            with engine_call():
-                self._client.api.import_image_from_data(
-                    bytes(10240), repository=name, tag=tag, changes=[f"LABEL {LABEL}={__version__}"]
-                )
+            self.import_files(bytes(10240), _EMPTY)
         return _EMPTY
+
+    def import_files(self, archive: bytes, reference: str) -> None:
+        """Make an image of edgesim's from a tar archive of its files.
+
+        Podman 4.3 ignores the tag with which an image is imported (github.com/containers/podman, issue 18597).
+        """
+        with engine_call():
+            answer = self._client.api.import_image_from_data(archive, changes=[f"LABEL {LABEL}={__version__}"])
+        self.tag(_imported(answer), reference)
+
+
+def _imported(answer: str) -> str:
+    """Return the id of the image that an engine has imported: the status of the last line of its answer."""
+    lines = [json.loads(line) for line in answer.splitlines() if line.strip()]
+    return str(lines[-1]["status"])
 
 
 def _not_pushed(name: str, problem: str) -> HostError:

@@ -75,3 +75,25 @@ def test_an_image_that_takes_minutes_to_load_or_save_is_waited_for(tmp_path: Pat
     images.load(tmp_path / "saved.tar", "edgesim/jetson:1")
     assert min(waited) >= 1800
     assert client.api.timeout == 120
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"status":"sha256:d669"}\r\n',  # Docker 26.1
+        '{"status":"sha256:d669","progress":"","progressDetail":{},"id":"sha256:d669"}\n',  # Podman
+    ],
+)
+def test_image_made_of_files_gets_its_name_after_its_import(answer: str) -> None:
+    """Podman 4.3 ignores the tag of an import, and no Podman splits a tag from the name that it is to give."""
+    client = MagicMock()
+    client.api.import_image_from_data.return_value = answer
+    Images(client).import_files(b"", "edgesim/empty:1")
+    client.images.get.assert_called_once_with("sha256:d669")
+    client.images.get.return_value.tag.assert_called_once_with("edgesim/empty", "1")
+
+
+def test_name_with_the_port_of_a_registry_is_split_at_its_tag() -> None:
+    client = MagicMock()
+    Images(client).tag("edgesim/packed:1", "registry:5000/shop/detector")
+    client.images.get.return_value.tag.assert_called_once_with("registry:5000/shop/detector", None)
