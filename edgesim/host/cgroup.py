@@ -101,13 +101,18 @@ class Cgroup:
             return cls(version=2, memory=group, cpu=group, cpuacct=group, io=group, pids=group)
         return None
 
-    def parent(self) -> "Cgroup":
-        """Return the parent group, which contains this group and its siblings; `network` is None."""
+    def above(self, name: str) -> "Cgroup | None":
+        """Return the group that an engine calls `name` and that this group is in, at any depth; None if there is none.
+
+        Docker makes a container's group directly in the parent group; Podman's runtime makes another one between the
+        two. `network` is None.
+        """
+        directory = Path(name).name
 
         def up(path: Path | None) -> Path | None:
-            return path.parent if path is not None else None
+            return next((each for each in path.parents if each.name == directory), None) if path is not None else None
 
-        return Cgroup(
+        found = Cgroup(
             version=self.version,
             memory=up(self.memory),
             cpu=up(self.cpu),
@@ -115,6 +120,7 @@ class Cgroup:
             io=up(self.io),
             pids=up(self.pids),
         )
+        return found if found.memory is not None else None
 
     def read(self) -> Reading:
         """Return one reading; a value is None if its file is missing, or if the group is gone."""

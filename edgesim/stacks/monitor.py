@@ -43,28 +43,39 @@ class Monitor:
     """
 
     def __init__(
-        self, project: Project, *, beside: Collection[str] = (), clock: Callable[[], int] = time.monotonic_ns
+        self,
+        project: Project,
+        parent: str,
+        *,
+        beside: Collection[str] = (),
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Read the services of `project`; those of `beside` are beside the board, in no common control group."""
+        """Read the services of a project.
+
+        Args:
+            parent: the control group above all services, by the engine's name for it.
+            beside: the services beside the board, which are in no common control group.
+        """
         self.states: Mapping[str, ServiceState] = {}
         self.readings: dict[str, list[Reading]] = {}
         self.board: list[Reading] = []
         self.phases: list[Phase] = []
         self.source = "the engine's API"
         self.lost = False
-        self._project, self._beside, self._clock = project, frozenset(beside), clock
+        self._project, self._parent, self._beside, self._clock = project, parent, frozenset(beside), clock
         self._groups: dict[str, tuple[int, Cgroup | None]] = {}  # /proc/PID ends with its process
         self._stops: dict[int, StopsOf] = {}
         self._above: Cgroup | None = None
+        self._seen_here = False
         self._limits = LimitValues()
         self._continued: dict[str, ContinuedCounters] = {}
         self._stop = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self._keep_reading, name="edgesim-stack", daemon=True)
 
-    def start(self, parent: str) -> None:
-        """Start reading; `parent` is the control group above all services, by the engine's name for it."""
-        self._read_above(Cgroup.named(parent))
+    def start(self) -> None:
+        """Start reading; the group above, if a user's own systemd has it, is found with the first service in it."""
+        self._read_above(Cgroup.named(self._parent))
         self._thread.start()
 
     def close(self) -> None:
@@ -82,6 +93,11 @@ class Monitor:
     def limits(self) -> LimitValues:
         """The limits of all services together, as the kernel enforces them; unknown on another machine."""
         return self._limits
+
+    @property
+    def limits_known(self) -> bool:
+        """Whether the kernel was asked: a limit that is None then is none, also where the engine has made no group."""
+        return self._above is not None or self._seen_here
 
     def look(self) -> Mapping[str, ServiceState]:
         """Read the states of all services; a new service is read from now on."""
@@ -102,7 +118,8 @@ class Monitor:
                 group = self._project.cgroup(state)
                 self._groups[name] = state.pid, group
                 if group is not None and self._above is None and name not in self._beside:
-                    self._read_above(group.parent())
+                    self._seen_here = True
+                    self._read_above(group.above(self._parent))
         return self.states
 
     def _is_behind(self) -> bool:

@@ -32,7 +32,7 @@ class RunningStack:
             naming,
             emulator,
         )
-        self.monitor = Monitor(project, beside=resolved.beside)
+        self.monitor = Monitor(project, naming.parent, beside=resolved.beside)
 
     @property
     def name(self) -> str:

@@ -171,7 +171,7 @@ def start(source: Path | str | Stack, plan: Plan, stages: Stages) -> RunningStac
                 processes=resolved.limits.processes,
                 image=helper,
             )
-            running.monitor.start(naming.parent)
+            running.monitor.start()
             _start_in_order(running, plan, stages)
             _look_for_providers(running, stages)
         except BaseException as error:

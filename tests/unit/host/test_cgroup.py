@@ -197,3 +197,21 @@ def test_storage_rates_are_read_back_from_either_version(
     group = Cgroup(version=2 if "io.max" in files else 1, memory=None, cpu=None, cpuacct=None, io=tmp_path)
     limits = group.limits()
     assert (limits.read_bytes_per_s, limits.write_bytes_per_s) == rates
+
+
+@pytest.mark.parametrize(
+    ("group", "parent", "found"),
+    [
+        # As Docker and Podman without root make the group of a container, on control groups v2.
+        ("edgesim.slice/edgesim-x.slice/docker-1f.scope", "edgesim-x.slice", "edgesim.slice/edgesim-x.slice"),
+        ("edgesim.slice/edgesim-x.slice/libpod-1f.scope/container", "edgesim-x.slice", "edgesim.slice/edgesim-x.slice"),
+        ("edgesim/x/1f", "/edgesim/x", "edgesim/x"),
+        ("user.slice/libpod-1f.scope/container", "edgesim-x.slice", None),
+    ],
+)
+def test_group_above_is_found_at_any_depth(tmp_path: Path, group: str, parent: str, found: str | None) -> None:
+    path = tmp_path / group
+    own = Cgroup(version=2, memory=path, cpu=path, cpuacct=path, io=None, pids=path)
+    above = own.above(parent)
+    assert (above.memory if above is not None else None) == (tmp_path / found if found is not None else None)
+    assert above is None or (above.cpu, above.io) == (above.memory, None)

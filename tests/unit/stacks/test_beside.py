@@ -117,7 +117,8 @@ def test_compose_file_names_the_variable_of_a_token_and_never_its_value(tmp_path
 
 def test_address_has_the_token_which_nothing_else_shows(tmp_path: Path) -> None:
     nothing: Any = None
-    running = RunningStack(resolved(tmp_path), nothing, nothing, nothing, emulator=None)
+    naming: Any = SimpleNamespace(parent="/edgesim/shop")
+    running = RunningStack(resolved(tmp_path), nothing, nothing, naming, emulator=None)
     running.monitor.states = {"notebook": state("notebook", ports={8888: 40000}, token="sesame")}
     assert running.urls == {"notebook": "http://127.0.0.1:40000"}
     assert running.addresses == {"notebook": "http://127.0.0.1:40000/?token=sesame"}
@@ -217,12 +218,12 @@ def test_own_server_beside_the_board_has_no_target_and_no_gpus(tmp_path: Path, k
 def test_group_of_a_service_beside_the_board_is_not_taken_for_the_boards() -> None:
     board_group = SimpleNamespace(version=2, limits=lambda: "the board's limits")
     groups = {
-        "notebook": SimpleNamespace(version=2, parent=lambda: pytest.fail("of all containers of the engine")),
-        "board": SimpleNamespace(version=2, parent=lambda: board_group),
+        "notebook": SimpleNamespace(version=2, above=lambda _: pytest.fail("of all containers of the engine")),
+        "board": SimpleNamespace(version=2, above={"edgesim-shop.slice": board_group}.get),
     }
     states = {name: state(name, pid=number) for number, name in enumerate(groups, start=2**22)}
     project: Any = SimpleNamespace(states=lambda: states, cgroup=lambda state: groups[state.service])
-    monitor = Monitor(project, beside=["notebook"])
+    monitor = Monitor(project, "edgesim-shop.slice", beside=["notebook"])
     monitor.look()
     assert monitor.limits == "the board's limits"  # type: ignore[comparison-overlap] # stands for some
 

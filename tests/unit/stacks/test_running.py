@@ -11,7 +11,8 @@ def test_proxy_between_services_is_said_with_its_variables_and_the_way_around_it
         shortfalls=("storage rate: not limited for a stack",), on_board=["app", "store"], beside=["notebook"]
     )
     nothing: Any = None
-    running = RunningStack(resolved, nothing, nothing, nothing, emulator=None)
+    naming: Any = SimpleNamespace(parent="/edgesim/shop")
+    running = RunningStack(resolved, nothing, nothing, naming, emulator=None)
     states: Any = {
         "app": SimpleNamespace(proxies={"HTTP_PROXY": "http://p:1", "http_proxy": "http://p:1"}),
         "store": SimpleNamespace(proxies={}),
