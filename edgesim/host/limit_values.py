@@ -74,12 +74,15 @@ class LimitReading:
         return format_bytes(value) if self.name == "memory_bytes" else f"{value:g}"
 
 
-def lost(requested: LimitValues, applied: LimitValues) -> Iterator[LimitReading]:
-    """Yield the limits of memory, CPU and processes that were set and that the kernel does not hold."""
+def readings(requested: LimitValues, applied: LimitValues) -> Iterator[LimitReading]:
+    """Yield the limits of memory, CPU and processes that were set, with what the kernel holds."""
     enforced = applied.by_name()
     for name in OF_CONTROL_GROUPS:
         value = requested.by_name()[name]
         if value is not None:
-            reading = LimitReading(name=name, requested=value, applied=enforced[name])
-            if reading.is_lost:
-                yield reading
+            yield LimitReading(name=name, requested=value, applied=enforced[name])
+
+
+def lost(requested: LimitValues, applied: LimitValues) -> Iterator[LimitReading]:
+    """Yield the limits of memory, CPU and processes that were set and that the kernel does not hold."""
+    return (reading for reading in readings(requested, applied) if reading.is_lost)

@@ -1,11 +1,15 @@
 """The wording of a report on a stack: the same on a terminal, in Markdown and on a page."""
 
+import math
 from collections.abc import Iterator
 
 from edgesim.reports import phrases
 from edgesim.reports.phrases import Fact
 from edgesim.results.stack_result import StackResult
 from edgesim.units import format_bytes, format_seconds
+
+# The kernel keeps memory in pages, and CPU time in whole microseconds of a period.
+_ROUNDING = 0.01
 
 
 def title(result: StackResult) -> str:
@@ -51,7 +55,8 @@ def _shared_limits(result: StackResult) -> str:
     memory, cpus = applied.get("memory_limit_bytes"), applied.get("cpu_limit")
     if memory is None and cpus is None:
         return f"{limits}; not read back"
-    confirmed = memory == budget.memory_bytes and cpus == budget.cpus
+    pairs = ((budget.memory_bytes, memory), (budget.cpus, cpus))
+    confirmed = all(held is not None and math.isclose(held, set_, rel_tol=_ROUNDING) for set_, held in pairs)
     return (
         f"{limits} ({result.resources.source} {budget.parent}, {'as read back' if confirmed else 'NOT as read back'})"
     )

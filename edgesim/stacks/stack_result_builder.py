@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgesim import stated_facts
-from edgesim.host import host_facts
-from edgesim.host.limit_values import LimitValues
+from edgesim.host import host_facts, limit_values
+from edgesim.host.limit_values import LimitReading, LimitValues
 from edgesim.jobs.measurement import distribution, lag, throughput_qps
 from edgesim.jobs.result_sections import profile_section, requests_section, scenario_section
 from edgesim.measure import resource_usage, steady_state, validity
@@ -182,6 +182,13 @@ def _board_usage(running: RunningStack, load: Sequence[Phase], kills: int) -> Re
     return replace(used, oom_kills=kills)
 
 
+def limit_readings(running: RunningStack) -> tuple[LimitReading, ...]:
+    """Return the limits that all services share, with what the kernel holds; empty for an engine on another machine."""
+    if not running.monitor.limits_known:
+        return ()
+    return tuple(limit_values.readings(running.resolved.limits.requested, running.monitor.limits))
+
+
 def _validity(
     running: RunningStack, measured: StackMeasurement, board_usage: ResourceUsage, plan: LoadPlan | None
 ) -> Validity:
@@ -204,5 +211,7 @@ def _validity(
             warm_up=measured.warm_up,
             drift=steady_state.drift([ms for ms, sample in zip(times_ms, samples, strict=True) if sample.ok]),
             host_load=measured.host_load,
+            limits=limit_readings(running),
+            times_need_cpu=running.resolved.execution in ("native", "scaled"),
         )
     )
