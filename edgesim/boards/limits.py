@@ -15,6 +15,7 @@ _UNLIMITED = {
     "swap": "swap: not limited: the engine's kernel does not count it, so the board has its host's swap",
     "CPU": "CPU time: not limited: the engine cannot limit it on its host",
     "processes": "processes: not limited: the engine cannot limit them on its host",
+    "cores": "core numbers: not fixed: the engine cannot limit them on its host, so edgesim and the board share cores",
     "storage rates": "storage rate: not limited: the engine cannot limit it on its host",
 }
 _NAMES = {"memory": "memory_bytes", "CPU": "cpus", "processes": "processes"}

@@ -263,12 +263,13 @@ def _place(launch: Launch, engine: Engine, image: Callable[[], str]) -> Placemen
 
 
 def _limits(launch: Launch, engine: Engine, placement: Placement) -> Limits:
+    unlimited = [name for name in engine.facts.unlimited if name != "cores" or launch.cores is not None]
     limits = limits_of(
         launch.profile,
         host_cores=len(launch.cores) if launch.cores is not None else engine.facts.cores,
         host_memory_bytes=engine.facts.memory_bytes,
         files=_files_read(launch, engine),
-    ).without(engine.facts.unlimited)
+    ).without(unlimited)
     # The time of a board that is slowed down includes all of the board's cores, however many this host has.
     return limits.without_shortfall("cores") if launch.is_slowed_down else limits
 

@@ -135,7 +135,6 @@ class Engine:
             **engine_mounts(container.mounts, relabel=self.facts.relabels),
             user=container.user,
             **limit_arguments(container, self.facts),
-            cpuset_cpus=",".join(map(str, container.cores)) if container.cores is not None else None,
             ulimits=_open_files(container.open_files),
             device_read_bps=_rate(container.storage_device, container.read_bytes_per_s),
             device_write_bps=_rate(container.storage_device, container.write_bytes_per_s),
@@ -222,7 +221,7 @@ class Engine:
 
 
 def limit_arguments(container: Container, facts: EngineFacts) -> dict[str, Any]:
-    """Return the limits of memory, CPU and processes as the docker package takes them, without those that are refused.
+    """Return the limits of control groups as the docker package takes them, without those that would be refused.
 
     Docker discards a limit whose controller it does not have, and warns; Podman's runtime refuses the container.
     """
@@ -235,6 +234,8 @@ def limit_arguments(container: Container, facts: EngineFacts) -> dict[str, Any]:
         limits |= {"cpu_period": quota.period_us, "cpu_quota": quota.quota_us}
     if "processes" not in left_out and container.processes is not None:
         limits["pids_limit"] = container.processes
+    if container.cores is not None and "cores" not in left_out:
+        limits["cpuset_cpus"] = ",".join(map(str, container.cores))
     return limits
 
 

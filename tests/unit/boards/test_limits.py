@@ -45,7 +45,7 @@ def test_limit_that_the_engine_cannot_set_is_a_shortfall() -> None:
     limits = limits_of(profiles.load("jetson-nano"), host_cores=4, host_memory_bytes=8 * GIB)
     assert limits.without(()) == limits
     lacking = limits.without(("swap", "CPU", "cores")).shortfalls
-    assert [words.partition(":")[0] for words in lacking] == ["storage rate", "swap", "CPU time"]
+    assert [words.partition(":")[0] for words in lacking] == ["storage rate", "swap", "CPU time", "core numbers"]
 
 
 def test_storage_rate_that_the_engine_would_discard_is_not_requested() -> None:

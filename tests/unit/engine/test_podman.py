@@ -19,7 +19,14 @@ PODMAN = EngineFacts(
     "5.4.2", 2, 4 << 30, Path("/home/rl"), "amd64", "bare", "6.12.118", rootless=True, product="Podman"
 )
 BOARD = Container(
-    image="x", platform="linux/amd64", arguments=None, mounts=(), memory_bytes=1 << 30, cpus=2, processes=512
+    image="x",
+    platform="linux/amd64",
+    arguments=None,
+    mounts=(),
+    memory_bytes=1 << 30,
+    cpus=2,
+    processes=512,
+    cores=(1,),
 )
 
 
@@ -59,13 +66,14 @@ def test_controllers_are_those_of_podmans_own_answer(status: int, body: Any, con
 
 
 def test_podman_is_not_asked_for_a_limit_that_it_would_refuse() -> None:
-    everything = {"mem_limit", "memswap_limit", "cpu_period", "cpu_quota", "pids_limit"}
+    everything = {"mem_limit", "memswap_limit", "cpu_period", "cpu_quota", "pids_limit", "cpuset_cpus"}
     assert limit_arguments(BOARD, PODMAN).keys() == everything
     without = replace(PODMAN, unlimited=("CPU", "cores", "storage rates"))
-    assert limit_arguments(BOARD, without).keys() == everything - {"cpu_period", "cpu_quota"}
+    assert limit_arguments(BOARD, without).keys() == everything - {"cpu_period", "cpu_quota", "cpuset_cpus"}
     assert limit_arguments(BOARD, replace(PODMAN, unlimited=("memory", "processes"))).keys() == {
         "cpu_period",
         "cpu_quota",
+        "cpuset_cpus",
     }
     docker_ = replace(without, product="Docker")  # discards the limit, and says so
     assert limit_arguments(BOARD, docker_).keys() == everything
