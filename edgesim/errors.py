@@ -38,6 +38,7 @@ with exit code 70.
     │   ├── BuildFailed
     │   ├── ImageUnavailable
     │   ├── EngineRefused
+    │   ├── ReleaseTooOld
     │   ├── NotReady
     │   ├── ScaleFailed
     │   ├── ServiceFailed
@@ -238,6 +239,10 @@ class ImageUnavailable(DeviceError):
 
 class EngineRefused(DeviceError):
     """The engine refuses to do what edgesim asks of it, which says nothing about the model."""
+
+
+class ReleaseTooOld(DeviceError):
+    """The release of ONNX Runtime that was chosen for a board does not load the model, by the model's file."""
 
 
 class NotReady(DeviceError):

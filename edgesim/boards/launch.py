@@ -14,7 +14,7 @@ from edgesim.delivery.deliver import Delivery, model_mounts
 from edgesim.engine import context
 from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
-from edgesim.errors import HostError, UsageError
+from edgesim.errors import HostError, ReleaseTooOld, UsageError
 from edgesim.host import ports
 from edgesim.host.emulator import host_architecture
 from edgesim.images import runtime_releases
@@ -223,6 +223,27 @@ class Launch:
         refusals = {model.name: runtime_support.refusal(model, own.release.version) for model in self.models}
         words = [f"{own.release.version} does not load {name}: {why}" for name, why in refusals.items() if why]
         return "; ".join([self.runtime.reason, *words])
+
+    def require_loadable(self) -> None:
+        """Check that a release of ONNX Runtime other than edgesim's own loads the models, by their files.
+
+        Without this check the image of that release is built and the board started, before the server says the same.
+
+        Raises:
+            ReleaseTooOld: it does not.
+        """
+        release = self.runtime.release.version if self.runtime is not None else None
+        if release is None or release == runtime_releases.default().version or self.load_all:
+            return
+        for model in self.models:
+            if (why := runtime_support.refusal(model, release)) is None:
+                continue
+            first = runtime_support.first(model)
+            other = f"choose `runtime={first}` or newer" if first is not None else "choose no `runtime`"
+            raise ReleaseTooOld(
+                f"ONNX Runtime {release} does not load {model.name}: {why}",
+                fix=f"{other}, or export the model for {release}",
+            )
 
     def check(self) -> None:
         """Check the options before any work.

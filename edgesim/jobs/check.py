@@ -14,7 +14,7 @@ from edgesim import inputs, profiles
 from edgesim.boards.board import DESCRIPTION, Board
 from edgesim.boards.launch import Launch
 from edgesim.boards.start import require_engine, start
-from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, UsageError
+from edgesim.errors import DeviceError, ModelError, ModelUnsupported, OutOfMemory, ReleaseTooOld, UsageError
 from edgesim.host.limit_values import LimitReading
 from edgesim.images import runtime_releases
 from edgesim.inputs import array_files
@@ -174,6 +174,10 @@ def _check(
         if operations.verdict == "FAIL":
             return verdict(items, loaded.name)
     launch.check()
+    try:
+        launch.require_loadable()
+    except ReleaseTooOld as error:
+        return verdict([*items, check_items.refused("loads", error)], loaded.name)
     not_judged = list[Item]()
     if loaded.size_bytes > profile.memory.visible_bytes and options.board.engine != "local":
         # The reference takes this host's memory and minutes, and a model that does not fit needs none.

@@ -114,6 +114,7 @@ def run_pair(
     launches = launch_of(base, of_base), launch_of(candidate, of_candidate)
     for launch in launches:
         launch.check()
+        launch.require_loadable()
     with stages.stage("model", "reading both models, and running them on this host for comparison"):
         _check_signatures(base, candidate)
         origin = candidate if candidate.samples_path is not None or base.samples_path is None else base

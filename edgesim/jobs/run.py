@@ -198,6 +198,7 @@ def _prepare(
         model = replace(model, host_libraries=options.board.host_libraries)
         launch = Launch.of(profile, [model], options.board, cores=device_cores)
         launch.check()
+        launch.require_loadable()
         placement.require_measurable(launch.target, options.board.execution, has_gpus=launch.gpus)
         chosen = inputs.choose(model, options.inputs)
         check_sequence(chosen.sequence, options.traffic)

@@ -137,6 +137,14 @@ def refusal(model: Model, release: str) -> str | None:
         return None
 
 
+def first(model: Model) -> str | None:
+    """Return the oldest measured release from which on nothing speaks against a model's file; None if none is known."""
+    try:
+        return Needs.of(model).first()
+    except ModelError:
+        return None
+
+
 def releases() -> tuple[str, ...]:
     """Return the releases that were measured, oldest first."""
     return tuple(_facts()["releases"])

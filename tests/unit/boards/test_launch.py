@@ -11,7 +11,7 @@ from edgesim import profiles
 from edgesim.boards.launch import Launch
 from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
-from edgesim.errors import HostError, UsageError
+from edgesim.errors import HostError, ReleaseTooOld, UsageError
 from edgesim.models.repository import Model
 from edgesim.options import BoardOptions, RunKeywords, RunOptions
 
@@ -146,6 +146,17 @@ def test_models_are_copied_if_the_engine_does_not_see_edgesims_own_files(digits:
         with pytest.raises(HostError, match="edgesim runs in a container of this engine") as caught:
             launch(digits, **options).beside_the_board()
         assert "`mount=volume`" in caught.value.fix
+
+
+def test_release_that_does_not_load_the_model_is_refused_before_its_image_is_built(digits: Model) -> None:
+    def launch(runtime: str | None) -> Launch:
+        return Launch.of(profiles.load("jetson-nano"), [digits], BoardOptions(runtime=runtime))
+
+    with pytest.raises(ReleaseTooOld, match=r"1\.11\.0 does not load digits: opset 17; it loads up to 16") as error:
+        launch("board").require_loadable()
+    assert error.value.fix == "choose `runtime=1.12.1` or newer, or export the model for 1.11.0"
+    for loads in (None, "1.12.1"):
+        launch(loads).require_loadable()
 
 
 @pytest.mark.parametrize(
