@@ -115,7 +115,8 @@ def configuration_directory() -> Path:
 def _directory(variable: str, default: Callable[[str], Path]) -> Path:
     override = os.environ.get(variable)
     try:
-        directory = Path(override).expanduser() if override else default("edgesim")
+        # Some releases of platformdirs leave the tilde of a user without a home directory.
+        directory = (Path(override) if override else default("edgesim")).expanduser()
     except RuntimeError as error:  # of pathlib and of platformdirs: there is no home directory
         raise HostError(
             "this user has no home directory for edgesim's files",

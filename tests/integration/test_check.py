@@ -140,7 +140,7 @@ def test_golden_outputs_beside_the_model_find_it_too(copy: Callable[..., Path], 
     with np.load(digits.samples_path) as samples:
         outputs = session.run(None, {"image": samples["image"]})
     names = [output.name for output in session.get_outputs()]
-    np.savez(repository / "digits" / "golden.npz", allow_pickle=False, **dict(zip(names, outputs, strict=True)))
+    np.savez(repository / "digits" / "golden.npz", **dict(zip(names, outputs, strict=True)))
     code, _, items = check("jetson-nano", "digits", "--models", repository, *LOCAL)
     assert code == 1
     assert "differs from the golden outputs in golden.npz" in items["answers"]["finding"]

@@ -58,5 +58,6 @@ def _write(directory: Path, model: "onnx.ModelProto", inputs: Mapping[str, "np.n
     version.mkdir(parents=True)
     onnx.save(model, version / "model.onnx")
     if inputs:
-        np.savez_compressed(directory / "samples.npz", allow_pickle=False, **inputs)
+        # Without `allow_pickle`: NumPy 1.26 and other old releases take it for an array to be saved.
+        np.savez_compressed(directory / "samples.npz", **inputs)  # type: ignore[arg-type]
     make_public(directory)

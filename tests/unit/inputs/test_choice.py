@@ -73,7 +73,7 @@ def test_samples_of_a_request_are_the_first_size_that_the_model_leaves_open(
 
 def test_a_file_with_a_wrong_input_name_is_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "net" / "1" / "model.onnx")
-    np.savez(tmp_path / "net" / "samples.npz", allow_pickle=False, wrong=np.zeros((2, 4), np.float32))
+    np.savez(tmp_path / "net" / "samples.npz", wrong=np.zeros((2, 4), np.float32))
     with pytest.raises(ModelError, match=r"samples\.npz: contains wrong; the model takes x"):
         inputs.choose(repository.find("net", tmp_path), InputOptions())
 
@@ -105,7 +105,7 @@ def test_a_range_that_does_not_fit_is_refused(
 
 def test_real_inputs_from_a_file_are_sent_one_by_one(tmp_path: Path) -> None:
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
-    np.savez(tmp_path / "real.npz", allow_pickle=False, x=np.arange(12, dtype=np.float32).reshape(3, 4))
+    np.savez(tmp_path / "real.npz", x=np.arange(12, dtype=np.float32).reshape(3, 4))
     chosen = inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))
     assert [request["x"].tolist() for request in chosen.requests] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9, 10, 11]]]
 
@@ -114,7 +114,7 @@ def test_each_file_of_a_directory_is_one_request_of_any_size(tmp_path: Path) -> 
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", "m"))))
     directory = tmp_path / "real"
     directory.mkdir()
-    np.savez(directory / "b.npz", allow_pickle=False, x=np.zeros((2, 5), np.float32))
+    np.savez(directory / "b.npz", x=np.zeros((2, 5), np.float32))
     np.save(directory / "a.npy", np.ones((1, 3), np.float32))
     chosen = inputs.choose(net, InputOptions(input=directory))
     assert [request["x"].shape for request in chosen.requests] == [(1, 3), (2, 5)]
@@ -130,7 +130,7 @@ def test_each_file_of_a_directory_is_one_request_of_any_size(tmp_path: Path) -> 
 )
 def test_real_inputs_that_do_not_fit_are_refused(tmp_path: Path, values: np.ndarray, problem: str) -> None:
     net = repository.find(str(write_model(tmp_path / "net.onnx", shape=("n", 4))))
-    np.savez(tmp_path / "real.npz", allow_pickle=False, x=values)
+    np.savez(tmp_path / "real.npz", x=values)
     with pytest.raises(ModelError, match=problem):
         inputs.choose(net, InputOptions(input=tmp_path / "real.npz"))
 

@@ -63,7 +63,7 @@ def test_arrays_of_files_are_requests_and_may_differ_in_length(tmp_path: Path) -
         np.save(tmp_path / f"{number}.npy", np.full((1, length), number))
     sent = requests(bert(tmp_path), "inputs: {ids: {file: '*.npy'}, mask: ones, types: zeros}", tmp_path)
     assert [request["ids"].shape for request in sent] == [(1, 2), (1, 5)]
-    np.savez(tmp_path / "all.npz", allow_pickle=False, tokens=np.arange(6).reshape(3, 2))
+    np.savez(tmp_path / "all.npz", tokens=np.arange(6).reshape(3, 2))
     text = "inputs: {ids: {file: all.npz, key: tokens}, mask: ones, types: zeros}"
     assert [request["ids"].tolist() for request in requests(bert(tmp_path), text, tmp_path)] == [
         [[0, 1]],
@@ -96,7 +96,7 @@ def test_a_file_beside_the_versions_of_a_repository_counts(tmp_path: Path) -> No
 
 def test_real_inputs_get_from_the_file_what_they_lack(tmp_path: Path) -> None:
     voice = model_with(tmp_path / "v.onnx", VOICE)
-    np.savez(tmp_path / "real.npz", allow_pickle=False, audio=np.ones((3, 16), np.float32))
+    np.savez(tmp_path / "real.npz", audio=np.ones((3, 16), np.float32))
     with pytest.raises(ModelError, match="contains audio; the model takes audio, rate, state"):
         inputs.choose(voice, InputOptions(input=tmp_path / "real.npz"))
     (tmp_path / "inputs.yaml").write_text("inputs: {rate: 16000, state: zeros}")

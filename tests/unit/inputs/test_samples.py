@@ -16,7 +16,7 @@ from tests.support.input_models import FLOAT, INT64, STRING, VOICE, model_with
 
 def real(model: Model, directory: Path, **arrays: np.ndarray) -> Inputs:
     """Return what a file with these arrays gives."""
-    np.savez(directory / "real.npz", allow_pickle=False, **arrays)
+    np.savez(directory / "real.npz", **arrays)  # type: ignore[arg-type]
     return inputs.choose(model, InputOptions(input=directory / "real.npz"))
 
 
