@@ -4,7 +4,7 @@ import contextlib
 import json
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -95,7 +95,10 @@ def introduction(board: Board, profile: str, options: InputOptions | None = None
 
 
 class Counters:
-    """What the server has done, and what the board uses; read once a second."""
+    """What the server has done since the counters began, and what the board uses; read once a second.
+
+    edgesim's own requests, such as those that find the CPU share of a scaled board, come before.
+    """
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -103,11 +106,17 @@ class Counters:
         self._last_ns = time.monotonic_ns()
         self._last: dict[tuple[str, str], int] = {}
         self._cpu_seconds: float | None = None
+        self._before: dict[tuple[str, str], Any] = {}
+        self._before = {(entry["name"], entry["version"]): entry["inference_stats"] for entry in self.statistics()}
 
     def statistics(self) -> list[dict[str, Any]]:
         """Return the statistics of each version of each model, in the protocol's form; none if the server has none."""
         statistics = self._client.get_json("/v2/models/stats").get("model_stats", [])
-        return statistics if isinstance(statistics, list) else []
+        entries = statistics if isinstance(statistics, list) else []
+        return [
+            {**entry, "inference_stats": _since(self._before.get((entry["name"], entry["version"])), entry)}
+            for entry in entries
+        ]
 
     def table(self) -> Group:
         """Return the counters, with rates since the last call."""
@@ -152,19 +161,30 @@ class Counters:
         self._client.close()
 
 
+def _since(before: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return an entry's statistics without those of before; with them if the server has begun to count anew."""
+    now: dict[str, dict[str, int]] = entry["inference_stats"]
+    if before is None or any(now[name]["count"] < figures["count"] for name, figures in before.items() if name in now):
+        return now
+    return {
+        name: {key: value - before.get(name, {}).get(key, 0) for key, value in figures.items()}
+        for name, figures in now.items()
+    }
+
+
 @contextmanager
-def counted(board: Board) -> Iterator[None]:
-    """After the block, print how many requests were answered and how many failed, if there were any."""
+def counted(board: Board) -> Iterator[Counters]:
+    """Count from now on; after the block, print how many requests were answered and failed, if there were any."""
     with closing(Counters(board)) as counters:
         try:
-            yield
+            yield counters
         finally:
             answered, failed = counters.total()
             if answered or failed:
                 say(f"{answered} requests answered, {failed} failed")
 
 
-def watch(board: Board) -> None:
+def watch(board: Board, counters: Counters) -> None:
     """Wait until Ctrl-C, and show the counters on a terminal.
 
     Raises:
@@ -172,7 +192,7 @@ def watch(board: Board) -> None:
     """
     if not err.is_terminal:
         board.wait()
-    with closing(Counters(board)) as counters, Live(console=err, auto_refresh=False, transient=True) as live:
+    with Live(console=err, auto_refresh=False, transient=True) as live:
         while True:
             live.update(counters.table(), refresh=True)
             board.wait(_REFRESH_S)

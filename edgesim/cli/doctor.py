@@ -52,7 +52,7 @@ def doctor_command(
     if as_json:
         print_json([{"name": c.name, "status": c.status, "finding": c.finding, "fix": c.fix} for c in checks])
     else:
-        styles = {"ok": "green", "problem": "red"}
+        styles = {"ok": "green", "optional": "yellow", "problem": "red"}
         for check in checks:
             # Not a table: what is to be copied must not be folded.
             status = (f"{check.status:<9}", styles[check.status])

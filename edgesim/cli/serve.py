@@ -86,6 +86,7 @@ def serve_command(
     with (
         board(server_image.profile(profile), options, listener=_console.listener()) as started,
         contextlib.suppress(KeyboardInterrupt),  # a program that has read the address may end the board at once
+        _serving.counted(started) as counters,
     ):
         if as_json:
             print(_serving.as_json(started), flush=True)
@@ -93,6 +94,5 @@ def serve_command(
             print(started.url, flush=True)
             for line in _serving.introduction(started, profile, options.inputs):
                 _console.err.print(line)  # not folded: the last line is a command
-        with _serving.counted(started):
-            _serving.watch(started)
+        _serving.watch(started, counters)
     return ExitCode.OK

@@ -28,7 +28,7 @@ from edgesim.profiles import DeviceProfile
 from edgesim.progress import Stages
 from edgesim.units import format_bytes
 
-Status = Literal["ok", "problem"]
+Status = Literal["ok", "optional", "problem"]
 
 # An arm64 image is 0.3 GB; building it holds the base, the packages and the layers at the same time.
 _SPACE_NEEDED_BYTES = 2 << 30
@@ -37,7 +37,10 @@ _CONTAINERD = Path("/var/lib/containerd")  # its own root, where images are if c
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that a run needs, and its state on this host; `fix` is empty if nothing is wrong."""
+    """One thing that a run needs, and its state on this host; `fix` is empty if nothing is missing.
+
+    What is `optional` is missing, and one command alone needs it.
+    """
 
     name: str
     status: Status
@@ -59,7 +62,7 @@ def diagnose(context: Context) -> list[Diagnosis]:
         "buildx": lambda: buildx.version(),
         "compose": lambda: f"{compose_project.version()}, for stacks",
         "emulation": lambda: _emulation(context),
-        "counting": lambda: _counting(),
+        "counting": lambda: f"{counting_emulator.find()} instructions, for edgesim count",
         "base": lambda: _base(),
         "proxies": lambda: _proxies(),
         "worker": lambda: worker_command(context),
@@ -95,6 +98,10 @@ def _try(name: str, check: Callable[[], str | None]) -> Diagnosis | None:
     """Return the diagnosis of one check; None if the check has nothing to look at, which another diagnosis reports."""
     try:
         finding = check()
+    except EmulatorMissing as error:
+        if name != "counting":
+            return Diagnosis(name, "problem", error.problem, error.fix)
+        return Diagnosis(name, "optional", "not made; edgesim count needs it", error.fix)
     except EdgesimError as error:
         return Diagnosis(name, "problem", error.problem, error.fix)
     return Diagnosis(name, "ok", finding) if finding is not None else None
@@ -117,14 +124,6 @@ def _cache() -> str:
     if not os.access(directory, os.W_OK | os.X_OK):
         raise cache.explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), directory)
     return str(directory)
-
-
-def _counting() -> str:
-    """Return the emulator that counts; a host without it lacks `edgesim count` alone."""
-    try:
-        return f"{counting_emulator.find()} instructions, for edgesim count"
-    except EmulatorMissing as error:
-        return f"not made, and edgesim count needs it: {error.fix}"
 
 
 def _scratch() -> str:

@@ -63,3 +63,20 @@ def test_a_board_with_few_models_names_all_and_ends_with_a_command_to_copy(tmp_p
 def test_a_board_with_many_models_names_the_first_and_how_many_more(tmp_path: Path) -> None:
     first = _serving.introduction(board(tmp_path, *"abcdefgh"), "jetson-nano")[0]
     assert first == "serving a, b, c and 5 more on jetson-nano (emulated); Ctrl-C ends it"
+
+
+def test_counters_begin_with_the_board_and_leave_out_requests_of_edgesims_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = iter([(2115, 1), (2118, 3), (2, 0)])
+
+    def statistics(*_: object) -> Any:
+        ok, failed = next(answered)
+        figures = {"success": ok, "fail": failed, "queue": ok, "compute_infer": ok}
+        stats = {name: {"count": count, "ns": 1_000_000 * count} for name, count in figures.items()}
+        return {"model_stats": [{"name": "net", "version": "1", "inference_stats": stats}]}
+
+    monkeypatch.setattr(_serving, "Client", lambda *_, **__: SimpleNamespace(get_json=statistics))
+    counters = _serving.Counters(SimpleNamespace(url="http://127.0.0.1:1", models=["net"]))  # type: ignore[arg-type]
+    assert counters.total() == (3, 2)
+    assert counters.total() == (2, 0), "a server that was started again counts from 0"

@@ -42,8 +42,8 @@ def test_counting_emulator_has_a_line_whether_it_is_made_or_not(
 ) -> None:
     monkeypatch.setenv("EDGESIM_CACHE_DIR", str(tmp_path))
     (missing,) = (each for each in doctor.diagnose(HERE) if "edgesim count" in each.finding)
-    assert missing.finding.startswith("not made, and edgesim count needs it: ")
-    assert "scripts/counting-emulator build" in missing.finding
+    assert (missing.status, missing.finding) == ("optional", "not made; edgesim count needs it")
+    assert "scripts/counting-emulator build" in missing.fix
     made = emulator.CountingEmulator(tmp_path, "10.0.2")
     monkeypatch.setattr(emulator, "find", lambda: made)
     findings = [each.finding for each in doctor.diagnose(HERE)]
