@@ -30,6 +30,8 @@ from edgesim.units import format_bytes
 
 Status = Literal["ok", "optional", "problem"]
 
+_OPTIONAL = {"counting": "edgesim count"}  # and the one command that needs each
+
 # An arm64 image is 0.3 GB; building it holds the base, the packages and the layers at the same time.
 _SPACE_NEEDED_BYTES = 2 << 30
 _CONTAINERD = Path("/var/lib/containerd")  # its own root, where images are if containerd is a service of the system
@@ -98,11 +100,9 @@ def _try(name: str, check: Callable[[], str | None]) -> Diagnosis | None:
     """Return the diagnosis of one check; None if the check has nothing to look at, which another diagnosis reports."""
     try:
         finding = check()
-    except EmulatorMissing as error:
-        if name != "counting":
-            return Diagnosis(name, "problem", error.problem, error.fix)
-        return Diagnosis(name, "optional", "not made; edgesim count needs it", error.fix)
     except EdgesimError as error:
+        if name in _OPTIONAL:
+            return Diagnosis(name, "optional", f"{error.problem}; {_OPTIONAL[name]} needs it", error.fix)
         return Diagnosis(name, "problem", error.problem, error.fix)
     return Diagnosis(name, "ok", finding) if finding is not None else None
 
