@@ -313,7 +313,7 @@ def _run(job: Job, options: RunOptions, journal: Journal | None) -> RunResult:
                     job.stages.seconds |= {f"scaled: {name}": seconds for name, seconds in half.stages.seconds.items()}
                 job.stages.note(f"not scaled: {not_scaled}")
         if not_scaled is not None and executions == "both":
-            # The traffic was meant for the board's time: an emulator, hundreds of times slower, would drown in it.
+            # The traffic was meant for the board's time: an emulator, often far slower, would drown in it.
             job.stages.note(f"emulated with {FEW_REQUESTS} requests; `execution=emulated` sends the options' traffic")
             return _attempt_all(job, job.launch, options.without({"repeat"}), journal, few=True, not_scaled=not_scaled)
         if scaled is None:
