@@ -292,15 +292,16 @@ class Launch:
         """Check that the server can answer gRPC on a port of this host.
 
         Raises:
-            UsageError: another image serves on a port that edgesim publishes, this Python has no grpcio for a plain
-                process or for requests, or the port is taken.
+            UsageError: another image serves on a port that edgesim publishes, or the port is taken.
+            HostError: this Python has no grpcio for a plain process or for requests.
         """
         image, by_grpc = self.profile.image.reference, self.options.protocol == "grpc"
+        asked = "`protocol=grpc`" if by_grpc else "`grpc_port`" if port else "`grpc_port=0`"
         if image is not None and not by_grpc:
-            raise UsageError(f"`grpc_port`: needs edgesim's own server; image {image} has its own")
+            raise UsageError(f"{asked}: needs edgesim's own server; image {image} has its own")
         if (self.options.engine == "local" or by_grpc) and importlib.util.find_spec("grpc") is None:
-            what = "`protocol=grpc`: requests need" if by_grpc else "`grpc_port`: a plain process needs"
-            raise UsageError(f"{what} grpcio", fix="pip install 'edgesim[grpc]'")
+            what = "requests need" if by_grpc else "a plain process needs"
+            raise HostError(f"{asked}: {what} grpcio, which is not installed", fix="pip install 'edgesim[grpc]'")
         if port and port == self.options.port:
             raise UsageError(
                 f"port {port} cannot be used for both HTTP and gRPC", fix="give another `grpc_port`, or none"

@@ -19,6 +19,8 @@ _SPECIAL = {
     "ready_timeout_s": "--ready-timeout",
     "shapes": "--shape",
 }
+# Values that have a flag of their own.
+_FLAG_OF_VALUE = {("grpc_port", "0"): "--grpc"}
 _FIELDS = {
     *TrafficOptions.model_fields,
     *InputOptions.model_fields,
@@ -69,6 +71,8 @@ def with_flags(text: str) -> str:
         field, value = match[1], match[2]
         if field not in _FIELDS:
             return match[0]
-        return flag(field) if value is None else f"{flag(field)} {value}"
+        if value is None:
+            return flag(field)
+        return _FLAG_OF_VALUE.get((field, value), f"{flag(field)} {value}")
 
     return _FIELD.sub(replace, text)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim import untrusted
-from edgesim.errors import ModelError
+from edgesim.errors import HostError, ModelError
 from edgesim.models import tensor_types
 from edgesim.models.signature import Tensor
 
@@ -48,7 +48,8 @@ def read(
         fit: how a picture of other proportions is brought to the size.
 
     Raises:
-        ModelError: the file is no picture or too large, or the tensor takes none; or Pillow is missing.
+        ModelError: the file is no picture or too large, or the tensor takes none.
+        HostError: Pillow is not installed.
     """
     where = f"inputs.{tensor.name}.file: {path}"
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[0] not in (-1, 1)):
@@ -72,7 +73,9 @@ def _pixels(path: Path, where: str, mode: str, height: int, width: int, fit: Fit
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise ModelError(f"{where}: pictures need the package Pillow", fix="pip install 'edgesim[images]'") from error
+        raise HostError(
+            f"{where}: a picture needs Pillow, which is not installed", fix="pip install 'edgesim[images]'"
+        ) from error
     import io
 
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from edgesim import profiles
 from edgesim.boards.launch import Launch
+from edgesim.cli._flags import with_flags
 from edgesim.engine.context import Context
 from edgesim.engine.mounts import Mount
 from edgesim.errors import HostError, ReleaseTooOld, UsageError
@@ -135,8 +136,10 @@ def test_grpc_is_refused_where_it_cannot_be(digits: Model, monkeypatch: pytest.M
     with pytest.raises(UsageError, match=f"port {port} cannot be used for both HTTP and gRPC"):
         launch(digits, port=port, grpc_port=port).check()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="a plain process needs grpcio"):
-        launch(digits, engine="local", grpc_port=0).check()
+    for port, asked in ((0, "--grpc"), (9001, "--grpc-port")):
+        with pytest.raises(HostError, match="a plain process needs grpcio, which is not installed") as missing:
+            launch(digits, engine="local", grpc_port=port).check()
+        assert with_flags(missing.value.problem).startswith(f"{asked}: ")
 
 
 def test_models_are_copied_if_the_engine_does_not_see_edgesims_own_files(digits: Model, tmp_path: Path) -> None:

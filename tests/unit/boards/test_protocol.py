@@ -9,7 +9,7 @@ from edgesim import profiles
 from edgesim.boards import readiness
 from edgesim.boards.launch import Launch
 from edgesim.engine.context import Context
-from edgesim.errors import UsageError
+from edgesim.errors import HostError, UsageError
 from edgesim.gates import baselines, comparable
 from edgesim.options import BoardOptions
 from edgesim.profiles import DeviceProfile
@@ -41,13 +41,13 @@ def test_other_image_is_asked_over_grpc_at_its_own_port() -> None:
 
 
 def test_other_image_takes_no_port_of_this_host_for_grpc_without_the_protocol() -> None:
-    with pytest.raises(UsageError, match="`grpc_port`: needs edgesim's own server"):
+    with pytest.raises(UsageError, match="`grpc_port=0`: needs edgesim's own server"):
         launch(other_image(), grpc_port=0).check()
 
 
 def test_grpc_without_its_package_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="`protocol=grpc`: requests need grpcio") as caught:
+    with pytest.raises(HostError, match="`protocol=grpc`: requests need grpcio") as caught:
         launch(protocol="grpc").check()
     assert caught.value.fix == "pip install 'edgesim[grpc]'"
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgesim import inputs
-from edgesim.errors import ModelError
+from edgesim.errors import HostError, ModelError
 from edgesim.inputs import pictures
 from edgesim.models.signature import Tensor
 from edgesim.options import InputOptions
@@ -115,6 +115,6 @@ def test_what_is_no_picture_or_takes_none_is_refused(
 
 def test_a_missing_pillow_is_told_with_the_extra_that_has_it(flag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ModelError, match="pictures need the package Pillow") as caught:
+    with pytest.raises(HostError, match="a picture needs Pillow") as caught:
         read(flag, 1, 3, 2, 4)
     assert caught.value.fix == "pip install 'edgesim[images]'"
