@@ -270,7 +270,10 @@ def _deliver(
     )
     _mlflow.log(runs, results, artifacts={"verdict.json": verdict.as_json()}, tags={"edgesim.verdict": verdict.word})
     if verdict.word != "FAIL" and not all(result.validity.valid for result in results):
-        say("edgesim: the run is INVALID: its figures cannot be used")
+        sides = ("the base", "the candidate") if len(results) > 1 else ("the run",)
+        for side, result in zip(sides, results, strict=True):
+            if not result.validity.valid:
+                say(f"edgesim: {side} is INVALID: its figures cannot be used")
         return ExitCode.INVALID
     return code
 

@@ -30,14 +30,24 @@ from edgesim.options import Execution
 from edgesim.results.run_result import RunResult
 from edgesim.results.stamp import stamp
 from edgesim.results.verdict import Item, Verdict, VerdictWord
+from edgesim.units import counted
 
 
-def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *, why_no_baseline: str = "") -> Verdict:
+def judge(
+    result: RunResult,
+    rules: Rules,
+    baseline: RunResult | None = None,
+    *,
+    why_no_baseline: str = "",
+    paired: bool = False,
+) -> Verdict:
     """Return a verdict with an item for the run, one for the baseline, and one for each rule for the result's board.
 
     Args:
         baseline: the result that rules of change compare with; in a paired run, the base.
         why_no_baseline: why there is no baseline, for the findings of rules that need one.
+        paired: the two are the sides of a comparison that has just run, and not a result and a saved one; two sides of
+            one paired run are known as such without it.
 
     Raises:
         UsageError: no rule applies to this board, or a rule bounds a time that says nothing about the board: see
@@ -52,7 +62,11 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
         if result.execution != "same-architecture":  # whether its times are the host's is the run's outcome
             refuse(rule, result.execution)
     tail = _tail(result, baseline, chosen)
-    runs = [_run(result, "the run"), *([_run(baseline, "the baseline")] if baseline is not None else [])]
+    paired = paired or (baseline is not None and are_paired(baseline, result))
+    names = ("the candidate", "the base") if paired else ("the run", "the baseline")
+    runs = [_run(result, names[0], by_samples=True)]
+    if baseline is not None:
+        runs.append(_run(baseline, names[1], by_samples=False))
     items = [*runs]
 
     @cache  # several rules may bound one metric, whose interval takes a part of a second
@@ -62,7 +76,9 @@ def judge(result: RunResult, rules: Rules, baseline: RunResult | None = None, *,
 
     for rule in chosen:
         if rule.kind == "change":
-            item = _change(rule, result, baseline, tail, change_of, why_no_baseline or "no baseline to compare with")
+            item = _change(
+                rule, result, baseline, names[1], tail, change_of, why_no_baseline or "no baseline to compare with"
+            )
         else:
             verdict, finding = _not_the_boards(rule, result) or _absolute(rule, result)
             known = metric(result, rule.metric).value is not None
@@ -121,14 +137,14 @@ def _tail(result: RunResult, baseline: RunResult | None, chosen: Sequence[Rule])
     return paired_statistics.tail(max(looks, 1), changes)
 
 
-def _run(result: RunResult, name: str) -> Item:
+def _run(result: RunResult, name: str, *, by_samples: bool) -> Item:
     """Return the item on a run: PASS only if the run is usable as a measurement, however good its figures are."""
     problems = [why] if (why := unfit(result)) else []
-    if (count := _answered(result, by_samples=name == "the run")) != result.requests.ok:
+    if (count := _answered(result, by_samples=by_samples)) != result.requests.ok:
         problems.append(f"it reports {result.requests.ok} answered requests, but has {count}")
     if problems:
         return Item(name=name, verdict="INCONCLUSIVE", finding="; ".join(problems))
-    return Item(name=name, verdict="PASS", finding=f"VALID, {result.requests.ok} requests")
+    return Item(name=name, verdict="PASS", finding=f"VALID, {counted(result.requests.ok, 'request')}")
 
 
 def _answered(result: RunResult, *, by_samples: bool) -> int:
@@ -239,6 +255,7 @@ def _change(
     rule: Rule,
     result: RunResult,
     baseline: RunResult | None,
+    name: str,
     tail: float,
     change_of: Callable[[str], MetricChange],
     why_no_baseline: str,
@@ -250,13 +267,13 @@ def _change(
     if baseline is None:
         return item("INCONCLUSIVE", why_no_baseline)
     if different := differences(baseline, result):
-        return item("INCONCLUSIVE", f"cannot compare with the baseline: {'; '.join(different)}")
+        return item("INCONCLUSIVE", f"cannot compare with {name}: {'; '.join(different)}")
     if why := hidden_release(result, rule.metric):
         return item("INCONCLUSIVE", f"{why}: measure it on the board")
     change = change_of(rule.metric)
     if change.change is None:
         if _has(result, rule.metric):
-            return item("INCONCLUSIVE", f"{rule.metric} is missing in the baseline")
+            return item("INCONCLUSIVE", f"{rule.metric} is missing in {name}")
         return item(*_missing(change.candidate, result))
 
     if elsewhere := change.candidate.elsewhere or change.base.elsewhere:

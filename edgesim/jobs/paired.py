@@ -141,12 +141,12 @@ def run_pair(
                 while job.done < rounds and not job.failed:
                     job.round()
                 results = [_result(side, section, job) for side in job.sides]
-                verdict = judge(results[1], rules, results[0])
+                verdict = judge(results[1], rules, results[0], paired=True)
                 if job.failed or _invalid_for_good(results) or not (all_rounds or _undecided(verdict)):
                     break
             if not job.failed:
                 results = with_emulated_boards(job.sides, results, board_rules, options, stages)
-                verdict = judge(results[1], rules, results[0])
+                verdict = judge(results[1], rules, results[0], paired=True)
                 if releases is not None:
                     verdict = paired_releases.with_answers(verdict, job.sides)
         except BaseException:

@@ -57,7 +57,7 @@ def count_pair(
         )
         for model, release in sides
     ]
-    verdict = judge(results[1], rules, results[0])
+    verdict = judge(results[1], rules, results[0], paired=True)
     if releases is not None:
         of_base, of_candidate = (f"{model.name}, ONNX Runtime {release}" for model, release in sides)
         verdict = verdict.model_copy(update={"base": of_base, "candidate": of_candidate})

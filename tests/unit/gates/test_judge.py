@@ -773,6 +773,14 @@ def test_two_releases_in_turns_are_judged_by_the_change_of_a_measured_time(
     judged = judge(candidate, Rules.of(["latency_ms.p50: +10 %"]), base)
     assert judged.word == expected
     assert [name.rpartition(", ")[2] for _, name in judged.sides] == ["ONNX Runtime 1.16.3", "ONNX Runtime 1.18.1"]
+    assert [item.name for item in judged.items[:2]] == ["the candidate", "the base"]  # none of them was saved before
+
+
+def test_two_counts_that_were_just_made_are_a_base_and_a_candidate(good: RunResult) -> None:
+    other = good.model_copy(update={"schema_version": good.schema_version + 1})
+    judged = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other, paired=True)
+    assert [item.name for item in judged.items[:2]] == ["the candidate", "the base"]
+    assert judged.items[2].finding.startswith("cannot compare with the base: ")
 
 
 def test_a_predicted_time_says_nothing_of_two_releases_and_memory_does(good: RunResult) -> None:
