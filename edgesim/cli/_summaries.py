@@ -8,11 +8,11 @@ from edgesim.reports.overview import Overview
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 from edgesim.results.verdict import Verdict
-from edgesim.units import format_ms
+from edgesim.units import counted, format_ms
 
 
 def of_result(result: Recorded) -> str:
-    """Return whether a run is VALID, what ran, the device time with its band, and the median latency."""
+    """Return whether a run is VALID, what ran, the device time with its band, the median latency, and why INVALID."""
     valid = "VALID" if result.validity.valid else "INVALID"
     if isinstance(result, RunResult):
         time, band = phrases.device_time(result)
@@ -22,7 +22,10 @@ def of_result(result: Recorded) -> str:
     p50 = result.latency_ms.p50
     whose = "this host's" if result.time_origin == "host" else result.execution
     latency = f", {whose} latency p50 {format_ms(p50)} ms" if p50 is not None else ""
-    return f"{valid}  {summary}{latency}, {result.requests.ok} requests"
+    reasons = result.validity.reasons
+    more = f" (and {counted(len(reasons) - 1, 'reason')} more)" if len(reasons) > 1 else ""
+    why = f": {reasons[0]}{more}" if reasons and not result.validity.valid else ""
+    return f"{valid}  {summary}{latency}, {counted(result.requests.ok, 'request')}{why}"
 
 
 def of_comparison(comparison: Comparison) -> str:
@@ -51,7 +54,7 @@ def of_several(compared: Comparison | Overview) -> str:
 def of_verdict(verdict: Verdict) -> str:
     """Return the verdict, what was judged, and how many items have which verdict; name those that fail."""
     counts = Counter(item.verdict for item in verdict.items)
-    counted = ", ".join(f"{count} {word}" for word, count in counts.items())
+    words = ", ".join(f"{count} {word}" for word, count in counts.items())
     failed = [item.name for item in verdict.items if item.verdict == "FAIL"]
     names = f" ({', '.join(failed)})" if failed else ""
-    return f"{verdict.word}  {verdict.model} on {verdict.board}: {counted}{names}"
+    return f"{verdict.word}  {verdict.model} on {verdict.board}: {words}{names}"

@@ -16,7 +16,7 @@ from edgesim.gates.comparable import identity, unfit
 from edgesim.gates.result_metrics import NAMES, figure, metric
 from edgesim.reports import tables
 from edgesim.results.run_result import RunResult
-from edgesim.units import format_bytes
+from edgesim.units import counted, format_bytes
 
 app = new_app("Keep results to compare later results with.")
 
@@ -48,9 +48,9 @@ def save_command(
         return ExitCode.OK
     containers = max(len(saved.restarts), 1)
     of = f"{containers} containers" if containers > 1 else "one container"
-    print(f"{path}: {format_bytes(path.stat().st_size)}, {saved.requests.ok} requests of {of}")
+    print(f"{path}: {format_bytes(path.stat().st_size)}, {counted(saved.requests.ok, 'request')} of {of}")
     if containers < 3:
-        say("edgesim: of one container; a rule of change needs --repeat 3 or more on both sides")
+        say(f"edgesim: the baseline is of {of}; a rule of change on a time needs --repeat 3 or more on both sides")
     return ExitCode.OK
 
 

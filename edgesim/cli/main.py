@@ -123,7 +123,7 @@ def _disk_full(error: OSError) -> int:
 
 
 def _interrupted() -> int:
-    print("edgesim: interrupted; everything that was started is gone", file=sys.stderr)
+    print("edgesim: interrupted; nothing that was started still runs", file=sys.stderr)
     return ExitCode.INTERRUPTED
 
 

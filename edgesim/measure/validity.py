@@ -14,6 +14,7 @@ from edgesim.measure.rule_outcome import RuleOutcome, invalid, ok, suspect, unkn
 from edgesim.measure.steady_state import Drift, WarmUp
 from edgesim.options import Precision, ScenarioName
 from edgesim.recording import Sample
+from edgesim.units import counted
 
 # Fewer answered requests say nothing, not even that the board answers repeatedly.
 SMALLEST_RUN = 3
@@ -152,14 +153,14 @@ def generator_on_time(samples: Sequence[Sample]) -> RuleOutcome:
 
 
 def _not_interrupted(e: Evidence) -> RuleOutcome | None:
-    return invalid("not interrupted", f"ended after {len(e.samples)} requests") if e.interrupted else None
+    return invalid("not interrupted", f"ended after {counted(len(e.samples), 'request')}") if e.interrupted else None
 
 
 def _device_alive(e: Evidence) -> RuleOutcome:
     if e.alive:
         return ok("device alive", "until the end of the load")
     answered = max((i + 1 for i, sample in enumerate(e.samples) if sample.ok), default=0)
-    return invalid("device alive", f"died after {answered} requests")
+    return invalid("device alive", f"died after {counted(answered, 'request')}")
 
 
 def _not_paused(e: Evidence) -> RuleOutcome | None:
@@ -184,9 +185,10 @@ def _edgesim_not_stopped(e: Evidence) -> RuleOutcome | None:
 def _no_failures(e: Evidence) -> RuleOutcome:
     failed = [sample for sample in e.samples if not sample.ok]
     if not failed:
-        return ok("no failures", f"none in {len(e.samples)} requests")
+        return ok("no failures", f"none in {counted(len(e.samples), 'request')}")
     return invalid(
-        "no failures", f"{len(failed)} of {len(e.samples)} requests failed, the first with '{failed[0].outcome}'"
+        "no failures",
+        f"{len(failed)} of {counted(len(e.samples), 'request')} failed, the first with '{failed[0].outcome}'",
     )
 
 
@@ -206,7 +208,7 @@ def _precise_enough(e: Evidence) -> RuleOutcome | None:
         return None
     latencies = np.array([sample.latency_ms if sample.ok else math.inf for sample in e.samples])
     precise = statistics.is_precise(latencies, e.precision.percentile, e.precision.percent)
-    finding = f"{e.precision} {'reached' if precise else 'not reached'} with {len(e.samples)} requests"
+    finding = f"{e.precision} {'reached' if precise else 'not reached'} with {counted(len(e.samples), 'request')}"
     return (ok if precise else invalid)("precise enough", finding)
 
 

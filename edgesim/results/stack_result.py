@@ -28,6 +28,7 @@ from edgesim.results.sections import (
     Section,
     ValiditySection,
 )
+from edgesim.units import counted
 
 
 class StackSection(Section):
@@ -165,7 +166,7 @@ class StackResult(Section):
         """Return one line: what ran, what the entry answered, and whether the run can be trusted."""
         mode = f" ({self.profile.mode})" if self.profile.mode else ""
         ran = f"{self.stack.name} on {self.profile.title}{mode}, {self.execution}, {len(self.on_board)} services"
-        requests = f"{self.requests.ok} requests answered, {self.requests.failed} failed"
+        requests = f"{counted(self.requests.ok, 'request')} answered, {self.requests.failed} failed"
         return f"<StackResult: {ran}; {requests}; {self.validity.words}>"
 
     __str__ = __repr__

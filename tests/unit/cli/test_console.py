@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from edgesim.cli import _console
+from edgesim.cli import _console, main
 from edgesim.cli._tables import fact_list
-from edgesim.errors import UsageError
+from edgesim.errors import ExitCode, UsageError
 from edgesim.progress import Progress
 
 
@@ -111,3 +111,14 @@ def test_each_line_of_a_message_of_several_is_folded_for_itself(monkeypatch: pyt
         "board.yaml:3: first",
         "board.yaml:4: second",
     ]
+
+
+def test_ctrl_c_does_not_claim_that_volumes_are_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "app", interrupted)
+    assert main._exit_code([]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "edgesim: interrupted; nothing that was started still runs\n"

@@ -149,6 +149,21 @@ def test_every_format_calls_the_time_of_a_profile_with_the_core_of_its_host_this
     assert _summaries.of_result(gateway).count("this host's") == 2 - (gateway.latency_ms.p50 is None)
 
 
+def test_a_summary_of_one_line_says_why_a_run_is_invalid(doubtful: RunResult) -> None:
+    requests = doubtful.requests.model_copy(update={"ok": 1})
+    for reasons, end in (
+        (("enough requests: 1 answered, 3 needed",), ", 1 request: enough requests: 1 answered, 3 needed"),
+        (("a: b", "c: d", "e: f"), ", 1 request: a: b (and 2 reasons more)"),
+    ):
+        validity = doubtful.validity.model_copy(update={"valid": False, "reasons": reasons})
+        line = _summaries.of_result(doubtful.model_copy(update={"validity": validity, "requests": requests}))
+        assert line.startswith("INVALID  ")
+        assert line.endswith(end)
+    valid = doubtful.validity.model_copy(update={"valid": True, "reasons": ()})
+    line = _summaries.of_result(doubtful.model_copy(update={"validity": valid, "requests": requests}))
+    assert line.endswith(", 1 request")
+
+
 def test_every_format_says_what_makes_a_host_the_board_or_not(doubtful: RunResult) -> None:
     beside, on_board = everywhere(results.beside_the_board(doubtful)), everywhere(results.on_the_board(doubtful))
     for name in ("terminal", "markdown", "page"):
