@@ -120,7 +120,17 @@ def json_of(content: bytes) -> Any:
         if error.msg == "unexpected end of data":
             end = f"line {error.lineno:,}, after {len(content):,} bytes"
             raise ValueError(f"the file is incomplete: it ends in {end}") from error
+        if not _is_text(content):
+            raise ValueError("the file is no text (UTF-8), so not JSON") from error
         raise ValueError(f"not JSON: line {error.lineno:,}, column {error.colno:,}: {error.msg}") from error
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # Without O_NONBLOCK a pipe without a writer would not even open. Each system lacks some of these.

@@ -91,3 +91,9 @@ def is_on_command_line(call: typer.Context, parameter: str) -> bool:
     """Return whether a parameter's value is from the command line: not from the user's file, and no default."""
     source = call.get_parameter_source(parameter)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def missing_model(command: str, profile: str) -> str:
+    """Return what to do about a command without a model."""
+    words = " ".join(filter(None, ("edgesim", command, profile, "MODEL")))
+    return f"{words}; edgesim models list shows the models"

@@ -28,6 +28,7 @@ _FIELDS = {
     *RunOptions.model_fields,
     *_SPECIAL,
     "base_runtime",
+    "baseline",
     "batch",
     "branch",
     "cand_runtime",

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgesim.cli import _console, _values, _verdict
-from edgesim.cli._app import new_app
+from edgesim.cli._app import missing_model, new_app
 from edgesim.cli._options import (
     InconclusiveOkOption,
     JsonOption,
@@ -96,7 +96,7 @@ def check_command(
         if path is not None:
             require_writable(path, option)
     if model is None and packed is None:
-        raise UsageError("Missing argument 'MODEL'.", fix="edgesim models list")
+        raise UsageError("Missing argument 'MODEL'.", fix=missing_model("check", profile))
     options = RunOptions.of(options, packed=packed)
     listener = _console.listener(quiet=quiet)
     if runtimes is None and options.board.runtime is not None and names_several(options.board.runtime):

@@ -1,5 +1,6 @@
 """``edgesim down``."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -33,11 +34,25 @@ def down_command(
     project = Project(engine, naming.project)
     kept = project.volumes()
     if not project.ids() and not (volumes and kept):
-        others = ", ".join(sorted(compose_project.stacks(engine))) or "none"
-        stay = f"; its volumes still exist: edgesim down {name} --volumes" if kept else ""
-        raise StackError(f"stack {name}: is not up; stacks that are up: {others}{stay}", fix="edgesim stack list")
+        raise not_up(name, compose_project.stacks(engine), has_volumes=bool(kept))
     up.down(engine, naming.project, naming.parent, volumes=volumes)
     left = project.volumes()
     stays = f", its data stays in {', '.join(left)}" if left else ""
     print(f"{name}: down{stays}")
     return ExitCode.OK
+
+
+def not_up(name: str, stacks: Iterable[str], *, has_volumes: bool) -> StackError:
+    """Return the error for a stack that is not up.
+
+    Args:
+        stacks: those that are.
+        has_volumes: whether its volumes still exist.
+    """
+    others = ", ".join(sorted(stacks))
+    up_are = f"stacks that are up: {others}" if others else "no stack is up"
+    if has_volumes:
+        return StackError(
+            f"stack {name} is not up, and its volumes still exist; {up_are}", fix=f"edgesim down {name} --volumes"
+        )
+    return StackError(f"stack {name} is not up; {up_are}", fix="edgesim stack list")

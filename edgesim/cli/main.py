@@ -12,10 +12,11 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from edgesim.cli._app import missing_model
 from edgesim.cli._clean_up import hand_over
 from edgesim.cli._commands import CommandGroup
 from edgesim.cli._stdout import lasting_output
-from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ExitCode, HostError, UsageError, of_host
+from edgesim.errors import DISK_FULL, DiskFull, EdgesimError, ExitCode, HostError, UsageError, field_problem, of_host
 from edgesim.host import signals
 from edgesim.printable import harmless
 from edgesim.version import __version__
@@ -94,9 +95,8 @@ def _exit_code(arguments: list[str]) -> int:
     except KeyboardInterrupt:  # before typer catches it
         return _interrupted()
     except TyperException as error:
-        message = error.format_message().replace("Value error, ", "")  # Pydantic's word for it
-        if message:  # empty if the help was the answer
-            _show(UsageError(message, fix=_file_with_hyphen(arguments) or f"{_command_of(error)} --help"))
+        if message := _message_of(error):  # empty if the help was the answer
+            _show(UsageError(message, fix=_file_with_hyphen(arguments) or _fix_of(error)))
         return ExitCode.USAGE
     except EdgesimError as error:
         _show(error)
@@ -139,9 +139,24 @@ def _file_with_hyphen(arguments: list[str]) -> str:
     return f"to name the file, write ./{file}" if file is not None else ""
 
 
-def _command_of(error: TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return context.command_path if context is not None else "edgesim"
+def _message_of(error: TyperException) -> str:
+    """Return what is wrong, with the value that is: Pydantic, which Typer asks about numbers, does not name it."""
+    cause, parameter = error.__cause__, getattr(error, "param", None)
+    details = cause.errors() if cause is not None and hasattr(cause, "errors") else []
+    if not details or parameter is None or details[0]["type"] == "value_error":  # whose words name the value
+        return error.format_message().replace("Value error, ", "")  # Pydantic's word for it
+    name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
+    return f"{name} {str(details[0]['input'])!r}: {field_problem(details[0])}"
+
+
+def _fix_of(error: TyperException) -> str:
+    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    command = context.command_path if context is not None else "edgesim"
+    if context is None or parameter is None or parameter.name != "model" or parameter.param_type_name != "argument":
+        return f"{command} --help"
+    takes_profile = any(each.name == "profile" for each in context.command.params)
+    profile = (context.params.get("profile") or "PROFILE") if takes_profile else ""
+    return missing_model(command.removeprefix("edgesim "), profile)
 
 
 def _print_version(requested: bool) -> None:

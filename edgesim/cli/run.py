@@ -8,7 +8,7 @@ import typer
 
 from edgesim import profiles
 from edgesim.cli import _console, _last_results, _mlflow, _summaries
-from edgesim.cli._app import BOARD, IMAGE, OUTPUT, is_on_command_line, new_app
+from edgesim.cli._app import BOARD, IMAGE, OUTPUT, is_on_command_line, missing_model, new_app
 from edgesim.cli._mlflow import MlflowOption
 from edgesim.cli._options import (
     JsonOption,
@@ -84,9 +84,7 @@ def run_command(
     )
     if model is None and packed is None and not is_stack:
         profiles.load(profile)  # a wrong profile is the first thing to mend
-        raise UsageError(
-            "Missing argument 'MODEL'.", fix=f"edgesim run {profile} MODEL; edgesim models list shows the models"
-        )
+        raise UsageError("Missing argument 'MODEL'.", fix=missing_model("run", profile))
     if is_stack and mlflow is not None:
         raise UsageError("--mlflow: is for a run of one model, not of a stack")
     runs = _mlflow.connect(mlflow)

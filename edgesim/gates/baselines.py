@@ -154,8 +154,10 @@ def find(path: Path, result: RunResult) -> tuple[RunResult | None, str]:
     Raises:
         ResultError: the file or directory does not exist, or holds something that is not a baseline.
     """
+    if not path.exists():
+        raise ResultError(f"`baseline={path}`: no such file or directory", fix=f"{_MAKE} --dir DIR")
     if not path.is_dir():
-        return read_result(path), ""
+        return of_document(result_file.document(path, "a baseline", fix=_MAKE), path), ""
     candidates = [
         baseline.result
         for _, baseline in read_all(path)

@@ -317,7 +317,11 @@ def _reference_outputs(
     ):
         right = _read_golden(golden, requests)
         return check_items.ReferenceOutputs(requests, right, f"the golden outputs in {golden.name}", samples)
-    reference_model = repository.find(str(checks.reference)) if checks.reference is not None else model
+    try:
+        reference_model = repository.find(str(checks.reference)) if checks.reference is not None else model
+    except ModelError as error:
+        error.problem = f"`reference`: {error.problem}"
+        raise
     origin = f"{reference_model.name} on this host" if checks.reference is not None else "this host"
     outputs: list[Mapping[str, NDArray[Any]]] = []
     steps: list[int] = []

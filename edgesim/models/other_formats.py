@@ -35,6 +35,7 @@ def identify(path: Path) -> OtherFormat | None:
     return OtherFormat(kind, fix.format(path=path, onnx=onnx))
 
 
+_GIVE_A_MODEL = "give an .onnx file, or a name of edgesim models list"
 _FORMATS: Mapping[str, tuple[str, str]] = {
     "tflite": (
         "a TensorFlow Lite model",
@@ -90,6 +91,8 @@ _FORMATS: Mapping[str, tuple[str, str]] = {
         "an OpenVINO model",
         "export the original model to ONNX; there is no way back from OpenVINO's format",
     ),
+    "junit": ("a JUnit report", _GIVE_A_MODEL),
+    "xml": ("an XML file, and no OpenVINO model", _GIVE_A_MODEL),
     "coreml": ("a Core ML model", "export the original model to ONNX"),
     "paddle": (
         "a PaddlePaddle model",
@@ -130,6 +133,13 @@ _BY_SUFFIX: Mapping[str, str] = {
 }
 SUFFIXES = frozenset(_BY_SUFFIX)
 _HEAD_BYTES = 4096
+# The name of the first element, after declarations and comments. A stranger's file: no part can match in two ways.
+_ROOT_OF_XML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*"
+    rb"(?:<\?(?:(?!\?>).)*\?>\s*|<!--(?:(?!-->).)*-->\s*|<![A-Z][^>]*>\s*)*"
+    rb"<([A-Za-z_][\w.:-]*)[\s/>]",
+    re.DOTALL,
+)
 # What `torch.save` before 1.6 writes first: the pickled number 0x1950a86a20f9469cfc6c.
 _TORCH_BEFORE_1_6 = re.compile(rb"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -144,8 +154,15 @@ _MAGIC: Sequence[tuple[Callable[[bytes], object], str]] = (
     ),
     (_TORCH_BEFORE_1_6.match, "pytorch"),
     (_PICKLE.match, "pickle"),
-    (lambda head: re.match(rb"\s*(<\?xml[^>]*\?>\s*)?<net[\s>]", head), "openvino"),
+    (lambda head: _root_of_xml(head) == b"net", "openvino"),
+    (lambda head: _root_of_xml(head) in (b"testsuites", b"testsuite"), "junit"),
+    (lambda head: _root_of_xml(head) is not None, "xml"),
 )
+
+
+def _root_of_xml(head: bytes) -> bytes | None:
+    found = _ROOT_OF_XML.match(head)
+    return found[1] if found is not None else None
 
 
 def _of_content(path: Path) -> str | None:

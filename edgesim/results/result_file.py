@@ -14,6 +14,8 @@ from edgesim.errors import DISK_FULL, DiskFull, ResultError, UsageError, field_p
 
 _MOST_BYTES = 512 * untrusted.MIB  # nearly five million requests
 _OTHER_KIND = "other_kind"
+# The directory of the cells within that of a sweep.
+CELLS = "cells"
 _MAKE = "edgesim run PROFILE MODEL -o FILE.json writes one"
 _FIX = "set `output` to a file in a directory that exists and has space"
 
@@ -63,9 +65,22 @@ def document(path: Path | str, what: str = "a result file", *, fix: str = _MAKE)
     try:
         return untrusted.read_json(Path(path), _MOST_BYTES)
     except OSError as error:
+        if Path(path).is_dir():
+            raise _directory(Path(path), what, fix) from error
         raise ResultError(f"{path}: {error.strerror}", fix=untrusted.fix_of(error, fix)) from error
     except ValueError as error:
+        if str(path).lower().endswith(".onnx"):
+            fix = f"edgesim run PROFILE {path} -o FILE.json makes a result"
+            raise ResultError(f"{path}: an ONNX model, not {what}", fix=fix) from error
         raise ResultError(f"{path}: not {what}: {error}", fix=fix) from error
+
+
+def _directory(path: Path, what: str, fix: str) -> ResultError:
+    """Return the error for a directory in place of a file."""
+    if (path / CELLS).is_dir():
+        fix = f"edgesim report {path} shows the sweep; a run's result is in {path / CELLS}/*.result.json"
+        return ResultError(f"{path}: the directory of a sweep, not {what}", fix=fix)
+    return ResultError(f"{path}: a directory without cells of a sweep, not {what}", fix=fix)
 
 
 def validated(kind: type[Kind], document: Any, path: Path | str) -> Kind:

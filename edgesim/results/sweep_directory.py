@@ -10,8 +10,8 @@ from pathlib import Path
 
 from edgesim.errors import ResultError
 from edgesim.results.cell_result import CellResult
+from edgesim.results.result_file import CELLS as CELLS
 
-CELLS = "cells"
 _REPORTS = {"run": ".result.json", "check": ".verdict.json"}
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _MOST_LETTERS = 60

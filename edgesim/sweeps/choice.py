@@ -1,5 +1,6 @@
 """Profiles and models that patterns name."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -92,7 +93,7 @@ def chosen_models(patterns: Sequence[str], directory: Path | None) -> list[Chose
     for pattern in patterns:
         matched = list(_models(pattern, directory))
         if not matched:
-            raise ModelError(f"no model matches {pattern!r}", fix="edgesim models list")
+            raise ModelError(f"no model matches {pattern!r}", fix=_fix_of_pattern(pattern, directory))
         for chosen in matched:
             other = found.setdefault(chosen.files.name, chosen)
             if other.files.path != chosen.files.path:
@@ -101,6 +102,14 @@ def chosen_models(patterns: Sequence[str], directory: Path | None) -> list[Chose
                     fix="rename one, or sweep them into two directories",
                 )
     return list(found.values())
+
+
+def _fix_of_pattern(pattern: str, directory: Path | None) -> str:
+    """Return what to do where a pattern matches no model: a repository without models needs some first."""
+    inside = Path(pattern).parent if "/" in pattern and not repository.names_a_file(pattern) else directory
+    if inside is None or is_pattern(str(inside)) or (inside.is_dir() and repository.names(inside)):
+        return "edgesim models list"
+    return f"edgesim models build --models {shlex.quote(str(inside))}"
 
 
 def _models(pattern: str, directory: Path | None) -> Iterator[ChosenModel]:

@@ -455,7 +455,7 @@ def test_a_stack_stays_up_until_it_is_taken_down(directory: Path) -> None:
     assert edgesim("down", path).returncode == 0
     assert containers(name) == []
     gone = edgesim("down", name)
-    assert (gone.returncode, f"stack {name}: is not up" in gone.stderr) == (2, True)
+    assert (gone.returncode, f"stack {name} is not up" in gone.stderr) == (2, True)
 
 
 @pytest.mark.long

@@ -1,14 +1,18 @@
 """What a command prints, on a terminal and elsewhere."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from edgesim.cli import _console, main
 from edgesim.cli._tables import fact_list
-from edgesim.errors import ExitCode, UsageError
+from edgesim.cli.down import not_up
+from edgesim.errors import ExitCode, ResultError, UsageError
+from edgesim.gates.gate import gate
 from edgesim.progress import Progress
+from edgesim.results.run_result import RunResult
 
 
 def test_output_to_a_pipe_is_neither_folded_nor_padded(
@@ -122,3 +126,57 @@ def test_ctrl_c_does_not_claim_that_volumes_are_gone(
     monkeypatch.setattr(main, "app", interrupted)
     assert main._exit_code([]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().err == "edgesim: interrupted; nothing that was started still runs\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem", "fix"),
+    [
+        ("run jetson-nano digits --requests abc", "--requests 'abc': must be a whole number", "edgesim run --help"),
+        ("run jetson-nano digits --qps abc", "--qps 'abc': must be a number", "edgesim run --help"),
+        ("predict jetson-nano digits --threads 0", "--threads '0': must be 1 or more", "edgesim predict --help"),
+        ("predict jetson-nano", "Missing argument 'MODEL'.", "edgesim predict jetson-nano MODEL; edgesim models list"),
+        ("check jetson-nano", "Missing argument 'MODEL'.", "edgesim check jetson-nano MODEL; edgesim models list"),
+        ("models show", "Missing argument 'MODEL'.", "edgesim models show MODEL; edgesim models list"),
+        ("check x86-gateway digits --engine local --reference no.onnx", "--reference: no.onnx: no such model file", ""),
+        ("report d", "d: a directory without cells of a sweep, not a result file", "edgesim run PROFILE MODEL -o"),
+        ("report s", "s: contains no result of a sweep", "edgesim sweep … -o s"),
+        ("history add s", "s: the directory of a sweep, not a result file", "edgesim report s shows the sweep"),
+        (
+            "gate m.onnx --rule memory_peak_bytes<=1MiB",
+            "m.onnx: an ONNX model, not a result file",
+            "edgesim run PROFILE",
+        ),
+        ("gate m.bin --rule memory_peak_bytes<=1MiB", "m.bin: not a result file: the file is no text (UTF-8)", ""),
+        ("sweep --model m/* --profile jetson-nano -o o", "no model matches 'm/*'", "edgesim models build --models m"),
+        ("sweep --model none* --profile jetson-nano -o o", "no model matches 'none*'", "edgesim models list"),
+    ],
+)
+def test_a_wrong_word_is_named_with_what_to_give(
+    words: str,
+    problem: str,
+    fix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for directory in ("d", "s/cells", "m"):
+        Path(directory).mkdir(parents=True)
+    for file in ("m.onnx", "m.bin"):
+        Path(file).write_bytes(b"\x08\x0a\x12\xff\xfe")
+    assert main._exit_code(words.split()) == ExitCode.USAGE
+    shown = capsys.readouterr().err
+    assert f"edgesim: {problem}" in shown
+    assert f"  fix: {fix}" in shown or not fix
+
+
+def test_a_baseline_that_is_not_there_is_named_by_its_option(result: RunResult) -> None:
+    with pytest.raises(ResultError, match="`baseline=nobase`: no such file or directory") as caught:
+        gate(result, ["memory_peak_bytes <= 1GiB"], "nobase")
+    assert "edgesim baseline save" in caught.value.fix
+
+
+def test_a_stack_that_is_not_up_is_told_beside_those_that_are() -> None:
+    assert not_up("shop", [], has_volumes=False).problem == "stack shop is not up; no stack is up"
+    assert not_up("shop", ["b", "a"], has_volumes=False).problem == "stack shop is not up; stacks that are up: a, b"
+    assert not_up("shop", [], has_volumes=True).fix == "edgesim down shop --volumes"

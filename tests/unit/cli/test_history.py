@@ -106,7 +106,7 @@ def test_an_invalid_run_is_named_and_the_exit_code_is_5(kept: Path) -> None:
         (("show", "--commits", "main"), "main: not a range of commits"),
         (("show", "--branch", "b"), "not in a git repository"),
         (("add", "missing.json"), "missing.json: No such file"),
-        (("add", "history"), "history: Is a directory"),
+        (("add", "history"), "history: a directory without cells of a sweep, not a result file"),
         (("page", "-o", "nowhere/p.html"), "its directory does not exist"),
         (("export", "csv"), "csv"),
     ],

@@ -122,3 +122,19 @@ def test_directory_that_is_called_an_onnx_file_is_named_as_what_it_is(tmp_path: 
     (directory / "saved_model.pb").write_bytes(b"\x08\x01\x12\x00")
     with pytest.raises(ModelError, match="a TensorFlow SavedModel"):
         repository.find(directory)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'<?xml version="1.0"?>\n<!-- made by <hand> -->\n<net name="n" version="11">', "an OpenVINO model"),
+        (b'<?xml version="1.0"?>\n<testsuites name="edgesim">', "a JUnit report"),
+        (b"<project>", "an XML file, and no OpenVINO model"),
+        (b"<?a?>" * 700, "an OpenVINO model"),  # no element: by the suffix, and in no time
+    ],
+)
+def test_an_xml_file_is_told_by_its_first_element(content: bytes, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.xml"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"{kind}; edgesim runs ONNX models"):
+        repository.find(str(path))
