@@ -65,3 +65,8 @@ def parse_seconds(text: str) -> float:
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: ``1 cell``, ``1,200 cells``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def with_mode(title: str, mode: str | None) -> str:
+    """Return a board's title with the power mode: ``NVIDIA Jetson Nano 4GB (B01) (MAXN)``."""
+    return f"{title} ({mode})" if mode else title

@@ -62,7 +62,7 @@ def count_command(
         assert result.instructions is not None, "a count without instructions raises"
         print_json({"instructions": result.instructions.model_dump(mode="json")})
     elif quiet:
-        print(f"{result.model.name} on {result.profile.title}: {instruction_phrases.headline(result)}")
+        print(f"{result.model.name} on {result.profile.title_and_mode}: {instruction_phrases.headline(result)}")
     else:
         show(Group(*_lines(result)))
     return ExitCode.OK if result.validity.valid else ExitCode.INVALID
@@ -72,7 +72,7 @@ def _lines(result: RunResult) -> list[RenderableType]:
     section = result.instructions
     assert section is not None, "a count without instructions raises"
     return [
-        Text.assemble((f"{result.model.name} on {result.profile.title}", "bold")),
+        Text.assemble((f"{result.model.name} on {result.profile.title_and_mode}", "bold")),
         Text(),
         Text(instruction_phrases.headline(result), style="bold"),
         *(Paragraph(note, "dim") for note in instruction_phrases.notes(section)),

@@ -92,6 +92,6 @@ def _show(running: RunningStack, desk: Desk, *, as_json: bool) -> None:
         _console.print_json({"url": address, "board": f"http://{notebook.BOARD}:8000", "name": running.project.name})
         return
     print(address, flush=True)
-    board = running.resolved.profile.title
+    board = running.resolved.profile.title_and_mode
     _console.say(f"{board} answers in the notebook at {notebook.BOARD}:8000, and serves the models in /models")
     _console.say("Ctrl-C takes both down")

@@ -35,7 +35,6 @@ from edgesim.predictions.model_reader import ModelReader
 from edgesim.predictions.prediction import bound_by
 from edgesim.predictions.server_time import ServerTime
 from edgesim.profiles import DeviceProfile
-from edgesim.reports import phrases
 from edgesim.reports.formats.text_layout import Paragraph, TextTable
 from edgesim.units import format_ms
 
@@ -107,7 +106,7 @@ def predict_command(
         print_json(_facts(prediction, others, explain=explain) | {"targets": _all_targets(targets)})
         return ExitCode.OK
     for_batch = f" for a batch of {batch}" if batch > 1 else ""
-    title = f"{graph.name} on {phrases.board_and_mode(board.title, board.mode)}"
+    title = f"{graph.name} on {board.title_and_mode}"
     on_target = f" on {chosen}" if target is not None else ""
     if quiet:
         print(f"{title}{for_batch}: device time{on_target} {_headline(prediction)}")
@@ -152,7 +151,7 @@ def _predict_generation(
         threads=threads,
         inputs=inputs,
     )
-    title = f"{model.name} on {phrases.board_and_mode(board.title, board.mode)}"
+    title = f"{model.name} on {board.title_and_mode}"
     if as_json:
         typical = _facts(prediction.typical.prediction, [], explain=False)
         print_json(typical | {"generation": _generation.facts(generate, prediction)})

@@ -80,7 +80,7 @@ def validate_command(stack: StackArgument, as_json: JsonOption = False) -> int:
         print_json(resolved.stack.model_dump(mode="json", exclude_defaults=True))
         return ExitCode.OK
     # Not folded: the path is to be copied.
-    print(f"{stack}: stack {resolved.name} on {resolved.profile.title}, {resolved.execution}")
+    print(f"{stack}: stack {resolved.name} on {resolved.profile.title_and_mode}, {resolved.execution}")
     show(_plan_table(resolved))
     if resolved.overcommit is not None:
         show(f"overcommitted: {resolved.overcommit}")

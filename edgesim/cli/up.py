@@ -81,7 +81,7 @@ def _show(running: RunningStack, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_facts(running)), flush=True)
         return
-    heading = f"{running.name} on {running.resolved.profile.title}, {running.resolved.execution}"
+    heading = f"{running.name} on {running.resolved.profile.title_and_mode}, {running.resolved.execution}"
     if quiet:
         url = f": {running.url}" if running.resolved.stack.entry is not None else ""
         print(f"{heading}{url}", flush=True)

@@ -89,7 +89,7 @@ def judge(
     return Verdict(
         **stamp(),
         profile=result.profile.name,
-        board=result.profile.title,
+        board=result.profile.title_and_mode,
         model=result.model.name,
         execution=result.execution,
         items=tuple(items),

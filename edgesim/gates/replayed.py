@@ -44,7 +44,7 @@ def judge(base: RunResult, replayed: RunResult, *, digests: str) -> Verdict:
     return Verdict(
         **stamp(),
         profile=base.profile.name,
-        board=base.profile.title,
+        board=base.profile.title_and_mode,
         model=base.model.name,
         execution=replayed.execution,
         items=tuple(judged),

@@ -310,12 +310,11 @@ def _portable(options: RunOptions) -> dict[str, Any]:
 
 
 def _readme_facts(result: RunResult) -> readme.Facts:
-    mode = f" ({result.profile.mode})" if result.profile.mode else ""
     return readme.Facts(
         edgesim_version=result.edgesim_version,
         created=result.created,
         execution=result.execution,
-        board=f"{result.profile.title}{mode}",
+        board=result.profile.title_and_mode,
         model=result.model.name,
         version=result.model.version,
         sha256=result.model.sha256,

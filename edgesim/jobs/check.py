@@ -146,7 +146,7 @@ def _check(
         return Verdict(
             **stamp(),
             profile=profile.reference,
-            board=profile.title,
+            board=profile.title_and_mode,
             model=name,
             execution=board.execution if board is not None else None,
             items=tuple(items),

@@ -151,7 +151,7 @@ def check_runtimes(
     return Verdict(
         **stamp(),
         profile=profile.reference,
-        board=profile.title,
+        board=profile.title_and_mode,
         model=found.name,
         execution=next((one.execution for one in tried if one.execution is not None), None),
         items=(_summary(tried, own, needs.first()), *judged),

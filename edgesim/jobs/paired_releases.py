@@ -96,7 +96,7 @@ def verdict_on_failure(profile: DeviceProfile, model: Model, error: DeviceError)
     return Verdict(
         **stamp(),
         profile=profile.reference,
-        board=profile.title,
+        board=profile.title_and_mode,
         model=model.name,
         execution=None,
         items=(check_items.failure(error),),

@@ -22,6 +22,7 @@ from edgesim.profiles.mode import MODE_NAME, Mode
 from edgesim.profiles.part import Part
 from edgesim.profiles.source import Source
 from edgesim.profiles.surroundings import Limits, Network, Power, Price, Storage, System, Thermal
+from edgesim.units import with_mode
 
 # What a board calls itself, in full or its beginning; one or two letters would be the beginning of many names.
 # Devicetree Specification v0.4, 2.2.4: a string is of printable characters.
@@ -132,6 +133,11 @@ class DeviceProfile(Part):
     def reference(self) -> str:
         """The name of the profile with its power mode: ``jetson-nano:5w``; without the mode in the default mode."""
         return self.name if self.mode == self.default_mode else f"{self.name}:{self.mode}"
+
+    @property
+    def title_and_mode(self) -> str:
+        """The board and its power mode, as every heading has them."""
+        return with_mode(self.title, self.mode)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -74,12 +74,7 @@ def side(result: RunResult, file: str) -> str:
 
 def board(profile: ProfileSection) -> str:
     """Return the board and its power mode."""
-    return board_and_mode(profile.title, profile.mode)
-
-
-def board_and_mode(title: str, mode: str | None) -> str:
-    """Return a board's title with the power mode."""
-    return f"{title} ({mode})" if mode else title
+    return profile.title_and_mode
 
 
 def execution(result: RunResult) -> str:

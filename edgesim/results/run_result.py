@@ -184,12 +184,11 @@ class RunResult(Section):
 
     def __repr__(self) -> str:
         """Return one line: what ran, the device time with its band, and whether the run can be trusted."""
-        mode = f" ({self.profile.mode})" if self.profile.mode else ""
         time = self.device_time_ms
         device_time = "not known"
         if time.p50 is not None and time.low is not None and time.high is not None:
             device_time = f"{format_ms(time.p50)} ms ({format_ms(time.low)} to {format_ms(time.high)} ms)"
-        ran = f"{self.model.name} on {self.profile.title}{mode}, {self.execution}"
+        ran = f"{self.model.name} on {self.profile.title_and_mode}, {self.execution}"
         return f"<RunResult: {ran}; {self.time_label} {device_time}; {self.validity.words}>"
 
     __str__ = __repr__

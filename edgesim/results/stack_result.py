@@ -164,8 +164,7 @@ class StackResult(Section):
 
     def __repr__(self) -> str:
         """Return one line: what ran, what the entry answered, and whether the run can be trusted."""
-        mode = f" ({self.profile.mode})" if self.profile.mode else ""
-        ran = f"{self.stack.name} on {self.profile.title}{mode}, {self.execution}, {len(self.on_board)} services"
+        ran = f"{self.stack.name} on {self.profile.title_and_mode}, {self.execution}, {len(self.on_board)} services"
         requests = f"{counted(self.requests.ok, 'request')} answered, {self.requests.failed} failed"
         return f"<StackResult: {ran}; {requests}; {self.validity.words}>"
 

@@ -32,9 +32,9 @@ class Verdict(BaseModel):
     """A verdict on a model on a board: the answer of the pre-release check, or of a gate.
 
     `base` and `candidate` tell the two sides apart that rules of change compared; None where nothing was compared.
-    `profile` is the profile's name and `board` its title. `execution` is None where the board did not run, `mount` how
-    the model came into the container (None from a gate, which mounts nothing). The items in `not_judged` are shown
-    beside the others, and have no part in the verdict.
+    `profile` is the profile's name and `board` its title with the power mode. `execution` is None where the board did
+    not run, `mount` how the model came into the container (None from a gate, which mounts nothing). The items in
+    `not_judged` are shown beside the others, and have no part in the verdict.
     """
 
     model_config = ConfigDict(frozen=True)

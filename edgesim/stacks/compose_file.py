@@ -87,7 +87,7 @@ def text(resolved: Resolved, naming: Naming) -> str:
     """Return the text of the Compose file, with comments on what Compose itself cannot say."""
     limits = resolved.limits
     source = resolved.source.name if resolved.source is not None else resolved.name
-    board = printable(resolved.profile.title)
+    board = printable(resolved.profile.title_and_mode)
     head = (
         f"# {printable(source)} as edgesim {__version__} starts it on a simulated {board}.\n"
         f"#\n# All services on the board are in one control group, {naming.parent}, which edgesim makes first and "

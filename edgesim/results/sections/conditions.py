@@ -7,6 +7,7 @@ from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from edgesim.options import MountMethod, ProtocolName, ScenarioName
 from edgesim.results.sections.base import Section
+from edgesim.units import with_mode
 
 # `edgesim.profiles.cores.HOST`, which results do not import.
 HOST_CORE = "host"
@@ -28,6 +29,11 @@ class ProfileSection(Section):
     core: str | None = None
     architecture: str | None = None
     accelerator: str | None = None
+
+    @property
+    def title_and_mode(self) -> str:
+        """The board and its power mode, as every heading has them."""
+        return with_mode(self.title, self.mode)
 
     @property
     def has_core_of_host(self) -> bool:

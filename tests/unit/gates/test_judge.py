@@ -778,9 +778,11 @@ def test_two_releases_in_turns_are_judged_by_the_change_of_a_measured_time(
 
 def test_two_counts_that_were_just_made_are_a_base_and_a_candidate(good: RunResult) -> None:
     other = good.model_copy(update={"schema_version": good.schema_version + 1})
+    assert good.profile.mode
     judged = judge(good, Rules.of(["latency_ms.p50: +5 %"]), other, paired=True)
     assert [item.name for item in judged.items[:2]] == ["the candidate", "the base"]
     assert judged.items[2].finding.startswith("cannot compare with the base: ")
+    assert judged.board == f"{good.profile.title} ({good.profile.mode})"
 
 
 def test_a_predicted_time_says_nothing_of_two_releases_and_memory_does(good: RunResult) -> None:
