@@ -83,7 +83,7 @@ def predict_command(
     A model whose sizes, branches or loops depend on its inputs runs once on this host.
 
     The command predicts the time of ONNX Runtime on the board's CPU, and of TensorRT on the board's GPU if it has one,
-    each with a band that contains the time of 80 % of boards. --target chooses one of them.
+    each with a band that should contain the true time in 8 of 10 cases. --target chooses one of them.
     """
     board, inputs = profiles.load(profile, model=model), options.inputs
     graph = replace(repository.find(model, options.models), host_libraries=tuple(host_libraries or ()))

@@ -1,4 +1,4 @@
-"""The band around a predicted time: 80 % of boards lie in it."""
+"""The band around a predicted time: it should contain the true time in 8 of 10 cases."""
 
 import math
 from dataclasses import dataclass

@@ -59,8 +59,8 @@ class Prediction:
 
     Attributes:
         p50_ms: the device time.
-        low_ms, high_ms: the band. It contains the device time of 80 % of boards, by the errors of predictions for
-            published figures that the fit had not seen.
+        low_ms, high_ms: the band. It should contain the true device time in 8 of 10 cases, by the errors of predictions
+            for published figures that the fit had not seen.
         target: what runs the model on the board: ``cpu``, ``gpu:tensorrt-fp16``.
         method: one sentence that says what the prediction is made from.
         threads, batch: of one inference.

@@ -11,8 +11,8 @@ class DeviceTimeSection(Section):
 
     Attributes:
         target: what runs the model on the board: ``cpu``, ``gpu:tensorrt-fp16``.
-        low, high: ends of the band, which contains the device time of 80 % of boards; of a measured time, the minimum
-            and the maximum.
+        low, high: ends of the band, which should contain the true device time in 8 of 10 cases; of a measured time,
+            the minimum and the maximum.
         notes: what makes the prediction less certain.
         server: predicted time that the server and its connection add to an inference, for one request; None where the
             time was measured, which has that in it, and in results of before.
@@ -62,7 +62,7 @@ class TargetSection(Section):
     All figures are None, and `method` says why, if nothing is predicted.
 
     Attributes:
-        low_ms, high_ms: ends of the band, which contains the device time of 80 % of boards.
+        low_ms, high_ms: ends of the band, which should contain the true device time in 8 of 10 cases.
         notes: what makes the prediction less certain.
         published: what others have published for the same network, recognised by its graph.
     """
