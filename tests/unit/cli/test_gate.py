@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from edgesim.cli import gate
 from edgesim.gates import baselines
+from edgesim.gates.judge import judge
+from edgesim.gates.rules import Rules
 from edgesim.measure.statistics import summarise
 from edgesim.recording import Sample
 from edgesim.results.journal import Journal
@@ -274,3 +277,21 @@ def test_changes_across_releases_are_compared_only_where_the_command_says_so(
     assert "interval" in printed
     assert "onnxruntime 1.18.1" in printed
     assert "NOT COMPARABLE" not in printed, "the command says that they are to be compared"
+
+
+def test_of_a_pair_the_side_that_is_invalid_is_named(result: RunResult, capsys: pytest.CaptureFixture[str]) -> None:
+    base = run(result, 20.0)
+    candidate = base.model_copy(update={"validity": INVALID_RUN})
+    verdict = judge(candidate, Rules.of(["latency_ms.p50: +50 %"]), base, paired=True)
+    code = gate._deliver(
+        verdict,
+        (base, candidate),
+        runs=None,
+        junit=None,
+        markdown=None,
+        quiet=True,
+        as_json=False,
+        inconclusive_ok=False,
+    )
+    assert code == INVALID
+    assert "the candidate is INVALID" in capsys.readouterr().err
