@@ -15,6 +15,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from edgesim import units
 from edgesim.boards.board import Board
 from edgesim.cli._console import err, say
 from edgesim.cli._tables import text_table
@@ -181,7 +182,7 @@ def counted(board: Board) -> Iterator[Counters]:
         finally:
             answered, failed = counters.total()
             if answered or failed:
-                say(f"{answered} requests answered, {failed} failed")
+                say(f"{units.counted(answered, 'request')} answered, {failed} failed")
 
 
 def watch(board: Board, counters: Counters) -> None:
