@@ -146,7 +146,7 @@ def taken_port() -> Iterator[int]:
         (["--port", "TAKEN"], "Address already in use"),
         (["--image-port", "8080"], "--image-port: needs an image other than edgesim's own"),
         (["--image", "some/image", "--engine", "local"], "image some/image needs --engine docker"),
-        (["--image", "some/image", "--grpc"], "--grpc-port: needs edgesim's own server"),
+        (["--image", "some/image", "--grpc"], "--grpc: needs edgesim's own server"),
         (["--image", "some/image", "--watch"], "--watch: needs edgesim's own server"),
         (["--image", "some/image", "--image-health", "ready"], "image.health_path"),
         (["--image", "Some Image"], "image.reference"),
