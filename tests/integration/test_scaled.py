@@ -97,7 +97,7 @@ title: A board that no host keeps up with
 cpu:
   cores: 64
   clock_hz: 10_000_000_000
-  fp32_flops_per_cycle: 128
+  fp32_flops_per_cycle: 64
   bandwidth: {copy_bytes_per_s: 1000 GB, fill_bytes_per_s: 1000 GB, read_bytes_per_s: 1000 GB}
 memory: {bandwidth_bytes_per_s: 1000 GB}
 default_mode: all
