@@ -1,13 +1,13 @@
 """The results of the last runs, in the user's cache, for `edgesim report` and `edgesim compare` without a file."""
 
 import contextlib
-import re
 import time
 from pathlib import Path
 
 from edgesim import paths
 from edgesim.cli._console import say
 from edgesim.errors import DiskFull, HostError, ResultError
+from edgesim.file_names import part_of
 from edgesim.results.load import Recorded
 from edgesim.results.run_result import RunResult
 
@@ -23,7 +23,7 @@ def keep(result: Recorded) -> None:
     A name begins with the time in nanoseconds, so the files' order by name is the order of the runs.
     """
     names = (result.profile.name, result.model.name if isinstance(result, RunResult) else result.stack.name)
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(names))[:200]  # a file system takes 255 letters
+    name = "-".join(map(part_of, names))
     with contextlib.suppress(OSError, ResultError, HostError, DiskFull):
         directory = _directory()
         directory.mkdir(parents=True, exist_ok=True)
