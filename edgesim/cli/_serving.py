@@ -163,7 +163,7 @@ class Counters:
 
 
 def _since(before: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Return an entry's statistics without those of before; with them if the server has begun to count anew."""
+    """Return an entry's statistics without those of `before`; all of them if the server has begun to count anew."""
     now: dict[str, dict[str, int]] = entry["inference_stats"]
     if before is None or any(now[name]["count"] < figures["count"] for name, figures in before.items() if name in now):
         return now

@@ -26,8 +26,8 @@ _TIME_IS: Mapping[TimeOrigin, str] = {
     "board": "measured on the board",
     "slowed down host": "this host, slowed down to the predicted device time: queueing, tail and throughput are"
     " measured, the device time itself is predicted",
-    "emulator": "emulated time: not the board's, and never to be compared with it; the factor between them differs from"
-    " model to model, and may be several hundred",
+    "emulator": "emulated time: never to be compared with the board's time; the factor between the two times differs"
+    " from model to model, and may be several hundred",
     "host": "this host's time, not a board's",
 }
 

@@ -96,7 +96,7 @@ class Monitor:
 
     @property
     def limits_known(self) -> bool:
-        """Whether the kernel was asked: a limit that is None then is none, also where the engine has made no group."""
+        """Whether the kernel was asked: a limit of `limits` that is None then does not exist, and is not unknown."""
         return self._above is not None or self._seen_here
 
     def look(self) -> Mapping[str, ServiceState]:
